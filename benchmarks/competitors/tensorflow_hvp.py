@@ -1,0 +1,130 @@
+"""What a Hessian norm costs without its structure: compiled products with vectors of all weights, sample by sample."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+from serve import Prepared, serve
+
+ACTIVATIONS = {"tanh": tf.tanh, "relu": tf.nn.relu}
+VALUE_STEPS = 40
+
+
+class Dense:
+    """A fully connected network on plain variables."""
+
+    def __init__(self, case):
+        self.weights = [tf.Variable(w) for w in case.weights]
+        self.scales = [layer["std"] / math.sqrt(w.shape[0]) for layer, w in zip(case.net, self.weights, strict=True)]
+        self.activations = [ACTIVATIONS.get(layer["activation"]) for layer in case.net]
+
+    def __call__(self, x, taps=None, inputs=None):
+        """Return the outputs [N, O]; `taps` are added to the pre-activations, `inputs` collects the layers' inputs."""
+        for i, (w, scale, activation) in enumerate(zip(self.weights, self.scales, self.activations, strict=True)):
+            if inputs is not None:
+                inputs.append(x)
+            x = scale * tf.matmul(x, w)
+            if taps is not None:
+                x = x + taps[i]
+            x = x if activation is None else activation(x)
+        return x
+
+
+def product_of(net):
+    """Return (x, v) -> H·v, forward over backward, for use in compiled functions."""
+
+    def product(x, v):
+        with tf.autodiff.ForwardAccumulator(net.weights, v) as accumulator:
+            with tf.GradientTape() as tape:
+                target = tf.reduce_sum(net(x)[:, 0])
+            gradient = tape.gradient(target, net.weights)
+        return [accumulator.jvp(g, unconnected_gradients=tf.UnconnectedGradients.ZERO) for g in gradient]
+
+    return product
+
+
+def inner(u, v):
+    """Return ⟨u, v⟩ over all weights."""
+    return tf.add_n([tf.reduce_sum(a * b) for a, b in zip(u, v, strict=True)])
+
+
+def recur(h, v, before, beta):
+    """Return α, β and the next vector of the three-term recurrence."""
+    alpha = inner(h, v)
+    h = [a - alpha * b - beta * c for a, b, c in zip(h, v, before, strict=True)]
+    norm = tf.sqrt(inner(h, h))
+    return alpha, norm, [a / norm for a in h]
+
+
+def lanczos(fused):
+    """Return the preparation of Lanczos without reorthogonalisation on the first sample.
+
+    The product is compiled; fused: so is the recurrence, in the same function.
+    """
+
+    def prepare(case):
+        net = Dense(case)
+        product = product_of(net)
+        compiled = tf.function(product, jit_compile=True, autograph=False)
+        if fused:
+            step = tf.function(lambda x, v, *rest: recur(product(x, v), v, *rest), jit_compile=True, autograph=False)
+        else:
+            step = lambda x, v, *rest: recur(compiled(x, v), v, *rest)  # noqa: E731
+        x = tf.constant(case.x[:1])
+        rng = np.random.default_rng(0)
+        start = [tf.constant(rng.standard_normal(w.shape, np.float32)) for w in net.weights]
+        length = tf.sqrt(inner(start, start))
+        start = [part / length for part in start]
+        nothing = [tf.zeros_like(part) for part in start]
+
+        def tridiagonal(steps):
+            v, before, alphas, betas = start, nothing, [], [tf.constant(0.0)]
+            for _ in range(steps):
+                alpha, beta, after = step(x, v, before, betas[-1])
+                v, before = after, v
+                alphas.append(alpha)
+                betas.append(beta)
+            return np.array(alphas), np.array(betas[1:])
+
+        def run():
+            tridiagonal(case.options["steps"])
+            return {"work": case.options["steps"]}
+
+        def value():
+            return np.array([largest(*tridiagonal(VALUE_STEPS))])
+
+        return Prepared(run, value)
+
+    return prepare
+
+
+def largest(alpha, beta):
+    """Return the largest magnitude of an eigenvalue of a tridiagonal matrix."""
+    return np.abs(np.linalg.eigvalsh(np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1))).max()
+
+
+def forward_backward(case):
+    """Prepare one compiled forward and backward pass of the batch, of the activations: no gradient of a weight."""
+    net, x = Dense(case), tf.constant(case.x)
+
+    @tf.function(jit_compile=True, autograph=False)
+    def compiled(x):
+        inputs, taps = [], [tf.zeros([x.shape[0], w.shape[1]]) for w in net.weights]
+        with tf.GradientTape() as tape:
+            tape.watch(taps)
+            target = tf.reduce_sum(net(x, taps, inputs)[:, 0])
+        return inputs, tape.gradient(target, taps)
+
+    def run():
+        for part in tf.nest.flatten(compiled(x)):
+            np.asarray(part)
+        return {"work": case.n}
+
+    return Prepared(run)
+
+
+if __name__ == "__main__":
+    serve(
+        {"lanczos": lanczos(False), "lanczos_fused": lanczos(True), "forward_backward": forward_backward},
+        ["tensorflow", "numpy"],
+    )

@@ -1,0 +1,199 @@
+"""Renders the tables of README.md between its markers, from the JSON files of the benchmarks and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+Json = dict[str, Any]
+
+
+def ntk(result: Json) -> Iterator[str]:
+    """Yield the lines of the tangent kernels."""
+    names = [entry["name"] for entry in result["cases"][0]["competitors"]]
+    over = {
+        "over_neural_tangents_fastest": "ntkbench ÷ fastest of neural-tangents",
+        "over_own_jacobian": "÷ ntkbench jacobian",
+        "over_matmul_limit": "÷ matmul limit",
+    }
+    yield from table(
+        ["network", *names, *over.values(), "largest difference"],
+        (
+            [
+                f"`{case['name']}`",
+                *(milliseconds(entry) for entry in case["competitors"]),
+                *(quotient(case["ratios"][key]) for key in over),
+                difference(case),
+            ]
+            for case in result["cases"]
+        ),
+    )
+    yield from footnotes(result, "Milliseconds")
+
+
+def hessian(result: Json) -> Iterator[str]:
+    """Yield the lines of the Hessian norms: speed, then memory."""
+    speed = [case for case in result["cases"] if case["options"]["kind"] == "speed"]
+    memory = [case for case in result["cases"] if case["options"]["kind"] == "memory"]
+    over = {
+        "hvp_lanczos_over_hessian_norm": "HVP-Lanczos ÷ hessian_norm",
+        "hvp_lanczos_over_batched_product": "HVP-Lanczos ÷ batched product",
+        "compiled_hvp_lanczos_over_hessian_norm": "HVP-Lanczos, recurrence compiled too ÷ hessian_norm",
+        "curvlinops_over_hessian_norm": "curvlinops ÷ hessian_norm",
+        "batched_product_over_forward_backward": "batched product ÷ forward + backward",
+    }
+    if speed:
+        names = [entry["name"] for entry in speed[0]["competitors"]]
+        yield from table(
+            ["network", *names],
+            ([f"`{c['name']}`", *(milliseconds(e, e["work"]) for e in c["competitors"])] for c in speed),
+        )
+        yield from ("", "Milliseconds for each sample and product with its Hessian.", "")
+        yield from table(
+            ["network", *over.values(), "largest difference"],
+            ([f"`{c['name']}`", *(quotient(c["ratios"][key]) for key in over), difference(c)] for c in speed),
+        )
+        yield ""
+        yield from table(
+            ["network", "hessian_norm of all inputs", "steps", "products of one sample"],
+            (
+                [f"`{c['name']}`", milliseconds(e) + " ms", str(e["detail"].get("iterations", "")), str(e["work"])]
+                for c in speed
+                for e in c["competitors"][:1]
+            ),
+        )
+        yield ""
+    if memory:
+        yield from table(
+            ["network", "weights", "first run", "second run", "GiB before", "GiB at the peak", "growth"],
+            (
+                [
+                    f"`{case['name']}`",
+                    f"{case['parameters']:,}",
+                    seconds(entry["first_seconds"]),
+                    seconds(entry["median"]) if entry["status"] == "ok" else entry["status"],
+                    *(f"{case['memory_gib'][key]:.2f}" for key in ("before", "peak", "growth")),
+                ]
+                for case in memory
+                for entry in case["competitors"]
+            ),
+        )
+        yield ""
+    yield from footnotes(result, "Resident memory of a fresh process")
+
+
+def growth(result: Json) -> Iterator[str]:
+    """Yield the lines of the growth of costs."""
+    yield from table(
+        ["network", "one gradient, ms", "empirical_ntk, in gradients", "hessian_norm, in gradients", "its steps",
+         "its products, all samples at once, in gradients"],
+        (
+            [
+                f"`{case['name']}`",
+                milliseconds(case["competitors"][0]),
+                quotient(case["ratios"]["empirical_ntk_in_gradients"]),
+                quotient(case["ratios"]["hessian_norm_in_gradients"]),
+                str(case["competitors"][2]["detail"].get("iterations", "")),
+                quotient(case["ratios"]["hessian_product_in_gradients"]),
+            ]
+            for case in result["cases"]
+        ),
+    )  # fmt: skip
+    yield from footnotes(result, "One gradient: of the sum over all inputs and outputs, in all weights, compiled")
+
+
+SECTIONS: dict[str, Callable[[Json], Iterator[str]]] = {"ntk": ntk, "hessian": hessian, "growth": growth}
+
+
+def table(header: list[str], rows: Any) -> Iterator[str]:
+    """Yield a markdown table."""
+    yield "| " + " | ".join(header) + " |"
+    yield "|---" + "|---:" * (len(header) - 1) + "|"
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+
+
+def footnotes(result: Json, unit: str) -> Iterator[str]:
+    """Yield what the numbers are, who is missing and why, and where they were measured."""
+    missing: dict[tuple[str, str], list[str]] = {}
+    for case in result["cases"]:
+        for entry in case["competitors"]:
+            if entry["status"] != "ok":
+                reason = f"{entry['status']}: {escape(entry['message'])}"
+                missing.setdefault((entry["name"], reason), []).append(f"`{case['name']}`")
+    yield ""
+    yield f"{unit}; medians of up to {result['rounds']} rounds of turns."
+    for (name, reason), cases in missing.items():
+        yield f"{name}, {reason} ({', '.join(cases)})."
+    where = result["machine"]
+    packages = sorted({f"{k} {v}" for found in result["versions"].values() for k, v in found.items()})
+    yield (
+        f"Measured on {escape(where['cpu'])}, {where['cores']} cores, {where['memory_gib']} GiB, {where['system']}, "
+        f"Python {where['python']}, {result['made']}, with {', '.join(packages)}."
+    )
+
+
+def milliseconds(entry: Json, work: float = 1.0) -> str:
+    """Return a median in milliseconds, or what became of the competitor."""
+    return f"{1e3 * entry['median'] / work:.3g}" if entry["median"] is not None else entry["status"]
+
+
+def seconds(value: float | None) -> str:
+    """Return a time in seconds."""
+    return "–" if value is None else f"{value:.3g} s"
+
+
+def quotient(value: float | None) -> str:
+    """Return a ratio."""
+    return "–" if value is None else f"{value:.3g}"
+
+
+def difference(case: Json) -> str:
+    """Return the largest relative difference between the competitors' values."""
+    found = [entry["difference"] for entry in case["competitors"][1:] if entry["difference"] is not None]
+    return f"{max(found):.0e}" if found else "–"
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is."""
+    return re.sub(r"([|<>*_`\\\[\]])", r"\\\1", text)
+
+
+def render(readme: str, folder: Path) -> str:
+    """Return the README with every section between its markers made from the JSON files in a folder."""
+    for name, lines in SECTIONS.items():
+        path = folder / f"{name}.json"
+        body = f"Not measured yet: `python benchmarks/{name}.py` does."
+        if path.is_file():
+            body = "\n".join(lines(json.loads(path.read_text(encoding="utf-8"))))
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        head, _, rest = readme.partition(begin)
+        _, found, tail = rest.partition(end)
+        if not found:
+            raise SystemExit(f"README.md has no section between {begin} and {end}.")
+        readme = f"{head}{begin}\n{body}\n{end}{tail}"
+    return readme
+
+
+def main() -> None:
+    """Render README.md, or check that it is what would be rendered."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit with 1 if README.md is not what would be rendered")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="the folder of the JSON files")
+    parser.add_argument("--readme", type=Path, default=HERE / "README.md", help="the file with the markers")
+    chosen = parser.parse_args()
+    before = chosen.readme.read_text(encoding="utf-8")
+    after = render(before, chosen.results)
+    if chosen.check:
+        sys.exit(f"{chosen.readme.name} is not what readme.py renders; run it." if after != before else 0)
+    chosen.readme.write_text(after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What it means: scaling laws and their agreement with theory."""

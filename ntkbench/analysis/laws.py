@@ -1,0 +1,178 @@
+"""The laws of a run: one fit for each architecture and quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, field, frozen
+
+from ..store.frame import dataset_label
+from ..store.manifest import Catalogue, find_quantity
+from ..types import Cell, CellResult, Quantity, Theory, canonical_json
+from .agreement import agrees, theory_of
+from .scaling import Fit, fit_power_law, rounding_level
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@frozen
+class Series:
+    """The results of one model family under one condition: what becomes a row of the table.
+
+    condition: what tells it from the other series of the same label ("float64", "diabetes"), mostly nothing.
+    one_model: a saved model, whose width is no number that could be swept.
+    """
+
+    architecture: str
+    label: str
+    params: Mapping[str, Any]
+    condition: tuple[str, ...]
+    results: tuple[CellResult, ...]
+    one_model: bool = False
+
+    @property
+    def widths(self) -> list[int]:
+        """The measured widths, ascending."""
+        return sorted({result.cell.width for result in self.results})
+
+    @property
+    def seeds(self) -> list[int]:
+        """The measured seeds, ascending."""
+        return sorted({result.cell.seed for result in self.results})
+
+
+@frozen
+class Law:
+    """How one quantity of one series scales with width, beside theory's claim."""
+
+    series: Series
+    key: str
+    quantity: Quantity
+    fit: Fit
+    theory: Theory | None = None
+    agrees: bool | None = None
+    points: tuple[tuple[int, int, float | None], ...] = field(default=(), repr=False)
+
+
+def series(results: Iterable[CellResult]) -> list[Series]:
+    """Split results into series, in the order of their first appearance.
+
+    Results of one label that differ in data set, precision, settings, version or source file are different series.
+    """
+    groups: dict[str, list[CellResult]] = {}
+    for result in results:
+        groups.setdefault(canonical_json([result.cell.label, _condition(result.cell)]), []).append(result)
+    by_label: dict[str, list[list[CellResult]]] = {}
+    for group in groups.values():
+        by_label.setdefault(group[0].cell.label, []).append(group)
+    return [
+        Series(
+            architecture=group[0].cell.architecture,
+            label=group[0].cell.label or group[0].cell.architecture,
+            params=dict(group[0].cell.params),
+            condition=_what_differs(group, by_label[group[0].cell.label]),
+            results=tuple(group),
+            one_model=group[0].cell.architecture.endswith(".keras"),
+        )
+        for group in groups.values()
+    ]
+
+
+def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[str, Theory]]) -> Law:
+    """Fit the quantity with result key `key` to the series."""
+    values: dict[tuple[int, int], tuple[float | None, float]] = {}
+    for result in of.results:
+        if key not in result.cell.quantities and key not in result.values:
+            continue
+        place = (result.cell.width, result.cell.seed)
+        value = result.values.get(key)
+        if value is not None and value.value is not None:
+            floor = 0.0
+            if quantity.direction == "lower":
+                floor = rounding_level(value.precision or result.cell.precision)
+                if value.error_kind == "rounding" and value.error is not None:
+                    floor = max(floor, value.error)
+            values[place] = (value.value, floor)
+        else:
+            values.setdefault(place, (None, 0.0))
+    places = sorted(values)
+    points = tuple((width, seed, values[width, seed][0]) for width, seed in places)
+    fit = fit_power_law(
+        [width for width, _ in places],
+        [seed for _, seed in places],
+        [value for *_, value in points],
+        [values[place][1] for place in places],
+    )
+    if of.one_model and fit.note == "one width":
+        fit = evolve(fit, note="a saved model has one width")
+    claim = theory_of(theory, of.architecture, key)
+    return Law(of, key, quantity, fit, claim, agrees(fit, claim), points)
+
+
+def result_keys(results: Iterable[CellResult], catalogue: Catalogue) -> dict[str, Quantity]:
+    """Return every quantity the results hold or want: result key → Quantity, in the order the catalogue declares."""
+    found: dict[str, str] = {}
+    for result in results:
+        for key in (*result.cell.quantities, *result.values):
+            found.setdefault(key, result.cell.measurement)
+    declared = [key for quantities in catalogue.values() for key in quantities if key in found]
+    return {key: find_quantity(catalogue, found[key], key) for key in dict.fromkeys([*declared, *found])}
+
+
+def fits_frame(
+    results: Sequence[CellResult], catalogue: Catalogue, theory: Mapping[str, Mapping[str, Theory]]
+) -> pandas.DataFrame:
+    """Return the laws as a pandas DataFrame, one row for each series and quantity it measured."""
+    import pandas
+
+    rows = []
+    keys = result_keys(results, catalogue)
+    for each in series(results):
+        for key, quantity in keys.items():
+            found = law(each, key, quantity, theory)
+            if found.points:
+                rows.append(_row(found))
+    return pandas.DataFrame(rows, columns=list(_FITS_COLUMNS))
+
+
+_FITS_COLUMNS = (
+    "architecture", "label", "condition", "quantity", "reduction", "slope", "low", "high", "stderr", "r_squared",
+    "theory", "source", "agrees", "first_width", "first_value", "last_width", "last_value", "n", "n_widths",
+    "n_seeds", "note",
+)  # fmt: skip
+
+
+def _row(law: Law) -> dict[str, Any]:
+    of_fit = {name: getattr(law.fit, name) for name in _FITS_COLUMNS if hasattr(law.fit, name)}
+    return of_fit | {
+        "architecture": law.series.architecture,
+        "label": law.series.label,
+        "condition": " ".join(law.series.condition),
+        "quantity": law.quantity.name,
+        "reduction": law.quantity.reduction,
+        "theory": None if law.theory is None else law.theory.exponent,
+        "source": "" if law.theory is None else law.theory.source,
+        "agrees": law.agrees,
+    }
+
+
+def _condition(cell: Cell) -> dict[str, str]:
+    return {
+        "architecture": cell.architecture,
+        "params": ",".join(f"{name}={value}" for name, value in sorted(cell.params.items())),
+        "dataset": dataset_label(cell.dataset, cell.dataset_params),
+        "precision": cell.precision,
+        **{name: f"{name}={value}" for name, value in sorted(cell.settings.items())},
+        "version": f"{cell.architecture_plugin} {cell.architecture_version}",
+        "source": f"file {cell.source_hash[:6]}",
+        "numerics": f"numerics {cell.numerics_version}",
+        "reinit": "new weights" if cell.reinit else "saved weights",
+    }
+
+
+def _what_differs(group: list[CellResult], others: list[list[CellResult]]) -> tuple[str, ...]:
+    conditions = [_condition(other[0].cell) for other in others]
+    own = _condition(group[0].cell)
+    return tuple(text for name, text in own.items() if len({condition.get(name) for condition in conditions}) > 1)

@@ -1,0 +1,38 @@
+"""The recurrent network."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import keras
+
+from .. import layers
+from .common import Common, assemble, readout, whole
+
+
+def build(
+    width: int,
+    *,
+    input_shape: tuple[int, ...],
+    outputs: int = 1,
+    activation: Any = "tanh",
+    **common: Unpack[Common],
+) -> keras.Model:
+    """Return a recurrent network whose last state is read out: [N, T, a] → [N, outputs].
+
+    h_t = activation(W h_{t−1} / √width + U x_t / √a) with h_0 = 0. The steps are unrolled (a loop's second
+    derivative fails in compiled graphs), and U acts on all steps at once, which is the same product.
+
+    Source: Alemohammad et al. 2021 (arXiv 2006.10246), one layer, without biases.
+    """
+    width = whole("width", width)
+
+    def core(make, x):
+        recurrent = make.dense(width, "recurrent")
+        first, *steps = keras.ops.unstack(make.dense(width, "input")(x), axis=1)
+        h = layers.Activation(activation)(first)
+        for step in steps:
+            h = layers.Activation(activation)(keras.layers.Add()([recurrent(h), step]))
+        return readout(make, h, outputs)
+
+    return assemble(core, "sequence", input_shape, **common)

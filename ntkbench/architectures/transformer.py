@@ -1,0 +1,43 @@
+"""The pre-norm transformer block."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import keras
+
+from .. import layers
+from .common import Common, assemble, readout, whole
+
+
+def build(
+    width: int,
+    *,
+    input_shape: tuple[int, ...],
+    outputs: int = 1,
+    activation: Any = "gelu",
+    depth: int = 1,
+    heads: int = 4,
+    **common: Unpack[Common],
+) -> keras.Model:
+    """Return `depth` pre-norm transformer blocks of `width` channels, flattened, read out: [N, T, a] → [N, outputs].
+
+    A block is h ← h + attention(norm(h)), h ← h + mlp(norm(h)); the mlp has one hidden layer of `width` units. The
+    norm has no weights of its own. Positions differ through the readout only. Raises NtkbenchError when `heads`
+    do not divide `width`.
+
+    Source: Vaswani et al. 2017 (arXiv 1706.03762); Xiong et al. 2020 (arXiv 2002.04745) for the pre-norm order.
+    """
+    width, depth = whole("width", width), whole("depth", depth)
+
+    def core(make, x):
+        h = make.dense(width, "embed")(x)
+        for block in range(1, depth + 1):
+            normal = layers.LayerNormalization(affine=False)(h)
+            h = keras.layers.Add()([h, make.attention(width, heads, f"attention_{block}")(normal)])
+            normal = layers.LayerNormalization(affine=False)(h)
+            hidden = make.dense(width, f"mlp_hidden_{block}", activation)(normal)
+            h = keras.layers.Add()([h, make.dense(width, f"mlp_{block}")(hidden)])
+        return readout(make, keras.layers.Flatten()(h), outputs)
+
+    return assemble(core, "sequence", input_shape, **common)

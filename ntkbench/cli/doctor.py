@@ -1,0 +1,359 @@
+"""`ntkbench doctor`: versions, devices, and the numerical self-test of all architectures or of one model."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import asdict
+
+from ..errors import NtkbenchError
+from ..report.escape import visible
+from .columns import aligned
+from .options import no_plugin
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..engine.network import Network
+    from ..plan.arch_spec import ArchitectureRequest
+    from ..registry.manager import Registry
+    from ..registry.specs import Dataset
+    from ..report.table import Table
+    from ..types import Form
+
+MORE_PACKAGES = ("tensorflow-probability", "scipy", "pandas")
+ERRORS = ("repeat", "coupled", "gradient", "hessian", "symmetry")
+NAME_WIDTH = 20
+OPEN_SIZE = 32  # of an image's or sequence's axis that a saved model leaves open
+
+
+@click.command("doctor")
+@click.argument("model", required=False, metavar="[MODEL]")
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="Where the inputs come from, NAME or NAME:key=value,... Without it: digits, and for a MODEL.keras random "
+    "inputs of its shape.",
+)
+@click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output, nothing else there.")
+@no_plugin
+def command(model: str | None, dataset: str | None, device: str, as_json: bool) -> int:
+    """Test the numbers of every registered architecture at its smallest width, or of MODEL.
+
+    MODEL is what `run --arch` takes: NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras.
+    First and second derivatives are compared with finite differences in float64, the tangent kernel by two routes, and
+    each model with itself. What is wrong is named, down to the layer, with what to use instead. Exits with 0 when
+    nothing is wrong, 1 when something is, 2 when the command was.
+    """
+    from ..plan.arch_spec import parse_arch
+    from ..plan.options import RunOptions
+    from ..registry.manager import registry as the_registry
+    from ..runner.device import prepare
+
+    RunOptions(device=device)  # refuses a device that nobody knows before TensorFlow starts
+    registry = the_registry()
+    inputs = Inputs(registry, dataset)
+    requests = inputs.accepted(parse_arch(model or "all", registry))
+    surroundings = _surroundings(prepare(device, hushed=True))
+    if not as_json:
+        click.echo("\n".join(_surroundings_lines(surroundings)) + "\n")
+        sys.stdout.flush()
+    found = []
+    with _status() as say:
+        for request in requests:
+            say(request.label)
+            found.append(examined(request, inputs, with_routes=len(requests) == 1))
+    problems = [str(problem) for problem in registry.problems]
+    for each in found:
+        label = each["model"]
+        problems += [text if text.startswith(label) else f"{label}: {text}" for text in each["problems"]]
+    if as_json:
+        everything = {"ok": not problems, "problems": problems, **surroundings, "models": found}
+        click.echo(json.dumps(everything, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo(_table(found, inputs.label).text().rstrip("\n"))
+        for each in found:
+            if each["routes"]:
+                click.echo("\n" + "\n".join(_routes_lines(each["routes"])))
+        click.echo("\n" + "\n".join(_verdict_lines(found, problems)))
+    return 1 if problems else 0
+
+
+class Inputs:
+    """The inputs that models are tested at: of a data set, or random ones of a saved model's own shape."""
+
+    def __init__(self, registry: Registry, given: str | None):
+        from ..plan.arch_spec import parse_params
+
+        self.given = given
+        name, _, words = (given or "digits").partition(":")
+        self.dataset: Dataset = registry.get("datasets", name)
+        self.params = self.dataset.resolve(parse_params(words, given or name))
+        self.label = given or "digits"
+
+    def accepted(self, requests: Sequence[ArchitectureRequest]) -> list[ArchitectureRequest]:
+        """Return the requests that these inputs fit; raise NtkbenchError for a named one that they do not fit."""
+        kept = []
+        for request in requests:
+            try:
+                self._check(request)
+            except NtkbenchError as error:
+                if not request.expanded:
+                    raise
+                click.echo(f"Left out {visible(request.label)}: {visible(str(error))}", err=True)
+            else:
+                kept.append(request)
+        return kept
+
+    def _check(self, request: ArchitectureRequest) -> None:
+        from ..plan.user_model import KerasArchitecture
+
+        if self.form(request) is not None and isinstance(request.entry, KerasArchitecture):
+            given, wanted = self.draw(request).shape[1:], request.entry.input_shape
+            if len(given) != len(wanted) or any(w not in (None, g) for g, w in zip(given, wanted, strict=True)):
+                raise NtkbenchError(
+                    f"{request.label} takes inputs of shape {list(wanted)}, and the data set {self.dataset.name!r} "
+                    f"gives {list(given)}. Leave --dataset out for random inputs."
+                )
+
+    def form(self, request: ArchitectureRequest) -> Form | None:
+        """Return the form of the data, None for random inputs. Raises NtkbenchError when there is none that fits."""
+        from ..plan.data import form_for
+
+        if request.kind == "keras" and self.given is None:
+            self.label = "random inputs"
+            return None
+        return form_for(request.entry, request.entry.resolve(request.params), self.dataset)
+
+    def draw(self, request: ArchitectureRequest) -> np.ndarray:
+        """Return a few inputs: [n, ...]."""
+        import numpy as np
+
+        from ..engine.checks_model import SAMPLES
+        from ..plan.data import load_data
+        from ..plan.user_model import KerasArchitecture
+
+        form = self.form(request)
+        if form is not None:
+            return load_data(self.dataset, self.params, form=form, n=SAMPLES, seed=0)[0]
+        assert isinstance(request.entry, KerasArchitecture)
+        shape = [OPEN_SIZE if size is None else size for size in request.entry.input_shape]
+        return np.random.default_rng(0).standard_normal((SAMPLES, *shape))
+
+
+def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool) -> dict[str, Any]:
+    """Return the self-test of one model as plain JSON; a model that cannot be built or called is a problem too."""
+    from ..engine.checks_model import routes_of, self_test
+    from ..runner.worker import sentence
+
+    found: dict[str, Any] = {
+        "model": request.label,
+        "width": None if request.kind == "keras" else _width(request),
+        **dict.fromkeys(("parameters", "precision", "repeat", "coupled", "gradient", "hessian", "symmetry", "kernel")),
+        "kernel_routes": [],
+        "sure": False,
+        "problems": [],
+        "routes": None,
+    }
+    try:
+        net, x = _built(request, inputs)
+        test = self_test(net, x)
+        derivatives = test.derivatives
+        found |= {
+            "parameters": net.size,
+            "precision": test.precision,
+            **{name: _finite(getattr(derivatives, name)) for name in ERRORS},
+            "kernel": _finite(test.kernel),
+            "kernel_routes": list(test.routes),
+            "sure": derivatives.sure,
+            "problems": test.problems,
+        }
+        if with_routes:
+            found["routes"] = asdict(routes_of(net, x))
+    except Exception as error:
+        found["problems"] = [*found["problems"], sentence(error)]
+    return found
+
+
+def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.ndarray]:
+    """Return the model in float64, or in float32 where it cannot be that, with inputs that it takes."""
+    from ..engine.network import Network
+    from ..runner.build import build_model
+    from ..runner.worker import check_output
+    from ..types import Cell
+
+    x = inputs.draw(request)
+    cell = Cell(
+        architecture=request.name,
+        params=request.entry.resolve(request.params),
+        width=_width(request),
+        seed=0,
+        dataset=inputs.dataset.name,
+        dataset_params=inputs.params,
+        measurement="",
+        quantities=(),
+        settings={},
+        precision="float64",
+    )
+    for precision in ("float64", "float32"):
+        try:
+            net = Network(build_model(request.entry, cell, x.shape[1:], precision))
+            if "int" in str(getattr((getattr(net.model, "inputs", None) or [None])[0], "dtype", "")):
+                x = (x > 0).astype("int32")  # 0 and 1 are in every vocabulary
+            check_output(net, x, request.label)
+            break
+        except Exception:
+            if precision == "float32":
+                raise
+    return net, x
+
+
+def _width(request: ArchitectureRequest) -> int:
+    from ..plan.preset import preset
+
+    return 1 if request.kind == "keras" else min(preset("quick").widths_for(request.entry.widths))
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not math.isfinite(number) else number
+
+
+def _surroundings(device: str) -> dict[str, Any]:
+    """Return versions, machine and devices as plain JSON."""
+    from importlib import metadata
+
+    import tensorflow as tf
+
+    from ..plan.cost import machine_memory_gib
+    from ..store.provenance import PACKAGES, provenance
+
+    known = provenance()
+    versions = {"python": known["python"], **{package: known[package] for package in PACKAGES}}
+    for package in MORE_PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    devices = []
+    for each in tf.config.list_physical_devices():
+        name = each.name.removeprefix("/physical_device:")
+        details = tf.config.experimental.get_device_details(each) if each.device_type == "GPU" else {}
+        devices.append(f"{name} {details.get('device_name', '')}".strip())
+    return {
+        "versions": versions,
+        "platform": known["platform"],
+        "cpu": known["cpu"],
+        "cores": known["threads"]["available"],
+        "memory_gib": round(machine_memory_gib(), 1),
+        "devices": devices,
+        "device": device,
+        "tensor_float_32": tf.config.experimental.tensor_float_32_execution_enabled(),
+    }
+
+
+def _surroundings_lines(found: Mapping[str, Any]) -> list[str]:
+    state = "on: it errs by 1e-3 on the GPUs that have it" if found["tensor_float_32"] else "off, as in every run"
+    rows = [
+        ("versions", ", ".join(f"{name} {version}" for name, version in found["versions"].items())),
+        ("machine", f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']:g} GiB; {found['platform']}"),
+        ("devices", f"{', '.join(found['devices'])}; computing on {found['device']}"),
+        ("TensorFloat-32", state),
+    ]
+    return aligned([tuple(map(visible, row)) for row in rows], limits={1: 82})
+
+
+def _table(found: Sequence[Mapping[str, Any]], inputs: str) -> Table:
+    from ..engine.checks import KERNEL_TOLERANCE, TOLERANCE
+    from ..report.table import Column, Table
+
+    precisions = sorted({each["precision"] for each in found if each["precision"]})
+    rows = [
+        (
+            each["model"],
+            "–" if each["width"] is None else str(each["width"]),
+            "–" if each["parameters"] is None else f"{each['parameters']:,}",
+            *(_error(each[name]) for name in ("repeat", "gradient", "hessian", "symmetry", "kernel")),
+            "✗" if each["problems"] else "✓" if each["sure"] else "?",
+        )
+        for each in found
+    ]
+    headers = ("width", "weights", "twice", "gradient", "Hessian", "symmetry", "kernel")
+    columns = [Column(("model",), outside=True), *(Column((name,), "right") for name in headers), Column(("",))]
+    allowed = [f"{_error(TOLERANCE[name])} in {name}" for name in precisions]
+    kernel = [f"{_error(KERNEL_TOLERANCE[name])} in {name}" for name in precisions]
+    notes: tuple[str, ...] = (
+        "Relative errors. twice: the same weights and inputs, twice; 0 is bit for bit. gradient: against differences "
+        "of the output. Hessian: its product with a random vector against differences of the gradient. symmetry: of "
+        f"the Hessian. The last three may be {' and '.join(allowed)}.",
+        "kernel: the tangent kernel from the Jacobian and by layer rules (without any, by products with vectors); "
+        f"it may be {' and '.join(kernel)}.",
+    )
+    if len(precisions) > 1:
+        low = ", ".join(each["model"] for each in found if each["precision"] == "float32")
+        notes += (f"In float32, because no copy in float64 could be made: {low}.",)
+    return Table(
+        title=" · ".join(["Numerical self-test", inputs, *(precisions if len(precisions) == 1 else [])]),
+        columns=tuple(columns),
+        rows=tuple((_name_lines(name), *((cell,) for cell in cells)) for name, *cells in rows),
+        notes=notes if precisions else (),
+        records=tuple(found),
+    )
+
+
+def _name_lines(label: str) -> tuple[str, ...]:
+    if len(label) <= NAME_WIDTH:
+        return (label,)
+    name, colon, params = label.rpartition(":")
+    return (*textwrap.wrap(name + colon, NAME_WIDTH), *(f"  {line}" for line in textwrap.wrap(params, NAME_WIDTH - 2)))
+
+
+def _error(number: float | None) -> str:
+    from ..report import numbers
+
+    return numbers.value(number, digits=1)
+
+
+def _routes_lines(routes: Mapping[str, Any]) -> list[str]:
+    rows = [("layer", "count", "weights", "with a rule", "derivatives")]
+    for each in routes["layers"]:
+        known = "known to be right" if each["known"] else "checked here"
+        ruled = str(each["ruled"]) if each["weights"] else "–"
+        rows.append((each["kind"], str(each["count"]), f"{each['weights']:,}", ruled, known))
+    return [
+        f"Routes of method='auto': kernel {routes['kernel']}, Hessian norm {routes['hessian']}.",
+        "",
+        *aligned([tuple(map(visible, row)) for row in rows], right=(1, 2, 3), limits={0: 40}),
+    ]
+
+
+def _verdict_lines(found: Sequence[Mapping[str, Any]], problems: Sequence[str]) -> list[str]:
+    unsure = [each["model"] for each in found if not each["sure"] and not each["problems"]]
+    lines = [f"✗ {problem}" for problem in problems]
+    if unsure:
+        lines.append(f"? {', '.join(unsure)}: kinks or rounding leave no step at which differences could tell.")
+    if not lines:
+        lines.append("Nothing is wrong." if len(found) == 1 else f"Nothing is wrong with these {len(found)} models.")
+    return [
+        line
+        for text in lines
+        for line in textwrap.wrap(visible(text), 100, subsequent_indent="  ", break_on_hyphens=False)
+    ]
+
+
+@contextmanager
+def _status() -> Iterator[Callable[[str], None]]:
+    """Give a function that shows, on a terminal, which model is being tested."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status("") as status:
+        yield lambda label: status.update(Text(f"testing {visible(label)}"))

@@ -1,0 +1,84 @@
+"""`ntkbench export`: a run's tidy results, or its table, as a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import did_you_mean
+
+if TYPE_CHECKING:
+    from ..store.run import Run
+
+
+@click.command("export")
+@click.argument("run", type=click.Path())
+@click.option(
+    "--format",
+    "format_",
+    required=True,
+    metavar="csv|json|parquet|markdown|latex",
+    help="csv, json, parquet: the tidy results, one row for each quantity of a cell. markdown, latex: the table.",
+)
+@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write to FILE instead of standard output.")
+def command(run: str, format_: str, output: str | None) -> None:
+    """Export the finished or half-finished RUN.
+
+    In csv, text that a spreadsheet would take for a formula is preceded by an apostrophe.
+    """
+    from ..store.run import load
+
+    if format_ not in WRITERS:
+        raise click.UsageError(f"No export format is called {format_!r}. {did_you_mean(format_, WRITERS)}")
+    to_stdout = output in (None, "-")
+    if format_ == "parquet" and to_stdout and sys.stdout.isatty():
+        raise click.UsageError("Parquet is no text for a terminal; name a file with -o FILE.")
+    found = load(run)
+    data = WRITERS[format_](found)
+    for problem in found.problems:
+        click.echo(f"Warning: {problem}", err=True)
+    if output is None or output == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        from ..store.atomic import write_atomically
+
+        write_atomically(output, data)
+
+
+def _csv(run: Run) -> bytes:
+    from ..report.escape import spreadsheet
+    from ..store.frame import COLUMNS
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in run.rows():
+        writer.writerow([spreadsheet(cell) if isinstance(cell, str) else cell for cell in row.values()])
+    return text.getvalue().encode()
+
+
+def _json(run: Run) -> bytes:
+    return (json.dumps(run.rows(), indent=1, allow_nan=False) + "\n").encode()
+
+
+def _parquet(run: Run) -> bytes:
+    buffer = io.BytesIO()
+    run.frame().to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def _markdown(run: Run) -> bytes:
+    return run.table().markdown().encode()
+
+
+def _latex(run: Run) -> bytes:
+    return run.table().latex().encode()
+
+
+WRITERS = {"csv": _csv, "json": _json, "parquet": _parquet, "markdown": _markdown, "latex": _latex}

@@ -1,0 +1,128 @@
+"""`ntkbench list`: what is registered, from which distribution, with theory's prediction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from ..errors import NtkbenchError, did_you_mean
+from ..registry.manager import Registry, registry
+from ..registry.specs import Architecture, Dataset, Entry, Measurement
+from ..report.escape import visible
+from .columns import aligned
+from .options import no_plugin
+
+LISTED = ("architectures", "measurements", "datasets", "kernels", "suites")
+# The quantities that a verdict rests on, under their symbols.
+HEADLINES = {"hessian_norm": "‖H‖", "kernel_change_worst": "ΔK worst", "kernel_change_gd": "ΔK gd"}
+
+
+@click.command("list")
+@click.argument("kind", default="architectures", metavar="[architectures|measurements|datasets|kernels|suites]")
+@click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
+@no_plugin
+def command(kind: str, as_json: bool) -> None:
+    """Show what is registered, architectures without a name.
+
+    For architectures the columns ‖H‖, ΔK worst and ΔK gd are theory's exponents in width of hessian_norm,
+    kernel_change_worst and kernel_change_gd.
+    """
+    if kind not in LISTED:
+        raise NtkbenchError(f"There is no list of {kind!r}. {did_you_mean(kind, LISTED)}")
+    known = registry()
+    entries = list(getattr(known, kind).values())
+    if as_json:
+        click.echo(json.dumps([to_json(entry) for entry in entries], indent=1, ensure_ascii=False))
+    else:
+        click.echo("\n".join(lines(kind, entries, known)))
+    for problem in known.problems:
+        click.echo(f"Warning: {visible(str(problem))}", err=True)
+
+
+def to_json(entry: Entry) -> dict[str, Any]:
+    """Return what is known of an entry as plain JSON."""
+    found: dict[str, Any] = {
+        "name": entry.name,
+        "summary": entry.summary,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "params": {name: param.to_json() for name, param in entry.params.items()},
+    }
+    if isinstance(entry, Architecture):
+        found |= {
+            "width_means": entry.width_means,
+            "inputs": list(entry.inputs),
+            "theory": {name: {"exponent": law.exponent, "source": law.source} for name, law in entry.theory.items()},
+            "variants": [dict(variant) for variant in entry.variants],
+            "widths": {name: list(widths) for name, widths in entry.widths.items()},
+        }
+    elif isinstance(entry, Measurement):
+        found["quantities"] = [
+            {
+                "name": quantity.name,
+                "key": quantity.key,
+                "symbol": quantity.symbol,
+                "unit": quantity.unit,
+                "reduction": quantity.reduction,
+                "direction": quantity.direction,
+                "bounds": [_number(bound) for bound in quantity.bounds],
+                "summary": quantity.summary,
+            }
+            for quantity in entry.quantities
+        ]
+    elif isinstance(entry, Dataset):
+        found["forms"] = list(entry.forms)
+    return found
+
+
+def lines(kind: str, entries: Sequence[Entry], known: Registry) -> list[str]:
+    """Return the listing of one kind as lines of at most 100 columns."""
+    if not entries:
+        return [f"No {kind} are registered."]
+    if kind == "architectures":
+        return _architecture_lines(list(known.architectures.values()))
+    rows: list[tuple[str, ...]] = [("name", "from", *_HEADERS.get(kind, ("summary",)))]
+    for entry in entries:
+        rows += _rows(entry)
+    return aligned([tuple(map(visible, row)) for row in rows], limits={2: 50, 3: 50})
+
+
+_HEADERS = {"measurements": ("quantity", "what it is"), "datasets": ("what it is", "forms")}
+
+
+def _rows(entry: Entry) -> Iterable[tuple[str, ...]]:
+    """Yield an entry's rows: one for each quantity of a measurement, otherwise one."""
+    if isinstance(entry, Measurement):
+        yield entry.name, entry.distribution, "", entry.summary
+        for quantity in entry.quantities:
+            yield "", "", quantity.key, quantity.summary
+    elif isinstance(entry, Dataset):
+        yield entry.name, entry.distribution, entry.summary, ", ".join(entry.forms)
+    else:
+        yield entry.name, entry.distribution, entry.summary
+
+
+def _architecture_lines(entries: Sequence[Architecture]) -> list[str]:
+    sources: dict[str, int] = {}
+    rows = [("name", "from", "width is", *HEADLINES.values(), "source")]
+    for entry in entries:
+        laws = [entry.theory.get(quantity) for quantity in HEADLINES]
+        numbers = [sources.setdefault(law.source, len(sources) + 1) for law in laws if law is not None]
+        exponents = ["–" if law is None else f"{law.exponent:g}".replace("-", "−") for law in laws]
+        cited = "".join(f"[{number}]" for number in dict.fromkeys(numbers))
+        rows.append((entry.name, entry.distribution, entry.width_means, *exponents, cited))
+    listing = aligned([tuple(map(visible, row)) for row in rows], right=(3, 4, 5), limits={2: 30})
+    legend = ", ".join(f"{symbol} {quantity}" for quantity, symbol in HEADLINES.items())
+    return [*listing, "", f"{legend}: theory's exponent in width.", *_numbered(sources)]
+
+
+def _numbered(sources: Mapping[str, int]) -> list[str]:
+    return aligned([(f"[{number}]", visible(source)) for source, number in sources.items()], limits={1: 92})
+
+
+def _number(bound: float) -> float | None:
+    """Return a bound, None where it is infinite: JSON has no infinity."""
+    return bound if abs(bound) != float("inf") else None

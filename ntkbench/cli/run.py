@@ -1,0 +1,156 @@
+"""`ntkbench run`: the main job, from the words on the command line to the standard table."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import did_you_mean
+from ..report.escape import visible
+from .options import Named, no_plugin
+
+if TYPE_CHECKING:
+    from ..plan.cost import Estimate
+    from ..runner.run import Outcome
+
+REASONS_SHOWN = 10
+
+
+@click.command("run")
+@click.option(
+    "--arch",
+    multiple=True,
+    metavar="SPEC",
+    default=("all",),
+    help="all, NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras (repeatable).",
+)
+@click.option("--widths", metavar="LIST", help="Widths, such as 64,128,256; without it the preset's.")
+@click.option("--seeds", metavar="COUNT", help="How many seeds; without it the preset's.")
+@click.option(
+    "--measure",
+    multiple=True,
+    metavar="NAME",
+    help="A measurement, one of its quantities, or all (repeatable); without it the preset's.",
+)
+@click.option("--dataset", default="digits", metavar="NAME", help="A data set, NAME or NAME:key=value,...")
+@click.option(
+    "--preset", default="quick", type=Named(["quick", "standard", "board", "full"]), help="Sizes: minutes to days."
+)
+@click.option("--probes", metavar="COUNT", help="Inputs at which everything is measured; without it the preset's.")
+@click.option("--precision", default="float32", type=Named(["float32", "float64"]), help="Of all numbers.")
+@click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
+@click.option("--reinit", is_flag=True, help="Redraw the weights of a MODEL.keras for each seed.")
+@click.option("--out", metavar="DIR", type=click.Path(), help="The run's folder; one that holds cells is completed.")
+@click.option("--dry-run", is_flag=True, help="Print the plan with predicted time and memory, and stop.")
+@click.option("--force", is_flag=True, help="Measure again what the folder already holds.")
+@click.option("--format", "format_", default="simple", metavar="NAME", help="Of the table: tabulate's names.")
+@click.option("--quiet", is_flag=True, help="No progress on standard error.")
+@click.option("--json", "as_json", is_flag=True, help="The table as JSON on standard output, nothing else there.")
+@no_plugin
+@click.pass_obj
+def command(
+    given: Sequence[str], dry_run: bool, format_: str, quiet: bool, as_json: bool, out: str | None, **words: Any
+) -> int:
+    """Measure how linear networks are in their parameters, over widths and seeds.
+
+    Prints the standard table; every cell is kept in the run's folder. Exits with 0 when all cells are ok or
+    unsupported, 1 when some failed, 2 when the command was wrong, 130 when interrupted.
+    """
+    from ..plan.options import RunOptions
+    from ..plan.plan import make_plan
+    from ..registry.manager import registry as the_registry
+    from ..report.table import FORMATS
+    from ..runner.device import prepare
+    from ..runner.progress import progress_on
+    from ..runner.run import check, open_store, run_plan
+    from ..store.run import load
+
+    if format_ not in FORMATS:
+        raise click.UsageError(f"No table format is called {format_!r}. {did_you_mean(format_, FORMATS)}")
+    words["measure"] = words["measure"] or None
+    options = RunOptions(**words, out=out)
+    registry = the_registry()
+    for problem in registry.problems:
+        click.echo(f"Warning: {visible(str(problem))}", err=True)
+    plan = make_plan(options, registry)
+    for note in plan.notes:
+        click.echo(visible(note), err=True)
+    if dry_run:
+        return _dry_run(plan, as_json)
+
+    device = prepare(options.device, hushed=True)
+    check(plan, registry, device)
+    store = open_store(plan, registry, command=["ntkbench", *given])
+    outcome = run_plan(plan, store, registry, progress_on(quiet=quiet), device=device)
+    if outcome.interrupted:
+        _say_how_to_go_on(outcome, len(plan.cells), [*given, *([] if out else ["--out", str(store.path)])])
+        click.echo(str(store.path), err=True)
+        return 130
+    table = load(store.path).table()
+    if as_json:
+        click.echo(json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo(table.text(format_).rstrip("\n"))
+    sys.stdout.flush()
+    _say_failures(outcome, len(plan.cells))
+    click.echo(str(store.path), err=True)
+    return 1 if outcome.failed else 0
+
+
+def _dry_run(plan: Any, as_json: bool) -> int:
+    from ..plan.cost import estimate, machine_memory_gib, refuse_what_cannot_fit
+    from ..runner.device import prepare
+
+    prepare("cpu", hushed=True)
+    estimates = estimate(plan)
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in estimates], indent=1, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_estimate_lines(estimates, plan)))
+        click.echo(f"This machine has {machine_memory_gib():.3g} GiB of memory.")
+    refuse_what_cannot_fit(estimates)
+    return 0
+
+
+def _estimate_lines(estimates: Sequence[Estimate], plan: Any) -> list[str]:
+    """Return the predicted costs as aligned lines, at most 100 columns wide."""
+    from ..runner.progress import clock
+    from .columns import aligned
+
+    rows = [("architecture", "widths", "cells", "parameters", "memory", "time")]
+    for each in estimates:
+        largest = f"{each.parameters[-1]:,}" if each.parameters else "not predicted"
+        memory = f"{each.memory_gib[-1]:,.1f} GiB" if each.memory_gib else ""
+        seconds = "" if each.seconds is None else clock(each.seconds)
+        rows.append((each.label, ",".join(map(str, each.widths)), str(each.cells), largest, memory, seconds))
+    total = sum(each.seconds or 0 for each in estimates)
+    return [
+        *aligned(rows, right=(2, 3, 4, 5), limits={0: 30, 1: 30}),
+        "",
+        f"{len(plan.cells)} cells, about {clock(total)} (a rough prediction for two cores).",
+        "Parameters and memory are those of the largest width.",
+    ]
+
+
+def _say_failures(outcome: Outcome, total: int) -> None:
+    if not outcome.failures:
+        return
+    click.echo(f"{outcome.failed} of {total} cells failed:", err=True)
+    reasons = Counter((result.status.value, result.message) for result in outcome.failures)
+    for (status, message), count in reasons.most_common(REASONS_SHOWN):
+        click.echo(f"  {count} × {status}: {visible(message)}", err=True)
+    if len(reasons) > REASONS_SHOWN:
+        click.echo(f"  and {len(reasons) - REASONS_SHOWN} other reasons; `ntkbench export` has all of them.", err=True)
+    click.echo("The same command with --out of the folder below tries the failed cells again.", err=True)
+
+
+def _say_how_to_go_on(outcome: Outcome, total: int, arguments: Sequence[str]) -> None:
+    done = outcome.ok + outcome.failed
+    click.echo(f"Interrupted with {done} of {total} cells finished; they are kept. To go on:", err=True)
+    click.echo(f"  {shlex.join(['ntkbench', *arguments])}", err=True)

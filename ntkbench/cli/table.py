@@ -1,0 +1,40 @@
+"""`ntkbench table`: the standard table of a run."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("table")
+@click.argument("run", type=click.Path())
+@click.option(
+    "--format",
+    "format_",
+    default="simple",
+    show_default=True,
+    metavar="NAME",
+    help="A format of tabulate: simple, github, grid, html, latex, tsv, ...",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, with every digit.")
+@click.option(
+    "--quantity",
+    "quantities",
+    multiple=True,
+    metavar="NAME",
+    help="Show this quantity (repeatable) instead of the headlines.",
+)
+def command(run: str, format_: str, as_json: bool, quantities: tuple[str, ...]) -> None:
+    """Print the standard table of the finished or half-finished RUN.
+
+    One row for each architecture: the exponent of each quantity in width with its 95 % interval, theory's exponent
+    in parentheses, whether they agree, and the values at the smallest and largest width.
+    """
+    from ..store.run import load
+
+    table = load(run).table(quantities)
+    text = (
+        json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False) if as_json else table.text(format_)
+    )
+    click.echo(text.rstrip("\n"))

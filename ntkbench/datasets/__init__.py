@@ -1,0 +1,39 @@
+"""The built-in data sets, registered through the public hook."""
+
+from __future__ import annotations
+
+from ..registry.hookspecs import Register, hookimpl
+from ..types import FORMS
+
+DIMENSION = {"d": {"type": "int", "default": 64, "minimum": 1, "maximum": 65536, "help": "entries of an input"}}
+
+
+@hookimpl
+def ntkbench_register_datasets(register: Register) -> None:
+    """Register real and random inputs."""
+    register(
+        "digits",
+        f"{__name__}.digits:load",
+        summary="1,797 real handwritten digits of 8×8 pixels, even against odd",
+        forms=FORMS,
+    )
+    register(
+        "diabetes",
+        f"{__name__}.diabetes:load",
+        summary="442 patients of ten features, progression of the disease",
+        forms="vector",
+    )
+    register(
+        "sphere",
+        f"{__name__}.random_inputs:load_sphere",
+        summary="uniform on the sphere of radius √d, labelled by a half-space",
+        forms=FORMS,
+        params=DIMENSION,
+    )
+    register(
+        "gaussian",
+        f"{__name__}.random_inputs:load_gaussian",
+        summary="independent N(0, 1) entries, labelled by a half-space",
+        forms=FORMS,
+        params=DIMENSION,
+    )

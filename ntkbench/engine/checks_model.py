@@ -1,0 +1,182 @@
+"""The verdict on a whole model: its self-test, the routes it takes, and the refusal to differentiate it twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve, frozen
+
+from ..errors import NtkbenchError
+from .checks import KERNEL_TOLERANCE, Derivatives, check_derivatives, check_kernel, in_float64
+from .checks_layers import Guilty, guilty_layers, known_right, unknown_layers
+from .network import Network
+from .structure import structure_of
+
+SAMPLES = 2  # inputs that a model is checked at
+
+
+@frozen
+class SelfTest:
+    """The self-test of a model.
+
+    precision: of the test; float64 wherever the model can be cast.   derivatives: against finite differences.
+    kernel: the relative difference of the tangent kernel by two routes, None where derivatives failed before.
+    routes: their names.   guilty: the layers to blame for wrong derivatives.
+    """
+
+    precision: str
+    derivatives: Derivatives
+    kernel: float | None = None
+    routes: tuple[str, ...] = ()
+    guilty: tuple[Guilty, ...] = ()
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, each a sentence with what to use instead."""
+        found = [f"{guilty}. {guilty.instead}" for guilty in self.guilty]
+        if self.kernel is not None and not self.kernel <= KERNEL_TOLERANCE[self.precision]:
+            found.append(
+                f"The tangent kernel differs by {self.kernel:.2g} between the routes {' and '.join(self.routes)}. "
+                "A layer rule or ntkbench itself is wrong here; please report it."
+            )
+        return found
+
+
+def self_test(net: Network, x: Any, *, seed: int = 0) -> SelfTest:
+    """Check repetition, first and second derivatives, symmetry and the tangent kernel of a model at x: [N, ...].
+
+    Everything is done in float64 where the model can be cast, otherwise in its own precision. The first two inputs
+    are used. The network is left as it was.
+    """
+    x = net.inputs(x)[:SAMPLES]
+    exact = in_float64(net, x) or net
+    found = check_derivatives(exact, x, seed=seed)
+    if not found.sure and exact is not net:
+        # A layer may compute in float32 whatever the model's precision; then float32 is where differences mean most.
+        found = check_derivatives(net, x, seed=seed)
+    if found.precision == "float64":
+        net = exact
+    precision = found.precision
+    if found.problem in ("stochastic", "coupled", "not finite", "gradient", "no second derivative"):
+        # The kernel of such a gradient means nothing, or has no second route.
+        return SelfTest(precision, found, guilty=_blamed(net, x, found))
+    kernel, routes = check_kernel(net, net.inputs(x))
+    return SelfTest(precision, found, kernel, routes, _blamed(net, x, found))
+
+
+def _blamed(net: Network, x: Any, found: Derivatives) -> tuple[Guilty, ...]:
+    """Return the layers to blame; where the whole model leaves it open, only layers that are surely wrong alone."""
+    if found.sure and not found.problem:
+        return ()
+    mode = "double_backward"
+    if found.problem in ("hessian", "symmetry", "no second derivative"):
+        other = check_derivatives(net, x, mode=mode)
+        if other.sure and not other.problem:
+            mode = "forward_over_backward"  # which `hvp` has chosen for this model, wrongly
+    guilty = guilty_layers(net, x, found.problem, mode)
+    if not found.problem:
+        # The model has kinks closer than any step of its precision; its layers one by one may tell.
+        guilty = [each for each in guilty if each.problem not in ("", "not finite")]
+    return tuple(guilty)
+
+
+def require_right_second_derivatives(net: Network, x: Any) -> None:
+    """Raise NtkbenchError that names the guilty layer when second derivatives of the model are wrong.
+
+    Models of layers that are known to be right return at once. Otherwise derivatives are compared with finite
+    differences at the first inputs of x: [N, ...], once for each network: those of the unknown layers alone, and where
+    that is not enough those of the model, in its own precision; what fails there, or cannot be told there for kinks or
+    rounding, is decided in float64 where the model can be cast.
+    """
+    refusal = net.cached("second derivatives", lambda: _refusal(net, x))
+    if refusal:
+        raise NtkbenchError(refusal)
+
+
+def _refusal(net: Network, x: Any) -> str:
+    """Return why the model must not be differentiated twice, "" where nothing is known against it."""
+    if hasattr(net.model, "_flatten_layers") and all(map(known_right, net.model._flatten_layers())):
+        return ""
+    x = net.inputs(x)[:SAMPLES]
+    alone = unknown_layers(net, x)
+    if alone == "right":
+        return ""
+    found = check_derivatives(net, x)
+    if found.problem or not found.sure or alone == "wrong":
+        exact = in_float64(net, x)
+        if exact is not None and exact is not net:
+            net, found, alone = exact, check_derivatives(exact, x), "open"
+    if found.problem == "not finite":
+        return ""  # numbers that are not finite show themselves
+    # What a wrong layer does can be too little, among all others, for the whole model to tell.
+    guilty = _blamed(net, x, evolve(found, sure=found.sure and alone != "wrong"))
+    if not guilty:
+        return ""
+    reasons = "; ".join(map(str, guilty))
+    instead = " ".join(dict.fromkeys(each.instead for each in guilty))
+    return f"The second derivatives of this model cannot be trusted: {reasons}. {instead}"
+
+
+@frozen
+class LayerKind:
+    """The layers of one class that have trainable weights of their own, or are not known to be right.
+
+    count: how many.   weights: numbers of their own.   ruled: how many have no weight without a rule.
+    known: whether their derivatives are known to be right without a check.
+    """
+
+    kind: str
+    count: int
+    weights: int
+    ruled: int
+    known: bool
+
+
+@frozen
+class Routes:
+    """What the engine does with a model when it is left to choose.
+
+    kernel: the method of `empirical_ntk`, "structured and jacobian" where only some weights have a rule.
+    hessian: the method of `hessian_norm`, "refused" where that raises.   layers: by class; the model itself where it
+    has no Keras layers.
+    """
+
+    kernel: str
+    hessian: str
+    layers: tuple[LayerKind, ...]
+
+
+def routes_of(net: Network, x: Any) -> Routes:
+    """Return the routes that are taken for a model at inputs like x: [N, ...], and which layers have rules."""
+    from .hessian import hessian_norm  # here, because it asks this room itself whether a model is right
+
+    x = net.inputs(x)[:1]
+    structure = structure_of(net, x)
+    kernel = [name for name, used in (("structured", structure.rules), ("jacobian", structure.rest)) if used]
+    try:
+        hessian = hessian_norm(net, x, output=net.output, max_iterations=1).method
+    except NtkbenchError:
+        hessian = "refused"
+    rest = {id(variable) for variable in structure.rest}
+    kinds: dict[str, LayerKind] = {}
+    for layer in getattr(net.model, "_flatten_layers", list)():
+        inside = {id(v) for each in layer._flatten_layers(include_self=False) for v in each.trainable_variables}
+        own = [v.value for v in layer.trainable_variables if id(v) not in inside]
+        if own or not known_right(layer):
+            kind = type(layer).__name__
+            before = kinds.get(kind, LayerKind(kind, 0, 0, 0, True))
+            kinds[kind] = LayerKind(
+                kind,
+                before.count + 1,
+                before.weights + sum(int(v.shape.num_elements()) for v in own),
+                before.ruled + (not any(id(v) in rest for v in own)),
+                before.known and known_right(layer),
+            )
+    if not kinds:
+        kinds[""] = LayerKind(type(net.model).__name__, 1, net.size, 0, False)
+    return Routes(" and ".join(kernel), hessian, tuple(kinds.values()))

@@ -1,0 +1,158 @@
+"""What a measurement is given: a model at its initialisation, its probes, and the engine bound to both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..registry.specs import Architecture
+from ..types import Settings, Value
+from . import hessian as _hessian, hvp as _hvp, ntk as _ntk
+from .curvature import SampleCurvature
+from .kernel_map import KernelMap
+from .linearize import Linearized, LinearModel
+from .network import Network
+from .precision import full_precision
+from .training import Trajectory, gradient_descent
+
+CONFIRM_BELOW = 1e-3  # relative changes below this are measured again in float64
+
+
+class Context:
+    """One model at initialisation w0 and its probes.
+
+    model: the Keras model (or other), at w0.      x: [N, ...].   y: [N], mapped into the output's range.
+    seed, precision, device: of the cell.          rng: a numpy Generator of this cell's own.
+    settings: sizes and procedures (`Settings`).   quantities: the result keys that are wanted.
+    architecture: the registered specification.
+    network: the model in flat weights.   theta: w0 as one vector [P].   kernel_map, linear_model: at the probes.
+    trajectory: the gradient-descent path, computed once and shared by all measurements.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        x: np.ndarray,
+        y: np.ndarray,
+        *,
+        seed: int,
+        precision: str,
+        device: str,
+        settings: Settings,
+        architecture: Architecture,
+        make_rng: Callable[[str], np.random.Generator],
+        make_float64: Callable[[], Context] | None = None,
+    ):
+        self.network, self.model = network, network.model
+        self.x, self.y = network.inputs(x), np.asarray(y, np.float64)
+        self.seed, self.precision, self.device = seed, precision, device
+        self.settings, self.architecture = settings, architecture
+        self.quantities: frozenset[str] = frozenset()
+        self.theta = network.theta()
+        self._make_rng, self._make_float64 = make_rng, make_float64
+        self.rng = make_rng("")
+
+    # -- the engine, bound -------------------------------------------------------------------------------------
+
+    def empirical_ntk(self, x1: Any = None, x2: Any = None, **options: Any) -> np.ndarray:
+        """Return `ntkbench.empirical_ntk` of the model, at the probes and for the measured output unit by default."""
+        options.setdefault("outputs", self.network.output)
+        return _ntk.empirical_ntk(self.network, self.x if x1 is None else x1, x2, **options)
+
+    def hessian_norm(self, x: Any = None, **options: Any) -> _hessian.HessianNorm:
+        """Return `ntkbench.hessian_norm` of the model, at the probes by default."""
+        options.setdefault("tol", self.settings.tol)
+        options.setdefault("seed", self.seed)
+        return _hessian.hessian_norm(self.network, self.x if x is None else x, **options)
+
+    def hvp(self, x: Any, vectors: Any, **options: Any) -> list[np.ndarray]:
+        """Return `ntkbench.hvp` of the model."""
+        return _hvp.hvp(self.network, x, vectors, **options)
+
+    def linearize(self) -> Linearized:
+        """Return the linear model around the weights of now."""
+        return Linearized(self.network)
+
+    # -- shared by the built-in measurements ---------------------------------------------------------------------
+
+    @cached_property
+    def kernel_map(self) -> KernelMap:
+        return KernelMap(self.network, self.x)
+
+    @cached_property
+    def kernel(self) -> np.ndarray:
+        """K(w0): [N, N] float64."""
+        return self.kernel_map.kernel(self.theta)
+
+    @cached_property
+    def linear_model(self) -> LinearModel:
+        return LinearModel(self.network, self.x, self.theta)
+
+    @cached_property
+    def gradient_norm(self) -> float:
+        """rms over the probes of ‖∇f(w0; x)‖."""
+        return float(np.sqrt(np.mean(np.diag(self.kernel))))
+
+    @property
+    def hessian_norms(self) -> _hessian.HessianNorm:
+        """At w0, of every probe."""
+        return self._hessians[0]
+
+    @property
+    def curvatures(self) -> list[SampleCurvature]:
+        """The first `ball_probes` samples with their top Hessian eigenpairs at w0."""
+        return [SampleCurvature(self.network, self.x[i : i + 1], pair) for i, pair in enumerate(self._hessians[1])]
+
+    @cached_property
+    def _hessians(self) -> tuple[_hessian.HessianNorm, list[_hessian.Eigenpair]]:
+        count = self.settings.ball_probes
+        self.network.assign(self.theta)
+        with full_precision():
+            return _hessian.norms_and_pairs(self.network, self.x, tol=self.settings.tol, seed=self.seed, pairs=count)
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        s = self.settings
+        safety = 0.1 if self.architecture.bottleneck else 0.5
+        return gradient_descent(
+            self.network, self.x, self.y, self.theta, safety=safety, target_ratio=s.target_ratio, max_steps=s.max_steps
+        )
+
+    @property
+    def search_budget(self) -> tuple[int, ...]:
+        """Evaluations of a worst-direction search from v0, from −v0, and from random restarts."""
+        spec = self.architecture
+        return (12, 8) if spec.linear_output and not spec.bottleneck else (30, 15, 15)
+
+    @cached_property
+    def float64(self) -> Context:
+        """The same model at the same weights in float64; itself when it is in float64 already."""
+        if self.precision == "float64" or self._make_float64 is None:
+            return self
+        return self._make_float64()
+
+    def confirmed(self, compute: Callable[[Context], float]) -> Value:
+        """Return compute(self); a relative change below 1e-3 is computed again in float64, and that is returned."""
+        value = compute(self)
+        if self.float32 and 0 < abs(value) < CONFIRM_BELOW:
+            return Value(compute(self.float64), precision="float64")
+        return Value(value, precision=self.precision)
+
+    @property
+    def float32(self) -> bool:
+        return self.precision == "float32"
+
+    def start(self, measurement: str, quantities: frozenset[str]) -> None:
+        """Prepare for a measurement: weights at w0, its own random numbers, what it is asked for."""
+        self.network.assign(self.theta)
+        self.rng = self._make_rng(measurement)
+        self.quantities = quantities
+
+    def direction(self) -> tf.Tensor:
+        """Return a direction drawn uniformly from the unit sphere in weight space: [P]."""
+        v = self.rng.standard_normal(self.network.size)
+        return tf.constant(v / np.linalg.norm(v), self.network.dtype)

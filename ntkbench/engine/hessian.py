@@ -1,0 +1,225 @@
+"""Spectral norms and extreme eigenvalues of the Hessian of one output, for each input on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from attrs import frozen
+
+from ..errors import NtkbenchError, did_you_mean
+from .factored import FactoredHessian
+from .hvp import flat_hvp
+from .lanczos import Lanczos, extreme
+from .network import Network, network
+from .precision import full_precision
+from .structure import structure_of
+
+METHODS = ("auto", "factored", "hvp", "dense")
+DENSE_LIMIT = 4096  # parameters: a dense Hessian of this size takes 128 MiB in float64
+BASIS_BYTES = 512 * 2**20  # the Lanczos basis of the samples that run side by side stays below this
+MAX_ITERATIONS = 300
+ROUNDING = 64  # units in the last place of the norm by which products and eigenvalues may be off
+STARTS = 2  # random starts of a block Lanczos: see lanczos.py
+
+
+@frozen
+class HessianNorm:
+    """Spectral norms ‖∇²f(w; x_n)‖₂.
+
+    value: [N] float64.    error: [N], absolute: rounding for dense; for Lanczos the residual of the extreme Ritz
+    pair.    converged: [N] bool, error <= tol·value.    iterations: Lanczos steps (0 for dense).    method: the
+    route taken.
+    """
+
+    value: np.ndarray
+    error: np.ndarray
+    converged: np.ndarray
+    iterations: int
+    method: str
+
+
+@full_precision()
+def hessian_norm(
+    model: Any,
+    x: Any,
+    *,
+    output: int = 0,
+    method: Literal["auto", "factored", "hvp", "dense"] = "auto",
+    tol: float = 1e-3,
+    max_iterations: int | None = None,
+    seed: int = 0,
+) -> HessianNorm:
+    """Return the spectral norm max |eigenvalue| of the Hessian of ONE output, for each input on its own.
+
+    The Hessian is with respect to all trainable weights, and indefinite: the largest magnitude is found, not the
+    largest eigenvalue.
+
+    Args:
+        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.
+        method: "factored" (all samples at once, on the small space the Hessian lives in; needs a rule for every
+            trainable layer), "hvp" (sample by sample, on vectors of all P weights; any model), "dense" (the whole
+            Hessian by P products and `eigh`; P up to 4096), or "auto": factored where it can, otherwise hvp.
+        tol: relative: converged means error <= tol·value.
+        max_iterations: Lanczos steps at most (default 300, and never more than the space has dimensions). Each is
+            two products with the Hessian, one for each of two random starts.
+        seed: draws the random starts.
+
+    Raises:
+        NtkbenchError: when the method cannot do this model.
+
+    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), Hessian of the output; error: Parlett 1998, section 13.2.
+
+    For f = exp(w·x) the Hessian is exp(w·x)·x·xᵀ, of norm exp(w·x)·‖x‖²:
+
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "exponential", use_bias=False)])
+    >>> model.set_weights([np.zeros((2, 1))])
+    >>> print(hessian_norm(model, np.array([[3.0, 4.0]])).value.round(3))
+    [25.]
+    """
+    net = network(model, output)
+    return norms_and_pairs(net, net.inputs(x), method=method, tol=tol, max_iterations=max_iterations, seed=seed)[0]
+
+
+@frozen
+class Eigenpair:
+    """The eigenvalue of largest magnitude, its eigenvector and that of the second largest, [P] each, of one sample."""
+
+    value: float
+    vector: tf.Tensor
+    second: tf.Tensor
+
+
+def norms_and_pairs(
+    net: Network,
+    x: tf.Tensor,
+    *,
+    method: str = "auto",
+    tol: float,
+    max_iterations: int | None = None,
+    seed: int,
+    pairs: int = 0,
+) -> tuple[HessianNorm, list[Eigenpair]]:
+    """Return `hessian_norm`, and the eigenpairs of the first `pairs` samples, which no dense method gives."""
+    route = _method(net, x, method)
+    if route == "dense":
+        value, error = _dense(net, x)
+        return HessianNorm(value, error, error <= tol * value, 0, route), []
+    value, error, steps, found = np.zeros(len(x)), np.zeros(len(x)), 0, []
+    for part, operator in _operators(net, x, route):
+        rng = np.random.default_rng([seed, part.start])
+        limit = _limit(max_iterations, operator.size)
+        ritz = extreme(operator.matvec, operator.start(rng), tol=tol, max_steps=limit)
+        value[part] = np.abs(ritz.value)
+        rounding = ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * value[part]
+        error[part] = np.maximum(ritz.residual, rounding)
+        steps = max(steps, ritz.steps)
+        wanted = min(pairs, part.stop) - part.start
+        if wanted > 0:
+            vectors = [operator.flat(ritz.vectors(i)[:wanted]) for i in (0, 1)]
+            found += [Eigenpair(float(ritz.value[n]), vectors[0][n], vectors[1][n]) for n in range(wanted)]
+    return HessianNorm(value, error, error <= tol * value, steps, route), found
+
+
+@full_precision()
+def hessian_eigs(
+    model: Any, x: Any, k: int, *, output: int = 0, vectors: bool = False, tol: float = 1e-3, seed: int = 0
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    """Return the k eigenvalues of largest magnitude of each input's Hessian: [N, k], signed, largest first.
+
+    With `vectors`, also the eigenvectors over the flattened trainable weights: [N, k, P]. Eigenvalues that the
+    Hessian does not have (its rank is below k) are 0. An eigenvalue that occurs more than twice may be found fewer
+    times than it occurs.
+
+    Args and source: as for `hessian_norm`; the residual of every pair is at most tol times the largest magnitude.
+    """
+    net = network(model, output)
+    x = net.inputs(x)
+    values, found = np.zeros((len(x), k)), np.zeros((len(x), k, net.size if vectors else 0), net.dtype.as_numpy_dtype)
+    for part, operator in _operators(net, x, _method(net, x, "auto")):
+        rng = np.random.default_rng([seed, part.start])
+        run = Lanczos(operator.matvec, operator.start(rng))
+        for step in range(1, _limit(None, operator.size) + 1):
+            run.step()
+            if run.exhausted or (step >= 2 * k and step % 4 == 0):
+                eigenvalues, residual, _ = run.eigen(k)
+                if run.exhausted or np.all(residual <= tol * np.abs(eigenvalues[:, :1])):
+                    break
+        eigenvalues, _, coefficients = run.eigen(k)
+        values[part, : eigenvalues.shape[1]] = eigenvalues
+        if vectors:
+            for i in range(eigenvalues.shape[1]):
+                found[part, i] = operator.flat(run.vectors(coefficients[:, :, i])).numpy()
+    return (values, found) if vectors else values
+
+
+@frozen
+class FlatHessian:
+    """The Hessian of one sample on vectors of all P weights: [1, copies, P] -> [1, copies, P]."""
+
+    product: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    x: tf.Tensor
+    size: int
+    dtype: tf.DType
+    copies: int
+
+    def start(self, rng: np.random.Generator) -> tf.Tensor:
+        """Return random vectors [1, copies, P]."""
+        return tf.constant(rng.standard_normal((1, self.copies, self.size)), self.dtype)
+
+    def matvec(self, v: tf.Tensor) -> tf.Tensor:
+        """Return H·v for each vector."""
+        return tf.stack([self.product(self.x, row) for row in tf.unstack(v[0])])[None]
+
+    def flat(self, v: tf.Tensor) -> tf.Tensor:
+        """Return v: its coordinates are the weights already."""
+        return v
+
+
+def _operators(net: Network, x: tf.Tensor, method: str):
+    """Yield (slice of the samples, operator on STARTS vectors each) with the samples of a slice side by side."""
+    if method == "hvp":
+        for n in range(len(x)):
+            yield slice(n, n + 1), FlatHessian(flat_hvp(net), x[n : n + 1], net.size, net.dtype, STARTS)
+        return
+    structure = structure_of(net, x)
+    whole = FactoredHessian(net, structure, x, STARTS)
+    chunk = max(1, int(BASIS_BYTES / (32 * STARTS * whole.size * net.dtype.size)))
+    if chunk >= len(x):
+        yield slice(0, len(x)), whole
+        return
+    del whole
+    for start in range(0, len(x), chunk):
+        part = slice(start, min(start + chunk, len(x)))
+        yield part, FactoredHessian(net, structure, x[part], STARTS)
+
+
+def _method(net: Network, x: tf.Tensor, method: str) -> str:
+    if method not in METHODS:
+        raise NtkbenchError(f"No Hessian method is called {method!r}. {did_you_mean(method, METHODS)}")
+    if method == "factored" and not structure_of(net, x).complete:
+        raise NtkbenchError("Some trainable layer of the model has no rule; use method='hvp'.")
+    if method == "dense" and net.size > DENSE_LIMIT:
+        raise NtkbenchError(f"The model has {net.size} weights; method='dense' stops at {DENSE_LIMIT}. Use 'auto'.")
+    if method == "auto":
+        method = "factored" if structure_of(net, x).complete else "hvp"
+    return method
+
+
+def _dense(net: Network, x: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    product = flat_hvp(net)
+    value, error = np.zeros(len(x)), np.zeros(len(x))
+    for n in range(len(x)):
+        columns = [product(x[n : n + 1], row).numpy() for row in tf.eye(net.size, dtype=net.dtype)]
+        h = np.asarray(columns, np.float64)
+        value[n] = np.abs(np.linalg.eigvalsh((h + h.T) / 2)).max()
+        # eigvalsh of a symmetric matrix moves by at most the norm of what was done to its entries
+        error[n] = np.linalg.norm(h - h.T) / 2 + ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * np.linalg.norm(h)
+    return value, error
+
+
+def _limit(max_iterations: int | None, size: int) -> int:
+    return max(1, min(MAX_ITERATIONS if max_iterations is None else max_iterations, size))

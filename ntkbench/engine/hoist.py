@@ -1,0 +1,136 @@
+"""A function of constants and one variable, as what does not depend on the variable, done once, and the rest.
+
+TensorFlow has no partial evaluation, and XLA does not hoist constants out of a loop. But a traced graph can be cut
+where its operations begin to depend on the variable, and either side imported into a function of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+# Not carried over the cut: what is free to have again on the other side.
+FREE = frozenset({"Const", "ReadVariableOp", "Shape"})
+
+
+class Hoisted:
+    """function(c, v) -> (value that depends on v, others that do not), traced once and cut at v.
+
+    c: [...] one tensor.   v: a tensor whose spec may leave sizes open.   Weights that the function reads must not
+    change between `once` and `each`.
+
+    once(c) -> (values carried over the cut, others).   each(carried, v) -> value.
+    """
+
+    def __init__(self, function: Callable[..., Any], c: tf.TensorSpec, v: tf.TensorSpec, *, jit_compile: bool = False):
+        traced = tf.function(function, autograph=False).get_concrete_function(c, v)
+        graph = traced.graph
+        constant, variable = graph.inputs[:2]
+        value, *others = graph.outputs
+        dependent = _dependents(graph, variable)
+        if any(other.ref() in dependent for other in others):
+            raise ValueError("one of the other values depends on v")
+        cut = _cut(value, dependent)
+        captures = [(inner, outer) for outer, inner in graph.captures]
+        self.others = traced.structured_outputs[1]
+        before = _imported(graph, [constant], captures, [*cut, *others])
+        after = _imported(graph, [*cut, variable], captures, [value])
+
+        def once(c: tf.Tensor) -> Any:
+            found = before([c])
+            return found[: len(cut)], found[len(cut) :]
+
+        def each(carried: Sequence[tf.Tensor], v: tf.Tensor) -> tf.Tensor:
+            return after([*carried, v])[0]
+
+        self._once = tf.function(once, autograph=False)
+        self.each = tf.function(each, autograph=False, jit_compile=jit_compile)
+        self._traced = traced  # the graph lives as long as this does
+
+    def once(self, c: tf.Tensor) -> tuple[list[tf.Tensor], Any]:
+        """Return (values carried over the cut, the other values in the function's own structure)."""
+        carried, others = self._once(c)
+        return carried, tf.nest.pack_sequence_as(self.others, others)
+
+
+def _dependents(graph: Any, variable: tf.Tensor) -> set[Any]:
+    """Return references of all tensors that depend on `variable`."""
+    dependent = {variable.ref()}
+    for operation in graph.get_operations():
+        if any(tensor.ref() in dependent for tensor in operation.inputs):
+            dependent.update(tensor.ref() for tensor in operation.outputs)
+    return dependent
+
+
+def _cut(value: tf.Tensor, dependent: set[Any]) -> list[tf.Tensor]:
+    """Return what does not depend on the variable and is used on the way to `value` by operations that do."""
+    if value.ref() not in dependent:
+        return [value]
+    cut: dict[Any, tf.Tensor] = {}
+    seen, waiting = set(), [value.op]
+    while waiting:
+        operation = waiting.pop()
+        if operation in seen:
+            continue
+        seen.add(operation)
+        for tensor in operation.inputs:
+            if tensor.ref() in dependent:
+                waiting.append(tensor.op)
+            elif tensor.op.type not in FREE and tensor.dtype != tf.resource:
+                cut[tensor.ref()] = tensor
+    return list(cut.values())
+
+
+def _imported(
+    graph: Any, given: Sequence[tf.Tensor], captures: Sequence[tuple[tf.Tensor, Any]], wanted: Sequence[tf.Tensor]
+) -> Callable[[Sequence[tf.Tensor]], list[tf.Tensor]]:
+    """Return the function from values of `given` to `wanted`, for use while another function is traced."""
+    operations = _between(given, [inner for inner, _ in captures], wanted)
+    names = {operation.name for operation in operations}
+    part = tf.compat.v1.GraphDef()
+    part.CopyFrom(graph.as_graph_def())
+    kept = [node for node in part.node if node.name in names]
+    del part.node[:]
+    for node in kept:
+        # An order of pure operations is no dependency; it would drag the other side along.
+        inputs = [name for name in node.input if not name.startswith("^")]
+        del node.input[:]
+        node.input.extend(inputs)
+        part.node.append(node)
+    known = {tensor.ref() for tensor in given}
+
+    def compute(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        here: Any = tf.compat.v1.get_default_graph()
+        feeds = {tensor.name: value for tensor, value in zip(given, values, strict=True)}
+        inside = [(inner, outer) for inner, outer in captures if inner.ref() not in known]
+        feeds |= {inner.name: here.capture(outer) for inner, outer in inside if _used(inner, operations)}
+        used = {name: value for name, value in feeds.items() if _mentioned(name, part)}
+        names = [tensor.name for tensor in wanted if tensor.ref() not in known]
+        found = iter(tf.graph_util.import_graph_def(part, used, names, name="") if names else [])
+        return [feeds[tensor.name] if tensor.ref() in known else next(found) for tensor in wanted]
+
+    return compute
+
+
+def _between(given: Sequence[tf.Tensor], captured: Iterable[tf.Tensor], wanted: Sequence[tf.Tensor]) -> set[Any]:
+    """Return the operations that lead from given and captured tensors to the wanted ones."""
+    stop = {tensor.ref() for tensor in [*given, *captured]}
+    found: set[Any] = set()
+    waiting = [tensor.op for tensor in wanted if tensor.ref() not in stop]
+    while waiting:
+        operation = waiting.pop()
+        if operation not in found:
+            found.add(operation)
+            waiting.extend(tensor.op for tensor in operation.inputs if tensor.ref() not in stop)
+    return found
+
+
+def _used(tensor: tf.Tensor, operations: set[Any]) -> bool:
+    return any(operation in operations for operation in tensor.consumers())
+
+
+def _mentioned(name: str, part: Any) -> bool:
+    short = name.removesuffix(":0")
+    return any(short == given or name == given for node in part.node for given in node.input)

@@ -1,0 +1,130 @@
+"""Hessian-vector products of one output, in both orders of automatic differentiation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import NtkbenchError, did_you_mean
+from .gradient import dense_gradient
+from .network import Network, network
+from .stock import is_stock, joined_by_layers
+
+MODES = ("auto", "forward_over_backward", "double_backward")
+
+# Layers whose second derivatives are right under forward over backward in a compiled function; the others go through
+# double backward. Grouped convolutions are silently wrong there, loops and gathers raise.
+FORWARD_SAFE = frozenset(
+    {
+        "Activation", "Add", "Average", "AveragePooling1D", "AveragePooling2D", "Concatenate", "Conv1D", "Conv2D",
+        "Dense", "Dot", "Dropout", "ELU", "EinsumDense", "Flatten", "Functional", "GaussianDropout", "GaussianNoise",
+        "GlobalAveragePooling1D", "GlobalAveragePooling2D", "Identity", "InputLayer", "LayerNormalization",
+        "LeakyReLU", "Maximum", "Minimum", "Multiply", "Permute", "ReLU", "RepeatVector", "Rescaling", "Reshape",
+        "Sequential", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract", "ZeroPadding2D",
+    }
+)  # fmt: skip
+
+# What TensorFlow raises where it has no derivative.
+NO_DERIVATIVE = (LookupError, NotImplementedError, TypeError, ValueError, AttributeError, tf.errors.UnimplementedError)
+
+
+def hvp(
+    model: Any,
+    x: Any,
+    vectors: Sequence[Any],
+    *,
+    output: int = 0,
+    mode: Literal["auto", "forward_over_backward", "double_backward"] = "auto",
+) -> list[np.ndarray]:
+    """Return the Hessian of Σ_n f(w; x_n) times a vector, where f is one output unit.
+
+    Args:
+        model: as for `empirical_ntk`.   x: [N, ...]; the result is the SUM over its N inputs.
+        vectors: one array for each trainable variable, of its shape.
+        output: the output unit.
+        mode: "forward_over_backward", "double_backward", or "auto": the first for models made of layers known to be
+            right under it, otherwise the second, which is right for every model that Keras can run.
+
+    Returns:
+        One array for each trainable variable, in the model's precision.
+
+    Raises:
+        NtkbenchError: for vectors of other shapes, or a mode that TensorFlow cannot do for this model.
+
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "exponential", use_bias=False)])
+    >>> model.set_weights([np.array([[0.0]])])     # f = exp(w x), f'' = x² exp(w x)
+    >>> print(hvp(model, np.array([[3.0]]), [np.array([[1.0]])])[0])
+    [[9.]]
+    """
+    net = network(model, output)
+    if mode not in MODES:
+        raise NtkbenchError(f"No mode is called {mode!r}. {did_you_mean(mode, MODES)}")
+    shapes = [tuple(np.shape(v)) for v in vectors]
+    if shapes != net.shapes:
+        raise NtkbenchError(f"The vectors have shapes {shapes}; the trainable variables have {net.shapes}.")
+    x = net.inputs(x)
+    vector = net.flatten([tf.cast(v, net.dtype) for v in vectors])
+    result = flat_hvp(net, mode)(x, vector)
+    return [part.numpy() for part in net.unflatten(result)]
+
+
+def flat_hvp(net: Network, mode: str = "auto") -> Any:
+    """Return the compiled function (x: [N, ...], v: [P]) -> H·v: [P], summed over x."""
+    if mode == "auto":
+        mode = "forward_over_backward" if forward_safe(net) else "double_backward"
+    orders = {"double_backward": double_backward, "forward_over_backward": forward_over_backward}
+    compiled = net.function(("hvp", mode), lambda: lambda x, v: orders[mode](net, x, v))
+
+    def product(x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+        try:
+            return compiled(x, v)
+        except NtkbenchError:
+            raise
+        except NO_DERIVATIVE as error:
+            instead = "use mode='double_backward' or 'auto'" if mode != "double_backward" else "write it in other terms"
+            raise NtkbenchError(
+                f"TensorFlow cannot do {mode.replace('_', ' ')} for this model ({type(error).__name__}); {instead}."
+            ) from error
+
+    return product
+
+
+def forward_over_backward(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+    """Return H·v as the forward-mode derivative of the gradient along v. For use in a compiled function."""
+    with tf.autodiff.ForwardAccumulator(net.variables, net.unflatten(v)) as accumulator:
+        with tf.GradientTape() as tape:
+            target = tf.reduce_sum(net.scalar(x))
+        gradient = dense_gradient(tape, target, net.variables)
+    zero = tf.UnconnectedGradients.ZERO
+    return net.flatten([accumulator.jvp(g, unconnected_gradients=zero) for g in gradient])
+
+
+def double_backward(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+    """Return H·v as the gradient of ⟨∇f, v⟩. For use in a compiled function."""
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            target = tf.reduce_sum(net.scalar(x))
+        gradient = net.flatten(dense_gradient(inner, target, net.variables))
+        along = tf.reduce_sum(gradient * v)
+    return net.flatten(dense_gradient(outer, along, net.variables))
+
+
+def forward_safe(net: Network) -> bool:
+    """Return whether every layer of the model is known to be right under forward over backward."""
+    return net.cached("forward safe", lambda: _forward_safe(net.model))
+
+
+def _forward_safe(model: Any) -> bool:
+    if not hasattr(model, "_flatten_layers"):
+        return False
+    layers = model._flatten_layers()
+    return joined_by_layers(layers) and all(is_stock(layer) and _known_right(layer) for layer in layers)
+
+
+def _known_right(layer: Any) -> bool:
+    ours = type(layer).__module__.startswith("ntkbench.layers.")
+    return ours or (type(layer).__name__ in FORWARD_SAFE and getattr(layer, "groups", 1) == 1)

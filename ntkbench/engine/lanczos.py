@@ -1,0 +1,168 @@
+"""Block Lanczos with full reorthogonalisation for many symmetric operators side by side, with certified errors.
+
+The norm of the residual of a Ritz pair bounds its distance to an eigenvalue (Parlett 1998, section 13.2). Two random
+vectors start together (block size 2), so that an eigenvalue is missed only when both are orthogonal to its
+eigenvectors, and an eigenvalue of multiplicity two is found twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import tensorflow as tf
+from attrs import frozen
+
+Matvec = Callable[[tf.Tensor], tf.Tensor]
+
+CHECK_EVERY = 3
+KEEP = 8  # steps whose vectors are kept apart before they join the rest of the basis, so that little is copied often
+
+
+@frozen
+class Ritz:
+    """Extreme Ritz pairs of B operators: value (signed, of largest magnitude) [B], residual [B], steps taken."""
+
+    value: np.ndarray
+    residual: np.ndarray
+    steps: int
+    run: Lanczos
+    coefficients: np.ndarray
+
+    def vectors(self, i: int = 0) -> tf.Tensor:
+        """Return the Ritz vectors of the largest values (i = 0), or the second largest (1): [B, D], of unit length."""
+        if i >= self.coefficients.shape[2]:
+            return tf.zeros_like(self.run.vectors_now[:, 0])
+        return self.run.vectors(self.coefficients[:, :, i])
+
+
+class Lanczos:
+    """The Krylov spaces of B operators, grown step by step from `s` start vectors each.
+
+    matvec: [B, s, D] -> [B, s, D].   start: [B, s, D].
+    """
+
+    def __init__(self, matvec: Matvec, start: tf.Tensor):
+        self.matvec = matvec
+        self.s = start.shape[1]
+        self._advance = _advance(self.s, start.dtype)
+        self.vectors_now, _ = _orthonormal(start, _rounding(start), self.s)
+        self._joined, self._recent = self.vectors_now[:, :0], self.vectors_now[:, :0]  # the basis: [B, k·s, D] in two
+        self._projected: list[np.ndarray] = []  # of each step: basis so far · H · newest vectors, [B, k·s, s]
+        self._beta = np.zeros(0)
+
+    @property
+    def steps(self) -> int:
+        """How many times the operators were applied."""
+        return len(self._projected)
+
+    def step(self) -> None:
+        """Apply the operators once and orthogonalise the results against all vectors before, the last two twice."""
+        if self._recent.shape[1] == KEEP * self.s:
+            self._joined = tf.concat([self._joined, self._recent[:, : -self.s]], 1)
+            self._recent = self._recent[:, -self.s :]
+        w = self.matvec(self.vectors_now)
+        self._recent, self.vectors_now, columns, beta = self._advance(w, self.vectors_now, self._joined, self._recent)
+        self._projected.append(columns.numpy().astype(np.float64))
+        self._beta = beta.numpy().astype(np.float64)
+
+    def projected(self) -> np.ndarray:
+        """Return the operators on the Krylov spaces: [B, k·s, k·s] symmetric, float64."""
+        size = self.steps * self.s
+        t = np.zeros((len(self._projected[0]), size, size))
+        for k, columns in enumerate(self._projected):
+            t[:, : columns.shape[1], k * self.s : (k + 1) * self.s] = columns
+        upper = np.triu(t)
+        return upper + np.triu(t, 1).transpose(0, 2, 1)
+
+    def eigen(self, k: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the k Ritz values of largest magnitude [B, k], residuals [B, k], coefficients [B, k·s, k]."""
+        # TensorFlow's eigh: NumPy's starts threads for matrices of this size and waits for them.
+        values, vectors = (part.numpy() for part in tf.linalg.eigh(self.projected()))
+        order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :k]
+        values = np.take_along_axis(values, order, 1)
+        vectors = np.take_along_axis(vectors, order[:, None, :], 2)
+        residual = np.linalg.norm(self._beta @ vectors[:, -self.s :, :], axis=1)
+        return values, residual, vectors
+
+    def vectors(self, coefficients: np.ndarray) -> tf.Tensor:
+        """Return Ritz vectors from coefficients [B, k·s]: [B, D]."""
+        total, at = tf.zeros_like(self.vectors_now[:, 0]), 0
+        for block in (self._joined, self._recent):
+            part = tf.cast(coefficients[:, at : at + block.shape[1]], total.dtype)
+            total += tf.linalg.matvec(block, part, transpose_a=True)
+            at += block.shape[1]
+        return total
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every Krylov space is invariant, so that nothing more can be found from these starts."""
+        return bool(np.all(self._beta == 0.0))
+
+
+def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int, min_steps: int = 6) -> Ritz:
+    """Return for each operator the eigenvalue of largest magnitude, to a residual of tol·|value|. start: [B, s, D].
+
+    min_steps: before these, a small residual may be that of a cluster of eigenvalues that hides a larger one.
+    """
+    run = Lanczos(matvec, start)
+    for step in range(1, max_steps + 1):
+        run.step()
+        if run.exhausted or step == max_steps or (step >= min_steps and step % CHECK_EVERY == 0):
+            values, residual, coefficients = run.eigen(2)
+            if run.exhausted or np.all(residual[:, 0] <= tol * np.abs(values[:, 0])):
+                break
+    return Ritz(values[:, 0], residual[:, 0], run.steps, run, coefficients)
+
+
+@cache
+def _advance(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ...]]:
+    """Return the compiled function (w = H·v, newest vectors v, joined and recent basis before v) -> (recent basis with
+    v, next vectors, parts of w along the basis [B, k·s, s], β), for operators of any size and number.
+    """
+
+    def advance(w: tf.Tensor, v: tf.Tensor, joined: tf.Tensor, recent: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        recent = tf.concat([recent, v], 1)
+        # In exact arithmetic nothing but the last two steps' vectors is met; then rounding is taken out.
+        last = recent[:, -2 * s :]
+        along = tf.matmul(last, w, transpose_b=True)
+        q, r = _orthonormal(w - tf.matmul(along, last, transpose_a=True), _rounding(w), s)
+        rest, parts = q, []
+        for block in (joined, recent):
+            part = tf.matmul(block, rest, transpose_b=True)
+            rest = rest - tf.matmul(part, block, transpose_a=True)
+            parts.append(part)
+        # What was nearly parallel to the basis is mostly rounding by now: what shrinks again is dropped.
+        following, again = _orthonormal(rest, tf.fill(tf.shape(w)[:2], tf.constant(0.1, dtype)), s)
+        columns = tf.matmul(tf.concat(parts, 1), r)
+        before = tf.shape(columns)[1] - tf.shape(along)[1]
+        columns += tf.pad(along, [[0, 0], [before, 0], [0, 0]])
+        return recent, following, columns, tf.matmul(again, r)
+
+    return tf.function(advance, [tf.TensorSpec([None, None, None], dtype)] * 4, autograph=False)
+
+
+def _orthonormal(w: tf.Tensor, least: tf.Tensor, s: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return orthonormal rows Q: [B, s, D] and R: [B, s, s] with w_j = Σ_i R_ij q_i.
+
+    A row of which no more than `least` [B, s] is left becomes zero.
+    """
+    rows: list[tf.Tensor] = []
+    columns = []
+    for j in range(s):
+        rest, column = w[:, j], []
+        for done in rows:
+            part = tf.reduce_sum(done * rest, 1, keepdims=True)
+            rest = rest - part * done
+            column.append(part)
+        norm = tf.norm(rest, axis=1, keepdims=True)
+        norm = tf.where(norm <= least[:, j : j + 1], tf.zeros_like(norm), norm)
+        rows.append(tf.math.divide_no_nan(rest, norm))
+        columns.append(tf.concat([*column, norm, *[tf.zeros_like(norm)] * (s - 1 - j)], 1))
+    return tf.stack(rows, 1), tf.stack(columns, 2)
+
+
+def _rounding(w: tf.Tensor) -> tf.Tensor:
+    """Return the length below which what is left of each row is rounding: [B, s]."""
+    return 20 * np.finfo(w.dtype.as_numpy_dtype).eps * tf.norm(w, axis=2)

@@ -1,0 +1,228 @@
+"""A model as a function of one flat weight vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import NtkbenchError
+from .moments import exact_moments
+from .precision import full_precision
+from .vectorised import hushed
+
+
+class Network:
+    """A model f(w; x) seen as a function of its trainable weights, flattened to one vector w of size P.
+
+    Accepts any Keras 3 model on the TensorFlow backend, a `tf.Module`, or a callable with `trainable_variables`;
+    Keras models are called with ``training=False``. Outputs are flattened to [N, O]. Compiled functions are cached
+    here, so that the seeds of one width (see `load`) share them.
+
+    Args:
+        model: the model.  It must be built: call it once on data first when its weights do not exist yet.
+        output: the output unit that scalar functions mean.
+        output_name: which output of a model that has several: its key, its name as Keras gives it, or its index.
+    """
+
+    def __init__(self, model: Any, output: int = 0, output_name: str | int | None = None):
+        self.model = model
+        self.output = output
+        self.output_name = output_name
+        self.variables = _trainable(model)
+        if not self.variables:
+            raise NtkbenchError("The model has no trainable weights, so it has no tangent kernel. Is it built?")
+        dtypes = {v.dtype for v in self.variables}
+        if len(dtypes) > 1 or dtypes - {tf.float32, tf.float64}:
+            names = ", ".join(sorted(d.name for d in dtypes))
+            raise NtkbenchError(f"The weights have types {names}; all must be float32, or all float64.")
+        self.dtype: tf.DType = dtypes.pop()
+        self.shapes = [tuple(v.shape) for v in self.variables]
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        self.size = sum(self.sizes)
+        self._cache: dict[Hashable, Any] = {}
+
+    # -- the model ---------------------------------------------------------------------------------------------
+
+    def outputs(self, x: tf.Tensor) -> tf.Tensor:
+        """Return f(w; x) with its outputs flattened: [N, ...] -> [N, O]."""
+        with exact_moments():
+            y = self.model(x, training=False) if _is_keras(self.model) else self.model(x)
+        y = self._one(y)
+        if y.shape.rank is None or y.shape.rank == 0:
+            raise NtkbenchError(f"The model returned a value of shape {y.shape}; it must return [N, ...].")
+        return tf.reshape(y, [tf.shape(y)[0], int(np.prod(y.shape[1:]))])
+
+    def _one(self, y: Any) -> tf.Tensor:
+        """Return the output called `output_name`."""
+        several = isinstance(y, dict | list | tuple)
+        names = _output_names(self.model, y) if several else []
+        if several and self.output_name is None and len(names) > 1:
+            raise NtkbenchError(
+                f"The model has {len(names)} separate outputs, {_listed(names)}; choose one, such as "
+                f"output_name={names[0]!r}."
+            )
+        chosen = names[0] if several and self.output_name is None else self.output_name
+        if several:
+            found = names.index(chosen) if chosen in names else chosen
+            if not isinstance(found, int) or not 0 <= found < len(names):
+                raise NtkbenchError(f"The model has no output {chosen!r}; it has {_listed(names)}.")
+            y = list(y.values() if isinstance(y, dict) else y)[found]
+            if isinstance(y, dict | list | tuple):
+                raise NtkbenchError(f"The output {chosen!r} is not one tensor; wrap the model so that it is.")
+        elif chosen not in (None, 0, *getattr(self.model, "output_names", ())):
+            raise NtkbenchError(f"The model has one output only; it has none called {chosen!r}.")
+        return tf.convert_to_tensor(y)
+
+    def scalar(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the chosen output unit: [N, ...] -> [N]."""
+        return self.chosen(self.outputs(x))
+
+    def chosen(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Return the chosen one of all output units: [N, O] -> [N]. Raises NtkbenchError when it does not exist."""
+        if not 0 <= self.output < outputs.shape[1]:
+            raise NtkbenchError(f"The model has {outputs.shape[1]} output units; there is no unit {self.output}.")
+        return outputs[:, self.output]
+
+    def inputs(self, x: Any) -> tf.Tensor:
+        """Return x: [N, ...] in the model's precision (integers stay integers where the model wants them).
+
+        Raises NtkbenchError for anything but finite numbers of the shape that the model takes.
+        """
+        if isinstance(x, dict | list | tuple) and not _is_numeric(x):
+            raise NtkbenchError(f"The model takes {len(x)} separate inputs; wrap it in a model of one input.")
+        try:
+            x = tf.convert_to_tensor(x)
+        except (TypeError, ValueError) as error:
+            raise NtkbenchError(f"Got a {type(x).__name__} that is no array of numbers; need x: [N, ...].") from error
+        declared = _input_spec(self.model)
+        _check_shape(tuple(x.shape), declared)
+        if not x.dtype.is_floating:
+            return tf.cast(x, self.dtype) if declared is not None and "float" in declared.dtype else x
+        finite = np.isfinite(np.asarray(x))
+        if not finite.all():
+            first = int(np.argmin(finite.reshape(len(finite), -1).all(1)))
+            raise NtkbenchError(f"Input {first} of {len(x)} holds NaN or infinity; every entry must be finite.")
+        return tf.cast(x, self.dtype)
+
+    # -- flat weights ------------------------------------------------------------------------------------------
+
+    def theta(self) -> tf.Tensor:
+        """Return a copy of the trainable weights as one vector [P]."""
+        return self.flatten([v.read_value() for v in self.variables])
+
+    def flatten(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return per-variable tensors as one vector [P]."""
+        return tf.concat([tf.reshape(tf.convert_to_tensor(t), [-1]) for t in tensors], 0)
+
+    def unflatten(self, vector: tf.Tensor) -> list[tf.Tensor]:
+        """Return a vector [P] as one tensor for each trainable variable."""
+        parts = tf.split(vector, self.sizes)
+        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def assign(self, theta: tf.Tensor) -> None:
+        """Set the trainable weights from one vector [P]. Usable inside compiled functions."""
+        for variable, value in zip(self.variables, self.unflatten(theta), strict=True):
+            variable.assign(value)
+
+    def load(self, weights: Sequence[Any]) -> None:
+        """Set all weights, frozen ones too, from another model of the same structure."""
+        self.model.set_weights(weights)
+
+    # -- compiled functions ------------------------------------------------------------------------------------
+
+    def function(self, key: Hashable, build: Callable[[], Callable[..., Any]], **options: Any) -> Callable[..., Any]:
+        """Return `tf.function(build())`, traced at full matmul precision and cached under `key`."""
+        if key not in self._cache:
+            compiled = tf.function(build(), autograph=False, **options)
+
+            def call(*args: Any) -> Any:
+                with full_precision(), hushed():
+                    return compiled(*args)
+
+            self._cache[key] = call
+        return self._cache[key]
+
+    def cached(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        """Return `build()`, remembered under `key`."""
+        if key not in self._cache:
+            self._cache[key] = build()
+        return self._cache[key]
+
+
+def network(model: Any, output: int = 0, output_name: str | int | None = None) -> Network:
+    """Return the Network around `model`, the same one for the same model, output and trainable weights."""
+    if isinstance(model, Network):
+        return model
+    known: dict[Hashable, Network] = getattr(model, "__dict__", {}).setdefault("_ntkbench_networks", {})
+    key = (output, output_name)
+    found = known.get(key)
+    if found is None or [id(v) for v in found.variables] != [id(v) for v in _trainable(model)]:
+        found = known[key] = Network(model, output, output_name)
+    return found
+
+
+def _is_keras(model: Any) -> bool:
+    import keras
+
+    return isinstance(model, keras.Layer)
+
+
+def _output_names(model: Any, y: Any) -> list[str]:
+    """Return the names of a model's several outputs y: keys, Keras's names, or indices."""
+    if isinstance(y, dict):
+        return [str(key) for key in y]
+    names = [str(name) for name in getattr(model, "output_names", None) or []]
+    return names if len(set(names)) == len(y) else [str(i) for i in range(len(y))]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:-1])) + f" and {names[-1]!r}"
+
+
+def _input_spec(model: Any) -> Any:
+    """Return the one input that a Keras model declares (with shape and dtype), or None."""
+    inputs = getattr(model, "inputs", None) if _is_keras(model) else None
+    return inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else None
+
+
+def _check_shape(shape: tuple[int, ...], declared: Any) -> None:
+    if not shape or 0 in shape:
+        raise NtkbenchError(f"The inputs have shape {list(shape)}; need [N, ...] with at least one input.")
+    if declared is None:
+        return
+    expected = list(declared.shape[1:])
+    matches = [e is None or e == n for e, n in zip(expected, shape[1:], strict=False)]
+    if len(expected) != len(shape) - 1 or not all(matches):
+        wanted = ", ".join("*" if e is None else str(e) for e in expected)
+        raise NtkbenchError(f"The inputs have shape {list(shape)}; the model takes [N, {wanted}].")
+
+
+def _is_numeric(x: Any) -> bool:
+    try:
+        return np.asarray(x).dtype.kind in "fiub"
+    except ValueError:
+        return False
+
+
+def _trainable(model: Any) -> list[tf.Variable]:
+    """Return the distinct trainable variables, as `tf.Variable`s."""
+    if _is_keras(model):
+        import keras
+
+        if keras.backend.backend() != "tensorflow":
+            raise NtkbenchError(
+                f"Keras runs on its {keras.backend.backend()!r} backend; ntkbench needs KERAS_BACKEND=tensorflow."
+            )
+        if not model.built:
+            raise NtkbenchError("The Keras model is not built yet. Call it once on data, or give it an Input.")
+        found = [v.value for v in model.trainable_variables]
+    elif callable(model) and hasattr(model, "trainable_variables"):
+        found = list(model.trainable_variables)
+    else:
+        raise NtkbenchError(
+            f"Got a {type(model).__name__}; need a Keras 3 model, a tf.Module, or a callable with trainable_variables."
+        )
+    return list({id(v): v for v in found}.values())

@@ -1,0 +1,28 @@
+"""Rules of the dense layers, ours and Keras's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from .rule import Apply, Product, Rule, matrix, row, with_positions
+
+
+def activated(layer: Any, z: tf.Tensor) -> tf.Tensor:
+    """Return the layer's activation of z."""
+    return z if layer.activation is None else layer.activation(z)
+
+
+class Dense(Rule):
+    """z = x·W + b on the last axis; every other axis is a position."""
+
+    def __init__(self, layer: Any):
+        super().__init__(layer)
+        bias = None if layer.bias is None else row(layer.bias)
+        scale, bias_scale = getattr(layer, "scale", 1.0), getattr(layer, "bias_scale", 1.0)
+        self.products = [Product(matrix(layer.kernel), bias, scale, bias_scale)]
+
+    def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
+        z = apply(self.products[0], with_positions(x, x.shape[-1]))
+        return activated(self.layer, tf.reshape(z, [-1, *x.shape[1:-1], z.shape[-1]]))

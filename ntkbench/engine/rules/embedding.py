@@ -1,0 +1,26 @@
+"""The rule of the embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from .rule import Apply, Product, Rule, matrix
+
+
+class Embedding(Rule):
+    """z = one-hot rows · table; every token is a position."""
+
+    def __init__(self, layer: Any):
+        super().__init__(layer)
+        self.products = [Product(matrix(layer.embeddings))]
+
+    def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
+        table = self.layer.embeddings
+        size, columns = table.shape
+        tokens = x if x.dtype in (tf.int32, tf.int64) else tf.cast(x, tf.int32)
+        tokens = tf.where(tokens < 0, tokens + size, tokens)  # as keras.ops.take counts
+        count = tokens.shape[1:].num_elements()
+        rows = tf.one_hot(tf.reshape(tokens, [-1, count]), size, dtype=table.dtype)
+        return tf.reshape(apply(self.products[0], rows), [-1, *x.shape[1:], columns])

@@ -1,0 +1,235 @@
+"""What a layer rule is: a layer whose weights are matrices, each applied to T positions of g groups.
+
+A weight matrix W: [g, a, b] turns rows A: [N, T, g, a] into pre-activations z = A·W: [N, T, g, b], group by group. So
+∂f/∂W = Σ_t A_t ⊗ G_t with G = ∂f/∂z, which is all that the structured kernel (Novak et al. 2022, arXiv 2206.08720)
+and the factored Hessian need to know about a layer. Dense layers have one group and a position for each entry of
+their middle axes; convolutions a position for each output pixel; a normalisation's scale is as many groups of 1 × 1
+matrices as it has entries.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+from attrs import field, frozen
+
+from ...registry.manager import registry
+
+
+@frozen(eq=False)
+class View:
+    """A Keras variable, or a part of it, as a stack of matrices: [g, a, b].
+
+    variable: the Keras variable.   part: slices of its leading axes (all of it by default).
+    factors: the axes of the part, split.   order: their order as (groups…, rows…, columns…).   shape: (g, a, b).
+    """
+
+    variable: Any
+    shape: tuple[int, int, int]
+    part: tuple[slice, ...] = ()
+    factors: tuple[int, ...] | None = None
+    order: tuple[int, ...] | None = None
+
+    def read(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return a tensor of the variable's shape, or a batch of them, as matrices: [..., *shape] -> [..., g, a, b]."""
+        batch = len(tensor.shape) - len(self.variable.shape)
+        leading = [tf.shape(tensor)[i] for i in range(batch)]
+        if self.part:
+            tensor = tensor[(slice(None),) * batch + self.part]
+        if self.factors is not None and self.order is not None:
+            tensor = tf.reshape(tensor, [*leading, *self.factors])
+            tensor = tf.transpose(tensor, [*range(batch), *(batch + i for i in self.order)])
+        return tf.reshape(tensor, [*leading, *self.shape])
+
+    def write(self, matrices: tf.Tensor) -> tf.Tensor:
+        """Return matrices as a tensor of the variable's shape, zero outside the part: the transpose of `read`."""
+        batch = len(matrices.shape) - 3
+        leading = [tf.shape(matrices)[i] for i in range(batch)]
+        ranges = [range(n)[s] for n, s in zip(self.variable.shape, self._slices, strict=True)]
+        if self.factors is not None and self.order is not None:
+            permuted = [self.factors[i] for i in self.order]
+            back = [self.order.index(i) for i in range(len(self.order))]
+            matrices = tf.reshape(matrices, [*leading, *permuted])
+            matrices = tf.transpose(matrices, [*range(batch), *(batch + i for i in back)])
+        tensor = tf.reshape(matrices, [*leading, *(len(r) for r in ranges)])
+        if self.part:
+            around = [[r.start, n - r.stop] for n, r in zip(self.variable.shape, ranges, strict=True)]
+            tensor = tf.pad(tensor, [[0, 0]] * batch + around)
+        return tensor
+
+    @property
+    def _slices(self) -> tuple[slice, ...]:
+        return self.part + (slice(None),) * (len(self.variable.shape) - len(self.part))
+
+
+def matrix(variable: Any, part: tuple[slice, ...] = ()) -> View:
+    """Return the view of a kernel [..., b] as one matrix [1, a, b]."""
+    sizes = _sizes(variable, part)
+    return View(variable, (1, math.prod(sizes[:-1]), sizes[-1]), part)
+
+
+def row(variable: Any, groups: int = 1, part: tuple[slice, ...] = ()) -> View:
+    """Return the view of a bias [...] as one row for each group: [g, 1, b]."""
+    return View(variable, (groups, 1, math.prod(_sizes(variable, part)) // groups), part)
+
+
+def entries(variable: Any) -> View:
+    """Return the view of a variable as 1 × 1 matrices, a group for each entry: [g, 1, 1]."""
+    return View(variable, (math.prod(variable.shape), 1, 1))
+
+
+def _sizes(variable: Any, part: tuple[slice, ...]) -> list[int]:
+    slices = part + (slice(None),) * (len(variable.shape) - len(part))
+    return [len(range(n)[s]) for n, s in zip(variable.shape, slices, strict=True)]
+
+
+@frozen(eq=False)
+class Product:
+    """z = scale·(rows·kernel) + bias_scale·bias, group by group.
+
+    kernel: the matrices [g, a, b], or None for a bias alone.   bias: [g, 1, b], or None.
+    """
+
+    kernel: View | None
+    bias: View | None = None
+    scale: float = 1.0
+    bias_scale: float = 1.0
+    groups: int = field(init=False)
+    columns: int = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        view = self.kernel or self.bias
+        if view is None:
+            raise ValueError("a product needs a kernel or a bias")
+        object.__setattr__(self, "groups", view.shape[0])
+        object.__setattr__(self, "columns", view.shape[2])
+
+    @property
+    def variables(self) -> list[Any]:
+        """The Keras variables that the product is made of."""
+        return [view.variable for view in (self.kernel, self.bias) if view is not None]
+
+    @property
+    def trained(self) -> list[View]:
+        """The views of trainable variables."""
+        return [view for view in (self.kernel, self.bias) if view is not None and view.variable.trainable]
+
+    def apply(self, a: tf.Tensor, value: Callable[[Any], tf.Tensor] = lambda v: tf.convert_to_tensor(v.value)):
+        """Return z: [N, T, g, b] from scaled rows A: [N, T, g, a]. value: the tensor of a Keras variable."""
+        z = None
+        if self.kernel is not None:
+            w = self.kernel.read(value(self.kernel.variable))
+            if self.groups == 1:
+                z = tf.matmul(tf.reshape(a, [-1, a.shape[-1]]), w[0])
+            elif w.shape[1] == w.shape[2] == 1:
+                z = a * w[:, 0]
+            else:
+                z = tf.einsum("ntga,gab->ntgb", a, w)
+            z = tf.reshape(z, [-1, a.shape[1], self.groups, self.columns])
+        if self.bias is not None:
+            b = self.bias_scale * self.bias.read(value(self.bias.variable))[:, 0]
+            z = b if z is None else z + b
+            z = tf.broadcast_to(z, [tf.shape(a)[0], a.shape[1], self.groups, self.columns]) if z is b else z
+        return z
+
+    def rows(self, a: tf.Tensor) -> tf.Tensor:
+        """Return the rows that meet trainable weights: scaled A: [N, T, g, a], a constant for a bias as last column."""
+        parts = [a] if self.kernel in self.trained else []
+        if self.bias in self.trained:
+            parts.append(tf.fill(tf.concat([tf.shape(a)[:-1], [1]], 0), tf.constant(self.bias_scale, a.dtype)))
+            parts[-1].set_shape([*a.shape[:-1], 1])
+        return parts[0] if len(parts) == 1 else tf.concat(parts, -1)
+
+    def read(self, of: Callable[[Any], tf.Tensor]) -> tf.Tensor:
+        """Return tangents of the trainable weights as matrices [..., g, a, b], from of(variable): [..., *shape]."""
+        parts = [view.read(of(view.variable)) for view in self.trained]
+        return parts[0] if len(parts) == 1 else tf.concat(parts, -2)
+
+    def write(self, matrices: tf.Tensor) -> list[tuple[Any, tf.Tensor]]:
+        """Return matrices [..., g, a, b] as (variable, tangent [..., *shape]) pairs."""
+        views = self.trained
+        if len(views) == 1:
+            return [(views[0].variable, views[0].write(matrices))]
+        kernel, bias = views
+        return [
+            (kernel.variable, kernel.write(matrices[..., :-1, :])),
+            (bias.variable, bias.write(matrices[..., -1:, :])),
+        ]
+
+
+Apply = Callable[[Product, tf.Tensor], tf.Tensor]
+
+
+def with_positions(x: tf.Tensor, *last: int) -> tf.Tensor:
+    """Return x: [N, ..., *last] with one axis for everything in between: [N, T, *last]."""
+    sizes = x.shape[1:]
+    if sizes.is_fully_defined():
+        return tf.reshape(x, [-1, sizes.num_elements() // math.prod(last), *last])
+    return tf.reshape(x, [tf.shape(x)[0], -1, *last])
+
+
+class Rule(ABC):
+    """How a layer type computes, with its weights met in products only.
+
+    layer: the Keras layer.   products: set by the subclass's `__init__`; every weight that the rule accounts for is in
+    exactly one of them.
+    """
+
+    products: Sequence[Product] = ()
+
+    def __init__(self, layer: Any):
+        self.layer = layer
+
+    @classmethod
+    def accepts(cls, layer: Any) -> bool:
+        """Return whether this rule can express the layer exactly."""
+        return True
+
+    @abstractmethod
+    def call(self, apply: Apply, *args: Any, **kwargs: Any) -> Any:
+        """Return what the layer's own `call` returns for the same arguments (in inference).
+
+        apply: (product, rows [N, T, a] or [N, T, g, a], not scaled) -> z: [N, T, b] or [N, T, g, b].
+        """
+
+
+class Untappable(Exception):
+    """A layer whose rule does not hold where the model uses it. rule: its rule."""
+
+    def __init__(self, rule: Rule, reason: str):
+        super().__init__(reason)
+        self.rule = rule
+
+
+def key_of(layer: Any) -> str:
+    """Return the name that a layer's type is registered under: "module:Class"."""
+    return f"{type(layer).__module__}:{type(layer).__qualname__}"
+
+
+def rule_for(layer: Any) -> Rule | None:
+    """Return the rule of exactly this layer type, or None. A subclass may compute something else, so it has none."""
+    entry = registry().layer_rules.get(key_of(layer))
+    if entry is None or not _computes_as_its_type(layer):
+        return None
+    rule: Any = entry.load()
+    return rule(layer) if rule.accepts(layer) else None
+
+
+def _computes_as_its_type(layer: Any) -> bool:
+    """Return whether a layer is built and runs its type's own `call` on its weights as they are.
+
+    A layer may be quantised, carry LoRA matrices, be recomputed in the backward pass, cast its weights, or have been
+    given another `call`.
+    """
+    return (
+        layer.built
+        and not getattr(layer, "lora_enabled", False)
+        and getattr(layer, "quantization_mode", None) is None
+        and getattr(layer, "_remat_mode", None) is None
+        and layer.compute_dtype == layer.variable_dtype
+        and "call" not in vars(layer)
+    )

@@ -1,0 +1,80 @@
+"""Patches of a signal, image or volume, in the order of a convolution kernel."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def unfold(
+    x: tf.Tensor, kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int], padding: str
+) -> tf.Tensor:
+    """Return patches: [N, *space, c] -> [N, *space', taps, c], taps being the kernel's places in row-major order.
+
+    padding: "valid", "same" or "causal" (one axis). Slices of a padded array rather than `tf.image.extract_patches`,
+    whose gradient is a sparse matrix product.
+    """
+    size = [int(s) for s in x.shape[1:-1]]
+    span = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    if padding == "same":
+        out = [-(-n // s) for n, s in zip(size, strides, strict=True)]
+        extra = [max((o - 1) * s + k - n, 0) for o, s, k, n in zip(out, strides, span, size, strict=True)]
+        x = tf.pad(x, [[0, 0], *([e // 2, e - e // 2] for e in extra), [0, 0]])
+    elif padding == "causal":
+        x = tf.pad(x, [[0, 0], [span[0] - 1, 0], [0, 0]])
+        out = [(size[0] - 1) // strides[0] + 1]
+    else:
+        out = [(n - k) // s + 1 for n, s, k in zip(size, strides, span, strict=True)]
+    return windows(x, kernel, strides, dilation, out)
+
+
+def flipped_windows(
+    x: tf.Tensor,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+    padding: str,
+    out: Sequence[int],
+) -> tf.Tensor:
+    """Return what a transposed convolution multiplies with its kernel: [N, *space, c] -> [N, *out, taps, c].
+
+    Its output at p is Σ x[i]·W[k] over i·stride + k·dilation − before = p, so zeros go between the entries of x and
+    the windows are read backwards. before: the padding of the convolution from `out` to x that it is the transpose of.
+    """
+    widths = [[0, 0]]
+    for axis, (k, s, d, size) in enumerate(zip(kernel, strides, dilation, out, strict=True), 1):
+        n, span = int(x.shape[axis]), (k - 1) * d + 1
+        if s > 1:
+            x = _stretched(x, axis, s)
+        length = (n - 1) * s + 1
+        before = max(length - 1 + span - size, 0) // 2 if padding == "same" else 0
+        left = span - 1 - before
+        widths.append([left, size + span - 1 - left - length])
+    ones = [1] * len(kernel)
+    return windows(tf.pad(x, [*widths, [0, 0]]), kernel, ones, dilation, out)[..., ::-1, :]
+
+
+def _stretched(x: tf.Tensor, axis: int, stride: int) -> tf.Tensor:
+    """Return x with stride − 1 zeros between the entries of an axis."""
+    sizes = [-1, *x.shape[1:]]
+    zeros = [[0, 0]] * (len(sizes) + 1)
+    zeros[axis + 1] = [0, stride - 1]
+    x = tf.pad(tf.expand_dims(x, axis + 1), zeros)
+    long = sizes[axis] * stride
+    x = tf.reshape(x, [*sizes[:axis], long, *sizes[axis + 1 :]])
+    return x[(slice(None),) * axis + (slice(long - stride + 1),)]
+
+
+def windows(
+    x: tf.Tensor, kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int], out: Sequence[int]
+) -> tf.Tensor:
+    """Return `out` windows along each axis of x, which must be large enough: [N, *out, taps, c]."""
+    taps = []
+    for place in itertools.product(*(range(k) for k in kernel)):
+        index = [slice(None)]
+        for i, step, stride, count in zip(place, dilation, strides, out, strict=True):
+            index.append(slice(i * step, i * step + (count - 1) * stride + 1, stride))
+        taps.append(x[tuple(index)])
+    return taps[0][..., None, :] if len(taps) == 1 else tf.stack(taps, -2)

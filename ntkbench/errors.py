@@ -1,0 +1,39 @@
+"""The errors a user can cause, each a sentence: what happened, what we got, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NtkbenchError(Exception):
+    """Base of every error a user can cause. Its message is meant to be read as it stands."""
+
+
+class UnknownName(NtkbenchError):
+    """A name that nobody registered; the message offers the nearest ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]):
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        super().__init__(f"No {kind} is called {name!r}. {did_you_mean(name, self.known)}")
+
+
+class Unsupported(NtkbenchError):
+    """A measurement that has no meaning for this model: a result of its own, not a failure."""
+
+
+class Diverged(NtkbenchError):
+    """Gradient descent or a search left the finite numbers."""
+
+
+class RegistrationError(NtkbenchError):
+    """A plugin's registration that cannot be accepted."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that offers the names nearest to `name`, or all of them when none is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if near:
+        return f"Did you mean {' or '.join(map(repr, near))}?"
+    return f"Known: {', '.join(known)}." if known else "None is registered."

@@ -1,0 +1,96 @@
+"""Multi-head self-attention."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from ..errors import NtkbenchError
+from ..plan.seeds import seed_for
+from .checks import positive
+from .dense import Dense
+from .seeds import settle
+
+PROJECTIONS = ("query", "key", "value", "output")
+
+
+@keras.saving.register_keras_serializable("ntkbench")
+class Attention(keras.layers.Layer):
+    """Self-attention softmax(q kᵀ / √head_dim) v in `heads` heads: x [N, T, a] → [N, T, units].
+
+    query, key, value and output are `Dense` layers of `units`, without biases; head_dim = units / heads. The four
+    draw from seeds of their own, hashed from `seed` and their names. parameterization, init, weight_std and
+    seed are `Dense`'s. Raises NtkbenchError when the heads do not divide the units.
+
+    Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 1 and section 3.2.2.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        heads: int = 4,
+        *,
+        parameterization: str = "ntk",
+        init: str = "gaussian",
+        weight_std: float = 1.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.units, self.heads = positive("Attention", "units", units), positive("Attention", "heads", heads)
+        if self.units % self.heads:
+            raise NtkbenchError(
+                f"Attention with {heads} heads cannot share {units} units evenly; use a width that is a multiple of "
+                f"{heads}, or another number of heads."
+            )
+        self.parameterization, self.init, self.weight_std = parameterization, init, float(weight_std)
+        self.seed = settle(seed)
+        self.query, self.key, self.value, self.output_projection = (self._projection(name) for name in PROJECTIONS)
+
+    def _projection(self, name: str) -> Dense:
+        return Dense(
+            self.units,
+            parameterization=self.parameterization,
+            init=self.init,
+            weight_std=self.weight_std,
+            seed=seed_for(self.seed, name),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the four projections' kernels."""
+        for layer in (self.query, self.key, self.value):
+            layer.build(input_shape)
+        self.output_projection.build((*input_shape[:-1], self.units))
+
+    def call(self, x: Any) -> Any:
+        """Return the attended sequence: [N, T, units]."""
+        query, key, value = (self._split(layer(x)) for layer in (self.query, self.key, self.value))
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) / math.sqrt(self.units // self.heads)
+        mixed = ops.matmul(ops.softmax(scores, axis=-1), value)
+        joined = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, x.shape[1], self.units))
+        return self.output_projection(joined)
+
+    def _split(self, z: Any) -> Any:
+        """Return [N, T, units] as [N, heads, T, head_dim]."""
+        apart = ops.reshape(z, (-1, z.shape[1], self.heads, self.units // self.heads))
+        return ops.transpose(apart, (0, 2, 1, 3))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [N, T, units]."""
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain values."""
+        return super().get_config() | {
+            "units": self.units,
+            "heads": self.heads,
+            "parameterization": self.parameterization,
+            "init": self.init,
+            "weight_std": self.weight_std,
+            "seed": self.seed,
+        }

@@ -1,0 +1,38 @@
+"""The dense layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from .checks import positive
+from .parametric import Parametric
+
+
+@keras.saving.register_keras_serializable("ntkbench")
+class Dense(Parametric):
+    """z = scale · x W + bias_scale · b on the last axis: x [N, ..., a], kernel W [a, units], z [N, ..., units].
+
+    See `Parametric` for the arguments and the two parameterisations.
+    """
+
+    def __init__(self, units: int, activation: Any = None, **kwargs: Any):
+        super().__init__(activation=activation, **kwargs)
+        self.units = positive("Dense", "units", units)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the kernel [a, units] and the bias [units]."""
+        self.add_parameters((input_shape[-1], self.units))
+
+    def product(self, x: Any, kernel: Any) -> Any:
+        """Return x W: [N, ..., units]."""
+        return keras.ops.matmul(x, kernel)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [N, ..., units]."""
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain values."""
+        return super().get_config() | {"units": self.units}

@@ -1,0 +1,123 @@
+"""The base of the layers that multiply by a kernel: weights, their scale and their seeds."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from ..errors import NtkbenchError, did_you_mean
+from ..plan.seeds import seed_for
+from . import activations, draws
+from .checks import positive
+from .seeds import settle
+
+PARAMETERIZATIONS = ("ntk", "standard")
+
+
+class Parametric(keras.layers.Layer):
+    """output = activation(z),  z = scale · product(x, kernel) + bias_scale · bias.
+
+    | parameterization | kernel entries              | scale                | bias entries     | bias_scale |
+    |------------------|-----------------------------|----------------------|------------------|------------|
+    | "ntk"            | N(0, 1)                     | weight_std / √fan_in | N(0, 1)          | bias_std   |
+    | "standard"       | N(0, weight_std² / fan_in)  | 1                    | N(0, bias_std²)  | 1          |
+
+    Both give the same function at initialisation; their tangent kernels differ. Weights are drawn in float64
+    and cast, so that models of one seed agree in every precision.
+
+    activation: a name of `activations.TABLE`, a callable or None.
+    init: "gaussian", "orthogonal" or "delta-orthogonal" (see `draws`), for the kernel; biases are Gaussian.
+    fan_in: the number of products that a unit sums, where it is not the kernel's own.
+    seed: fixes the weights; None draws one from Python's generator, as Keras's initialisers do.
+
+    Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572); Liu, Zhu, Belkin 2020 (arXiv 2010.01092).
+    """
+
+    def __init__(
+        self,
+        *,
+        activation: str | activations.Function | Mapping[str, Any] | None = None,
+        use_bias: bool = False,
+        parameterization: str = "ntk",
+        init: str = "gaussian",
+        weight_std: float = 1.0,
+        bias_std: float = 1.0,
+        fan_in: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if parameterization not in PARAMETERIZATIONS:
+            hint = did_you_mean(str(parameterization), PARAMETERIZATIONS)
+            raise NtkbenchError(f"No parameterization is called {parameterization!r}. {hint}")
+        if init not in draws.INITS:
+            raise NtkbenchError(f"No initialisation is called {init!r}. {did_you_mean(str(init), draws.INITS)}")
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.parameterization = parameterization
+        self.init = init
+        self.weight_std = float(weight_std)
+        self.bias_std = float(bias_std)
+        self.fan_in = None if fan_in is None else positive(type(self).__name__, "fan_in", fan_in)
+        self.seed = settle(seed)
+        self.kernel = self.bias = None
+        self.scale = self.bias_scale = 1.0
+
+    def add_parameters(self, shape: tuple[int | None, ...]) -> None:
+        """Create kernel and bias, and set their scales. A kernel's last axis counts units, the others fan in.
+
+        Raises NtkbenchError when the size of an axis is not known.
+        """
+        kernel_shape = tuple(size for size in shape if size is not None)
+        if len(kernel_shape) < len(shape):
+            raise NtkbenchError(
+                f"{self.name!r} cannot draw a kernel of shape {shape}; give its input's last axis a size."
+            )
+        std = self.weight_std / math.sqrt(self.fan_in or math.prod(kernel_shape[:-1]))
+        kernel = draws.draw(self.init, kernel_shape, seed_for(self.seed, "kernel"))
+        bias = draws.draw("gaussian", kernel_shape[-1:], seed_for(self.seed, "bias"))
+        if self.parameterization == "ntk":
+            self.scale, self.bias_scale = std, self.bias_std
+        else:
+            kernel, bias = std * kernel, self.bias_std * bias
+        self.kernel = self._weight("kernel", kernel)
+        if self.use_bias:
+            self.bias = self._weight("bias", bias)
+
+    def _weight(self, name: str, values: np.ndarray) -> keras.Variable:
+        def initializer(shape: Any, dtype: Any = None) -> Any:
+            return keras.ops.convert_to_tensor(values.astype(dtype))
+
+        return self.add_weight(shape=values.shape, initializer=initializer, name=name)
+
+    @abstractmethod
+    def product(self, x: Any, kernel: Any) -> Any:
+        """Return the layer's product, linear in `x` and in `kernel`, without scale."""
+
+    def preactivation(self, x: Any) -> Any:
+        """Return z = scale · product(x, kernel) + bias_scale · bias."""
+        z = self.scale * self.product(x, self.kernel)
+        return z if self.bias is None else z + self.bias_scale * self.bias
+
+    def call(self, x: Any) -> Any:
+        """Return activation(preactivation(x))."""
+        z = self.preactivation(x)
+        return z if self.activation is None else self.activation(z)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain values."""
+        return super().get_config() | {
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "parameterization": self.parameterization,
+            "init": self.init,
+            "weight_std": self.weight_std,
+            "bias_std": self.bias_std,
+            "fan_in": self.fan_in,
+            "seed": self.seed,
+        }

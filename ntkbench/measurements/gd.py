@@ -1,0 +1,53 @@
+"""What gradient descent does: to the kernel, the linear model, the loss and the weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from attrs import evolve
+
+from ..engine.context import CONFIRM_BELOW, Context
+from ..engine.kernel_distance import relative_change
+from ..types import Value
+
+
+def measure(ctx: Context) -> dict[str, Value]:
+    """Return the quantities of the gradient-descent path (metrics: Liu, Zhu, Belkin 2020, arXiv 2010.01092).
+
+    A path whose kernel change or linearisation error is below 1e-3 is walked again in float64, and all its numbers
+    come from there.
+    """
+    result = _along_path(ctx)
+    small = [result[name].value for name in ("kernel_change_gd", "linearization_error_gd")]
+    if ctx.float32 and any(value is not None and 0 < value < CONFIRM_BELOW for value in small):
+        result = _along_path(ctx.float64)
+    return result
+
+
+def _along_path(ctx: Context) -> dict[str, Value]:
+    path = ctx.trajectory
+    k0 = path.kernels[0]
+    change = tf.norm(path.end - path.origin)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pl = np.where(path.losses > 0, path.gradients / (2 * path.losses), np.inf)
+    lambda_min = float(np.linalg.eigvalsh(k0)[0])
+    values = {
+        "kernel_change_gd": max(relative_change(k, k0) for k in path.kernels.values()),
+        "linearization_error_gd": linearization_error_gd(ctx),
+        "final_loss_ratio": float(path.losses[-1] / path.losses[0]) if path.losses[0] else 0.0,
+        "steps": float(path.steps),
+        "step_size": path.step_size,
+        "pl_ratio": float(pl.min() / lambda_min) if lambda_min > 0 else None,
+        "weight_change": float(change),
+        "relative_weight_change": float(change / tf.norm(path.origin)),
+    }
+    result = {name: Value(value, precision=ctx.precision) for name, value in values.items()}
+    return result | {"steps": evolve(result["steps"], error=0.0, error_kind="exact")}
+
+
+def linearization_error_gd(ctx: Context) -> float:
+    """Return rms(f − f_lin)/rms(f_lin − f0) at the end of the path; 0 for a path that went nowhere."""
+    path, model = ctx.trajectory, ctx.linear_model
+    f_lin = model.f_lin(path.end - path.origin)
+    moved = float(np.linalg.norm(f_lin - model.f0))
+    return float(np.linalg.norm(model.f(path.end) - f_lin)) / moved if moved else 0.0

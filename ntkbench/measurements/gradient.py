@@ -1,0 +1,21 @@
+"""The output's gradient at initialisation: its norm, and the influence of single neurons."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..engine.context import Context
+from ..engine.neurons import neuron_influence
+from ..types import Value
+
+
+def measure(ctx: Context) -> dict[str, Value]:
+    """Return gradient_norm, the rms of ‖∇f(w0; x)‖, and q_infinity (Liu, Zhu, Belkin 2020, arXiv 2010.01092, Q∞).
+
+    q_infinity has no value for a model without hidden neurons.
+    """
+    result = {"gradient_norm": Value(ctx.gradient_norm)}
+    if "q_infinity" in ctx.quantities:
+        influence = neuron_influence(ctx.network, ctx.x)
+        result["q_infinity"] = Value(None if influence is None else float(np.mean(influence)))
+    return result

@@ -1,0 +1,43 @@
+"""Random directions: the perturbation that says least about the worst."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from ..engine.context import Context
+from ..engine.kernel_distance import relative_change
+from ..types import Value
+
+
+def measure(ctx: Context) -> dict[str, Value]:
+    """Return kernel_change_random and linearization_error_random: means over draws of points w0 + R·u, with u
+    uniform on the unit sphere, and the standard error of the mean (metrics: arXiv 2010.01092; section 0, fact 1).
+    """
+    directions = [ctx.direction() for _ in range(ctx.settings.draws)]
+
+    def kernel_change(at: Context, direction: tf.Tensor) -> float:
+        return relative_change(at.kernel_map.kernel(at.theta + at.settings.radius * direction), at.kernel)
+
+    def linearization_error(at: Context, direction: tf.Tensor) -> float:
+        delta, model = at.settings.radius * direction, at.linear_model
+        residual = model.f(at.theta + delta) - model.f_lin(delta)
+        scale = at.settings.radius * at.gradient_norm
+        return float(np.sqrt(np.mean(residual**2))) / scale if scale else 0.0
+
+    return {
+        "kernel_change_random": _mean(ctx, directions, kernel_change),
+        "linearization_error_random": _mean(ctx, directions, linearization_error),
+    }
+
+
+def _mean(ctx: Context, directions: list[tf.Tensor], value_at) -> Value:
+    drawn: list[float] = []
+
+    def mean(at: Context) -> float:
+        drawn[:] = [value_at(at, tf.cast(direction, at.network.dtype)) for direction in directions]
+        return float(np.mean(drawn))
+
+    value = ctx.confirmed(mean)
+    error = float(np.std(drawn, ddof=1) / np.sqrt(len(drawn))) if len(drawn) > 1 else None
+    return Value(value.value, error, "statistical", value.precision)

@@ -1,0 +1,117 @@
+"""The words of `--arch`: a SPEC becomes an ArchitectureRequest, checked as far as no framework is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from ..errors import NtkbenchError
+from ..registry.manager import Registry
+from ..registry.specs import Architecture
+from .user_model import file_architecture, keras_architecture
+
+_FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<function>[^:=,]*))?(?::(?P<params>.*))?\Z")
+_KERAS = re.compile(r"(?P<path>.+\.keras)(?::(?P<params>.*))?\Z")
+
+Kind = Literal["registered", "file", "keras"]
+
+
+@frozen(kw_only=True)
+class ArchitectureRequest:
+    """One architecture that the user asked for.
+
+    name: as in the tables: a registered name, "FILE.py:FUNCTION" or "MODEL.keras" (no folder).
+    params: only what the user or the variant set, checked.   path, function, source_hash: of a user's own file.
+    entry: what builds it.   expanded: it came from "all", so that it may be left out where the data do not fit.
+    """
+
+    kind: Kind
+    name: str
+    params: Mapping[str, Any] = field(factory=dict)
+    path: str = ""
+    function: str = ""
+    source_hash: str = ""
+    entry: Architecture = field(repr=False)
+    expanded: bool = False
+
+    @property
+    def label(self) -> str:
+        """How tables call it: "fc", or "fc:depth=3" where something was set."""
+        return self.name + (":" + _written(self.params) if self.params else "")
+
+
+def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[ArchitectureRequest]:
+    """Return the requests of one SPEC: several for "all", otherwise one. Raise NtkbenchError with a sentence.
+
+    reinit: a saved model's weights are to be redrawn.
+    """
+    spec = spec.strip()
+    if spec == "all":
+        return [
+            ArchitectureRequest(kind="registered", name=entry.name, params=dict(variant), entry=entry, expanded=True)
+            for entry in registry.architectures.values()
+            for variant in entry.variants
+        ]
+    if match := _FILE.match(spec):
+        entry: Architecture = file_architecture(Path(match["path"]), match["function"] or "")
+        return [_request("file", entry, parse_params(match["params"], spec), match["path"], match["function"])]
+    if match := _KERAS.match(spec):
+        if match["params"]:
+            raise NtkbenchError(f"{spec!r}: a saved model takes no parameters; write --arch {match['path']}.")
+        return [_request("keras", keras_architecture(Path(match["path"]), reinit=reinit), {}, match["path"])]
+    name, _, params = spec.partition(":")
+    return [_request("registered", registry.get("architectures", name), parse_params(params, spec))]
+
+
+def _request(
+    kind: Kind, entry: Architecture, given: Mapping[str, str], path: str = "", function: str = ""
+) -> ArchitectureRequest:
+    checked = entry.resolve(given)
+    params = {name: checked[name] for name in given}
+    source_hash = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:32] if path else ""
+    return ArchitectureRequest(
+        kind=kind, name=entry.name, params=params, path=path, function=function, source_hash=source_hash, entry=entry
+    )
+
+
+def parse_arches(specs: Iterable[str], registry: Registry, *, reinit: bool = False) -> list[ArchitectureRequest]:
+    """Return the requests of several SPECs, each architecture with its parameters once, the first one kept."""
+    requests: dict[str, ArchitectureRequest] = {}
+    paths: dict[str, str] = {}
+    for request in (request for spec in specs for request in parse_arch(spec, registry, reinit=reinit)):
+        same_name = paths.setdefault(request.name, request.path)
+        if os.path.normpath(same_name) != os.path.normpath(request.path):
+            raise NtkbenchError(
+                f"{same_name} and {request.path} would both be called {request.name!r} in the tables; rename one."
+            )
+        requests.setdefault(request.label, request)
+    return list(requests.values())
+
+
+def parse_params(text: str | None, spec: str) -> dict[str, str]:
+    """Return the mapping written as "key=value,key=value"; raise NtkbenchError that quotes `spec` otherwise."""
+    params: dict[str, str] = {}
+    for word in (text or "").split(","):
+        if not word.strip():
+            continue
+        key, equals, value = (part.strip() for part in word.partition("="))
+        if not (key and equals and value):
+            raise NtkbenchError(f"{spec!r}: {word.strip()!r} is not key=value; write for example NAME:depth=3,alpha=2.")
+        if key in params:
+            raise NtkbenchError(f"{spec!r} sets {key!r} twice; set it once.")
+        params[key] = value
+    return params
+
+
+def _written(params: Mapping[str, Any]) -> str:
+    return ",".join(f"{key}={_word(value)}" for key, value in params.items())
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

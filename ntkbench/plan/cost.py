@@ -1,0 +1,163 @@
+"""What a plan will cost: parameters, memory and time, predicted from small builds."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from ..errors import NtkbenchError
+from ..registry.calling import call_with_known_names
+from .arch_spec import ArchitectureRequest
+from .plan import Plan
+
+GIB = 2**30
+# Rough constants, measured on two cores with fully connected nets of 64 to 1024 units.
+BASE_GIB = 0.8  # TensorFlow itself with its compiled functions
+COPIES = 20  # arrays of the size of all parameters that are alive at once, besides one gradient for each probe
+COMPILE_SECONDS = 2.0  # tracing for one architecture at one width
+QUANTITY_SECONDS = {"hessian_norm": 0.4, "hessian_norm_ball": 1.5, "linearization_error_worst": 0.3}  # small nets
+OTHER_SECONDS = 0.03  # any other quantity
+SIZE_OF_DOUBLE_TIME = 500_000  # parameters at which a quantity takes twice as long as on a small net
+# Wider than this, a plan is predicted before it is run.
+CHECKED_WIDTH = 4096
+SMALL_WIDTHS = (8, 16, 24)
+
+
+@frozen(kw_only=True)
+class Estimate:
+    """The predicted cost of one architecture; what needs its size is empty where it could not be built small.
+
+    widths: those planned.   parameters, memory_gib: at each width.   seconds: of all its cells, roughly.
+    fits: the largest power of two up to the largest width whose memory is within available_gib.
+    """
+
+    label: str
+    widths: tuple[int, ...]
+    cells: int
+    parameters: tuple[int, ...] = ()
+    memory_gib: tuple[float, ...] = ()
+    seconds: float | None = None
+    fits: int | None = None
+    available_gib: float = math.inf
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the estimate as plain JSON."""
+        return {
+            "architecture": self.label,
+            "widths": list(self.widths),
+            "cells": self.cells,
+            "parameters": list(self.parameters),
+            "memory_gib": list(self.memory_gib),
+            "seconds": self.seconds,
+        }
+
+
+def estimate(plan: Plan, available_gib: float | None = None) -> list[Estimate]:
+    """Return the predicted cost of each architecture of the plan. Builds small models with TensorFlow.
+
+    available_gib: the memory that a width has to fit into, the machine's without it.
+    """
+    available = machine_memory_gib() if available_gib is None else available_gib
+    return [_estimate(plan, request, available) for request in plan.requests]
+
+
+def _estimate(plan: Plan, request: ArchitectureRequest, available: float) -> Estimate:
+    cells = [cell for cell in plan.cells if cell.label == request.label]
+    widths = tuple(sorted({cell.width for cell in cells}))
+    law = parameter_law(request, plan.input_shapes[request.label], widths)
+    if law is None:
+        return Estimate(label=request.label, widths=widths, cells=len(cells))
+    probes, precision = plan.settings.n_probes, plan.options.precision
+
+    def memory(width: int) -> float:
+        return memory_gib(law(width), probes, precision)
+
+    work = sum(
+        QUANTITY_SECONDS.get(quantity, OTHER_SECONDS) * (1 + law(cell.width) / SIZE_OF_DOUBLE_TIME)
+        for cell in cells
+        for quantity in cell.quantities
+    )
+    doublings = [2**power for power in range(max(widths).bit_length())]
+    return Estimate(
+        label=request.label,
+        widths=widths,
+        cells=len(cells),
+        parameters=tuple(map(law, widths)),
+        memory_gib=tuple(map(memory, widths)),
+        seconds=COMPILE_SECONDS * len(widths) + work,
+        fits=max((width for width in doublings if memory(width) <= available), default=None),
+        available_gib=available,
+    )
+
+
+def memory_gib(parameters: int, n_probes: int, precision: str) -> float:
+    """Return the predicted resident memory in GiB of measuring a model of that many parameters."""
+    itemsize = 8 if precision == "float64" else 4
+    return BASE_GIB + itemsize * parameters * (COPIES + n_probes) / GIB
+
+
+def parameter_law(
+    request: ArchitectureRequest, input_shape: tuple[int, ...], widths: Sequence[int]
+) -> Callable[[int], int] | None:
+    """Return the number of trainable parameters as a function of width, None when nothing small can be built.
+
+    Layers of m units have m² weights at most, so the count is the quadratic through three small widths.
+    """
+    small = widths if len(widths) <= 3 and max(widths) <= 4 * SMALL_WIDTHS[-1] else SMALL_WIDTHS
+    try:
+        counts = {width: _count(request, input_shape, width) for width in small}
+    except Exception:  # whatever a build raises is told by the run itself, as the reason of its cells
+        return None
+    return lambda width: counts[width] if width in counts else _through(counts, width)
+
+
+def _count(request: ArchitectureRequest, input_shape: tuple[int, ...], width: int) -> int:
+    entry = request.entry
+    params = entry.resolve(request.params)
+    model = call_with_known_names(entry.load(), width, input_shape=input_shape, outputs=entry.outputs, seed=0, **params)
+    if getattr(model, "built", True) is False:
+        import numpy as np
+
+        model(np.zeros((1, *input_shape), "float32"))
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+
+
+def _through(counts: Mapping[int, int], width: int) -> int:
+    """Return the value at `width` of the polynomial through `counts` (Lagrange, exact)."""
+    total = Fraction(0)
+    for node, count in counts.items():
+        term = Fraction(count)
+        for other in counts:
+            if other != node:
+                term *= Fraction(width - other, node - other)
+        total += term
+    return max(round(total), 0)
+
+
+def machine_memory_gib() -> float:
+    """Return the memory in GiB that this process may use: the machine's, or its container's where that is less."""
+    import psutil
+
+    total = psutil.virtual_memory().total
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if os.access(limit, os.R_OK) and (text := limit.read_text().strip()).isdigit():
+        total = min(total, int(text))
+    return total / GIB
+
+
+def refuse_what_cannot_fit(estimates: Sequence[Estimate]) -> None:
+    """Raise NtkbenchError for the first architecture whose predicted memory exceeds what is available."""
+    for each in estimates:
+        for width, gib in zip(each.widths, each.memory_gib, strict=False):
+            if gib > each.available_gib:
+                advice = f"Width {each.fits} fits" if each.fits else "No width fits"
+                raise NtkbenchError(
+                    f"{each.label} at width {width} needs about {gib:.3g} GiB of memory, and this machine has "
+                    f"{each.available_gib:.3g} GiB. {advice}; fewer --probes and --precision float32 need less."
+                )

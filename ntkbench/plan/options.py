@@ -1,0 +1,126 @@
+"""The options of a run, checked one by one; what depends on the registry is checked when the plan is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from attrs import asdict, field, frozen
+
+from ..errors import NtkbenchError, did_you_mean
+from ..types import Precision
+from .preset import preset
+
+LARGEST_WIDTH = 2**31
+
+
+def parse_widths(given: str | int | Iterable[int] | None) -> tuple[int, ...] | None:
+    """Return distinct positive widths, ascending, from "64,128" or integers; raise NtkbenchError otherwise."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        given = [_whole(word.strip(), "width", "--widths 64,128,256") for word in given.split(",")]
+    elif isinstance(given, int):
+        given = [given]
+    widths = [_whole(width, "width", "--widths 64,128,256") for width in given]
+    if not widths:
+        raise NtkbenchError("No width is given; write for example --widths 64,128,256.")
+    for width in widths:
+        if width < 1:
+            raise NtkbenchError(f"A width is {width}; widths are positive whole numbers, such as --widths 64,128,256.")
+        if width > LARGEST_WIDTH:
+            raise NtkbenchError(f"A width is {width}; the largest that can be asked for is {LARGEST_WIDTH}.")
+    for width in widths:
+        if widths.count(width) > 1:
+            raise NtkbenchError(f"Width {width} is given twice; each width once, please.")
+    return tuple(sorted(widths))
+
+
+def _whole(value: Any, what: str, example: str) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = None
+    if number is None or isinstance(value, bool) or (isinstance(value, float) and number != value):
+        shown = repr(value) if value != "" else "empty"
+        raise NtkbenchError(f"A {what} is {shown}, which is not a whole number; write for example {example}.")
+    return int(number)
+
+
+def _count(value: Any, what: str, example: str) -> int | None:
+    if value is None:
+        return None
+    number = _whole(value, what, example)
+    if number < 1:
+        raise NtkbenchError(f"The {what} is {number}; it must be at least 1, for example {example}.")
+    return number
+
+
+def _seeds(value: Any) -> int | None:
+    return _count(value, "number of seeds", "--seeds 5")
+
+
+def _probes(value: Any) -> int | None:
+    return _count(value, "number of probes", "--probes 16")
+
+
+def _texts(given: str | Iterable[Any] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    words = (given,) if isinstance(given, str | Path) else tuple(given)
+    return tuple(str(word) for word in words)
+
+
+def _architectures(given: str | Iterable[Any] | None) -> tuple[str, ...]:
+    words = _texts(given)
+    if not words:
+        raise NtkbenchError("No architecture is given; write --arch all, or --arch NAME (see `ntkbench list`).")
+    return words
+
+
+def _known_preset(_: Any, __: Any, value: str) -> None:
+    preset(value)
+
+
+def _known_precision(_: Any, __: Any, value: str) -> None:
+    if value not in get_args(Precision):
+        raise NtkbenchError(f"The precision {value!r} is unknown. {did_you_mean(value, get_args(Precision))}")
+
+
+_DEVICE = re.compile(r"auto\Z|cpu\Z|gpu(:\d+)?\Z|tpu(:.+)?\Z")
+
+
+def _known_device(_: Any, __: Any, value: str) -> None:
+    if not _DEVICE.match(value):
+        hint = did_you_mean(value, ("auto", "cpu", "gpu", "gpu:0", "tpu"))
+        raise NtkbenchError(f"The device {value!r} is unknown. {hint}")
+
+
+@frozen(kw_only=True)
+class RunOptions:
+    """What a user asked for. None leaves a size to the preset.
+
+    arch: SPECs: "all", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
+    widths, seeds, probes: positive whole numbers; seeds is a count.   measure: measurements or quantities, or "all".
+    dataset: "NAME:key=value".   device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]".   reinit: redraw saved weights.
+    out: the run's folder, None for a new one.   force: measure again what is already there.
+    """
+
+    arch: tuple[str, ...] = field(default=("all",), converter=_architectures)
+    widths: tuple[int, ...] | None = field(default=None, converter=parse_widths)
+    seeds: int | None = field(default=None, converter=_seeds)
+    measure: tuple[str, ...] | None = field(default=None, converter=_texts)
+    dataset: str = "digits"
+    preset: str = field(default="quick", validator=_known_preset)
+    precision: str = field(default="float32", validator=_known_precision)
+    device: str = field(default="auto", validator=_known_device)
+    probes: int | None = field(default=None, converter=_probes)
+    reinit: bool = False
+    out: str | None = field(default=None, converter=lambda path: None if path is None else str(path))
+    force: bool = False
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return the options as plain JSON."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}

@@ -1,0 +1,187 @@
+"""The plan of a run: its cells in the order in which they are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from attrs import asdict, evolve, field, frozen
+
+from ..errors import NtkbenchError, UnknownName
+from ..registry.manager import Registry
+from ..registry.specs import Architecture, Dataset
+from ..types import Cell, Settings
+from .arch_spec import ArchitectureRequest, parse_arches, parse_params
+from .data import data_hash, form_for, load_data
+from .options import RunOptions
+from .preset import preset
+from .user_model import KerasArchitecture
+
+KERAS_WIDTHS = (1,)
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What will be run.
+
+    cells: those of one group are adjacent.   requests: the architectures that are measured, in order.
+    input_shapes: of one input, by the request's label.   notes: sentences on what was left out, and why.
+    """
+
+    cells: tuple[Cell, ...]
+    settings: Settings
+    options: RunOptions
+    requests: tuple[ArchitectureRequest, ...]
+    input_shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def groups(self) -> list[tuple[Cell, ...]]:
+        """Return the cells by group: one architecture with its params at one width, all seeds."""
+        return [tuple(cells) for _, cells in groupby(self.cells, key=lambda cell: cell.group)]
+
+    def own_architectures(self) -> dict[str, Architecture]:
+        """Return the architectures that no plugin registered: the user's files, by name."""
+        return {request.name: request.entry for request in self.requests if request.kind != "registered"}
+
+
+def make_plan(options: RunOptions, registry: Registry) -> Plan:
+    """Return the plan of a run. The data are loaded once for each form and seed, to check them and to hash them.
+
+    An architecture of "all" that the data set cannot feed is left out with a note; one that was named raises
+    NtkbenchError, as does every unknown name.
+    """
+    sizes = preset(options.preset)
+    settings = Settings(**dict(sizes.settings) | ({} if options.probes is None else {"n_probes": options.probes}))
+    seeds = range(sizes.seeds if options.seeds is None else options.seeds)
+    measured = choose_quantities(options.measure or sizes.measure, registry)
+    name, _, words = options.dataset.partition(":")
+    dataset: Dataset = registry.get("datasets", name)
+    dataset_params = dataset.resolve(parse_params(words, options.dataset))
+    requests = parse_arches(options.arch, registry, reinit=options.reinit)
+    if options.reinit and all(request.kind != "keras" for request in requests):
+        raise NtkbenchError("--reinit redraws the weights of a saved model, and no MODEL.keras is given with --arch.")
+
+    probes = _Probes(dataset, dataset_params, settings.n_probes, seeds)
+    left_out: dict[str, NtkbenchError] = {}
+    cells: list[Cell] = []
+    shapes: dict[str, tuple[int, ...]] = {}
+    for request in requests:
+        entry = request.entry
+        params = entry.resolve(request.params)
+        try:
+            hashes, shapes[request.label] = probes.of(entry, params)
+        except NtkbenchError as error:
+            if not request.expanded:
+                raise
+            left_out[request.label] = error
+            continue
+        shared = Cell(
+            architecture=request.name,
+            params=params,
+            width=0,
+            seed=0,
+            dataset=dataset.name,
+            dataset_params=dataset_params,
+            measurement="",
+            quantities=(),
+            settings=asdict(settings),
+            precision=options.precision,
+            architecture_plugin=entry.distribution,
+            architecture_version=entry.version,
+            source_hash=request.source_hash,
+            reinit=options.reinit and request.kind == "keras",
+            label=request.label,
+        )
+        cells += [
+            evolve(
+                shared,
+                width=width,
+                seed=seed,
+                data_hash=hashes[seed],
+                measurement=measurement,
+                quantities=quantities,
+                measurement_plugin=registry.measurements[measurement].distribution,
+                measurement_version=registry.measurements[measurement].version,
+            )
+            for width in _widths(request, options, sizes.widths_for(entry.widths))
+            for seed in seeds
+            for measurement, quantities in measured.items()
+        ]
+    if not cells:
+        raise next(iter(left_out.values()), NtkbenchError("No architecture is registered, so there is nothing to run."))
+    return Plan(
+        cells=tuple(cells),
+        settings=settings,
+        options=options,
+        requests=tuple(request for request in requests if request.label not in left_out),
+        input_shapes=shapes,
+        notes=tuple(_left_out(left_out)),
+    )
+
+
+def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tuple[str, ...]]:
+    """Return {measurement: result keys, sorted} for names of measurements, of quantities, or "all".
+
+    A quantity's name stands for all its reductions. Raises UnknownName for anything else.
+    """
+    chosen: dict[str, set[str]] = {}
+    names = {"all"}
+    for name, entry in registry.measurements.items():
+        names |= {name} | {word for quantity in entry.quantities for word in (quantity.name, quantity.key)}
+        for quantity in entry.quantities:
+            # A measurement's name comes first: "gd" is everything that gradient descent tells.
+            by_quantity = {quantity.name, quantity.key} - set(registry.measurements)
+            if not {"all", name, *by_quantity}.isdisjoint(wanted):
+                chosen.setdefault(name, set()).add(quantity.key)
+    for word in wanted:
+        if word not in names:
+            raise UnknownName("measurement or quantity", word, names)
+    return {name: tuple(sorted(keys)) for name, keys in chosen.items()}
+
+
+def _widths(request: ArchitectureRequest, options: RunOptions, otherwise: tuple[int, ...]) -> tuple[int, ...]:
+    if request.kind == "keras":
+        return KERAS_WIDTHS
+    return options.widths or tuple(sorted(otherwise))
+
+
+class _Probes:
+    """The data of each form and seed, loaded once: its hashes and the shape of one input."""
+
+    def __init__(self, dataset: Dataset, params: Mapping[str, Any], n: int, seeds: Iterable[int]):
+        self.dataset, self.params, self.n, self.seeds = dataset, params, n, seeds
+        self._known: dict[str, tuple[dict[int, str], tuple[int, ...]]] = {}
+
+    def of(self, architecture: Architecture, params: Mapping[str, Any]) -> tuple[dict[int, str], tuple[int, ...]]:
+        """Return {seed: hash} and the shape of one input, as this architecture gets them."""
+        form = form_for(architecture, params, self.dataset)
+        if form not in self._known:
+            hashes = {}
+            for seed in self.seeds:
+                x, y = load_data(self.dataset, self.params, form=form, n=self.n, seed=seed)
+                hashes[seed] = data_hash(x, y)
+            self._known[form] = hashes, x.shape[1:]
+        hashes, shape = self._known[form]
+        if isinstance(architecture, KerasArchitecture) and not _fits(shape, architecture.input_shape):
+            raise NtkbenchError(
+                f"{architecture.name} takes inputs of shape {_shape(architecture.input_shape)}, and the data set "
+                f"{self.dataset.name!r} gives {_shape(shape)}. Choose another --dataset."
+            )
+        return hashes, shape
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(w in (None, s) for s, w in zip(shape, wanted, strict=True))
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "×".join("any" if size is None else str(size) for size in shape)
+
+
+def _left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
+    """Yield one sentence for those that were left out for reasons alike."""
+    if errors:
+        label, error = next(iter(errors.items()))
+        others = f" (and likewise {', '.join(list(errors)[1:])})" if len(errors) > 1 else ""
+        yield f"Left out {label}{others}: {error}"

@@ -1,0 +1,278 @@
+"""A user's own model as an architecture: a function in a Python file, or a saved `.keras` model."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from ..errors import NtkbenchError, UnknownName, did_you_mean
+from ..registry.specs import Architecture, Param
+from ..types import FORMS
+from .seeds import seed_for
+
+# What the runner gives to every build; the rest of its signature are the user's own parameters.
+GIVEN = ("width", "input_shape", "outputs", "seed", "inputs")
+FORM_OF_RANK = {1: "vector", 2: "sequence", 3: "image"}
+
+
+@frozen(kw_only=True)
+class FileArchitecture(Architecture):
+    """A function of a Python file. The file runs when a model is built, not when it is planned.
+
+    loose: parameters without a default of a plain type.   required: those of them without any default.
+    open_ended: the function takes any keyword.
+    """
+
+    path: Path
+    function: str
+    loose: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    open_ended: bool = False
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters; those whose type the file does not tell are read as numbers, booleans or text."""
+        loose = {
+            name: _plain(value)
+            for name, value in given.items()
+            if name in self.loose or (self.open_ended and name not in self.params)
+        }
+        for name in self.required:
+            if name not in loose:
+                raise NtkbenchError(f"{self.name} needs {name!r}; write --arch {self.path}:{self.function}:{name}=….")
+        return super().resolve({name: given[name] for name in given if name not in loose}) | loose
+
+    def load(self) -> Callable[..., Any]:
+        """Run the file and return its function."""
+        name = f"ntkbench_file_{hashlib.sha256(str(self.path).encode()).hexdigest()[:16]}"
+        folder = str(self.path.parent)
+        if folder not in sys.path:
+            sys.path.append(folder)  # the file may import its neighbours, as it could when run as a script
+        spec = importlib.util.spec_from_file_location(name, self.path)
+        if spec is None or spec.loader is None:
+            raise NtkbenchError(f"{self.path} cannot be imported as Python.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+            return getattr(module, self.function)
+        except Exception as error:
+            del sys.modules[name]
+            reason = f"{type(error).__name__}: {error}"
+            raise NtkbenchError(f"{self.path} stopped while it was imported: {reason}. Mend the file.") from error
+
+
+def file_architecture(path: Path, function: str) -> FileArchitecture:
+    """Return the architecture of `path`'s `function`, read from the source without running it.
+
+    Its parameters are those of the signature that have plain defaults, and `inputs`, the data form it wants.
+    Raises NtkbenchError when the file or the function is missing, or takes no width.
+    """
+    tree = _parsed(path)
+    names = dict(_definitions(tree.body))
+    functions = [name for name, node in names.items() if isinstance(node, ast.FunctionDef)]
+    if not function:
+        hint = f"one of {', '.join(functions)}" if functions else "but it defines none"
+        example = f"{path}:{functions[0] if functions else 'build'}"
+        raise NtkbenchError(f"{path} is given without a function; name {hint}, for example --arch {example}.")
+    if function not in names:
+        raise UnknownName(f"function in {path}", function, functions)
+    name = f"{path.name}:{function}"
+    node = names[function]
+    shared: dict[str, Any] = {
+        "name": name,
+        "target": f"{path.stem}:{function}",
+        "path": path.resolve(),
+        "function": function,
+        "width_means": "the first argument",
+    }
+    inputs = Param(name="inputs", type="str", default="vector", choices=FORMS, help="the form of the data")
+    if not isinstance(node, ast.FunctionDef):  # an imported name or a class: its signature is not in this file
+        return FileArchitecture(**shared, params={"inputs": inputs}, inputs=FORMS, open_ended=True)
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    if not positional and not arguments.vararg:
+        raise NtkbenchError(f"{function} in {path} takes no width; its first argument is the width to build.")
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
+    pairs = list(zip(positional, defaults, strict=True))[1:] + list(
+        zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    )
+    params, loose, required = {"inputs": inputs}, [], []
+    for argument, default in pairs:
+        if argument.arg in GIVEN:
+            continue
+        value = _literal(default)
+        if isinstance(value, bool | int | float | str):
+            params[argument.arg] = Param.of(argument.arg, value)
+        else:
+            loose.append(argument.arg)
+            if default is None:
+                required.append(argument.arg)
+    return FileArchitecture(
+        **shared,
+        params=params,
+        inputs=FORMS,
+        loose=tuple(loose),
+        required=tuple(required),
+        open_ended=arguments.kwarg is not None,
+    )
+
+
+def _parsed(path: Path) -> ast.Module:
+    if not path.is_file():
+        near = [other.name for other in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise NtkbenchError(f"There is no file {path}. {did_you_mean(path.name, near) if near else ''}".strip())
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise NtkbenchError(f"{path} is not valid Python{line}: {reason}.") from None
+
+
+def _definitions(body: list[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
+    """Yield (name, statement) of what a module binds at its top level."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name, node
+        elif isinstance(node, ast.Assign):
+            yield from ((target.id, node) for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((alias.asname or alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.If | ast.Try | ast.With):
+            for part in ("body", "orelse", "finalbody"):
+                yield from _definitions(getattr(node, part, []))
+
+
+def _literal(node: ast.expr | None) -> Any:
+    try:
+        return None if node is None else ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _plain(text: Any) -> Any:
+    """Return the number, boolean or text that a user wrote."""
+    if not isinstance(text, str):
+        return text
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+@frozen(kw_only=True)
+class KerasArchitecture(Architecture):
+    """A saved model: one width, weights as saved, or redrawn from the seed with `reinit`.
+
+    Its width is not known before it is loaded and nothing is swept, so the plan calls it 1 and tables show "–".
+    input_shape: of one input, None where the model takes any size.
+    """
+
+    path: Path
+    input_shape: tuple[int | None, ...]
+    reinit: bool = False
+
+    def load(self) -> Callable[..., Any]:
+        """Return the function that loads the model, in Keras's safe mode."""
+
+        def build(width: int, *, seed: int) -> Any:
+            del width
+            import keras
+
+            try:
+                model = keras.models.load_model(self.path, compile=False, safe_mode=True)
+            except Exception as error:
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                raise NtkbenchError(f"{self.path.name} could not be loaded in safe mode: {reason}") from error
+            return redrawn(model, seed) if self.reinit else model
+
+        return build
+
+
+def keras_architecture(path: Path, *, reinit: bool = False) -> KerasArchitecture:
+    """Return the architecture of a saved model. Its input shape is read from the archive's JSON; nothing runs."""
+    shape = read_input_shape(path)
+    if len(shape) not in FORM_OF_RANK:
+        raise NtkbenchError(
+            f"{path.name} takes inputs of shape {list(shape)}; data come as vectors [d], sequences [steps, features] "
+            f"or images [height, width, channels]."
+        )
+    return KerasArchitecture(
+        name=path.name,
+        target=f"{path.stem}:saved",
+        width_means="as saved (one width)",
+        inputs=(FORM_OF_RANK[len(shape)],),
+        path=path.resolve(),
+        input_shape=shape,
+        reinit=reinit,
+    )
+
+
+def read_input_shape(path: Path) -> tuple[int | None, ...]:
+    """Return the shape of one input of a `.keras` archive, None where it is open, from its config.json."""
+    if not path.is_file():
+        near = [other.name for other in path.parent.glob("*.keras")] if path.parent.is_dir() else []
+        raise NtkbenchError(f"There is no file {path}. {did_you_mean(path.name, near) if near else ''}".strip())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            saved = json.loads(archive.read("config.json"))
+        shapes = _input_shapes(saved)
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError):
+        raise NtkbenchError(f"{path} is not a Keras 3 model; save it with model.save('NAME.keras').") from None
+    if len(shapes) > 1:
+        raise NtkbenchError(f"{path.name} has {len(shapes)} inputs; models with one input can be measured.")
+    if not shapes:
+        raise NtkbenchError(f"{path.name} was saved without an input shape; call it on data once, then save it again.")
+    return shapes[0]
+
+
+def _input_shapes(saved: Mapping[str, Any]) -> list[tuple[int | None, ...]]:
+    layers = saved["config"].get("layers", [])
+    shapes = [
+        layer["config"].get("batch_shape") or layer["config"]["batch_input_shape"]
+        for layer in layers
+        if layer["class_name"] == "InputLayer"
+    ]
+    built = (saved.get("build_config") or {}).get("input_shape")
+    if not shapes and isinstance(built, list):
+        shapes = [built]
+    return [tuple(shape[1:]) for shape in shapes]
+
+
+def redrawn(model: Any, seed: int) -> Any:
+    """Return a copy of a Keras model with weights drawn anew: every initializer gets its own seed, from `seed`.
+
+    Raises NtkbenchError when nothing changed, as with initializers that draw nothing.
+    """
+    import numpy as np
+
+    count = iter(range(sys.maxsize))
+
+    def reseeded(config: Any) -> Any:
+        if isinstance(config, dict):
+            return {
+                key: seed_for("reinit", seed, next(count)) % 2**31
+                if key == "seed" and (value is None or isinstance(value, int))
+                else reseeded(value)
+                for key, value in config.items()
+            }
+        return [reseeded(value) for value in config] if isinstance(config, list) else config
+
+    copy = type(model).from_config(reseeded(model.get_config()))
+    old, new = ([np.asarray(v.value.numpy()) for v in m.trainable_variables] for m in (model, copy))
+    if [v.shape for v in old] != [v.shape for v in new] or all(map(np.array_equal, old, new)):
+        raise NtkbenchError("This model's weights cannot be redrawn from its saved configuration; leave --reinit out.")
+    return copy

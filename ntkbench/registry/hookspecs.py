@@ -1,0 +1,85 @@
+"""The hooks that plugins implement, each documented where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pluggy
+
+PROJECT = "ntkbench"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+Register = Callable[..., None]
+
+
+@hookspec
+def ntkbench_register_architectures(register: Register) -> Any:
+    """Register architectures.
+
+    :param register: call it as ``register(name, target, **spec)``. `target` is a callable
+        ``build(width, *, input_shape, outputs=1, seed, **params) -> keras.Model`` or the string
+        "module:attribute" (listing then imports nothing); names that `build` does not take are not passed.
+        `spec` holds the fields of :class:`ntkbench.registry.specs.Architecture`: summary, params, inputs,
+        width_means, theory, targets, linear_output, bottleneck, widths, variants.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def ntkbench_register_measurements(register: Register) -> Any:
+    """Register measurements.
+
+    :param register: call it as ``register(name, target, quantities=[Quantity(...)], **spec)``. `target` is
+        ``measure(ctx) -> {quantity: float | (value, error) | Value}`` or "module:attribute"; `ctx` is an
+        :class:`ntkbench.engine.context.Context`. `spec` holds the fields of
+        :class:`ntkbench.registry.specs.Measurement`: summary, params, quantities, needs.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def ntkbench_register_datasets(register: Register) -> Any:
+    """Register data sets.
+
+    :param register: call it as ``register(name, target, forms=[...], **spec)``. `target` is
+        ``load(*, form, n, seed, **params) -> (x, y)`` or "module:attribute": x is [n, ...] in the asked form
+        ("vector" [n, d], "image" [n, h, w, c] or "sequence" [n, steps, features]), y is [n].
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def ntkbench_register_kernels(register: Register) -> Any:
+    """Register infinite-width kernels.
+
+    :param register: call it as ``register(name, target, summary=..., params=...)``.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def ntkbench_register_suites(register: Register) -> Any:
+    """Register suites: named sets of runs.
+
+    :param register: call it as ``register(name, target, summary=...)``. `target` is a callable without
+        arguments, or "module:attribute", that returns the options of `ntkbench.run` as a mapping.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def ntkbench_register_layer_rules(register: Register) -> Any:
+    """Register layer rules: how the engine taps, perturbs and contracts a Keras layer type.
+
+    :param register: call it as ``register("module:LayerClass", target)``; `target` is an
+        :class:`ntkbench.engine.rules.Rule` subclass or "module:attribute".
+
+    .. versionadded:: 0.1
+    """

@@ -1,0 +1,219 @@
+"""What can be registered: Architecture, Measurement, Dataset, Kernel, Suite, LayerRules."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import Factory, field, frozen
+
+from ..errors import NtkbenchError, RegistrationError, did_you_mean
+from ..types import FORMS, Quantity, Theory
+
+_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
+
+
+@frozen
+class Param:
+    """A parameter of an entry: its type, default, bounds or choices, and what it does."""
+
+    name: str
+    type: str
+    default: Any
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Any, ...] | None = None
+    help: str = ""
+
+    @classmethod
+    def of(cls, name: str, given: Any) -> Param:
+        """Return the Param that a plugin wrote as a default, as a mapping or as a Param."""
+        if isinstance(given, Param):
+            return given
+        if not isinstance(given, Mapping):
+            given = {"default": given}
+        given = dict(given)
+        kind = given.pop("type", type(given.get("default")))
+        kind = kind if isinstance(kind, str) else kind.__name__
+        if kind not in _TYPES:
+            raise RegistrationError(f"Parameter {name!r} has type {kind!r}; use one of {', '.join(_TYPES)}.")
+        if "default" not in given:
+            raise RegistrationError(f"Parameter {name!r} has no default; give it one.")
+        if given.get("choices") is not None:
+            given["choices"] = tuple(given["choices"])
+        try:
+            return cls(name=name, type=kind, **given)
+        except TypeError as error:
+            raise RegistrationError(f"Parameter {name!r} is not understood: {error}.") from None
+
+    def parse(self, text: Any) -> Any:
+        """Return the checked value of what a user wrote; raise NtkbenchError with a sentence otherwise."""
+        value = self._convert(text)
+        if self.choices is not None and value not in self.choices:
+            hint = did_you_mean(str(value), map(str, self.choices))
+            raise NtkbenchError(f"{self.name}={text} is not one of the choices. {hint}")
+        if (self.minimum is not None and value < self.minimum) or (self.maximum is not None and value > self.maximum):
+            low = "" if self.minimum is None else f" at least {self.minimum:g}"
+            high = "" if self.maximum is None else f" at most {self.maximum:g}"
+            joiner = " and" if low and high else ""
+            raise NtkbenchError(f"{self.name}={text} is out of bounds: it must be{low}{joiner}{high}.")
+        return value
+
+    def _convert(self, text: Any) -> Any:
+        kind = _TYPES[self.type]
+        if kind is bool and isinstance(text, str):
+            lowered = text.lower()
+            if lowered in ("true", "1", "yes"):
+                return True
+            if lowered in ("false", "0", "no"):
+                return False
+            raise NtkbenchError(f"{self.name}={text} is not a yes or no; write true or false.")
+        if kind is int and isinstance(text, float) and not text.is_integer():
+            raise NtkbenchError(f"{self.name}={text} is not a whole number.")
+        try:
+            value = kind(text)
+        except (TypeError, ValueError):
+            raise NtkbenchError(f"{self.name}={text} is not of type {self.type}; an example: {self.default}.") from None
+        if kind is float and not (value == value and abs(value) != float("inf")):
+            raise NtkbenchError(f"{self.name}={text} is not a finite number.")
+        return value
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the parameter as plain JSON, without what was left open."""
+        fields = {"type": self.type, "default": self.default, "minimum": self.minimum, "maximum": self.maximum}
+        fields |= {"choices": None if self.choices is None else list(self.choices), "help": self.help or None}
+        return {key: value for key, value in fields.items() if value is not None}
+
+
+def _params(given: Mapping[str, Any] | None) -> dict[str, Param]:
+    return {name: Param.of(name, value) for name, value in (given or {}).items()}
+
+
+def _theory(given: Mapping[str, Any] | None) -> dict[str, Theory]:
+    result = {}
+    for quantity, value in (given or {}).items():
+        if not isinstance(value, Theory):
+            if not isinstance(value, Mapping) or not {"exponent", "source"} <= set(value):
+                raise RegistrationError(f"theory[{quantity!r}] needs an exponent and a source, got {value!r}.")
+            value = Theory(exponent=float(value["exponent"]), source=str(value["source"]))
+        result[quantity] = value
+    return result
+
+
+def _words(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _widths(given: Mapping[str, Sequence[int]] | None) -> dict[str, tuple[int, ...]]:
+    return {preset: tuple(widths) for preset, widths in (given or {}).items()}
+
+
+@frozen(kw_only=True)
+class Entry:
+    """Something registered under a name. `target` is a callable, or "module:attribute" loaded on first use."""
+
+    name: str
+    target: Callable[..., Any] | str
+    summary: str = ""
+    params: Mapping[str, Param] = field(factory=dict, converter=_params)
+    distribution: str = ""
+    version: str = ""
+
+    def load(self) -> Callable[..., Any]:
+        """Return the target itself, importing its module when it is a string."""
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise NtkbenchError(
+                f"{self.name!r} of {self.distribution or 'an unnamed plugin'} could not be loaded from "
+                f"{self.target!r}: {error}. Its author has to mend the target."
+            ) from error
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters, checked: those given, and the defaults of the others."""
+        for name in given:
+            if name not in self.params:
+                hint = did_you_mean(name, self.params) if self.params else "It takes no parameters."
+                raise NtkbenchError(f"{self.name!r} has no parameter {name!r}. {hint}")
+        return {name: p.parse(given[name]) if name in given else p.default for name, p in self.params.items()}
+
+
+@frozen(kw_only=True)
+class Architecture(Entry):
+    """A family of models indexed by width.
+
+    width_means: what the swept number is.            inputs: the data forms it accepts, the preferred one first.
+    theory: {quantity: exponent and source}.          targets: the two regression targets for y = -1 and +1.
+    linear_output, bottleneck: decide the search budgets and gradient descent's step (metrics.md).
+    widths: {preset: widths} where the preset's own list does not fit; "quick", "standard", "board", "full".
+    variants: parameter sets that `--arch all` runs instead of the defaults alone.
+    """
+
+    width_means: str = "units in each hidden layer"
+    inputs: tuple[str, ...] = field(default=("vector",), converter=_words)
+    outputs: int = 1
+    theory: Mapping[str, Theory] = field(factory=dict, converter=_theory)
+    targets: tuple[float, float] = (-1.0, 1.0)
+    linear_output: bool = True
+    bottleneck: bool = False
+    widths: Mapping[str, tuple[int, ...]] = field(factory=dict, converter=_widths)
+    variants: tuple[Mapping[str, Any], ...] = field(default=Factory(lambda: ({},)), converter=tuple)
+
+    def __attrs_post_init__(self) -> None:
+        for form in self.inputs:
+            if form not in FORMS:
+                raise RegistrationError(f"{self.name!r} wants inputs {form!r}. {did_you_mean(form, FORMS)}")
+        for variant in self.variants:
+            self.resolve(variant)
+
+
+@frozen(kw_only=True)
+class Measurement(Entry):
+    """A function of a model at its probes that returns named numbers.
+
+    quantities: every number it can return.   needs: what it uses beyond first derivatives, for the cost
+    prediction: any of "hessian", "ball", "trajectory".
+    """
+
+    quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)
+    needs: tuple[str, ...] = field(factory=tuple, converter=_words)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.quantities:
+            raise RegistrationError(f"Measurement {self.name!r} declares no quantities; name at least one.")
+
+
+@frozen(kw_only=True)
+class Dataset(Entry):
+    """A source of inputs and targets: load(*, form, n, seed) -> (x, y). forms: those it can give."""
+
+    forms: tuple[str, ...] = field(default=("vector",), converter=_words)
+
+
+@frozen(kw_only=True)
+class Kernel(Entry):
+    """An infinite-width kernel."""
+
+
+@frozen(kw_only=True)
+class Suite(Entry):
+    """A named set of runs. The target returns a mapping of run options, or is a path to a TOML file."""
+
+
+@frozen(kw_only=True)
+class LayerRules(Entry):
+    """How one Keras layer type is tapped, perturbed and contracted. name: the layer class, "module:Class"."""
+
+
+KINDS: dict[str, type[Entry]] = {
+    "architectures": Architecture,
+    "measurements": Measurement,
+    "datasets": Dataset,
+    "kernels": Kernel,
+    "suites": Suite,
+    "layer_rules": LayerRules,
+}

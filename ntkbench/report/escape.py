@@ -1,0 +1,65 @@
+"""The one place where text from outside is made inert for each kind of output."""
+
+from __future__ import annotations
+
+import html as _html
+import re
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "^": r"\^{}", "~": r"\textasciitilde{}", "<": r"\ensuremath{<}", ">": r"\ensuremath{>}",
+}  # fmt: skip
+_LATEX_SYMBOLS = {
+    "✓": r"\ensuremath{\checkmark}", "✗": r"\ensuremath{\times}", "→": r"\ensuremath{\to}", "±": r"\ensuremath{\pm}",
+    "¼": "1/4", "½": "1/2", "¾": "3/4", "…": r"\ldots{}", "–": "--", "‖": r"\ensuremath{\|}",
+    "Δ": r"\ensuremath{\Delta}", "∇": r"\ensuremath{\nabla}", "²": r"\textsuperscript{2}",
+    "·": r"\ensuremath{\cdot}", "√": r"\ensuremath{\sqrt{}}",
+    "∞": r"\ensuremath{\infty}", "×": r"\ensuremath{\times}", "η": r"\ensuremath{\eta}", "λ": r"\ensuremath{\lambda}",
+}  # fmt: skip
+
+
+def visible(text: str) -> str:
+    """Return `text` with everything that prints nothing or moves other text written out: \\x1b, \\u202e, \\n.
+
+    These are control characters and terminal escapes, overrides of the writing direction, and characters of no width.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def markdown(text: str) -> str:
+    """Return text that a table cell of GitHub's Markdown shows as it is: no markup, link or new column."""
+    text = _html.escape(visible(text), quote=False)
+    text = re.sub(r"[\\`*\[\]|~]", r"\\\g<0>", text)
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
+    return text.replace("://", "&#58;//").replace("www.", "www&#46;")
+
+
+def html(text: str) -> str:
+    """Return text that HTML shows as it is, also inside an attribute."""
+    return _html.escape(visible(text), quote=True)
+
+
+def latex(text: str) -> str:
+    """Return text that LaTeX sets as it is."""
+    return latex_symbols("".join(_LATEX.get(c, c) for c in visible(text)))
+
+
+def latex_symbols(text: str) -> str:
+    """Return `text` with the symbols of our tables as LaTeX commands (✓ needs amssymb)."""
+    return "".join(_LATEX_SYMBOLS.get(c, c) for c in text)
+
+
+def wiki(text: str) -> str:
+    """Return text without the characters that wiki dialects and Org mode give a meaning to."""
+    return re.sub(r"[&<>|\[\]{}*^~!\\]", lambda found: f"&#{ord(found[0])};", visible(text))
+
+
+def rst(text: str) -> str:
+    """Return text that reStructuredText shows as it is."""
+    return re.sub(r"[\\*`|]|_(?!\w)", r"\\\g<0>", visible(text))
+
+
+def spreadsheet(text: str) -> str:
+    """Return text that a spreadsheet does not take for a formula (CSV injection); line feeds stay."""
+    text = "\n".join(visible(line) for line in text.split("\n"))
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text

@@ -1,0 +1,173 @@
+"""The picture of a run: quantities against width on logarithmic axes."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from ..analysis.laws import Law, law, result_keys, series
+from ..errors import NtkbenchError
+from ..store.atomic import write_atomically
+from ..store.manifest import catalogue, theory
+from ..types import CellResult, Quantity
+from . import escape
+from .choice import chosen
+
+FORMATS = (".png", ".svg")
+
+# Okabe and Ito's palette, told apart by colour-blind readers; yellow is left out, it vanishes on white.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_WIDTH_INCHES = 9.0
+_DPI = 100
+
+Style = tuple[str, str, Literal["-", "--"]]
+"""Colour, marker and line."""
+
+
+def figure(
+    results: Iterable[CellResult],
+    path: str | os.PathLike[str],
+    manifest: Mapping[str, Any] | None = None,
+    quantities: Sequence[str] = (),
+) -> None:
+    """Draw one log-log panel for each quantity and write it to `path`, a .png or .svg file.
+
+    A line is an architecture: the median over seeds, its small points the seeds; broken where theory says that the
+    architecture stays non-linear. The dotted line has the slope that theory claims most often among those that fall.
+    What is 0 or negative has no place on logarithmic axes and is named under its panel.
+    Raises NtkbenchError for another kind of file, an unknown quantity, or when there is nothing to draw.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise NtkbenchError(f"{path} is neither a .png nor an .svg file; give it one of these endings.")
+    results, manifest = list(results), manifest or {}
+    shown = chosen(result_keys(results, catalogue(manifest)), quantities)
+    claims = theory(manifest)
+    panels = [
+        (quantity, [law(each, key, quantity, claims) for each in series(results)]) for key, quantity in shown.items()
+    ]
+    if not any(_drawable(each) for _, laws in panels for each in laws):
+        raise NtkbenchError("There is nothing to draw: no quantity has positive values at two widths or more.")
+    changes = [
+        key for key, quantity in result_keys(results, catalogue(manifest)).items() if quantity.direction == "lower"
+    ]
+    non_linear = {name for name, laws in claims.items() if any(laws[k].exponent == 0 for k in changes if k in laws)}
+    image = _draw(panels, non_linear, path.suffix.lower()[1:])
+    write_atomically(path, image)
+
+
+def _draw(panels: Sequence[tuple[Quantity, Sequence[Law]]], non_linear: Collection[str], format: str) -> bytes:
+    # The object-oriented interface: no display, no global state, no change of the caller's backend.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    drawn = {_name(each): each.series.architecture for _, laws in panels for each in laws if _drawable(each)}
+    styles: dict[str, Style] = {
+        name: (_COLOURS[i % 7], _MARKERS[i // 7 % 7], "--" if architecture in non_linear else "-")
+        for i, (name, architecture) in enumerate(drawn.items())
+    }
+    columns = 1 if len(panels) == 1 else 2
+    lines = -(-len(panels) // columns)
+    legend_rows = -(-len(styles) // 4)
+    height = 3.0 * lines + 0.24 * legend_rows + 0.6
+    drawing = Figure(figsize=(_WIDTH_INCHES, height), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(drawing)
+    axes = drawing.subplots(lines, columns, squeeze=False).flat
+    for axis, (quantity, laws) in zip(axes, panels, strict=False):
+        _panel(axis, quantity, laws, styles)
+    for axis in list(axes)[len(panels) :]:
+        axis.remove()
+    _legend(drawing, styles)
+    buffer = BytesIO()
+    drawing.savefig(buffer, format=format, metadata={"Date": None} if format == "svg" else None)
+    return buffer.getvalue()
+
+
+def _panel(axis: Any, quantity: Quantity, laws: Sequence[Law], styles: Mapping[str, Style]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    drawn = [each for each in laws if _drawable(each)]
+    for each in drawn:
+        colour, marker, style = styles[_name(each)]
+        points = [(width, value) for width, _, value in each.points if value is not None and value > 0]
+        widths = sorted({width for width, _ in points})
+        medians = [median(value for other, value in points if other == width) for width in widths]
+        axis.plot(widths, medians, style, color=colour, marker=marker, markersize=4, linewidth=1.4)
+        axis.scatter(*zip(*points, strict=True), color=colour, s=7, alpha=0.4, linewidths=0)
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    widths = sorted({width for each in drawn for width, *_ in each.points})
+    if widths:
+        axis.set_xticks(widths, [str(width) for width in widths])
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(axis) < 2 else (1,)))
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        _guide(axis, quantity, drawn, widths)
+    reduction = "" if quantity.reduction in ("", "value") else f", {quantity.reduction}"
+    axis.set_title(_plain(f"{quantity.name}{reduction}"), fontsize=10, loc="left")
+    left_out = [_name(each) for each in laws if each.points and not _drawable(each)]
+    axis.set_xlabel(_plain(f"width   (not drawn: {', '.join(left_out[:3])})") if left_out else "width", fontsize=8)
+    axis.tick_params(labelsize=8)
+    axis.grid(True, color="0.92", linewidth=0.7)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _guide(axis: Any, quantity: Quantity, drawn: Sequence[Law], widths: Sequence[int]) -> None:
+    """Draw the slope that theory claims most often among those that fall, under the lines."""
+    slopes = [each.theory.exponent for each in drawn if each.theory is not None and each.theory.exponent < 0]
+    if not slopes or len(widths) < 2:
+        return
+    slope = max(set(slopes), key=slopes.count)
+    low, high = axis.get_ylim()
+    first, last = widths[0], widths[-1]
+    axis.plot([first, last], [low * (first / last) ** slope, low], ":", color="0.45", linewidth=1.5)
+    axis.annotate(
+        f"slope {slope:g}", (last, low), xytext=(-24, 0), textcoords="offset points", ha="right", va="center",
+        fontsize=8, color="0.35",
+    )  # fmt: skip
+    axis.set_ylim(low * (low / high) ** 0.06, max(high, low * (first / last) ** slope))
+
+
+def _legend(drawing: Any, styles: Mapping[str, Style]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], linestyle=style, color=colour, marker=marker, markersize=4, linewidth=1.4, label=_plain(name))
+        for name, (colour, marker, style) in styles.items()
+    ]
+    broken = any(style == "--" for *_, style in styles.values())
+    drawing.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=4,
+        fontsize=8,
+        frameon=False,
+        handlelength=3,
+        title="broken lines: theory says that these stay non-linear" if broken else None,
+        title_fontsize=8,
+    )
+
+
+def _decades(axis: Any) -> float:
+    low, high = axis.get_ylim()
+    return math.log10(high / low)
+
+
+def _drawable(of: Law) -> bool:
+    return len({width for width, _, value in of.points if value is not None and value > 0}) > 1 and not of.fit.is_zero
+
+
+def _name(of: Law) -> str:
+    return " ".join([of.series.label, *of.series.condition])
+
+
+def _plain(text: str) -> str:
+    # A dollar sign would start a formula.
+    return escape.visible(text).replace("$", r"\$")

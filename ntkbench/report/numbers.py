@@ -1,0 +1,52 @@
+"""Numbers as text, with the digits they have earned."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+_FRACTIONS = {0.0: "0", -0.25: "-¼", -0.5: "-½", -0.75: "-¾", -1.0: "-1", -1.5: "-3/2", -2.0: "-2"}
+
+
+def value(number: float | None, digits: int = 3) -> str:
+    """Return a measured value with `digits` significant digits, scientific outside 1e-3…1e4; "–" for None."""
+    if number is None or not math.isfinite(number):
+        return "–"
+    if number == 0:
+        return "0"
+    mantissa, exponent = f"{number:.{digits - 1}e}".split("e")
+    power = int(exponent)
+    if -3 <= power < 4:
+        return f"{Decimal(f'{mantissa}e{power}'):f}"
+    return f"{mantissa}e{power}"
+
+
+def exponent(slope: float | None, half_width: float | None = None) -> str:
+    """Return a fitted exponent ± half its interval, short and signed: "-.45±.03".
+
+    Two decimals, one where the printed half-width is 1 or more, none from 10 on. The half-width is rounded up, to
+    .01 at least. Without a half-width: "-.45±?"; "–" without a slope.
+    """
+    if slope is None:
+        return "–"
+    if half_width is None:
+        return f"{_short(slope, 2, sign=True)}±?"
+    decimals = 2 if _rounded_up(half_width, 2) < 1 else 1 if _rounded_up(half_width, 1) < 10 else 0
+    return f"{_short(slope, decimals, sign=True)}±{_short(_rounded_up(half_width, decimals), decimals)}"
+
+
+def theory_exponent(number: float) -> str:
+    """Return theory's exponent: 0, -½, -¾, -1, -3/2, otherwise decimal."""
+    return _FRACTIONS.get(round(number, 6), f"{number:.2g}")
+
+
+def _rounded_up(half_width: float, decimals: int) -> float:
+    # 1e-9: a half-width of .03 stored as .030000000000000002 is .03.
+    return max(math.ceil(half_width * 10**decimals - 1e-9), 1) / 10**decimals
+
+
+def _short(number: float, decimals: int, sign: bool = False) -> str:
+    text = f"{abs(number):.{decimals}f}"
+    minus = number < 0 and float(text) != 0
+    text = text[1:] if decimals and text.startswith("0.") else text
+    return ("-" if minus else "+" if sign else "") + text

@@ -1,0 +1,286 @@
+"""The standard table: one row for each architecture, one column for each headline quantity."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..analysis.agreement import MARGIN
+from ..analysis.laws import Law, Series, law, result_keys, series
+from ..store.frame import dataset_label
+from ..store.manifest import catalogue, theory
+from ..types import CellResult, Quantity, Status
+from . import numbers
+from .choice import chosen
+from .table import Column, Table
+
+WIDTH = 100
+_NAME = 18
+_NAME_LINES = 3
+_REASON = 300
+
+
+def standard_table(
+    results: Iterable[CellResult],
+    manifest: Mapping[str, Any] | None = None,
+    quantities: Sequence[str] = (),
+    problems: Sequence[str] = (),
+) -> Table:
+    """Return the standard table of a finished or half-finished run.
+
+    manifest: the run's, for theory, units and what was planned.   quantities: names or result keys to show; without
+    any, the headline quantities that were measured, or all measured ones where none of these was.
+    problems: sentences on files that could not be read.   Raises NtkbenchError for a quantity nobody measured.
+    """
+    results, manifest = list(results), manifest or {}
+    declared = catalogue(manifest)
+    shown = chosen(result_keys(results, declared), quantities)
+    claims = theory(manifest)
+    found = [
+        (each, {key: law(each, key, quantity, claims) for key, quantity in shown.items()}) for each in series(results)
+    ]
+    planned = Counter(manifest.get("labels", {}).values())
+    conditions = Counter(each.label for each, _ in found)
+    totals = [planned[each.label] if conditions[each.label] == 1 else 0 for each, _ in found]
+    totals = [max(total, len(each.results)) for total, (each, _) in zip(totals, found, strict=True)]
+
+    ok_column = [(f"{_count_ok(each)}/{total}",) for (each, _), total in zip(found, totals, strict=True)]
+    # Headers are as wide as their text and 2 (tabulate's padding).
+    ok_width = max([len("cells") + 2, *(len(cell) for (cell,) in ok_column)])
+    budget = max((WIDTH - _NAME - ok_width - 2 * (len(shown) + 1)) // max(len(shown), 1), 10)
+    columns = [Column(("architecture",), outside=True)]
+    columns += [Column(_header(key, budget - 2)) for key in shown]
+    columns += [Column(("cells", " ok"), align="right")]
+    rows = [
+        (_name_lines(each), *(_law_lines(laws[key], budget) for key in shown), ok)
+        for (each, laws), ok in zip(found, ok_column, strict=True)
+    ]
+    settings = _settings(results, manifest)
+    return Table(
+        title=_title(settings),
+        columns=tuple(columns),
+        rows=tuple(rows),
+        notes=tuple(_notes(results, manifest, found, shown, problems)),
+        settings=settings,
+        records=tuple(_record(each, laws, total) for (each, laws), total in zip(found, totals, strict=True)),
+    )
+
+
+def _header(key: str, budget: int) -> tuple[str, ...]:
+    if len(key) <= budget:
+        return (key,)
+    cut = max(key.rfind("_", 0, budget), key.rfind(":", 0, budget))
+    cut = cut if cut > 0 else budget - 1
+    return (key[:cut], *_header(key[cut:], budget))
+
+
+def _name_lines(of: Series) -> tuple[str, ...]:
+    name = [of.label[start : start + _NAME] for start in range(0, len(of.label), _NAME)]
+    if len(name) > _NAME_LINES:
+        name = [*name[: _NAME_LINES - 1], "…" + name[-1][-_NAME + 1 :]]
+    below = [f"  {text}" for text in (_widths(of), *of.condition)]
+    return (*name, *(text if len(text) <= _NAME else text[: _NAME - 1] + "…" for text in below))
+
+
+def _widths(of: Series) -> str:
+    if of.one_model:
+        return "saved model"
+    widths = of.widths
+    return f"{widths[0]}…{widths[-1]}" if len(widths) > 1 else str(widths[0])
+
+
+def _law_lines(law: Law, budget: int) -> tuple[str, ...]:
+    fit = law.fit
+    if fit.first_value is None:
+        return ("–",)
+    if fit.is_zero:
+        return ("0",)
+    half = None if fit.low is None or fit.high is None else (fit.high - fit.low) / 2
+    first = [numbers.exponent(fit.slope, half)]
+    if law.theory is not None and fit.slope is not None:
+        mark = {True: " ✓", False: " ✗", None: ""}[law.agrees]
+        first.append(f"({numbers.theory_exponent(law.theory.exponent)}){mark}")
+    if fit.first_width == fit.last_width:
+        second = [numbers.value(fit.first_value)]
+    else:
+        second = [f"{numbers.value(fit.first_value)}→", numbers.value(fit.last_value)]
+    return (*_pack(first, " ", budget), *_pack(second, "", budget))
+
+
+def _pack(words: Sequence[str], space: str, budget: int) -> list[str]:
+    """Join words into as few lines of at most `budget` characters as possible."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + len(space) + len(word) <= budget:
+            lines[-1] += space + word
+        else:
+            lines.append(word)
+    return lines
+
+
+def _count_ok(of: Series) -> int:
+    return sum(result.status == Status.OK for result in of.results)
+
+
+def _settings(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the cells were measured with: one value, or the list of them where cells differ."""
+    seen: dict[str, dict[Any, None]] = {}
+    for result in results:
+        cell = result.cell
+        fields = {"dataset": dataset_label(cell.dataset, cell.dataset_params), "precision": cell.precision}
+        for name, value in (fields | dict(cell.settings)).items():
+            seen.setdefault(name, {})[value] = None
+    settings = {name: next(iter(values)) if len(values) == 1 else list(values) for name, values in seen.items()}
+    return settings | {"seeds": len({result.cell.seed for result in results})}
+
+
+def _title(settings: Mapping[str, Any]) -> str:
+    words = ["How quantities scale with width"]
+    texts = {
+        "dataset": "{}",
+        "n_probes": "{} probes",
+        "radius": "R = {:g}",
+        "precision": "{}",
+    }
+    for name, text in texts.items():
+        if name in settings:
+            value = settings[name]
+            words.append(" and ".join(text.format(each) for each in (value if isinstance(value, list) else [value])))
+    seeds = settings["seeds"]
+    return " · ".join([*words, f"{seeds} seed{'s' * (seeds != 1)}"])
+
+
+def _notes(
+    results: Sequence[CellResult],
+    manifest: Mapping[str, Any],
+    found: Sequence[tuple[Series, Mapping[str, Law]]],
+    shown: Mapping[str, Quantity],
+    problems: Sequence[str],
+) -> Iterable[str]:
+    laws = [each for _, row in found for each in row.values()]
+    if any(each.fit.slope is not None for each in laws):
+        yield (
+            "First line: exponent of quantity = c·width^exponent ± half its 95 % interval (least squares on logs, one "
+            f"intercept per seed), (theory's exponent), ✓ the interval meets theory ± {MARGIN}, ✗ it does not. "
+            "Second line: median over seeds at the smallest→largest width."
+        )
+    if any(each.fit.is_zero for each in laws):
+        yield "0: every value is 0, exactly or to rounding (50 units of roundoff)."
+    yield from _meanings(found, manifest)
+    yield from _settings_note(results)
+    for note, places in _grouped((each.fit.note, f"{each.series.label} {each.key}") for each in laws if _odd(each)):
+        yield f"{note}: {places}."
+    keys = {result.cell.key for result in results}
+    missing = [key for key in manifest.get("cells", ()) if key not in keys]
+    if missing:
+        yield (
+            f"{len(missing)} of {len(manifest['cells'])} planned cells are not there yet; "
+            "the same `ntkbench run` command with this --out goes on."
+        )
+    yield from problems
+    for status in Status:
+        bad = [result for result in results if result.status == status != Status.OK]
+        for message, places in _grouped((_reason(result), _place(result)) for result in bad):
+            yield f"{status}: {places}: {message}"
+    hardware = _hardware(results, manifest)
+    if hardware:
+        yield hardware
+
+
+def _odd(law: Law) -> bool:
+    return bool(law.fit.note) and not law.fit.is_zero and (law.fit.note != "no value" or bool(law.points))
+
+
+def _meanings(found: Sequence[tuple[Series, Mapping[str, Law]]], manifest: Mapping[str, Any]) -> Iterable[str]:
+    means = manifest.get("width_means", {})
+    pairs = dict.fromkeys(
+        (str(means[each.architecture]), each.architecture) for each, _ in found if each.architecture in means
+    )
+    grouped = _grouped(pairs, limit=len(pairs))
+    if not grouped:
+        return
+    # The commonest meaning needs no list of names.
+    common = max(grouped, key=lambda group: group[1].count(","))[0]
+    others = "; ".join(f"{names}: {meaning}" for meaning, names in grouped if meaning != common)
+    yield f"Width: {common}{'; ' + others if others else ''}."
+
+
+def _settings_note(results: Sequence[CellResult]) -> Iterable[str]:
+    settings = _settings(results, {})
+    texts = {
+        "ball_probes": "{} probes whose Hessian is followed in the ball",
+        "draws": "{} random directions",
+        "tol": "Hessian norms to {:g}",
+        "target_ratio": "gradient descent to {:g} of the first loss",
+        "max_steps": "or {} steps",
+    }
+    words = [
+        text.format(settings[name])
+        for name, text in texts.items()
+        if name in settings and not isinstance(settings[name], list)
+    ]
+    if words:
+        yield f"Settings: {', '.join(words)}."
+
+
+def _grouped(pairs: Iterable[tuple[str, str]], limit: int = 4) -> list[tuple[str, str]]:
+    """Join the second members of pairs that share the first; repetitions, and those beyond `limit`, are counted."""
+    groups: dict[str, Counter[str]] = {}
+    for head, tail in pairs:
+        groups.setdefault(head, Counter())[tail] += 1
+    joined = []
+    for head, tails in groups.items():
+        words = [f"{tail} ({count}×)" if count > 1 else tail for tail, count in tails.items()]
+        more = f" and {len(words) - limit} more" if len(words) > limit else ""
+        joined.append((head, ", ".join(words[:limit]) + more))
+    return joined
+
+
+def _place(result: CellResult) -> str:
+    cell = result.cell
+    return f"{cell.label or cell.architecture} width {cell.width} {cell.measurement}"
+
+
+def _reason(result: CellResult) -> str:
+    message = " ".join(result.message.split()) or "no reason given"
+    return message if len(message) <= _REASON else message[: _REASON - 1] + "…"
+
+
+def _hardware(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> str:
+    known = manifest.get("provenance", {})
+    devices = ", ".join(dict.fromkeys(result.device for result in results if result.device))
+    words = [
+        f"ntkbench {known['ntkbench']}" if known.get("ntkbench") else "",
+        f"TensorFlow {known['tensorflow']}" if known.get("tensorflow") else "",
+        f"Keras {known['keras']}" if known.get("keras") else "",
+        str(known.get("cpu") or ""),
+        f"{known['cpu_count']} cores" if known.get("cpu_count") else "",
+        f"on {devices}" if devices else "",
+    ]
+    text = ", ".join(word for word in words if word)
+    seconds = sum(result.seconds for result in results)
+    return f"{text}; {seconds:.0f} s of measuring." if text else ""
+
+
+def _record(of: Series, laws: Mapping[str, Law], total: int) -> dict[str, Any]:
+    return {
+        "architecture": of.architecture,
+        "label": of.label,
+        "params": dict(of.params),
+        "condition": list(of.condition),
+        "widths": of.widths,
+        "seeds": of.seeds,
+        "cells_ok": _count_ok(of),
+        "cells_total": total,
+        "quantities": {key: _quantity_record(law) for key, law in laws.items() if law.points},
+    }
+
+
+def _quantity_record(law: Law) -> dict[str, Any]:
+    names = ("slope", "low", "high", "stderr", "n", "first_width", "first_value", "last_width", "last_value", "note")
+    return {name: getattr(law.fit, name) for name in names} | {
+        "theory": None if law.theory is None else law.theory.exponent,
+        "source": None if law.theory is None else law.theory.source,
+        "agrees": law.agrees,
+    }

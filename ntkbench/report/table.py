@@ -1,0 +1,151 @@
+"""One table as a value, and its writers."""
+
+from __future__ import annotations
+
+import functools
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import tabulate
+from attrs import field, frozen
+
+from ..errors import NtkbenchError, did_you_mean
+from . import escape
+
+FORMATS = tuple(sorted(tabulate.tabulate_formats))
+"""The names of tabulate's formats, all of which `Table.text` writes."""
+
+_LINES = frozenset(
+    {"plain", "simple", "presto", "pretty", "psql"} | {name for name in FORMATS if name.endswith(("grid", "outline"))}
+)
+_LATEX = frozenset({"latex", "latex_raw", "latex_booktabs", "latex_longtable"})
+_HTML = frozenset({"html", "unsafehtml"})
+_MARKDOWN = frozenset({"github", "pipe"})
+_WIKI = frozenset({"asciidoc", "jira", "mediawiki", "moinmoin", "orgtbl", "textile", "youtrack"})
+_DATA = frozenset({"tsv"})
+
+
+@frozen
+class Column:
+    """A column: its header in lines that are parts of one word, its alignment, whether its cells come from outside."""
+
+    header: tuple[str, ...]
+    align: Literal["left", "right", "center"] = "left"
+    outside: bool = False
+
+
+@frozen
+class Table:
+    """What is shown: cells of one or more lines, notes under them, and the numbers behind them.
+
+    rows: [rows, columns] of tuples of lines.   notes: sentences.   settings, records: plain JSON for `to_json`.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[tuple[str, ...], ...], ...]
+    notes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(factory=dict)
+    records: tuple[Mapping[str, Any], ...] = ()
+
+    def text(self, format: str = "simple", width: int = 100) -> str:
+        """Return the table in one of tabulate's formats, ending in a line feed.
+
+        width: columns of text that notes are wrapped to.   Cells of several lines stay so where the format can show
+        them; elsewhere their lines are joined. Raises NtkbenchError for an unknown format.
+        """
+        if format not in FORMATS:
+            raise NtkbenchError(f"No table format is called {format!r}. {did_you_mean(format, FORMATS)}")
+        clean = _escape_of(format)
+        headers = [_header(column, format, clean) for column in self.columns]
+        body = [
+            [_cell(lines, column, format, clean) for lines, column in zip(row, self.columns, strict=True)]
+            for row in self.rows
+        ]
+        grid = tabulate.tabulate(
+            body,
+            headers,
+            tablefmt=_TABULATE_NAME.get(format, format),
+            colalign=[column.align for column in self.columns] if body else None,
+            disable_numparse=True,
+            preserve_whitespace=format in _LINES,
+        )
+        if format in _LATEX:
+            grid = escape.latex_symbols(grid)
+        if format in _DATA:
+            # tabulate pads the cells, and tabs follow the padding.
+            grid = re.sub(r" *\t *", "\t", grid)
+        grid = "\n".join(line.rstrip(" ") for line in grid.split("\n"))
+        return _framed(self.title, grid, self.notes, format, width)
+
+    def markdown(self) -> str:
+        """Return the table for GitHub's Markdown."""
+        return self.text("github")
+
+    def latex(self) -> str:
+        """Return the table for LaTeX: a tabular, its notes as comments. ✓ needs the package amssymb."""
+        return self.text("latex")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return title, settings, rows and notes as plain JSON, with every digit and no NaN."""
+        return {
+            "title": self.title,
+            "settings": dict(self.settings),
+            "rows": [dict(record) for record in self.records],
+            "notes": list(self.notes),
+        }
+
+
+# tabulate escapes in "html" and would turn our <br> into text; "unsafehtml" leaves escaping to us.
+_TABULATE_NAME = {"html": "unsafehtml"}
+
+
+def _escape_of(format: str) -> Callable[[str], str]:
+    if format in _HTML:
+        return escape.html
+    if format in _MARKDOWN:
+        return escape.markdown
+    if format == "latex_raw":
+        return escape.latex
+    if format in _WIKI:
+        return escape.wiki
+    if format == "rst":
+        return escape.rst
+    # tabulate itself escapes in the other LaTeX formats; text for eyes only needs to be visible.
+    return escape.visible
+
+
+def _header(column: Column, format: str, clean: Callable[[str], str]) -> str:
+    return "\n".join(map(clean, column.header)) if format in _LINES else clean("".join(column.header))
+
+
+def _cell(lines: tuple[str, ...], column: Column, format: str, clean: Callable[[str], str]) -> str:
+    if format in _DATA and column.outside:
+        lines = (escape.spreadsheet(lines[0]), *lines[1:])
+    if format in _LINES:
+        return "\n".join(map(clean, lines))
+    return ("<br>" if format in _HTML | _MARKDOWN else " ; ").join(clean(line.strip()) for line in lines)
+
+
+def _framed(title: str, grid: str, notes: tuple[str, ...], format: str, width: int) -> str:
+    title = escape.visible(title)
+    notes = tuple(map(escape.visible, notes))
+    if format in _DATA:
+        return f"{grid}\n"
+    if format in _LATEX:
+        return "\n".join([f"% {title}", grid, *(f"% {note}" for note in notes)]) + "\n"
+    if format in _HTML:
+        parts = [
+            f"<p><strong>{escape.html(title)}</strong></p>",
+            grid,
+            *(f"<p>{escape.html(note)}</p>" for note in notes),
+        ]
+        return "\n".join(parts) + "\n"
+    if format in _MARKDOWN:
+        parts = [f"**{escape.markdown(title)}**", grid]
+        return "\n\n".join([*parts, "\n".join(f"- {escape.markdown(note)}" for note in notes)]).rstrip() + "\n"
+    clean = _escape_of(format)
+    wrap = functools.partial(textwrap.fill, width=width, subsequent_indent="  ", break_on_hyphens=False)
+    return "\n\n".join([clean(title), grid, "\n".join(wrap(clean(note)) for note in notes)]).rstrip() + "\n"

@@ -1,0 +1,217 @@
+"""Measuring the cells of one group: one architecture at one width, all its seeds."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..engine.context import Context
+from ..engine.network import Network
+from ..errors import Diverged, NtkbenchError, Unsupported
+from ..plan.data import form_for, load_data
+from ..plan.seeds import seed_for
+from ..registry.manager import Registry
+from ..registry.specs import Architecture, Dataset, Measurement
+from ..types import Cell, CellResult, Settings, Status, Value
+from .build import build_model
+
+
+class GroupWorker:
+    """Measures cells of one architecture, params and width; the seeds share compiled functions.
+
+    cells: of one group, the cells of a seed adjacent.   device: recorded with every result.
+    """
+
+    def __init__(self, cells: Sequence[Cell], registry: Registry, device: str = "cpu"):
+        self.cells, self.registry, self.device = list(cells), registry, device
+        self.architecture: Architecture = registry.get("architectures", cells[0].architecture)
+        self._networks: dict[str, Network] = {}
+
+    def results(self) -> Iterator[CellResult]:
+        """Yield one result for each cell, as it is done. A failure is a result with its reason."""
+        for _, of_seed in groupby(self.cells, key=lambda cell: cell.seed):
+            cells = list(of_seed)
+            began = time.perf_counter()
+            try:
+                context = self.context(cells[0])
+            except Exception as error:
+                seconds = (time.perf_counter() - began) / len(cells)
+                for cell in cells:
+                    yield self._failed(cell, error, seconds)
+                continue
+            for cell in cells:
+                yield self.measure(cell, context, began)
+                began = time.perf_counter()
+
+    def context(self, cell: Cell) -> Context:
+        """Return what a measurement of this cell is given."""
+        settings = Settings(**cell.settings)
+        dataset: Dataset = self.registry.get("datasets", cell.dataset)
+        form = form_for(self.architecture, cell.params, dataset)
+        x, y = load_data(dataset, cell.dataset_params, form=form, n=settings.n_probes, seed=cell.seed)
+        low, high = self.architecture.targets
+        y = low + (np.asarray(y, np.float64) + 1) / 2 * (high - low)
+
+        def make(precision: str) -> Context:
+            network = self._network(cell, x.shape[1:], precision)
+            check_output(network, x, cell.architecture)
+            return Context(
+                network,
+                x,
+                y,
+                seed=cell.seed,
+                precision=precision,
+                device=self.device,
+                settings=settings,
+                architecture=self.architecture,
+                make_rng=lambda name: np.random.default_rng(
+                    seed_for("directions", cell.architecture, dict(cell.params), cell.width, cell.seed, name)
+                ),
+                make_float64=lambda: make("float64"),
+            )
+
+        return make(cell.precision)
+
+    def _network(self, cell: Cell, input_shape: tuple[int, ...], precision: str) -> Network:
+        """Return the network of this seed: the one of the group with this seed's weights."""
+        model = build_model(self.architecture, cell, input_shape, precision)
+        network = self._networks.get(precision)
+        if network is not None and hasattr(model, "get_weights"):
+            weights = model.get_weights()
+            if [w.shape for w in weights] == [w.shape for w in network.model.get_weights()]:
+                network.load(weights)
+                return network
+        self._networks[precision] = Network(model)
+        return self._networks[precision]
+
+    def measure(self, cell: Cell, context: Context, began: float) -> CellResult:
+        """Return the result of one cell."""
+        try:
+            entry: Measurement = self.registry.get("measurements", cell.measurement)
+            context.start(cell.measurement, frozenset(cell.quantities))
+            values = checked(entry, entry.load()(context), cell.quantities, context.precision)
+        except Exception as error:
+            return self._failed(cell, error, time.perf_counter() - began, context)
+        return CellResult(
+            cell=cell,
+            status=Status.OK,
+            values=values,
+            seconds=time.perf_counter() - began,
+            n_parameters=context.network.size,
+            n_probes=len(context.y),
+            device=self.device,
+            provenance=provenance(),
+        )
+
+    def _failed(self, cell: Cell, error: Exception, seconds: float, context: Context | None = None) -> CellResult:
+        status = Status.FAILED
+        if isinstance(error, Diverged):
+            status = Status.DIVERGED
+        elif isinstance(error, Unsupported):
+            status = Status.UNSUPPORTED
+        elif isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+            status = Status.OOM
+        return CellResult(
+            cell=cell,
+            status=status,
+            message=sentence(error),
+            seconds=seconds,
+            n_parameters=None if context is None else context.network.size,
+            n_probes=cell.settings.get("n_probes"),
+            device=self.device,
+            provenance=provenance(),
+        )
+
+
+def preflight(cells: Sequence[Cell], registry: Registry, device: str = "cpu") -> None:
+    """Build the model of the first cell and call it on its probes; raise NtkbenchError for what a user can mend."""
+    worker = GroupWorker(cells[:1], registry, device)
+    try:
+        worker.context(cells[0])
+    except NtkbenchError:
+        raise
+    except Exception as error:
+        raise NtkbenchError(f"{cells[0].architecture} could not be built and called: {sentence(error)}") from error
+
+
+def check_output(network: Network, x: Any, name: str) -> None:
+    """Raise NtkbenchError when the model does not take the probes, or its outputs are not finite."""
+    shape, advice = list(np.shape(x)[1:]), "Choose another --dataset, or mend the model."
+    try:
+        inputs = network.inputs(x)
+    except NtkbenchError as error:
+        raise NtkbenchError(f"{name} does not take inputs of shape {shape}: {error} {advice}") from error
+    try:
+        outputs = network.outputs(inputs).numpy()
+    except NtkbenchError:
+        raise
+    except Exception as error:
+        raise NtkbenchError(f"{name} does not take inputs of shape {shape}: {sentence(error)} {advice}") from error
+    if len(outputs) != len(x):
+        raise NtkbenchError(f"{name} returned {len(outputs)} outputs for {len(x)} inputs; it must return one each.")
+    if not np.isfinite(outputs).all():
+        bad = int((~np.isfinite(outputs)).any(1).sum())
+        raise NtkbenchError(f"{name} gave outputs that are not finite for {bad} of {len(x)} probes; mend the model.")
+
+
+def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: str) -> dict[str, Value]:
+    """Return a measurement's result as Values of the wanted quantities, or raise NtkbenchError with a sentence."""
+    if not isinstance(found, Mapping):
+        raise NtkbenchError(f"Measurement {entry.name!r} returned a {type(found).__name__}; it must return a dict.")
+    declared = {quantity.key: quantity for quantity in entry.quantities}
+    if unknown := set(found) - set(declared):
+        raise NtkbenchError(f"Measurement {entry.name!r} returned {sorted(unknown)}, which it does not declare.")
+    values = {}
+    for key in wanted:
+        if key not in found:
+            raise Unsupported(f"{entry.name!r} has no {key} for this model.")
+        value = as_value(found[key], precision)
+        low, high = declared[key].bounds
+        if value.value is not None and not low <= value.value <= high:
+            outside = f"outside its bounds [{low:g}, {high:g}]"
+            raise NtkbenchError(f"{entry.name!r} returned {key} = {value.value:g}, {outside}.")
+        values[key] = value
+    return values
+
+
+def as_value(given: Any, precision: str) -> Value:
+    """Return what a measurement wrote for one quantity as a Value; numbers that are not finite become None."""
+    if isinstance(given, Value):
+        value, error, kind, precision = given.value, given.error, given.error_kind, given.precision or precision
+    elif isinstance(given, tuple):
+        (value, error), kind = given, "bound"
+    else:
+        value, error, kind = given, None, ""
+
+    def finite(number: Any) -> float | None:
+        return float(number) if number is not None and np.isfinite(number) else None
+
+    return Value(finite(value), finite(error), kind, precision)
+
+
+def sentence(error: BaseException) -> str:
+    """Return an error as one line that a user can read."""
+    if isinstance(error, NtkbenchError):
+        return str(error)
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" (in {at.name}, line {at.lineno} of {Path(at.filename).name})" for at in where)
+    text = lines[0] if lines else "no message"
+    return f"{type(error).__name__}: {text[:300]}{place}."
+
+
+def provenance() -> dict[str, Any]:
+    """Return what the numbers were computed with."""
+    return {
+        "tensorflow": tf.__version__,
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
+        "tensor_float_32": tf.config.experimental.tensor_float_32_execution_enabled(),
+    }

@@ -1,0 +1,1 @@
+"""What was found: atomic cell files, schema, provenance, tidy frames."""

@@ -1,0 +1,114 @@
+"""The manifest of a run: its plan, and what tables need to know of it when no plugin is installed any more."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..types import Cell, Quantity, Theory
+from .cell_file import SCHEMA_VERSION, plain
+from .provenance import provenance
+
+Catalogue = Mapping[str, Mapping[str, Quantity]]
+"""measurement → result key → Quantity."""
+
+
+def new_manifest(
+    cells: Sequence[Cell],
+    *,
+    architectures: Mapping[str, Any],
+    measurements: Mapping[str, Any],
+    command: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the manifest of one invocation.
+
+    cells: in plan order.   architectures, measurements: the registered entries by name; a cell whose architecture
+    is not among them (a user's file) has no theory.   command: the words on the command line.
+    """
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    used = {cell.architecture: architectures[cell.architecture] for cell in cells if cell.architecture in architectures}
+    measured = {cell.measurement: measurements[cell.measurement] for cell in cells if cell.measurement in measurements}
+    invocation = {"command": list(command), "started": now, "options": dict(options or {})}
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "created": now,
+        "invocations": [invocation],
+        "settings": dict(settings if settings is not None else (cells[0].settings if cells else {})),
+        "cells": [cell.key for cell in cells],
+        "labels": {cell.key: cell.label or cell.architecture for cell in cells},
+        "theory": {
+            name: {key: {"exponent": law.exponent, "source": law.source} for key, law in entry.theory.items()}
+            for name, entry in used.items()
+        },
+        "width_means": {name: entry.width_means for name, entry in used.items()},
+        "quantities": {name: [_quantity_to_json(q) for q in entry.quantities] for name, entry in measured.items()},
+        "provenance": provenance(),
+    }
+    return plain(manifest)
+
+
+def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a directory in which `old` was run and `new` is about to run.
+
+    The invocations and the planned cells are joined; each invocation keeps its own settings and provenance; the
+    rest is the newest.
+    """
+    merged = {**old, **new, "created": old.get("created", new.get("created"))}
+    merged["invocations"] = [*_invocations(old), *_invocations(new)]
+    merged["cells"] = list(dict.fromkeys([*old.get("cells", ()), *new.get("cells", ())]))
+    for name in ("labels", "theory", "width_means", "quantities"):
+        merged[name] = {**old.get(name, {}), **new.get(name, {})}
+    return merged
+
+
+def catalogue(manifest: Mapping[str, Any]) -> dict[str, dict[str, Quantity]]:
+    """Return the quantities that the manifest declares: measurement → result key → Quantity."""
+    declared: dict[str, dict[str, Quantity]] = {}
+    for measurement, quantities in manifest.get("quantities", {}).items():
+        declared[measurement] = {
+            entry["key"]: Quantity(
+                name=entry["name"],
+                symbol=entry.get("symbol", entry["name"]),
+                unit=entry.get("unit", "1"),
+                direction=entry.get("direction", "none"),
+                reduction=entry.get("reduction", "value"),
+                summary=entry.get("summary", ""),
+                key=entry["key"],
+            )
+            for entry in quantities
+        }
+    return declared
+
+
+def find_quantity(catalogue: Catalogue, measurement: str, key: str) -> Quantity:
+    """Return the Quantity of a result key; one nobody declares is told by its key, "name" or "name:reduction"."""
+    declared = catalogue.get(measurement, {}).get(key)
+    if declared is not None:
+        return declared
+    name, _, reduction = key.partition(":")
+    return Quantity(name=name, symbol=name, unit="", reduction=reduction, key=key)
+
+
+def theory(manifest: Mapping[str, Any]) -> dict[str, dict[str, Theory]]:
+    """Return theory's exponents as the manifest holds them: architecture → quantity → Theory."""
+    return {
+        architecture: {key: Theory(float(law["exponent"]), str(law["source"])) for key, law in laws.items()}
+        for architecture, laws in manifest.get("theory", {}).items()
+    }
+
+
+def _quantity_to_json(quantity: Quantity) -> dict[str, Any]:
+    names = ("name", "key", "symbol", "unit", "reduction", "direction", "summary")
+    return {name: getattr(quantity, name) for name in names}
+
+
+def _invocations(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    own = {name: manifest[name] for name in ("settings", "provenance") if name in manifest}
+    given = [dict(invocation) for invocation in manifest.get("invocations", ())]
+    # What the top level says belongs to the last invocation that wrote it.
+    if given:
+        given[-1] = {**own, **given[-1]}
+    return given

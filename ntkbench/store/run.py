@@ -1,0 +1,93 @@
+"""A run as it lies on disk, read for people and programs."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NtkbenchError
+from ..types import CellResult
+from .frame import frame, rows
+from .manifest import catalogue, theory
+from .run_store import RunStore
+
+if TYPE_CHECKING:
+    import pandas
+
+    from ..report.table import Table
+
+# The later rooms, analysis and report, are entered inside the methods that show what they make of the run.
+
+
+class Run:
+    """A finished or half-finished run. Reads the directory once, when it is first asked for results.
+
+    path: the run's directory.   Raises NtkbenchError when there is no run in it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = Path(path)
+        self._store = RunStore(self.path)
+        if not self.path.exists():
+            raise NtkbenchError(f"There is no run at {self.path}: it does not exist.{_neighbours(self.path)}")
+        if not self.path.is_dir() or not self._store.is_run():
+            raise NtkbenchError(
+                f"{self.path} is not a run: a run is a directory with a manifest.json.{_neighbours(self.path)}"
+            )
+        self.manifest: dict[str, Any] = self._store.manifest()
+
+    @functools.cached_property
+    def results(self) -> tuple[CellResult, ...]:
+        """What is known of the cells, in plan order."""
+        return tuple(self._store.read())
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each file that could not be read."""
+        return list(self._store.problems) if self.results is not None else []
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the tidy results as plain mappings, one for each quantity of a cell."""
+        return list(rows(self.results, catalogue(self.manifest)))
+
+    def frame(self) -> pandas.DataFrame:
+        """Return the tidy results: one row for each quantity of a cell, with the columns of `ntkbench export`."""
+        return frame(self.results, catalogue(self.manifest))
+
+    def table(self, quantities: Sequence[str] = ()) -> Table:
+        """Return the standard table. quantities: those to show, the headline ones without any."""
+        from ..report.standard_table import standard_table
+
+        return standard_table(self.results, self.manifest, quantities, self.problems)
+
+    def fits(self) -> pandas.DataFrame:
+        """Return the scaling laws, one row for each architecture and quantity."""
+        from ..analysis.laws import fits_frame
+
+        return fits_frame(self.results, catalogue(self.manifest), theory(self.manifest))
+
+    def plot(self, path: str | os.PathLike[str], quantities: Sequence[str] = ()) -> None:
+        """Draw the quantities against width into `path`, a .png or .svg file."""
+        from ..report.figure import figure
+
+        figure(self.results, path, self.manifest, quantities)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}: {len(self.results)} of {len(self.manifest.get('cells', self.results))} cells)"
+
+
+def load(path: str | os.PathLike[str]) -> Run:
+    """Return the run in the directory `path`. Raises NtkbenchError when there is none."""
+    return Run(path)
+
+
+def _neighbours(path: Path) -> str:
+    """Offer the runs that lie inside `path`, or beside it."""
+    folder = path if path.is_dir() else path.parent
+    if not folder.is_dir():
+        return ""
+    runs = sorted(str(each) for each in folder.iterdir() if each.is_dir() and RunStore(each).is_run())
+    return f" Did you mean {' or '.join(runs[-3:])}?" if runs else ""

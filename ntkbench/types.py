@@ -1,0 +1,158 @@
+"""The plain frozen values that travel from room to room."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from attrs import Factory, asdict, field, frozen
+
+ErrorKind = Literal["exact", "bound", "statistical", "rounding", ""]
+Precision = Literal["float32", "float64"]
+Form = Literal["vector", "image", "sequence"]
+FORMS: tuple[Form, ...] = ("vector", "image", "sequence")
+
+
+class Status(enum.StrEnum):
+    """How a cell ended. "Running" is never stored."""
+
+    OK = "ok"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    DIVERGED = "diverged"
+    UNSUPPORTED = "unsupported"
+
+
+@frozen
+class Quantity:
+    """One number that a measurement returns.
+
+    direction: which way is "more linear": "lower", "higher" or "none".
+    reduction: how the probes become one number: "mean", "max", "rms" or "value".
+    bounds: the interval that every finite value lies in.
+    key: its name in a measurement's result, where one name comes with two reductions ("hessian_norm:max").
+    """
+
+    name: str
+    symbol: str
+    unit: str = "1"
+    bounds: tuple[float, float] = (float("-inf"), float("inf"))
+    direction: Literal["lower", "higher", "none"] = "none"
+    reduction: str = "value"
+    summary: str = ""
+    key: str = Factory(lambda self: self.name, takes_self=True)
+
+
+@frozen
+class Value:
+    """A measured number with what is known about its error. A None value is a failed or diverged one."""
+
+    value: float | None
+    error: float | None = None
+    error_kind: ErrorKind = ""
+    precision: str | None = None
+
+
+@frozen
+class Theory:
+    """Theory's exponent of one quantity in width, and who says so."""
+
+    exponent: float
+    source: str
+
+
+@frozen
+class Settings:
+    """The sizes and procedures of the standard metrics, stored with every run.
+
+    n_probes: inputs at which everything is measured.       radius: R of the ball B(w0, R).
+    ball_probes: inputs whose Hessian is followed in the ball.   draws: random directions.
+    tol: relative tolerance of Hessian norms.   target_ratio, max_steps: where gradient descent stops.
+    """
+
+    n_probes: int = 16
+    radius: float = 1.0
+    ball_probes: int = 4
+    draws: int = 4
+    tol: float = 1e-3
+    target_ratio: float = 1e-3
+    max_steps: int = 3000
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of `value`: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any, length: int = 32) -> str:
+    """Return the first `length` hexadecimal digits of the SHA-256 of a JSON value."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+@frozen
+class Cell:
+    """One measurement of one model: architecture × params × width × seed × data set × measurement.
+
+    architecture: the name in the tables: a registered name, `FILE.py:FUNCTION` or `MODEL.keras`.
+    params: what the user set, completed with the defaults.
+    quantities: the result keys wanted from the measurement, sorted.
+    settings: the fields of `Settings` (a plain mapping, so that the identity is plain JSON).
+    data_hash, source_hash: of the loaded data, and of the user's own file ("" for registered names).
+    label: how the tables call architecture and params, "fc" or "fc:depth=3"; not part of the identity.
+    """
+
+    architecture: str
+    params: Mapping[str, Any]
+    width: int
+    seed: int
+    dataset: str
+    dataset_params: Mapping[str, Any]
+    measurement: str
+    quantities: tuple[str, ...]
+    settings: Mapping[str, Any]
+    precision: str
+    architecture_plugin: str = ""
+    architecture_version: str = ""
+    measurement_plugin: str = ""
+    measurement_version: str = ""
+    data_hash: str = ""
+    source_hash: str = ""
+    reinit: bool = False
+    numerics_version: int = 2
+    label: str = ""
+
+    def identity(self) -> dict[str, Any]:
+        """Return the plain JSON mapping that the key is the hash of."""
+        identity = asdict(self) | {"quantities": list(self.quantities)}
+        del identity["label"]
+        return identity
+
+    @property
+    def key(self) -> str:
+        """The name of the cell's file: a hash of its identity. Hardware and TensorFlow's version are not in it."""
+        return digest(self.identity())
+
+    @property
+    def group(self) -> str:
+        """Cells with one group share model, compiled functions and the gradient-descent path of a seed."""
+        shared = {"architecture": self.architecture, "params": dict(self.params), "width": self.width}
+        return digest(shared | {"dataset": self.dataset, "dataset_params": dict(self.dataset_params)})
+
+
+@frozen
+class CellResult:
+    """What became of a cell. `values` maps a quantity's key to its Value; failed cells hold no values."""
+
+    cell: Cell
+    status: Status
+    values: Mapping[str, Value] = field(factory=dict)
+    message: str = ""
+    seconds: float = 0.0
+    n_parameters: int | None = None
+    n_probes: int | None = None
+    device: str = ""
+    provenance: Mapping[str, Any] = field(factory=dict)

@@ -1,0 +1,266 @@
+"""Tests of the built-in architectures: every one builds, is determined by its seed, and can be saved."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from ntkbench.architectures import ntkbench_register_architectures, params
+from ntkbench.architectures.dag import draw_graph
+from ntkbench.errors import NtkbenchError
+from ntkbench.layers import activations
+from ntkbench.measurements import BALL, GD, GRADIENT, HESSIAN, KERNEL, RANDOM
+from ntkbench.registry.specs import Architecture
+
+ARCHITECTURES: dict[str, Architecture] = {}
+ntkbench_register_architectures(
+    lambda name, target, **spec: ARCHITECTURES.update({name: Architecture(name=name, target=target, **spec)})
+)
+SHAPES = {"vector": (61,), "image": (8, 8, 1), "sequence": (8, 8)}
+EVERY = [
+    pytest.param(name, form, variant, id=f"{name}-{form}-{'-'.join(map(str, variant.values()))}")
+    for name, architecture in ARCHITECTURES.items()
+    for form in architecture.inputs
+    for variant in architecture.variants
+]
+TWO_COPY = [name for name, architecture in ARCHITECTURES.items() if "two_copy" in architecture.params]
+
+
+def build(name, width=8, form=None, seed=1, **given):
+    architecture = ARCHITECTURES[name]
+    shape = SHAPES[form or architecture.inputs[0]]
+    options = architecture.resolve(given)
+    return architecture.load()(width, input_shape=shape, outputs=architecture.outputs, seed=seed, **options)
+
+
+def inputs(name, form=None, n=5):
+    return np.random.default_rng(0).standard_normal((n, *SHAPES[form or ARCHITECTURES[name].inputs[0]]))
+
+
+def weights(model):
+    """Weights by name, without the number that Keras gives to unnamed layers."""
+    return {weight.path: np.asarray(weight) for weight in model.weights}
+
+
+@pytest.fixture
+def float64():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+def test_every_architecture_of_the_suite_is_here():
+    assert set(ARCHITECTURES) == {
+        *(
+            "linear",
+            "deep-linear",
+            "fc",
+            "fc-relu",
+            "cnn",
+            "resnet",
+            "densenet",
+            "dag",
+            "rnn",
+            "attention",
+            "mlp-mixer",
+        ),
+        *("fc-square-output", "fc-softplus-output", "fc-sigmoid-output", "fc-softmax-output"),
+        *("fc-bottleneck", "cnn-bottleneck", "linear-bottleneck", "fc-lazy"),
+    }
+
+
+@pytest.mark.parametrize(("name", "form", "variant"), EVERY)
+def test_builds_and_is_finite(name, form, variant, float64):
+    model = build(name, form=form, **variant)
+    y = model(inputs(name, form), training=False)
+    assert y.dtype == "float64"
+    assert y.shape == (5, ARCHITECTURES[name].outputs)
+    assert np.isfinite(y).all()
+    assert np.std(y) > 0 or name == "fc-lazy"
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_seed_determines_the_weights(name):
+    first, again, other = (weights(build(name, seed=seed)) for seed in (1, 1, 2))
+    assert first.keys() == again.keys()
+    for path, value in first.items():
+        np.testing.assert_array_equal(value, again[path])
+        assert not np.array_equal(value, other[path])
+
+
+@pytest.mark.parametrize("name", ["fc", "cnn", "attention"])
+def test_both_precisions_have_the_same_weights(name, float64):
+    double = build(name)
+    keras.config.set_dtype_policy("float32")
+    single = build(name)
+    for path, value in weights(double).items():
+        np.testing.assert_array_equal(value.astype("float32"), weights(single)[path])
+    x = inputs(name)
+    np.testing.assert_allclose(double(x), single(x.astype("float32")), atol=1e-5)
+
+
+def test_another_layer_moves_no_weight():
+    shallow, deep = weights(build("fc")), weights(build("fc", depth=3))
+    for path in shallow:
+        np.testing.assert_array_equal(shallow[path], deep[path])
+
+
+@pytest.mark.parametrize("name", TWO_COPY)
+def test_two_copies_start_at_zero(name):
+    model = build(name, two_copy=True)
+    np.testing.assert_array_equal(model(inputs(name).astype("float32")), 0)
+    assert len(model.weights) == 2 * len(build(name).weights)
+
+
+def test_two_copies_keep_the_tangent_kernel_of_one(float64):
+    import tensorflow as tf
+
+    def kernel(model, x):
+        with tf.GradientTape() as tape:
+            y = model(x)[:, 0]
+        rows = [tf.reshape(j, [len(x), -1]) for j in tape.jacobian(y, [v.value for v in model.trainable_variables])]
+        J = tf.concat(rows, axis=1)
+        return J @ tf.transpose(J)
+
+    x = inputs("fc")
+    np.testing.assert_allclose(kernel(build("fc", two_copy=True), x), kernel(build("fc"), x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", TWO_COPY)
+def test_alpha_scales_the_output(name, float64):
+    x = inputs(name)
+    np.testing.assert_allclose(build(name, alpha=2.5)(x), 2.5 * build(name)(x), rtol=1e-12)
+
+
+def test_lazy_sweeps_the_scale_of_one_net(float64):
+    x = inputs("fc-lazy")
+    narrow, wide = build("fc-lazy", 1), build("fc-lazy", 16)
+    assert narrow.count_params() == wide.count_params()
+    np.testing.assert_array_equal(wide(x), 0)
+    for model in (narrow, wide):
+        model.get_layer("hidden_1").kernel.assign_add(0.1 * np.ones((61, 64)))
+    np.testing.assert_allclose(wide(x), 16 * narrow(x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_survives_saving(name, tmp_path):
+    model = build(name)
+    model.save(tmp_path / "net.keras")
+    x = inputs(name).astype("float32")
+    np.testing.assert_array_equal(model(x), keras.models.load_model(tmp_path / "net.keras")(x))
+
+
+@pytest.mark.parametrize("name", ["fc", "cnn", "resnet", "densenet", "dag", "rnn", "mlp-mixer"])
+def test_outputs_keep_their_size_at_any_width(name, float64):
+    """The NTK parameterisation: E f² has a limit. 30 seeds give E f² to √(2/30) = 26 %, so 3 is three errors."""
+    x = inputs(name)
+    means = [np.mean([np.mean(np.square(build(name, width, seed=s)(x))) for s in range(30)]) for width in (4, 32)]
+    assert 1 / 3 < means[0] / means[1] < 3
+
+
+def test_fc_is_the_formula(float64):
+    model, x = build("fc"), inputs("fc")
+    u, v, w = (np.asarray(weight) for weight in model.weights)
+    expected = np.tanh(np.tanh(x @ u / math.sqrt(61)) @ v / math.sqrt(8)) @ w / math.sqrt(8)
+    np.testing.assert_allclose(model(x), expected, rtol=1e-12)
+
+
+def test_rnn_is_the_recursion(float64):
+    model, x = build("rnn"), inputs("rnn")
+    kernels = {layer: np.asarray(model.get_layer(layer).kernel) for layer in ("input", "recurrent", "readout")}
+    h = np.zeros((5, 8))
+    for t in range(8):
+        h = np.tanh(h @ kernels["recurrent"] / math.sqrt(8) + x[:, t] @ kernels["input"] / math.sqrt(8))
+    np.testing.assert_allclose(model(x), h @ kernels["readout"] / math.sqrt(8), rtol=1e-12)
+    assert len(model.trainable_variables) == 3
+
+
+def test_densenet_and_dag_read_whole_layers(float64):
+    model, x = build("densenet"), inputs("densenet")
+    u, v, w, out = (np.asarray(weight) for weight in model.weights)
+    first = np.tanh(x @ u / math.sqrt(61))
+    second = np.tanh(first @ v / math.sqrt(8))
+    third = np.tanh(np.concatenate([first, second], 1) @ w / math.sqrt(16))
+    np.testing.assert_allclose(model(x), np.concatenate([first, second, third], 1) @ out / math.sqrt(24), rtol=1e-12)
+
+
+@pytest.mark.parametrize("graph_seed", range(20))
+def test_the_graph_is_acyclic_with_a_smallest_in_degree_of_one_group(graph_seed):
+    parents = draw_graph(6, graph_seed)
+    assert parents[0] == []
+    assert min(map(len, parents[1:])) == 1
+    assert all(earlier < group for group, subset in enumerate(parents) for earlier in subset)
+
+
+def test_the_graph_depends_on_its_own_seed_only():
+    shapes = [[w.shape[0] // 8 for w in build("dag", seed=seed).weights[1:]] for seed in (1, 2)]
+    assert shapes[0] == shapes[1]
+    assert [len(parents) for parents in draw_graph(5, 0)[1:]] == shapes[0][:4]
+    assert len({str(draw_graph(5, graph_seed)) for graph_seed in range(10)}) > 5
+
+
+def test_bottlenecks_are_narrow():
+    assert [w.shape for w in build("fc-bottleneck", k=4).weights] == [(61, 8), (8, 4), (4, 8), (8, 1)]
+    assert [w.shape[-1] for w in build("cnn-bottleneck").weights] == [8, 1, 8, 1]
+
+
+def test_random_features_are_not_trained():
+    model = build("linear")
+    assert [w.shape for w in model.trainable_variables] == [(8, 1)]
+    assert len(model.non_trainable_variables) == 1
+
+
+def test_nonlinear_outputs_bend_the_same_net(float64):
+    x = inputs("fc")
+    f = np.asarray(build("fc")(x))
+    np.testing.assert_allclose(build("fc-square-output")(x), f**2 / 2, rtol=1e-12)
+    np.testing.assert_allclose(build("fc-softplus-output")(x), np.log1p(np.exp(f)), rtol=1e-12)
+    np.testing.assert_allclose(build("fc-sigmoid-output")(x), 1 / (1 + np.exp(-f)), rtol=1e-12)
+    np.testing.assert_allclose(np.sum(build("fc-softmax-output")(x), axis=1), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (lambda: build("fc", 0), "width=0"),
+        (lambda: build("fc", 2.5), "width=2.5"),
+        (lambda: build("attention", 10), "multiple of 4"),
+        (lambda: build("fc", form="image"), "vector form"),
+        (lambda: build("cnn", form="vector"), r"\(height, width, channels\)"),
+        (lambda: build("fc", activation="tahn"), "Did you mean 'tanh'"),
+        (lambda: build("fc", depth=0), "depth=0"),
+        (lambda: build("deep-linear", activation="tanh"), "choices"),
+        (
+            lambda: ARCHITECTURES["fc-softmax-output"].load()(8, input_shape=(61,), seed=0, output="softmax"),
+            "outputs=2",
+        ),
+    ],
+)
+def test_bad_values_get_a_sentence(wrong, sentence):
+    with pytest.raises(NtkbenchError, match=sentence):
+        wrong()
+
+
+def test_offered_activations_exist():
+    assert set(params.ACTIVATIONS) == set(activations.TABLE) - {"softmax"}
+
+
+def test_theory_speaks_of_measured_quantities_and_names_its_source():
+    measured = {quantity.name for group in (GRADIENT, HESSIAN, BALL, GD, RANDOM, KERNEL) for quantity in group}
+    for architecture in ARCHITECTURES.values():
+        assert set(architecture.theory) <= measured
+        assert all(len(claim.source) > 10 for claim in architecture.theory.values())
+    assert not {"hessian_norm", "kernel_change_gd"} & set(ARCHITECTURES["linear"].theory)
+    assert "hessian_norm" not in ARCHITECTURES["fc-sigmoid-output"].theory
+
+
+def test_registering_loads_no_framework():
+    code = "import sys, ntkbench.architectures, ntkbench.datasets; print({'keras', 'numpy'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"

@@ -1,0 +1,122 @@
+"""`ntkbench run` end to end, on nets of four units."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import ntkbench as nb
+from ntkbench.cli.main import main
+
+TINY = ["--widths", "4,8", "--seeds", "2", "--probes", "3", "--measure", "gradient", "--measure", "hessian_norm"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_main_job(here, capsys):
+    assert main(["run", "--arch", "fc", "--arch", "linear", *TINY]) == 0
+    out, err = capsys.readouterr()
+    assert "hessian_norm" in out and "linear" in out
+    assert max(map(len, out.splitlines())) <= 100
+    path = err.splitlines()[-1]
+    assert path.startswith("runs/")
+    assert (here / path / "manifest.json").is_file()
+
+    assert main(["table", path]) == 0
+    assert capsys.readouterr().out == out
+
+    frame = nb.load(path).frame()
+    assert set(frame.status) == {"ok"}
+    assert len(frame) == 2 * 2 * 2 * 4
+
+
+def test_json_alone_on_standard_output_and_resuming(here, capsys):
+    words = ["run", "--arch", "fc", *TINY, "--out", "r", "--json", "--quiet"]
+    assert main(words) == 0
+    first, err = capsys.readouterr()
+    assert err == "r\n"
+    assert json.loads(first)["rows"]
+    cells = {path: path.stat().st_mtime_ns for path in (here / "r" / "cells").iterdir()}
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == json.loads(first)["rows"]
+    assert {path: path.stat().st_mtime_ns for path in (here / "r" / "cells").iterdir()} == cells
+
+
+def test_failed_cells_give_1_and_their_reason(here, capsys, monkeypatch):
+    # Four heads do not divide six channels: these cells fail, the others go on.
+    words = ["run", "--arch", "attention", "--widths", "4,6", "--seeds", "1", "--probes", "2", "--measure", "gradient"]
+    assert main([*words, "--out", "r"]) == 1
+    out, err = capsys.readouterr()
+    assert "1 of 2 cells failed" in err
+    assert "heads" in err
+    assert err.splitlines()[-1] == "r"
+    assert "1/2" in out
+
+
+def test_a_users_own_files(here, capsys):
+    (here / "my_net.py").write_text(
+        "import keras\n"
+        "def build(width, *, input_shape, seed, depth=1):\n"
+        "    keras.utils.set_random_seed(seed % 2**31)\n"
+        "    hidden = [keras.layers.Dense(width, activation='tanh') for _ in range(depth)]\n"
+        "    return keras.Sequential([keras.Input(input_shape), *hidden, keras.layers.Dense(1)])\n"
+        "def broken(width, *, input_shape):\n"
+        "    model = build(width, input_shape=input_shape, seed=0)\n"
+        "    model.layers[-1].bias.assign([float('nan')])\n"
+        "    return model\n"
+    )
+    words = ["--seeds", "2", "--probes", "3", "--measure", "gradient_norm", "--quiet"]
+    assert main(["run", "--arch", "my_net.py:build:depth=2", "--widths", "4,8", *words, "--out", "r"]) == 0
+    assert "my_net.py" in capsys.readouterr().out
+    assert main(["run", "--arch", "my_net.py:broken", "--widths", "4", *words, "--out", "r"]) == 2
+    assert "not finite" in capsys.readouterr().err
+
+    from my_net import build
+
+    build(8, input_shape=(61,), seed=1).save("net.keras")
+    build(8, input_shape=(64,), seed=1).save("wide.keras")
+    assert main(["run", "--arch", "net.keras", *words, "--out", "saved"]) == 0
+    assert main(["run", "--arch", "net.keras", "--reinit", *words, "--out", "redrawn"]) == 0
+    assert main(["run", "--arch", "wide.keras", *words, "--out", "wide"]) == 2
+    assert "takes inputs of shape 64, and the data set 'digits' gives 61" in capsys.readouterr().err
+    saved, redrawn = (nb.load(name).frame().value.to_list() for name in ("saved", "redrawn"))
+    assert len(saved) == len(redrawn) == 2
+    assert saved != redrawn
+
+
+def test_dry_run_measures_nothing(here, capsys):
+    assert main(["run", "--arch", "fc", "--arch", "fc-bottleneck:k=2", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "293,888" in out
+    assert "96 cells" in out
+    assert not (here / "runs").exists()
+    assert main(["run", "--arch", "fc", "--widths", "1000000", "--dry-run", "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert json.loads(out)[0]["architecture"] == "fc"
+    assert "fc at width 1000000 needs about" in err
+
+
+def test_from_python(here):
+    run = nb.run("fc", widths=[4, 8], seeds=1, measure="gradient_norm", probes=2, out="r")
+    assert sorted(run.frame().width.unique()) == [4, 8]
+    with pytest.raises(nb.NtkbenchError, match="Did you mean 'fc'"):
+        nb.run("fcc")
+
+
+def test_an_interrupted_run_says_how_to_go_on(here, capsys, monkeypatch):
+    from ntkbench.runner import run as runner
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(runner, "run_groups", interrupted)
+    assert main(["run", "--arch", "fc", *TINY]) == 130
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2] == f"  ntkbench run --arch fc {' '.join(TINY)} --out {lines[-1]}"
+    assert (here / lines[-1] / "manifest.json").is_file()

@@ -1,0 +1,57 @@
+"""The damped ascent over the unit sphere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ntkbench.engine.ascent import ascend, unit
+
+
+class Objective:
+    """|vᵀ A v|, or what `gradient` makes of its gradient; remembers its values."""
+
+    def __init__(self, seed, gradient=lambda g: g):
+        a = np.random.default_rng(seed).standard_normal((6, 6))
+        self.a, self.change, self.values = tf.constant(a + a.T), gradient, []
+
+    def __call__(self, v):
+        product = tf.linalg.matvec(self.a, v)
+        value = float(tf.reduce_sum(v * product))
+        self.values.append(abs(value))
+        return abs(value), self.change(np.sign(value) * product)
+
+
+@pytest.mark.parametrize("gradient", [lambda g: g, lambda g: -g, lambda g: 0 * g, lambda g: g * np.nan])
+def test_never_less_than_the_first_evaluation(gradient):
+    for seed in range(20):
+        objective = Objective(seed, gradient)
+        start = tf.constant(np.random.default_rng(seed).standard_normal(6))
+        best = ascend(objective, [(start, 8), (-start, 4)])
+        assert best.value == max(objective.values) >= objective.values[0]
+        assert np.isclose(float(tf.norm(best.direction)), 1)
+        assert np.isclose(objective(best.direction)[0], best.value, rtol=1e-12)
+
+
+def test_finds_the_top_of_a_quadratic_form():
+    for seed in range(5):
+        objective = Objective(seed)
+        start = tf.constant(np.random.default_rng(seed).standard_normal(6))
+        best = ascend(objective, [(start, 200)])
+        spectrum = np.linalg.eigvalsh(objective.a)
+        # a fixed point of the ascent is an eigenvector; from one start it may be the end of the other sign
+        assert min(abs(best.value - abs(e)) for e in (spectrum[0], spectrum[-1])) <= 1e-6
+
+
+def test_evaluations_are_counted_and_zero_starts_skipped():
+    objective = Objective(0)
+    best = ascend(objective, [(tf.zeros([6], tf.float64), 5), (tf.ones([6], tf.float64), 3)])
+    assert len(objective.values) == 3 and best.direction is not None
+    assert ascend(objective, [(tf.zeros([6], tf.float64), 5)]).direction is None
+
+
+def test_unit():
+    assert np.allclose(unit(tf.constant([3.0, 4.0])), [0.6, 0.8])
+    assert unit(tf.zeros([2])) is None
+    assert unit(tf.constant([np.nan, 1.0])) is None

@@ -1,0 +1,141 @@
+"""Lanczos on explicit symmetric matrices: what it reports as error bounds the true one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import ntkbench as nb
+from ntkbench.engine.lanczos import Lanczos, extreme
+
+SIZE = 24
+
+
+def with_spectrum(values, rng):
+    q = np.linalg.qr(rng.standard_normal((SIZE, SIZE)))[0]
+    return (q * values) @ q.T
+
+
+def spectra(rng):
+    """Ten draws each: any, ± pairs at the top, a cluster at the top, rank one, and geometric decay."""
+    for _ in range(10):
+        yield rng.standard_normal(SIZE)
+        pairs = np.sort(np.abs(rng.standard_normal(SIZE // 2)))
+        yield np.concatenate([pairs, -pairs])
+        yield np.concatenate([3 + 1e-4 * rng.standard_normal(4), rng.uniform(-1, 1, SIZE - 4)])
+        yield np.concatenate([[rng.standard_normal()], np.zeros(SIZE - 1)])
+        yield rng.choice([-1, 1], SIZE) * 2.0 ** -np.arange(SIZE)
+
+
+def matrices():
+    rng = np.random.default_rng(0)
+    return np.array([with_spectrum(values, rng) for values in spectra(rng)])
+
+
+def multiply(a):
+    return lambda v: tf.matmul(v, tf.constant(a, v.dtype))
+
+
+def starts(count, s, seed=1):
+    return tf.constant(np.random.default_rng(seed).standard_normal((count, s, SIZE)))
+
+
+@pytest.mark.parametrize("s", [2, 3])
+@pytest.mark.parametrize("tol", [1e-1, 1e-3, 1e-8])
+def test_residual_bounds_the_error(tol, s):
+    """At tol 0.1 the answer may be another member of a cluster that is 1e-4 wide: that is no miss."""
+    a = matrices()
+    ritz = extreme(multiply(a), starts(len(a), s), tol=tol, max_steps=SIZE)
+    exact = np.abs(np.linalg.eigvalsh(a)).max(1)
+    value = np.abs(ritz.value)
+    cluster = 1e-4 if tol == 1e-1 else 1e-12
+    assert (np.abs(value - exact) <= ritz.residual + cluster * exact).all()
+    assert (value <= exact * (1 + 1e-12)).all()
+    assert (ritz.residual <= tol * value + 1e-12).all()
+
+
+def test_the_vector_belongs_to_the_value():
+    a = matrices()
+    ritz = extreme(multiply(a), starts(len(a), 2), tol=1e-8, max_steps=SIZE)
+    v = ritz.vectors().numpy()
+    np.testing.assert_allclose(np.linalg.norm(v, axis=1), 1, rtol=1e-10)
+    left = np.linalg.norm(np.einsum("bij,bj->bi", a, v) - ritz.value[:, None] * v, axis=1)
+    np.testing.assert_allclose(left, ritz.residual, atol=1e-10)
+
+
+def test_zero():
+    ritz = extreme(lambda v: 0 * v, tf.ones([2, 1, 5], tf.float64), tol=1e-3, max_steps=5)
+    np.testing.assert_array_equal(ritz.value, 0)
+    np.testing.assert_array_equal(ritz.residual, 0)
+    assert ritz.steps == 1
+
+
+def test_a_zero_start_finds_nothing_and_stays_finite():
+    ritz = extreme(lambda v: 2 * v, tf.zeros([1, 2, 5], tf.float64), tol=1e-3, max_steps=5)
+    assert ritz.value == [0.0] and ritz.residual == [0.0]
+
+
+def test_equal_starts_count_once():
+    a = matrices()[:5]
+    one = starts(5, 1)
+    single = extreme(multiply(a), one, tol=1e-10, max_steps=SIZE)
+    double = extreme(multiply(a), tf.concat([one, one], 1), tol=1e-10, max_steps=SIZE)
+    np.testing.assert_allclose(double.value, single.value, rtol=1e-9)
+
+
+def test_a_double_eigenvalue_is_found_twice():
+    rng = np.random.default_rng(4)
+    a = np.array([with_spectrum(np.concatenate([[3.0, 3.0], rng.uniform(-1, 1, SIZE - 2)]), rng)])
+    run = Lanczos(multiply(a), starts(1, 2))
+    for _ in range(SIZE // 2):
+        run.step()
+    np.testing.assert_allclose(run.eigen(2)[0], [[3.0, 3.0]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("s", [1, 2])
+def test_basis_stays_orthonormal_when_it_is_long(s):
+    """Thirty steps: several blocks; the rank-one matrix ends early and the rest of its basis is zero."""
+    a = matrices()[:5]
+    big = np.kron(a, np.diag([1.0, 0.9, 0.8]))
+    run = Lanczos(multiply(big), tf.constant(np.random.default_rng(2).standard_normal((5, s, 3 * SIZE))))
+    for _ in range(60 // (2 * s)):
+        run.step()
+    basis = np.concatenate([run._joined, run._recent], 1)
+    assert basis.shape[1] == s * run.steps == 30
+    gram = np.einsum("bid,bjd->bij", basis, basis)
+    expected = np.array([np.diag((np.diag(g) > 0.5).astype(float)) for g in gram])
+    np.testing.assert_allclose(gram, expected, atol=1e-12)
+    projected = np.einsum("bid,bde,bje->bij", basis, big, basis)
+    np.testing.assert_allclose(run.projected(), projected, atol=1e-12)
+
+
+class Quadratic(tf.Module):
+    """f(w; n) = ½ wᵀ A_n w: the Hessian of sample n is A_n."""
+
+    def __init__(self, a):
+        super().__init__()
+        self.a = tf.constant(a)
+        self.w = tf.Variable(tf.ones([a.shape[1]], tf.float64))
+
+    def __call__(self, n):
+        a = tf.gather(self.a, n[:, 0])
+        return tf.einsum("i,nij,j->n", self.w, a, self.w)[:, None] / 2
+
+
+def test_hessian_norm_of_given_hessians():
+    a = np.concatenate([matrices()[:5], np.zeros((1, SIZE, SIZE))])
+    exact = np.abs(np.linalg.eigvalsh(a)).max(1)
+    found = nb.hessian_norm(Quadratic(a), np.arange(6)[:, None])
+    assert (np.abs(found.value - exact) <= found.error + 1e-12).all()
+    assert found.converged.all() and (found.error <= 1e-3 * found.value).all()
+    assert found.value[-1] == found.error[-1] == 0.0
+
+
+def test_too_few_steps_are_not_called_converged():
+    a = matrices()[:5]
+    found = nb.hessian_norm(Quadratic(a), np.arange(5)[:, None], max_iterations=3)
+    exact = np.abs(np.linalg.eigvalsh(a)).max(1)
+    assert found.iterations == 3
+    assert found.converged.tolist() == [False, False, False, True, False]
+    assert (np.abs(found.value - exact) <= found.error)[3:].all()

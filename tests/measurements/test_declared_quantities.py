@@ -1,0 +1,104 @@
+"""Every built-in measurement returns the quantities that it declares, within their bounds and in their order."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from attrs import evolve
+from measuring import FEW, measured
+
+from ntkbench.registry.manager import registry
+from ntkbench.types import Status
+
+
+@pytest.fixture(scope="module")
+def results():
+    return {result.cell.measurement: result for result in measured("fc")}
+
+
+@pytest.fixture(scope="module")
+def values(results):
+    return {key: value for result in results.values() for key, value in result.values.items()}
+
+
+@pytest.mark.parametrize("name", registry().measurements)
+def test_returns_exactly_what_it_declares(results, name):
+    result, declared = results[name], {q.key: q for q in registry().measurements[name].quantities}
+    assert result.status is Status.OK, result.message
+    assert set(result.values) == set(declared)
+    for key, value in result.values.items():
+        low, high = declared[key].bounds
+        assert value.value is not None and low <= value.value <= high, key
+        assert value.error is None or (math.isfinite(value.error) and value.error >= 0), key
+        assert value.error_kind in ("", "exact", "bound", "statistical", "rounding"), key
+        assert value.precision in ("float32", "float64"), key
+    assert result.n_parameters == 61 * 8 + 8 * 8 + 8 and result.n_probes == 4
+
+
+def test_quantities_agree_with_each_other(values):
+    v = {key: value.value for key, value in values.items()}
+    assert v["hessian_norm"] <= v["hessian_norm:max"]
+    assert v["kernel_change_random"] < v["kernel_change_worst"]
+    assert v["linearization_error_random"] < v["linearization_error_worst"]
+    assert v["lambda_min"] > 0 and 1 <= v["condition"] <= 4 * v["gradient_norm"] ** 2 / v["lambda_min"]
+    assert v["final_loss_ratio"] <= 1e-3
+    assert 0 < v["relative_weight_change"] < 1 < v["weight_change"]
+
+
+def test_a_linear_model_does_not_change():
+    results = measured("linear", measure=["hessian", "ball", "gd", "random"])
+    values = {key: value.value for result in results for key, value in result.values.items()}
+    still = [key for key in values if key.startswith(("hessian", "curvature", "kernel_change"))]
+    assert len(still) == 7
+    for key in still:
+        assert values[key] == 0.0, key
+    # f − f_lin is a difference of two float32 numbers of order 1
+    assert values["linearization_error_gd"] <= 1e-5 and values["linearization_error_worst"] <= 1e-5
+
+
+def test_small_changes_are_confirmed_in_float64():
+    tiny = evolve(FEW, radius=0.003)
+    small = {"kernel_change_random", "linearization_error_random", "linearization_error_worst", "kernel_change_worst"}
+    results = measured("fc", 16, measure=["random", "ball"], settings=tiny)
+    found = {key: value for result in results for key, value in result.values.items()}
+    exact = measured("fc", 16, measure=["random"], settings=tiny, precision="float64")[0].values
+    confirmed = {key for key in small if found[key].precision == "float64"}
+    assert {"kernel_change_random", "linearization_error_random", "linearization_error_worst"} <= confirmed
+    for key in small:
+        assert (found[key].precision == "float64") == (found[key].value < 1e-3), key
+    for key, value in exact.items():
+        np.testing.assert_allclose(found[key].value, value.value, rtol=1e-5, err_msg=key)
+
+
+def test_a_small_change_on_the_path_walks_all_of_it_in_float64():
+    found = measured("fc-lazy", 256, measure=["gd"], hidden=8)[0]
+    assert found.status is Status.OK, found.message
+    assert 0 < found.values["kernel_change_gd"].value < 1e-3
+    assert {value.precision for value in found.values.values()} == {"float64"}
+    again = measured("fc-lazy", 256, measure=["gd"], hidden=8, precision="float64")[0]
+    for key, value in again.values.items():
+        np.testing.assert_allclose(found.values[key].value, value.value, rtol=1e-6, err_msg=key)
+
+
+def test_large_changes_stay_in_float32(values):
+    assert values["kernel_change_worst"].precision == values["kernel_change_gd"].precision == "float32"
+
+
+@pytest.mark.parametrize("name", ["fc", "cnn"])
+def test_seeds_that_share_a_network_get_their_own_numbers(name):
+    measure = ["gradient", "hessian", "gd", "random"]
+    shared = measured(name, 6, measure=measure, seeds=(0, 1))[len(measure) :]
+    fresh = measured(name, 6, measure=measure, seeds=(1,))
+    for with_others, alone in zip(shared, fresh, strict=True):
+        assert with_others.cell == alone.cell and alone.status is Status.OK
+        for key, value in alone.values.items():
+            np.testing.assert_allclose(with_others.values[key].value, value.value, rtol=1e-6, err_msg=key)
+
+
+def test_measurements_do_not_disturb_each_other(results):
+    alone = measured("fc", measure=["kernel"])[0]
+    after_all_others = results["kernel"]
+    for key, value in alone.values.items():
+        assert after_all_others.values[key].value == pytest.approx(value.value, rel=1e-6), key

@@ -1,0 +1,163 @@
+"""The words of --arch."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import pytest
+
+from ntkbench.errors import NtkbenchError
+from ntkbench.plan.arch_spec import parse_arch, parse_arches
+from ntkbench.plan.user_model import read_input_shape
+
+SOURCE = """
+import math
+raise SystemExit("planning runs nothing")
+def build(width, *, input_shape, seed, depth=3, act="tanh", scale=None, **more): ...
+def needy(width, rank): ...
+def plain(width, depth=3): ...
+def nothing(): ...
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "my_net.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_all_expands_to_every_variant(registry):
+    requests = parse_arch("all", registry)
+    assert [request.label for request in requests] == ["net", "neck:k=1", "neck:k=4", "conv"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "label"),
+    [
+        ("net", "net"),
+        ("net:depth=2", "net:depth=2"),
+        ("net:depth=3,act=relu", "net:depth=3,act=relu"),
+        (" net:bias=yes ", "net:bias=true"),
+    ],
+)
+def test_labels_show_what_was_set(registry, spec, label):
+    (request,) = parse_arch(spec, registry)
+    assert request.label == label
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nett", "Did you mean 'net'"),
+        ("net:dept=3", "Did you mean 'depth'"),
+        ("net:depth=0", "at least 1"),
+        ("net:depth", "'depth' is not key=value"),
+        ("net:depth=1,depth=2", "twice"),
+        ("net:=1", "not key=value"),
+    ],
+)
+def test_bad_specs(registry, spec, message):
+    with pytest.raises(NtkbenchError, match=message):
+        parse_arch(spec, registry)
+
+
+def test_a_file_is_read_but_not_run(registry, file):
+    (request,) = parse_arch(f"{file}:build:depth=5,inputs=image,extra=0.5,scale=2", registry)
+    assert request.name == "my_net.py:build"
+    assert request.params == {"depth": 5, "inputs": "image", "extra": 0.5, "scale": 2}
+    assert request.entry.resolve({}) == {"inputs": "vector", "depth": 3, "act": "tanh"}
+    assert request.label == "my_net.py:build:depth=5,inputs=image,extra=0.5,scale=2"
+    before = request.source_hash
+    file.write_text(SOURCE + "#")
+    assert parse_arch(f"{file}:build", registry)[0].source_hash != before
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("{}", "name one of build, needy, plain, nothing"),
+        ("{}:biuld", "Did you mean 'build'"),
+        ("{}:nothing", "takes no width"),
+        ("{}:needy", "needs 'rank'"),
+        ("{}:plain:deph=3", "Did you mean 'depth'"),
+        ("{}:plain:depth=x", "not of type int"),
+        ("{}:plain:inputs=imag", "Did you mean 'image'"),
+        ("{}x.py:build", "There is no file"),
+    ],
+)
+def test_bad_files(registry, file, spec, message):
+    with pytest.raises(NtkbenchError, match=message):
+        parse_arch(spec.format(file), registry)
+
+
+def test_a_file_that_is_not_python(registry, tmp_path):
+    path = tmp_path / "bad.py"
+    path.write_text("def build(width:\n")
+    with pytest.raises(NtkbenchError, match="not valid Python in line 1"):
+        parse_arch(f"{path}:build", registry)
+
+
+def test_a_file_that_stops_at_import_is_a_sentence(registry, tmp_path):
+    path = tmp_path / "stops.py"
+    path.write_text("import no_such_module\ndef build(width): ...\n")
+    (request,) = parse_arch(f"{path}:build", registry)
+    with pytest.raises(NtkbenchError, match="No module named 'no_such_module'"):
+        request.entry.load()
+
+
+def test_two_files_of_one_name_are_refused(registry, file, tmp_path):
+    other = tmp_path / "other" / "my_net.py"
+    other.parent.mkdir()
+    other.write_text(SOURCE)
+    with pytest.raises(NtkbenchError, match="would both be called"):
+        parse_arches([f"{file}:plain", f"{other}:plain"], registry)
+
+
+def test_the_same_architecture_counts_once(registry):
+    assert [request.label for request in parse_arches(["net", "all"], registry)][0] == "net"
+    assert len(parse_arches(["net", "all", "net"], registry)) == 4
+
+
+def saved(path, config):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+    return path
+
+
+def layer(*shape):
+    return {"class_name": "InputLayer", "config": {"batch_shape": [None, *shape]}}
+
+
+def test_saved_models_tell_their_input_shape(registry, tmp_path):
+    path = saved(tmp_path / "net.keras", {"class_name": "Sequential", "config": {"layers": [layer(8, None)]}})
+    assert read_input_shape(path) == (8, None)
+    (request,) = parse_arch(str(path), registry)
+    assert (request.name, request.entry.inputs) == ("net.keras", ("sequence",))
+    built = saved(tmp_path / "built.keras", {"config": {}, "build_config": {"input_shape": [None, 61]}})
+    assert read_input_shape(built) == (61,)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"config": {"layers": [layer(8), layer(8)]}}, "has 2 inputs"),
+        ({"config": {"layers": []}}, "without an input shape"),
+        ({"config": {"layers": [layer(1, 2, 3, 4)]}}, r"shape \[1, 2, 3, 4\]"),
+        ([], "not a Keras 3 model"),
+    ],
+)
+def test_bad_saved_models(registry, tmp_path, config, message):
+    with pytest.raises(NtkbenchError, match=message):
+        parse_arch(str(saved(tmp_path / "net.keras", config)), registry)
+
+
+def test_saved_models_that_are_no_archives(registry, tmp_path):
+    (tmp_path / "net.keras").write_bytes(b"\x80\x04pickle")
+    with pytest.raises(NtkbenchError, match="not a Keras 3 model"):
+        parse_arch(str(tmp_path / "net.keras"), registry)
+    with pytest.raises(NtkbenchError, match="Did you mean 'net.keras'"):
+        parse_arch(str(tmp_path / "nett.keras"), registry)
+    with pytest.raises(NtkbenchError, match="takes no parameters"):
+        parse_arch(f"{tmp_path / 'net.keras'}:depth=3", registry)

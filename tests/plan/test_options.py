@@ -1,0 +1,58 @@
+"""Options are checked with sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from ntkbench.errors import NtkbenchError
+from ntkbench.plan.options import RunOptions, parse_widths
+
+
+def test_widths_are_sorted():
+    assert parse_widths("128, 64") == parse_widths([128, 64]) == (64, 128)
+    assert parse_widths(None) is None
+    assert parse_widths(7) == (7,)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("64,abc", "'abc', which is not a whole number"),
+        ("64,,128", "is empty"),
+        ("", "is empty"),
+        ("1.5", "'1.5'"),
+        ([1.5], "1.5"),
+        ([True], "True"),
+        ("0", "A width is 0"),
+        ("-8", "A width is -8"),
+        ("8,8", "Width 8 is given twice"),
+        (str(2**31 + 1), "the largest"),
+        ([], "No width is given"),
+        ("nan", "'nan'"),
+    ],
+)
+def test_bad_widths(given, message):
+    with pytest.raises(NtkbenchError, match=message):
+        parse_widths(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seeds": 0}, "at least 1"),
+        ({"seeds": "many"}, "not a whole number"),
+        ({"probes": -1}, "at least 1"),
+        ({"preset": "quik"}, "Did you mean 'quick'"),
+        ({"precision": "float16"}, "Did you mean 'float64'"),
+        ({"device": "gpux"}, "Did you mean 'gpu'"),
+        ({"arch": []}, "No architecture is given"),
+    ],
+)
+def test_bad_options(given, message):
+    with pytest.raises(NtkbenchError, match=message):
+        RunOptions(**given)
+
+
+def test_options_are_plain_json():
+    options = RunOptions(arch="fc", widths="8,4", seeds="2").to_json()
+    assert (options["arch"], options["widths"], options["seeds"], options["measure"]) == (["fc"], [4, 8], 2, None)

@@ -1,0 +1,104 @@
+"""Plans: which cells, in which order, with which identity."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from ntkbench.errors import NtkbenchError, UnknownName
+from ntkbench.plan.options import RunOptions
+from ntkbench.plan.plan import choose_quantities, make_plan
+
+
+def plan(registry, **options):
+    defaults = {"arch": "net", "widths": [4, 8], "seeds": 2, "measure": "all"}
+    return make_plan(RunOptions(**defaults | options), registry)
+
+
+def test_cells_of_a_group_are_adjacent_and_widths_ascend(registry):
+    cells = plan(registry, arch="all", widths=[8, 4]).cells
+    assert len(cells) == 4 * 2 * 2 * 2 == len({cell.key for cell in cells})
+    groups = [group for group, _ in itertools.groupby(cell.group for cell in cells)]
+    assert len(groups) == len(set(groups)) == 8
+    assert [(c.width, c.seed, c.measurement) for c in cells[:5]] == [
+        (4, 0, "curve"), (4, 0, "path"), (4, 1, "curve"), (4, 1, "path"), (8, 0, "curve"),
+    ]  # fmt: skip
+
+
+def test_the_key_knows_what_moves_numbers(registry):
+    base = plan(registry).cells[0]
+    assert base.params == {"depth": 2, "act": "tanh", "bias": False}
+    assert (base.architecture_plugin, base.measurement_version) == ("acme", "1.0")
+    assert plan(registry, arch="net:depth=2").cells[0].key == base.key  # the label is no part of it
+    others = ({"probes": 3}, {"dataset": "flat"}, {"precision": "float64"}, {"measure": "norm:max"})
+    assert len({base.key, *(plan(registry, **other).cells[0].key for other in others)}) == 5
+    assert plan(registry, device="cpu", out="x").cells[0].key == base.key
+
+
+def test_adding_an_architecture_moves_no_key(registry):
+    before = {cell.key for cell in plan(registry, arch="all").cells}
+    registry.register("architectures", "new", "a:b", distribution="acme")
+    assert before < {cell.key for cell in plan(registry, arch="all").cells}
+
+
+def test_widths_come_from_the_user_the_architecture_or_the_preset(registry):
+    def widths(**options):
+        return sorted({cell.width for cell in plan(registry, measure="loss", seeds=1, **options).cells})
+
+    assert widths(widths=None, preset="standard") == [64, 128, 256, 512, 1024]
+    assert widths(widths=None, preset="board", arch="neck") == [4, 8]
+    assert widths(widths="3", arch="neck") == [3]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        (["all"], {"curve": ("norm", "norm:max"), "path": ("loss", "steps")}),
+        (["path"], {"path": ("loss", "steps")}),
+        (["norm"], {"curve": ("norm", "norm:max")}),
+        (["norm:max", "loss"], {"curve": ("norm:max",), "path": ("loss",)}),
+    ],
+)
+def test_measurements_and_their_quantities(registry, wanted, chosen):
+    assert choose_quantities(wanted, registry) == chosen
+
+
+def test_an_unknown_quantity(registry):
+    with pytest.raises(UnknownName, match="Did you mean 'norm'"):
+        plan(registry, measure=["nrom"])
+
+
+def test_a_named_architecture_that_the_data_cannot_feed(registry):
+    with pytest.raises(NtkbenchError, match="'conv' takes images, and the data set 'flat' gives vectors"):
+        plan(registry, arch="conv", dataset="flat")
+
+
+def test_all_leaves_it_out_with_a_note(registry):
+    made = plan(registry, arch="all", dataset="flat")
+    assert {cell.architecture for cell in made.cells} == {"net", "neck"}
+    (note,) = made.notes
+    assert note.startswith("Left out conv: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dataset": "digit"}, "No data set is called 'digit'. Did you mean 'digits'"),
+        ({"dataset": "flat:d=3"}, "has no parameter 'd'"),
+        ({"dataset": "broken"}, "not finite"),
+        ({"reinit": True}, "no MODEL.keras"),
+    ],
+)
+def test_bad_plans(registry, options, message):
+    with pytest.raises(NtkbenchError, match=message):
+        plan(registry, **options)
+
+
+def test_a_users_file_gets_the_form_it_asks_for(registry, tmp_path):
+    path = tmp_path / "my_net.py"
+    path.write_text("def build(width): ...\n")
+    made = plan(registry, arch=[f"{path}:build", f"{path}:build:inputs=image"])
+    assert made.input_shapes == {"my_net.py:build": (6,), "my_net.py:build:inputs=image": (2, 3, 1)}
+    assert list(made.own_architectures()) == ["my_net.py:build"]
+    assert all(cell.source_hash and cell.architecture_plugin == "" for cell in made.cells)

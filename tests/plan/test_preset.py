@@ -1,0 +1,22 @@
+"""Presets, and which widths an architecture gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from ntkbench.plan.preset import PRESETS, preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_reads(name):
+    sizes = preset(name)
+    assert sizes.seeds >= 3
+    assert list(sizes.widths) == sorted(set(sizes.widths))
+
+
+def test_own_widths_replace_the_presets():
+    own = {"standard": (16, 32)}
+    assert preset("quick").widths_for(own) == (64, 128, 256, 512)
+    assert preset("standard").widths_for(own) == (16, 32)
+    assert preset("full").widths_for(own) == (16, 32)
+    assert preset("full").widths_for({}) == preset("full").widths

@@ -1,0 +1,11 @@
+"""A plugin's function gets the names it takes and no others."""
+
+from __future__ import annotations
+
+from ntkbench.registry.calling import call_with_known_names
+
+
+def test_only_known_names_are_passed():
+    assert call_with_known_names(lambda width: width, 3, seed=1) == 3
+    assert call_with_known_names(lambda width, *, seed: (width, seed), 3, seed=1, outputs=1) == (3, 1)
+    assert call_with_known_names(lambda width, **names: names, 3, seed=1) == {"seed": 1}

@@ -1,0 +1,34 @@
+"""Registration without a package."""
+
+from __future__ import annotations
+
+import pytest
+
+import ntkbench as nb
+from ntkbench.errors import RegistrationError
+from ntkbench.registry import manager
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    monkeypatch.setattr(manager, "_registry", None)
+    return manager.registry()
+
+
+def test_the_decorated_function_is_registered_and_returned(own_registry):
+    @nb.architecture("mine", inputs="image")
+    def build(width):
+        return width
+
+    @nb.measurement("size", quantities=[nb.Quantity("n", "n")])
+    def measure(ctx):
+        return {"n": 1.0}
+
+    assert own_registry.get("architectures", "mine").load() is build
+    assert own_registry.get("measurements", "size").load()(None) == {"n": 1.0}
+    assert own_registry.architectures["mine"].distribution == __name__
+
+
+def test_a_builtin_name_is_refused(own_registry):
+    with pytest.raises(RegistrationError, match="already registered by ntkbench"):
+        nb.architecture("fc")(lambda width: None)

@@ -1,0 +1,101 @@
+"""A cell's result survives its JSON text; damaged text is told in a sentence."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from factories import cell, failed, result
+from hypothesis import given, strategies as st
+
+from ntkbench.errors import NtkbenchError
+from ntkbench.store.cell_file import decode, encode
+from ntkbench.types import Status, Value
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    value=FINITE | st.none(),
+    error=FINITE | st.none(),
+    message=st.text(),
+    width=st.integers(1, 2**31),
+    depth=st.integers(),
+)
+def test_round_trip_is_exact(value, error, message, width, depth):
+    of = cell(width=width, params={"depth": depth, "name": message})
+    original = result(of, values={"gradient_norm": Value(value, error, "bound", "float64")}, message=message)
+    assert decode(encode(original), "here") == original
+
+
+def test_failed_cells_survive():
+    for status in Status:
+        assert decode(encode(failed(status=status, message="why")), "here") == failed(status=status, message="why")
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_becomes_null(number):
+    text = encode(result(values={"gradient_norm": Value(number, number)}, provenance={"load": [number]}))
+    assert "NaN" not in text and "Infinity" not in text
+    assert decode(text, "here").values["gradient_norm"] == Value(None, None)
+    assert decode(text, "here").provenance == {"load": [None]}
+
+
+def test_numpy_numbers_become_plain():
+    numpy = pytest.importorskip("numpy")
+    value = Value(numpy.float32(0.25), numpy.float64(1e-3), "rounding")
+    text = encode(
+        result(values={"gradient_norm": value}, n_parameters=numpy.int64(7), provenance={"n": numpy.int32(3)})
+    )
+    read = decode(text, "here")
+    assert read.values["gradient_norm"].value == 0.25 and read.n_parameters == 7 and read.provenance == {"n": 3}
+
+
+def change(**fields):
+    return lambda record: record | fields
+
+
+def change_cell(**fields):
+    return lambda record: record | {"cell": record["cell"] | fields}
+
+
+def without(name):
+    return lambda record: {key: value for key, value in record.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (change(schema_version=99), "schema_version 99"),
+        (change(status="running"), "status 'running'"),
+        (change(values=[]), "'values' is [] where an object belongs"),
+        (change(values={"a": 3}), "is not an object"),
+        (change(values={"a": {"value": "1", "error": None, "error_kind": "", "precision": None}}), "a number belongs"),
+        (change(values={"a": {"value": 1, "error": None, "error_kind": "guess", "precision": None}}), "'guess'"),
+        (change(seconds=True), "'seconds' is True"),
+        (change(key="0" * 32), "not the hash"),
+        (change(cell=None), "'cell' is None"),
+        (change_cell(width=128), "not the hash"),
+        (change_cell(width="64"), "'width' is '64'"),
+        (change_cell(extra=1), "unknown field 'extra'"),
+        (without("label"), "'label' is missing"),
+    ],
+)
+def test_damage_is_a_sentence_that_names_the_file(damage, says):
+    record = damage(json.loads(encode(result())))
+    with pytest.raises(NtkbenchError) as caught:
+        decode(json.dumps(record), "run/cells/abc.json")
+    assert "run/cells/abc.json" in str(caught.value) and says in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", b"\xff\xfe\x00", "[" * 100_000, '{"schema_version": NaN}'])
+def test_text_that_is_no_json_object(text):
+    with pytest.raises(NtkbenchError, match=r"here is damaged"):
+        decode(text, "here")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_end_in_a_sentence(data):
+    with pytest.raises(NtkbenchError):
+        decode(data, "here")

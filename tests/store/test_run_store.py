@@ -1,0 +1,178 @@
+"""A run on disk: whole files only, resumed and extended without loss."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from factories import cell, failed, manifest, result, sweep
+
+from ntkbench.errors import NtkbenchError
+from ntkbench.store import atomic
+from ntkbench.store.run_store import RunStore
+from ntkbench.types import Status
+
+
+def filled(path, results):
+    store = RunStore(path)
+    store.create_or_open(manifest(results))
+    for each in results:
+        store.write(each)
+    return store
+
+
+def test_results_come_back_in_plan_order(tmp_path):
+    results = sweep(widths=(16, 32), seeds=2)
+    store = RunStore(tmp_path / "run")
+    store.create_or_open(manifest(results))
+    for each in random.Random(0).sample(results, len(results)):
+        store.write(each)
+    assert list(RunStore(tmp_path / "run").read()) == results
+
+
+def test_without_a_manifest_the_order_is_still_fixed(tmp_path):
+    results = [*sweep("resnet", widths=(32, 16), seeds=2), *sweep("fc", widths=(16, 8), seeds=2)]
+    store = filled(tmp_path / "run", results)
+    (tmp_path / "run" / "manifest.json").unlink()
+    read = [each.cell for each in store.read()]
+    assert len(read) == len(results)
+    assert read == sorted(read, key=lambda c: (c.architecture, c.width, c.seed, c.measurement))
+
+
+def test_only_ok_and_unsupported_are_finished(tmp_path):
+    results = [failed(cell(seed=seed), status) for seed, status in enumerate(Status) if status != Status.OK]
+    store = filled(tmp_path / "run", [*results, result(cell(seed=99))])
+    unsupported = next(each.cell.key for each in results if each.status == Status.UNSUPPORTED)
+    assert store.finished_keys() == {unsupported, cell(seed=99).key}
+
+
+def test_a_later_invocation_extends_the_run(tmp_path):
+    first, second = manifest(sweep(widths=(16,))), manifest([*sweep(widths=(16, 32)), *sweep("cnn", widths=(8,))])
+    first["settings"]["n_probes"] = 4
+    store = RunStore(tmp_path / "run")
+    store.create_or_open(first)
+    created = store.manifest()["created"]
+    merged = store.create_or_open(second)
+    assert merged == store.manifest()
+    assert merged["created"] == created
+    assert merged["cells"][: len(first["cells"])] == first["cells"]
+    assert set(merged["cells"]) == {*first["cells"], *second["cells"]} == set(merged["labels"])
+    assert [each["settings"]["n_probes"] for each in merged["invocations"]] == [4, 8]
+    assert set(merged["width_means"]) == {"fc", "cnn"}
+    third = store.create_or_open(manifest([]))
+    assert third["cells"] == merged["cells"] and len(third["invocations"]) == 3
+
+
+def test_damaged_files_are_reported_and_the_others_read(tmp_path):
+    results = sweep(widths=(16,), seeds=1)
+    store = filled(tmp_path / "run", results)
+    files = sorted(store.cells.iterdir())
+    files[0].write_text("{")
+    files[1].rename(store.cells / ("0" * 32 + ".json"))
+    assert len(list(store.read())) == len(results) - 2
+    assert len(store.problems) == 2 and all(str(store.cells) in problem for problem in store.problems)
+    assert len(store.finished_keys()) == len(results) - 2
+
+
+def test_leftovers_of_a_killed_writer_are_ignored_then_removed(tmp_path):
+    results = sweep(widths=(16,), seeds=1)
+    store = filled(tmp_path / "run", results)
+    leftovers = [store.path / ".manifest.json.1.tmp", store.cells / f".{'0' * 32}.json.1.tmp"]
+    for leftover in leftovers:
+        leftover.write_text('{"half')
+    assert len(list(store.read())) == len(results) and not store.problems
+    store.create_or_open(manifest(results))
+    assert not any(leftover.exists() for leftover in leftovers)
+
+
+def test_a_directory_killed_at_its_creation_is_taken(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".manifest.json.1.tmp").write_text("{")
+    RunStore(tmp_path / "run").create_or_open(manifest([result()]))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_kill_leaves_only_whole_files(tmp_path):
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from factories import *\nfrom ntkbench.store.run_store import RunStore\n"
+        "store = RunStore(sys.argv[1]); store.create_or_open(manifest([]))\n"
+        "seed = 0\n"
+        "while True:\n"
+        "    store.write(result(cell(seed=seed), message='x' * 100000)); seed += 1\n"
+    )
+    here = os.path.dirname(__file__)
+    for delay in (0.0, 0.05):
+        run = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "run"), here])
+        store = RunStore(tmp_path / "run")
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and len(list(store.cells.glob("*.json"))) < 3:
+            time.sleep(0.01)
+        time.sleep(delay)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        assert len(list(store.read())) >= 3 and not store.problems
+
+
+def test_a_foreign_directory_is_refused_and_untouched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(NtkbenchError, match="not empty and holds no run"):
+        RunStore(tmp_path).create_or_open(manifest([]))
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(NtkbenchError, match="is a file"):
+        RunStore(tmp_path / "thesis.tex").create_or_open(manifest([]))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"schema_version": 7}', "schema_version 7"),
+        ('{"schema_version": 1, "cells": {}}', "'cells' is not a list"),
+        ('{"schema_version": 1, "cells": [[]]}', "not understood"),
+        ('{"schema_version": 1, "theory": {"fc": {"hessian_norm": 3}}}', "not understood"),
+        ('{"schema_version": 1, "quantities": {"gd": [{}]}}', "not understood"),
+    ],
+)
+def test_a_damaged_manifest_is_a_sentence(tmp_path, text, says):
+    store = filled(tmp_path / "run", [result()])
+    (tmp_path / "run" / "manifest.json").write_text(text)
+    for act in (store.manifest, lambda: list(store.read()), lambda: store.create_or_open(manifest([]))):
+        with pytest.raises(NtkbenchError, match=says):
+            act()
+    (tmp_path / "run" / "manifest.json").unlink()
+    store.create_or_open(manifest([result()]))
+    assert store.finished_keys() == {result().cell.key}
+
+
+def test_a_full_disk_is_a_sentence_and_keeps_the_old_file(tmp_path, monkeypatch):
+    store = filled(tmp_path / "run", [result()])
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    with pytest.raises(NtkbenchError, match=r"could not be written: No space left"):
+        store.write(failed())
+    assert list(store.read()) == [result()]
+    assert not list(store.cells.glob(".*"))
+
+
+def test_files_have_the_usual_permissions(tmp_path):
+    store = filled(tmp_path / "run", [result()])
+    (tmp_path / "plain").write_text("")
+    assert next(store.cells.iterdir()).stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_manifest_is_plain_json(tmp_path):
+    store = filled(tmp_path / "run", sweep(widths=(16,)))
+    text = (store.path / "manifest.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["quantities"]["hessian"][1]["key"] == "hessian_norm:max"
