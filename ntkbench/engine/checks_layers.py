@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal
 
 import keras
@@ -124,10 +125,29 @@ def _likeness(call: Call) -> tuple[Any, ...]:
     """Return what two calls have in common when one check is enough for both."""
     layer, args, kwargs = call
     inputs = tuple((tuple(each.shape), each.dtype) for each in keras.tree.flatten((args, kwargs)) if tf.is_tensor(each))
-    plain = {k: v for k, v in vars(layer).items() if isinstance(v, bool | int | float | str) and "name" not in k}
-    functions = {k: id(v) for k, v in vars(layer).items() if "activation" in k}
-    inside = tuple(type(each) for each in layer._flatten_layers())
-    return type(layer), inside, inputs, *sorted(plain.items()), *sorted(functions.items())
+    return inputs, tuple((type(each), _settings(each)) for each in layer._flatten_layers())
+
+
+def _settings(layer: keras.Layer) -> tuple[tuple[str, Any], ...]:
+    """Return what a layer holds beyond every layer's own: plain values as they are, anything else by identity.
+
+    Weights differ from layer to layer and say nothing about the code; layers inside are looked at on their own.
+    """
+    own = {name: each for name, each in vars(layer).items() if name not in _of_every_layer()}
+    return tuple(
+        (name, each if isinstance(each, bool | int | float | str | None) else id(each))
+        for name, each in sorted(own.items())
+        if not isinstance(each, keras.Layer | keras.Variable | keras.Initializer | keras.Regularizer)
+        and not name.startswith("_self_")  # TensorFlow's tracking of objects
+    )
+
+
+@cache
+def _of_every_layer() -> frozenset[str]:
+    """Return the names of the attributes that Keras gives to every layer that was called."""
+    layer = keras.layers.Identity()
+    layer(tf.zeros([1, 1]))
+    return frozenset(vars(layer))
 
 
 def _differing(calls: list[Call], problem: Problem, samples: int) -> dict[int, Guilty]:
