@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
+from .reshape import reshape
+
 LEAST = 160  # rows of a block of a matrix product; smaller ones are slower than what symmetry saves
 AT_ONCE = 32 * 2**20  # bytes of a Gram matrix of positions that is worked on at once: it should stay in the cache
 
@@ -105,9 +107,9 @@ def share(
 def products_of_rows(left: tf.Tensor, right: tf.Tensor, trace: bool) -> tf.Tensor:
     """Return the products of rows [N, O, size] and [M, O, size]: [N, M] summed over O, or [N, O, M, O]."""
     size = math.prod(left.shape[1:]) if trace else left.shape[2]
-    first = tf.reshape(left, [-1, size])
-    products = product(first, first if left is right else tf.reshape(right, [-1, size]))
-    return products if trace else tf.reshape(products, [-1, left.shape[1], right.shape[0], right.shape[1]])
+    first = reshape(left, [-1, size])
+    products = product(first, first if left is right else reshape(right, [-1, size]))
+    return products if trace else reshape(products, [-1, left.shape[1], right.shape[0], right.shape[1]])
 
 
 def product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
@@ -129,12 +131,12 @@ def _inputs(left: tuple[tf.Tensor, tf.Tensor], right: tuple[tf.Tensor, tf.Tensor
         return aa * gg
     # Broadcast along one axis only, which is faster than along two.
     _, o, m, q = gg.shape
-    return tf.reshape(tf.repeat(aa, q, axis=1)[:, None] * tf.reshape(gg, [-1, o, m * q]), [-1, o, m, q])
+    return reshape(tf.repeat(aa, q, axis=1)[:, None] * reshape(gg, [-1, o, m * q]), [-1, o, m, q])
 
 
 def _only_position(a: tf.Tensor, g: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return A: [N, a] and G: [N, O, b]."""
-    return tf.reshape(a, [-1, a.shape[3]]), tf.reshape(g, [-1, g.shape[1], g.shape[4]])
+    return reshape(a, [-1, a.shape[3]]), reshape(g, [-1, g.shape[1], g.shape[4]])
 
 
 def _gradients(left: tuple[tf.Tensor, tf.Tensor], right: tuple[tf.Tensor, tf.Tensor], trace: bool) -> tf.Tensor:
@@ -147,7 +149,7 @@ def _sample_gradients(a: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
     _, o, groups, _, b = g.shape
     if a.shape[3] == b == 1:
         return tf.reduce_sum(a[:, None, :, :, 0] * g[..., 0], 3)
-    return tf.reshape(tf.matmul(a[:, None], g, transpose_a=True), [-1, o, groups * a.shape[3] * b])
+    return reshape(tf.matmul(a[:, None], g, transpose_a=True), [-1, o, groups * a.shape[3] * b])
 
 
 def _positions(
@@ -157,16 +159,16 @@ def _positions(
     (groups, rows, o, b), q = g1.shape, g2.shape[2]
     t, s = left[0].shape[2], right[0].shape[2]
     m = a2.shape[1] // s
-    g2 = tf.reshape(g2, [groups, -1, q * b] if trace else [groups, m * s * q, b])
+    g2 = reshape(g2, [groups, -1, q * b] if trace else [groups, m * s * q, b])
 
     def some(a: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
         """Return some rows' products with all positions on the right, summed over each sample's."""
         aa = tf.matmul(a, a2, transpose_b=True)
         if trace:
-            gg = tf.matmul(tf.reshape(g, [groups, -1, o * b]), g2, transpose_b=True)
-            return tf.reduce_sum(tf.reshape(aa * gg, [groups, -1, m, s]), [0, 3])
-        gg = tf.reshape(tf.matmul(tf.reshape(g, [groups, -1, b]), g2, transpose_b=True), [groups, -1, o, m, s, q])
-        return tf.reduce_sum(tf.reshape(aa, [groups, -1, 1, m, s, 1]) * gg, [0, 4])
+            gg = tf.matmul(reshape(g, [groups, -1, o * b]), g2, transpose_b=True)
+            return tf.reduce_sum(reshape(aa * gg, [groups, -1, m, s]), [0, 3])
+        gg = reshape(tf.matmul(reshape(g, [groups, -1, b]), g2, transpose_b=True), [groups, -1, o, m, s, q])
+        return tf.reduce_sum(reshape(aa, [groups, -1, 1, m, s, 1]) * gg, [0, 4])
 
     if at_once >= rows:
         found = some(a1, g1)
@@ -183,8 +185,8 @@ def _positions(
         found = tf.map_fn(
             part, tf.range(parts), parallel_iterations=1, fn_output_signature=tf.TensorSpec(shape, a1.dtype)
         )
-        found = tf.reshape(found, [parts * at_once, *shape[1:]])[:rows]
-    return tf.reduce_sum(tf.reshape(found, [-1, t, *found.shape[1:]]), 1)
+        found = reshape(found, [parts * at_once, *shape[1:]])[:rows]
+    return tf.reduce_sum(reshape(found, [-1, t, *found.shape[1:]]), 1)
 
 
 def _by_groups(a: tf.Tensor, g: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -192,7 +194,7 @@ def _by_groups(a: tf.Tensor, g: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     _, o, groups, t, b = g.shape
     if groups > 1:
         a = tf.transpose(a, [1, 0, 2, 3])
-    g = tf.reshape(g, [-1, groups, t, o, b]) if o == 1 else tf.transpose(g, [0, 2, 3, 1, 4])
+    g = reshape(g, [-1, groups, t, o, b]) if o == 1 else tf.transpose(g, [0, 2, 3, 1, 4])
     if groups > 1:
         g = tf.transpose(g, [1, 0, 2, 3, 4])
-    return tf.reshape(a, [groups, -1, a.shape[3]]), tf.reshape(g, [groups, -1, o, b])
+    return reshape(a, [groups, -1, a.shape[3]]), reshape(g, [groups, -1, o, b])

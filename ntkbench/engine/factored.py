@@ -20,6 +20,7 @@ from attrs import frozen
 
 from .hoist import Hoisted
 from .network import Network
+from .reshape import reshape
 from .rules.rule import Product
 from .structure import Structure
 from .taps import Tapped, run_tapped
@@ -47,13 +48,13 @@ class Block:
     def unpack(self, part: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Return coordinates [B, size] as (V,) or (P, Q)."""
         if self.full:
-            return (tf.reshape(part, [-1, self.groups, self.a, self.b]),)
+            return (reshape(part, [-1, self.groups, self.a, self.b]),)
         p, q = tf.split(part, [self.groups * self.a * self.t, self.groups * self.b * self.t], axis=1)
-        return tf.reshape(p, [-1, self.groups, self.a, self.t]), tf.reshape(q, [-1, self.groups, self.b, self.t])
+        return reshape(p, [-1, self.groups, self.a, self.t]), reshape(q, [-1, self.groups, self.b, self.t])
 
     def pack(self, *coordinates: tf.Tensor) -> tf.Tensor:
         """Return (V,) or (P, Q) as coordinates [B, size]."""
-        return tf.concat([tf.reshape(c, [-1, self.groups * c.shape[2] * c.shape[3]]) for c in coordinates], 1)
+        return tf.concat([reshape(c, [-1, self.groups * c.shape[2] * c.shape[3]]) for c in coordinates], 1)
 
 
 class FactoredHessian:
@@ -75,8 +76,8 @@ class FactoredHessian:
 
     def matvec(self, v: tf.Tensor) -> tf.Tensor:
         """Return H_n·v_n for each sample and copy: [B, copies, D] -> [B, copies, D]."""
-        flat = tf.reshape(v, [-1, self.size])
-        return tf.reshape(self._operator.hoisted.each(self._carried, flat), v.shape)
+        flat = reshape(v, [-1, self.size])
+        return reshape(self._operator.hoisted.each(self._carried, flat), v.shape)
 
     def start(self, rng: np.random.Generator) -> tf.Tensor:
         """Return random coordinates [B, copies, D]."""
@@ -138,7 +139,7 @@ class FactoredProduct:
         """Return the part of tangents of the trainable weights that lies in the space: [B, P] -> [B, D]."""
         tensors = tf.split(tangents, self.net.sizes, axis=1)
         of = {
-            id(variable): tf.reshape(tensor, [-1, *shape])
+            id(variable): reshape(tensor, [-1, *shape])
             for variable, tensor, shape in zip(self.net.variables, tensors, self.net.shapes, strict=True)
         }
         parts = []
@@ -168,7 +169,7 @@ class FactoredProduct:
         tensors = []
         for variable, size in zip(self.net.variables, self.net.sizes, strict=True):
             tensor = found.get(id(variable))
-            tensors.append(tf.zeros([batch, size], v.dtype) if tensor is None else tf.reshape(tensor, [batch, size]))
+            tensors.append(tf.zeros([batch, size], v.dtype) if tensor is None else reshape(tensor, [batch, size]))
         return tf.concat(tensors, 1)
 
 
@@ -236,7 +237,7 @@ def _without(q: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
 
 def _transposed_row(row: tf.Tensor) -> tf.Tensor:
     """Return [B, g, 1, d] as [B, g, d, 1] and the other way round."""
-    return tf.reshape(row, [-1, row.shape[1], row.shape[3], row.shape[2]])
+    return reshape(row, [-1, row.shape[1], row.shape[3], row.shape[2]])
 
 
 def _rows_times(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:

@@ -22,6 +22,7 @@ class Hoisted:
     change between `once` and `each`.
 
     once(c) -> (values carried over the cut, others).   each(carried, v) -> value.
+    kept: the tensors of the graph that `once` returns, each one once.   work: the operations of `each`.
     """
 
     def __init__(self, function: Callable[..., Any], c: tf.TensorSpec, v: tf.TensorSpec, *, jit_compile: bool = False):
@@ -35,6 +36,8 @@ class Hoisted:
         cut = _cut(value, dependent)
         captures = [(inner, outer) for outer, inner in graph.captures]
         self.others = traced.structured_outputs[1]
+        self.kept = list({tensor.ref(): tensor for tensor in [*cut, *others]}.values())
+        self.work = _between([*cut, variable], [inner for inner, _ in captures], [value])
         before = _imported(graph, [constant], captures, [*cut, *others])
         after = _imported(graph, [*cut, variable], captures, [value])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import psutil
 import tensorflow as tf
@@ -81,7 +81,7 @@ def _sizes(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> ModelSizes:
         ) from error
     behind = _behind(traced.outputs[0])
     outputs = int(traced.outputs[0].shape[1])
-    return ModelSizes(outputs, tuple(products), _numbers(behind) // (2 * PROBES), len(behind))
+    return ModelSizes(outputs, tuple(products), made(behind) // (2 * PROBES), len(behind))
 
 
 def _behind(tensor: tf.Tensor) -> list[tf.Operation]:
@@ -96,9 +96,13 @@ def _behind(tensor: tf.Tensor) -> list[tf.Operation]:
     return list(found)
 
 
-def _numbers(operations: Sequence[tf.Operation]) -> int:
+def made(operations: Iterable[tf.Operation]) -> int:
     """Return how many numbers operations make, without those that are other operations' numbers."""
-    tensors = [t for op in operations if op.type not in NO_MEMORY for t in op.outputs]
+    return numbers(t for op in operations if op.type not in NO_MEMORY for t in op.outputs)
+
+
+def numbers(tensors: Iterable[tf.Tensor]) -> int:
+    """Return how many numbers the tensors of a graph hold, those of unknown shape left out."""
     known = [t.shape.num_elements() for t in tensors if t.dtype.is_floating and t.shape.is_fully_defined()]
     return sum(known)
 

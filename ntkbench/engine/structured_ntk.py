@@ -13,6 +13,7 @@ from attrs import frozen
 
 from .contraction import share
 from .network import Network
+from .reshape import reshape
 from .rules.rule import Product, Rule
 from .taps import Tapped, cotangents, run_tapped
 from .vectorised import for_each, vectorises
@@ -60,8 +61,8 @@ def factors_of_outputs(net: Network, rules: Sequence[Rule], x: tf.Tensor, units:
         flat = all(tap.shape[1] == 1 for tap in taps)
         many = for_each(backward, chosen, flat and vectorises(net.model))
         o, n = units.shape[0], tf.shape(x)[0]
-        joined = _joined(layers, [tf.reshape(tap, [o * n, *tap.shape[2:]]) for tap in many])
-        stacked = [tf.transpose(tf.reshape(g, [o, n, *g.shape[1:]]), [1, 0, 2, 3, 4]) for g in joined]
+        joined = _joined(layers, [reshape(tap, [o * n, *tap.shape[2:]]) for tap in many])
+        stacked = [tf.transpose(reshape(g, [o, n, *g.shape[1:]]), [1, 0, 2, 3, 4]) for g in joined]
     return [Factor(tapped.product, tapped.rows(), g) for tapped, g in zip(layers, stacked, strict=True)]
 
 
@@ -72,8 +73,13 @@ def kernel(left: Sequence[Factor], right: Sequence[Factor]) -> tf.Tensor:
 
 def contract(left: Factor, right: Factor) -> tf.Tensor:
     """Return one product's share of the kernel of one output unit at two sets of inputs: [N1, N2]."""
-    first = (left.a, left.g[:, None])
-    return share(first, first if left is right else (right.a, right.g[:, None]), trace=True)
+    first = (left.a, _of_one_unit(left.g))
+    return share(first, first if left is right else (right.a, _of_one_unit(right.g)), trace=True)
+
+
+def _of_one_unit(g: tf.Tensor) -> tf.Tensor:
+    """Return cotangents [N, g, T, b] of one output unit as [N, 1, g, T, b]."""
+    return reshape(g, [-1, 1, *g.shape[1:]])
 
 
 def _joined(layers: Sequence[Tapped], of_taps: Sequence[tf.Tensor]) -> list[tf.Tensor]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from attrs import define, field
 
 from .network import Network
+from .reshape import reshape
 from .rules.rule import Product, Rule, Untappable
 
 
@@ -69,11 +70,11 @@ def run_tapped(
 
     def by_rule(rule: Rule) -> Callable[..., Any]:
         def apply(product: Product, a: tf.Tensor) -> tf.Tensor:
-            flat = len(a.shape) == 3
-            if flat:
-                a = a[:, :, None]
             if not a.shape[1:].is_fully_defined():
                 raise Untappable(rule, "the number of its positions is not known")
+            flat = len(a.shape) == 3
+            if flat:
+                a = reshape(a, [-1, a.shape[1], 1, a.shape[2]])
             a = product.scale * a if product.scale != 1.0 else a
             z = product.apply(a, value)
             if product.trained:
@@ -87,7 +88,7 @@ def run_tapped(
                 tapped.inputs.append(product.rows(a))
                 tapped.taps.append(tap)
                 z = z + tap
-            return z[:, :, 0] if flat else z
+            return reshape(z, [-1, z.shape[1], z.shape[3]]) if flat else z
 
         signature = inspect.signature(rule.layer.call)
 
@@ -115,4 +116,4 @@ def _joined(uses: Sequence[tf.Tensor]) -> tf.Tensor:
     """Return [N, T, g, c] of every use as one [N, g, T, c]."""
     joined = uses[0] if len(uses) == 1 else tf.concat(uses, 1)
     _, t, g, c = joined.shape
-    return tf.reshape(joined, [-1, g, t, c]) if t == 1 or g == 1 else tf.transpose(joined, [0, 2, 1, 3])
+    return reshape(joined, [-1, g, t, c]) if t == 1 or g == 1 else tf.transpose(joined, [0, 2, 1, 3])

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..reshape import reshape
 from .dense import activated
 from .rule import Apply, Product, Rule, View, matrix, row, with_positions
 from .unfold import flipped_windows, unfold
@@ -59,7 +60,7 @@ class SeparableConv(Conv):
         depthwise, pointwise = self.products
         h = _convolved(self.layer, apply, depthwise, x)
         z = apply(pointwise, with_positions(h, h.shape[-1]))
-        return activated(self.layer, tf.reshape(z, [-1, *h.shape[1:-1], z.shape[-1]]))
+        return activated(self.layer, reshape(z, [-1, *h.shape[1:-1], z.shape[-1]]))
 
 
 class ConvTranspose(Rule):
@@ -81,8 +82,8 @@ class ConvTranspose(Rule):
         out = layer.compute_output_shape(x.shape)[1:-1]
         patches = flipped_windows(x, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding, out)
         *_, taps, channels = patches.shape
-        z = apply(self.products[0], tf.reshape(patches, [-1, math.prod(out), taps * channels]))
-        return activated(layer, tf.reshape(z, [-1, *out, z.shape[-1]]))
+        z = apply(self.products[0], reshape(patches, [-1, math.prod(out), taps * channels]))
+        return activated(layer, reshape(z, [-1, *out, z.shape[-1]]))
 
 
 def _matrices(kernel: Any, space: Sequence[int], groups: int, a: int, b: int) -> View:
@@ -98,8 +99,8 @@ def _convolved(layer: Any, apply: Apply, product: Product, x: tf.Tensor) -> tf.T
     dilation = getattr(layer, "dilation_rate", (1,) * len(layer.kernel_size))
     patches = unfold(x, layer.kernel_size, layer.strides, dilation, layer.padding)
     *space, taps, channels = patches.shape[1:]
-    rows = tf.reshape(patches, [-1, math.prod(space), taps, groups, channels // groups])
+    rows = reshape(patches, [-1, math.prod(space), taps, groups, channels // groups])
     if groups > 1:
         rows = tf.transpose(rows, [0, 1, 3, 2, 4])
-    z = apply(product, tf.reshape(rows, [-1, math.prod(space), groups, taps * channels // groups]))
-    return tf.reshape(z, [-1, *space, groups * product.columns])
+    z = apply(product, reshape(rows, [-1, math.prod(space), groups, taps * channels // groups]))
+    return reshape(z, [-1, *space, groups * product.columns])

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..reshape import reshape
 from .rule import Apply, Product, Rule, matrix, row, with_positions
 
 
@@ -25,4 +26,4 @@ class Dense(Rule):
 
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         z = apply(self.products[0], with_positions(x, x.shape[-1]))
-        return activated(self.layer, tf.reshape(z, [-1, *x.shape[1:-1], z.shape[-1]]))
+        return activated(self.layer, reshape(z, [-1, *x.shape[1:-1], z.shape[-1]]))

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 from attrs import frozen
 
+from ..reshape import reshape
 from .dense import activated
 from .rule import Apply, Product, Rule, Untappable, View
 
@@ -106,7 +107,7 @@ class EinsumDense(Rule):
         left = "".join(c for c in e.x if c not in e.dropped)
         rows = tf.transpose(x, _order(left, e.x[0] + e.positions + e.groups + e.rows))
         count = math.prod(sizes[c] for c in e.positions)
-        z = apply(product, tf.reshape(rows, [-1, count, product.groups, rows_of(product)]))
+        z = apply(product, reshape(rows, [-1, count, product.groups, rows_of(product)]))
         z = _arranged(z, e.z, e.positions + e.groups + e.columns, sizes)
         if self.bias_product is not None:
             others = "".join(c for c in e.z[1:] if c not in self.bias_axes)
@@ -140,5 +141,5 @@ def _order(axes: str, wanted: str) -> tuple[int, ...]:
 
 def _arranged(z: tf.Tensor, axes: str, found: str, sizes: dict[str, int]) -> tf.Tensor:
     """Return z, whose axes behind the batch are `found` joined, with the axes that the equation wants."""
-    apart = tf.reshape(z, [-1, *(sizes[c] for c in found)])
+    apart = reshape(z, [-1, *(sizes[c] for c in found)])
     return tf.transpose(apart, _order(axes[0] + found, axes))

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..reshape import reshape
 from .rule import Apply, Product, Rule, matrix
 
 
@@ -22,5 +23,5 @@ class Embedding(Rule):
         tokens = x if x.dtype in (tf.int32, tf.int64) else tf.cast(x, tf.int32)
         tokens = tf.where(tokens < 0, tokens + size, tokens)  # as keras.ops.take counts
         count = tokens.shape[1:].num_elements()
-        rows = tf.one_hot(tf.reshape(tokens, [-1, count]), size, dtype=table.dtype)
-        return tf.reshape(apply(self.products[0], rows), [-1, *x.shape[1:], columns])
+        rows = tf.one_hot(reshape(tokens, [-1, count]), size, dtype=table.dtype)
+        return reshape(apply(self.products[0], rows), [-1, *x.shape[1:], columns])

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ..reshape import reshape
 from .dense import activated
 from .rule import Apply, Product, Rule, Untappable, matrix, row
 
@@ -25,7 +26,13 @@ class Cell(Rule):
 
     def projected(self, apply: Apply, *tensors: tf.Tensor) -> list[tf.Tensor]:
         """Return the products of tensors [N, a] in turn: [N, b] each."""
-        return [apply(p, x[:, None])[:, 0] for p, x in zip(self.products, tensors, strict=True)]
+        return [alone(apply, p, x) for p, x in zip(self.products, tensors, strict=True)]
+
+
+def alone(apply: Apply, product: Product, x: tf.Tensor) -> tf.Tensor:
+    """Return one product of x: [N, a], at one position: [N, b]."""
+    z = apply(product, reshape(x, [-1, 1, x.shape[1]]))
+    return reshape(z, [-1, z.shape[2]])
 
 
 class SimpleRNNCell(Cell):
@@ -70,14 +77,14 @@ class GRUCell(Cell):
         nested = keras.tree.is_nested(states)
         h = states[0] if nested else states
         sigma, phi = self.layer.recurrent_activation, self.layer.activation
-        xz, xr, xg = tf.split(apply(self.products[0], x[:, None])[:, 0], 3, axis=1)
-        inner = apply(self.products[1], h[:, None])[:, 0]
+        xz, xr, xg = tf.split(alone(apply, self.products[0], x), 3, axis=1)
+        inner = alone(apply, self.products[1], h)
         if self.layer.reset_after:
             hz, hr, hg = tf.split(inner, 3, axis=1)
             g = sigma(xr + hr) * hg
         else:
             hz, hr = tf.split(inner, 2, axis=1)
-            g = apply(self.products[2], (sigma(xr + hr) * h)[:, None])[:, 0]
+            g = alone(apply, self.products[2], sigma(xr + hr) * h)
         z = sigma(xz + hz)
         h = z * h + (1 - z) * phi(xg + g)
         return h, [h] if nested else h

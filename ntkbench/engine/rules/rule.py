@@ -18,6 +18,7 @@ import tensorflow as tf
 from attrs import field, frozen
 
 from ...registry.manager import registry
+from ..reshape import reshape
 
 
 @frozen(eq=False)
@@ -40,26 +41,35 @@ class View:
         leading = [tf.shape(tensor)[i] for i in range(batch)]
         if self.part:
             tensor = tensor[(slice(None),) * batch + self.part]
-        if self.factors is not None and self.order is not None:
-            tensor = tf.reshape(tensor, [*leading, *self.factors])
-            tensor = tf.transpose(tensor, [*range(batch), *(batch + i for i in self.order)])
-        return tf.reshape(tensor, [*leading, *self.shape])
+        if (moved := self._moved) is not None:
+            factors, order = moved
+            tensor = reshape(tensor, [*leading, *factors])
+            tensor = tf.transpose(tensor, [*range(batch), *(batch + i for i in order)])
+        return reshape(tensor, [*leading, *self.shape])
 
     def write(self, matrices: tf.Tensor) -> tf.Tensor:
         """Return matrices as a tensor of the variable's shape, zero outside the part: the transpose of `read`."""
         batch = len(matrices.shape) - 3
         leading = [tf.shape(matrices)[i] for i in range(batch)]
         ranges = [range(n)[s] for n, s in zip(self.variable.shape, self._slices, strict=True)]
-        if self.factors is not None and self.order is not None:
-            permuted = [self.factors[i] for i in self.order]
-            back = [self.order.index(i) for i in range(len(self.order))]
-            matrices = tf.reshape(matrices, [*leading, *permuted])
+        if (moved := self._moved) is not None:
+            factors, order = moved
+            back = [order.index(i) for i in range(len(order))]
+            matrices = reshape(matrices, [*leading, *(factors[i] for i in order)])
             matrices = tf.transpose(matrices, [*range(batch), *(batch + i for i in back)])
-        tensor = tf.reshape(matrices, [*leading, *(len(r) for r in ranges)])
+        tensor = reshape(matrices, [*leading, *(len(r) for r in ranges)])
         if self.part:
             around = [[r.start, n - r.stop] for n, r in zip(self.variable.shape, ranges, strict=True)]
             tensor = tf.pad(tensor, [[0, 0]] * batch + around)
         return tensor
+
+    @property
+    def _moved(self) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """The factors and their order where entries move, None where another shape is enough."""
+        if self.factors is None or self.order is None:
+            return None
+        long = [i for i in self.order if self.factors[i] > 1]
+        return None if long == sorted(long) else (self.factors, self.order)
 
     @property
     def _slices(self) -> tuple[slice, ...]:
@@ -124,14 +134,15 @@ class Product:
         if self.kernel is not None:
             w = self.kernel.read(value(self.kernel.variable))
             if self.groups == 1:
-                z = tf.matmul(tf.reshape(a, [-1, a.shape[-1]]), w[0])
+                z = tf.matmul(reshape(a, [-1, a.shape[-1]]), reshape(w, w.shape[1:]))
             elif w.shape[1] == w.shape[2] == 1:
-                z = a * w[:, 0]
+                z = a * reshape(w, [self.groups, 1])
             else:
                 z = tf.einsum("ntga,gab->ntgb", a, w)
-            z = tf.reshape(z, [-1, a.shape[1], self.groups, self.columns])
+            z = reshape(z, [-1, a.shape[1], self.groups, self.columns])
         if self.bias is not None:
-            b = self.bias_scale * self.bias.read(value(self.bias.variable))[:, 0]
+            b = reshape(self.bias.read(value(self.bias.variable)), [self.groups, self.columns])
+            b = self.bias_scale * b if self.bias_scale != 1.0 else b
             z = b if z is None else z + b
             z = tf.broadcast_to(z, [tf.shape(a)[0], a.shape[1], self.groups, self.columns]) if z is b else z
         return z
@@ -168,8 +179,8 @@ def with_positions(x: tf.Tensor, *last: int) -> tf.Tensor:
     """Return x: [N, ..., *last] with one axis for everything in between: [N, T, *last]."""
     sizes = x.shape[1:]
     if sizes.is_fully_defined():
-        return tf.reshape(x, [-1, sizes.num_elements() // math.prod(last), *last])
-    return tf.reshape(x, [tf.shape(x)[0], -1, *last])
+        return reshape(x, [-1, sizes.num_elements() // math.prod(last), *last])
+    return reshape(x, [tf.shape(x)[0], -1, *last])
 
 
 class Rule(ABC):

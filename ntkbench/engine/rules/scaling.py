@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ..reshape import reshape
 from .rule import Apply, Product, Rule, Untappable, entries, row
 
 
@@ -41,8 +42,8 @@ class Scaling(Rule):
             raise Untappable(self, "its weights are broadcast")
         order = [0, *(axis for axis in range(1, rank) if axis not in axes), *axes]
         there = tf.transpose(h, order) if order != list(range(rank)) else h
-        z = apply(product, tf.reshape(there, [-1, h.shape[1:].num_elements() // product.groups, product.groups, 1]))
-        z = tf.reshape(z, [-1, *there.shape[1:]]) + (there if product.kernel is None else 0)
+        z = apply(product, reshape(there, [-1, h.shape[1:].num_elements() // product.groups, product.groups, 1]))
+        z = reshape(z, [-1, *there.shape[1:]]) + (there if product.kernel is None else 0)
         return tf.transpose(z, [order.index(axis) for axis in range(rank)]) if there is not h else z
 
 
@@ -100,10 +101,10 @@ class GroupNormalization(Scaling):
         layer, shape = self.layer, x.shape
         axis = layer.axis % len(shape)
         groups = layer.groups
-        apart = tf.reshape(x, [-1, *shape[1:axis], groups, shape[axis] // groups, *shape[axis + 1 :]])
+        apart = reshape(x, [-1, *shape[1:axis], groups, shape[axis] // groups, *shape[axis + 1 :]])
         over = [i for i in range(1, len(apart.shape)) if i != axis]
         h = standardised(apart, over, layer.epsilon)
-        return self.scaled(apply, tf.reshape(h, [-1, *shape[1:]]), [axis])
+        return self.scaled(apply, reshape(h, [-1, *shape[1:]]), [axis])
 
 
 class BatchNormalization(Scaling):
