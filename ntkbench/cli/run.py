@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,6 +46,10 @@ REASONS_SHOWN = 10
 @click.option("--probes", metavar="COUNT", help="Inputs at which everything is measured; without it the preset's.")
 @click.option("--precision", default="float32", type=Named(["float32", "float64"]), help="Of all numbers.")
 @click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
+@click.option(
+    "--executor", default="processes", type=Named(["processes", "serial"]), help="Worker processes, or this one alone."
+)
+@click.option("--workers", metavar="COUNT", help="How many processes; without it one for each processor, at most 8.")
 @click.option("--reinit", is_flag=True, help="Redraw the weights of a MODEL.keras for each seed.")
 @click.option("--out", metavar="DIR", type=click.Path(), help="The run's folder; one that holds cells is completed.")
 @click.option("--dry-run", is_flag=True, help="Print the plan with predicted time and memory, and stop.")
@@ -55,20 +60,29 @@ REASONS_SHOWN = 10
 @no_plugin
 @click.pass_obj
 def command(
-    given: Sequence[str], dry_run: bool, format_: str, quiet: bool, as_json: bool, out: str | None, **words: Any
+    given: Sequence[str],
+    dry_run: bool,
+    format_: str,
+    quiet: bool,
+    as_json: bool,
+    out: str | None,
+    executor: str,
+    workers: str | None,
+    **words: Any,
 ) -> int:
     """Measure how linear networks are in their parameters, over widths and seeds.
 
     Prints the standard table; every cell is kept in the run's folder. Exits with 0 when all cells are ok or
     unsupported, 1 when some failed, 2 when the command was wrong, 130 when interrupted.
     """
-    from ..plan.options import RunOptions
+    from ..plan.options import RunOptions, parse_workers
     from ..plan.plan import make_plan
     from ..registry.manager import registry as the_registry
     from ..report.table import FORMATS
     from ..runner.device import prepare
+    from ..runner.executors.processes import Workers, workers_for
     from ..runner.progress import progress_on
-    from ..runner.run import check, open_store, run_plan
+    from ..runner.run import check, needs_check, open_store, run_plan
     from ..store.run import load
 
     if format_ not in FORMATS:
@@ -84,10 +98,12 @@ def command(
     if dry_run:
         return _dry_run(plan, as_json)
 
-    device = prepare(options.device, hushed=True)
+    count = workers_for(plan, executor, parse_workers(workers))
+    device = prepare(options.device, hushed=True) if count == 1 or needs_check(plan) else options.device
     check(plan, registry, device)
     store = open_store(plan, registry, command=["ntkbench", *given])
-    outcome = run_plan(plan, store, registry, progress_on(quiet=quiet), device=device)
+    with Workers(count, options.device, plan.own_architectures()) if count > 1 else nullcontext() as processes:
+        outcome = run_plan(plan, store, registry, progress_on(quiet=quiet), device=device, workers=processes)
     if outcome.interrupted:
         _say_how_to_go_on(outcome, len(plan.cells), [*given, *([] if out else ["--out", str(store.path)])])
         click.echo(str(store.path), err=True)

@@ -66,6 +66,11 @@ def _probes(value: Any) -> int | None:
     return _count(value, "number of probes", "--probes 16")
 
 
+def parse_workers(value: Any) -> int | None:
+    """Return a positive number of worker processes, None for None; raise NtkbenchError otherwise."""
+    return _count(value, "number of workers", "--workers 2")
+
+
 def _texts(given: str | Iterable[Any] | None) -> tuple[str, ...] | None:
     if given is None:
         return None

@@ -267,6 +267,11 @@ def block(names: Iterable[str]) -> None:
     _blocked.update(names)
 
 
+def blocked() -> frozenset[str]:
+    """Return the distributions that were left out."""
+    return frozenset(_blocked)
+
+
 def registry() -> Registry:
     """Return the process-wide registry: built-ins, then installed plugins, loaded on the first call."""
     global _registry

@@ -19,6 +19,7 @@ from ..store.manifest import new_manifest
 from ..store.run_store import RunStore
 from ..types import CellResult, Status, digest
 from .device import prepare
+from .executors.processes import Workers
 from .executors.serial import run_groups
 from .progress import Progress
 
@@ -46,22 +47,33 @@ class Outcome:
 
 
 def run_plan(
-    plan: Plan, store: RunStore, registry: Registry, progress: Progress | None = None, *, device: str = "cpu"
+    plan: Plan,
+    store: RunStore,
+    registry: Registry,
+    progress: Progress | None = None,
+    *,
+    device: str = "cpu",
+    workers: Workers | None = None,
 ) -> Outcome:
     """Measure the cells of the plan that `store` does not hold as ok or unsupported (all with `force`).
 
+    workers: the processes that do it; without them this one does, on `device`.
     Each result is stored as soon as it is there. Ctrl-C and SIGTERM stop the run: what is finished is kept, and the
     outcome says that it was interrupted.
     """
     progress = progress or Progress()
-    registry = registry.with_architectures(plan.own_architectures())
     finished = set() if plan.options.force else store.finished_keys() & {cell.key for cell in plan.cells}
-    groups = [[cell for cell in group if cell.key not in finished] for group in plan.groups()]
+    groups = [cells for group in plan.groups() if (cells := [cell for cell in group if cell.key not in finished])]
     ok, failures, stopped = len(finished), [], False
     progress.start(len(plan.cells), len(finished))
     try:
         with _stop_signals() as asked:
-            for result in run_groups(filter(None, groups), registry, device, progress):
+            if workers is None:
+                registry = registry.with_architectures(plan.own_architectures())
+                results = run_groups(groups, registry, device, progress)
+            else:
+                results = workers.results(groups, progress)
+            for result in results:
                 store.write(result)
                 progress.done(result)
                 if result.status in DONE:
@@ -172,12 +184,21 @@ def run(
     return load(store.path)
 
 
+def needs_check(plan: Plan) -> bool:
+    """Return whether `check` has something to look at, for which it needs TensorFlow."""
+    from ..plan.cost import CHECKED_WIDTH
+
+    return bool(plan.own_architectures()) or max(cell.width for cell in plan.cells) > CHECKED_WIDTH
+
+
 def check(plan: Plan, registry: Registry, device: str) -> None:
     """Raise NtkbenchError for what is better said before anything runs.
 
     That is a width whose predicted memory exceeds the machine's, and a user's own model that cannot be built,
     called on its data, or gives outputs that are not finite.
     """
+    if not needs_check(plan):
+        return
     from ..plan.cost import CHECKED_WIDTH, estimate, refuse_what_cannot_fit
     from .worker import preflight
 
