@@ -46,7 +46,7 @@ def small(words: list[str]) -> list[str]:
         at = words.index("all")
         words = [*words[: at - 1], *THREE, *words[at + 1 :]]
     if "--dry-run" not in words:
-        words = [*words, *SMALL]
+        words = [*words, *SMALL, "--executor", "serial"]  # workers would start longer than they work
     # The first screen's run and the one with a name are one folder here, so that it is measured once.
     return words if "--out" in words or "--dry-run" in words else [*words, "--out", "runs/first"]
 

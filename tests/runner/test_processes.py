@@ -1,0 +1,90 @@
+"""Worker processes: the same numbers as without them, and a worker that dies costs the cell it was at."""
+
+from __future__ import annotations
+
+import pytest
+
+import ntkbench as nb
+from ntkbench.cli.main import main
+from ntkbench.plan.options import RunOptions
+from ntkbench.plan.plan import make_plan
+from ntkbench.registry.manager import registry
+from ntkbench.runner.executors import processes
+from ntkbench.runner.executors.processes import Workers, workers_for
+from ntkbench.runner.progress import Progress
+
+SOURCE = """
+import os
+import keras
+from ntkbench import layers
+
+
+def build(width, *, input_shape, seed):
+    if width == 6 and seed % 2 == 0:
+        os._exit(7)
+    hidden = layers.Dense(width, activation="tanh", seed=seed)
+    return keras.Sequential([keras.Input(input_shape), hidden, layers.Dense(1, seed=seed + 1)])
+"""
+IDENTITY = ["architecture", "width", "seed", "measurement", "quantity", "reduction", "cell"]
+
+
+def plan(*arch, **options):
+    return make_plan(RunOptions(arch=arch, **options), registry())
+
+
+def test_workers_give_what_one_process_gives_and_may_die(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(SOURCE)
+    command = ["run", "--arch", "mine.py:build", "--widths", "4,5,6", "--seeds", "3", "--probes", "3"]
+    command += ["--measure", "gradient", "--measure", "kernel"]
+    code = main([*command, "--workers", "2", "--out", "two"])
+    errors = capfd.readouterr().err
+    two = nb.load("two").frame().set_index(IDENTITY)
+    assert code == 1
+    lost = two[two["status"] != "ok"]
+    assert set(lost.index.get_level_values("width")) == {6}
+    assert 0 < len(lost) < len(two.xs(6, level="width"))
+    assert set(lost["message"]) == {"The worker process was lost while it measured this cell; its exit code was 7."}
+    assert "lost while it measured" in errors
+    assert "Traceback" not in errors
+
+    rest = [word if word != "4,5,6" else "4,5" for word in command]
+    assert main([*rest, "--executor", "serial", "--out", "one"]) == 0
+    one = nb.load("one").frame().set_index(IDENTITY)
+    assert two["value"].reindex(one.index).to_numpy() == pytest.approx(one["value"].to_numpy(), rel=1e-4)
+
+
+def test_a_device_that_is_not_there_is_a_sentence(monkeypatch):
+    with Workers(2, "gpu:7", {}) as workers, pytest.raises(nb.NtkbenchError, match="'gpu:7' was asked for"):
+        list(workers.results(plan("linear", widths="4", seeds=1).groups(), Progress()))
+    assert workers.workers == []
+
+
+def test_how_many_workers(monkeypatch):
+    monkeypatch.setattr(processes, "processors", lambda: 4)
+    many = plan("fc", "linear", widths="4,8,16", seeds=1)
+    assert workers_for(many, "processes", None) == 4
+    assert workers_for(many, "processes", 100) == 6, "as many as there are groups"
+    assert workers_for(many, "processes", 3) == 3
+    assert workers_for(many, "serial", None) == 1
+    assert workers_for(plan("fc", widths="4", seeds=9), "processes", None) == 1
+    assert workers_for(plan("fc", widths="16,4096", seeds=1), "processes", None) == 1, "wide networks fill a machine"
+    assert workers_for(plan("fc", widths="4,8", seeds=1, device="gpu"), "processes", None) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--workers", "0"], "at least 1"),
+        (["--workers", "two"], "not a whole number"),
+        (["--workers", "2", "--executor", "serial"], "serial has one worker"),
+        (["--workers", "2", "--device", "gpu"], "is not shared"),
+        (["--executor", "seriel"], "Did you mean 'serial'"),
+    ],
+)
+def test_wrong_words(words, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--arch", "fc", *words]) == 2
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert list(tmp_path.iterdir()) == []
