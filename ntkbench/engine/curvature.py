@@ -73,7 +73,7 @@ def _evaluation(net: Network, x: tf.Tensor) -> Callable[..., Any]:
     All of them [P]. The eigenvectors are sought in the coordinates of the factored Hessian where it is known.
     """
     structure = structure_of(net, x)
-    factored = FactoredProduct(net, structure, x) if structure.complete else None
+    factored = FactoredProduct(net, structure, tf.TensorSpec(x.shape, x.dtype)) if structure.complete else None
     product = flat_hvp(net)
 
     def evaluate(w: tf.Tensor, x: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> Any:

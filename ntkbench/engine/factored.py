@@ -68,8 +68,7 @@ class FactoredHessian:
         self.net, self.copies = net, copies
         self.x = tf.repeat(x, copies, axis=0) if copies > 1 else x
         self.dtype = net.dtype
-        key = ("factored", structure, self.x.shape, self.x.dtype, jit_compile)
-        self._operator = net.cached(key, lambda: FactoredProduct(net, structure, self.x, jit_compile))
+        self._operator = factored_product(net, structure, x, copies, jit_compile)
         self.products, self.blocks = self._operator.products, self._operator.blocks
         self.size = self._operator.size
         self._carried, self.constants = self._operator.hoisted.once(self.x)
@@ -92,13 +91,22 @@ class FactoredHessian:
         return tf.nest.map_structure(lambda c: c[: count * self.copies : self.copies], self.constants)
 
 
+def factored_product(
+    net: Network, structure: Structure, x: tf.Tensor, copies: int = 1, jit_compile: bool = False
+) -> FactoredProduct:
+    """Return the compiled product for inputs like `copies` of each of x: [N, ...]; nothing is computed yet."""
+    spec = tf.TensorSpec([copies * len(x), *x.shape[1:]], x.dtype)
+    key = ("factored", structure, spec.shape, spec.dtype, jit_compile)
+    return net.cached(key, lambda: FactoredProduct(net, structure, spec, jit_compile))
+
+
 class FactoredProduct:
-    """The compiled product with the Hessian for inputs of one shape.
+    """The compiled product with the Hessian for inputs of one shape and type.
 
     hoisted: x -> (carried, constants), and (carried, v: [B, D]) -> H·v: [B, D].   size: D.
     """
 
-    def __init__(self, net: Network, structure: Structure, x: tf.Tensor, jit_compile: bool = False):
+    def __init__(self, net: Network, structure: Structure, spec: tf.TensorSpec, jit_compile: bool = False):
         self.net = net
         self.products: list[Product] = []
         self.blocks: list[Block] = []
@@ -131,8 +139,8 @@ class FactoredProduct:
             packed = [_packed(*each) for each in zip(self.blocks, constants, da, dg, strict=True)]
             return tf.concat(packed, 1), constants
 
-        v = tf.TensorSpec([len(x), None], net.dtype)
-        self.hoisted = Hoisted(product, tf.TensorSpec(x.shape, x.dtype), v, jit_compile=jit_compile)
+        v = tf.TensorSpec([spec.shape[0], None], net.dtype)
+        self.hoisted = Hoisted(product, spec, v, jit_compile=jit_compile)
         self.size = sum(block.size for block in self.blocks)
 
     def coordinates(self, constants: list[Constants], tangents: tf.Tensor) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -10,16 +10,18 @@ import tensorflow as tf
 from attrs import frozen
 
 from ..errors import NtkbenchError, did_you_mean
-from .factored import FactoredHessian
+from .factored import FactoredHessian, factored_product
+from .hessian_plan import factored_sizes, flat_sizes, plan
 from .hvp import flat_hvp
 from .lanczos import Lanczos, extreme
+from .memory import budget, model_sizes
 from .network import Network, network
+from .ntk_blocks import parts
 from .precision import full_precision
 from .structure import structure_of
 
 METHODS = ("auto", "factored", "hvp", "dense")
 DENSE_LIMIT = 4096  # parameters: a dense Hessian of this size takes 128 MiB in float64
-BASIS_BYTES = 512 * 2**20  # the Lanczos basis of the samples that run side by side stays below this
 MAX_ITERATIONS = 300
 ROUNDING = 64  # units in the last place of the norm by which products and eigenvalues may be off
 STARTS = 2  # random starts of a block Lanczos: see lanczos.py
@@ -51,6 +53,7 @@ def hessian_norm(
     tol: float = 1e-3,
     max_iterations: int | None = None,
     seed: int = 0,
+    memory_gib: float | None = None,
 ) -> HessianNorm:
     """Return the spectral norm max |eigenvalue| of the Hessian of ONE output, for each input on its own.
 
@@ -66,9 +69,11 @@ def hessian_norm(
         max_iterations: Lanczos steps at most (default 300, and never more than the space has dimensions). Each is
             two products with the Hessian, one for each of two random starts.
         seed: draws the random starts.
+        memory_gib: what the computation may take beside the model, as for `empirical_ntk`. Samples are taken side by
+            side, and Lanczos is given steps, as far as they fit.
 
     Raises:
-        NtkbenchError: when the method cannot do this model.
+        NtkbenchError: when the method cannot do this model, or one sample does not fit into the memory.
 
     Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), Hessian of the output; error: Parlett 1998, section 13.2.
 
@@ -81,7 +86,10 @@ def hessian_norm(
     [25.]
     """
     net = network(model, output)
-    return norms_and_pairs(net, net.inputs(x), method=method, tol=tol, max_iterations=max_iterations, seed=seed)[0]
+    x = net.inputs(x)
+    return norms_and_pairs(
+        net, x, method=method, tol=tol, max_iterations=max_iterations, seed=seed, memory_gib=memory_gib
+    )[0]
 
 
 @frozen
@@ -102,6 +110,7 @@ def norms_and_pairs(
     max_iterations: int | None = None,
     seed: int,
     pairs: int = 0,
+    memory_gib: float | None = None,
 ) -> tuple[HessianNorm, list[Eigenpair]]:
     """Return `hessian_norm`, and the eigenpairs of the first `pairs` samples, which no dense method gives."""
     route = _method(net, x, method)
@@ -109,10 +118,11 @@ def norms_and_pairs(
         value, error = _dense(net, x)
         return HessianNorm(value, error, error <= tol * value, 0, route), []
     value, error, steps, found = np.zeros(len(x)), np.zeros(len(x)), 0, []
-    for part, operator in _operators(net, x, route):
+    limit = max(1, MAX_ITERATIONS if max_iterations is None else max_iterations)
+    for each in _parts(net, x, route, limit, budget(memory_gib)):
+        part, operator = each.samples, each.operator
         rng = np.random.default_rng([seed, part.start])
-        limit = _limit(max_iterations, operator.size)
-        ritz = extreme(operator.matvec, operator.start(rng), tol=tol, max_steps=limit)
+        ritz = extreme(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
         value[part] = np.abs(ritz.value)
         rounding = ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * value[part]
         error[part] = np.maximum(ritz.residual, rounding)
@@ -139,10 +149,11 @@ def hessian_eigs(
     net = network(model, output)
     x = net.inputs(x)
     values, found = np.zeros((len(x), k)), np.zeros((len(x), k, net.size if vectors else 0), net.dtype.as_numpy_dtype)
-    for part, operator in _operators(net, x, _method(net, x, "auto")):
+    for each in _parts(net, x, _method(net, x, "auto"), MAX_ITERATIONS, budget(None)):
+        part, operator = each.samples, each.operator
         rng = np.random.default_rng([seed, part.start])
         run = Lanczos(operator.matvec, operator.start(rng))
-        for step in range(1, _limit(None, operator.size) + 1):
+        for step in range(1, each.steps + 1):
             run.step()
             if run.exhausted or (step >= 2 * k and step % 4 == 0):
                 eigenvalues, residual, _ = run.eigen(k)
@@ -179,22 +190,28 @@ class FlatHessian:
         return v
 
 
-def _operators(net: Network, x: tf.Tensor, method: str):
-    """Yield (slice of the samples, operator on STARTS vectors each) with the samples of a slice side by side."""
+@frozen
+class Part:
+    """Samples that are taken side by side: the operator on STARTS vectors of each, and the most steps of Lanczos."""
+
+    samples: slice
+    operator: FactoredHessian | FlatHessian
+    steps: int
+
+
+def _parts(net: Network, x: tf.Tensor, method: str, limit: int, allowed: int) -> Iterator[Part]:
+    """Yield the samples in parts that stay within the bytes allowed."""
     if method == "hvp":
+        chosen = plan(flat_sizes(net, model_sizes(net, (), x).activations, STARTS), 1, min(limit, net.size), allowed)
         for n in range(len(x)):
-            yield slice(n, n + 1), FlatHessian(flat_hvp(net), x[n : n + 1], net.size, net.dtype, STARTS)
+            operator = FlatHessian(flat_hvp(net), x[n : n + 1], net.size, net.dtype, STARTS)
+            yield Part(slice(n, n + 1), operator, chosen.steps)
         return
     structure = structure_of(net, x)
-    whole = FactoredHessian(net, structure, x, STARTS)
-    chunk = max(1, int(BASIS_BYTES / (32 * STARTS * whole.size * net.dtype.size)))
-    if chunk >= len(x):
-        yield slice(0, len(x)), whole
-        return
-    del whole
-    for start in range(0, len(x), chunk):
-        part = slice(start, min(start + chunk, len(x)))
-        yield part, FactoredHessian(net, structure, x[part], STARTS)
+    whole = factored_product(net, structure, x, STARTS)
+    chosen = plan(factored_sizes(whole, len(x), STARTS), len(x), min(limit, whole.size), allowed)
+    for start, stop in parts(len(x), chosen.samples):  # of at most two lengths: each is a function to trace
+        yield Part(slice(start, stop), FactoredHessian(net, structure, x[start:stop], STARTS), chosen.steps)
 
 
 def _method(net: Network, x: tf.Tensor, method: str) -> str:
@@ -219,7 +236,3 @@ def _dense(net: Network, x: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         # eigvalsh of a symmetric matrix moves by at most the norm of what was done to its entries
         error[n] = np.linalg.norm(h - h.T) / 2 + ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * np.linalg.norm(h)
     return value, error
-
-
-def _limit(max_iterations: int | None, size: int) -> int:
-    return max(1, min(MAX_ITERATIONS if max_iterations is None else max_iterations, size))
