@@ -14,6 +14,8 @@ ErrorKind = Literal["exact", "bound", "statistical", "rounding", ""]
 Precision = Literal["float32", "float64"]
 Form = Literal["vector", "image", "sequence"]
 FORMS: tuple[Form, ...] = ("vector", "image", "sequence")
+Direction = Literal["lower", "higher", "none"]
+DIRECTIONS: tuple[Direction, ...] = ("lower", "higher", "none")
 
 
 class Status(enum.StrEnum):
@@ -41,7 +43,7 @@ class Quantity:
     symbol: str
     unit: str = "1"
     bounds: tuple[float, float] = (float("-inf"), float("inf"))
-    direction: Literal["lower", "higher", "none"] = "none"
+    direction: Direction = "none"
     reduction: str = "value"
     summary: str = ""
     key: str = Factory(lambda self: self.name, takes_self=True)

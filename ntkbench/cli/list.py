@@ -13,7 +13,7 @@ from ..registry.manager import Registry, registry
 from ..registry.specs import Architecture, Dataset, Entry, Measurement
 from ..report.escape import visible
 from .columns import aligned
-from .options import no_plugin
+from .options import no_plugin, warn_of_plugins
 
 LISTED = ("architectures", "measurements", "datasets", "kernels", "suites")
 # The quantities that a verdict rests on, under their symbols.
@@ -38,8 +38,7 @@ def command(kind: str, as_json: bool) -> None:
         click.echo(json.dumps([to_json(entry) for entry in entries], indent=1, ensure_ascii=False))
     else:
         click.echo("\n".join(lines(kind, entries, known)))
-    for problem in known.problems:
-        click.echo(f"Warning: {visible(str(problem))}", err=True)
+    warn_of_plugins(known)
 
 
 def to_json(entry: Entry) -> dict[str, Any]:

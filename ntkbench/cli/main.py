@@ -20,6 +20,7 @@ VERBS = {
     "table": "Print the standard table of a run.",
     "export": "Write a run's results or its table as a file.",
     "plot": "Draw a run's quantities against width.",
+    "plugin": "Show, make and check plugins.",
     "doctor": "Test the numbers of every architecture, or of one model.",
 }
 
