@@ -33,6 +33,7 @@ class Status(enum.StrEnum):
 class Quantity:
     """One number that a measurement returns.
 
+    unit: a power of the output's own unit f, "f", "f^2", "f^-1" or "1"; anything else (such as "s") is a label.
     direction: which way is "more linear": "lower", "higher" or "none".
     reduction: how the probes become one number: "mean", "max", "rms" or "value".
     bounds: the interval that every finite value lies in.
