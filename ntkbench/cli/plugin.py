@@ -73,7 +73,7 @@ def lines(plugins: Sequence[Plugin]) -> list[str]:
         texts = [registers(plugin) or plugin.reason, *plugin.notes]
         rows.append((plugin.distribution, plugin.version, plugin.status, " ".join(texts), plugin.origin))
     visibly = [tuple(map(visible, row)) for row in rows]
-    return [*aligned(visibly, limits={0: 22, 1: 9, 3: 34, 4: 19}), "", *textwrap.wrap(TRUST, WIDTH)]
+    return [*aligned(visibly, limits={0: 24, 1: 10, 3: 40, 4: 30}, fitting=3), "", *textwrap.wrap(TRUST, WIDTH)]
 
 
 def registers(plugin: Plugin) -> str:

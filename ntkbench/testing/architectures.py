@@ -21,6 +21,7 @@ from ..plan.arch_spec import ArchitectureRequest, parse_arch
 from ..plan.cost import parameter_law
 from ..plan.data import load_data
 from ..plan.user_model import GIVEN, FileArchitecture
+from ..registry.calling import call_with_known_names
 from ..registry.manager import registry
 from ..registry.specs import Architecture, Param
 from ..report.escape import visible
@@ -77,6 +78,15 @@ class ArchitectureChecks(Checks):
         x, params = self.x(form), {**self.request.params, **given}
         return build_model(self.entry, self._cell(width, seed, precision, params), x.shape[1:], precision)
 
+    def at_one_seed(self, width: int, **given: Any) -> Network:
+        """Return a model whose seed depends on neither width nor parameters, as it does in a run."""
+        params = self.entry.resolve({**self.request.params, **given})
+        with dtype_policy("float64"):
+            model = call_with_known_names(
+                self.entry.load(), width, input_shape=self.x().shape[1:], outputs=self.entry.outputs, seed=1, **params
+            )
+        return Network(model)
+
     def _cell(self, width: int, seed: int, precision: str, given: Mapping[str, Any]) -> Cell:
         return Cell(
             architecture=self.request.name,
@@ -98,13 +108,9 @@ class ArchitectureChecks(Checks):
 
     @numbered("A1", stops=True)
     def test_a01_is_registered(self) -> None:
-        """Its name is known, its target can be loaded, and what is said of it can be printed."""
+        """Its name is known, and its build function can be loaded."""
         entry = self.entry
         require(callable(entry.load()), f"The target of {entry.name!r} is not a function; give build(width, ...).")
-        kind = "file" if isinstance(entry, FileArchitecture) else "registered"
-        require(kind == "file" or entry.summary, f"{entry.name!r} has no summary; say in a few words what it is.")
-        for text in (entry.summary, entry.width_means, *(param.help for param in entry.params.values())):
-            require(visible(text) == text, f"{text!r} holds characters that do not print; write plain text.")
 
     @numbered("A2", stops=True)
     def test_a02_the_signature_is_what_a_run_calls(self) -> None:
@@ -168,7 +174,8 @@ class ArchitectureChecks(Checks):
                 "size of the layers, or declare grows=False where it is another number.",
             )
         else:
-            outputs = [np.asarray(Network(model).outputs(self.x())) for model in models[:2]]
+            nets = [self.at_one_seed(width) for width in self.widths[:2]]
+            outputs = [np.asarray(net.outputs(net.inputs(self.x()))) for net in nets]
             require(relative(*outputs) > 0, "Width changes neither size nor outputs. Use the argument `width`.")
 
     @numbered("A7")
@@ -185,7 +192,7 @@ class ArchitectureChecks(Checks):
             self._fingerprint(variant)
 
     def _fingerprint(self, given: Mapping[str, Any]) -> list[np.ndarray]:
-        net = Network(self.build(self.widths[0], **given))
+        net = self.at_one_seed(self.widths[0], **given)
         return [np.asarray(net.outputs(net.inputs(self.x()))), *_weights(net.model)]
 
     @numbered("A8")
@@ -234,13 +241,18 @@ class ArchitectureChecks(Checks):
             require(law.source.strip(), f"theory[{key!r}] has no source; name the paper and its theorem.")
 
     @numbered("A12")
-    def test_a12_targets_and_widths_make_sense(self) -> None:
-        """The two targets differ and are finite; widths are positive, ascending and belong to presets."""
+    def test_a12_what_is_said_of_it_makes_sense(self) -> None:
+        """It has a summary, texts that print, two targets that differ, and widths that ascend and belong to presets."""
         from ..plan.preset import PRESETS
 
-        low, high = self.entry.targets
+        entry = self.entry
+        own = isinstance(entry, FileArchitecture)
+        require(own or entry.summary, f"{entry.name!r} has no summary; say in a few words what it is.")
+        for text in (entry.summary, entry.width_means, *(param.help for param in entry.params.values())):
+            require(visible(text) == text, f"{text!r} holds characters that do not print; write plain text.")
+        low, high = entry.targets
         require(low != high and math.isfinite(low) and math.isfinite(high), f"targets={(low, high)}; give two numbers.")
-        for preset, widths in self.entry.widths.items():
+        for preset, widths in entry.widths.items():
             require(preset in PRESETS, f"widths names the preset {preset!r}. {did_you_mean(preset, PRESETS)}")
             right = widths and widths[0] >= 1 and list(widths) == sorted(set(widths))
             require(right, f"widths[{preset!r}] is {list(widths)}; give positive whole numbers, ascending.")

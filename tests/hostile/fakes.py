@@ -10,6 +10,31 @@ from pathlib import Path
 
 from ntkbench.registry import manager
 
+NET = """
+from ntkbench import hookimpl
+
+def build(width, *, input_shape, seed):
+    import keras
+    from ntkbench import layers
+    return keras.Sequential([keras.Input(input_shape), layers.Dense(width, activation="tanh", seed=seed),
+                             layers.Dense(1, seed=seed + 1)])
+
+@hookimpl
+def ntkbench_register_architectures(register):
+    register("fine", build, summary="a net")
+"""
+MEASURE = """
+from ntkbench import Quantity, hookimpl
+
+def measure(ctx):
+    return {{"{name}": {value}}}
+
+@hookimpl
+def ntkbench_register_measurements(register):
+    q = Quantity("{name}", "q", bounds=(0, float("inf")), summary="a number")
+    register("{name}", measure, quantities=[q], summary="a number")
+"""
+
 
 def install(folder: Path, distribution: str, code: str, *, version: str = "1.0", points: str = "") -> Path:
     """Write a distribution with one module into `folder` and return the module's file. points: entry points."""
