@@ -16,7 +16,7 @@ from ..engine.checks import relative
 from ..engine.checks_model import SAMPLES, self_test
 from ..engine.network import Network
 from ..engine.ntk import empirical_ntk
-from ..errors import did_you_mean
+from ..errors import NtkbenchError, did_you_mean
 from ..plan.arch_spec import ArchitectureRequest, parse_arch
 from ..plan.cost import parameter_law
 from ..plan.data import load_data
@@ -185,11 +185,22 @@ class ArchitectureChecks(Checks):
         for param in self.entry.params.values():
             if param.name == "inputs" and isinstance(self.entry, FileArchitecture):
                 continue
-            others = [value for value in _others(param) if value != self.entry.resolve(self.request.params)[param.name]]
-            if others and all(_equal(base, self._fingerprint({param.name: value})) for value in others):
-                require(False, f"{param.name}={others[0]} changes nothing. Use the parameter, or do not declare it.")
+            usual = self.entry.resolve(self.request.params)[param.name]
+            found = [self._refusable(param.name, value) for value in _others(param) if value != usual]
+            prints = [each for each in found if each is not None]
+            require(
+                not prints or not all(_equal(base, each) for each in prints),
+                f"{param.name} changes nothing when it is another than {usual}. Use it, or do not declare it.",
+            )
         for variant in self.entry.variants:
             self._fingerprint(variant)
+
+    def _refusable(self, name: str, value: Any) -> list[np.ndarray] | None:
+        """Return the fingerprint at another value of a parameter; None where that is refused with a sentence."""
+        try:
+            return self._fingerprint({name: value})
+        except NtkbenchError:
+            return None
 
     def _fingerprint(self, given: Mapping[str, Any]) -> list[np.ndarray]:
         net = self.at_one_seed(self.widths[0], **given)

@@ -126,7 +126,7 @@ ARCHITECTURES = [
     ("A5", one_seed, {}, "Every seed gives the same weights"),
     ("A6", stubborn, {}, "Let `width` set the size"),
     ("A6", stubborn, {"grows": False}, "Use the argument `width`"),
-    ("A7", deaf, {"params": {"depth": 1}}, "depth=2 changes nothing"),
+    ("A7", deaf, {"params": {"depth": 1}}, "depth changes nothing when it is another than 1"),
     ("A8", wrong("gradient"), {}, "a gradient that is not the derivative of its output"),
     ("A8", wrong("hessian"), {}, "not the derivative"),
     ("A8", wrong("coupled"), {}, "depend on the other inputs of the batch"),
