@@ -174,8 +174,7 @@ class ArchitectureChecks(Checks):
                 "size of the layers, or declare grows=False where it is another number.",
             )
         else:
-            nets = [self.at_one_seed(width) for width in self.widths[:2]]
-            outputs = [np.asarray(net.outputs(net.inputs(self.x()))) for net in nets]
+            outputs = [self._moved(self.at_one_seed(width)) for width in self.widths[:2]]
             require(relative(*outputs) > 0, "Width changes neither size nor outputs. Use the argument `width`.")
 
     @numbered("A7")
@@ -204,7 +203,15 @@ class ArchitectureChecks(Checks):
 
     def _fingerprint(self, given: Mapping[str, Any]) -> list[np.ndarray]:
         net = self.at_one_seed(self.widths[0], **given)
-        return [np.asarray(net.outputs(net.inputs(self.x()))), *_weights(net.model)]
+        return [*_weights(net.model), self._moved(net)]
+
+    def _moved(self, net: Network) -> np.ndarray:
+        """Return the outputs beside the initial weights: at these themselves they may be 0 by construction."""
+        start = net.theta()
+        net.assign(start + 0.1 * np.sin(np.arange(1, net.size + 1)))
+        outputs = np.asarray(net.outputs(net.inputs(self.x())))
+        net.assign(start)
+        return outputs
 
     @numbered("A8")
     def test_a08_derivatives_are_right(self) -> None:

@@ -144,7 +144,7 @@ ARCHITECTURES = [
 
 @pytest.mark.parametrize(("number", "build", "spec", "sentence"), ARCHITECTURES, ids=lambda case: str(case)[:30])
 def test_architectures(registry, number, build, spec, sentence):
-    nb.architecture("own", **{"summary": "a net", **spec})(build)
+    registry.register("architectures", "own", build, distribution="test", **{"summary": "a net", **spec})
     found = failure(nb.testing.ArchitectureChecks, number, architecture="own")
     assert any(part in found for part in sentence.split("|")), found
 
