@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import NtkbenchError, did_you_mean
+from ..report.escape import visible
 
 # Said here so that --help imports none of them.
 VERBS = {
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG
     except (NtkbenchError, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"Error: {message}", err=True)
+        click.echo("Error: " + "\n".join(map(visible, message.splitlines())), err=True)
         return WRONG
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)

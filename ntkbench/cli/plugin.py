@@ -54,7 +54,7 @@ def list_(as_json: bool) -> None:
     known = registry()
     plugins = installed(known)
     if as_json:
-        click.echo(json.dumps([plugin.to_json() for plugin in plugins], indent=1, ensure_ascii=False))
+        click.echo(json.dumps([plugin.to_json() for plugin in plugins], indent=1))
     else:
         click.echo("\n".join(lines(plugins)))
 
@@ -98,10 +98,9 @@ def check(name: str, as_json: bool) -> int:
     from ..runner.device import prepare
     from ..testing.subjects import findings
 
-    known = registry()
     prepare("cpu", hushed=True)
     found: list[Finding] = []
-    for finding in findings(name, known):
+    for finding in findings(name):
         if not as_json:
             if not found or found[-1].subject != finding.subject:
                 click.echo(visible(finding.subject))
@@ -110,7 +109,7 @@ def check(name: str, as_json: bool) -> int:
         found.append(finding)
     failed = sum(finding.status == "failed" for finding in found)
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in found], indent=1, ensure_ascii=False))
+        click.echo(json.dumps([asdict(finding) for finding in found], indent=1))
     else:
         ending = "All of them hold." if not failed else f"{failed} of them failed."
         click.echo(f"{len(found)} checks. {ending}")

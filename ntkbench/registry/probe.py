@@ -90,6 +90,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
+    with contextlib.suppress(OSError):
+        if process.stdin is not None:
+            process.stdin.close()
     process.wait()
 
 

@@ -73,7 +73,7 @@ def installed_sources() -> Iterator[Source]:
         dist = point.dist
         if id(dist) not in known:
             # Every look at name or version parses the metadata anew.
-            known[id(dist)] = (str(dist.name), str(dist.version)) if dist else (point.name, "")
+            known[id(dist)] = (str(dist.name or point.name), str(dist.version or "")) if dist else (point.name, "")
         found.append((*known[id(dist)], point))
     for distribution, version, point in sorted(found, key=lambda each: (same(each[0]), each[2].name)):
         yield Source(distribution, version, f"{distribution}:{point.name}", point.load, point)

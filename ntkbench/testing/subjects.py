@@ -22,21 +22,20 @@ def check(name: str) -> list[Finding]:
     return list(findings(name))
 
 
-def findings(name: str, known: Registry | None = None) -> Iterator[Finding]:
+def findings(name: str) -> Iterator[Finding]:
     """Yield what `check` returns, one by one as it is found. A plugin is first tried anew."""
-    known = known or registry()
-    plugins = [source for source in installed_sources() if same(source.distribution) == same(name)]
-    for source in plugins:
-        tried = again(source)
-        reason = tried.reason or next(
-            (plugin.reason for plugin in known.plugins if plugin.name == source.name and plugin.status == "broken"), ""
-        )
+    sources = [source for source in installed_sources() if same(source.distribution) == same(name)]
+    tried = [again(source) for source in sources]
+    known = registry()
+    became = {plugin.name: plugin for plugin in known.plugins}
+    for source, probe in zip(sources, tried, strict=True):
+        reason = probe.reason or became[source.name].reason
         title = "It can be imported, and registers what ntkbench knows."
         yield Finding(source.distribution, "P1", title, "failed" if reason else "ok", reason)
-    found = list(_subjects(name, known, bool(plugins)))
-    for subject, kit in found:
+    subjects = list(_subjects(name, known, bool(sources)))
+    for subject, kit in subjects:
         yield from kit.findings(subject)
-    if not plugins and not found:
+    if not sources and not subjects:
         names = {entry for kind in CHECKED for entry in known.everything()[kind]}
         names |= {plugin.distribution for plugin in known.plugins} - {"ntkbench"}
         raise UnknownName("plugin, architecture, measurement or data set", name, names)

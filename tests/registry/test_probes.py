@@ -37,7 +37,8 @@ def site(tmp_path, monkeypatch):
     before = set(sys.modules)
     yield folder
     for name in set(sys.modules) - before:
-        del sys.modules[name]
+        if name.partition("_")[0] in ("acme", "broken", "off", "other"):
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -218,12 +219,32 @@ def test_strict_and_unknown_names_are_errors(site):
     done = ntkbench(site, "list", "--strict")
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == "Error: Plugin acme 1.0 was left out: ZeroDivisionError: division by zero\n"
+    (site / "acme.py").write_text("raise ValueError('\\x1b[31mred\\u202e')")
+    done = ntkbench(site, "list", "--strict")
+    assert done.returncode == 2 and "\\x1b[31mred\\u202e" in done.stderr and "\x1b" not in done.stderr
     done = ntkbench(site, "list", "--no-plugin", "acmee")
     assert done.returncode == 2 and "Did you mean 'acme'?" in done.stderr
     done = ntkbench(site, "list", "--strict", "--no-plugin", "acme")
     assert done.returncode == 0 and "net" in done.stdout and done.stderr == ""
     done = ntkbench(site, "list", NTKBENCH_PLUGINS="other_one, gone")
     assert "net" in done.stdout and "NTKBENCH_PLUGINS names it, and it is not installed" in done.stderr
+
+
+def test_check_tries_again_what_is_remembered(site, monkeypatch, capsys):
+    from ntkbench.cli.main import main
+
+    install(site, "acme", "import no_such_module_anywhere\n" + GOOD)
+    assert row(loaded(monkeypatch), "acme").status == "broken"
+    (site / "no_such_module_anywhere.py").write_text("")
+    assert row(loaded(monkeypatch), "acme").status == "broken"
+    monkeypatch.setattr(manager, "_registry", None)
+    assert main(["plugin", "check", "acme"]) == 1
+    out = capsys.readouterr().out
+    assert "✓ P1" in out and "✗ A1 'net' of acme could not be loaded from 'acme.nets:build'" in " ".join(out.split())
+    monkeypatch.setattr(manager, "_registry", None)
+    monkeypatch.setenv("NTKBENCH_PLUGINS", "")
+    assert main(["plugin", "check", "acme"]) == 1
+    assert "✗ P1 NTKBENCH_PLUGINS does not name it." in capsys.readouterr().out
 
 
 def test_help_loads_no_plugin(site, tmp_path):
