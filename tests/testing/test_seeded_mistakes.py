@@ -22,6 +22,11 @@ def registry(monkeypatch):
     return manager.registry()
 
 
+def named(cases):
+    """Return a name for each case, the same in every process."""
+    return [f"{number} {sentence}" for number, *_, sentence in cases]
+
+
 def failure(kit, number, **subject):
     """Return the sentence with which check `number` of a subclass of `kit` fails."""
     made = type("Made", (kit,), subject)
@@ -142,7 +147,7 @@ ARCHITECTURES = [
 ]
 
 
-@pytest.mark.parametrize(("number", "build", "spec", "sentence"), ARCHITECTURES, ids=lambda case: str(case)[:30])
+@pytest.mark.parametrize(("number", "build", "spec", "sentence"), ARCHITECTURES, ids=named(ARCHITECTURES))
 def test_architectures(registry, number, build, spec, sentence):
     registry.register("architectures", "own", build, distribution="test", **{"summary": "a net", **spec})
     found = failure(nb.testing.ArchitectureChecks, number, architecture="own")
@@ -175,7 +180,7 @@ MEASUREMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("number", "measure", "quantity", "spec", "sentence"), MEASUREMENTS, ids=lambda c: str(c)[:20])
+@pytest.mark.parametrize(("number", "measure", "quantity", "spec", "sentence"), MEASUREMENTS, ids=named(MEASUREMENTS))
 def test_measurements(registry, number, measure, quantity, spec, sentence):
     quantities = [Quantity(**{**QUANTITY, **quantity})]
     nb.measurement("own", quantities, **{"summary": "a number", **spec})(lambda ctx: {"q": measure(ctx)})
@@ -196,7 +201,7 @@ def far(*, form, n, seed):
 
 
 DATASETS = [
-    ("D1", 3, {}, "has no summary|is not a function|give a function"),
+    ("D1", "no_such_module:load", {}, "Its author has to mend the target"),
     ("D2", data, {"forms": ["vector", "image"]}, "gave inputs [8, 6]"),
     ("D3", from_global, {}, "Draw from numpy.random.default_rng(seed)"),
     ("D4", lambda *, form, n: data(form=form, n=n, seed=0), {}, "Every seed gives the same inputs"),
@@ -207,7 +212,7 @@ DATASETS = [
 ]
 
 
-@pytest.mark.parametrize(("number", "load", "spec", "sentence"), DATASETS[1:], ids=lambda case: str(case)[:20])
+@pytest.mark.parametrize(("number", "load", "spec", "sentence"), DATASETS, ids=named(DATASETS))
 def test_datasets(registry, number, load, spec, sentence):
     registry.register("datasets", "own", load, distribution="test", summary="numbers", **spec)
     assert sentence in failure(nb.testing.DatasetChecks, number, dataset="own")
