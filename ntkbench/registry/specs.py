@@ -223,9 +223,7 @@ class Measurement(Entry):
 def _checked(name: str, quantity: Any) -> Quantity:
     """Return a quantity that a measurement may declare; raise RegistrationError otherwise."""
     if not isinstance(quantity, Quantity):
-        raise RegistrationError(
-            f"Measurement {name!r} declares {quantity!r}, which is not a Quantity(name, symbol, …)."
-        )
+        raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; give a Quantity(name, symbol).")
     words = ("name", "symbol", "unit", "reduction", "summary", "key")
     if wrong := [word for word in words if not isinstance(getattr(quantity, word), str)]:
         raise RegistrationError(f"Measurement {name!r}: the {wrong[0]} of {quantity.name!r} is not text.")
