@@ -14,6 +14,8 @@ ErrorKind = Literal["exact", "bound", "statistical", "rounding", ""]
 Precision = Literal["float32", "float64"]
 Form = Literal["vector", "image", "sequence"]
 FORMS: tuple[Form, ...] = ("vector", "image", "sequence")
+Direction = Literal["lower", "higher", "none"]
+DIRECTIONS: tuple[Direction, ...] = ("lower", "higher", "none")
 
 
 class Status(enum.StrEnum):
@@ -31,6 +33,7 @@ class Status(enum.StrEnum):
 class Quantity:
     """One number that a measurement returns.
 
+    unit: a power of the output's own unit f, "f", "f^2", "f^-1" or "1"; anything else (such as "s") is a label.
     direction: which way is "more linear": "lower", "higher" or "none".
     reduction: how the probes become one number: "mean", "max", "rms" or "value".
     bounds: the interval that every finite value lies in.
@@ -41,7 +44,7 @@ class Quantity:
     symbol: str
     unit: str = "1"
     bounds: tuple[float, float] = (float("-inf"), float("inf"))
-    direction: Literal["lower", "higher", "none"] = "none"
+    direction: Direction = "none"
     reduction: str = "value"
     summary: str = ""
     key: str = Factory(lambda self: self.name, takes_self=True)

@@ -12,6 +12,14 @@ hypothesis_settings.register_profile("search", derandomize=False, deadline=None,
 hypothesis_settings.load_profile("fixed")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """A folder for what is remembered of plugins, instead of the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NTKBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def context():
     """Return the function that makes the Context of one architecture at one width."""

@@ -203,4 +203,5 @@ def _counter_examples(register: Register) -> None:
         | params.WEIGHTS,
         theory=theory.LAZY_SCALE,
         widths=ALPHAS,
+        grows=False,
     )

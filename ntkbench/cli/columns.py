@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import zip_longest
+from typing import TypeVar
+
+WIDTH = 100
+NARROWEST = 12
+
+Cell = TypeVar("Cell")
 
 
 def aligned(
-    rows: Sequence[Sequence[str]], *, right: Collection[int] = (), limits: Mapping[int, int] | None = None
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[int] = (),
+    limits: Mapping[int, int] | None = None,
+    fitting: int | None = None,
 ) -> list[str]:
     """Return rows of cells as lines with two spaces between columns.
 
     right: columns whose cells stand on the right.   limits: the width at which a column's text is wrapped.
+    fitting: a column that is wrapped further where lines would be longer than 100.
     """
-    limits = limits or {}
+    limits = dict(limits or {})
+    widths = [
+        max((min(len(cell), limits.get(i, len(cell))) for cell in cells), default=0) for i, cells in _columns(rows)
+    ]
+    if fitting is not None:
+        excess = sum(widths) + 2 * (len(widths) - 1) - WIDTH
+        limits[fitting] = max(NARROWEST, widths[fitting] - max(excess, 0))
     wrapped = [[_wrap(cell, limits.get(column)) for column, cell in enumerate(row)] for row in rows]
-    columns = zip(*wrapped, strict=True)
-    widths = [max((len(line) for lines in column for line in lines), default=0) for column in columns]
+    widths = [max((len(line) for lines in cells for line in lines), default=0) for _, cells in _columns(wrapped)]
     lines = []
     for row in wrapped:
         for parts in zip_longest(*row, fillvalue=""):
@@ -27,6 +43,10 @@ def aligned(
             ]
             lines.append("  ".join(cells).rstrip())
     return lines
+
+
+def _columns(rows: Sequence[Sequence[Cell]]) -> Iterable[tuple[int, tuple[Cell, ...]]]:
+    return enumerate(zip(*rows, strict=True))
 
 
 def _wrap(text: str, limit: int | None) -> list[str]:

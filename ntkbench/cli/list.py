@@ -13,9 +13,11 @@ from ..registry.manager import Registry, registry
 from ..registry.specs import Architecture, Dataset, Entry, Measurement
 from ..report.escape import visible
 from .columns import aligned
-from .options import no_plugin
+from .options import no_plugin, warn_of_plugins
 
 LISTED = ("architectures", "measurements", "datasets", "kernels", "suites")
+# The widths at which names and texts are wrapped.
+LIMITS = {0: 24, 1: 18, 2: 50, 3: 50}
 # The quantities that a verdict rests on, under their symbols.
 HEADLINES = {"hessian_norm": "‖H‖", "kernel_change_worst": "ΔK worst", "kernel_change_gd": "ΔK gd"}
 
@@ -38,8 +40,7 @@ def command(kind: str, as_json: bool) -> None:
         click.echo(json.dumps([to_json(entry) for entry in entries], indent=1, ensure_ascii=False))
     else:
         click.echo("\n".join(lines(kind, entries, known)))
-    for problem in known.problems:
-        click.echo(f"Warning: {visible(str(problem))}", err=True)
+    warn_of_plugins(known)
 
 
 def to_json(entry: Entry) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def lines(kind: str, entries: Sequence[Entry], known: Registry) -> list[str]:
     rows: list[tuple[str, ...]] = [("name", "from", *_HEADERS.get(kind, ("summary",)))]
     for entry in entries:
         rows += _rows(entry)
-    return aligned([tuple(map(visible, row)) for row in rows], limits={2: 50, 3: 50})
+    return aligned([tuple(map(visible, row)) for row in rows], limits=LIMITS, fitting=len(rows[0]) - 1)
 
 
 _HEADERS = {"measurements": ("quantity", "what it is"), "datasets": ("what it is", "forms")}
@@ -114,7 +115,7 @@ def _architecture_lines(entries: Sequence[Architecture]) -> list[str]:
         exponents = ["–" if law is None else f"{law.exponent:g}".replace("-", "−") for law in laws]
         cited = "".join(f"[{number}]" for number in dict.fromkeys(numbers))
         rows.append((entry.name, entry.distribution, entry.width_means, *exponents, cited))
-    listing = aligned([tuple(map(visible, row)) for row in rows], right=(3, 4, 5), limits={2: 30})
+    listing = aligned([tuple(map(visible, row)) for row in rows], right=(3, 4, 5), limits=LIMITS | {2: 30}, fitting=2)
     legend = ", ".join(f"{symbol} {quantity}" for quantity, symbol in HEADLINES.items())
     return [*listing, "", f"{legend}: theory's exponent in width.", *_numbered(sources)]
 

@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import NtkbenchError, did_you_mean
+from ..report.escape import visible
 
 # Said here so that --help imports none of them.
 VERBS = {
@@ -20,6 +21,7 @@ VERBS = {
     "table": "Print the standard table of a run.",
     "export": "Write a run's results or its table as a file.",
     "plot": "Draw a run's quantities against width.",
+    "plugin": "Show, make and check plugins.",
     "doctor": "Test the numbers of every architecture, or of one model.",
 }
 
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG
     except (NtkbenchError, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"Error: {message}", err=True)
+        click.echo("Error: " + "\n".join(map(visible, message.splitlines())), err=True)
         return WRONG
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)

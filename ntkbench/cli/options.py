@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import did_you_mean
-from ..registry.manager import block
+from ..registry.manager import Registry, block, strict
+from ..report.escape import visible
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,11 +25,23 @@ class Named(click.Choice[str]):
 
 
 def no_plugin(function: Function) -> Function:
-    """Add `--no-plugin NAME` to a command: the plugin is left out before any is loaded."""
+    """Add `--no-plugin NAME` and `--strict` to a command: both count before any plugin is loaded."""
 
     def leave_out(_: click.Context, __: click.Parameter, names: Sequence[str]) -> None:
         block(names)
 
+    def insist(ctx: click.Context, _: click.Parameter, on: bool) -> None:
+        strict(on)
+        ctx.call_on_close(lambda: strict(False))
+
+    function = click.option(
+        "--strict",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=insist,
+        help="A plugin with a problem is an error, not a warning: for its author.",
+    )(function)
     return click.option(
         "--no-plugin",
         multiple=True,
@@ -38,3 +51,9 @@ def no_plugin(function: Function) -> Function:
         callback=leave_out,
         help="Leave an installed plugin out (repeatable).",
     )(function)
+
+
+def warn_of_plugins(known: Registry) -> None:
+    """Say on standard error what is wrong with installed plugins."""
+    for warning in known.warnings:
+        click.echo(f"Warning: {visible(warning)}", err=True)

@@ -14,7 +14,7 @@ import click
 
 from ..errors import did_you_mean
 from ..report.escape import visible
-from .options import Named, no_plugin
+from .options import Named, no_plugin, warn_of_plugins
 
 if TYPE_CHECKING:
     from ..plan.cost import Estimate
@@ -90,8 +90,7 @@ def command(
     words["measure"] = words["measure"] or None
     options = RunOptions(**words, out=out)
     registry = the_registry()
-    for problem in registry.problems:
-        click.echo(f"Warning: {visible(str(problem))}", err=True)
+    warn_of_plugins(registry)
     plan = make_plan(options, registry)
     for note in plan.notes:
         click.echo(visible(note), err=True)

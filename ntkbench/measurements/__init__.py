@@ -12,45 +12,47 @@ NON_NEGATIVE: Bounds = (0.0, float("inf"))
 ANY: Bounds = (float("-inf"), float("inf"))
 
 
-def _lower(name: str, symbol: str, reduction: str, summary: str) -> Quantity:
-    return Quantity(name, symbol, bounds=NON_NEGATIVE, direction="lower", reduction=reduction, summary=summary)
+def _lower(name: str, symbol: str, reduction: str, summary: str, unit: str = "1") -> Quantity:
+    return Quantity(name, symbol, unit, NON_NEGATIVE, "lower", reduction, summary)
 
 
-def _plain(name: str, symbol: str, reduction: str, summary: str, bounds: Bounds = NON_NEGATIVE) -> Quantity:
-    return Quantity(name, symbol, bounds=bounds, reduction=reduction, summary=summary)
+def _plain(
+    name: str, symbol: str, reduction: str, summary: str, unit: str = "1", bounds: Bounds = NON_NEGATIVE
+) -> Quantity:
+    return Quantity(name, symbol, unit, bounds, reduction=reduction, summary=summary)
 
 
 GRADIENT = [
-    _plain("gradient_norm", "‖∇f‖", "rms", "norm of the output's gradient at initialisation"),
-    _lower("q_infinity", "Q∞", "mean", "largest influence of one hidden neuron on the output"),
+    _plain("gradient_norm", "‖∇f‖", "rms", "norm of the output's gradient at initialisation", "f"),
+    _plain("q_infinity", "Q∞", "mean", "largest influence of one hidden neuron on the output", "f"),
 ]
 HESSIAN = [
-    _lower("hessian_norm", "‖H‖", "mean", "spectral norm of the output's Hessian at initialisation"),
-    evolve(_lower("hessian_norm", "‖H‖", "max", "the same norm, largest over the probes"), key="hessian_norm:max"),
-    _lower("curvature_ratio", "‖H‖/‖∇f‖²", "mean", "Hessian norm over the squared gradient norm"),
+    _lower("hessian_norm", "‖H‖", "mean", "spectral norm of the output's Hessian at initialisation", "f"),
+    evolve(_lower("hessian_norm", "‖H‖", "max", "the same norm, largest over the probes", "f"), key="hessian_norm:max"),
+    _lower("curvature_ratio", "‖H‖/‖∇f‖²", "mean", "Hessian norm over the squared gradient norm", "f^-1"),
 ]
 BALL = [
-    _lower("hessian_norm_ball", "sup ‖H‖", "mean", "largest Hessian norm found in the ball of radius R"),
+    _lower("hessian_norm_ball", "sup ‖H‖", "mean", "largest Hessian norm found in the ball of radius R", "f"),
     _lower("kernel_change_worst", "ΔK worst", "value", "largest relative kernel change in the ball of radius R"),
     _lower("linearization_error_worst", "Δf worst", "value", "largest relative error of the linear model in the ball"),
 ]
 GD = [
     _lower("kernel_change_gd", "ΔK gd", "max", "largest relative kernel change along gradient descent"),
     _lower("linearization_error_gd", "Δf gd", "value", "relative error of the linear model after gradient descent"),
-    _lower("final_loss_ratio", "L_T/L_0", "value", "loss at the end of gradient descent over loss at its start"),
+    _plain("final_loss_ratio", "L_T/L_0", "value", "loss at the end of gradient descent over loss at its start"),
     _plain("steps", "T", "value", "steps of gradient descent"),
-    _plain("step_size", "η", "value", "step size of gradient descent at its end"),
+    _plain("step_size", "η", "value", "step size of gradient descent at its end", "f^-2"),
     _plain("pl_ratio", "PL*", "value", "smallest ‖∇L‖²/(2L) on the path, over λmin(K) at initialisation"),
     _plain("weight_change", "‖Δw‖", "value", "distance from initialisation to the end of gradient descent"),
-    _lower("relative_weight_change", "‖Δw‖/‖w‖", "value", "that distance over the norm of the initial weights"),
+    _plain("relative_weight_change", "‖Δw‖/‖w‖", "value", "that distance over the norm of the initial weights"),
 ]
 RANDOM = [
     _lower("kernel_change_random", "ΔK random", "mean", "relative kernel change at a random point at distance R"),
     _lower("linearization_error_random", "Δf random", "mean", "relative error of the linear model at such a point"),
 ]
 KERNEL = [
-    _plain("lambda_min", "λmin", "value", "smallest eigenvalue of the tangent kernel", ANY),
-    _plain("condition", "λmax/λmin", "value", "condition number of the tangent kernel", ANY),
+    _plain("lambda_min", "λmin", "value", "smallest eigenvalue of the tangent kernel", "f^2", ANY),
+    _plain("condition", "λmax/λmin", "value", "condition number of the tangent kernel", bounds=ANY),
 ]
 
 

@@ -1,4 +1,12 @@
-"""The hooks that plugins implement, each documented where it stands."""
+"""The hooks that plugins implement, each documented where it stands.
+
+A plugin is a module (or any object) named by an entry point of the group "ntkbench"; it marks its implementations with
+`hookimpl`. It may say which version of the hooks it was written for::
+
+    ntkbench_hooks = "0.1"
+
+A plugin that needs a newer version is left out with that reason; an older one is loaded, with a sentence.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +16,12 @@ from typing import Any
 import pluggy
 
 PROJECT = "ntkbench"
+VERSION = "0.1"
+"""The version of the hooks: that of the ntkbench in which they last changed."""
+WRITTEN_FOR = "ntkbench_hooks"
+"""The name under which a plugin says which version it was written for."""
+ARGUMENTS = ("register",)
+"""All arguments that hooks give."""
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
@@ -22,7 +36,7 @@ def ntkbench_register_architectures(register: Register) -> Any:
         ``build(width, *, input_shape, outputs=1, seed, **params) -> keras.Model`` or the string
         "module:attribute" (listing then imports nothing); names that `build` does not take are not passed.
         `spec` holds the fields of :class:`ntkbench.registry.specs.Architecture`: summary, params, inputs,
-        width_means, theory, targets, linear_output, bottleneck, widths, variants.
+        width_means, outputs, theory, targets, linear_output, bottleneck, widths, variants, grows.
 
     .. versionadded:: 0.1
     """

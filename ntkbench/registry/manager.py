@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.metadata
-import importlib.util
-import os
-import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType, ModuleType
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
-import pluggy
 
-from ..errors import NtkbenchError, RegistrationError, UnknownName, did_you_mean
-from . import hookspecs
-from .specs import KINDS, Architecture, Dataset, Entry, Kernel, LayerRules, Measurement, Suite
+from ..errors import NtkbenchError, RegistrationError, UnknownName
+from . import sources
+from .collect import ONE_OF, Named, collect, entry_of, hook_of
+from .probe import Probe, reason_of
+from .snapshot import from_json
+from .sources import GROUP, Source, builtin_sources
+from .specs import KINDS, Architecture, Dataset, Entry, Kernel, LayerRules, Measurement, Suite, Target
 
-GROUP = "ntkbench"
-BUILTIN_ROOMS = ("architectures", "measurements", "datasets", "kernels", "suites", "engine.rules")
-ONE_OF = {
-    "architectures": "architecture",
-    "measurements": "measurement",
-    "datasets": "data set",
-    "kernels": "kernel",
-    "suites": "suite",
-    "layer_rules": "layer rule",
-}
-# Names stand in SPECs ("NAME:key=value"), in file names and in tables: letters, digits and . _ - only.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
-_LAYER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z")
-_RESERVED = ("all",)
-
-Target = Callable[..., Any] | str
+__all__ = ["GROUP", "Plugin", "Problem", "Registry", "Source", "block", "registry", "strict"]
 
 
 @attrs.frozen
@@ -51,27 +34,54 @@ class Problem:
 
 
 @attrs.frozen
-class Source:
-    """One plugin before it is loaded: where it comes from and how to get its module."""
+class Plugin:
+    """What became of one plugin.
+
+    name: its entry point's, or its module's.   origin: where the distribution comes from.   hooks: it implements.
+    entries: names by kind, for one that was taken.   status: "ok"; "broken"; "off" where it was not to be tried.
+    reason: why it was left out.   notes: sentences for the author of one that was taken.
+    """
 
     distribution: str
     version: str
     name: str
-    load: Callable[[], Any]
+    status: str
+    origin: str = ""
+    hooks: tuple[str, ...] = ()
+    entries: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        names = {kind: list(names) for kind, names in self.entries.items()}
+        return {**attrs.asdict(self), "hooks": list(self.hooks), "entries": names, "notes": list(self.notes)}
 
 
 class Registry:
     """What is registered, by kind and name.
 
-    A plugin's registrations are taken whole or not at all; a plugin that fails is a `Problem`, nothing more.
-    Loading imports the plugins' own modules, never the "module:attribute" targets they name.
+    A plugin's registrations are taken whole or not at all; a plugin that fails is a row among `plugins` and a
+    `Problem`, nothing more. Loading imports the plugins' own modules, never the "module:attribute" targets they name.
     """
 
     def __init__(self) -> None:
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs)
         self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
-        self.problems: list[Problem] = []
+        self.plugins: list[Plugin] = []
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The plugins that were left out because something is wrong with them."""
+        broken = [plugin for plugin in self.plugins if plugin.status == "broken"]
+        return [Problem(plugin.distribution, plugin.version, plugin.reason) for plugin in broken]
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each problem, and for whatever else their authors should know."""
+        notes = [
+            f"Plugin {plugin.distribution} {plugin.version}: {note}" for plugin in self.plugins for note in plugin.notes
+        ]
+        return [*map(str, self.problems), *notes]
 
     @property
     def architectures(self) -> Mapping[str, Architecture]:
@@ -103,6 +113,10 @@ class Registry:
         """The layer rules by "module:LayerClass"."""
         return self._view("layer_rules")
 
+    def everything(self) -> Mapping[str, Mapping[str, Entry]]:
+        """Return all entries, by kind and name."""
+        return {kind: self._view(kind) for kind in KINDS}
+
     def _view(self, kind: str) -> Mapping[str, Any]:
         return MappingProxyType(self._entries[kind])
 
@@ -120,7 +134,7 @@ class Registry:
 
         The same distribution may replace what it registered; raise RegistrationError for anybody else.
         """
-        entry = _entry(kind, name, target, distribution, version, spec)
+        entry = entry_of(kind, name, target, distribution, version, spec)
         present = self._entries[kind].get(name)
         if present is None or present.distribution != distribution:
             self._refuse_duplicates([(kind, entry)])
@@ -131,41 +145,60 @@ class Registry:
         copy = Registry()
         copy._entries = {kind: dict(group) for kind, group in self._entries.items()}
         copy._entries["architectures"].update(entries)
-        copy.problems = list(self.problems)
+        copy.plugins = list(self.plugins)
         return copy
 
     def load(self, source: Source) -> None:
-        """Load one plugin and take all that it registers, or note the problem and take nothing."""
+        """Load one plugin in this process and take all that it registers, or note the problem and take nothing."""
         try:
-            plugin = source.load()
-            entries = self.collect(plugin, source)
-            self._refuse_duplicates(entries)
+            found = collect(source.load(), source)
+            self._take(source, found.entries, found.hooks, found.notes)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may also call sys.exit while it is imported
-            self.problems.append(Problem(source.distribution, source.version, _reason(error)))
-        else:
-            for kind, entry in entries:
-                self._entries[kind][entry.name] = entry
+            self.leave_out(source, "broken", reason_of(error))
 
-    def collect(self, plugin: ModuleType | Any, source: Source) -> list[tuple[str, Entry]]:
-        """Return what a plugin registers as (kind, entry), calling its hook implementations one by one."""
+    def take(self, source: Source, probe: Probe) -> None:
+        """Take all that a plugin registered when it was tried, or note the problem. None of its code runs here."""
+        if probe.reason:
+            self.leave_out(source, "broken", probe.reason)
+            return
+        find = functools.partial(_function_of, source)
         try:
-            self._manager.register(plugin, name=source.name)
-            _refuse_unknown_hooks(self._manager, plugin)
-            entries: list[tuple[str, Entry]] = []
-            for kind in KINDS:
-                for hook in getattr(self._manager.hook, _hook(kind)).get_hookimpls():
-                    if hook.plugin is plugin:
-                        register = _collector(kind, source, entries)
-                        hook.function(*[{"register": register}[name] for name in hook.argnames])
-        except BaseException:
-            if self._manager.has_plugin(source.name):
-                self._manager.unregister(name=source.name)
-            raise
-        return entries
+            entries = [
+                (kind, from_json(kind, entry, source.distribution, source.version, find))
+                for kind, entry in probe.entries
+            ]
+            self._take(source, entries, probe.hooks, probe.notes)
+        except Exception as error:
+            self.leave_out(source, "broken", reason_of(error))
 
-    def _refuse_duplicates(self, entries: Iterable[tuple[str, Entry]]) -> None:
+    def leave_out(self, source: Source, status: str, reason: str) -> None:
+        """Note a plugin of which nothing is taken. status: "broken" or "off"."""
+        self.plugins.append(
+            Plugin(source.distribution, source.version, source.name, status, source.origin, reason=reason)
+        )
+
+    def _take(self, source: Source, entries: Iterable[Named], hooks: tuple[str, ...], notes: tuple[str, ...]) -> None:
+        self._refuse_duplicates(entries)
+        names: dict[str, list[str]] = {}
+        for kind, entry in entries:
+            self._entries[kind][entry.name] = entry
+            names.setdefault(kind, []).append(entry.name)
+        self.plugins.append(
+            Plugin(
+                source.distribution,
+                source.version,
+                source.name,
+                "ok",
+                source.origin,
+                hooks,
+                {kind: tuple(group) for kind, group in names.items()},
+                notes=notes,
+            )
+        )
+
+    def _refuse_duplicates(self, entries: Iterable[Named]) -> None:
         taken = {(kind, name): entry for kind, group in self._entries.items() for name, entry in group.items()}
         for kind, entry in entries:
             if (kind, entry.name) in taken:
@@ -177,87 +210,23 @@ class Registry:
             taken[kind, entry.name] = entry
 
 
-def _entry(kind: str, name: Any, target: Any, distribution: str, version: str, spec: Mapping[str, Any]) -> Entry:
-    pattern = _LAYER if kind == "layer_rules" else _NAME
-    if not isinstance(name, str) or not pattern.match(name) or name in _RESERVED:
-        form = '"module:LayerClass"' if kind == "layer_rules" else "up to 64 letters, digits, '.', '_' and '-'"
-        raise RegistrationError(f"{name!r} cannot be the name of a {ONE_OF[kind]}; use {form}.")
-    if not callable(target) and not (isinstance(target, str) and re.match(r"[\w.]+:\w+\Z", target)):
-        raise RegistrationError(f'{name!r} has the target {target!r}; give a function or "module:attribute".')
-    fields = {field.name for field in attrs.fields(KINDS[kind])} - {"name", "target", "distribution", "version"}
-    for word in spec:
-        if word not in fields:
-            hint = did_you_mean(word, fields)
-            raise RegistrationError(f"{name!r} gives {word!r}, which no {ONE_OF[kind]} has. {hint}")
-    return KINDS[kind](name=name, target=target, distribution=distribution, version=version, **spec)
-
-
-def _hook(kind: str) -> str:
-    return f"ntkbench_register_{kind}"
-
-
-def _collector(kind: str, source: Source, entries: list[tuple[str, Entry]]) -> hookspecs.Register:
-    def register(name: str, target: Target, **spec: Any) -> None:
-        entries.append((kind, _entry(kind, name, target, source.distribution, source.version, spec)))
-
-    return register
-
-
-def _refuse_unknown_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
-    known = [_hook(kind) for kind in KINDS]
-    for caller in manager.get_hookcallers(plugin) or ():
-        if caller.name not in known:
-            hint = did_you_mean(caller.name, known)
-            raise RegistrationError(f"It implements the unknown hook {caller.name!r}. {hint}")
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, NtkbenchError):
-        return str(error)
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def builtin_sources() -> Iterator[Source]:
-    """Yield ntkbench's own plugins: the rooms that hold built-in entries."""
-    from .. import __version__
-
-    package = __name__.partition(".")[0]
-    for room in BUILTIN_ROOMS:
-        module = f"{package}.{room}"
-        if importlib.util.find_spec(module) is not None:
-            yield Source(package, __version__, module, functools.partial(importlib.import_module, module))
-
-
-def installed_sources() -> Iterator[Source]:
-    """Yield the installed plugins: entry points of the group "ntkbench", by distribution and name."""
-    found = importlib.metadata.entry_points(group=GROUP)
-    for point in sorted(found, key=lambda point: (point.dist.name if point.dist else "", point.name)):
-        distribution, version = (point.dist.name, point.dist.version) if point.dist else (point.name, "")
-        yield Source(distribution, version, f"{distribution}:{point.name}", point.load)
-
-
-def _same(name: str) -> str:
-    """Return a distribution's normal name (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
-
-
-def allowed_sources(blocked: Iterable[str] = ()) -> Iterator[Source]:
-    """Yield the installed plugins that NTKBENCH_PLUGINS allows (unset: all) and `blocked` does not name."""
-    allowed = os.environ.get("NTKBENCH_PLUGINS")
-    wanted = None if allowed is None else {_same(name) for name in allowed.split(",") if name.strip()}
-    unwanted = {_same(name) for name in blocked}
-    if wanted == set():
-        return
-    for source in installed_sources():
-        name = _same(source.distribution)
-        if name not in unwanted and (wanted is None or name in wanted):
-            yield source
+def _function_of(source: Source, kind: str, name: str) -> Any:
+    """Return the function that a plugin gives as a target, loading the plugin in this process."""
+    try:
+        for found_kind, entry in collect(source.load(), source).entries:
+            if (found_kind, entry.name) == (kind, name):
+                return entry.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise NtkbenchError(f"{name!r} of {source.distribution} could not be loaded: {reason_of(error)}") from error
+    raise NtkbenchError(f"{source.distribution} no longer registers {name!r} by {hook_of(kind)}; install it again.")
 
 
 _lock = threading.RLock()
 _registry: Registry | None = None
 _blocked: set[str] = set()
+_strict = False
 
 
 def block(names: Iterable[str]) -> None:
@@ -272,15 +241,46 @@ def blocked() -> frozenset[str]:
     return frozenset(_blocked)
 
 
+def strict(on: bool) -> None:
+    """Say whether `registry()` raises when a plugin has a problem, instead of going on without it."""
+    global _strict
+    _strict = on
+
+
 def registry() -> Registry:
-    """Return the process-wide registry: built-ins, then installed plugins, loaded on the first call."""
+    """Return the process-wide registry: built-ins, then installed plugins, loaded on the first call.
+
+    Raises NtkbenchError when a plugin has a problem and `strict` is on.
+    """
     global _registry
     with _lock:
         if _registry is None:
+            chosen = list(sources.chosen_sources(_blocked))
             # Assigned before it is filled: a plugin may use the decorators while it is imported.
             _registry = Registry()
             for source in builtin_sources():
                 _registry.load(source)
-            for source in allowed_sources(_blocked):
-                _registry.load(source)
+            _fill(_registry, chosen)
+        if _strict and _registry.problems:
+            raise NtkbenchError("; ".join(map(str, _registry.problems)))
         return _registry
+
+
+def _fill(known: Registry, chosen: Iterable[tuple[Source, str]]) -> None:
+    """Take what the chosen plugins register, in their order."""
+    chosen = list(chosen)
+    tried = [source for source, reason in chosen if not reason]
+    found: Iterable[Probe] = ()
+    if tried:
+        from .probe_cache import probes  # which finds the user's cache folder
+
+        found = probes(tried)
+    results = iter(found)
+    for source, reason in chosen:
+        if reason:
+            known.leave_out(source, "off", reason)
+        else:
+            known.take(source, next(results))
+    for name in sources.allowed_but_missing():
+        missing = f"{sources.ALLOWED} names it, and it is not installed."
+        known.leave_out(Source(name, "", name, lambda: None), "broken", missing)

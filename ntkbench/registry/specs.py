@@ -9,8 +9,10 @@ from typing import Any
 from attrs import Factory, field, frozen
 
 from ..errors import NtkbenchError, RegistrationError, did_you_mean
-from ..types import FORMS, Quantity, Theory
+from ..types import DIRECTIONS, FORMS, Quantity, Theory
+from .calling import contained
 
+NEEDS = ("hessian", "ball", "trajectory")
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 
 
@@ -105,8 +107,27 @@ def _words(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
+def _pair(given: Sequence[float]) -> tuple[float, float]:
+    low, high = map(float, given)
+    return low, high
+
+
 def _widths(given: Mapping[str, Sequence[int]] | None) -> dict[str, tuple[int, ...]]:
     return {preset: tuple(widths) for preset, widths in (given or {}).items()}
+
+
+@frozen(eq=False)
+class Late:
+    """A target that is a function inside its plugin's module. find: loads the plugin and returns it, on first use."""
+
+    find: Callable[[], Callable[..., Any]]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Find the function and call it."""
+        return self.find()(*args, **kwargs)
+
+
+Target = Callable[..., Any] | str
 
 
 @frozen(kw_only=True)
@@ -114,23 +135,26 @@ class Entry:
     """Something registered under a name. `target` is a callable, or "module:attribute" loaded on first use."""
 
     name: str
-    target: Callable[..., Any] | str
+    target: Target
     summary: str = ""
     params: Mapping[str, Param] = field(factory=dict, converter=_params)
     distribution: str = ""
     version: str = ""
 
     def load(self) -> Callable[..., Any]:
-        """Return the target itself, importing its module when it is a string."""
+        """Return the target itself, importing its module when it is a string; raise NtkbenchError when that fails."""
+        if isinstance(self.target, Late):
+            return self.target.find()
         if not isinstance(self.target, str):
             return self.target
         module, _, attribute = self.target.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+            with contained(f"the import of {module}"):
+                return getattr(importlib.import_module(module), attribute)
+        except Exception as error:
             raise NtkbenchError(
                 f"{self.name!r} of {self.distribution or 'an unnamed plugin'} could not be loaded from "
-                f"{self.target!r}: {error}. Its author has to mend the target."
+                f"{self.target!r}: {str(error).rstrip('.') or type(error).__name__}. Its author has to mend the target."
             ) from error
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +174,7 @@ class Architecture(Entry):
     theory: {quantity: exponent and source}.          targets: the two regression targets for y = -1 and +1.
     linear_output, bottleneck: decide the search budgets and gradient descent's step (metrics.md).
     widths: {preset: widths} where the preset's own list does not fit; "quick", "standard", "board", "full".
+    grows: whether the number of weights grows with width; false where width is another number, such as a scale.
     variants: parameter sets that `--arch all` runs instead of the defaults alone.
     """
 
@@ -157,11 +182,12 @@ class Architecture(Entry):
     inputs: tuple[str, ...] = field(default=("vector",), converter=_words)
     outputs: int = 1
     theory: Mapping[str, Theory] = field(factory=dict, converter=_theory)
-    targets: tuple[float, float] = (-1.0, 1.0)
+    targets: tuple[float, float] = field(default=(-1.0, 1.0), converter=_pair)
     linear_output: bool = True
     bottleneck: bool = False
     widths: Mapping[str, tuple[int, ...]] = field(factory=dict, converter=_widths)
     variants: tuple[Mapping[str, Any], ...] = field(default=Factory(lambda: ({},)), converter=tuple)
+    grows: bool = True
 
     def __attrs_post_init__(self) -> None:
         for form in self.inputs:
@@ -185,6 +211,34 @@ class Measurement(Entry):
     def __attrs_post_init__(self) -> None:
         if not self.quantities:
             raise RegistrationError(f"Measurement {self.name!r} declares no quantities; name at least one.")
+        for need in self.needs:
+            if need not in NEEDS:
+                raise RegistrationError(f"Measurement {self.name!r} needs {need!r}. {did_you_mean(need, NEEDS)}")
+        keys = [_checked(self.name, quantity).key for quantity in self.quantities]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise RegistrationError(f"Measurement {self.name!r} declares {key!r} twice; give each its own key.")
+
+
+def _checked(name: str, quantity: Any) -> Quantity:
+    """Return a quantity that a measurement may declare; raise RegistrationError otherwise."""
+    if not isinstance(quantity, Quantity):
+        raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; give a Quantity(name, symbol).")
+    words = ("name", "symbol", "unit", "reduction", "summary", "key")
+    if wrong := [word for word in words if not isinstance(getattr(quantity, word), str)]:
+        raise RegistrationError(f"Measurement {name!r}: the {wrong[0]} of {quantity.name!r} is not text.")
+    if quantity.direction not in DIRECTIONS:
+        hint = did_you_mean(str(quantity.direction), DIRECTIONS)
+        raise RegistrationError(f"Measurement {name!r}: {quantity.key} has direction {quantity.direction!r}. {hint}")
+    try:
+        low, high = map(float, quantity.bounds)
+    except (TypeError, ValueError):
+        low = high = float("nan")
+    if not low < high:
+        raise RegistrationError(
+            f"Measurement {name!r}: {quantity.key} has bounds {quantity.bounds!r}; give (low, high)."
+        )
+    return quantity
 
 
 @frozen(kw_only=True)

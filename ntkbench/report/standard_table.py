@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..analysis.agreement import MARGIN
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
-from ..types import CellResult, Quantity, Status
+from ..types import Cell, CellResult, Quantity, Status
 from . import numbers
 from .choice import chosen
 from .table import Column, Table
@@ -26,12 +26,14 @@ def standard_table(
     manifest: Mapping[str, Any] | None = None,
     quantities: Sequence[str] = (),
     problems: Sequence[str] = (),
+    missing: Collection[str] = (),
 ) -> Table:
     """Return the standard table of a finished or half-finished run.
 
     manifest: the run's, for theory, units and what was planned.   quantities: names or result keys to show; without
     any, the headline quantities that were measured, or all measured ones where none of these was.
-    problems: sentences on files that could not be read.   Raises NtkbenchError for a quantity nobody measured.
+    problems: sentences on files that could not be read.   missing: plugins that are not installed here.
+    Raises NtkbenchError for a quantity nobody measured.
     """
     results, manifest = list(results), manifest or {}
     declared = catalogue(manifest)
@@ -53,7 +55,7 @@ def standard_table(
     columns += [Column(_header(key, budget - 2)) for key in shown]
     columns += [Column(("cells", " ok"), align="right")]
     rows = [
-        (_name_lines(each), *(_law_lines(laws[key], budget) for key in shown), ok)
+        (_name_lines(each, missing), *(_law_lines(laws[key], budget) for key in shown), ok)
         for (each, laws), ok in zip(found, ok_column, strict=True)
     ]
     settings = _settings(results, manifest)
@@ -61,9 +63,9 @@ def standard_table(
         title=_title(settings),
         columns=tuple(columns),
         rows=tuple(rows),
-        notes=tuple(_notes(results, manifest, found, shown, problems)),
+        notes=tuple([*_notes(results, manifest, found, shown, problems), *_missing_notes(results, missing)]),
         settings=settings,
-        records=tuple(_record(each, laws, total) for (each, laws), total in zip(found, totals, strict=True)),
+        records=tuple(_record(each, laws, total, missing) for (each, laws), total in zip(found, totals, strict=True)),
     )
 
 
@@ -75,12 +77,32 @@ def _header(key: str, budget: int) -> tuple[str, ...]:
     return (key[:cut], *_header(key[cut:], budget))
 
 
-def _name_lines(of: Series) -> tuple[str, ...]:
+def _name_lines(of: Series, missing: Collection[str] = ()) -> tuple[str, ...]:
     name = [of.label[start : start + _NAME] for start in range(0, len(of.label), _NAME)]
     if len(name) > _NAME_LINES:
         name = [*name[: _NAME_LINES - 1], "…" + name[-1][-_NAME + 1 :]]
-    below = [f"  {text}" for text in (_widths(of), *of.condition)]
+    below = [f"  {text}" for text in (_widths(of), *of.condition, *(["not installed"] * (_plugin(of) in missing)))]
     return (*name, *(text if len(text) <= _NAME else text[: _NAME - 1] + "…" for text in below))
+
+
+def _plugin(of: Series) -> str:
+    return of.results[0].cell.architecture_plugin
+
+
+def _missing_notes(results: Sequence[CellResult], missing: Collection[str]) -> Iterable[str]:
+    pairs = [(cell.architecture_plugin, cell.architecture_version, cell.architecture) for cell in _cells(results)]
+    pairs += [(cell.measurement_plugin, cell.measurement_version, cell.measurement) for cell in _cells(results)]
+    for plugin in sorted(missing):
+        versions = ", ".join(sorted({version for name, version, _ in pairs if name == plugin}))
+        names = ", ".join(dict.fromkeys(what for name, _, what in pairs if name == plugin))
+        yield (
+            f"Not installed: {plugin} {versions}, from which {names} came. These results are kept as they are; "
+            "to measure more, install it again."
+        )
+
+
+def _cells(results: Iterable[CellResult]) -> list[Cell]:
+    return [result.cell for result in results]
 
 
 def _widths(of: Series) -> str:
@@ -183,6 +205,9 @@ def _notes(
         bad = [result for result in results if result.status == status != Status.OK]
         for message, places in _grouped((_reason(result), _place(result)) for result in bad):
             yield f"{status}: {places}: {message}"
+    remarked = [result for result in results if result.status == Status.OK and result.message]
+    for message, places in _grouped((_reason(result), _place(result)) for result in remarked):
+        yield f"{places}: {message}"
     hardware = _hardware(results, manifest)
     if hardware:
         yield hardware
@@ -263,12 +288,14 @@ def _hardware(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> str
     return f"{text}; {seconds:.0f} s of measuring." if text else ""
 
 
-def _record(of: Series, laws: Mapping[str, Law], total: int) -> dict[str, Any]:
+def _record(of: Series, laws: Mapping[str, Law], total: int, missing: Collection[str]) -> dict[str, Any]:
     return {
         "architecture": of.architecture,
         "label": of.label,
         "params": dict(of.params),
         "condition": list(of.condition),
+        "plugin": _plugin(of),
+        "installed": _plugin(of) not in missing,
         "widths": of.widths,
         "seeds": of.seeds,
         "cells_ok": _count_ok(of),

@@ -17,6 +17,7 @@ from ..engine.network import Network
 from ..errors import Diverged, NtkbenchError, Unsupported
 from ..plan.data import form_for, load_data
 from ..plan.seeds import seed_for
+from ..registry.calling import call_with_known_names
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..types import Cell, CellResult, Settings, Status, Value
@@ -96,13 +97,15 @@ class GroupWorker:
         try:
             entry: Measurement = self.registry.get("measurements", cell.measurement)
             context.start(cell.measurement, frozenset(cell.quantities))
-            values = checked(entry, entry.load()(context), cell.quantities, context.precision)
+            found = call_with_known_names(entry.load(), context)
+            values = checked(entry, found, cell.quantities, context.precision)
         except Exception as error:
             return self._failed(cell, error, time.perf_counter() - began, context)
         return CellResult(
             cell=cell,
             status=Status.OK,
             values=values,
+            message=not_finite(entry, found, values),
             seconds=time.perf_counter() - began,
             n_parameters=context.network.size,
             n_probes=len(context.y),
@@ -179,6 +182,16 @@ def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: st
             raise NtkbenchError(f"{entry.name!r} returned {key} = {value.value:g}, {outside}.")
         values[key] = value
     return values
+
+
+def not_finite(entry: Measurement, found: Mapping[str, Any], values: Mapping[str, Value]) -> str:
+    """Return a sentence on the quantities for which a measurement returned NaN or infinity, "" when there are none."""
+    bad = []
+    for key in values:
+        given = found[key][0] if isinstance(found[key], tuple) else getattr(found[key], "value", found[key])
+        if given is not None and values[key].value is None:
+            bad.append(f"{key} = {given}")
+    return f"{entry.name!r} returned {', '.join(bad)}, which is kept as no value." if bad else ""
 
 
 def as_value(given: Any, precision: str) -> Value:

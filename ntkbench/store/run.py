@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NtkbenchError
+from ..registry.sources import not_installed
 from ..types import CellResult
 from .frame import frame, rows
 from .manifest import catalogue, theory
@@ -57,11 +58,21 @@ class Run:
         """Return the tidy results: one row for each quantity of a cell, with the columns of `ntkbench export`."""
         return frame(self.results, catalogue(self.manifest))
 
+    def missing_plugins(self) -> set[str]:
+        """Return the plugins of these results that are not installed here.
+
+        Without a version it is no distribution: what a decorator registered, or a user's own file.
+        """
+        cells = [result.cell for result in self.results]
+        named = {(cell.architecture_plugin, cell.architecture_version) for cell in cells}
+        named |= {(cell.measurement_plugin, cell.measurement_version) for cell in cells}
+        return not_installed(name for name, version in named if name and version and name != "ntkbench")
+
     def table(self, quantities: Sequence[str] = ()) -> Table:
         """Return the standard table. quantities: those to show, the headline ones without any."""
         from ..report.standard_table import standard_table
 
-        return standard_table(self.results, self.manifest, quantities, self.problems)
+        return standard_table(self.results, self.manifest, quantities, self.problems, self.missing_plugins())
 
     def fits(self) -> pandas.DataFrame:
         """Return the scaling laws, one row for each architecture and quantity."""

@@ -31,7 +31,6 @@ def plugin(tmp_path, monkeypatch):
     source = Source("example", "0", name, lambda: __import__(name))
     registry().load(source)
     yield name
-    registry()._manager.unregister(name=name)
     sys.modules.pop(name, None)
 
 

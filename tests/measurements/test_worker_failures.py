@@ -121,6 +121,14 @@ def test_what_measurements_may_write(given, value):
     assert result.status is Status.OK and result.values == {"size": value}
 
 
+@pytest.mark.parametrize("given", [float("nan"), float("inf"), Value(float("nan")), (float("nan"), 0.1)])
+def test_a_number_that_is_not_finite_is_told(given):
+    result = of_measure(lambda ctx: {"size": given})
+    assert result.status is Status.OK and result.values["size"].value is None
+    assert result.message.startswith("'own' returned size = ") and result.message.endswith("kept as no value.")
+    assert of_measure(lambda ctx: {"size": None}).message == ""
+
+
 def test_a_failing_seed_leaves_the_others(monkeypatch):
     load = worker.load_data
 

@@ -10,7 +10,7 @@ import pytest
 
 from ntkbench import hookimpl
 from ntkbench.errors import RegistrationError, UnknownName
-from ntkbench.registry import manager
+from ntkbench.registry import sources as plugin_sources
 from ntkbench.registry.manager import Registry, Source
 from ntkbench.types import Quantity
 
@@ -114,11 +114,13 @@ def test_a_copy_with_a_users_files_leaves_the_registry_alone():
 )
 def test_allowed_and_blocked_distributions(monkeypatch, allowed, blocked, left):
     sources = [Source(name, "1", name, lambda: None) for name in ("acme", "Other.Plugin")]
-    monkeypatch.setattr(manager, "installed_sources", lambda: iter(sources))
+    monkeypatch.setattr(plugin_sources, "installed_sources", lambda: iter(sources))
     monkeypatch.delenv("NTKBENCH_PLUGINS", raising=False)
     if allowed is not None:
         monkeypatch.setenv("NTKBENCH_PLUGINS", allowed)
-    assert [source.distribution for source in manager.allowed_sources(blocked)] == left
+    found = list(plugin_sources.chosen_sources(blocked))
+    assert [source.distribution for source, reason in found if not reason] == left
+    assert len(found) == 2
 
 
 def test_listing_imports_no_framework():

@@ -1,0 +1,156 @@
+"""What is remembered of tried plugins, so that each version of each is tried once."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ..types import digest
+from . import hookspecs, probe as probing
+from .probe import Probe
+from .sources import Source
+
+FOLDER = "NTKBENCH_CACHE"
+FORMAT = 1
+_MOST_FILES = 2000  # of a package, that are looked at for changes
+
+
+def folder() -> Path:
+    """Return the folder of what is remembered: NTKBENCH_CACHE, otherwise the user's cache folder."""
+    given = os.environ.get(FOLDER)
+    if given:
+        return Path(given, "plugins")
+    import platformdirs
+
+    return platformdirs.user_cache_path("ntkbench", appauthor=False) / "plugins"
+
+
+def probes(sources: Sequence[Source]) -> list[Probe]:
+    """Return what each plugin registers, in order: remembered, or tried now, several side by side."""
+    memory = Memory(folder())
+    known = [memory.recall(source) for source in sources]
+    new = [source for source, found in zip(sources, known, strict=True) if found is None]
+    if not new:
+        return [found for found in known if found is not None]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        fresh: Iterator[Probe] = iter(list(pool.map(lambda source: again(source, memory), new)))
+    return [next(fresh) if found is None else found for found in known]
+
+
+def again(source: Source, memory: Memory | None = None) -> Probe:
+    """Try a plugin, whatever is remembered of it, and remember the result."""
+    memory = memory or Memory(folder())
+    key = memory.key(source)
+    found = probing.probe(source)
+    memory.keep(source, key, found)
+    return found
+
+
+class Memory:
+    """Results of probes in a folder, one JSON file for each plugin of each Python environment.
+
+    A result holds for a distribution's version, its entry point, ntkbench's own code and the sizes and times of the
+    plugin's Python files, so that an editable install is tried again when it is edited. A refusal holds also only as
+    long as nothing is installed or removed: what was missing may be there by then. Files that cannot be read, are
+    damaged or cannot be written count as not there.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._shared = {
+            "format": FORMAT,
+            "hooks": hookspecs.VERSION,
+            "python": [sys.implementation.cache_tag, sys.prefix],
+            "registry": _stamps([Path(__file__).parent]),
+        }
+        self._environment = _environment()
+
+    def key(self, source: Source) -> dict[str, Any]:
+        """Return what a result is valid for."""
+        assert source.point is not None
+        own = [source.distribution, source.version, source.point.name, source.point.value]
+        return {**self._shared, "plugin": own, "code": _code(source)}
+
+    def recall(self, source: Source) -> Probe | None:
+        """Return the result that is remembered and still holds, or None."""
+        try:
+            kept = json.loads(self._file(source).read_bytes())
+            found = probing.from_json(kept["probe"])
+            if kept["key"] != self.key(source) or (found.reason and kept["environment"] != self._environment):
+                return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return found
+
+    def keep(self, source: Source, key: Mapping[str, Any], found: Probe) -> None:
+        """Remember a result; a reader sees the old file or the new one."""
+        text = json.dumps({"key": key, "environment": self._environment, "probe": attrs.asdict(found)})
+        with contextlib.suppress(OSError):
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self.path, suffix=".part")
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, self._file(source))
+
+    def _file(self, source: Source) -> Path:
+        return self.path / f"{digest([self._shared['python'], source.name])}.json"
+
+
+def _code(source: Source) -> str:
+    """Return a digest of the sizes and times of the Python files of the plugin's package; nothing is imported."""
+    assert source.point is not None
+    try:
+        spec = importlib.util.find_spec(source.point.module.partition(".")[0])
+    except (ImportError, ValueError, AttributeError):
+        spec = None
+    if spec is None:
+        return ""
+    if spec.submodule_search_locations is not None:
+        return _stamps(map(Path, spec.submodule_search_locations))
+    return _stamps([Path(spec.origin)] if spec.origin else [])
+
+
+def _stamps(paths: Iterable[Path]) -> str:
+    found = []
+    for path in paths:
+        for file in _python_files(path):
+            with contextlib.suppress(OSError):
+                stat = os.stat(file)
+                found.append([os.fspath(file), stat.st_size, stat.st_mtime_ns])
+    return digest(sorted(found))
+
+
+def _python_files(path: Path) -> Iterator[str]:
+    if not path.is_dir():
+        yield str(path)
+        return
+    count = 0
+    for parent, folders, files in os.walk(path):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in files:
+            if name.endswith(".py"):
+                yield os.path.join(parent, name)
+                count += 1
+                if count == _MOST_FILES:
+                    return
+
+
+def _environment() -> str:
+    """Return a digest that changes when a distribution is installed or removed."""
+    found = []
+    for path in sys.path:
+        if os.path.basename(path) in ("site-packages", "dist-packages"):
+            with contextlib.suppress(OSError):
+                found.append([path, os.stat(path).st_mtime_ns])
+    return digest(found)

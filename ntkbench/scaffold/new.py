@@ -1,0 +1,98 @@
+"""A new plugin package: the template's files with names filled in."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from importlib import resources
+from importlib.abc import Traversable
+from pathlib import Path
+from typing import Literal
+
+from attrs import frozen
+
+from ..errors import NtkbenchError
+from ..registry.manager import registry
+from ..registry.sources import same
+
+Kind = Literal["architecture", "measurement"]
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*\Z")
+_LONGEST = 50
+
+
+@frozen
+class Names:
+    """The names of a new plugin: "ntkbench-wavy" is the package ntkbench_wavy, which registers "wavy"."""
+
+    distribution: str
+    package: str
+    entry: str
+    title: str
+
+    @classmethod
+    def of(cls, name: str) -> Names:
+        """Return the names that follow from a distribution's; raise NtkbenchError for one that cannot be."""
+        package = same(name).replace("-", "_")
+        if not _NAME.match(name) or len(name) > _LONGEST:
+            raise NtkbenchError(
+                f"{name!r} cannot be the name of a package; use letters, digits and '-' and begin with a letter, for "
+                "example ntkbench-wavy."
+            )
+        if keyword.iskeyword(package) or package in sys.stdlib_module_names or package == "ntkbench":
+            raise NtkbenchError(f"{name!r} would hide Python's own {package!r}; choose another name.")
+        entry = same(name).removeprefix("ntkbench-")
+        return cls(name, package, entry, "".join(word.capitalize() for word in entry.split("-")))
+
+    def fill(self, text: str) -> str:
+        """Return text with its placeholders filled."""
+        for word in ("distribution", "package", "entry", "title"):
+            text = text.replace(f"{{{{{word}}}}}", getattr(self, word))
+        return text
+
+
+def new_plugin(name: str, kind: Kind, folder: Path | None = None) -> dict[str, Path]:
+    """Write a package called `name` and return its files by their path inside it.
+
+    folder: where; one of its name under the current one without it.   Raises NtkbenchError for a name that cannot be
+    or is taken, and for a folder that is not empty.
+    """
+    names = Names.of(name)
+    known = registry().everything()[f"{kind}s"]
+    if names.entry in known:
+        owner = known[names.entry].distribution
+        if same(owner) != same(name):
+            raise NtkbenchError(f"{owner} already registers the {kind} {names.entry!r}; choose another name.")
+    folder = folder or Path(name)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise NtkbenchError(f"{folder} is already there; choose another name, or remove it.")
+    written = {}
+    for path, text in files(names, kind).items():
+        target = folder / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise NtkbenchError(f"{target} could not be written: {error.strerror or error}.") from error
+        written[path] = target
+    return written
+
+
+def files(names: Names, kind: Kind) -> dict[str, str]:
+    """Return the text of every file of a new package, by its path inside it."""
+    template = resources.files(__package__) / "template"
+    found = {}
+    for part in ("shared", kind):
+        for path, source in _walk(template / part, ""):
+            found[names.fill(path).removesuffix(".in").replace("dot-", ".")] = names.fill(source.read_text("utf-8"))
+    return dict(sorted(found.items()))
+
+
+def _walk(folder: Traversable, above: str) -> list[tuple[str, Traversable]]:
+    found = []
+    for each in sorted(folder.iterdir(), key=lambda each: each.name):
+        if each.is_dir():
+            found += _walk(each, f"{above}{each.name}/")
+        elif each.name.endswith(".in"):
+            found.append((above + each.name, each))
+    return found

@@ -1,0 +1,338 @@
+"""The checks of an architecture."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+import keras
+import numpy as np
+from attrs import asdict
+
+from ..engine.casting import dtype_policy
+from ..engine.checks import relative
+from ..engine.checks_model import SAMPLES, self_test
+from ..engine.network import Network
+from ..engine.ntk import empirical_ntk
+from ..errors import NtkbenchError, did_you_mean
+from ..plan.arch_spec import ArchitectureRequest, parse_arch
+from ..plan.cost import parameter_law
+from ..plan.data import load_data
+from ..plan.user_model import GIVEN, FileArchitecture
+from ..registry.calling import call_with_known_names
+from ..registry.manager import registry
+from ..registry.specs import Architecture, Param
+from ..report.escape import visible
+from ..runner.build import build_model
+from ..runner.worker import GroupWorker, check_output
+from ..store.cell_file import decode, encode
+from ..types import Cell, Form, Settings, Status
+from .checks import Checks, numbered, require, skip
+
+NEGATIVE = 1e-10  # of the largest eigenvalue: what rounding in float64 makes of 0
+SAME_FUNCTION = 1e-3  # in float32 and float64
+COUNT = 0.1  # that predicted and actual numbers of weights may differ by
+
+
+class ArchitectureChecks(Checks):
+    """Checks A1 to A14 of one architecture.
+
+    architecture: what `--arch` takes, such as "glu" or "glu:depth=3".   widths: three, ascending, that are cheap.
+    """
+
+    architecture: str = ""
+    widths: tuple[int, ...] = (8, 16, 32)
+
+    @property
+    def request(self) -> ArchitectureRequest:
+        """The parsed name, with the registered entry and its parameters."""
+
+        def parse() -> ArchitectureRequest:
+            require(self.architecture, f'{type(self).__name__} names no architecture; set architecture = "NAME".')
+            return parse_arch(self.architecture, registry())[0]
+
+        return self.shared("request", parse)
+
+    @property
+    def entry(self) -> Architecture:
+        """The registered entry."""
+        return self.request.entry
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms of data that it declares; a file's function takes the one that its parameter `inputs` says."""
+        return self._forms(self.request.params)
+
+    def _forms(self, given: Mapping[str, Any]) -> tuple[str, ...]:
+        return (self.entry.resolve(given)["inputs"],) if isinstance(self.entry, FileArchitecture) else self.entry.inputs
+
+    def x(self, form: str | None = None) -> np.ndarray:
+        """Return two inputs of the digits data in a form: [2, ...]."""
+        digits, wanted = registry().datasets["digits"], cast(Form, form or self.forms[0])
+        return self.shared(("x", wanted), lambda: load_data(digits, {}, form=wanted, n=SAMPLES, seed=0)[0])
+
+    def build(self, width: int, *, seed: int = 0, form: str | None = None, precision: str = "float64", **given: Any):
+        """Return a new model, built as a run builds it."""
+        x, params = self.x(form), {**self.request.params, **given}
+        return build_model(self.entry, self._cell(width, seed, precision, params), x.shape[1:], precision)
+
+    def at_one_seed(self, width: int, **given: Any) -> Network:
+        """Return a model whose seed depends on neither width nor parameters, as it does in a run."""
+        params = self.entry.resolve({**self.request.params, **given})
+        with dtype_policy("float64"):
+            model = call_with_known_names(
+                self.entry.load(), width, input_shape=self.x().shape[1:], outputs=self.entry.outputs, seed=1, **params
+            )
+        return Network(model)
+
+    def _cell(self, width: int, seed: int, precision: str, given: Mapping[str, Any]) -> Cell:
+        return Cell(
+            architecture=self.request.name,
+            params=self.entry.resolve(given),
+            width=width,
+            seed=seed,
+            dataset="digits",
+            dataset_params={},
+            measurement="gradient",
+            quantities=("gradient_norm",),
+            settings=asdict(Settings(n_probes=SAMPLES)),
+            precision=precision,
+        )
+
+    @property
+    def net(self) -> Network:
+        """The smallest model, in float64."""
+        return self.shared("net", lambda: Network(self.build(self.widths[0])))
+
+    @numbered("A1", stops=True)
+    def test_a01_is_registered(self) -> None:
+        """Its name is known, and its build function can be loaded."""
+        entry = self.entry
+        require(callable(entry.load()), f"The target of {entry.name!r} is not a function; give build(width, ...).")
+
+    @numbered("A2", stops=True)
+    def test_a02_the_signature_is_what_a_run_calls(self) -> None:
+        """The build function takes a width first, and every declared parameter by name."""
+        parameters = inspect.signature(self.entry.load()).parameters.values()
+        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+        require(positional, "The build function takes no width; its first argument is the width to build.")
+        required = {
+            p.name for p in parameters if p.default is p.empty and p.kind in (p.KEYWORD_ONLY, positional[0].kind)
+        }
+        unknown = required - {positional[0].name, *GIVEN, *self.entry.params, *self.request.params}
+        unknown -= {p.name for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+        require(not unknown, f"The build function needs {_listed(unknown)}, which nobody gives. Declare it in params=.")
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters) and not isinstance(self.entry, FileArchitecture):
+            ignored = set(self.entry.params) - {p.name for p in parameters}
+            require(
+                not ignored, f"It declares {_listed(ignored)}, which the build function does not take. Take it there."
+            )
+
+    @numbered("A3", stops=True)
+    def test_a03_builds_models_for_every_form_it_declares(self) -> None:
+        """It builds a model for every form of data that it declares, with finite outputs of the declared number."""
+        for form in self.forms:
+            for width in self.widths[:2]:
+                net = Network(self.build(width, form=form))
+                check_output(net, self.x(form), f"{self.request.label} at width {width}")
+                units = net.outputs(net.inputs(self.x(form))).shape[1]
+                require(
+                    units == self.entry.outputs,
+                    f"It declares outputs={self.entry.outputs} and its model gives {units} output units for one input. "
+                    "Build as many as the argument `outputs` says.",
+                )
+
+    @numbered("A4")
+    def test_a04_one_seed_gives_one_model(self) -> None:
+        """The same seed gives the same weights, bit for bit, whatever was drawn before."""
+        drawn = []
+        for other in (1, 2):
+            keras.utils.set_random_seed(other)
+            drawn.append(_weights(self.build(self.widths[0], seed=3)))
+        same = len(drawn[0]) == len(drawn[1]) and all(map(np.array_equal, *drawn))
+        require(same, "The same seed gave other weights. Pass the argument `seed` to every layer that draws.")
+
+    @numbered("A5")
+    def test_a05_another_seed_gives_another_model(self) -> None:
+        """Another seed gives other weights."""
+        first, second = (_weights(self.build(self.widths[0], seed=seed)) for seed in (3, 4))
+        other = len(first) != len(second) or not all(map(np.array_equal, first, second))
+        require(other, "Every seed gives the same weights. Draw them from the argument `seed`.")
+
+    @numbered("A6")
+    def test_a06_width_means_what_it_says(self) -> None:
+        """The number of trainable weights grows with width; where that is not declared, the function changes."""
+        models = [self.build(width) for width in self.widths]
+        counts = [sum(math.prod(v.shape) for v in model.trainable_variables) for model in models]
+        if self.entry.grows:
+            grows = all(a < b for a, b in zip(counts, counts[1:], strict=False))
+            require(
+                grows,
+                f"At widths {_listed(self.widths)} it has {_listed(counts)} trainable weights. Let `width` set the "
+                "size of the layers, or declare grows=False where it is another number.",
+            )
+        else:
+            outputs = [self._moved(self.at_one_seed(width)) for width in self.widths[:2]]
+            require(relative(*outputs) > 0, "Width changes neither size nor outputs. Use the argument `width`.")
+
+    @numbered("A7")
+    def test_a07_parameters_do_something(self) -> None:
+        """Every parameter, at another value than its default, changes the weights or the outputs."""
+        base = self.shared("fingerprint", lambda: self._fingerprint({}))
+        for param in self.entry.params.values():
+            if param.name == "inputs" and isinstance(self.entry, FileArchitecture):
+                continue
+            usual = self.entry.resolve(self.request.params)[param.name]
+            found = [self._refusable(param.name, value) for value in _others(param) if value != usual]
+            prints = [each for each in found if each is not None]
+            require(
+                not prints or not all(_equal(base, each) for each in prints),
+                f"{param.name} changes nothing when it is another than {usual}. Use it, or do not declare it.",
+            )
+        for variant in self.entry.variants:
+            self._fingerprint(variant)
+
+    def _refusable(self, name: str, value: Any) -> list[np.ndarray] | None:
+        """Return the fingerprint at another value of a parameter; None where that is refused with a sentence."""
+        try:
+            return self._fingerprint({name: value})
+        except NtkbenchError:
+            return None
+
+    def _fingerprint(self, given: Mapping[str, Any]) -> list[np.ndarray]:
+        net = self.at_one_seed(self.widths[0], **given)
+        return [*_weights(net.model), self._moved(net)]
+
+    def _moved(self, net: Network) -> np.ndarray:
+        """Return the outputs beside the initial weights: at these themselves they may be 0 by construction."""
+        start = net.theta()
+        net.assign(start + 0.1 * np.sin(np.arange(1, net.size + 1)))
+        outputs = np.asarray(net.outputs(net.inputs(self.x())))
+        net.assign(start)
+        return outputs
+
+    @numbered("A8")
+    def test_a08_derivatives_are_right(self) -> None:
+        """First and second derivatives agree with finite differences, and the tangent kernel with a second route."""
+        test = self.shared("self test", lambda: self_test(self.net, self.x()))
+        require(test.right, " ".join(test.problems))
+        if not test.derivatives.sure:
+            skip("kinks or rounding leave no step at which differences could tell")
+
+    @numbered("A9")
+    def test_a09_the_kernel_is_positive_semidefinite(self) -> None:
+        """The tangent kernel is finite, symmetric and has no negative eigenvalue beyond rounding."""
+        kernel = empirical_ntk(self.net, self.x())
+        require(np.isfinite(kernel).all(), "The tangent kernel is not finite. Look for a division or a root at 0.")
+        require(
+            relative(kernel, kernel.T) < 1e-12, "The tangent kernel is not symmetric. Its gradient is not repeatable."
+        )
+        low, high = np.linalg.eigvalsh(kernel)[[0, -1]]
+        require(high > 0, "The tangent kernel is 0: no trainable weight moves the output. Train some weight.")
+        require(
+            low >= -NEGATIVE * high, f"The tangent kernel has the eigenvalue {low:.2g}, beside {high:.2g}. {_REPORT}"
+        )
+
+    @numbered("A10")
+    def test_a10_the_precision_does_not_change_the_function(self) -> None:
+        """One seed gives the same function in float32 and float64."""
+        keras.utils.set_random_seed(1)
+        low, high = (Network(self.build(self.widths[0], precision=each)) for each in ("float32", "float64"))
+        require(low.dtype != high.dtype, "Its weights stay in one precision. Leave the layers' dtype open.")
+        difference = relative(*(np.asarray(net.outputs(net.inputs(self.x()))) for net in (low, high)))
+        require(
+            difference < SAME_FUNCTION,
+            f"One seed gives outputs that differ by {difference:.2g} between float32 and float64. Draw weights in "
+            "float64 and cast them, as ntkbench.layers do; Keras's initialisers draw other numbers in each precision.",
+        )
+
+    @numbered("A11")
+    def test_a11_theory_is_about_quantities_that_exist(self) -> None:
+        """Theory's exponents are finite, have a source, and belong to registered quantities."""
+        known = {q.key for entry in registry().measurements.values() for q in entry.quantities}
+        for key, law in self.entry.theory.items():
+            hint = did_you_mean(key, known)
+            require(key in known, f"theory names {key!r}, which no measurement declares. {hint}")
+            require(math.isfinite(law.exponent), f"theory[{key!r}] has the exponent {law.exponent}; give a finite one.")
+            require(law.source.strip(), f"theory[{key!r}] has no source; name the paper and its theorem.")
+
+    @numbered("A12")
+    def test_a12_what_is_said_of_it_makes_sense(self) -> None:
+        """It has a summary, texts that print, two targets that differ, and widths that ascend and belong to presets."""
+        from ..plan.preset import PRESETS
+
+        entry = self.entry
+        own = isinstance(entry, FileArchitecture)
+        require(own or entry.summary, f"{entry.name!r} has no summary; say in a few words what it is.")
+        for text in (entry.summary, entry.width_means, *(param.help for param in entry.params.values())):
+            require(visible(text) == text, f"{text!r} holds characters that do not print; write plain text.")
+        low, high = entry.targets
+        require(low != high and math.isfinite(low) and math.isfinite(high), f"targets={(low, high)}; give two numbers.")
+        for preset, widths in entry.widths.items():
+            require(preset in PRESETS, f"widths names the preset {preset!r}. {did_you_mean(preset, PRESETS)}")
+            right = widths and widths[0] >= 1 and list(widths) == sorted(set(widths))
+            require(right, f"widths[{preset!r}] is {list(widths)}; give positive whole numbers, ascending.")
+
+    @numbered("A13")
+    def test_a13_its_size_can_be_predicted(self) -> None:
+        """The number of weights is a quadratic in width, so that a dry run predicts memory and time."""
+        shape, largest = self.x().shape[1:], 2 * self.widths[-1]
+        with dtype_policy("float32"):
+            law = parameter_law(self.request, shape, (largest,) * 4)
+        require(
+            law is not None, "It cannot be built at widths 8, 16 and 24, so a dry run predicts nothing. Allow them."
+        )
+        assert law is not None
+        actual = sum(math.prod(v.shape) for v in self.build(largest, precision="float32").trainable_variables)
+        require(
+            abs(law(largest) - actual) <= COUNT * actual,
+            f"At width {largest} it has {actual:,} trainable weights, and {law(largest):,} are predicted from small "
+            "widths. Let layers grow in proportion to width.",
+        )
+
+    @numbered("A14")
+    def test_a14_a_run_measures_it_repeatably(self) -> None:
+        """A cell of a run ends well, twice with the same numbers, and its result is plain JSON."""
+        known = registry().with_architectures({self.request.name: self.entry})
+        cell = self._cell(self.widths[0], 1, "float32", self.request.params)
+        first, second = (next(iter(GroupWorker([cell], known).results())) for _ in range(2))
+        require(first.status is Status.OK, f"A cell of a run ended as {first.status}: {first.message}")
+        require(
+            first.values == second.values, "Two runs of one cell gave different numbers. Draw nothing but from `seed`."
+        )
+        again = decode(encode(first), "the result")
+        require(again.values == first.values, "The result does not survive being written as JSON.")
+
+
+_REPORT = "Please report it with the model."
+
+
+def _weights(model: Any) -> list[np.ndarray]:
+    variables = getattr(model, "variables", None) or model.trainable_variables
+    return [np.asarray(getattr(v, "value", v)) for v in variables]
+
+
+def _equal(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    return len(first) == len(second) and all(map(np.array_equal, first, second))
+
+
+def _others(param: Param) -> list[Any]:
+    """Return up to three values that a parameter takes beside its default."""
+    if param.choices is not None:
+        values: list[Any] = list(param.choices)
+    elif param.type == "bool":
+        values = [True, False]
+    elif param.type in ("int", "float"):
+        values = [param.default + 1, param.default * 2, param.default - 1]
+    else:
+        return []
+    low = -math.inf if param.minimum is None else param.minimum
+    high = math.inf if param.maximum is None else param.maximum
+    bounded = param.choices is None and param.type != "bool"
+    return [v for v in values if v != param.default and not (bounded and not low <= v <= high)][:3]
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(map(str, sorted(values)))

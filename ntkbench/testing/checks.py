@@ -1,0 +1,106 @@
+"""What a check is: a numbered test method whose failure is a sentence with what to do."""
+
+from __future__ import annotations
+
+import functools
+import unittest
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import attrs
+
+from ..errors import NtkbenchError
+
+
+class CheckFailure(AssertionError):
+    """A check that failed. Its message is its number, what was found and what to do."""
+
+
+class Fault(Exception):
+    """What a check has found: the sentence without its number."""
+
+
+@attrs.frozen
+class Finding:
+    """The result of one check of one subject: "ok", "failed", or "skipped" where it has no meaning."""
+
+    subject: str
+    number: str
+    title: str
+    status: Literal["ok", "failed", "skipped"]
+    message: str = ""
+
+    def __str__(self) -> str:
+        mark = {"ok": "✓", "failed": "✗", "skipped": "–"}[self.status]
+        return f"{mark} {self.number} {self.message or self.title}"
+
+
+def require(holds: Any, sentence: str) -> None:
+    """Raise the fault that `sentence` tells when `holds` is false."""
+    if not holds:
+        raise Fault(sentence)
+
+
+def skip(reason: str) -> None:
+    """End a check that has no meaning here, as skipped."""
+    raise unittest.SkipTest(reason)
+
+
+def numbered(number: str, *, stops: bool = False) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """Return the decorator of a check. stops: when it fails, the later ones say nothing."""
+
+    def decorate(method: Callable[[Any], None]) -> Callable[[Any], None]:
+        @functools.wraps(method)
+        def test(self: Any) -> None:
+            try:
+                method(self)
+            except (CheckFailure, unittest.SkipTest):
+                raise
+            except (Fault, NtkbenchError) as fault:
+                raise CheckFailure(f"{number} {fault}") from None
+            except Exception as error:
+                from ..runner.worker import sentence
+
+                raise CheckFailure(f"{number} {sentence(error)} Mend the code that raises this.") from error
+
+        test.number, test.stops = number, stops  # type: ignore[attr-defined]
+        return test
+
+    return decorate
+
+
+class Checks:
+    """The base of all kits: what a subject needs is computed once for each class."""
+
+    @classmethod
+    def shared(cls, key: Any, make: Callable[[], Any]) -> Any:
+        """Return `make()`, computed once for this class and key."""
+        known = cls.__dict__.get("_shared")
+        if known is None:
+            known = {}
+            cls._shared = known  # type: ignore[attr-defined]
+        if key not in known:
+            known[key] = make()
+        return known[key]
+
+    @classmethod
+    def findings(cls, subject: str) -> Iterator[Finding]:
+        """Yield the result of every check, in the order of their numbers, until one that stops has failed."""
+        for test in numbered_tests(cls):
+            number, title = test.number, (test.__doc__ or "").strip().splitlines()[0]
+            try:
+                test(cls())
+            except unittest.SkipTest as reason:
+                yield Finding(subject, number, title, "skipped", str(reason))
+            except CheckFailure as failure:
+                yield Finding(subject, number, title, "failed", str(failure).removeprefix(f"{number} "))
+                if test.stops:
+                    return
+            else:
+                yield Finding(subject, number, title, "ok")
+
+
+def numbered_tests(cls: type[Checks]) -> list[Any]:
+    """Return the checks of a class by their numbers."""
+    tests = [value for value in (getattr(cls, name) for name in dir(cls)) if hasattr(value, "number")]
+    return sorted(tests, key=lambda test: (test.number[0], int(test.number[1:])))

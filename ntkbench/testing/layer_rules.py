@@ -1,0 +1,116 @@
+"""The checks of a layer rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..engine.casting import dtype_policy
+from ..engine.checks import relative
+from ..engine.hessian import hessian_norm
+from ..engine.network import Network
+from ..engine.ntk import empirical_ntk
+from ..engine.rules.rule import key_of, rule_for
+from ..engine.structure import structure_of
+from .checks import Checks, numbered, require
+
+TOLERANCE = 1e-9  # relative, in float64
+
+
+class LayerRuleChecks(Checks):
+    """Checks L1 to L5 of the rule of one layer type.
+
+    layer: returns a new layer (wrap a class in `staticmethod`).   input_shape: of one input.
+    """
+
+    layer: Callable[[], keras.Layer] | None = None
+    input_shape: tuple[int, ...] = (5,)
+
+    @property
+    def model(self) -> keras.Model:
+        """Input → layer → flatten → tanh of fixed weighted sums, in float64, its weights drawn."""
+        return self.shared("model", self._make)
+
+    def _make(self) -> keras.Model:
+        make = type(self).layer
+        require(
+            make is not None, f"{type(self).__name__} has no layer; set layer = staticmethod(lambda: MyLayer(...))."
+        )
+        assert make is not None
+        rng = np.random.default_rng(0)
+        with dtype_policy("float64"):
+            x = keras.Input(self.input_shape)
+            layer = make()
+            h = keras.layers.Flatten()(layer(x))
+            readout = keras.layers.Dense(2, "tanh", use_bias=False, trainable=False)
+            model = keras.Model(x, readout(h))
+        model.set_weights([w + 0.3 * rng.standard_normal(w.shape) / max(1, len(w)) ** 0.5 for w in model.get_weights()])
+        self.shared("layer", lambda: layer)
+        return model
+
+    @property
+    def x(self) -> Any:
+        """Three inputs: [3, ...]."""
+        return np.random.default_rng(1).standard_normal((3, *self.input_shape))
+
+    @property
+    def built(self) -> keras.Layer:
+        """The layer inside the model."""
+        assert self.model is not None
+        return self.shared("layer", lambda: None)
+
+    @numbered("L1", stops=True)
+    def test_l01_the_rule_is_found(self) -> None:
+        """The rule is registered under the layer's own type, and accepts the layer."""
+        rule = rule_for(self.built)
+        require(rule is not None, f"No rule holds for this layer; register one under {key_of(self.built)!r}.")
+
+    @numbered("L2", stops=True)
+    def test_l02_the_rule_computes_what_the_layer_does(self) -> None:
+        """With its products applied as they are, the rule returns what the layer returns."""
+        layer, x = self.built, tf.constant(self.x)
+        rule = rule_for(layer)
+        assert rule is not None
+        found = rule.call(lambda product, rows: _applied(product, rows), x)
+        difference = relative(np.asarray(found), np.asarray(layer(x)))
+        require(
+            difference <= TOLERANCE, f"The rule's outputs differ from the layer's by {difference:.2g}. Mend its call."
+        )
+
+    @numbered("L3")
+    def test_l03_every_weight_is_in_a_product(self) -> None:
+        """Every trainable weight is in exactly one product."""
+        net = Network(self.model)
+        complete = structure_of(net, net.inputs(self.x)).complete
+        require(
+            complete, "The rule leaves weights out, or the engine does not believe it. Name every weight in products."
+        )
+
+    @numbered("L4")
+    def test_l04_the_kernel_is_the_jacobians(self) -> None:
+        """The tangent kernel by the rule is that of the Jacobian."""
+        by_rule = empirical_ntk(self.model, self.x, outputs="full", method="auto")
+        difference = relative(by_rule, empirical_ntk(self.model, self.x, outputs="full", method="jacobian"))
+        require(
+            difference <= TOLERANCE, f"The tangent kernel differs by {difference:.2g} from the Jacobian's. Mend views."
+        )
+
+    @numbered("L5")
+    def test_l05_the_hessian_is_the_dense_one(self) -> None:
+        """The Hessian's norm by the rule is that of the dense Hessian."""
+        by_rule = hessian_norm(self.model, self.x[:2], tol=1e-6)
+        dense = hessian_norm(self.model, self.x[:2], method="dense")
+        difference = relative(by_rule.value, dense.value)
+        require(
+            difference <= 1e-5, f"The Hessian's norm differs by {difference:.2g} from the dense one. Mend the rule."
+        )
+
+
+def _applied(product: Any, rows: tf.Tensor) -> tf.Tensor:
+    grouped = rows if len(rows.shape) == 4 else rows[:, :, None, :]
+    z = product.apply(product.scale * grouped)
+    return z if len(rows.shape) == 4 else z[:, :, 0, :]

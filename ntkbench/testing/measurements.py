@@ -1,0 +1,290 @@
+"""The checks of a measurement."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import keras
+import numpy as np
+from attrs import asdict, evolve
+
+from ..engine.context import Context
+from ..errors import Unsupported
+from ..layers import Scale
+from ..registry.calling import call_with_known_names
+from ..registry.manager import Registry, registry
+from ..registry.specs import Architecture, Dataset, Measurement
+from ..report.escape import visible
+from ..runner.worker import GroupWorker, as_value, checked, not_finite
+from ..types import Cell, ErrorKind, Quantity, Settings, Value
+from .checks import Checks, numbered, require, skip
+
+FACTOR = 2.0  # by which outputs and targets are multiplied: a power of two, which rounds nothing
+_UNIT = re.compile(r"(?:1|(?P<inverse>1/)?f(?:\^(?P<power>-?\d+))?)\Z")
+
+Values = Mapping[str, Value]
+
+
+def power_of_output(unit: str) -> float | None:
+    """Return p of a unit that is the p-th power of the output's: "1", "f", "f^2", "1/f", "f^-1"; None for others."""
+    match = _UNIT.match(unit)
+    if match is None:
+        return None
+    if unit == "1":
+        return 0.0
+    return float(match["power"] or 1) * (-1 if match["inverse"] else 1)
+
+
+class MeasurementChecks(Checks):
+    """Checks M1 to M9 of one measurement, in float64 on small models.
+
+    measurement: its registered name.   linear: an architecture that is linear in its parameters.
+    curved: one whose output is bent.   width: of both.   settings: with as many probes in the ball as there are.
+    """
+
+    measurement: str = ""
+    linear: str = "linear"
+    curved: str = "fc-square-output"
+    width: int = 16
+    settings: Settings = Settings(n_probes=4, ball_probes=4, draws=2)
+
+    @property
+    def entry(self) -> Measurement:
+        """The registered entry."""
+        require(self.measurement, f'{type(self).__name__} names no measurement; set measurement = "NAME".')
+        return registry().get("measurements", self.measurement)
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """What it declares, by result key."""
+        return {quantity.key: quantity for quantity in self.entry.quantities}
+
+    # -- what is measured ------------------------------------------------------------------------------------------
+
+    def context(self, architecture: str, *, factor: float = 1.0, permuted: bool = False) -> Context:
+        """Return a model at its probes, its outputs and targets multiplied, its probes in another order."""
+
+        def make() -> Context:
+            known = _variant(architecture, factor, permuted)
+            cell = Cell(
+                architecture=architecture,
+                params=known.architectures[architecture].resolve({}),
+                width=self.width,
+                seed=0,
+                dataset="permuted" if permuted else "digits",
+                dataset_params={},
+                measurement=self.measurement,
+                quantities=tuple(sorted(self.quantities)),
+                settings=asdict(self.settings),
+                precision="float64",
+            )
+            context = GroupWorker([cell], known).context(cell)
+            context.__class__ = _Watched
+            return context
+
+        return self.shared(("context", architecture, factor, permuted), make)
+
+    def once(self, context: Context) -> Any:
+        """Return what the measurement returns, as a run calls it."""
+        context.start(self.measurement, frozenset(self.quantities))
+        return call_with_known_names(self.entry.load(), context)
+
+    def values(self, architecture: str, **options: Any) -> dict[str, Value]:
+        """Return the checked values, without those that have none for this model."""
+
+        def measure() -> dict[str, Value]:
+            context = self.context(architecture, **options)
+            found = self.once(context)
+            values: dict[str, Value] = {}
+            for key in self.quantities:
+                try:
+                    values |= checked(self.entry, found, [key], context.precision)
+                except Unsupported:
+                    continue
+            bad = not_finite(self.entry, found, values)
+            require(not bad, f"{bad} Return None where a quantity has no value.")
+            return {key: value for key, value in values.items() if value.value is not None}
+
+        return self.shared(("values", architecture, *options.items()), measure)
+
+    # -- the checks ------------------------------------------------------------------------------------------------
+
+    @numbered("M1", stops=True)
+    def test_m01_is_registered(self) -> None:
+        """Its name is known, and its function can be loaded."""
+        require(
+            callable(self.entry.load()), f"The target of {self.measurement!r} is not a function; give measure(ctx)."
+        )
+
+    @numbered("M2", stops=True)
+    def test_m02_returns_what_it_declares(self) -> None:
+        """On a linear and on a curved model it returns its quantities, finite and within their bounds."""
+        found = {key for name in (self.linear, self.curved) for key in self.values(name)}
+        missing = sorted(set(self.quantities) - found)
+        require(not missing, f"{', '.join(missing)} had no value, neither on {self.linear} nor on {self.curved}.")
+
+    @numbered("M3")
+    def test_m03_is_repeatable(self) -> None:
+        """The same model gives the same numbers, whatever was drawn or measured before."""
+        context, found = self.context(self.curved), []
+        for other in (1, 2):
+            keras.utils.set_random_seed(other)
+            given = self.once(context)
+            found.append({key: as_value(given[key], "float64").value for key in self.quantities if key in given})
+        moved = [key for key in found[0] if not _alike(found[0][key], found[1].get(key), 1e-12)]
+        require(not moved, f"{', '.join(moved)} changed from call to call. Draw random numbers from ctx.rng only.")
+
+    @numbered("M4")
+    def test_m04_errors_are_errors(self) -> None:
+        """What it says about errors is finite, not negative, and of a kind that exists."""
+        for key, value in self.values(self.curved).items():
+            kinds = get_args(ErrorKind)
+            require(value.error_kind in kinds, f"{key} has the error kind {value.error_kind!r}; use one of {kinds}.")
+            right = value.error is None or (math.isfinite(value.error) and value.error >= 0)
+            require(right, f"{key} has the error {value.error}; an error is a number of at least 0.")
+
+    @numbered("M5")
+    def test_m05_the_direction_is_towards_linear(self) -> None:
+        """What it calls more linear is more so on a linear model, whose curvature is 0, than on a curved one."""
+        flat, bent = self.values(self.linear), self.values(self.curved)
+        compared = 0
+        for key, quantity in self.quantities.items():
+            if quantity.direction == "none" or key not in flat or key not in bent:
+                continue
+            low, high = _number(flat[key]), _number(bent[key])
+            if quantity.direction == "higher":
+                low, high = -low, -high
+            compared += 1
+            require(
+                low < high,
+                f"{key} is {_number(flat[key]):.3g} on {self.linear} and {_number(bent[key]):.3g} on {self.curved}, so "
+                f'"{quantity.direction}" is not more linear. Declare the other direction, or "none".',
+            )
+        if not compared:
+            skip("no quantity says which way is more linear")
+
+    @numbered("M6")
+    def test_m06_units_are_those_of_the_numbers(self) -> None:
+        """When outputs and targets are doubled, every quantity in powers of f follows its unit."""
+        once, twice = self.values(self.curved), self.values(self.curved, factor=FACTOR)
+        compared = 0
+        for key, quantity in self.quantities.items():
+            power = power_of_output(quantity.unit)
+            if power is None or key not in once or key not in twice:
+                continue
+            compared += 1
+            expected = _number(once[key]) * FACTOR**power
+            if not _alike(expected, twice[key].value, _tolerance(once[key])):
+                ratio = _number(twice[key]) / _number(once[key]) if once[key].value else math.inf
+                likely = f"f^{math.log(ratio) / math.log(FACTOR):.2g}" if 0 < ratio < math.inf else "another one"
+                require(
+                    False,
+                    f"{key} has the unit {quantity.unit!r}, and doubling the output multiplies it by {ratio:.3g}: that "
+                    f"is {likely}. Declare the unit that the number has, or divide by what carries it.",
+                )
+        if not compared:
+            skip("no quantity has a unit in powers of the output's, f")
+
+    @numbered("M7")
+    def test_m07_the_order_of_inputs_plays_no_part(self) -> None:
+        """Another order of the probes gives the same numbers."""
+        first, other = self.values(self.curved), self.values(self.curved, permuted=True)
+        for key in self.quantities:
+            a, b = first.get(key), other.get(key)
+            same = (a is None) == (b is None) and (a is None or b is None or _alike(a.value, b.value, _tolerance(a)))
+            require(same, f"{key} depends on the order of the probes: {a} and {b}. Reduce over all of them alike.")
+
+    @numbered("M8")
+    def test_m08_needs_are_declared(self) -> None:
+        """What it uses beyond first derivatives is declared, so that a dry run predicts its cost."""
+        self.values(self.curved)
+        used = _Watched.used.get(id(self.context(self.curved)), set())
+        hidden = {need for need in used if need not in self.entry.needs}
+        if "ball" in self.entry.needs:
+            hidden -= {"hessian"}
+        require(not hidden, f"It uses {', '.join(sorted(hidden))} of ctx; declare needs={sorted(hidden)}.")
+
+    @numbered("M9")
+    def test_m09_what_is_said_of_it_makes_sense(self) -> None:
+        """It and its quantities say what they are, in texts that print."""
+        require(self.entry.summary, f"{self.measurement!r} has no summary; say in a few words what it measures.")
+        for key, quantity in self.quantities.items():
+            require(quantity.summary and quantity.symbol, f"{key} has no summary or no symbol; tables show both.")
+            require(quantity.unit, f'{key} has an empty unit; write "1" for a pure number.')
+            for text in (self.entry.summary, key, quantity.symbol, quantity.unit, quantity.summary, quantity.reduction):
+                require(visible(text) == text, f"{text!r} holds characters that do not print; write plain text.")
+
+
+class _Watched(Context):
+    """A context that notes what a measurement uses beyond first derivatives."""
+
+    used: dict[int, set[str]] = {}
+
+    def _note(self, need: str) -> None:
+        _Watched.used.setdefault(id(self), set()).add(need)
+
+    @property
+    def trajectory(self) -> Any:
+        self._note("trajectory")
+        return Context.trajectory.__get__(self, Context)
+
+    @property
+    def hessian_norms(self) -> Any:
+        self._note("hessian")
+        return super().hessian_norms
+
+    @property
+    def curvatures(self) -> Any:
+        self._note("hessian")
+        return super().curvatures
+
+    def hessian_norm(self, x: Any = None, **options: Any) -> Any:
+        self._note("hessian")
+        return super().hessian_norm(x, **options)
+
+    def hvp(self, x: Any, vectors: Any, **options: Any) -> list[np.ndarray]:
+        self._note("hessian")
+        return super().hvp(x, vectors, **options)
+
+
+def _variant(name: str, factor: float, permuted: bool) -> Registry:
+    """Return the registry with outputs and targets of one architecture multiplied, and the digits in another order."""
+    entry: Architecture = registry().get("architectures", name)
+    build = entry.load()
+
+    def scaled(width: int, **given: Any) -> Any:
+        model = call_with_known_names(build, width, **given)
+        return keras.Model(model.inputs, Scale(factor, name="factor")(model.outputs[0]))
+
+    low, high = entry.targets
+    if factor != 1:
+        entry = evolve(entry, target=scaled, targets=(factor * low, factor * high))
+    known = registry().with_architectures({name: entry})
+    digits: Dataset = registry().get("datasets", "digits")
+
+    def reordered(**given: Any) -> tuple[np.ndarray, np.ndarray]:
+        x, y = call_with_known_names(digits.load(), **given)
+        return x[::-1], y[::-1]
+
+    known.register("datasets", "permuted", reordered, distribution="ntkbench.testing", forms=digits.forms)
+    return known
+
+
+def _number(value: Value) -> float:
+    assert value.value is not None
+    return value.value
+
+
+def _tolerance(value: Value) -> float:
+    """Return the relative difference that two computations of a value may have."""
+    own = 0.0 if value.error is None or not value.value else 4 * value.error / abs(value.value)
+    return max(own, {"bound": 0.05, "statistical": 0.05}.get(value.error_kind, 1e-4))
+
+
+def _alike(a: float | None, b: float | None, tolerance: float) -> bool:
+    if a is None or b is None:
+        return a is b
+    return a == b or abs(a - b) <= tolerance * max(abs(a), abs(b)) or max(abs(a), abs(b)) < 1e-12

@@ -1,0 +1,63 @@
+"""What a name stands for, and its findings: a plugin's distribution, an entry of it, or a user's file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..errors import UnknownName
+from ..registry.manager import Registry, registry
+from ..registry.probe_cache import again
+from ..registry.sources import installed_sources, same
+from .checks import Checks, Finding
+
+CHECKED = ("architectures", "measurements", "datasets")
+
+
+def check(name: str) -> list[Finding]:
+    """Return the findings on everything that `name` stands for.
+
+    name: an installed plugin's distribution; a registered architecture (also "NAME:key=value"), measurement or data
+    set; or "FILE.py:FUNCTION". Raises NtkbenchError, with the nearest names, for anything else.
+    """
+    return list(findings(name))
+
+
+def findings(name: str) -> Iterator[Finding]:
+    """Yield what `check` returns, one by one as it is found. A plugin is first tried anew."""
+    sources = [source for source in installed_sources() if same(source.distribution) == same(name)]
+    tried = [again(source) for source in sources]
+    known = registry()
+    became = {plugin.name: plugin for plugin in known.plugins}
+    for source, probe in zip(sources, tried, strict=True):
+        reason = probe.reason or became[source.name].reason
+        title = "It can be imported, and registers what ntkbench knows."
+        yield Finding(source.distribution, "P1", title, "failed" if reason else "ok", reason)
+    subjects = list(_subjects(name, known, bool(sources)))
+    for subject, kit in subjects:
+        yield from kit.findings(subject)
+    if not sources and not subjects:
+        names = {entry for kind in CHECKED for entry in known.everything()[kind]}
+        names |= {plugin.distribution for plugin in known.plugins} - {"ntkbench"}
+        raise UnknownName("plugin, architecture, measurement or data set", name, names)
+
+
+def _subjects(name: str, known: Registry, is_plugin: bool) -> Iterator[tuple[str, type[Checks]]]:
+    """Yield (what is checked, its kit)."""
+    from .architectures import ArchitectureChecks
+    from .datasets import DatasetChecks
+    from .measurements import MeasurementChecks
+
+    kits = {
+        "architectures": ("architecture", ArchitectureChecks),
+        "measurements": ("measurement", MeasurementChecks),
+        "datasets": ("dataset", DatasetChecks),
+    }
+    word, _, _ = name.partition(":")
+    for kind, (attribute, kit) in kits.items():
+        for entry in known.everything()[kind].values():
+            own = is_plugin and same(entry.distribution) == same(name)
+            if own or entry.name == name or (kind == "architectures" and entry.name == word):
+                spec = entry.name if own else name
+                yield f"{attribute} {spec}", type(kit.__name__, (kit,), {attribute: spec})
+    if not is_plugin and word.endswith(".py"):
+        yield f"architecture {name}", type("FileChecks", (ArchitectureChecks,), {"architecture": name})

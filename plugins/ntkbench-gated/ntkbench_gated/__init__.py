@@ -1,0 +1,63 @@
+"""Gated networks as a plugin of ntkbench: GLU and SwiGLU, highway, and a softly routed mixture of experts."""
+
+from ntkbench import hookimpl
+
+ntkbench_hooks = "0.1"
+
+LIMIT = "derived: the tangent kernel has a limit"
+UNITS = "derived: each of m gated units enters the output through a weight of order 1/√m"
+ROUTER = "derived: |∂²f/∂z²| ‖∂z/∂w‖² for one of the router's few logits z"
+BECOMES_LINEAR = {
+    "gradient_norm": {"exponent": 0, "source": LIMIT},
+    "hessian_norm": {"exponent": -0.5, "source": UNITS},
+    "kernel_change_worst": {"exponent": -0.5, "source": UNITS},
+}
+STAYS = {
+    "gradient_norm": {"exponent": 0, "source": LIMIT},
+    "hessian_norm": {"exponent": 0, "source": ROUTER},
+    "kernel_change_worst": {"exponent": 0, "source": ROUTER},
+}
+GATES = ("sigmoid", "silu", "gelu", "linear")
+
+
+def depth(default, what):
+    """Return the parameter that counts layers."""
+    return {"depth": {"default": default, "minimum": 1, "maximum": 64, "help": f"number of {what}"}}
+
+
+@hookimpl
+def ntkbench_register_architectures(register):
+    """Register the gated networks."""
+    gate = {"gate": {"default": "sigmoid", "choices": GATES, "help": "function of the gates; linear is bilinear"}}
+    register(
+        "glu",
+        "ntkbench_gated.glu:build",
+        summary="fully connected, each layer gated by another one",
+        params=gate | depth(2, "gated layers"),
+        theory=BECOMES_LINEAR,
+    )
+    register(
+        "swiglu",
+        "ntkbench_gated.glu:build",
+        summary="the same with gates x · sigmoid(x)",
+        params={"gate": {"default": "silu", "choices": ("silu",), "help": "function of the gates"}}
+        | depth(2, "gated layers"),
+        theory=BECOMES_LINEAR,
+    )
+    register(
+        "highway",
+        "ntkbench_gated.highway:build",
+        summary="highway network: gates mix each layer with what it reads",
+        params={"carry": {"default": 1.0, "minimum": -10, "maximum": 10, "help": "how far gates start towards closed"}}
+        | depth(3, "highway layers"),
+        theory=BECOMES_LINEAR,
+    )
+    register(
+        "moe",
+        "ntkbench_gated.mixture:build",
+        summary="mixture of a fixed number of experts, softly routed",
+        width_means="hidden units of each expert; the number of experts is fixed",
+        params={"experts": {"default": 4, "minimum": 2, "maximum": 64, "help": "number of experts"}},
+        theory=STAYS,
+        bottleneck=True,  # the router's logits, as few as experts
+    )

@@ -1,0 +1,64 @@
+"""Spectra as a plugin of ntkbench: of the tangent kernel, and of the output's Hessian with a picture."""
+
+import importlib
+
+from ntkbench import Quantity, hookimpl
+
+ntkbench_hooks = "0.1"
+
+INFINITY = float("inf")
+
+
+@hookimpl
+def ntkbench_register_measurements(register):
+    """Register the measurements."""
+    register(
+        "ntk_spectrum",
+        "ntkbench_spectrum.kernel:measure",
+        summary="how the tangent kernel's eigenvalues decay",
+        quantities=[
+            Quantity(
+                "ntk_decay_exponent",
+                "α",
+                bounds=(0.0, INFINITY),
+                summary="α of eigenvalues that fall like k^(−α), by least squares on logarithms",
+            ),
+            Quantity(
+                "ntk_effective_rank",
+                "erank K",
+                bounds=(1.0, INFINITY),
+                summary="exponential of the entropy of the kernel's normalised eigenvalues",
+            ),
+        ],
+    )
+    register(
+        "hessian_density",
+        "ntkbench_spectrum.hessian:measure",
+        summary="spectral density of the output's Hessian, by stochastic Lanczos quadrature",
+        needs="hessian",
+        quantities=[
+            Quantity(
+                "hessian_frobenius",
+                "‖H‖_F",
+                unit="f",
+                bounds=(0.0, INFINITY),
+                direction="lower",
+                reduction="mean",
+                summary="Frobenius norm of the output's Hessian",
+            ),
+            Quantity(
+                "hessian_effective_rank",
+                "erank H",
+                bounds=(0.0, INFINITY),
+                reduction="mean",
+                summary="exponential of the entropy of the Hessian's normalised absolute eigenvalues",
+            ),
+        ],
+    )
+
+
+def __getattr__(name):
+    """Return `density` and `Density`; imported on first use, so that listing imports nothing heavy."""
+    if name in ("Density", "density"):
+        return getattr(importlib.import_module("ntkbench_spectrum.hessian"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

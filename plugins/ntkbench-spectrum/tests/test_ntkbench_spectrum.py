@@ -1,0 +1,84 @@
+"""The checks of ntkbench for both measurements, and the spectra of matrices that are known."""
+
+import keras
+import numpy as np
+import pytest
+
+import ntkbench as nb
+from ntkbench import layers
+from ntkbench.testing import MeasurementChecks
+from ntkbench_spectrum import Density, density
+from ntkbench_spectrum.__main__ import main
+from ntkbench_spectrum.hessian import effective_rank as hessian_rank, quadrature
+from ntkbench_spectrum.kernel import decay_exponent, effective_rank
+
+
+class TestKernel(MeasurementChecks):
+    measurement = "ntk_spectrum"
+
+
+class TestHessian(MeasurementChecks):
+    measurement = "hessian_density"
+
+
+def test_a_power_law_has_its_exponent():
+    np.testing.assert_allclose(decay_exponent(3.0 * np.arange(1, 9) ** -1.7), 1.7)
+    assert decay_exponent(np.ones(2)) is None
+
+
+def test_effective_rank_of_equal_and_of_single_eigenvalues():
+    np.testing.assert_allclose(effective_rank(np.full(5, 0.3)), 5)
+    assert effective_rank(np.array([2.0])) == 1
+    assert effective_rank(np.zeros(0)) is None
+
+
+def test_quadrature_of_a_known_matrix():
+    """With as many steps as there are eigenvalues it is exact up to the draw."""
+    rng = np.random.default_rng(0)
+    q, _ = np.linalg.qr(rng.standard_normal((41, 41)))
+    values = np.linspace(-1, 2, 41)
+    found = quadrature(lambda v: q @ (values * (q.T @ v)), rng.standard_normal((200, 41)), 41)
+    np.testing.assert_allclose(found.weights.sum(axis=1), 1)
+    assert found.nodes.min() == pytest.approx(-1) and found.nodes.max() == pytest.approx(2)
+    np.testing.assert_allclose(found.trace(np.square).mean(), np.sum(values**2), rtol=0.02)
+    p = np.abs(values) / np.abs(values).sum()
+    np.testing.assert_allclose(hessian_rank(found).mean(), np.exp(-np.sum(p * np.log(p))), rtol=0.05)
+
+
+@pytest.fixture(scope="module")
+def model():
+    hidden = layers.Dense(6, activation="tanh", seed=1)
+    return keras.Sequential([keras.Input((4,)), hidden, layers.Dense(1, seed=2)])
+
+
+def test_the_density_of_a_network_has_the_moments_of_its_dense_hessian(model):
+    x = np.random.default_rng(1).standard_normal((1, 4))
+    shapes = [w.shape for w in model.trainable_variables]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+
+    def column(unit):
+        parts = [part.reshape(shape) for part, shape in zip(np.split(unit, ends[:-1]), shapes, strict=True)]
+        return np.concatenate([part.ravel() for part in nb.hvp(model, x, parts)])
+
+    dense = np.stack([column(unit) for unit in np.eye(ends[-1])])
+    found = density(model, x, vectors=60)
+    np.testing.assert_allclose(found.trace(np.square).mean(), np.sum(dense**2), rtol=0.15)
+    np.testing.assert_allclose(found.nodes.max(), np.linalg.eigvalsh(dense)[-1], rtol=1e-4)
+    grid = np.linspace(-3, 3, 4001)
+    np.testing.assert_allclose(np.trapezoid(found.on(grid, 0.05), grid), 1, rtol=1e-3)
+
+
+def test_a_linear_model_has_a_hessian_of_zero():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1, seed=2)])
+    found = density(model, np.ones((1, 4)))
+    assert not found.nodes.any()
+    assert isinstance(found, Density) and np.isnan(hessian_rank(found)).all()
+
+
+def test_the_picture(model, tmp_path, capsys):
+    path = tmp_path / "net.keras"
+    model.save(path)
+    assert main([str(path), "-o", str(tmp_path / "density.png")]) == 0
+    assert (tmp_path / "density.png").stat().st_size > 10_000
+    assert main([str(tmp_path / "none.keras")]) == 2
+    assert capsys.readouterr().err.startswith("Error: ")

@@ -1,0 +1,114 @@
+"""`ntkbench plugin new`: a package that installs, passes its own tests, and equals plugins/template."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from fakes import register
+
+from ntkbench.cli.main import main
+from ntkbench.scaffold.new import Names, files
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def made(folder: Path) -> dict[str, str]:
+    """Return the text of every file of a package, what Python and pytest leave there aside."""
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    left = ("__pycache__", ".pytest_cache", ".ruff_cache", ".dist-info", ".egg-info")
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in found
+        if not any(part.endswith(left) for part in path.relative_to(folder).parts)
+    }
+
+
+def test_plugins_template_is_the_output(here, capsys):
+    assert main(["plugin", "new", "ntkbench-template", "-o", "template"]) == 0
+    assert made(here / "template") == made(ROOT / "plugins/template"), (
+        "plugins/template is not what the template gives; remove it and run "
+        "`ntkbench plugin new ntkbench-template -o plugins/template`"
+    )
+    assert "template/pyproject.toml" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["architecture", "measurement"])
+def test_generation_to_green(here, capsys, kind):
+    """Its own tests pass, as in an environment in which it is installed."""
+    assert main(["plugin", "new", "Acme.Things", "--kind", kind]) == 0
+    package = here / "Acme.Things"
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    ((entry, module),) = project["entry-points"]["ntkbench"].items()
+    assert (project["name"], entry, module) == ("Acme.Things", "acme-things", "acme_things")
+    site = here / "site"
+    register(site, project["name"], f"{entry} = {module}", version=project["version"])
+    path = os.pathsep.join(map(str, [site, package, ROOT]))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=package,
+        env={**os.environ, "PYTHONPATH": path, "NTKBENCH_CACHE": str(here / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    passed = 15 if kind == "architecture" else 9
+    assert f"{passed} passed" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_generation_to_green_in_a_fresh_environment(here):
+    """Only ntkbench is installed, from a wheel, outside the clone; then the new package with its tests."""
+    run = {"check": True, "cwd": here, "timeout": 800}
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([sys.executable, "-m", "venv", "venv"], **run)
+    python = here / "venv/bin/python"
+    subprocess.run([python, "-m", "pip", "install", "-q", str(ROOT)], env=environment, **run)
+    subprocess.run([python, "-m", "ntkbench", "plugin", "new", "ntkbench-wavy"], env=environment, **run)
+    subprocess.run([python, "-m", "pip", "install", "-q", "./ntkbench-wavy[test]"], env=environment, **run)
+    subprocess.run([python, "-m", "pytest", "-q"], env=environment, **{**run, "cwd": here / "ntkbench-wavy"})
+    subprocess.run([python, "-m", "ntkbench", "plugin", "list", "--strict"], env=environment, **run)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["3"], "cannot be the name of a package"),
+        (["../x"], "cannot be the name of a package"),
+        (["a b"], "cannot be the name of a package"),
+        (["x" * 51], "cannot be the name of a package"),
+        (["json"], "would hide Python's own 'json'"),
+        (["ntkbench"], "would hide Python's own 'ntkbench'"),
+        (["class"], "would hide Python's own 'class'"),
+        (["ntkbench-fc"], "ntkbench already registers the architecture 'fc'"),
+        (["hessian", "--kind", "measurement"], "ntkbench already registers the measurement 'hessian'"),
+        (["full"], "full is already there"),
+        (["x", "--kind", "kernle"], "there is no 'kernle'"),
+    ],
+)
+def test_mistakes(here, capsys, words, sentence):
+    (here / "full").mkdir()
+    (here / "full/file").write_text("")
+    assert main(["plugin", "new", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and sentence in err and err.count("\n") == 1
+    assert [path.name for path in here.iterdir()] == ["full"]
+
+
+@pytest.mark.parametrize("kind", ["architecture", "measurement"])
+def test_no_placeholder_is_left(kind):
+    for path, text in files(Names.of("ntkbench-wavy"), kind).items():
+        assert "{{" not in path + text.replace("${{ matrix.python }}", "")

@@ -1,0 +1,276 @@
+"""Each mistake that a plugin can make fails the check that is there for it, with a sentence that says what to do."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import ntkbench as nb
+from ntkbench import Quantity, layers
+from ntkbench.registry import manager
+from ntkbench.testing.checks import CheckFailure, numbered_tests
+from ntkbench.types import Value
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """A registry of built-ins only, that ends with the test."""
+    monkeypatch.setenv("NTKBENCH_PLUGINS", "")
+    monkeypatch.setattr(manager, "_registry", None)
+    return manager.registry()
+
+
+def named(cases):
+    """Return a name for each case, the same in every process."""
+    return [f"{number} {sentence}" for number, *_, sentence in cases]
+
+
+def failure(kit, number, **subject):
+    """Return the sentence with which check `number` of a subclass of `kit` fails."""
+    made = type("Made", (kit,), subject)
+    (test,) = [test for test in numbered_tests(made) if test.number == number]
+    with pytest.raises(CheckFailure, match=f"^{number} ") as caught:
+        test(made())
+    message = str(caught.value)
+    assert message.endswith((".", "?")) and "\n" not in message
+    return message
+
+
+def net(width, *, input_shape, seed, depth=1, hidden=layers.Dense, output=1, middle=None):
+    """A right architecture, with a place for a mistake."""
+    x = keras.Input(input_shape, dtype=keras.config.dtype_policy().compute_dtype)
+    h = hidden(width, activation="tanh", seed=seed)(x)
+    for number in range(1, depth):
+        h = hidden(width, activation="tanh", seed=seed + number)(h)
+    h = h if middle is None else middle(h)
+    return keras.Model(x, layers.Dense(output, seed=seed + 99)(h))
+
+
+@keras.saving.register_keras_serializable("seeded")
+class Wrong(keras.layers.Layer):
+    """A layer whose call is a function of this file, by name."""
+
+    def __init__(self, kind, **options):
+        super().__init__(**options)
+        self.kind = kind
+
+    def call(self, x):
+        return FUNCTIONS[self.kind](x)
+
+    def get_config(self):
+        return super().get_config() | {"kind": self.kind}
+
+
+@tf.custom_gradient
+def half_gradient(x):
+    return tf.sin(x), lambda upstream: upstream * tf.cos(x) / 2
+
+
+FUNCTIONS = {
+    "gradient": half_gradient,
+    "hessian": lambda x: x * tf.stop_gradient(tf.reduce_sum(x * x, -1, keepdims=True)),
+    "coupled": lambda x: x - tf.reduce_mean(x, 0, keepdims=True),
+    "nan": lambda x: x / tf.zeros_like(x) - x / tf.zeros_like(x),
+    "dead": lambda x: tf.stop_gradient(x) * 0.0,
+}
+
+
+def wrong(kind):
+    return lambda width, *, input_shape, seed: net(width, input_shape=input_shape, seed=seed, middle=Wrong(kind))
+
+
+def unseeded(width, *, input_shape):
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Dense(width, "tanh"), keras.layers.Dense(1)])
+
+
+def keras_seeded(width, *, input_shape, seed):
+    def dense(units, number, activation=None):
+        start = keras.initializers.RandomNormal(seed=(seed + number) % 2**31)
+        return keras.layers.Dense(units, activation, kernel_initializer=start)
+
+    return keras.Sequential([keras.Input(input_shape), dense(width, 0, "tanh"), dense(1, 1)])
+
+
+def stubborn(width, *, input_shape, seed):
+    return net(8, input_shape=input_shape, seed=seed)
+
+
+def one_seed(width, *, input_shape):
+    return net(width, input_shape=input_shape, seed=0)
+
+
+def steep(width, *, input_shape, seed):
+    return net(int(1.1**width) + 1, input_shape=input_shape, seed=seed)
+
+
+def deaf(width, *, input_shape, seed, depth=1):
+    return net(width, input_shape=input_shape, seed=seed)
+
+
+ARCHITECTURES = [
+    ("A12", net, {"summary": ""}, "has no summary"),
+    ("A12", net, {"summary": "a \x1b[31mred net"}, "do not print"),
+    ("A1", "no_such_module:build", {}, "Its author has to mend the target"),
+    ("A2", lambda: None, {}, "takes no width"),
+    ("A2", lambda width, *, shape: None, {}, "needs shape, which nobody gives"),
+    ("A2", one_seed, {"params": {"depth": 2}}, "declares depth"),
+    ("A3", lambda width: 3, {}, "built a int"),
+    ("A3", lambda width: 1 / 0, {}, "ZeroDivisionError: division by zero"),
+    ("A3", lambda width: exit(3), {}, "tried to end the process"),
+    ("A3", wrong("nan"), {}, "not finite for 2 of 2 probes"),
+    (
+        "A3",
+        lambda width, *, input_shape, seed: net(width, input_shape=input_shape, seed=seed, output=2),
+        {},
+        "2 output",
+    ),
+    ("A3", net, {"inputs": ["vector", "image"]}, "not finite|returned|outputs|output units|does not take"),
+    ("A4", unseeded, {}, "Pass the argument `seed`"),
+    ("A5", one_seed, {}, "Every seed gives the same weights"),
+    ("A6", stubborn, {}, "Let `width` set the size"),
+    ("A6", stubborn, {"grows": False}, "Use the argument `width`"),
+    ("A7", deaf, {"params": {"depth": 1}}, "depth changes nothing when it is another than 1"),
+    ("A8", wrong("gradient"), {}, "a gradient that is not the derivative of its output"),
+    ("A8", wrong("hessian"), {}, "not the derivative"),
+    ("A8", wrong("coupled"), {}, "depend on the other inputs of the batch"),
+    ("A9", wrong("dead"), {}, "no trainable weight moves the output"),
+    ("A10", keras_seeded, {}, "between float32 and float64"),
+    ("A11", net, {"theory": {"hesian_norm": {"exponent": -0.5, "source": "us"}}}, "Did you mean 'hessian_norm'"),
+    ("A11", net, {"theory": {"hessian_norm": {"exponent": -0.5, "source": " "}}}, "has no source"),
+    ("A12", net, {"targets": (1, 1)}, "give two numbers"),
+    ("A12", net, {"widths": {"quik": (8, 16)}}, "Did you mean 'quick'"),
+    ("A12", net, {"widths": {"quick": (16, 8)}}, "ascending"),
+    ("A13", steep, {}, "grow in proportion to width"),
+    ("A14", lambda width, *, input_shape: unseeded(width, input_shape=input_shape), {}, "gave different numbers"),
+]
+
+
+@pytest.mark.parametrize(("number", "build", "spec", "sentence"), ARCHITECTURES, ids=named(ARCHITECTURES))
+def test_architectures(registry, number, build, spec, sentence):
+    registry.register("architectures", "own", build, distribution="test", **{"summary": "a net", **spec})
+    found = failure(nb.testing.ArchitectureChecks, number, architecture="own")
+    assert any(part in found for part in sentence.split("|")), found
+
+
+def of_curvature(ctx):
+    return float(np.mean(ctx.hessian_norm().value))
+
+
+def of_gradient(ctx):
+    return float(np.sqrt(np.mean(np.diag(ctx.empirical_ntk()))))
+
+
+QUANTITY = {"name": "q", "symbol": "q", "summary": "a number", "bounds": (0, np.inf)}
+MEASUREMENTS = [
+    ("M9", of_gradient, {"summary": ""}, {}, "has no summary or no symbol"),
+    ("M9", of_gradient, {"symbol": "a\u202eb"}, {}, "do not print"),
+    ("M2", lambda ctx: float("nan"), {}, {}, "returned q = nan"),
+    ("M2", lambda ctx: -1.0, {}, {}, "outside its bounds"),
+    ("M2", lambda ctx: None, {}, {}, "had no value"),
+    ("M3", lambda ctx: np.random.rand(), {}, {}, "Draw random numbers from ctx.rng"),
+    ("M4", lambda ctx: (1.0, -1.0), {}, {}, "an error is a number of at least 0"),
+    ("M4", lambda ctx: Value(1.0, 0.1, "guess"), {}, {}, "has the error kind 'guess'"),
+    ("M5", of_curvature, {"direction": "higher", "unit": "f"}, {"needs": "hessian"}, "is not more linear"),
+    ("M6", of_gradient, {}, {}, "multiplies it by 2: that is f^1."),
+    ("M6", lambda ctx: of_gradient(ctx) ** 2, {"unit": "f"}, {}, "that is f^2."),
+    ("M7", lambda ctx: float(ctx.empirical_ntk()[0, 0]), {"unit": "f^2"}, {}, "depends on the order of the probes"),
+    ("M8", of_curvature, {"unit": "f"}, {}, "declare needs=['hessian']"),
+]
+
+
+@pytest.mark.parametrize(("number", "measure", "quantity", "spec", "sentence"), MEASUREMENTS, ids=named(MEASUREMENTS))
+def test_measurements(registry, number, measure, quantity, spec, sentence):
+    quantities = [Quantity(**{**QUANTITY, **quantity})]
+    nb.measurement("own", quantities, **{"summary": "a number", **spec})(lambda ctx: {"q": measure(ctx)})
+    assert sentence in failure(nb.testing.MeasurementChecks, number, measurement="own")
+
+
+def data(*, form, n, seed):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, 6)), np.sign(rng.standard_normal(n))
+
+
+def from_global(*, form, n, seed):
+    return np.random.standard_normal((n, 6)), np.ones(n)
+
+
+def far(*, form, n, seed):
+    return 1e6 * data(form=form, n=n, seed=seed)[0], np.ones(n)
+
+
+DATASETS = [
+    ("D1", "no_such_module:load", {}, "Its author has to mend the target"),
+    ("D2", data, {"forms": ["vector", "image"]}, "gave inputs [8, 6]"),
+    ("D3", from_global, {}, "Draw from numpy.random.default_rng(seed)"),
+    ("D4", lambda *, form, n: data(form=form, n=n, seed=0), {}, "Every seed gives the same inputs"),
+    ("D5", lambda *, form, n, seed: (data(form=form, n=n, seed=seed)[0], np.full(n, 7.0)), {}, "within [-1, 1]"),
+    ("D5", lambda *, form, n, seed: (data(form=form, n=n, seed=seed)[0], np.ones(n)), {}, "All targets are equal"),
+    ("D6", lambda *, form, n, seed: (np.ones((n, 6)), np.ones(n)), {}, "comes twice"),
+    ("D6", far, {}, "entries of order 1"),
+]
+
+
+@pytest.mark.parametrize(("number", "load", "spec", "sentence"), DATASETS, ids=named(DATASETS))
+def test_datasets(registry, number, load, spec, sentence):
+    registry.register("datasets", "own", load, distribution="test", summary="numbers", **spec)
+    assert sentence in failure(nb.testing.DatasetChecks, number, dataset="own")
+
+
+@keras.saving.register_keras_serializable("seeded")
+class Doubled(keras.layers.Dense):
+    """2·(x W) + b."""
+
+    def call(self, x):
+        return 2.0 * keras.ops.matmul(x, self.kernel) + self.bias
+
+
+def rule(**mistake):
+    from ntkbench.engine.rules import Product, Rule, matrix, row, with_positions
+
+    class OfDoubled(Rule):
+        def __init__(self, layer):
+            super().__init__(layer)
+            right = {"kernel": matrix(layer.kernel), "bias": row(layer.bias), "scale": 2.0}
+            self.products = [Product(**{**right, **mistake})]
+
+        def call(self, apply, x):
+            z = apply(self.products[0], with_positions(x, x.shape[-1]))[:, 0]
+            return z + self.layer.bias if mistake.get("bias", 0) is None else z
+
+    return OfDoubled
+
+
+@pytest.mark.parametrize(
+    ("number", "mistake", "sentence"),
+    [
+        ("L1", None, "No rule holds"),
+        ("L2", {"scale": 1.0}, "Mend its call"),
+        ("L3", {"bias": None}, "leaves weights out"),
+    ],
+)
+def test_layer_rules(registry, number, mistake, sentence):
+    if mistake is not None:
+        registry.register("layer_rules", f"{__name__}:Doubled", rule(**mistake), distribution="test")
+    kit = nb.testing.LayerRuleChecks
+    assert sentence in failure(kit, number, layer=staticmethod(lambda: Doubled(4)), input_shape=(5,))
+
+
+def test_the_right_ones_pass(registry):
+    nb.architecture("own", summary="a net", params={"depth": 1})(net)
+    right = [Quantity(**{**QUANTITY, "unit": "f", "direction": "lower"})]
+    nb.measurement("curvature", right, summary="a number", needs="hessian")(lambda ctx: {"q": of_curvature(ctx)})
+    registry.register("datasets", "data", data, distribution="test", summary="numbers")
+    registry.register("layer_rules", f"{__name__}:Doubled", rule(), distribution="test")
+    for name in ("own", "curvature", "data"):
+        found = nb.testing.check(name)
+        assert [str(each) for each in found if each.status != "ok"] == []
+        assert len(found) >= 6
+    subject = {"layer": staticmethod(lambda: Doubled(4)), "input_shape": (5,)}
+    found = list(type("Made", (nb.testing.LayerRuleChecks,), subject).findings("layer"))
+    assert [str(each) for each in found if each.status != "ok"] == [] and len(found) == 5
+
+
+def test_there_are_more_than_twelve_mistakes():
+    assert len(ARCHITECTURES) + len(MEASUREMENTS) + len(DATASETS) + 3 >= 50
