@@ -63,11 +63,14 @@ class Run:
 
         return standard_table(self.results, self.manifest, quantities, self.problems)
 
-    def fits(self) -> pandas.DataFrame:
-        """Return the scaling laws, one row for each architecture and quantity."""
+    def fits(self, posterior: bool = False) -> pandas.DataFrame:
+        """Return the scaling laws, one row for each architecture and quantity.
+
+        posterior: add the posterior of slope, floor and tail; needs TensorFlow.
+        """
         from ..analysis.laws import fits_frame
 
-        return fits_frame(self.results, catalogue(self.manifest), theory(self.manifest))
+        return fits_frame(self.results, catalogue(self.manifest), theory(self.manifest), posterior)
 
     def plot(self, path: str | os.PathLike[str], quantities: Sequence[str] = ()) -> None:
         """Draw the quantities against width into `path`, a .png or .svg file."""
