@@ -72,6 +72,12 @@ class Run:
 
         return fits_frame(self.results, catalogue(self.manifest), theory(self.manifest), posterior)
 
+    def verdicts(self) -> pandas.DataFrame:
+        """Return the verdict on each architecture: linear in the limit, non-linear, or undecided; and why."""
+        from ..analysis.verdicts import verdicts, verdicts_frame
+
+        return verdicts_frame(verdicts(self.results, catalogue(self.manifest), theory(self.manifest)))
+
     def plot(self, path: str | os.PathLike[str], quantities: Sequence[str] = ()) -> None:
         """Draw the quantities against width into `path`, a .png or .svg file."""
         from ..report.figure import figure
