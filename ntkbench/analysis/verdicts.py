@@ -138,16 +138,19 @@ def _read(fit: Fit, control: Fit | None) -> tuple[Name, str]:
         return "non-linear", f"it levels off: at least {fit.floor_low:.0%} of the value at the largest width is a floor"
     if low is None or high is None:
         return "undecided", fit.note or "no interval"
-    if -FLAT <= low and high <= FLAT:
+    if max(-low, high) <= FLAT:
         return "non-linear", f"the exponent lies within ±{FLAT}"
     if high < -FLAT:
-        if control is not None and control.low is not None and control.high is not None:
-            if control.low > FLAT or control.high < -FLAT:
-                return "undecided", f"{CONTROL} changes with width too, so a small change may be a matter of scale"
+        if control is not None and not _may_be_flat(control):
+            return "undecided", f"{CONTROL} changes with width too, so a small change may be a matter of scale"
         return "linear", f"the exponent lies below −{FLAT}"
     if low > FLAT:
         return "undecided", f"it grows: the exponent lies above {FLAT}, where neither verdict speaks"
     return "undecided", f"the interval of the exponent reaches over {'−' if low < -FLAT else ''}{FLAT}"
+
+
+def _may_be_flat(fit: Fit) -> bool:
+    return fit.low is None or fit.high is None or (fit.low <= FLAT and fit.high >= -FLAT)
 
 
 def _of_exponent(exponent: float) -> Name:

@@ -19,6 +19,7 @@ VERBS = {
     "list": "Show what is registered, and theory's prediction.",
     "table": "Print the standard table of a run.",
     "export": "Write a run's results or its table as a file.",
+    "compare": "Say what moved between two runs, and whether beyond noise.",
     "plot": "Draw a run's quantities against width.",
     "doctor": "Test the numbers of every architecture, or of one model.",
 }
