@@ -42,6 +42,11 @@ REASONS_SHOWN = 10
 @click.option(
     "--preset", default="quick", type=Named(["quick", "standard", "board", "full"]), help="Sizes: minutes to days."
 )
+@click.option(
+    "--suite",
+    metavar="NAME|FILE.toml",
+    help="Measure what a suite's claims need and say which hold; sizes are the suite's (see `ntkbench list suites`).",
+)
 @click.option("--probes", metavar="COUNT", help="Inputs at which everything is measured; without it the preset's.")
 @click.option("--precision", default="float32", type=Named(["float32", "float64"]), help="Of all numbers.")
 @click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
@@ -55,7 +60,14 @@ REASONS_SHOWN = 10
 @no_plugin
 @click.pass_obj
 def command(
-    given: Sequence[str], dry_run: bool, format_: str, quiet: bool, as_json: bool, out: str | None, **words: Any
+    given: Sequence[str],
+    dry_run: bool,
+    format_: str,
+    quiet: bool,
+    as_json: bool,
+    out: str | None,
+    suite: str | None,
+    **words: Any,
 ) -> int:
     """Measure how linear networks are in their parameters, over widths and seeds.
 
@@ -73,6 +85,8 @@ def command(
 
     if format_ not in FORMATS:
         raise click.UsageError(f"No table format is called {format_!r}. {did_you_mean(format_, FORMATS)}")
+    if suite is not None:
+        return _run_suite(suite, given, dry_run, format_, quiet, as_json, out, words["device"])
     words["measure"] = words["measure"] or None
     options = RunOptions(**words, out=out)
     registry = the_registry()
@@ -101,6 +115,62 @@ def command(
     _say_failures(outcome, len(plan.cells))
     click.echo(str(store.path), err=True)
     return 1 if outcome.failed else 0
+
+
+_OF_A_SUITE = ("--suite", "--out", "--device", "--format", "--quiet", "--json", "--no-plugin", "--dry-run")
+
+
+def _run_suite(
+    name: str,
+    given: Sequence[str],
+    dry_run: bool,
+    format_: str,
+    quiet: bool,
+    as_json: bool,
+    out: str | None,
+    device: str,
+) -> int:
+    from ..plan.suite import load_suite, plans
+    from ..registry.manager import registry as the_registry
+    from ..report.claims import claims_table
+    from ..runner.device import prepare
+    from ..runner.progress import progress_on
+    from ..runner.suite import run_suite
+
+    for word in given:
+        option = word.partition("=")[0]
+        if option.startswith("--") and option not in _OF_A_SUITE:
+            raise click.UsageError(f"{option} cannot go with --suite: a suite says itself what is run, and how large.")
+    registry = the_registry()
+    suite = load_suite(name, registry)
+    if dry_run:
+        cells = {cell.key for plan, _ in plans(suite, registry) for cell in plan.cells}
+        click.echo(f"{suite.name}: {len(suite.claims)} claims, {len(cells)} cells.")
+        return 0
+    ready = prepare(device, hushed=True)
+    found = run_suite(
+        suite,
+        registry,
+        device=ready,
+        out=out,
+        command=["ntkbench", *given],
+        progress=lambda: progress_on(quiet=quiet),
+    )
+    if found.interrupted:
+        click.echo(
+            f"Interrupted; what is finished is kept. The same command with --out {found.path} goes on.", err=True
+        )
+        return 130
+    table = claims_table(suite.name, found.judged)
+    if as_json:
+        click.echo(json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo(table.text(format_).rstrip("\n"))
+    sys.stdout.flush()
+    for outcome in found.outcomes:
+        _say_failures(outcome, outcome.ok + outcome.failed)
+    click.echo(str(found.path), err=True)
+    return 1 if found.bad else 0
 
 
 def _dry_run(plan: Any, as_json: bool) -> int:
