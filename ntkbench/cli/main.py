@@ -20,6 +20,7 @@ VERBS = {
     "table": "Print the standard table of a run.",
     "export": "Write a run's results or its table as a file.",
     "compare": "Say what moved between two runs, and whether beyond noise.",
+    "report": "Write a run as one HTML page.",
     "plot": "Draw a run's quantities against width.",
     "doctor": "Test the numbers of every architecture, or of one model.",
 }
