@@ -86,12 +86,14 @@ def _of_interval(
 
 def _points(claim: Claim, results: Iterable[CellResult]) -> list[tuple[Any, int, float]]:
     """Return x (the width, or the parameter), seed and the product of powers, where all factors are there."""
-    found: dict[tuple[str, int, int], dict[str, float]] = {}
-    x_of: dict[tuple[str, int, int], Any] = {}
+    found: dict[tuple[Any, ...], dict[str, float]] = {}
+    x_of: dict[tuple[Any, ...], Any] = {}
     for result in results:
         cell = result.cell
-        place = (cell.label, cell.width, cell.seed)
-        x_of[place] = cell.width if claim.against == "width" else cell.params.get(claim.against)
+        place = (cell.label, cell.width, cell.settings.get("radius"), cell.seed)
+        x_of[place] = {"width": cell.width, "radius": cell.settings.get("radius")}.get(
+            claim.against, cell.params.get(claim.against)
+        )
         for key, value in result.values.items():
             if key in claim.quantity and value.value is not None:
                 found.setdefault(place, {})[key] = value.value
@@ -100,5 +102,5 @@ def _points(claim: Claim, results: Iterable[CellResult]) -> list[tuple[Any, int,
         usable = values.keys() == claim.quantity.keys() and x_of[place] is not None
         if usable and all(values[key] > 0 or power == 1 for key, power in claim.quantity.items()):
             number = math.prod(values[key] ** power for key, power in claim.quantity.items())
-            points.append((x_of[place], place[2], number))
+            points.append((x_of[place], place[-1], number))
     return points

@@ -21,6 +21,7 @@ VERBS = {
     "export": "Write a run's results or its table as a file.",
     "compare": "Say what moved between two runs, and whether beyond noise.",
     "report": "Write a run as one HTML page.",
+    "leaderboard": "Publish runs, re-run what others published, build the board.",
     "plot": "Draw a run's quantities against width.",
     "doctor": "Test the numbers of every architecture, or of one model.",
 }

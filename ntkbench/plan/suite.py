@@ -11,7 +11,7 @@ from attrs import field, fields, frozen
 
 from ..errors import NtkbenchError, did_you_mean
 from ..registry.manager import Registry
-from .options import RunOptions
+from .options import RunOptions, parse_widths
 from .plan import Plan, make_plan
 
 Status = Literal["printed", "derived", "measured", "own", "unconfirmed"]
@@ -36,11 +36,12 @@ def _numbers(given: Any) -> tuple[float, ...]:
 class Claim:
     """One claim: what is measured, in which setting, what is expected, and who says so.
 
-    law: "exponent" of the quantity in width (or in the parameter `against`); "value": the mean over seeds at the
-    largest width; "at most": every value is at most the upper end of expected; "check": every number that the function
-    `check` ("module:function", called with a seed) returns.   quantity: a result key, or {key: power}, a product.
-    expected: [low, high].   excludes: rival values that the interval must not meet for the claim to hold.
-    arch: one SPEC or several.   The others are run options; None is the preset's.
+    law: "exponent" of the quantity in width (or in the parameter `against`, or in the "radius"); "value": the mean
+    over seeds at the largest width; "at most": every value is at most the upper end of expected; "check": every number
+    that the function `check` ("module:function", called with a seed) returns.
+    quantity: a result key, or {key: power}, a product.   expected: [low, high].
+    excludes: rival values that the interval must not meet for the claim to hold.
+    arch: one SPEC or several.   radius: of the ball, one or several.   The others are run options.
     """
 
     id: str
@@ -54,30 +55,28 @@ class Claim:
     arch: tuple[str, ...] = field(default=(), converter=_texts)
     against: str = "width"
     check: str = ""
-    widths: tuple[int, ...] | None = field(
-        default=None, converter=lambda given: None if given is None else tuple(given)
-    )
+    widths: tuple[int, ...] | None = field(default=None, converter=parse_widths)
     seeds: int = 3
     probes: int = 8
-    radius: float | None = None
+    radius: tuple[float, ...] = field(default=(), converter=_numbers)
     precision: str = "float32"
     explained: str = ""
 
     def __attrs_post_init__(self) -> None:
         for name, kinds in (("status", Status), ("law", Law)):
-            if getattr(self, name) not in get_args(kinds):
-                raise NtkbenchError(
-                    f"{name} is {getattr(self, name)!r}. {did_you_mean(str(self.law), get_args(kinds))}"
-                )
+            word = getattr(self, name)
+            if word not in get_args(kinds):
+                raise NtkbenchError(f"{name} is {word!r}. {did_you_mean(str(word), get_args(kinds))}")
         if len(self.expected) != 2 or self.expected[0] > self.expected[1]:
             raise NtkbenchError(f"expected is {list(self.expected)}; write [low, high].")
         if (self.law == "check") != bool(self.check) or (self.law != "check") != bool(self.quantity and self.arch):
             raise NtkbenchError('a claim names an arch and a quantity, or law = "check" and a check.')
 
     @property
-    def setting(self) -> tuple[Any, ...]:
-        """Claims of one setting are measured by one plan."""
-        return (self.arch, self.widths, self.seeds, self.probes, self.radius, self.precision)
+    def settings(self) -> list[tuple[Any, ...]]:
+        """What it is measured in, one plan for each; claims of one setting share its plan."""
+        sizes = (self.arch, self.widths, self.seeds, self.probes, self.precision)
+        return [(*sizes, radius) for radius in self.radius or (None,)]
 
 
 @frozen
@@ -141,19 +140,22 @@ def plans(
     settings: dict[tuple[Any, ...], list[Claim]] = {}
     for claim in suite.claims:
         if claim.law != "check":
-            settings.setdefault(claim.setting, []).append(claim)
-    return [(make_plan(_options(claims, device, out), registry), claims) for claims in settings.values()]
+            for setting in claim.settings:
+                settings.setdefault(setting, []).append(claim)
+    return [
+        (make_plan(_options(setting, claims, device, out), registry), claims) for setting, claims in settings.items()
+    ]
 
 
-def _options(claims: Sequence[Claim], device: str, out: str | None) -> RunOptions:
-    first = claims[0]
+def _options(setting: tuple[Any, ...], claims: Sequence[Claim], device: str, out: str | None) -> RunOptions:
+    arch, widths, seeds, probes, precision, radius = setting
     return RunOptions(
-        arch=first.arch,
-        widths=first.widths,
-        seeds=first.seeds,
-        probes=first.probes,
-        radius=first.radius,
-        precision=first.precision,
+        arch=arch,
+        widths=widths,
+        seeds=seeds,
+        probes=probes,
+        radius=radius,
+        precision=precision,
         measure=tuple(sorted({key for claim in claims for key in claim.quantity})),
         device=device,
         out=out,

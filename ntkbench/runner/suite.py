@@ -61,7 +61,7 @@ def run_suite(
         store = open_store(plan, registry, command)
         out = str(store.path)
         for claim in claims:
-            keys[claim.id] = {cell.key for cell in plan.cells}
+            keys.setdefault(claim.id, set()).update(cell.key for cell in plan.cells)
         outcomes.append(run_plan(plan, store, registry, progress(), device=device))
         if outcomes[-1].interrupted:
             return SuiteOutcome(Path(out), tuple(outcomes), ())

@@ -79,7 +79,7 @@ class Run:
         return verdicts_frame(verdicts(self.results, catalogue(self.manifest), theory(self.manifest)))
 
     def plot(self, path: str | os.PathLike[str], quantities: Sequence[str] = ()) -> None:
-        """Draw the quantities against width into `path`, a .png or .svg file."""
+        """Draw the quantities against width into `path`, a .png, .svg or .pdf file."""
         from ..report.figure import figure
 
         figure(self.results, path, self.manifest, quantities)
