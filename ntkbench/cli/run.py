@@ -47,6 +47,19 @@ REASONS_SHOWN = 10
     metavar="NAME|FILE.toml",
     help="Measure what a suite's claims need and say which hold; sizes are the suite's (see `ntkbench list suites`).",
 )
+@click.option(
+    "--until-decided",
+    is_flag=True,
+    help="Then add seeds, and widths, only where a verdict is undecided, by a rule that the manifest records.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="Of --until-decided: when it is spent, nothing more is added.",
+)
 @click.option("--probes", metavar="COUNT", help="Inputs at which everything is measured; without it the preset's.")
 @click.option("--precision", default="float32", type=Named(["float32", "float64"]), help="Of all numbers.")
 @click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
@@ -67,6 +80,8 @@ def command(
     as_json: bool,
     out: str | None,
     suite: str | None,
+    until_decided: bool,
+    budget: float,
     **words: Any,
 ) -> int:
     """Measure how linear networks are in their parameters, over widths and seeds.
@@ -106,6 +121,23 @@ def command(
         _say_how_to_go_on(outcome, len(plan.cells), [*given, *([] if out else ["--out", str(store.path)])])
         click.echo(str(store.path), err=True)
         return 130
+    failed = outcome.failed
+    if until_decided:
+        from ..runner.sequential import run_until_decided
+
+        more = run_until_decided(
+            plan,
+            store,
+            registry,
+            device=device,
+            budget=60 * budget,
+            command=["ntkbench", *given],
+            progress=lambda: progress_on(quiet=quiet),
+        )
+        failed += sum(each.failed for each in more)
+        if any(each.interrupted for each in more):
+            click.echo(f"Interrupted; what is finished is kept in {store.path}.", err=True)
+            return 130
     table = load(store.path).table()
     if as_json:
         click.echo(json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
@@ -114,7 +146,7 @@ def command(
     sys.stdout.flush()
     _say_failures(outcome, len(plan.cells))
     click.echo(str(store.path), err=True)
-    return 1 if outcome.failed else 0
+    return 1 if failed else 0
 
 
 _OF_A_SUITE = ("--suite", "--out", "--device", "--format", "--quiet", "--json", "--no-plugin", "--dry-run")

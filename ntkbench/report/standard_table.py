@@ -189,6 +189,12 @@ def _notes(
             "Second line: median over seeds at the smallest→largest width."
         )
     yield from _verdict_notes(judged)
+    stopping = manifest.get("stopping")
+    if isinstance(stopping, Mapping):
+        yield (
+            f"Seeds and widths were added where a verdict was undecided, in {len(stopping.get('looks', ()))} looks; "
+            f"{stopping.get('ended', '')}."
+        )
     if any(each.fit.is_zero for each in laws):
         yield "0: every value is 0, exactly or to rounding (50 units of roundoff)."
     yield from _meanings(found, manifest)
