@@ -96,7 +96,7 @@ def table(route: str, draws: int, few: int) -> Iterator[str]:
 
 def main(route: str) -> None:
     """Write one route's table between its markers."""
-    lines = list(table(route, *((2000, 2000) if route == "closed" else (500, 250))))
+    lines = list(table(route, *((2000, 2000) if route == "closed" else (2000, 500))))
     text = DOC.read_text(encoding="utf-8")
     begin, end = f"<!-- {route}:begin -->", f"<!-- {route}:end -->"
     block = f"{begin}\n" + "\n".join(lines) + f"\n{end}"

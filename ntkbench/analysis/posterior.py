@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
@@ -74,21 +75,34 @@ def posteriors(fits: Sequence[Points]) -> list[Posterior]:
     their mode, with the expected information. A tail is named from a probability of 0.9 on, so of the tails named
     on draws from the priors at most 10 % are wrong; in simulations it is fewer (docs/laws.md).
     """
+    by_seed = [_by_seed(points) for points in fits]
+    shape = (
+        max((len(seeds) for seeds in by_seed), default=0),
+        max((len(group) for seeds in by_seed for group in seeds), default=0),
+    )
+    size = min(len(fits), _BATCH)
     found: list[Posterior] = []
-    for batch in _batches(fits):
-        found += _of_batch(batch)
+    for start in range(0, len(fits), _BATCH):
+        batch = by_seed[start : start + _BATCH]
+        # One shape for all batches, so that one program is compiled: the last is filled up with its first series.
+        found += _of_batch([*batch, *batch[:1] * (size - len(batch))], shape)[: len(batch)]
     return found
 
 
-def _batches(fits: Sequence[Points]) -> Iterator[Sequence[Points]]:
-    for start in range(0, len(fits), _BATCH):
-        yield fits[start : start + _BATCH]
+_BySeed = Sequence[Sequence[tuple[int, int, float]]]
 
 
-def _of_batch(fits: Sequence[Points]) -> list[Posterior]:
+def _by_seed(points: Points) -> _BySeed:
+    groups: dict[int, list[tuple[int, int, float]]] = {}
+    for point in points:
+        groups.setdefault(point[1], []).append(point)
+    return list(groups.values())
+
+
+def _of_batch(fits: Sequence[_BySeed], shape: tuple[int, int]) -> list[Posterior]:
     import numpy as np
 
-    data = _padded(fits)
+    data = _padded(fits, shape)
     line, spread, sigma = _line(data)
     slopes = line[:, None] + spread[:, None] * np.linspace(-1, 1, _SLOPES)
     shares = SMALLEST_FLOOR + (1 - SMALLEST_FLOOR) * (np.arange(_SHARES) + 0.5) / _SHARES
@@ -169,15 +183,13 @@ class _Data:
         return weight * (values - means)
 
 
-def _padded(fits: Sequence[Points]) -> _Data:
+def _padded(fits: Sequence[_BySeed], shape: tuple[int, int]) -> _Data:
     import numpy as np
 
-    by_seed = [{name: [p for p in points if p[1] == name] for _, name, _ in points} for points in fits]
-    rows, columns = max(map(len, by_seed)), max(len(group) for seeds in by_seed for group in seeds.values())
-    x, y, weight = np.zeros((3, len(fits), rows, columns))
-    for i, seeds in enumerate(by_seed):
-        largest = max(width for width, *_ in fits[i])
-        for j, group in enumerate(seeds.values()):
+    x, y, weight = np.zeros((3, len(fits), *shape))
+    for i, seeds in enumerate(fits):
+        largest = max(width for group in seeds for width, *_ in group)
+        for j, group in enumerate(seeds):
             for k, (width, _, value) in enumerate(group):
                 x[i, j, k], y[i, j, k], weight[i, j, k] = math.log(width / largest), math.log(value), 1
     return _Data(x, y, weight)
@@ -214,14 +226,26 @@ def _curved(data: _Data, shares: Any, line: Any, sigma: Any) -> tuple[Any, Any]:
 
 
 def _evidence(data: _Data, slopes: Any, shares: Any, sigma: Any) -> Any:
-    """Return the log evidence of each node, seeds and σ integrated: [fit, node]. Inside: [fit, node, seed, width]."""
+    """Return the log evidence of each node, seeds and σ integrated: [fit, node]."""
+    arrays = [each[:, None] for each in (data.x, data.y, data.weight)]
+    nodes = [each[:, :, None, None] for each in (slopes, shares, sigma[:, None])]
+    return _compiled()(*arrays, *nodes).numpy()
+
+
+@functools.cache
+def _compiled() -> Any:
+    import tensorflow as tf
+
+    return tf.function(_log_evidence, jit_compile=True, reduce_retracing=False)
+
+
+def _log_evidence(x: Any, y: Any, weight: Any, slope: Any, share: Any, first: Any) -> Any:
+    """Return the log evidence, [fit, node], from arrays that broadcast to [fit, node, seed, width]."""
     import numpy as np
     import tensorflow as tf
     from tensorflow_probability import distributions as tfd
 
-    x, y, weight = (tf.constant(each[:, None]) for each in (data.x, data.y, data.weight))
-    share = tf.constant(shares[:, :, None, None])
-    residual = y - tf.math.log((1 - share) * tf.exp(slopes[:, :, None, None] * x) + share)
+    residual = y - tf.math.log((1 - share) * tf.exp(slope * x) + share)
     counts = tf.reduce_sum(weight, -1, keepdims=True)
     present, points = tf.sign(counts), tf.reduce_sum(counts, 2, keepdims=True)
     number = tf.reduce_sum(present, 2, keepdims=True)
@@ -229,7 +253,6 @@ def _evidence(data: _Data, slopes: Any, shares: Any, sigma: Any) -> Any:
     means = tf.reduce_sum(weight * residual, -1, keepdims=True) / tf.maximum(counts, 1.0)
     centre = tf.reduce_sum(present * means, 2, keepdims=True) / number
     between = tf.reduce_sum(present * (means - centre) ** 2, 2, keepdims=True) / tf.maximum(number - 1, 1.0)
-    first = tf.constant(sigma[:, None, None, None])
     spread = tf.sqrt(between) + first
 
     total = []
@@ -250,4 +273,4 @@ def _evidence(data: _Data, slopes: Any, shares: Any, sigma: Any) -> Any:
         density += 0.5 * tf.reduce_sum(present * tf.math.log(2 * np.pi / location), [2, 3])
         density += 0.5 * tf.math.log(np.pi * (freedom + 3) / (freedom * points[..., 0, 0]))
         total.append(density - math.log(len(FREEDOMS)))
-    return tf.reduce_logsumexp(tf.stack(total), 0).numpy()
+    return tf.reduce_logsumexp(tf.stack(total), 0)
