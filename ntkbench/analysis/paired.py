@@ -9,7 +9,7 @@ from statistics import fmean, median, stdev
 from attrs import frozen
 
 from .laws import Law
-from .scaling import student_t
+from .scaling import student_t, within_seeds
 
 LEVEL = 0.05
 
@@ -19,7 +19,7 @@ class Rank:
     """Where an architecture stands among the others.
 
     slope: the mean of the seeds' exponents.   low, high: the ranks that the design cannot rule out, 1 the most linear.
-    group: the letter of its tie group; within one, nobody differs from the group's first.   seeds: those that count.
+    group: its letters; two that share a letter are not told apart.   seeds: those that count.
     """
 
     law: Law
@@ -46,17 +46,19 @@ class Ranking:
 def ranking(laws: Sequence[Law]) -> Ranking:
     """Rank architectures by their exponents of one quantity, the steepest fall first.
 
-    Seeds share data and probes between architectures, so a pair is compared by the differences of its seeds'
-    exponents: Student's t, with Holm's correction over all pairs at 5 %. An exact zero ranks before every exponent,
-    tied with the other zeros. Pairs without two common seeds are not told apart, so a missing cell widens a rank.
+    Seeds share data and probes between architectures, so a pair is compared by its ratio, seed by seed: with three
+    common widths or more by the exponent of the ratio (least squares within seeds), otherwise by the differences of
+    the seeds' exponents; Student's t, with Holm's correction over all pairs at 5 %. An exact zero ranks before every
+    exponent, tied with the other zeros. Pairs without two common seeds are not told apart, so a missing cell widens a
+    rank.
     """
     zeros = [each for each in laws if each.fit.is_zero]
     slopes = [(each, seed_slopes(each)) for each in laws if not each.fit.is_zero]
     placed = sorted((pair for pair in slopes if len(pair[1]) > 1), key=lambda pair: fmean(pair[1].values()))
     gaps: list[float] = []
     tests: list[tuple[float, int, int]] = []
-    for i, (_, first) in enumerate(placed):
-        for j, (_, second) in enumerate(placed[:i]):
+    for i, first in enumerate(placed):
+        for j, second in enumerate(placed[:i]):
             found = _paired(first, second)
             if found is not None:
                 tests.append((found[0], j, i))
@@ -91,18 +93,40 @@ def seed_slopes(of: Law) -> dict[int, float]:
     return slopes
 
 
-def _paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[float, float] | None:
-    """Return the p value of the paired difference and the smallest difference it could resolve."""
-    differences = [first[seed] - second[seed] for seed in first.keys() & second.keys()]
-    if len(differences) < 2:
+def _paired(
+    first: tuple[Law, Mapping[int, float]], second: tuple[Law, Mapping[int, float]]
+) -> tuple[float, float] | None:
+    """Return the p value of the paired difference of exponents, and the smallest difference it could resolve."""
+    estimate = _of_ratio(first[0], second[0]) or _of_slopes(first[1], second[1])
+    if estimate is None:
         return None
     from scipy.special import stdtr
 
-    freedom = len(differences) - 1
-    error = stdev(differences) / math.sqrt(len(differences))
+    difference, error, freedom = estimate
     if error == 0:
-        return (0.0 if fmean(differences) else 1.0), 0.0
-    return 2 * float(stdtr(freedom, -abs(fmean(differences)) / error)), student_t(freedom) * error
+        return float(difference == 0), 0.0
+    return 2 * float(stdtr(freedom, -abs(difference) / error)), student_t(freedom) * error
+
+
+def _of_ratio(first: Law, second: Law) -> tuple[float, float, int] | None:
+    """Return exponent, standard error and degrees of freedom of the ratio at common widths and seeds."""
+    one, other = (
+        {(width, seed): value for width, seed, value in each.positive if width >= (each.fit.from_width or 0)}
+        for each in (first, second)
+    )
+    common = sorted(one.keys() & other.keys())
+    if len({width for width, _ in common}) < 3:
+        return None
+    points = [(width, seed, one[width, seed] / other[width, seed]) for width, seed in common]
+    return within_seeds(points)
+
+
+def _of_slopes(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[float, float, int] | None:
+    """Return mean, standard error and degrees of freedom of the differences of the seeds' exponents."""
+    differences = [first[seed] - second[seed] for seed in first.keys() & second.keys()]
+    if len(differences) < 2:
+        return None
+    return fmean(differences), stdev(differences) / math.sqrt(len(differences)), len(differences) - 1
 
 
 def _holm(tests: Sequence[tuple[float, int, int]]) -> set[tuple[int, int]]:
@@ -116,12 +140,16 @@ def _holm(tests: Sequence[tuple[float, int, int]]) -> set[tuple[int, int]]:
 
 
 def _groups(n: int, different: set[tuple[int, int]], shift: bool) -> list[str]:
-    letters, number, first = [], int(shift), 0
-    for i in range(n):
-        if (first, i) in different:
-            first, number = i, number + 1
-        letters.append(_letter(number))
-    return letters
+    """Return each place's letters: two share one exactly when they are not told apart (Piepho 2004, insert-absorb)."""
+    sets: list[frozenset[int]] = [frozenset(range(n))]
+    for first, second in sorted(different):
+        split = [
+            part for each in sets for part in ([each - {first}, each - {second}] if {first, second} <= each else [each])
+        ]
+        split = list(dict.fromkeys(split))
+        sets = [each for each in split if not any(each < other for other in split)]
+    sets.sort(key=sorted)
+    return ["".join(_letter(number + shift) for number, each in enumerate(sets) if i in each) for i in range(n)]
 
 
 def _letter(number: int) -> str:

@@ -167,6 +167,17 @@ def _summary(kept: list[tuple[int, int, float, float]]) -> dict[str, Any]:
     }
 
 
+def within_seeds(points: Sequence[tuple[int, int, float]]) -> tuple[float, float, int] | None:
+    """Return exponent, standard error and degrees of freedom of the line through (width, seed, positive value).
+
+    One intercept for each seed; None without degrees of freedom. No check of the fit is made.
+    """
+    law = _least_squares([(math.log(width), seed, math.log(value)) for width, seed, value in points])
+    if law["stderr"] is None:
+        return None
+    return law["slope"], law["stderr"], len(points) - len({seed for _, seed, _ in points}) - 1
+
+
 Point = tuple[float, int, float]
 """log width, seed, log value."""
 

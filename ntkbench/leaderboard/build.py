@@ -190,8 +190,8 @@ def _ok(row: Row) -> int:
 def _notes(rows: Sequence[Row], gap: float | None, records: Sequence[Record]) -> list[str]:
     notes = [
         "Rank: those that a paired comparison over shared seeds cannot rule out (Holm, 5 %), 1 the steepest fall with "
-        "width; rows of one letter tie. Exponent: of the judged quantity, ± half its 95 % interval. Agrees: the "
-        "interval meets theory's exponent ± 0.15; the margin is what is left of that.",
+        "width; rows that share a letter are not told apart. Exponent: of the judged quantity, ± half its 95 % "
+        "interval. Agrees: the interval meets theory's exponent ± 0.15; the margin is what is left of that.",
     ]
     keys = [row.verdict.law.key for row in rows if row.ranks]
     if keys:
