@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from factories import SLOPES, failed, manifest, sweep
 
 from ntkbench.cli.main import main
 from ntkbench.errors import NtkbenchError
-from ntkbench.leaderboard.build import board_rows, board_table, build, load_board, rank_changes
+from ntkbench.leaderboard.build import _csv, board_rows, board_table, build, load_board, rank_changes
 from ntkbench.leaderboard.receipt import Receipt, read_receipt, write_receipt
 from ntkbench.leaderboard.records import new_record, read_records, write_record
 from ntkbench.store.run import load
@@ -100,7 +102,13 @@ def test_hostile_names_are_inert(boards):
     assert "<script" not in markdown
     for line in markdown.splitlines():
         assert not line.startswith("|") or line.replace(r"\|", "").count("|") == 11
-    assert r"\ensuremath{<}script\ensuremath{>}" in table.latex() or "<script" not in table.latex().split("%")[0]
+    latex = [line for line in table.latex().splitlines() if not line.startswith("%")]
+    assert any(r"\ensuremath{<}script\ensuremath{>}" in line for line in latex)
+    assert not any("<script" in line for line in latex)
+    formula = [evolve(each, cell=evolve(each.cell, label="=cmd|' /C calc'!A0")) for each in whole.results[:100]]
+    rows, _ = board_rows([Receipt("=x", "0" * 64, {}, whole.manifest, tuple(formula))], [])
+    read = list(csv.DictReader(io.StringIO(_csv(rows).decode())))
+    assert read[0]["label"] == "'=cmd|' /C calc'!A0" and read[0]["submission"] == "'=x"
 
 
 def test_a_failed_cell_keeps_a_wider_rank(tmp_path):
