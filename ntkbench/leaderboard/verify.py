@@ -19,6 +19,11 @@ RTOL_DESCENT = 0.05
 """Of gradient-descent quantities: a path of many steps amplifies rounding."""
 
 
+WIDEST = 8192
+MOST = {"n_probes": 256, "ball_probes": 64, "draws": 64, "max_steps": 10_000, "radius": 100.0}
+"""What a receipt, data from outside, may ask a reader's machine to run: the presets' sizes, and some room."""
+
+
 @frozen
 class Finding:
     """What a re-run cell gave. problem: a sentence where it disagrees, empty where it agrees."""
@@ -77,12 +82,26 @@ def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Ite
             raise NtkbenchError(
                 f"{cell.architecture} is {cell.architecture_plugin}'s in the receipt and {entry.distribution}'s here."
             )
+    for result in results:
+        _refuse_excess(result.cell, registry)
     groups: dict[str, dict[str, CellResult]] = {}
     for result in results:
         groups.setdefault(result.cell.group, {})[result.cell.key] = result
     for group in groups.values():
         for again in run_groups([[result.cell for result in group.values()]], registry, device, Progress()):
             yield Finding(again.cell, _problem(group[again.cell.key], again))
+
+
+def _refuse_excess(cell: Cell, registry: Registry) -> None:
+    """Raise NtkbenchError for a cell that asks for more than any preset, or for parameters that are out of bounds."""
+    if cell.width > WIDEST:
+        raise NtkbenchError(f"{cell.label} at width {cell.width} is not run again: the widest that is, is {WIDEST}.")
+    for name, most in MOST.items():
+        if not 0 < float(cell.settings.get(name, most)) <= most:
+            raise NtkbenchError(f"{cell.label} with {name} {cell.settings[name]} is not run again: at most {most:g}.")
+    resolved = registry.architectures[cell.architecture].resolve(cell.params)
+    if resolved != dict(cell.params):
+        raise NtkbenchError(f"{cell.label}: the receipt's parameters are not all that {cell.architecture} has here.")
 
 
 def tolerance(cell: Cell, key: str, value: Value, again: Value) -> float:

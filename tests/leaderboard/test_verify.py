@@ -156,3 +156,30 @@ def test_a_file_of_another_name_is_rejected(verify, honest, tmp_path, capsys):
         assert main(words) == 0
         said.append(capsys.readouterr().out.splitlines()[0])
     assert said[0] == said[1]
+
+
+def widen(body):
+    for group in body["groups"]:
+        group["cell"]["width"] *= 100_000
+
+
+def deepen(body):
+    for group in body["groups"]:
+        group["cell"]["params"] |= {"depth": 10**6} if "depth" in group["cell"]["params"] else {}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (widen, "is not run again: the widest that is"),
+        (lambda body: [g["cell"]["settings"].update(max_steps=10**9) for g in body["groups"]], "at most 10000"),
+        (deepen, "is out of bounds"),
+    ],
+)  # fmt: skip
+def test_what_would_overwhelm_a_reader_is_not_run(honest, tmp_path, capsys, change, reason):
+    body = json.loads(honest.read_text())
+    change(body)
+    body["hash"] = _hash({key: value for key, value in body.items() if key != "hash"})
+    (tmp_path / "small.json").write_text(json.dumps(body))
+    assert main(["leaderboard", "verify", str(tmp_path / "small.json"), "--cells", "all"]) == 2
+    assert reason in capsys.readouterr().err
