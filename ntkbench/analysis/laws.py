@@ -55,6 +55,11 @@ class Law:
     agrees: bool | None = None
     points: tuple[tuple[int, int, float | None], ...] = field(default=(), repr=False)
 
+    @property
+    def positive(self) -> list[tuple[int, int, float]]:
+        """The points that have a logarithm: width, seed, value."""
+        return [(width, seed, value) for width, seed, value in self.points if value is not None and value > 0]
+
 
 def series(results: Iterable[CellResult]) -> list[Series]:
     """Split results into series, in the order of their first appearance.
@@ -122,26 +127,56 @@ def result_keys(results: Iterable[CellResult], catalogue: Catalogue) -> dict[str
 
 
 def fits_frame(
-    results: Sequence[CellResult], catalogue: Catalogue, theory: Mapping[str, Mapping[str, Theory]]
+    results: Sequence[CellResult],
+    catalogue: Catalogue,
+    theory: Mapping[str, Mapping[str, Theory]],
+    posterior: bool = False,
 ) -> pandas.DataFrame:
-    """Return the laws as a pandas DataFrame, one row for each series and quantity it measured."""
+    """Return the laws as a pandas DataFrame, one row for each series and quantity it measured.
+
+    posterior: add what `analysis.posterior` says of each law, in columns that begin with posterior_; needs TensorFlow.
+    """
     import pandas
 
-    rows = []
+    found = all_laws(results, catalogue, theory)
+    rows = [_row(each) for each in found]
+    columns = list(_FITS_COLUMNS)
+    if posterior:
+        rows = [row | extra for row, extra in zip(rows, _posteriors(found), strict=True)]
+        columns += _POSTERIOR_COLUMNS
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def all_laws(
+    results: Sequence[CellResult], catalogue: Catalogue, theory: Mapping[str, Mapping[str, Theory]]
+) -> list[Law]:
+    """Return the law of every series and quantity it measured."""
     keys = result_keys(results, catalogue)
-    for each in series(results):
-        for key, quantity in keys.items():
-            found = law(each, key, quantity, theory)
-            if found.points:
-                rows.append(_row(found))
-    return pandas.DataFrame(rows, columns=list(_FITS_COLUMNS))
+    laws = (law(each, key, quantity, theory) for each in series(results) for key, quantity in keys.items())
+    return [each for each in laws if each.points]
+
+
+def _posteriors(laws: Sequence[Law]) -> list[dict[str, Any]]:
+    """Return the posterior columns of each law, none where the values have no exponent or are too few."""
+    from .posterior import enough, posteriors
+
+    usable = [place for place, each in enumerate(laws) if each.fit.tail and enough(each.positive)]
+    found = posteriors([laws[place].positive for place in usable])
+    rows: list[dict[str, Any]] = [{} for _ in laws]
+    for place, each in zip(usable, found, strict=True):
+        rows[place] = {name: getattr(each, name.removeprefix("posterior_")) for name in _POSTERIOR_COLUMNS}
+    return rows
 
 
 _FITS_COLUMNS = (
     "architecture", "label", "condition", "quantity", "reduction", "slope", "low", "high", "stderr", "r_squared",
     "theory", "source", "agrees", "first_width", "first_value", "last_width", "last_value", "n", "n_widths",
-    "n_seeds", "note",
+    "n_seeds", "from_width", "misfit", "misfit_p", "floor", "floor_low", "floor_high", "tail", "note",
 )  # fmt: skip
+_POSTERIOR_COLUMNS = [
+    f"posterior_{name}"
+    for name in ("slope", "low", "high", "floor", "floor_low", "floor_high", "decays", "plateaus", "grows", "tail")
+]
 
 
 def _row(law: Law) -> dict[str, Any]:

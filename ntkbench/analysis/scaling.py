@@ -1,17 +1,29 @@
-"""The scaling law quantity = c·width^slope, fitted to the values of several widths and seeds."""
+"""The scaling laws c·width^slope and c·width^slope + floor, fitted by least squares without any framework."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from attrs import frozen
 
 from ..errors import NtkbenchError
 
 CONFIDENCE = 0.95
+FLAT = 0.2
+"""Exponents within ±FLAT are flat: width changes nothing that a verdict speaks of (metrics.md)."""
+MISFIT = 0.1
+"""The line is refused only where it misses the means over seeds by more than this, in logarithms (10 %) ..."""
+MISFIT_P = 0.01
+"""... and by more than the scatter of seeds explains at this level."""
+FLOOR_COUNTS = 0.1
+"""A floor is supported when its interval lies above this share of the value at the largest width ..."""
+FLOOR_RULED_OUT = 0.5
+"""... and ruled out when its interval lies below this one."""
+
+Tail = Literal["decays", "plateaus", "undecided", ""]
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
@@ -22,6 +34,12 @@ class Fit:
     slope, low, high, stderr: the exponent, its 95 % interval (Student t) and standard error, None without one.
     n, n_widths, n_seeds: of the values used.   r_squared: share of the variance within seeds that the law explains.
     first_width, last_width, first_value, last_value: smallest and largest width, and the median over seeds there.
+    from_width: smallest width of the range over which the power law holds; the slope is fitted from there on.
+    misfit: root mean square distance, in logarithms, of the widths' means over seeds from the line over all widths.
+    misfit_p: probability of at least that distance under the law (F test), None without repeated seeds.
+    floor, floor_low, floor_high: of c·width^slope + floor over all widths, the floor as a share of the value at the
+    largest width: the best one and its 95 % interval; None where the quantity does not fall.
+    tail: "decays" to zero, "plateaus" (flat or above a floor), or "undecided"; empty without an interval.
     is_zero: every value is 0, exactly or to rounding.   note: one sentence, empty when all is well.
     """
 
@@ -37,6 +55,13 @@ class Fit:
     last_width: int | None = None
     first_value: float | None = None
     last_value: float | None = None
+    from_width: int | None = None
+    misfit: float | None = None
+    misfit_p: float | None = None
+    floor: float | None = None
+    floor_low: float | None = None
+    floor_high: float | None = None
+    tail: Tail = ""
     is_zero: bool = False
     note: str = ""
 
@@ -59,8 +84,13 @@ def fit_power_law(
     at two widths of one seed or more.
 
     One intercept per seed: a seed's probes are the same at every width, so what they do to the value is common to
-    its widths. The interval is slope ± t·stderr with n − n_seeds − 1 degrees of freedom; without any left there is
-    a slope and no interval. Raises NtkbenchError when the lengths differ.
+    its widths (in a design where every seed has every width, a random effect of the seed gives the same slope and
+    interval). The interval is slope ± t·stderr with n − n_seeds − 1 degrees of freedom; without any left there is
+    a slope and no interval.
+
+    Goodness of fit: where the means over seeds leave the line by more than 10 % and by more than the seeds' scatter
+    explains (F test for lack of fit, p < 0.01), the smallest widths are left out, one by one, while three remain;
+    where no range is left there is no exponent. Raises NtkbenchError when the lengths differ.
     """
     level = [float(floors)] * len(values) if isinstance(floors, int | float) else list(floors)
     if not len(widths) == len(seeds) == len(values) == len(level):
@@ -88,13 +118,40 @@ def fit_power_law(
         return Fit(**summary, note=f"{negative} of {len(kept)} values are negative")
     if summary["n_widths"] < 2:
         return Fit(**summary, note="one width")
-    law = _least_squares([(math.log(width), seed, math.log(value)) for width, seed, value, _ in kept])
+    points = [(math.log(width), seed, math.log(value)) for width, seed, value, _ in kept]
     notes = [f"{missing} of {len(values)} values are missing"] if missing else []
+    law = _over_its_range(points, sorted({width for width, *_ in kept}))
     if law["slope"] is None:
-        notes.append("no seed has two widths")
+        notes.append("no seed has two widths" if law["misfit"] is None else "no power law fits the values")
     elif law["low"] is None:
         notes.append("too few values for an interval")
-    return Fit(**summary, **law, note="; ".join(notes))
+    if law["from_width"] not in (None, summary["first_width"]):
+        notes.append(f"the law holds from width {law['from_width']} on")
+    floor = _floor(points, law)
+    return Fit(**summary, **law, **floor, tail=_tail(law, floor), note="; ".join(notes))
+
+
+def _over_its_range(points: list[Point], widths: Sequence[int]) -> dict[str, Any]:
+    """Fit the line to the longest range of widths, up to the largest, over which it holds."""
+    whole = _misfit(points)
+    for first in range(max(len(widths) - 2, 1)):
+        kept = [point for point in points if point[0] >= math.log(widths[first])]
+        misfit, p = whole if first == 0 else _misfit(kept)
+        if misfit is None or p is None or misfit <= MISFIT or p >= MISFIT_P:
+            return _least_squares(kept) | {"from_width": widths[first], "misfit": whole[0], "misfit_p": whole[1]}
+    return {"slope": None, "low": None, "high": None, "misfit": whole[0], "misfit_p": whole[1], "from_width": None}
+
+
+def _tail(law: Mapping[str, Any], floor: Mapping[str, Any]) -> Tail:
+    low, high = law["low"], law["high"]
+    if floor["floor_low"] is not None and floor["floor_low"] > FLOOR_COUNTS:
+        return "plateaus"
+    if low is None or high is None:
+        return "undecided" if floor["floor_low"] is not None else ""
+    if low >= -FLAT and high <= FLAT:
+        return "plateaus"
+    ruled_out = floor["floor_high"] is not None and floor["floor_high"] < FLOOR_RULED_OUT
+    return "decays" if high < -FLAT and ruled_out else "undecided"
 
 
 def _summary(kept: list[tuple[int, int, float, float]]) -> dict[str, Any]:
@@ -110,7 +167,22 @@ def _summary(kept: list[tuple[int, int, float, float]]) -> dict[str, Any]:
     }
 
 
-def _least_squares(points: list[tuple[float, int, float]]) -> dict[str, Any]:
+def within_seeds(points: Sequence[tuple[int, int, float]]) -> tuple[float, float, int] | None:
+    """Return exponent, standard error and degrees of freedom of the line through (width, seed, positive value).
+
+    One intercept for each seed; None without degrees of freedom. No check of the fit is made.
+    """
+    law = _least_squares([(math.log(width), seed, math.log(value)) for width, seed, value in points])
+    if law["stderr"] is None:
+        return None
+    return law["slope"], law["stderr"], len(points) - len({seed for _, seed, _ in points}) - 1
+
+
+Point = tuple[float, int, float]
+"""log width, seed, log value."""
+
+
+def _least_squares(points: list[Point]) -> dict[str, Any]:
     by_seed: dict[int, list[tuple[float, float]]] = {}
     for x, seed, y in points:
         by_seed.setdefault(seed, []).append((x, y))
@@ -130,6 +202,75 @@ def _least_squares(points: list[tuple[float, int, float]]) -> dict[str, Any]:
     stderr = math.sqrt(residual / freedom / sxx)
     half = student_t(freedom) * stderr
     return {"slope": slope, "low": slope - half, "high": slope + half, "stderr": stderr, "r_squared": r_squared}
+
+
+def _misfit(points: list[Point]) -> tuple[float | None, float | None]:
+    """Return how far, in rms logarithms, the widths' means leave the line, and the F test's p; None where unknown.
+
+    The alternative to the line is one free effect for each width; what remains then is the scatter of seeds.
+    """
+    import numpy as np
+
+    x, y, within = _within_seeds(points)
+    widths = np.unique(x)
+    if len(widths) < 3:
+        return None, None
+    line = within @ x
+    free = within @ (x[:, None] == widths[1:])
+    residual = y - line * (line @ y) / (line @ line) if line @ line > 0 else y
+    fitted, _, rank, _ = np.linalg.lstsq(free, residual, rcond=None)
+    lack = free @ fitted
+    scatter = residual - lack
+    seeds = len({seed for _, seed, _ in points})
+    freedom, degrees = len(points) - seeds - int(rank), int(rank) - 1
+    misfit = float(np.sqrt(np.mean(lack**2)))
+    if freedom < 1 or degrees < 1:
+        return misfit, None
+    from scipy.special import fdtrc
+
+    noise = float(scatter @ scatter) / freedom
+    return misfit, float(fdtrc(degrees, freedom, float(lack @ lack) / degrees / noise)) if noise > 0 else 0.0
+
+
+def _floor(points: list[Point], law: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the floor of c·width^slope + floor as a share of the value at the largest width, and its interval.
+
+    The interval is that of the profile: shares whose best slope leaves a sum of squares within F's 95 % of the
+    smallest. The seed enters as in the line.
+    """
+    import numpy as np
+
+    nothing = {"floor": None, "floor_low": None, "floor_high": None}
+    x, y, within = _within_seeds(points)
+    freedom = len(points) - len({seed for _, seed, _ in points}) - 2
+    if len(np.unique(x)) < 3 or freedom < 1 or (law["slope"] is not None and law["slope"] >= 0):
+        return nothing
+    grid, d = np.linspace(0, 0.99, 100), x - x.max()
+    shares = grid[:, None]
+    start = -np.geomspace(0.02, 4, 24)[:, None, None]
+    coarse = np.log((1 - shares) * np.exp(start * d) + shares) @ within
+    slope = start[((y - coarse) ** 2).sum(-1).argmin(0), 0]
+    for _ in range(4):  # Gauss-Newton on the one slope of each share
+        power = (1 - shares) * np.exp(slope * d)
+        curve, bend = np.log(power + shares) @ within, (d * power / (power + shares)) @ within
+        step = ((y - curve) * bend).sum(-1, keepdims=True) / np.maximum((bend**2).sum(-1, keepdims=True), 1e-300)
+        slope = np.clip(slope + np.clip(step, -0.5, 0.5), -6, -1e-3)
+    squares = ((y - np.log((1 - shares) * np.exp(slope * d) + shares) @ within) ** 2).sum(-1)
+    best = int(squares.argmin())
+    # 1e-12: exact laws leave rounding only.
+    limit = squares[best] * (1 + student_t(freedom) ** 2 / freedom) + 1e-12
+    inside = grid[squares <= limit]
+    return {"floor": float(grid[best]), "floor_low": float(inside[0]), "floor_high": float(inside[-1])}
+
+
+def _within_seeds(points: list[Point]) -> tuple[Any, Any, Any]:
+    """Return log widths [n], log values [n] less their seed's mean, and the [n, n] matrix that takes it off."""
+    import numpy as np
+
+    x, seeds, y = (np.array(column) for column in zip(*points, strict=True))
+    same = (seeds[:, None] == seeds).astype(float)
+    within = np.eye(len(points)) - same / same.sum(0)
+    return x, within @ y, within
 
 
 def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:

@@ -12,7 +12,7 @@ import click
     "--output",
     type=click.Path(),
     metavar="FILE",
-    help="A .png or .svg file; without it, plot.png in the run's directory.",
+    help="A .png, .svg or .pdf file; without it, plot.png in the run's directory.",
 )
 @click.option(
     "--quantity",

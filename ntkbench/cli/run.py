@@ -43,6 +43,24 @@ REASONS_SHOWN = 10
 @click.option(
     "--preset", default="quick", type=Named(["quick", "standard", "board", "full"]), help="Sizes: minutes to days."
 )
+@click.option(
+    "--suite",
+    metavar="NAME|FILE.toml",
+    help="Measure what a suite's claims need and say which hold; sizes are the suite's (see `ntkbench list suites`).",
+)
+@click.option(
+    "--until-decided",
+    is_flag=True,
+    help="Then add seeds, and widths, only where a verdict is undecided, by a rule that the manifest records.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="Of --until-decided: when it is spent, nothing more is added.",
+)
 @click.option("--probes", metavar="COUNT", help="Inputs at which everything is measured; without it the preset's.")
 @click.option("--precision", default="float32", type=Named(["float32", "float64"]), help="Of all numbers.")
 @click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
@@ -68,6 +86,9 @@ def command(
     out: str | None,
     executor: str,
     workers: str | None,
+    suite: str | None,
+    until_decided: bool,
+    budget: float,
     **words: Any,
 ) -> int:
     """Measure how linear networks are in their parameters, over widths and seeds.
@@ -83,10 +104,14 @@ def command(
     from ..runner.executors.processes import Workers, workers_for
     from ..runner.progress import progress_on
     from ..runner.run import check, needs_check, open_store, run_plan
+    from ..runner.sequential import run_until_decided
     from ..store.run import load
 
     if format_ not in FORMATS:
         raise click.UsageError(f"No table format is called {format_!r}. {did_you_mean(format_, FORMATS)}")
+    if suite is not None:
+        asked = parse_workers(workers)
+        return _run_suite(suite, given, dry_run, format_, quiet, as_json, out, words["device"], executor, asked)
     words["measure"] = words["measure"] or None
     options = RunOptions(**words, out=out)
     registry = the_registry()
@@ -103,10 +128,23 @@ def command(
     store = open_store(plan, registry, command=["ntkbench", *given])
     with Workers(count, options.device, plan.own_architectures()) if count > 1 else nullcontext() as processes:
         outcome = run_plan(plan, store, registry, progress_on(quiet=quiet), device=device, workers=processes)
-    if outcome.interrupted:
+        more: list[Outcome] = []
+        if until_decided and not outcome.interrupted:
+            more = run_until_decided(
+                plan,
+                store,
+                registry,
+                device=device,
+                budget=60 * budget,
+                command=["ntkbench", *given],
+                progress=lambda: progress_on(quiet=quiet),
+                workers=processes,
+            )
+    if outcome.interrupted or any(each.interrupted for each in more):
         _say_how_to_go_on(outcome, len(plan.cells), [*given, *([] if out else ["--out", str(store.path)])])
         click.echo(str(store.path), err=True)
         return 130
+    failed = outcome.failed + sum(each.failed for each in more)
     table = load(store.path).table()
     if as_json:
         click.echo(json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
@@ -115,7 +153,82 @@ def command(
     sys.stdout.flush()
     _say_failures(outcome, len(plan.cells))
     click.echo(str(store.path), err=True)
-    return 1 if outcome.failed else 0
+    return 1 if failed else 0
+
+
+_OF_A_SUITE = (
+    "--suite",
+    "--out",
+    "--device",
+    "--executor",
+    "--workers",
+    "--format",
+    "--quiet",
+    "--json",
+    "--no-plugin",
+    "--dry-run",
+)
+
+
+def _run_suite(
+    name: str,
+    given: Sequence[str],
+    dry_run: bool,
+    format_: str,
+    quiet: bool,
+    as_json: bool,
+    out: str | None,
+    device: str,
+    executor: str,
+    asked: int | None,
+) -> int:
+    from ..plan.suite import load_suite, plans
+    from ..registry.manager import registry as the_registry
+    from ..report.claims import claims_table
+    from ..runner.device import prepare
+    from ..runner.executors.processes import Workers, workers_for
+    from ..runner.progress import progress_on
+    from ..runner.suite import run_suite
+
+    for word in given:
+        option = word.partition("=")[0]
+        if option.startswith("--") and option not in _OF_A_SUITE:
+            raise click.UsageError(f"{option} cannot go with --suite: a suite says itself what is run, and how large.")
+    registry = the_registry()
+    suite = load_suite(name, registry)
+    planned = [plan for plan, _ in plans(suite, registry)]
+    if dry_run:
+        cells = {cell.key for plan in planned for cell in plan.cells}
+        click.echo(f"{suite.name}: {len(suite.claims)} claims, {len(cells)} cells.")
+        return 0
+    ready = prepare(device, hushed=True)
+    count = max((workers_for(plan, executor, asked) for plan in planned), default=1)
+    own = {name: entry for plan in planned for name, entry in plan.own_architectures().items()}
+    with Workers(count, device, own) if count > 1 else nullcontext() as processes:
+        found = run_suite(
+            suite,
+            registry,
+            device=ready,
+            out=out,
+            command=["ntkbench", *given],
+            progress=lambda: progress_on(quiet=quiet),
+            workers=processes,
+        )
+    if found.interrupted:
+        click.echo(
+            f"Interrupted; what is finished is kept. The same command with --out {found.path} goes on.", err=True
+        )
+        return 130
+    table = claims_table(suite.name, found.judged)
+    if as_json:
+        click.echo(json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo(table.text(format_).rstrip("\n"))
+    sys.stdout.flush()
+    for outcome in found.outcomes:
+        _say_failures(outcome, outcome.ok + outcome.failed)
+    click.echo(str(found.path), err=True)
+    return 1 if found.bad else 0
 
 
 def _dry_run(plan: Any, as_json: bool) -> int:

@@ -71,6 +71,14 @@ def parse_workers(value: Any) -> int | None:
     return _count(value, "number of workers", "--workers 2")
 
 
+def _radius(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise NtkbenchError(f"The radius is {value!r}; it is a positive number, such as 1.0.")
+    return float(value)
+
+
 def _texts(given: str | Iterable[Any] | None) -> tuple[str, ...] | None:
     if given is None:
         return None
@@ -108,7 +116,8 @@ class RunOptions:
     """What a user asked for. None leaves a size to the preset.
 
     arch: SPECs: "all", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
-    widths, seeds, probes: positive whole numbers; seeds is a count.   measure: measurements or quantities, or "all".
+    widths, seeds, probes: positive whole numbers; seeds is a count.   radius: of the ball.
+    measure: measurements or quantities, or "all".
     dataset: "NAME:key=value".   device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]".   reinit: redraw saved weights.
     out: the run's folder, None for a new one.   force: measure again what is already there.
     """
@@ -122,6 +131,7 @@ class RunOptions:
     precision: str = field(default="float32", validator=_known_precision)
     device: str = field(default="auto", validator=_known_device)
     probes: int | None = field(default=None, converter=_probes)
+    radius: float | None = field(default=None, converter=_radius)
     reinit: bool = False
     out: str | None = field(default=None, converter=lambda path: None if path is None else str(path))
     force: bool = False

@@ -52,7 +52,8 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     NtkbenchError, as does every unknown name.
     """
     sizes = preset(options.preset)
-    settings = Settings(**dict(sizes.settings) | ({} if options.probes is None else {"n_probes": options.probes}))
+    asked = {"n_probes": options.probes, "radius": options.radius}
+    settings = Settings(**dict(sizes.settings) | {name: value for name, value in asked.items() if value is not None})
     seeds = range(sizes.seeds if options.seeds is None else options.seeds)
     measured = choose_quantities(options.measure or sizes.measure, registry)
     name, _, words = options.dataset.partition(":")

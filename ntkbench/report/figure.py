@@ -18,7 +18,8 @@ from ..types import CellResult, Quantity
 from . import escape
 from .choice import chosen
 
-FORMATS = (".png", ".svg")
+FORMATS = (".png", ".svg", ".pdf")
+_NO_DATE: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 # Okabe and Ito's palette, told apart by colour-blind readers; yellow is left out, it vanishes on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -36,7 +37,7 @@ def figure(
     manifest: Mapping[str, Any] | None = None,
     quantities: Sequence[str] = (),
 ) -> None:
-    """Draw one log-log panel for each quantity and write it to `path`, a .png or .svg file.
+    """Draw one log-log panel for each quantity and write it to `path`, a .png, .svg or .pdf file.
 
     A line is an architecture: the median over seeds, its small points the seeds; broken where theory says that the
     architecture stays non-linear. The dotted line has the slope that theory claims most often among those that fall.
@@ -45,7 +46,7 @@ def figure(
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise NtkbenchError(f"{path} is neither a .png nor an .svg file; give it one of these endings.")
+        raise NtkbenchError(f"{path} is neither a .png nor an .svg nor a .pdf file; give it one of these endings.")
     results, manifest = list(results), manifest or {}
     shown = chosen(result_keys(results, catalogue(manifest)), quantities)
     claims = theory(manifest)
@@ -64,6 +65,7 @@ def figure(
 
 def _draw(panels: Sequence[tuple[Quantity, Sequence[Law]]], non_linear: Collection[str], format: str) -> bytes:
     # The object-oriented interface: no display, no global state, no change of the caller's backend.
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -85,7 +87,9 @@ def _draw(panels: Sequence[tuple[Quantity, Sequence[Law]]], non_linear: Collecti
         axis.remove()
     _legend(drawing, styles)
     buffer = BytesIO()
-    drawing.savefig(buffer, format=format, metadata={"Date": None} if format == "svg" else None)
+    # No date, and names of SVG's parts hashed from what they are: the same run, the same bytes.
+    with rc_context({"svg.hashsalt": "ntkbench"}):
+        drawing.savefig(buffer, format=format, metadata=_NO_DATE.get(format))
     return buffer.getvalue()
 
 

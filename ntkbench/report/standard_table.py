@@ -8,6 +8,8 @@ from typing import Any
 
 from ..analysis.agreement import MARGIN
 from ..analysis.laws import Law, Series, law, result_keys, series
+from ..analysis.scaling import FLAT
+from ..analysis.verdicts import Verdict, record, verdicts
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
 from ..types import Cell, CellResult, Quantity, Status
@@ -42,18 +44,23 @@ def standard_table(
     found = [
         (each, {key: law(each, key, quantity, claims) for key, quantity in shown.items()}) for each in series(results)
     ]
+    judged = {id_of(each.series): each for each in verdicts(results, declared, claims)}
     planned = Counter(manifest.get("labels", {}).values())
     conditions = Counter(each.label for each, _ in found)
     totals = [planned[each.label] if conditions[each.label] == 1 else 0 for each, _ in found]
     totals = [max(total, len(each.results)) for total, (each, _) in zip(totals, found, strict=True)]
 
-    ok_column = [(f"{_count_ok(each)}/{total}",) for (each, _), total in zip(found, totals, strict=True)]
+    ok_column = [
+        (f"{_count_ok(each)}/{total}", *_verdict_lines(judged.get(id_of(each))))
+        for (each, _), total in zip(found, totals, strict=True)
+    ]
+    last = ("cells", " ok,", " judged") if judged else ("cells", " ok")
     # Headers are as wide as their text and 2 (tabulate's padding).
-    ok_width = max([len("cells") + 2, *(len(cell) for (cell,) in ok_column)])
+    ok_width = max([max(len(line.strip()) for line in last) + 2, *(len(line) for cell in ok_column for line in cell)])
     budget = max((WIDTH - _NAME - ok_width - 2 * (len(shown) + 1)) // max(len(shown), 1), 10)
     columns = [Column(("architecture",), outside=True)]
     columns += [Column(_header(key, budget - 2)) for key in shown]
-    columns += [Column(("cells", " ok"), align="right")]
+    columns += [Column(last, align="right")]
     rows = [
         (_name_lines(each, missing), *(_law_lines(laws[key], budget) for key in shown), ok)
         for (each, laws), ok in zip(found, ok_column, strict=True)
@@ -63,10 +70,30 @@ def standard_table(
         title=_title(settings),
         columns=tuple(columns),
         rows=tuple(rows),
-        notes=tuple([*_notes(results, manifest, found, shown, problems), *_missing_notes(results, missing)]),
+        notes=tuple(
+            [
+                *_notes(results, manifest, found, shown, problems, list(judged.values())),
+                *_missing_notes(results, missing),
+            ]
+        ),
         settings=settings,
-        records=tuple(_record(each, laws, total, missing) for (each, laws), total in zip(found, totals, strict=True)),
+        records=tuple(
+            _record(each, laws, total, missing, judged.get(id_of(each)))
+            for (each, laws), total in zip(found, totals, strict=True)
+        ),
     )
+
+
+_WORDS = {"linear": "linear", "non-linear": "non-lin", "undecided": "open"}
+
+
+def id_of(of: Series) -> tuple[str, ...]:
+    """Return what tells a series from the others of its run."""
+    return (of.label, *of.condition)
+
+
+def _verdict_lines(of: Verdict | None) -> tuple[str, ...]:
+    return () if of is None else (_WORDS[of.name],)
 
 
 def _header(key: str, budget: int) -> tuple[str, ...]:
@@ -179,6 +206,7 @@ def _notes(
     found: Sequence[tuple[Series, Mapping[str, Law]]],
     shown: Mapping[str, Quantity],
     problems: Sequence[str],
+    judged: Sequence[Verdict],
 ) -> Iterable[str]:
     laws = [each for _, row in found for each in row.values()]
     if any(each.fit.slope is not None for each in laws):
@@ -186,6 +214,13 @@ def _notes(
             "First line: exponent of quantity = c·width^exponent ± half its 95 % interval (least squares on logs, one "
             f"intercept per seed), (theory's exponent), ✓ the interval meets theory ± {MARGIN}, ✗ it does not. "
             "Second line: median over seeds at the smallest→largest width."
+        )
+    yield from _verdict_notes(judged)
+    stopping = manifest.get("stopping")
+    if isinstance(stopping, Mapping):
+        yield (
+            f"Seeds and widths were added where a verdict was undecided, in {len(stopping.get('looks', ()))} looks; "
+            f"{stopping.get('ended', '')}."
         )
     if any(each.fit.is_zero for each in laws):
         yield "0: every value is 0, exactly or to rounding (50 units of roundoff)."
@@ -211,6 +246,30 @@ def _notes(
     hardware = _hardware(results, manifest)
     if hardware:
         yield hardware
+
+
+def _verdict_notes(judged: Sequence[Verdict]) -> Iterable[str]:
+    if not judged:
+        return
+    common = Counter(each.law.key for each in judged).most_common(1)[0][0]
+    others = [f"{each.series.label} on {each.law.key}" for each in judged if each.law.key != common]
+    yield (
+        f"Judged on {common}{' (' + ', '.join(others) + ')' if others else ''}: linear, in the limit of width (the "
+        f"whole interval of the exponent is below -{FLAT}, or every value 0); non-lin, it stays non-linear (the whole "
+        f"interval within ±{FLAT}, or a floor); open otherwise."
+    )
+    open_ = [each for each in judged if each.name == "undecided"]
+    if open_:
+        yield f"What would decide, if slope and scatter stay: {'; '.join(_advice(each) for each in open_)}."
+
+
+def _advice(of: Verdict) -> str:
+    ways = [
+        f"{number} more {what}{'s' * (number > 1)}"
+        for number, what in ((of.more_seeds, "seed"), (of.more_widths, "width"))
+        if number is not None
+    ]
+    return f"{of.series.label}: {' or '.join(ways) or 'neither seeds nor widths'}"
 
 
 def _odd(law: Law) -> bool:
@@ -288,7 +347,9 @@ def _hardware(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> str
     return f"{text}; {seconds:.0f} s of measuring." if text else ""
 
 
-def _record(of: Series, laws: Mapping[str, Law], total: int, missing: Collection[str]) -> dict[str, Any]:
+def _record(
+    of: Series, laws: Mapping[str, Law], total: int, missing: Collection[str], judged: Verdict | None
+) -> dict[str, Any]:
     return {
         "architecture": of.architecture,
         "label": of.label,
@@ -301,11 +362,24 @@ def _record(of: Series, laws: Mapping[str, Law], total: int, missing: Collection
         "cells_ok": _count_ok(of),
         "cells_total": total,
         "quantities": {key: _quantity_record(law) for key, law in laws.items() if law.points},
+        "verdict": None if judged is None else record(judged),
     }
 
 
 def _quantity_record(law: Law) -> dict[str, Any]:
-    names = ("slope", "low", "high", "stderr", "n", "first_width", "first_value", "last_width", "last_value", "note")
+    names = (
+        "slope",
+        "low",
+        "high",
+        "stderr",
+        "n",
+        "first_width",
+        "first_value",
+        "last_width",
+        "last_value",
+        "tail",
+        "note",
+    )
     return {name: getattr(law.fit, name) for name in names} | {
         "theory": None if law.theory is None else law.theory.exponent,
         "source": None if law.theory is None else law.theory.source,

@@ -85,8 +85,8 @@ class Table:
         return self.text("github")
 
     def latex(self) -> str:
-        """Return the table for LaTeX: a tabular, its notes as comments. ✓ needs the package amssymb."""
-        return self.text("latex")
+        """Return the table for LaTeX: a tabular with the rules of booktabs, its notes as comments. ✓ needs amssymb."""
+        return self.text("latex_booktabs")
 
     def to_json(self) -> dict[str, Any]:
         """Return title, settings, rows and notes as plain JSON, with every digit and no NaN."""

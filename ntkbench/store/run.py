@@ -74,14 +74,23 @@ class Run:
 
         return standard_table(self.results, self.manifest, quantities, self.problems, self.missing_plugins())
 
-    def fits(self) -> pandas.DataFrame:
-        """Return the scaling laws, one row for each architecture and quantity."""
+    def fits(self, posterior: bool = False) -> pandas.DataFrame:
+        """Return the scaling laws, one row for each architecture and quantity.
+
+        posterior: add the posterior of slope, floor and tail; needs TensorFlow.
+        """
         from ..analysis.laws import fits_frame
 
-        return fits_frame(self.results, catalogue(self.manifest), theory(self.manifest))
+        return fits_frame(self.results, catalogue(self.manifest), theory(self.manifest), posterior)
+
+    def verdicts(self) -> pandas.DataFrame:
+        """Return the verdict on each architecture: linear in the limit, non-linear, or undecided; and why."""
+        from ..analysis.verdicts import verdicts, verdicts_frame
+
+        return verdicts_frame(verdicts(self.results, catalogue(self.manifest), theory(self.manifest)))
 
     def plot(self, path: str | os.PathLike[str], quantities: Sequence[str] = ()) -> None:
-        """Draw the quantities against width into `path`, a .png or .svg file."""
+        """Draw the quantities against width into `path`, a .png, .svg or .pdf file."""
         from ..report.figure import figure
 
         figure(self.results, path, self.manifest, quantities)

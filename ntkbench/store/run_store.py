@@ -57,6 +57,10 @@ class RunStore:
             ) from error
         return merged
 
+    def note(self, name: str, value: Any) -> None:
+        """Set one entry of the manifest, beside the plan: what is known of the run as a whole."""
+        write_atomically(self.path / "manifest.json", _text(self.manifest() | {name: plain(value)}))
+
     def is_run(self) -> bool:
         """Tell whether the directory holds a run."""
         return (self.path / "manifest.json").is_file() or self.cells.is_dir()

@@ -18,7 +18,16 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 INSTALL, TEST = (text.strip() for language, text in BLOCKS if language == "bash")
-PROSE = ["README.md", "CHANGELOG.md", "LICENSE", ".ci/run", "plugins/README.md", "leaderboards/README.md"]
+PROSE = [
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    ".ci/run",
+    "plugins/README.md",
+    "leaderboards/README.md",
+    "leaderboards/RULES.md",
+    "docs/laws.md",
+]
 
 THREE = ["--arch", "fc", "--arch", "fc-bottleneck:k=1", "--arch", "linear"]
 SMALL = ["--widths", "16,32", "--seeds", "1", "--probes", "4"]

@@ -75,7 +75,8 @@ def test_parquet_round_trips(run, tmp_path):
 def test_markdown_and_latex(run, tmp_path):
     assert call(export, run, "--format", "markdown").output == load(run).table().markdown()
     call(export, run, "--format", "latex", "-o", tmp_path / "table.tex")
-    assert r"\begin{tabular}" in (tmp_path / "table.tex").read_text()
+    written = (tmp_path / "table.tex").read_text()
+    assert r"\begin{tabular}" in written and r"\toprule" in written and r"\bottomrule" in written
 
 
 def test_wrong_words(run, tmp_path):

@@ -1,0 +1,107 @@
+"""How often intervals cover and tails are named rightly, on simulated laws; writes the tables of docs/laws.md.
+
+python benchmarks/law_coverage.py closed       least squares, as in the table and on the board
+python benchmarks/law_coverage.py posterior    the posterior, as in Run.fits(posterior=True)
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from attrs import frozen
+
+from ntkbench.analysis.posterior import posteriors
+from ntkbench.analysis.scaling import fit_power_law
+
+WIDTHS, SEEDS = (64, 128, 256, 512, 1024), 5
+NOISES = (0.02, 0.03, 0.1, 0.5)
+KINDS = ("Gaussian", "t3")
+BETWEEN_SEEDS = 0.3
+DOC = Path(__file__).parents[1] / "docs/laws.md"
+
+
+@frozen
+class Case:
+    """slope, share: of (1 − share)·(m/M)^slope + share, M the largest width.   right: the tail that it has."""
+
+    slope: float
+    share: float
+    right: str
+
+
+CASES = (
+    Case(-0.5, 0.0, "decays"),
+    Case(-1.0, 0.0, "decays"),
+    Case(-0.5, 0.5, "plateaus"),
+    Case(-1.0, 0.5, "plateaus"),
+    Case(-0.5, 0.75, "plateaus"),
+    Case(0.0, 0.0, "plateaus"),
+)
+
+
+@frozen
+class Rates:
+    """covers: of the 95 % interval of the slope, None with a floor.   right, wrong: tails named."""
+
+    covers: float | None
+    right: float
+    wrong: float
+
+
+def draw(case: Case, noise: float, kind: str, random: np.random.Generator) -> list[tuple[int, int, float]]:
+    """Return the points of one simulated series. noise: the standard deviation in logarithms."""
+    places = [(width, seed) for width in WIDTHS for seed in range(SEEDS)]
+    effects = random.normal(size=SEEDS) * BETWEEN_SEEDS
+    errors = random.normal(size=len(places)) if kind == "Gaussian" else random.standard_t(3, len(places)) / math.sqrt(3)
+    laws = ((1 - case.share) * (width / WIDTHS[-1]) ** case.slope + case.share for width, _ in places)
+    return [
+        (width, seed, law * math.exp(effects[seed] + noise * error))
+        for (width, seed), law, error in zip(places, laws, errors, strict=True)
+    ]
+
+
+def rates(case: Case, noise: float, kind: str, draws: int, route: str, seed: int = 0) -> Rates:
+    """Return what one route finds on `draws` simulated series. A refused exponent counts as not covering."""
+    random = np.random.default_rng([seed, NOISES.index(noise), KINDS.index(kind), CASES.index(case)])
+    series = [draw(case, noise, kind, random) for _ in range(draws)]
+    found = posteriors(series) if route == "posterior" else [fit_power_law(*zip(*points)) for points in series]  # noqa: B905
+    covers = [each.low is not None and each.low <= case.slope <= each.high for each in found]
+    tails = Counter(each.tail for each in found)
+    wrong = {"decays": "plateaus", "plateaus": "decays"}[case.right]
+    return Rates(None if case.share else sum(covers) / draws, tails[case.right] / draws, tails[wrong] / draws)
+
+
+def table(route: str, draws: int, few: int) -> Iterator[str]:
+    """Yield the lines of one route's table. few: draws of the cases in which no coverage is counted."""
+    yield f"{draws:,} draws of laws without a floor, {few:,} with one.\n"
+    yield "| slope | floor's share | noise | | interval covers | tail right | tail wrong | undecided |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for case in CASES:
+        for noise in NOISES:
+            for kind in KINDS:
+                found = rates(case, noise, kind, few if case.share else draws, route)
+                covers = "" if found.covers is None else f"{found.covers:.1%}"
+                rest = max(1 - found.right - found.wrong, 0)
+                yield (
+                    f"| {case.slope:g} | {case.share:g} | {noise:g} | {kind} | {covers} | {found.right:.1%} "
+                    f"| {found.wrong:.1%} | {rest:.1%} |"
+                )
+
+
+def main(route: str) -> None:
+    """Write one route's table between its markers."""
+    lines = list(table(route, *((2000, 2000) if route == "closed" else (2000, 500))))
+    text = DOC.read_text(encoding="utf-8")
+    begin, end = f"<!-- {route}:begin -->", f"<!-- {route}:end -->"
+    block = f"{begin}\n" + "\n".join(lines) + f"\n{end}"
+    DOC.write_text(re.sub(f"{begin}.*?{end}", lambda _: block, text, flags=re.DOTALL), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

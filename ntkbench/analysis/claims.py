@@ -1,0 +1,106 @@
+"""Claims against what was measured: holds, fails or undecided."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import fmean, stdev
+from typing import Any, Literal
+
+from attrs import frozen
+
+from ..plan.suite import Claim
+from ..types import CellResult
+from .scaling import fit_power_law, student_t
+
+Finding = Literal["holds", "fails", "undecided"]
+
+
+@frozen
+class Judged:
+    """A claim and what was found. measured, low, high: the number and its 95 % interval (of all values, for bounds and
+    checks: the worst, the least and the largest).   n: values used.   note: why there is no number."""
+
+    claim: Claim
+    finding: Finding
+    measured: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    note: str = ""
+
+    @property
+    def gates(self) -> bool:
+        """Whether a failure counts: unconfirmed claims gate nothing."""
+        return self.claim.status != "unconfirmed"
+
+
+def judge(claim: Claim, results: Iterable[CellResult]) -> Judged:
+    """Judge a claim by the results of its own cells.
+
+    An exponent or value holds when it lies in the expected interval and its own interval excludes the rivals; it fails
+    when its interval lies outside; otherwise it is undecided. A bound fails with a single value above it.
+    """
+    points = _points(claim, results)
+    values = [value for _, _, value in points]
+    if not values:
+        return Judged(claim, "undecided", note="no finished cell has all that the claim needs")
+    if claim.law == "exponent":
+        fit = fit_power_law(*map(list, zip(*points, strict=True)))
+        return _of_interval(claim, fit.slope, fit.low, fit.high, fit.n, fit.note)
+    if claim.law == "value":
+        largest = max(x for x, *_ in points)
+        return _of_mean(claim, [value for x, _, value in points if x == largest])
+    return judge_all(claim, values)
+
+
+def judge_all(claim: Claim, values: Sequence[float]) -> Judged:
+    """Judge a claim that every value has to satisfy."""
+    low, high = claim.expected
+    outside = [value for value in values if not (low if claim.law == "check" else -math.inf) <= value <= high]
+    worst = max(values, key=lambda value: max(value - high, low - value))
+    finding: Finding = "fails" if outside else "holds"
+    return Judged(claim, finding, worst, min(values), max(values), len(values))
+
+
+def _of_mean(claim: Claim, values: Sequence[float]) -> Judged:
+    if len(values) < 2:
+        return Judged(claim, "undecided", values[0], n=1, note="one seed has no interval")
+    mean, half = fmean(values), student_t(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return _of_interval(claim, mean, mean - half, mean + half, len(values), "")
+
+
+def _of_interval(
+    claim: Claim, middle: float | None, low: float | None, high: float | None, n: int, note: str
+) -> Judged:
+    if middle is None or low is None or high is None:
+        return Judged(claim, "undecided", middle, n=n, note=note or "no interval")
+    first, last = claim.expected
+    finding: Finding = "undecided"
+    if high < first or low > last:
+        finding = "fails"
+    elif first <= middle <= last and not any(low <= rival <= high for rival in claim.excludes):
+        finding = "holds"
+    return Judged(claim, finding, middle, low, high, n, note)
+
+
+def _points(claim: Claim, results: Iterable[CellResult]) -> list[tuple[Any, int, float]]:
+    """Return x (the width, or the parameter), seed and the product of powers, where all factors are there."""
+    found: dict[tuple[Any, ...], dict[str, float]] = {}
+    x_of: dict[tuple[Any, ...], Any] = {}
+    for result in results:
+        cell = result.cell
+        place = (cell.label, cell.width, cell.settings.get("radius"), cell.seed)
+        x_of[place] = {"width": cell.width, "radius": cell.settings.get("radius")}.get(
+            claim.against, cell.params.get(claim.against)
+        )
+        for key, value in result.values.items():
+            if key in claim.quantity and value.value is not None:
+                found.setdefault(place, {})[key] = value.value
+    points = []
+    for place, values in found.items():
+        usable = values.keys() == claim.quantity.keys() and x_of[place] is not None
+        if usable and all(values[key] > 0 or power == 1 for key, power in claim.quantity.items()):
+            number = math.prod(values[key] ** power for key, power in claim.quantity.items())
+            points.append((x_of[place], place[-1], number))
+    return points

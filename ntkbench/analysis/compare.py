@@ -1,0 +1,187 @@
+"""What moved between two runs, whether by more than noise, and why it may have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from attrs import frozen
+
+from ..store.frame import dataset_label
+from ..types import Cell, CellResult, Status, Value, canonical_json
+from .scaling import EPSILON, student_t
+
+EQUAL = 1e-5
+"""Equal runs agree to this, relatively, or within the error that came with a value."""
+LEVEL = 0.05
+
+
+@frozen
+class Change:
+    """One quantity of one architecture in two runs, over the cells that both have.
+
+    cells, differ: how many, and how many differ by more than rounding.   shift: mean of log(b/a), with its 95 %
+    interval, None where a value is not positive.   largest: the largest relative difference.   moved: whether the
+    shift is told from 0, the chance of any false one in the whole comparison below 5 % (Holm).
+    """
+
+    label: str
+    key: str
+    cells: int
+    differ: int
+    largest: float
+    shift: float | None = None
+    low: float | None = None
+    high: float | None = None
+    moved: bool = False
+
+
+@frozen
+class Comparison:
+    """The changes, those that moved first; the cells that only one run has; what else differs: "what: a → b"."""
+
+    changes: tuple[Change, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    causes: tuple[str, ...]
+    statuses: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every common value agrees to rounding, and no cell is in one run only or ended differently."""
+        same = all(change.differ == 0 for change in self.changes)
+        return same and not (self.only_a or self.only_b or self.statuses)
+
+
+def compare(
+    a: Sequence[CellResult],
+    b: Sequence[CellResult],
+    manifest_a: Mapping[str, Any] | None = None,
+    manifest_b: Mapping[str, Any] | None = None,
+) -> Comparison:
+    """Compare two runs cell by cell: the same architecture, params, width, seed, data set and measurement.
+
+    Settings, versions, precision and hardware may differ: they are told as possible causes.
+    """
+    first, second = ({_place(each.cell): each for each in results} for results in (a, b))
+    common = [place for place in first if place in second]
+    values: dict[tuple[str, str], list[tuple[Value, Value]]] = {}
+    statuses = []
+    for place in common:
+        one, other = first[place], second[place]
+        if one.status != other.status:
+            statuses.append(f"{_name(one.cell)}: {one.status} → {other.status}")
+        if one.status == other.status == Status.OK:
+            for key in one.values.keys() & other.values.keys():
+                values.setdefault((one.cell.label, key), []).append((one.values[key], other.values[key]))
+    changes, tests = [], []
+    for (label, key), pairs in sorted(values.items()):
+        change, p = _change(label, key, pairs)
+        tests.append(p)
+        changes.append(change)
+    moved = _holm(tests)
+    from attrs import evolve
+
+    changes = [evolve(change, moved=i in moved) for i, change in enumerate(changes)]
+    changes.sort(key=lambda change: (not change.moved, change.differ == 0, -abs(change.shift or 0)))
+    return Comparison(
+        changes=tuple(changes),
+        only_a=tuple(_name(first[place].cell) for place in first if place not in second),
+        only_b=tuple(_name(second[place].cell) for place in second if place not in first),
+        causes=tuple(_causes([first[p] for p in common], [second[p] for p in common], manifest_a, manifest_b)),
+        statuses=tuple(statuses),
+    )
+
+
+def differs(a: Value, b: Value) -> bool:
+    """Tell whether two values of one cell differ by more than rounding or the errors that came with them."""
+    if a.value is None or b.value is None:
+        return a.value is not b.value
+    return abs(a.value - b.value) > max(EQUAL * max(abs(a.value), abs(b.value)), a.error or 0, b.error or 0, _tiny(a))
+
+
+def _tiny(value: Value) -> float:
+    return EPSILON.get(value.precision or "", EPSILON["float32"]) ** 2
+
+
+def _change(label: str, key: str, pairs: Sequence[tuple[Value, Value]]) -> tuple[Change, float]:
+    """Return the change without its verdict, and the p value of its shift (1 where there is none to test)."""
+    differ = sum(differs(a, b) for a, b in pairs)
+    numbers = [(a.value, b.value) for a, b in pairs if a.value is not None and b.value is not None]
+    largest = max((abs(b - a) / max(abs(a), abs(b)) for a, b in numbers if a != b), default=0.0)
+    change = Change(label=label, key=key, cells=len(pairs), differ=differ, largest=largest)
+    positive = [math.log(b / a) for a, b in numbers if a > 0 and b > 0]
+    if not differ or len(positive) < 2:
+        return change, 1.0
+    from attrs import evolve
+    from scipy.special import stdtr
+
+    mean, error, freedom = fmean(positive), stdev(positive) / math.sqrt(len(positive)), len(positive) - 1
+    half = student_t(freedom) * error
+    p = 2 * float(stdtr(freedom, -abs(mean) / error)) if error > 0 else float(mean == 0)
+    return evolve(change, shift=mean, low=mean - half, high=mean + half), p
+
+
+def _holm(tests: Sequence[float]) -> set[int]:
+    found: set[int] = set()
+    for done, (p, place) in enumerate(sorted((p, place) for place, p in enumerate(tests) if p < 1)):
+        if p > LEVEL / (len(tests) - done):
+            break
+        found.add(place)
+    return found
+
+
+def _place(cell: Cell) -> str:
+    data = dataset_label(cell.dataset, cell.dataset_params)
+    return canonical_json(
+        [cell.architecture, dict(cell.params), cell.width, cell.seed, data, cell.measurement, cell.reinit]
+    )
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.label or cell.architecture} width {cell.width} seed {cell.seed} {cell.measurement}"
+
+
+def _causes(
+    a: Sequence[CellResult],
+    b: Sequence[CellResult],
+    manifest_a: Mapping[str, Any] | None,
+    manifest_b: Mapping[str, Any] | None,
+) -> Iterable[str]:
+    facts_a, facts_b = _facts(a, manifest_a), _facts(b, manifest_b)
+    for name in dict.fromkeys([*facts_a, *facts_b]):
+        one, other = facts_a.get(name, set()), facts_b.get(name, set())
+        if one != other:
+            yield f"{name}: {_few(one - other) or 'the same'} → {_few(other - one) or 'no more'}"
+
+
+def _few(words: set[str]) -> str:
+    listed = sorted(words)
+    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
+
+
+def _facts(results: Sequence[CellResult], manifest: Mapping[str, Any] | None) -> dict[str, set[str]]:
+    """Return what may move numbers: code, versions, settings, data, hardware, each as the set of what occurs."""
+    facts: dict[str, set[str]] = {}
+
+    def add(name: str, value: Any) -> None:
+        if value not in (None, ""):
+            facts.setdefault(name, set()).add(str(value))
+
+    for result in results:
+        cell = result.cell
+        add("precision", cell.precision)
+        add("numbers of our own code (numerics_version)", cell.numerics_version)
+        add("architecture's plugin", f"{cell.architecture_plugin} {cell.architecture_version}".strip())
+        add("measurement's plugin", f"{cell.measurement_plugin} {cell.measurement_version}".strip())
+        add("a user's file", cell.source_hash[:8])
+        add(f"data of seed {cell.seed}", cell.data_hash[:8])
+        add("device", result.device)
+        for name, value in cell.settings.items():
+            add(name, value)
+    known = (manifest or {}).get("provenance", {})
+    for name in ("ntkbench", "tensorflow", "keras", "numpy", "python", "platform", "cpu", "threads"):
+        add(name, known.get(name))
+    return facts

@@ -1,0 +1,38 @@
+"""`ntkbench compare`: what moved between two runs."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from ..errors import NtkbenchError
+
+
+@click.command("compare")
+@click.argument("run_a", type=click.Path())
+@click.argument("run_b", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Every quantity as JSON, with every digit.")
+def command(run_a: str, run_b: str, as_json: bool) -> int:
+    """Say what moved between RUN_A and RUN_B, whether by more than noise, and what else differs between them.
+
+    Cells are matched by architecture, parameters, width, seed, data set and measurement. Exits with 0 when nothing
+    moved beyond noise, 1 when something did.
+    """
+    from ..analysis.compare import compare
+    from ..report.comparison import comparison_table
+    from ..store.run import load
+
+    a, b = load(run_a), load(run_b)
+    found = compare(a.results, b.results, a.manifest, b.manifest)
+    if not found.changes and not found.statuses:
+        raise NtkbenchError(
+            f"{run_a} and {run_b} have no finished cell in common: the same architecture, parameters, width, seed, "
+            "data set and measurement. Compare runs that overlap."
+        )
+    table = comparison_table(found, run_a, run_b)
+    text = json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False) if as_json else table.text()
+    click.echo(text.rstrip("\n"))
+    for problem in (*a.problems, *b.problems):
+        click.echo(f"Warning: {problem}", err=True)
+    return 1 if any(change.moved for change in found.changes) or found.statuses else 0

@@ -1,0 +1,138 @@
+"""Re-running cells of a receipt on the reader's machine."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from ..errors import NtkbenchError
+from ..plan.data import data_hash, form_for, load_data
+from ..registry.manager import Registry
+from ..types import Cell, CellResult, Status, Value
+from .receipt import Receipt
+
+RTOL = 1e-3
+RTOL_DESCENT = 0.05
+"""Of gradient-descent quantities: a path of many steps amplifies rounding."""
+
+
+WIDEST = 8192
+MOST = {"n_probes": 256, "ball_probes": 64, "draws": 64, "max_steps": 10_000, "radius": 100.0}
+"""What a receipt, data from outside, may ask a reader's machine to run: the presets' sizes, and some room."""
+
+
+@frozen
+class Finding:
+    """What a re-run cell gave. problem: a sentence where it disagrees, empty where it agrees."""
+
+    cell: Cell
+    problem: str = ""
+
+
+def choose(receipt: Receipt, count: int | None, seed: int | None = None) -> list[CellResult]:
+    """Return `count` of the finished cells, drawn without the submitter's knowledge; all for None.
+
+    seed: for a repeatable draw; without it the system's own randomness.
+    """
+    cells = [result for result in receipt.results if result.status == Status.OK]
+    if count is None or count >= len(cells):
+        return cells
+    draw = random.SystemRandom() if seed is None else random.Random(seed)
+    return draw.sample(cells, count)
+
+
+def data_problems(receipt: Receipt, registry: Registry) -> list[str]:
+    """Return a sentence for each seed whose data are not those that the seed gives here (a swapped seed)."""
+    known: dict[tuple[Any, ...], str] = {}
+    problems = {}
+    for result in receipt.results:
+        cell = result.cell
+        if cell.architecture not in registry.architectures or cell.dataset not in registry.datasets:
+            continue
+        entry, dataset = registry.architectures[cell.architecture], registry.datasets[cell.dataset]
+        form = form_for(entry, cell.params, dataset)
+        n = int(cell.settings.get("n_probes", 0))
+        place = (cell.dataset, tuple(sorted(cell.dataset_params.items())), form, n, cell.seed)
+        if place not in known:
+            x, y = load_data(dataset, cell.dataset_params, form=form, n=n, seed=cell.seed)
+            known[place] = data_hash(x, y)
+        if known[place] != cell.data_hash:
+            problems[place] = f"seed {cell.seed} of {cell.label} does not have the data that the seed gives"
+    return list(problems.values())
+
+
+def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Iterable[Finding]:
+    """Measure the cells again with their seeds, and yield how they compare.
+
+    Only what is registered here is run: a receipt names architectures, it brings no code. Raises NtkbenchError for one
+    that is not registered.
+    """
+    from ..runner.executors.serial import run_groups
+    from ..runner.progress import Progress
+
+    for result in results:
+        cell = result.cell
+        for kind, name in (("architectures", cell.architecture), ("measurements", cell.measurement)):
+            registry.get(kind, name)
+        entry = registry.architectures[cell.architecture]
+        if entry.distribution != cell.architecture_plugin:
+            raise NtkbenchError(
+                f"{cell.architecture} is {cell.architecture_plugin}'s in the receipt and {entry.distribution}'s here."
+            )
+    for result in results:
+        _refuse_excess(result.cell, registry)
+    groups: dict[str, dict[str, CellResult]] = {}
+    for result in results:
+        groups.setdefault(result.cell.group, {})[result.cell.key] = result
+    for group in groups.values():
+        for again in run_groups([[result.cell for result in group.values()]], registry, device, Progress()):
+            yield Finding(again.cell, _problem(group[again.cell.key], again))
+
+
+def _refuse_excess(cell: Cell, registry: Registry) -> None:
+    """Raise NtkbenchError for a cell that asks for more than any preset, or for parameters that are out of bounds."""
+    if cell.width > WIDEST:
+        raise NtkbenchError(f"{cell.label} at width {cell.width} is not run again: the widest that is, is {WIDEST}.")
+    for name, most in MOST.items():
+        if not 0 < float(cell.settings.get(name, most)) <= most:
+            raise NtkbenchError(f"{cell.label} with {name} {cell.settings[name]} is not run again: at most {most:g}.")
+    resolved = registry.architectures[cell.architecture].resolve(cell.params)
+    if resolved != dict(cell.params):
+        raise NtkbenchError(f"{cell.label}: the receipt's parameters are not all that {cell.architecture} has here.")
+
+
+def tolerance(cell: Cell, key: str, value: Value, again: Value) -> float:
+    """Return by how much a re-run value may differ: errors that came with it, or rtol 1e-3 (gradient descent 5 %).
+
+    Never the spread of seeds: a re-run has the same seed.
+    """
+    relative = RTOL_DESCENT if cell.measurement == "gd" else RTOL
+    return max(relative * abs(again.value or 0), _certain(value), _certain(again))
+
+
+def _certain(value: Value) -> float:
+    """Return an error that bounds rounding; a statistical one is the spread of draws, which a seed repeats."""
+    return (value.error or 0.0) if value.error_kind in ("rounding", "bound") else 0.0
+
+
+def _problem(result: CellResult, again: CellResult) -> str:
+    cell = result.cell
+    where = f"{cell.label} at width {cell.width}, seed {cell.seed}"
+    if again.status != result.status:
+        return f"{where}: {cell.measurement} is {result.status} in the receipt and {again.status} here: {again.message}"
+    for key, value in result.values.items():
+        other = again.values.get(key, Value(None))
+        if value.value is None or other.value is None:
+            if value.value is not other.value:
+                return f"{where}: {key} is {value.value} in the receipt and {other.value} here"
+        elif abs(value.value - other.value) > _allowed(cell, key, value, other):
+            return f"{where}: {key} is {value.value:.6g} in the receipt and {other.value:.6g} here"
+    return ""
+
+
+def _allowed(cell: Cell, key: str, value: Value, again: Value) -> float:
+    # An error that the receipt itself states cannot be taken at its word beyond a tenth of the value.
+    return min(tolerance(cell, key, value, again), 0.1 * abs(again.value or 0) + 1e-9)

@@ -1,0 +1,70 @@
+"""What moved between two runs, as a table."""
+
+from __future__ import annotations
+
+import math
+
+from ..analysis.compare import Change, Comparison
+from . import numbers
+from .table import Column, Table
+
+LISTED = 5
+
+
+def comparison_table(found: Comparison, name_a: str, name_b: str) -> Table:
+    """Return the comparison of run A with run B: one row for each quantity of which a cell differs.
+
+    The shift is the mean over cells of B relative to A: "+2.1% [+1.0, +3.2]".
+    """
+    differing = [change for change in found.changes if change.differ]
+    columns = (
+        Column(("architecture",), outside=True),
+        Column(("quantity",), outside=True),
+        Column(("cells", " that", " differ"), align="right"),
+        Column(("largest",), align="right"),
+        Column(("mean shift of B [95 %]",)),
+        Column(("beyond", " noise",)),
+    )  # fmt: skip
+    return Table(
+        title=f"A: {name_a} · B: {name_b}",
+        columns=columns,
+        rows=tuple(_row(change) for change in differing),
+        notes=tuple(_notes(found, len(differing))),
+        records=tuple(_record(change) for change in found.changes),
+    )
+
+
+def _row(change: Change) -> tuple[tuple[str, ...], ...]:
+    shift = "–"
+    if change.shift is not None and change.low is not None and change.high is not None:
+        shift = f"{_percent(change.shift)} [{_percent(change.low)}, {_percent(change.high)}]"
+    counts = f"{change.differ}/{change.cells}"
+    largest = f"{numbers.value(100 * change.largest, 2)}%"
+    return (change.label,), (change.key,), (counts,), (largest,), (shift,), ("yes" if change.moved else "no",)
+
+
+def _percent(shift: float) -> str:
+    return f"{100 * math.expm1(min(shift, 20)):+.2g}%"
+
+
+def _notes(found: Comparison, differing: int) -> list[str]:
+    same = len(found.changes) - differing
+    notes = [f"{same} of {len(found.changes)} quantities agree in every common cell, to rounding and stated errors."]
+    if differing:
+        notes.append(
+            "Beyond noise: the mean shift is told from 0 by a paired t test over cells, with the chance of any false "
+            "yes in the table below 5 % (Holm)."
+        )
+    notes += [f"Differs: {cause}." for cause in found.causes]
+    if differing and not found.causes:
+        notes.append("Code, versions, settings, seeds' data and hardware are recorded as the same.")
+    for words, names in (("Only in A", found.only_a), ("Only in B", found.only_b), ("Ended otherwise", found.statuses)):
+        if names:
+            more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+            notes.append(f"{words}: {', '.join(names[:LISTED])}{more}.")
+    return notes
+
+
+def _record(change: Change) -> dict[str, object]:
+    names = ("label", "key", "cells", "differ", "largest", "shift", "low", "high", "moved")
+    return {name: getattr(change, name) for name in names}

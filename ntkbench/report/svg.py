@@ -1,0 +1,173 @@
+"""Small log-log plots as inline SVG: coordinates only, colours come from the page's style sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from attrs import frozen
+
+from ..analysis.laws import Law
+from . import numbers
+
+
+@frozen
+class Mark:
+    """A point: its place in the drawing, and what a pointer over it says."""
+
+    x: float
+    y: float
+    says: str
+
+
+@frozen
+class Line:
+    """A polyline. points: "x,y x,y …".   label: what a pointer over it says.   place: its number among the colours."""
+
+    points: str
+    label: str
+    place: int = 0
+    broken: bool = False
+    end: Mark | None = None
+
+
+@frozen
+class Plot:
+    """A drawing of width × height with its parts; alt describes it in words."""
+
+    width: int
+    height: int
+    title: str
+    alt: str
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    lines: tuple[Line, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    band: str = ""
+    fit: str = ""
+    theory: str = ""
+
+
+@frozen
+class _Frame:
+    """Maps (width, value) to the drawing, logarithmically."""
+
+    width: int
+    height: int
+    left: int
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        across = (math.log(x) - self.x[0]) / (self.x[1] - self.x[0])
+        up = (math.log(y) - self.y[0]) / (self.y[1] - self.y[0])
+        right, top, bottom = 10, 8, 24
+        return (
+            round(self.left + across * (self.width - self.left - right), 1),
+            round(top + (1 - up) * (self.height - top - bottom), 1),
+        )
+
+    def path(self, points: Iterable[tuple[float, float]]) -> str:
+        return " ".join("{:g},{:g}".format(*self.at(x, y)) for x, y in points)
+
+
+def law_plot(of: Law, width: int = 240, height: int = 170) -> Plot | None:
+    """Draw one law: every seed's value, the fitted line with its band, and theory's slope through the middle.
+
+    The band is that of the slope's interval, turned about the middle of the points. None without two widths of
+    positive values.
+    """
+    points = [(x, seed, y) for x, seed, y in of.positive if x > 0]
+    frame = _frame([(x, y) for x, _, y in points], width, height)
+    if frame is None or of.fit.is_zero:
+        return None
+    marks = tuple(Mark(*frame.at(x, y), f"width {x}, seed {seed}: {numbers.value(y)}") for x, seed, y in points)
+    fit = of.fit
+    used = [(x, y) for x, _, y in points if fit.from_width is None or x >= fit.from_width]
+    middle = [math.fsum(math.log(each[i]) for each in used) / len(used) for i in (0, 1)]
+    ends = sorted({x for x, _ in used})
+    ends = [ends[0], ends[-1]]
+
+    def line(slope: float) -> list[tuple[float, float]]:
+        return [(x, math.exp(middle[1] + slope * (math.log(x) - middle[0]))) for x in ends]
+
+    band = ""
+    if fit.low is not None and fit.high is not None:
+        centre = (math.exp(middle[0]), math.exp(middle[1]))
+        low, high = line(fit.low), line(fit.high)
+        band = frame.path([low[0], centre, low[1], high[1], centre, high[0]])
+    exponent = numbers.exponent(fit.slope, None if fit.low is None or fit.high is None else (fit.high - fit.low) / 2)
+    claim = "" if of.theory is None else f", theory {numbers.theory_exponent(of.theory.exponent)}"
+    return Plot(
+        width=width,
+        height=height,
+        title=of.key,
+        alt=f"{of.series.label}: {of.key} against width, exponent {exponent}{claim}, {len(points)} values",
+        x_ticks=_x_ticks(frame, sorted({x for x, *_ in points})),
+        y_ticks=_y_ticks(frame),
+        marks=marks,
+        band=band,
+        fit="" if fit.slope is None else frame.path(line(fit.slope)),
+        theory="" if of.theory is None else frame.path(line(of.theory.exponent)),
+    )
+
+
+def overview_plot(laws: Sequence[Law], width: int = 460, height: int = 300) -> Plot | None:
+    """Draw one quantity of every architecture: medians over seeds, broken where theory says that it stays."""
+    found = []
+    for place, of in enumerate(laws):
+        by_width: dict[int, list[float]] = {}
+        for x, _, y in of.positive:
+            by_width.setdefault(x, []).append(y)
+        if len(by_width) > 1 and not of.fit.is_zero:
+            found.append((place, of, [(x, median(ys)) for x, ys in sorted(by_width.items())]))
+    frame = _frame([point for *_, points in found for point in points], width, height)
+    if frame is None:
+        return None
+    lines = tuple(
+        Line(
+            points=frame.path(points),
+            label=f"{' '.join([of.series.label, *of.series.condition])}: {numbers.value(points[0][1])} → "
+            f"{numbers.value(points[-1][1])}",
+            place=place % 7,
+            broken=of.theory is not None and of.theory.exponent == 0,
+            end=Mark(*frame.at(*points[-1]), of.series.label),
+        )
+        for place, of, points in found
+    )
+    return Plot(
+        width=width,
+        height=height,
+        title=found[0][1].key,
+        alt=f"{found[0][1].key} of {len(found)} architectures against width, logarithmic axes",
+        x_ticks=_x_ticks(frame, sorted({x for *_, points in found for x, _ in points})),
+        y_ticks=_y_ticks(frame),
+        lines=lines,
+    )
+
+
+def _frame(points: Sequence[tuple[float, float]], width: int, height: int) -> _Frame | None:
+    if len({x for x, _ in points}) < 2:
+        return None
+    xs, ys = ([math.log(each[i]) for each in points] for i in (0, 1))
+    margin = max(0.06 * (max(ys) - min(ys)), 0.15)
+    return _Frame(width, height, 46, (min(xs) - 0.1, max(xs) + 0.1), (min(ys) - margin, max(ys) + margin))
+
+
+def _x_ticks(frame: _Frame, widths: Sequence[int]) -> tuple[tuple[float, str], ...]:
+    step = -(-len(widths) // 8)
+    return tuple((frame.at(x, math.exp(frame.y[0]))[0], str(x)) for x in widths[::step])
+
+
+def _y_ticks(frame: _Frame) -> tuple[tuple[float, str], ...]:
+    low, high = (each / math.log(10) for each in frame.y)
+    parts: tuple[int, ...] = (1, 2, 5) if high - low < 1.6 else (1,)
+    step = max(1, round((high - low) / 6))
+    ticks = [
+        part * 10.0**power
+        for power in range(math.floor(low), math.ceil(high) + 1, step)
+        for part in parts
+        if low <= math.log10(part) + power <= high
+    ]
+    return tuple((frame.at(math.exp(frame.x[0]), y)[1], f"{y:g}") for y in ticks)

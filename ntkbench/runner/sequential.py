@@ -1,0 +1,166 @@
+"""Adding seeds, then widths, only where a verdict is undecided, by a rule that is fixed before and recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from attrs import evolve, frozen
+
+from ..analysis.scaling import Fit, student_t
+from ..analysis.verdicts import CONTROL, Verdict, verdict, verdicts
+from ..plan.arch_spec import ArchitectureRequest
+from ..plan.plan import Plan, make_plan
+from ..registry.manager import Registry
+from ..store.manifest import catalogue, theory
+from ..store.run import load
+from ..store.run_store import RunStore
+from .executors.processes import Workers
+from .progress import Progress
+from .run import Outcome, check, open_store, run_plan
+
+LOOKS = 6
+LEVEL = 1 - 0.05 / LOOKS
+"""Each look decides at this confidence, so that all of them together err in at most 5 % (Bonferroni)."""
+MOST_SEEDS = 40
+MORE_WIDTHS = 2
+RULE = (
+    f"A verdict is decided when it holds with the {100 * LEVEL:.1f} % interval of the exponent (5 % over {LOOKS} "
+    "looks). Where it is not, seeds are added, as many as the present slope and scatter call for, at least two and at "
+    f"most as many as there are, up to {MOST_SEEDS}; then up to {MORE_WIDTHS} doubled widths. It ends when all is "
+    f"decided, after {LOOKS} looks, or when the budget is spent; a look that has begun is finished."
+)
+
+
+@frozen
+class Addition:
+    """What is added for one series: its seeds become so many, its widths these."""
+
+    label: str
+    seeds: int
+    widths: tuple[int, ...]
+
+
+def run_until_decided(
+    plan: Plan,
+    store: RunStore,
+    registry: Registry,
+    *,
+    device: str,
+    budget: float,
+    command: list[str],
+    progress: Callable[[], Progress] = Progress,
+    workers: Workers | None = None,
+) -> list[Outcome]:
+    """Measure what the rule asks for beyond `plan`, whose cells are in `store`. Return how each look's cells ended.
+
+    workers: as for `run_plan`.
+    budget: seconds, after which no further look begins. The rule, the looks and what became of each architecture are
+    kept in the run's manifest under "stopping". Only the judged quantity and gradient_norm are measured.
+    """
+    began = time.monotonic()
+    requests = {request.label: request for request in plan.requests if request.kind != "keras"}
+    looks: list[dict[str, Any]] = []
+    outcomes: list[Outcome] = []
+    widths_at_first: dict[str, int] = {}
+    while True:
+        found = _at_level(store)
+        additions = []
+        for each in found:
+            label = each.series.label
+            widths_at_first.setdefault(label, len(each.series.widths))
+            if label in requests and each.name == "undecided":
+                additions += _addition(each, widths_at_first[label])
+        spent = time.monotonic() - began
+        looks.append({"seconds": round(spent, 1), "added": {a.label: [a.seeds, list(a.widths)] for a in additions}})
+        ended = (
+            "all is decided, or nothing more may be added"
+            if not additions
+            else "the looks are used up"
+            if len(looks) >= LOOKS
+            else "the budget is spent"
+            if spent >= budget
+            else ""
+        )
+        verdicts_now = {each.series.label: each.name for each in found}
+        store.note(
+            "stopping", {"rule": RULE, "budget": budget, "looks": looks, "ended": ended, "verdicts": verdicts_now}
+        )
+        if ended:
+            return outcomes
+        for addition in additions:
+            more = _plan_of(plan, requests[addition.label], addition, found, registry, str(store.path))
+            check(more, registry, device)
+            open_store(more, registry, command)
+            outcomes.append(run_plan(more, store, registry, progress(), device=device, workers=workers))
+            if outcomes[-1].interrupted:
+                return outcomes
+
+
+def _at_level(store: RunStore) -> list[Verdict]:
+    """Return the verdicts as the rule reads them: with wider intervals."""
+    run = load(store.path)
+    found = verdicts(run.results, catalogue(run.manifest), theory(run.manifest))
+    wider = []
+    for each in found:
+        law = evolve(each.law, fit=_widened(each.law.fit))
+        strict = verdict(law)
+        # What the control says against a verdict is not undone by the wider interval.
+        name = strict.name if each.name != "undecided" else each.name
+        wider.append(evolve(strict, name=name))
+    return wider
+
+
+def _widened(fit: Fit) -> Fit:
+    freedom = fit.n - fit.n_seeds - 1
+    if fit.slope is None or fit.low is None or fit.high is None or freedom < 1:
+        return fit
+    half = (fit.high - fit.low) / 2 * student_t(freedom, LEVEL) / student_t(freedom)
+    return evolve(fit, low=fit.slope - half, high=fit.slope + half)
+
+
+def _addition(of: Verdict, widths_at_first: int) -> list[Addition]:
+    seeds, widths = len(of.series.seeds), tuple(of.series.widths)
+    if of.more_seeds is not None and seeds < MOST_SEEDS:
+        more = min(max(of.more_seeds, 2), seeds)
+        return [Addition(of.series.label, min(seeds + max(more, 2), MOST_SEEDS), widths)]
+    if len(widths) < widths_at_first + MORE_WIDTHS:
+        return [Addition(of.series.label, seeds, (*widths, 2 * widths[-1]))]
+    return []
+
+
+def _plan_of(
+    plan: Plan,
+    request: ArchitectureRequest,
+    addition: Addition,
+    found: list[Verdict],
+    registry: Registry,
+    out: str,
+) -> Plan:
+    """Return the plan of what an addition lacks: new seeds and widths only, the judged quantity and the control."""
+    judged = next(each for each in found if each.series.label == addition.label)
+    quantities = dict.fromkeys([judged.law.key, CONTROL])
+    options = evolve(
+        plan.options,
+        arch=(_spec(request),),
+        widths=addition.widths,
+        seeds=addition.seeds,
+        measure=tuple(key for key in quantities if key == judged.law.key or _measured(judged, key)),
+        out=out,
+        force=False,
+    )
+    more = make_plan(options, registry)
+    there = {(width, seed) for width, seed, _ in judged.law.points}
+    return evolve(more, cells=tuple(cell for cell in more.cells if (cell.width, cell.seed) not in there))
+
+
+def _measured(of: Verdict, key: str) -> bool:
+    return any(key in result.cell.quantities for result in of.series.results)
+
+
+def _spec(request: ArchitectureRequest) -> str:
+    if request.kind == "registered":
+        return request.label
+    written = request.label.partition(request.name)[2]
+    return f"{request.path}:{request.function}{written}" if request.function else f"{request.path}{written}"

@@ -1,0 +1,74 @@
+"""Claims: holding, failing and undecided at their edges."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from factories import SLOPES, sweep
+
+from ntkbench.analysis.claims import judge, judge_all
+from ntkbench.plan.suite import Claim
+from ntkbench.types import Value
+
+RESULTS = sweep("fc", noise=0.03)
+
+
+def claim(**words):
+    given = {
+        "id": "x", "says": "s", "source": "o", "status": "derived", "law": "exponent", "quantity": "hessian_norm",
+        "arch": "fc", "expected": [-0.6, -0.4],
+    }  # fmt: skip
+    return Claim(**(given | words))
+
+
+def test_exponents():
+    assert judge(claim(excludes=0.0), RESULTS).finding == "holds"
+    assert judge(claim(expected=[-0.1, 0.1]), RESULTS).finding == "fails"
+    wide = sweep("fc", noise=1.0)
+    assert judge(claim(expected=[-5, 5], excludes=0.0), wide).finding == "undecided"
+    found = judge(claim(), RESULTS)
+    assert found.low < found.measured < found.high and found.n == 12
+
+
+def test_a_product_of_powers():
+    ratio = judge(claim(quantity={"hessian_norm": 1, "gradient_norm": -2}), RESULTS)
+    assert ratio.finding == "holds" and ratio.measured == pytest.approx(-0.5, abs=0.1)
+
+
+def test_a_parameter_in_place_of_width():
+    results = []
+    for k in (1, 4, 16):
+        for each in sweep("neck", label=f"neck:k={k}", widths=(512,), seeds=3, scale=k**-0.5, noise=0.01):
+            results.append(evolve(each, cell=evolve(each.cell, params={"k": k})))
+    shared = {seed: Value(1.0) for seed in range(3)}
+    found = judge(claim(against="k", expected=[-1.2, 0.2]), results)
+    assert found.finding == "holds" and shared and found.n == 9
+
+
+def test_values_and_bounds():
+    last = [
+        each.values["gradient_norm"].value
+        for each in RESULTS
+        if each.cell.width == 512 and "gradient_norm" in each.values
+    ]
+    of = claim(law="value", quantity="gradient_norm", expected=[0.1, 10])
+    assert judge(of, RESULTS).measured == pytest.approx(sum(last) / 3) and judge(of, RESULTS).finding == "holds"
+    assert judge(claim(law="value", quantity="gradient_norm", expected=[50, 60]), RESULTS).finding == "fails"
+    assert judge(claim(law="at most", expected=[0, 100]), RESULTS).finding == "holds"
+    bound = judge(claim(law="at most", expected=[0, 0.3]), RESULTS)
+    assert bound.finding == "fails" and bound.measured == bound.high > 0.3
+
+
+def test_checks_and_unconfirmed():
+    exact = Claim(id="c", says="s", source="o", status="derived", law="check", check="m:f", expected=[0.9, 1.1])
+    assert judge_all(exact, [1.0, 1.05]).finding == "holds"
+    below = judge_all(exact, [1.0, 0.5])
+    assert (below.finding, below.measured) == ("fails", 0.5)
+    assert judge(claim(), []).finding == "undecided"
+    assert not judge(claim(status="unconfirmed"), RESULTS).gates
+
+
+def test_missing_factors_are_left_out():
+    part = [each for each in RESULTS if each.cell.measurement != "gradient" or each.cell.seed == 0]
+    assert judge(claim(quantity={"hessian_norm": 1, "gradient_norm": -1}), part).n == 4
+    assert SLOPES["hessian_norm"] == -0.5

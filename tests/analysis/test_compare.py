@@ -1,0 +1,57 @@
+"""Two runs: equal to rounding, moved beyond noise, or merely scattered; and why."""
+
+from __future__ import annotations
+
+import random
+
+from attrs import evolve
+from factories import manifest, sweep
+
+from ntkbench.analysis.compare import compare, differs
+from ntkbench.types import Status, Value
+
+RESULTS = [*sweep("fc"), *sweep("cnn", widths=(16, 32, 64))]
+
+
+def scaled(results, factor, key="hessian_norm"):
+    found = []
+    for each in results:
+        values = dict(each.values)
+        if key in values:
+            values[key] = evolve(values[key], value=values[key].value * factor())
+        found.append(evolve(each, values=values))
+    return found
+
+
+def test_a_run_equals_itself():
+    found = compare(RESULTS, list(reversed(RESULTS)), manifest(RESULTS), manifest(RESULTS))
+    assert found.equal and found.causes == () and len(found.changes) == 10
+
+
+def test_rounding_and_stated_errors_are_equal():
+    assert not differs(Value(1.0), Value(1.000005)) and differs(Value(1.0), Value(1.001))
+    assert not differs(Value(1.0, 0.01), Value(1.005)) and differs(Value(None), Value(1.0))
+    assert not differs(Value(None), Value(None))
+
+
+def test_a_shift_is_told_from_scatter():
+    draw = random.Random(0)
+    shifted = compare(RESULTS, scaled(RESULTS, lambda: 1.05 + draw.gauss(0, 0.02)))
+    moved = {(change.label, change.key) for change in shifted.changes if change.moved}
+    assert moved == {("cnn", "hessian_norm"), ("fc", "hessian_norm")}
+    scattered = compare(RESULTS, scaled(RESULTS, lambda: 1 + draw.gauss(0, 0.02)))
+    assert not any(change.moved for change in scattered.changes)
+    assert sum(change.differ > 0 for change in scattered.changes) == 2 and not scattered.equal
+
+
+def test_causes_are_named():
+    other = [evolve(each, cell=evolve(each.cell, precision="float64", numerics_version=9)) for each in RESULTS]
+    causes = " ".join(compare(RESULTS, other, {"provenance": {"tensorflow": "2.20"}}, manifest(RESULTS)).causes)
+    assert "precision: float32 → float64" in causes and "numerics_version" in causes and "tensorflow: 2.20 →" in causes
+
+
+def test_cells_of_one_run_only_and_other_endings():
+    ended = [evolve(RESULTS[0], status=Status.FAILED, values={}), *RESULTS[2:]]
+    found = compare(RESULTS, ended)
+    assert len(found.only_a) == 1 and found.only_b == () and found.statuses[0].endswith("ok → failed")
+    assert not found.equal

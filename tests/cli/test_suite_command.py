@@ -1,0 +1,75 @@
+"""`ntkbench run --suite`: claim by claim, in a folder that is completed and not run twice."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ntkbench.cli.main import main
+from ntkbench.store.run import load
+
+SUITE = """
+name = "mine <b>"
+[defaults]
+source = "own"
+status = "own"
+widths = [8, 16]
+seeds = 2
+probes = 3
+
+[[claim]]
+id = "falls"
+says = "it falls"
+arch = "fc:depth=1"
+quantity = "hessian_norm"
+law = "exponent"
+expected = [-2.0, 1.0]
+
+[[claim]]
+id = "small"
+says = "it is tiny"
+arch = "fc:depth=1"
+quantity = "hessian_norm"
+law = "at most"
+expected = [0, 1e-9]
+explained = "it is not."
+
+[[claim]]
+id = "hearsay"
+says = "nobody knows"
+status = "unconfirmed"
+law = "check"
+check = "ntkbench.suites.liu2020:catapult_above"
+expected = [2, 3]
+"""
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    path = tmp_path_factory.mktemp("suite") / "mine.toml"
+    path.write_text(SUITE, encoding="utf-8")
+    return path
+
+
+def test_claim_by_claim(suite, capsys):
+    out = suite.parent / "run"
+    assert main(["run", "--suite", str(suite), "--out", str(out), "--quiet"]) == 1
+    text = capsys.readouterr().out
+    assert "falls" in text and "FAILS" in text and "unconfirmed:" in text and "small fails: it is not." in text
+    assert max(map(len, text.splitlines())) <= 100 and len(load(out).results) == 4
+    before = {file: file.stat().st_mtime_ns for file in (out / "cells").iterdir()}
+    assert main(["run", "--suite", str(suite), "--out", str(out), "--quiet", "--json"]) == 1
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["id"] for row in rows] == ["falls", "small", "hearsay"] and rows[2]["gates"] is False
+    assert rows[1]["finding"] == "fails" and rows[2]["finding"] == "fails"
+    assert before == {file: file.stat().st_mtime_ns for file in (out / "cells").iterdir()}
+
+
+def test_dry_run_and_mistakes(suite, capsys):
+    assert main(["run", "--suite", str(suite), "--dry-run"]) == 0
+    assert "3 claims, 4 cells" in capsys.readouterr().out
+    assert main(["run", "--suite", str(suite), "--widths", "8"]) == 2
+    assert "--widths cannot go with --suite" in capsys.readouterr().err
+    assert main(["run", "--suite", "liu220"]) == 2
+    assert "Did you mean 'liu2020'" in capsys.readouterr().err

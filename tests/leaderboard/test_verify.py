@@ -1,0 +1,185 @@
+"""Verification: an honest receipt is accepted; every kind of tampering is rejected, with its reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import factories
+import pytest
+
+import ntkbench as nb
+from ntkbench.cli.main import main
+from ntkbench.leaderboard.receipt import _hash
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory):
+    """The receipt of a small real run."""
+    folder = tmp_path_factory.mktemp("boards")
+    run = nb.run(
+        ["fc:depth=1", "linear"],
+        widths=[8, 16],
+        seeds=2,
+        probes=3,
+        measure=["gradient_norm", "hessian_norm", "kernel_change_gd"],
+        out=folder / "run",
+        device="cpu",
+    )
+    assert main(["leaderboard", "submit", str(run.path), "--name", "small", "--boards", str(folder)]) == 0
+    return folder / "submissions/small.json"
+
+
+@pytest.fixture
+def verify(honest, tmp_path, capsys):
+    """Return the function that verifies a changed copy: its exit code and what was said."""
+
+    def call(change=None, *words, text=None, name="small.json", renew=True):
+        body = json.loads(honest.read_text())
+        if change is not None:
+            body = change(body) or body
+        if renew:
+            body["hash"] = _hash({key: value for key, value in body.items() if key != "hash"})
+        path = tmp_path / name
+        path.write_text(json.dumps(body) if text is None else text(honest.read_text()), encoding="utf-8")
+        code = main(["leaderboard", "verify", str(path), "--boards", str(tmp_path), *(words or ("--cells", "0"))])
+        return code, capsys.readouterr().out
+
+    return call
+
+
+def cell_of(body, measurement="hessian", label="fc:depth=1"):
+    group = next(g for g in body["groups"] if g["cell"]["measurement"] == measurement and g["label"] == label)
+    return group["results"]
+
+
+def test_an_honest_receipt_is_accepted_by_another_run(verify, tmp_path):
+    code, out = verify(None, "--cells", "all", "--by", "Ada", renew=False)
+    assert code == 0 and out.count(": agrees") == 24 and "is accepted: 24 cells are sound, 24 were run again" in out
+    record = json.loads(next((tmp_path / "records").iterdir()).read_text())
+    assert (record["kind"], record["by"], record["cells"], record["agreed"]) == ("verification", "Ada", 24, 24)
+
+
+def test_an_edited_value_whose_hash_was_renewed_fails_when_its_cell_is_run(verify):
+    def edit(body):
+        for result in cell_of(body):
+            result["values"]["hessian_norm"][0] *= 1.01
+
+    code, out = verify(edit, "--cells", "all")
+    assert code == 1 and "hessian_norm is" in out and "in the receipt and" in out
+
+
+def test_what_a_receipt_claims_of_its_own_errors_does_not_help():
+    from ntkbench.leaderboard.verify import _allowed
+    from ntkbench.types import Value
+
+    cell = factories.cell(measurement="hessian")
+    honest, again = Value(1.0, 1e-4, "bound"), Value(1.0, 1e-4, "bound")
+    assert _allowed(cell, "hessian_norm", honest, again) == pytest.approx(1e-3)
+    assert _allowed(cell, "hessian_norm", Value(1.5, 1e6, "bound"), again) < 0.5
+    assert _allowed(cell, "hessian_norm", Value(1.0, 0.05, "statistical"), again) == pytest.approx(1e-3)
+    assert _allowed(factories.cell(measurement="gd"), "steps", honest, again) == pytest.approx(0.05)
+
+
+def swap_seeds(body):
+    first, second = cell_of(body)[:2]
+    first["seed"], second["seed"] = second["seed"], first["seed"]
+
+
+def swap_every_seed(body):
+    for group in body["groups"]:
+        for result in group["results"]:
+            result["seed"] = 1 - result["seed"]
+
+
+def edit_value(body):
+    cell_of(body)[0]["values"]["hessian_norm"][0] *= 1.001
+
+
+def edit_label(body):
+    body["groups"][0]["label"] = "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize(
+    ("change", "renew", "reason"),
+    [
+        (edit_value, False, "its hash is not that of its contents"),
+        (lambda body: body.update(hash="0" * 64), False, "its hash is not that of its contents"),
+        (swap_seeds, True, "so a seed was swapped"),
+        (swap_every_seed, True, "does not have the data that the seed gives"),
+        (lambda body: cell_of(body).pop(), True, "1 cells of its widths × seeds × measurements are missing"),
+        (lambda body: cell_of(body).append(cell_of(body)[0]), True, "stands there twice"),
+        (lambda body: body.update(ntkbench="9.9.0"), True, "only one version's rows compare"),
+        (lambda body: body.update(rules=2), True, "it follows rules 2"),
+        (lambda body: cell_of(body)[0]["values"]["hessian_norm"].__setitem__(0, 1e300), True, "beyond 1e+100"),
+        (lambda body: cell_of(body)[0].update(seconds=10**400), True, "beyond 1e+100"),
+        (edit_label, True, "with markup or characters that hide"),
+        (lambda body: body["environment"].update(cpu="a\u202eb"), True, "with markup or characters that hide"),
+        (lambda body: body.update(name="../../small"), True, "is no name"),
+        (lambda body: body["environment"].update(cpu="../../etc/passwd"), True, "a path that climbs"),
+        (lambda body: body.update(surplus=1), True, "does not belong there"),
+        (lambda body: body["groups"][0]["cell"].pop("precision"), True, "'precision' is missing"),
+        (lambda body: cell_of(body)[0].update(status="fine"), True, "status 'fine' is unknown"),
+        (lambda body: cell_of(body)[0]["values"].update(other=[1.0, None, "", None]), True, "quantities that it names"),
+        (lambda body: body["groups"][0]["cell"].update(source_hash="ab"), True, "nobody else can run"),
+    ],
+)  # fmt: skip
+def test_tampering_is_rejected_with_its_reason(verify, change, renew, reason):
+    code, out = verify(change and (lambda body: change(body) and None), renew=renew)
+    assert code == 1 and reason in out and "is rejected: " in out
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (lambda text: text.replace('"rules":1', '"rules":NaN'), "it holds NaN, no number"),
+        (lambda text: text.replace('"rules":1', '"rules":1,"rules":1'), "the key 'rules' stands twice"),
+        (lambda text: text[:-10], "it is not JSON"),
+        (lambda text: "[" * 100_000, "it is not JSON"),
+        (lambda text: "[]", "it is not a JSON object"),
+    ],
+)
+def test_what_is_no_sound_json_is_rejected(verify, text, reason):
+    code, out = verify(text=text)
+    assert code == 1 and reason in out
+
+
+def test_a_file_of_another_name_is_rejected(verify, honest, tmp_path, capsys):
+    assert "must be named so" in verify(None, name="other.json", renew=False)[1]
+    assert main(["leaderboard", "verify", str(tmp_path / "none.json")]) == 2
+    assert main(["leaderboard", "verify", str(honest), "--cells", "some"]) == 2
+    capsys.readouterr()
+    shutil.copy(honest, tmp_path / "small.json")
+    draws = [["leaderboard", "verify", str(tmp_path / "small.json"), "--cells", "1", "--seed", "4"]] * 2
+    said = []
+    for words in draws:
+        assert main(words) == 0
+        said.append(capsys.readouterr().out.splitlines()[0])
+    assert said[0] == said[1]
+
+
+def widen(body):
+    for group in body["groups"]:
+        group["cell"]["width"] *= 100_000
+
+
+def deepen(body):
+    for group in body["groups"]:
+        group["cell"]["params"] |= {"depth": 10**6} if "depth" in group["cell"]["params"] else {}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (widen, "is not run again: the widest that is"),
+        (lambda body: [g["cell"]["settings"].update(max_steps=10**9) for g in body["groups"]], "at most 10000"),
+        (deepen, "is out of bounds"),
+    ],
+)  # fmt: skip
+def test_what_would_overwhelm_a_reader_is_not_run(honest, tmp_path, capsys, change, reason):
+    body = json.loads(honest.read_text())
+    change(body)
+    body["hash"] = _hash({key: value for key, value in body.items() if key != "hash"})
+    (tmp_path / "small.json").write_text(json.dumps(body))
+    assert main(["leaderboard", "verify", str(tmp_path / "small.json"), "--cells", "all"]) == 2
+    assert reason in capsys.readouterr().err

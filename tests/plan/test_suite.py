@@ -1,0 +1,72 @@
+"""Suites are read with a sentence for each mistake, and plan what their claims need."""
+
+from __future__ import annotations
+
+import pytest
+
+from ntkbench.errors import NtkbenchError
+from ntkbench.plan.suite import load_suite, plans
+from ntkbench.registry.manager import registry
+
+CLAIM = """
+[[claim]]
+id = "one"
+says = "it falls"
+source = "own"
+status = "own"
+arch = "fc"
+quantity = "hessian_norm"
+law = "exponent"
+expected = [-1.0, 0.0]
+widths = [8, 16]
+seeds = 2
+probes = 3
+"""
+
+
+def suite(tmp_path, text):
+    (tmp_path / "s.toml").write_text(text, encoding="utf-8")
+    return load_suite(str(tmp_path / "s.toml"), registry())
+
+
+def test_claims_of_one_setting_share_a_plan(tmp_path):
+    other = CLAIM.replace('"one"', '"two"').replace('"hessian_norm"', "{ hessian_norm = 1, gradient_norm = -2 }")
+    apart = CLAIM.replace('"one"', '"three"') + "radius = 0.5\n"
+    found = plans(suite(tmp_path, CLAIM + other + apart), registry())
+    assert [[claim.id for claim in claims] for _, claims in found] == [["one", "two"], ["three"]]
+    assert len(found[0][0].cells) == 2 * 2 * 2 and found[1][0].cells[0].settings["radius"] == 0.5
+    assert {cell.measurement for cell in found[0][0].cells} == {"gradient", "hessian"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('id = "one"', "", "missing 1 required keyword-only argument: 'id'"),
+        ("quantity", "quantty", "'quantty' is unknown. Did you mean 'quantity'"),
+        ("[-1.0, 0.0]", "[1.0, 0.0]", "write \\[low, high\\]"),
+        ('status = "own"', 'status = "sure"', "status is 'sure'"),
+        ('law = "exponent"', 'law = "check"', "a claim names an arch and a quantity"),
+        ("[[claim]]", "[[claims]]", "has no claims"),
+        ("probes = 3", "probes = ", "cannot be read"),
+    ],
+)
+def test_a_mistake_is_a_sentence(tmp_path, old, new, message):
+    with pytest.raises(NtkbenchError, match=message):
+        suite(tmp_path, CLAIM.replace(old, new))
+
+
+def test_unknown_suites(tmp_path):
+    with pytest.raises(NtkbenchError, match="no suite file"):
+        load_suite(str(tmp_path / "none.toml"), registry())
+    with pytest.raises(NtkbenchError, match="Did you mean 'liu2020'"):
+        load_suite("liu2002", registry())
+    with pytest.raises(NtkbenchError, match="two claims 'one'"):
+        suite(tmp_path, CLAIM + CLAIM)
+
+
+def test_liu2020_is_sound():
+    found = load_suite("liu2020", registry())
+    confirmed = [claim for claim in found.claims if claim.status != "unconfirmed"]
+    assert len(confirmed) >= 20 and all(claim.source and claim.says for claim in found.claims)
+    measured = {claim.id for _, claims in plans(found, registry()) for claim in claims}
+    assert measured == {claim.id for claim in found.claims if claim.law != "check"}

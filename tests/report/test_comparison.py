@@ -1,0 +1,52 @@
+"""`ntkbench compare` prints what moved within 100 columns, and its exit code says whether anything did."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from attrs import evolve
+from factories import manifest, sweep
+
+from ntkbench.cli.main import main
+from ntkbench.store.run_store import RunStore
+
+
+def write(path, results):
+    store = RunStore(path)
+    store.create_or_open(manifest(results))
+    for each in results:
+        store.write(each)
+    return str(path)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    results = sweep("fc", widths=(16, 32, 64), seeds=2)
+    moved = [
+        evolve(each, values={key: evolve(v, value=v.value * 1.5, error=None) for key, v in each.values.items()})
+        for each in results
+    ]
+    other = sweep("<b>cnn", widths=(4, 8), seeds=1)
+    return [write(tmp_path / name, of) for name, of in (("a", results), ("b", moved), ("c", other))]
+
+
+def test_equal_runs(runs, capsys):
+    assert main(["compare", runs[0], runs[0]]) == 0
+    assert "5 of 5 quantities agree" in capsys.readouterr().out
+
+
+def test_moved_runs(runs, capsys):
+    assert main(["compare", runs[0], runs[1]]) == 1
+    out = capsys.readouterr().out
+    assert out.count(" yes") >= 5 and "+50%" in out and "recorded as the same" in out
+    grid = out.split("\n\n")[1]
+    assert max(map(len, grid.splitlines())) <= 100
+    assert main(["compare", runs[0], runs[1], "--json"]) == 1
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert len(rows) == 5 and all(row["moved"] for row in rows)
+
+
+def test_nothing_in_common_is_a_sentence(runs, capsys):
+    assert main(["compare", runs[0], runs[2]]) == 2
+    assert "no finished cell in common" in capsys.readouterr().err
