@@ -116,7 +116,7 @@ def test_an_interrupted_run_says_how_to_go_on(here, capsys, monkeypatch):
         yield
 
     monkeypatch.setattr(runner, "run_groups", interrupted)
-    assert main(["run", "--arch", "fc", *TINY]) == 130
+    assert main(["run", "--arch", "fc", "--executor", "serial", *TINY]) == 130
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-2] == f"  ntkbench run --arch fc {' '.join(TINY)} --out {lines[-1]}"
+    assert lines[-2] == f"  ntkbench run --arch fc --executor serial {' '.join(TINY)} --out {lines[-1]}"
     assert (here / lines[-1] / "manifest.json").is_file()
