@@ -71,7 +71,7 @@ def lines(plugins: Sequence[Plugin]) -> list[str]:
     rows = [("plugin", "version", "status", "registers, or why it was left out", "from")]
     for plugin in plugins:
         texts = [registers(plugin) or plugin.reason, *plugin.notes]
-        rows.append((plugin.distribution, plugin.version, plugin.status, " ".join(texts), plugin.origin))
+        rows.append((plugin.distribution, plugin.version, plugin.status, ". ".join(texts), plugin.origin))
     visibly = [tuple(map(visible, row)) for row in rows]
     return [*aligned(visibly, limits={0: 24, 1: 10, 3: 40, 4: 30}, fitting=3), "", *textwrap.wrap(TRUST, WIDTH)]
 

@@ -66,7 +66,7 @@ def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str,
     pattern = _LAYER if kind == "layer_rules" else _NAME
     if not isinstance(name, str) or not pattern.match(name) or name in _RESERVED:
         form = '"module:LayerClass"' if kind == "layer_rules" else "up to 64 letters, digits, '.', '_' and '-'"
-        raise RegistrationError(f"{name!r} cannot be the name of a {ONE_OF[kind]}; use {form}.")
+        raise RegistrationError(f"{name!r} cannot be a name ({ONE_OF[kind]}); use {form}.")
     if not callable(target) and not (isinstance(target, str) and _TARGET.match(target)):
         raise RegistrationError(f'{name!r} has the target {target!r}; give a function or "module:attribute".')
     fields = {field.name for field in attrs.fields(KINDS[kind])} - {"name", "target", "distribution", "version"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import layers as layers  # so that Keras knows them in a saved model
 from ..engine.casting import dtype_policy, in_precision
 from ..errors import NtkbenchError
 from ..plan.seeds import seed_for

@@ -63,10 +63,9 @@ class ArchitectureChecks(Checks):
     @property
     def forms(self) -> tuple[str, ...]:
         """The forms of data that it declares; a file's function takes the one that its parameter `inputs` says."""
-        return self._forms(self.request.params)
-
-    def _forms(self, given: Mapping[str, Any]) -> tuple[str, ...]:
-        return (self.entry.resolve(given)["inputs"],) if isinstance(self.entry, FileArchitecture) else self.entry.inputs
+        if isinstance(self.entry, FileArchitecture):
+            return (self.entry.resolve(self.request.params)["inputs"],)
+        return self.entry.inputs
 
     def x(self, form: str | None = None) -> np.ndarray:
         """Return two inputs of the digits data in a form: [2, ...]."""
@@ -79,7 +78,7 @@ class ArchitectureChecks(Checks):
         return build_model(self.entry, self._cell(width, seed, precision, params), x.shape[1:], precision)
 
     def at_one_seed(self, width: int, **given: Any) -> Network:
-        """Return a model whose seed depends on neither width nor parameters, as it does in a run."""
+        """Return a model whose seed depends on neither width nor parameters; in a run it depends on both."""
         params = self.entry.resolve({**self.request.params, **given})
         with dtype_policy("float64"):
             model = call_with_known_names(

@@ -195,7 +195,8 @@ class MeasurementChecks(Checks):
         for key in self.quantities:
             a, b = first.get(key), other.get(key)
             same = (a is None) == (b is None) and (a is None or b is None or _alike(a.value, b.value, _tolerance(a)))
-            require(same, f"{key} depends on the order of the probes: {a} and {b}. Reduce over all of them alike.")
+            seen = " and ".join("no value" if v is None else f"{v.value:.4g}" for v in (a, b))
+            require(same, f"{key} depends on the order of the probes: {seen}. Reduce over all of them alike.")
 
     @numbered("M8")
     def test_m08_needs_are_declared(self) -> None:

@@ -19,7 +19,7 @@ LEFT_OUT = {
     "hangs": ("import time; time.sleep(3600)", "still being imported after"),
     "wrong-signature": (hook('"x", "a:b"').replace("(register)", "(registrar)", 1), "takes 'registrar'"),
     "duplicate": (hook('"new", "a:b"', '"fc", "a:b"'), "'fc' of duplicate is already registered by ntkbench"),
-    "evil-name": (hook(r'"\x1b[31m<b>x</b>", "a:b"'), "cannot be the name"),
+    "evil-name": (hook(r'"\x1b[31m<b>x</b>", "a:b"'), "cannot be a name"),
     "newer": ("ntkbench_hooks = '7.0'\n" + hook('"x", "a:b"'), "needs version 7.0 of the hooks"),
 }
 RUN = {

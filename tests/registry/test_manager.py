@@ -55,9 +55,9 @@ def test_unknown_name_offers_the_nearest():
     [
         (ImportError("no module acme"), "ImportError: no module acme"),
         (SystemExit(3), "SystemExit: 3"),
-        (plugin(("good", "a:b", {}), ("bad name", "a:b", {})), "cannot be the name"),
-        (plugin(("good", "a:b", {}), ("x\x1b[31m", "a:b", {})), "cannot be the name"),
-        (plugin(("good", "a:b", {}), ("all", "a:b", {})), "cannot be the name"),
+        (plugin(("good", "a:b", {}), ("bad name", "a:b", {})), "cannot be a name"),
+        (plugin(("good", "a:b", {}), ("x\x1b[31m", "a:b", {})), "cannot be a name"),
+        (plugin(("good", "a:b", {}), ("all", "a:b", {})), "cannot be a name"),
         (plugin(("good", "a:b", {}), ("bad", 3, {})), "give a function"),
         (plugin(("good", "a:b", {}), ("bad", "a:b", {"sumary": ""})), "Did you mean 'summary'?"),
         (plugin(("good", "a:b", {}), ("bad", "a:b", {"inputs": "picture"})), "wants inputs 'picture'"),

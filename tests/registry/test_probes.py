@@ -271,6 +271,16 @@ def test_plugin_list(site):
     assert "runs its code with your rights" in done.stdout
 
 
+def test_names_of_distributions_are_inert(site):
+    install(site, "acme", "raise ValueError")
+    name = "\x1b[31m<b>|bad"
+    (site / "acme-1.0.dist-info/METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\u202e\n")
+    for words in (["list"], ["plugin", "list"], ["plugin", "list", "--json"], ["list", "--strict"]):
+        done = ntkbench(site, *words)
+        shown = done.stdout + done.stderr
+        assert "\x1b" not in shown and "\u202e" not in shown and "[31m<b>|bad" in shown
+
+
 @pytest.mark.parametrize(
     ("told", "origin"),
     [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 
 import attrs
 import pytest
@@ -126,3 +128,8 @@ def test_a_new_folder_is_named_by_time_and_plan(plan, tmp_path, monkeypatch):
     assert first.startswith("runs/2")
     RunStore(first).create_or_open({"schema_version": 1, "cells": []})
     assert runner.new_folder(plan) != first
+
+
+def test_saved_models_of_our_layers_are_known_to_a_new_process():
+    code = "import keras, ntkbench.runner.build; assert keras.saving.get_registered_object('ntkbench>Dense')"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

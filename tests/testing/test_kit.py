@@ -18,7 +18,7 @@ from ntkbench.registry.manager import registry
 from ntkbench.testing.checks import numbered_tests
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("fc-lazy", "hessian", "digits", "diabetes", "sphere", "gaussian")
+QUICK = ("hessian", "digits", "diabetes", "sphere", "gaussian")
 SUBJECTS = sorted(
     {
         name

@@ -18,12 +18,14 @@ def main(words=None):
     import keras
     import numpy as np
 
+    import ntkbench.layers  # noqa: F401, so that Keras knows them in a saved model
     from ntkbench_spectrum import density
 
     try:
         model = keras.models.load_model(given.model, compile=False, safe_mode=True)
-    except (OSError, ValueError) as error:
-        print(f"Error: {given.model} could not be loaded: {str(error).splitlines()[0]}", file=sys.stderr)
+    except Exception as error:  # Keras raises whatever a damaged or foreign file makes it raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        print(f"Error: {given.model} could not be loaded: {reason}", file=sys.stderr)
         return 2
     x = np.random.default_rng(0).standard_normal((1, *(size or 8 for size in model.input_shape[1:])))
     found = density(model, x, steps=given.steps, vectors=given.vectors)

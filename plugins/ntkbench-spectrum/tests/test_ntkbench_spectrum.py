@@ -1,5 +1,8 @@
 """The checks of ntkbench for both measurements, and the spectra of matrices that are known."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -76,9 +79,19 @@ def test_a_linear_model_has_a_hessian_of_zero():
 
 
 def test_the_picture(model, tmp_path, capsys):
-    path = tmp_path / "net.keras"
-    model.save(path)
-    assert main([str(path), "-o", str(tmp_path / "density.png")]) == 0
+    """In a process of its own, which knows of the model's layers only what the command imports."""
+    model.save(tmp_path / "net.keras")
+    command = [sys.executable, "-m", "ntkbench_spectrum", "net.keras", "-o", "density.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout == "density.png\n", done.stderr
     assert (tmp_path / "density.png").stat().st_size > 10_000
-    assert main([str(tmp_path / "none.keras")]) == 2
-    assert capsys.readouterr().err.startswith("Error: ")
+
+
+@pytest.mark.parametrize("content", [None, b"no model"])
+def test_a_file_that_is_no_model_is_a_sentence(tmp_path, capsys, content):
+    path = tmp_path / "none.keras"
+    if content is not None:
+        path.write_bytes(content)
+    assert main([str(path)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Error: ") and "could not be loaded" in err and err.count("\n") == 1
