@@ -23,6 +23,8 @@ from ..registry.specs import Architecture, Dataset, Measurement
 from ..types import Cell, CellResult, Settings, Status, Value
 from .build import build_model
 
+ROUNDED = 1e-6  # by which weights that were drawn in two precisions differ at most
+
 
 class GroupWorker:
     """Measures cells of one architecture, params and width; the seeds share compiled functions.
@@ -60,8 +62,15 @@ class GroupWorker:
         low, high = self.architecture.targets
         y = low + (np.asarray(y, np.float64) + 1) / 2 * (high - low)
 
+        initial: list[list[np.ndarray]] = []
+
         def make(precision: str) -> Context:
             network = self._network(cell, x.shape[1:], precision)
+            if precision == cell.precision:
+                initial.append(weights_of(network))
+            elif not alike(weights_of(network), initial[0]):
+                # Keras's own initializers draw other numbers in another precision; ours draw the same.
+                set_weights(network, initial[0])
             check_output(network, x, cell.architecture)
             return Context(
                 network,
@@ -131,6 +140,26 @@ class GroupWorker:
             device=self.device,
             provenance=provenance(),
         )
+
+
+def weights_of(network: Network) -> list[np.ndarray]:
+    """Return a copy of all weights of a network's model, the trainable ones of a model that is none of Keras's."""
+    return network.model.get_weights() if hasattr(network.model, "get_weights") else [network.theta().numpy()]
+
+
+def alike(left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> bool:
+    """Return whether weights in two precisions are the same numbers up to rounding."""
+    return len(left) == len(right) and all(
+        a.shape == b.shape and np.allclose(a, b, rtol=ROUNDED, atol=ROUNDED) for a, b in zip(left, right, strict=True)
+    )
+
+
+def set_weights(network: Network, weights: list[np.ndarray]) -> None:
+    """Set the weights that `weights_of` returned for another precision of the same model."""
+    if hasattr(network.model, "get_weights"):
+        network.load(weights)
+    else:
+        network.assign(tf.cast(weights[0], network.dtype))
 
 
 def preflight(cells: Sequence[Cell], registry: Registry, device: str = "cpu") -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from attrs import evolve
-from measuring import FEW, measured
+from measuring import FEW, Extended, cells, measured
 
 from ntkbench.registry.manager import registry
+from ntkbench.registry.specs import Architecture
+from ntkbench.runner.worker import GroupWorker
 from ntkbench.types import Status
 
 
@@ -80,6 +84,32 @@ def test_a_small_change_on_the_path_walks_all_of_it_in_float64():
     again = measured("fc-lazy", 256, measure=["gd"], hidden=8, precision="float64")[0]
     for key, value in again.values.items():
         np.testing.assert_allclose(found.values[key].value, value.value, rtol=1e-6, err_msg=key)
+
+
+def test_a_confirmation_is_of_the_same_weights():
+    """Keras's own initializers draw other numbers in float64, and so may anything else."""
+
+    def stock(width, *, input_shape, seed):
+        hidden = keras.layers.Dense(width, "tanh", kernel_initializer=keras.initializers.RandomNormal(0.1, seed=seed))
+        last = keras.layers.Dense(1, kernel_initializer=keras.initializers.RandomNormal(0.1, seed=seed + 1))
+        return keras.Sequential([keras.Input(input_shape), hidden, last])
+
+    class Plain(tf.Module):
+        def __init__(self, size, seed):
+            dtype = keras.config.dtype_policy().compute_dtype
+            self.w = tf.Variable(0.1 * tf.random.stateless_normal([size, 1], [seed % 2**31, 1], dtype=dtype))
+
+        def __call__(self, x):
+            return tf.tanh(x @ self.w)
+
+    for build in (stock, lambda width, *, input_shape, seed: Plain(input_shape[0], seed)):
+        known = Extended(Architecture(name="own", target=build))
+        cell = cells("own", 8, measure=["random"], known=known)[0]
+        context = GroupWorker([cell], known).context(cell)
+        exact = context.float64
+        assert exact.network.dtype == "float64"
+        np.testing.assert_allclose(exact.theta, context.theta, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(exact.kernel, context.kernel, rtol=1e-4)
 
 
 def test_large_changes_stay_in_float32(values):
