@@ -118,7 +118,9 @@ def _escape_of(format: str) -> Callable[[str], str]:
 
 
 def _header(column: Column, format: str, clean: Callable[[str], str]) -> str:
-    return "\n".join(map(clean, column.header)) if format in _LINES else clean("".join(column.header))
+    return (
+        "\n".join(clean(line.strip()) for line in column.header) if format in _LINES else clean("".join(column.header))
+    )
 
 
 def _cell(lines: tuple[str, ...], column: Column, format: str, clean: Callable[[str], str]) -> str:
