@@ -15,15 +15,17 @@ from .casting import in_precision
 from .memory import budget, model_sizes
 from .network import Network, network
 from .ntk_blocks import Route, compute
-from .ntk_plan import Problem, plan
+from .ntk_plan import Problem, flops, plan
 from .ntk_routes import ProductRoute, ShareRoute
 from .ntk_store import Store, file_store
 from .owners import layers_of
 from .rules.rule import Rule
 from .structure import structure_of
+from .vectorised import vectorises
 
 METHODS = ("auto", "structured", "jacobian", "ntk_vector_products")
 PRECISIONS = ("float32", "float64")
+WORTH_XLA = 2e9  # operations: compiling takes about half a second more, and then large products take half their time
 
 
 def empirical_ntk(
@@ -114,6 +116,8 @@ def empirical_ntk(
         stored=out is None,
         itemsize=net.dtype.size,
     )
+    # Of layers that are not vectorised, grouped convolutions and loops are slower with XLA.
+    problem = evolve(problem, xla=flops(problem, sizes) >= WORTH_XLA and vectorises(net.model))
     try:
         chosen = plan(problem, sizes, allowed)
     except NtkbenchError:
@@ -126,7 +130,7 @@ def empirical_ntk(
     if problem.products:
         route = ProductRoute(net, layers, problem.trace)
     else:
-        route = ShareRoute(net, rules, variables, layers, problem.trace)
+        route = ShareRoute(net, rules, variables, layers, problem.trace, problem.xla)
     shape = (problem.n, problem.m) if problem.trace else (problem.n, problem.m, len(units), len(units))
     dtype = net.dtype.as_numpy_dtype
     if out is not None:

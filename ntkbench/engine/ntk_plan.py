@@ -10,6 +10,7 @@ from .memory import BASE, PER_OPERATION, ModelSizes, gib, power_of_two
 from .structured_ntk import UNROLLED
 
 LARGEST = 32 * 2**20  # bytes of a block of the kernels: a larger one is no faster, and several copies are made of it
+XLA = 48 * 2**20  # bytes that XLA takes to compile
 MOST = 2**30  # bytes of working memory for one product, whatever the budget
 
 
@@ -20,7 +21,7 @@ class Problem:
     n, m: samples on either side.   same: the sides are the same samples.   units: output units.   trace: their sum.
     kernels: how many (one for each layer).   gradients: weights whose gradients are taken sample by sample.
     weights: all of them.   products: by products with the kernel.   stored: whether the result is kept in memory.
-    itemsize: bytes of a number.
+    itemsize: bytes of a number.   xla: compiled with XLA.
     """
 
     n: int
@@ -34,6 +35,7 @@ class Problem:
     products: bool
     stored: bool
     itemsize: int
+    xla: bool = False
 
     def block(self, rows: int, columns: int, units: int, kernels: int | None = None) -> int:
         """Return the bytes of a block of the kernels."""
@@ -91,7 +93,12 @@ def _predicted(
     item, whole = problem.itemsize, (rows, columns, units) == (problem.n, problem.m, problem.units)
     block = problem.block(rows, columns, units)
     passes = 2 + (1 if problem.products else min(units, UNROLLED))
-    fixed = BASE + PER_OPERATION * passes * sizes.operations + (problem.stored_bytes if problem.stored else block)
+    fixed = (
+        BASE
+        + XLA * problem.xla
+        + PER_OPERATION * passes * sizes.operations
+        + (problem.stored_bytes if problem.stored else block)
+    )
     if problem.products:
         working = item * (rows * 4 * sizes.activations + 3 * problem.weights) + block
         return Plan(rows, columns, units, False, whole, 0, int(fixed + working))
@@ -113,6 +120,14 @@ def _predicted(
     ways = [contraction(p, rows, columns, units, problem.trace, item, allowance) for p in sizes.products]
     working = max([way.bytes for way in ways], default=2 * problem.block(rows, columns, units, 1)) + 2 * block
     return Plan(rows, columns, units, keep, whole, allowance, int(fixed + kept + max(making, working)))
+
+
+def flops(problem: Problem, sizes: ModelSizes) -> int:
+    """Return the operations of the matrix products: of a pass forward, one backward for each unit, and the shares."""
+    n, m, units, trace = problem.n, problem.m, problem.units, problem.trace
+    passes = 2 * (n if problem.same else n + m) * (1 + units)
+    of_passes = passes * sum(p.positions * p.matrices for p in sizes.products)
+    return of_passes + sum(contraction(p, n, m, units, trace, problem.itemsize).flops for p in sizes.products)
 
 
 def _nothing_fits(problem: Problem, least: Plan, budget: int) -> NtkbenchError:

@@ -17,7 +17,10 @@ Layers = dict[str, frozenset[int]]
 
 
 class ShareRoute:
-    """The kernel from rows and cotangents of products, and from the gradients of the other variables."""
+    """The kernel from rows and cotangents of products, and from the gradients of the other variables.
+
+    xla: whether the functions are compiled with XLA.
+    """
 
     def __init__(
         self,
@@ -26,8 +29,10 @@ class ShareRoute:
         variables: Sequence[tf.Variable],
         layers: Layers | None,
         trace: bool,
+        xla: bool,
     ):
         self.net = net
+        self.xla = xla
         names = None if layers is None else tuple(layers)
         self.key = ("shares", tuple(rules), tuple(map(id, variables)), names, trace)
         self.shares = net.cached(self.key, lambda: Shares(net, rules, variables, layers, trace))
@@ -61,7 +66,7 @@ class ShareRoute:
         return self._function(("contract", n, m, o, q), allowance, compute)(left[1], None if same else right[1])
 
     def _function(self, name: Any, allowance: float, compute: Callable[..., Any]) -> Callable[..., Any]:
-        return self.net.function((*self.key, name, allowance), lambda: compute)
+        return self.net.function((*self.key, name, allowance, self.xla), lambda: compute, jit_compile=self.xla)
 
     def _shape(self, n: int, m: int, o: int) -> list[int]:
         return [n, m] if self.shares.trace else [n, o, m, o]

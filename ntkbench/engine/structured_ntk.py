@@ -18,7 +18,7 @@ from .rules.rule import Product, Rule
 from .taps import Tapped, cotangents, run_tapped
 from .vectorised import for_each, vectorises
 
-UNROLLED = 16  # output units that get a backward pass each in the graph; more share one, vectorised or looped
+UNROLLED = 16  # output units that get a backward pass each in the graph where they are not vectorised; more are looped
 
 
 @frozen(eq=False)
@@ -52,14 +52,14 @@ def factors_of_outputs(net: Network, rules: Sequence[Rule], x: tf.Tensor, units:
         return tape.gradient(outputs, taps, unit * tf.ones_like(outputs), tf.UnconnectedGradients.ZERO)
 
     chosen = tf.one_hot(units, outputs.shape[1], dtype=outputs.dtype)
-    if units.shape[0] <= UNROLLED:
+    # Vectorised, the output units share large matrix products; convolutions are slower so.
+    flat = all(tap.shape[1] == 1 for tap in taps) and vectorises(net.model)
+    if units.shape[0] == 1 or units.shape[0] <= UNROLLED and not flat:
         g = [_joined(layers, backward(chosen[i])) for i in range(units.shape[0])]
         stacked = [tf.stack([of_unit[i] for of_unit in g], 1) for i in range(len(layers))]
     else:
         # Cotangents of each tap, [O, N, T, g, b], with output units and samples as one axis.
-        # Vectorised convolutions are slower than one after the other.
-        flat = all(tap.shape[1] == 1 for tap in taps)
-        many = for_each(backward, chosen, flat and vectorises(net.model))
+        many = for_each(backward, chosen, flat)
         o, n = units.shape[0], tf.shape(x)[0]
         joined = _joined(layers, [reshape(tap, [o * n, *tap.shape[2:]]) for tap in many])
         stacked = [tf.transpose(reshape(g, [o, n, *g.shape[1:]]), [1, 0, 2, 3, 4]) for g in joined]
