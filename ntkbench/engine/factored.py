@@ -24,6 +24,9 @@ from .reshape import reshape
 from .rules.rule import Product
 from .structure import Structure
 from .taps import Tapped, run_tapped
+from .vectorised import vectorises
+
+WORTH_XLA = 5e8  # operations of one product: compiling takes half a second, and a norm some thirty products
 
 Constants = tuple[tf.Tensor, ...]  # of one product: A, G and, where coordinates are factored, Q_A, A·Q_A, Q_G, G·Q_G
 
@@ -64,11 +67,11 @@ class FactoredHessian:
     Needs a complete structure.
     """
 
-    def __init__(self, net: Network, structure: Structure, x: tf.Tensor, copies: int = 1, jit_compile: bool = False):
+    def __init__(self, net: Network, structure: Structure, x: tf.Tensor, copies: int = 1):
         self.net, self.copies = net, copies
         self.x = tf.repeat(x, copies, axis=0) if copies > 1 else x
         self.dtype = net.dtype
-        self._operator = factored_product(net, structure, x, copies, jit_compile)
+        self._operator = factored_product(net, structure, x, copies)
         self.products, self.blocks = self._operator.products, self._operator.blocks
         self.size = self._operator.size
         self._carried, self.constants = self._operator.hoisted.once(self.x)
@@ -91,22 +94,21 @@ class FactoredHessian:
         return tf.nest.map_structure(lambda c: c[: count * self.copies : self.copies], self.constants)
 
 
-def factored_product(
-    net: Network, structure: Structure, x: tf.Tensor, copies: int = 1, jit_compile: bool = False
-) -> FactoredProduct:
+def factored_product(net: Network, structure: Structure, x: tf.Tensor, copies: int = 1) -> FactoredProduct:
     """Return the compiled product for inputs like `copies` of each of x: [N, ...]; nothing is computed yet."""
     spec = tf.TensorSpec([copies * len(x), *x.shape[1:]], x.dtype)
-    key = ("factored", structure, spec.shape, spec.dtype, jit_compile)
-    return net.cached(key, lambda: FactoredProduct(net, structure, spec, jit_compile))
+    key = ("factored", structure, spec.shape, spec.dtype)
+    return net.cached(key, lambda: FactoredProduct(net, structure, spec))
 
 
 class FactoredProduct:
     """The compiled product with the Hessian for inputs of one shape and type.
 
-    hoisted: x -> (carried, constants), and (carried, v: [B, D]) -> H·v: [B, D].   size: D.
+    hoisted: x -> (carried, constants), and (carried, v: [B, D]) -> H·v: [B, D].   size: D.   flops: of one product.
+    xla: whether it is compiled with XLA.
     """
 
-    def __init__(self, net: Network, structure: Structure, spec: tf.TensorSpec, jit_compile: bool = False):
+    def __init__(self, net: Network, structure: Structure, spec: tf.TensorSpec):
         self.net = net
         self.products: list[Product] = []
         self.blocks: list[Block] = []
@@ -140,8 +142,13 @@ class FactoredProduct:
             return tf.concat(packed, 1), constants
 
         v = tf.TensorSpec([spec.shape[0], None], net.dtype)
-        self.hoisted = Hoisted(product, spec, v, jit_compile=jit_compile)
+        self.hoisted = Hoisted(product, spec, v)
         self.size = sum(block.size for block in self.blocks)
+        # One pass of tangents forward, and one backward.
+        self.flops = 4 * spec.shape[0] * sum(block.t * block.groups * block.a * block.b for block in self.blocks)
+        self.xla = self.flops >= WORTH_XLA and vectorises(net.model)
+        if self.xla:
+            self.hoisted.use_xla()
 
     def coordinates(self, constants: list[Constants], tangents: tf.Tensor) -> tf.Tensor:
         """Return the part of tangents of the trainable weights that lies in the space: [B, P] -> [B, D]."""

@@ -25,7 +25,7 @@ class Hoisted:
     kept: the tensors of the graph that `once` returns, each one once.   work: the operations of `each`.
     """
 
-    def __init__(self, function: Callable[..., Any], c: tf.TensorSpec, v: tf.TensorSpec, *, jit_compile: bool = False):
+    def __init__(self, function: Callable[..., Any], c: tf.TensorSpec, v: tf.TensorSpec):
         traced = tf.function(function, autograph=False).get_concrete_function(c, v)
         graph = traced.graph
         constant, variable = graph.inputs[:2]
@@ -49,8 +49,13 @@ class Hoisted:
             return after([*carried, v])[0]
 
         self._once = tf.function(once, autograph=False)
-        self.each = tf.function(each, autograph=False, jit_compile=jit_compile)
+        self.each = tf.function(each, autograph=False)
+        self._each = each
         self._traced = traced  # the graph lives as long as this does
+
+    def use_xla(self) -> None:
+        """Compile `each` with XLA."""
+        self.each = tf.function(self._each, autograph=False, jit_compile=True)
 
     def once(self, c: tf.Tensor) -> tuple[list[tf.Tensor], Any]:
         """Return (values carried over the cut, the other values in the function's own structure)."""

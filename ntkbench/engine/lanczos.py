@@ -8,7 +8,7 @@ eigenvectors, and an eigenvalue of multiplicity two is found twice.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +17,8 @@ from attrs import frozen
 Matvec = Callable[[tf.Tensor], tf.Tensor]
 
 CHECK_EVERY = 3
-KEEP = 8  # steps whose vectors are kept apart before they join the rest of the basis, so that little is copied often
+KEEP = 4  # steps whose vectors are kept apart before they are joined, so that little is copied often
+LARGE = 2**18  # numbers in the vectors of one step, from which on compiling with XLA pays
 
 
 @frozen
@@ -46,9 +47,12 @@ class Lanczos:
     def __init__(self, matvec: Matvec, start: tf.Tensor):
         self.matvec = matvec
         self.s = start.shape[1]
-        self._advance = _advance(self.s, start.dtype)
+        self._large = start.shape.num_elements() >= LARGE
+        self._advance = _advance_large(self.s, start.dtype) if self._large else _advance_small(self.s, start.dtype)
         self.vectors_now, _ = _orthonormal(start, _rounding(start), self.s)
-        self._joined, self._recent = self.vectors_now[:, :0], self.vectors_now[:, :0]  # the basis: [B, k·s, D] in two
+        self._before = tf.zeros_like(start)
+        nothing = [] if self._large else [start[:, :0]]
+        self._joined, self._recent, self._nothing = nothing, nothing, nothing  # the basis: [B, k·s, D] in parts
         self._projected: list[np.ndarray] = []  # of each step: basis so far · H · newest vectors, [B, k·s, s]
         self._beta = np.zeros(0)
 
@@ -57,15 +61,27 @@ class Lanczos:
         """How many times the operators were applied."""
         return len(self._projected)
 
+    @property
+    def basis(self) -> list[tf.Tensor]:
+        """The vectors so far, [B, k·s, D] in parts."""
+        return [*self._joined, *self._recent]
+
     def step(self) -> None:
         """Apply the operators once and orthogonalise the results against all vectors before, the last two twice."""
-        if self._recent.shape[1] == KEEP * self.s:
-            self._joined = tf.concat([self._joined, self._recent[:, : -self.s]], 1)
-            self._recent = self._recent[:, -self.s :]
-        w = self.matvec(self.vectors_now)
-        self._recent, self.vectors_now, columns, beta = self._advance(w, self.vectors_now, self._joined, self._recent)
+        w, newest = self.matvec(self.vectors_now), self.vectors_now
+        self.vectors_now, columns, beta = self._advance(w, self._before, newest, self.basis)
+        self._before = newest
+        self._add(newest)
         self._projected.append(columns.numpy().astype(np.float64))
         self._beta = beta.numpy().astype(np.float64)
+
+    def _add(self, newest: tf.Tensor) -> None:
+        """Add a step's vectors to the basis. Of large ones no part is copied twice, and parts have few shapes."""
+        self._recent = [*self._recent, newest] if self._large else [tf.concat([*self._recent, newest], 1)]
+        if sum(part.shape[1] for part in self._recent) == KEEP * self.s:
+            full = tf.concat(self._recent, 1)
+            self._joined = [*self._joined, full] if self._large else [tf.concat([*self._joined, full], 1)]
+            self._recent = self._nothing
 
     def projected(self) -> np.ndarray:
         """Return the operators on the Krylov spaces: [B, k·s, k·s] symmetric, float64."""
@@ -89,7 +105,7 @@ class Lanczos:
     def vectors(self, coefficients: np.ndarray) -> tf.Tensor:
         """Return Ritz vectors from coefficients [B, k·s]: [B, D]."""
         total, at = tf.zeros_like(self.vectors_now[:, 0]), 0
-        for block in (self._joined, self._recent):
+        for block in self.basis:
             part = tf.cast(coefficients[:, at : at + block.shape[1]], total.dtype)
             total += tf.linalg.matvec(block, part, transpose_a=True)
             at += block.shape[1]
@@ -116,31 +132,68 @@ def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int, min
     return Ritz(values[:, 0], residual[:, 0], run.steps, run, coefficients)
 
 
-@cache
-def _advance(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ...]]:
-    """Return the compiled function (w = H·v, newest vectors v, joined and recent basis before v) -> (recent basis with
-    v, next vectors, parts of w along the basis [B, k·s, s], β), for operators of any size and number.
+@frozen
+class Pieces:
+    """What a step of Lanczos does to vectors: see the functions of these names."""
+
+    first: Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+    without: Callable[..., tuple[tf.Tensor, tf.Tensor]]
+    again: Callable[..., tuple[tf.Tensor, tf.Tensor]]
+
+
+def _advance(
+    pieces: Pieces, w: tf.Tensor, before: tf.Tensor, v: tf.Tensor, basis: list[tf.Tensor]
+) -> tuple[tf.Tensor, ...]:
+    """Return (next vectors, parts of w along the basis and v [B, k·s, s], β) from w = H·v, v, the vectors before them
+    (zeros in the first step), and the basis, which ends with these.
     """
+    # In exact arithmetic nothing but the last two steps' vectors is met; then rounding is taken out.
+    rest, r, along = pieces.first(w, before, v)
+    parts = []
+    for block in [*basis, v]:
+        rest, part = pieces.without(rest, block)
+        parts.append(part)
+    following, again = pieces.again(rest)
+    columns = tf.matmul(tf.concat(parts, 1), r)
+    missing = tf.shape(columns)[1] - tf.shape(along)[1]
+    columns += tf.pad(along[:, tf.maximum(-missing, 0) :], [[0, 0], [tf.maximum(missing, 0), 0], [0, 0]])
+    return following, columns, tf.matmul(again, r)
 
-    def advance(w: tf.Tensor, v: tf.Tensor, joined: tf.Tensor, recent: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        recent = tf.concat([recent, v], 1)
-        # In exact arithmetic nothing but the last two steps' vectors is met; then rounding is taken out.
-        last = recent[:, -2 * s :]
-        along = tf.matmul(last, w, transpose_b=True)
-        q, r = _orthonormal(w - tf.matmul(along, last, transpose_a=True), _rounding(w), s)
-        rest, parts = q, []
-        for block in (joined, recent):
-            part = tf.matmul(block, rest, transpose_b=True)
-            rest = rest - tf.matmul(part, block, transpose_a=True)
-            parts.append(part)
-        # What was nearly parallel to the basis is mostly rounding by now: what shrinks again is dropped.
-        following, again = _orthonormal(rest, tf.fill(tf.shape(w)[:2], tf.constant(0.1, dtype)), s)
-        columns = tf.matmul(tf.concat(parts, 1), r)
-        before = tf.shape(columns)[1] - tf.shape(along)[1]
-        columns += tf.pad(along, [[0, 0], [before, 0], [0, 0]])
-        return recent, following, columns, tf.matmul(again, r)
 
-    return tf.function(advance, [tf.TensorSpec([None, None, None], dtype)] * 4, autograph=False)
+def _first(s: int, w: tf.Tensor, before: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return w without its parts along `before` and v, orthonormal rows q and r; and those parts [B, 2·s, s]."""
+    along = [tf.matmul(part, w, transpose_b=True) for part in (before, v)]
+    rest = w - sum(tf.matmul(a, part, transpose_a=True) for a, part in zip(along, (before, v), strict=True))
+    return *_orthonormal(rest, _rounding(w), s), tf.concat(along, 1)
+
+
+def _without(rest: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return rest without its part along the rows of the block, and that part."""
+    part = tf.matmul(block, rest, transpose_b=True)
+    return rest - tf.matmul(part, block, transpose_a=True), part
+
+
+def _again(s: int, rest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return orthonormal rows of what was orthonormal before its part along the basis was taken out.
+
+    What was nearly parallel to the basis is mostly rounding by now: what shrinks again is dropped.
+    """
+    return _orthonormal(rest, tf.fill(tf.shape(rest)[:2], tf.constant(0.1, rest.dtype)), s)
+
+
+@cache
+def _advance_small(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ...]]:
+    """Return `_advance` as one compiled function for operators of any size and number."""
+    pieces = Pieces(partial(_first, s), _without, partial(_again, s))
+    vectors = tf.TensorSpec([None, None, None], dtype)
+    return tf.function(partial(_advance, pieces), [vectors] * 3 + [[vectors] * 2], autograph=False)
+
+
+@cache
+def _advance_large(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ...]]:
+    """Return `_advance` in pieces, whose shapes stay the same from step to step, each compiled with XLA."""
+    compiled = partial(tf.function, autograph=False, jit_compile=True)
+    return partial(_advance, Pieces(compiled(partial(_first, s)), compiled(_without), compiled(partial(_again, s))))
 
 
 def _orthonormal(w: tf.Tensor, least: tf.Tensor, s: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -101,7 +101,7 @@ def test_basis_stays_orthonormal_when_it_is_long(s):
     run = Lanczos(multiply(big), tf.constant(np.random.default_rng(2).standard_normal((5, s, 3 * SIZE))))
     for _ in range(60 // (2 * s)):
         run.step()
-    basis = np.concatenate([run._joined, run._recent], 1)
+    basis = np.concatenate(run.basis, 1)
     assert basis.shape[1] == s * run.steps == 30
     gram = np.einsum("bid,bjd->bij", basis, basis)
     expected = np.array([np.diag((np.diag(g) > 0.5).astype(float)) for g in gram])
