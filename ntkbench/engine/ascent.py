@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from attrs import frozen
 
+SETTLED = 1e-5  # relative: two changes of the value in a row that are smaller end an ascent
+
 Objective = Callable[[tf.Tensor], tuple[float, tf.Tensor]]
 
 
@@ -21,19 +23,24 @@ class Best:
 def ascend(objective: Objective, starts: Sequence[tuple[tf.Tensor, int]]) -> Best:
     """Return the best of several damped fixed-point ascents over the unit sphere: a lower bound of the supremum.
 
-    v ← normalise(v/‖v‖ + g/‖g‖), keeping the best value; the undamped update oscillates on bottlenecks.
+    v ← normalise(v/‖v‖ + g/‖g‖), keeping the best value; the undamped update oscillates on bottlenecks. An ascent ends
+    early when its value has settled.
 
     Args:
         objective: v [P] of unit length -> (value, gradient [P] in v, up to a positive factor).
-        starts: (direction [P], number of evaluations); a start of length zero is skipped.
+        starts: (direction [P], most evaluations); a start of length zero is skipped.
     """
     best = Best(0.0, None)
     for start, evaluations in starts:
-        v = unit(start)
+        v, before, settled = unit(start), 0.0, 0
         for _ in range(evaluations if v is not None else 0):
             value, gradient = objective(v)
             if value > best.value:
                 best = Best(value, v)
+            settled = settled + 1 if abs(value - before) <= SETTLED * value else 0
+            if settled == 2:
+                break
+            before = value
             step = unit(gradient)
             v = None if step is None else unit(v + step)
             if v is None:

@@ -6,13 +6,15 @@ from attrs import frozen
 
 from ..errors import NtkbenchError
 from .factored import FactoredProduct
+from .lanczos import LARGE
 from .memory import BASE, PER_OPERATION, gib, made, numbers
 from .network import Network
 
-FAST = 512 * 2**20  # bytes of the basis of samples side by side: a larger one is no faster
-EXPECTED_STEPS = 32  # of Lanczos, by which samples are grouped
+FAST = 768 * 2**20  # bytes of the basis of samples side by side: a larger one is no faster
+EXPECTED_STEPS = 48  # of Lanczos, by which samples are grouped
 FEWEST_STEPS = 8  # with fewer nothing is certified
-LOOSE = 12  # vectors beside the basis: the newest ones, those before them, and copies while they are joined
+LOOSE = 32  # vectors beside the basis: the newest ones, copies while they are joined, what the allocator keeps
+XLA = 64 * 2**20  # bytes that XLA takes to compile the product, and as many for the orthogonalisation
 AT_ONCE = 0.5  # of what a product makes, the share that is there at one time
 GRADIENTS = 6  # vectors of all weights that one product with the Hessian of a sample makes
 
@@ -48,8 +50,9 @@ def factored_sizes(operator: FactoredProduct, samples: int, copies: int) -> Size
     """Return the sizes of the factored Hessian, from the graph of `samples`·`copies` products side by side."""
     item, hoisted = operator.net.dtype.size, operator.hoisted
     operations = len(hoisted.work) + len(hoisted.kept)
+    large = samples > 1 and samples * copies * operator.size >= LARGE
     return Sizes(
-        fixed=BASE + 2 * PER_OPERATION * operations,
+        fixed=BASE + XLA * (operator.xla + large) + 2 * PER_OPERATION * operations,
         kept=item * numbers(hoisted.kept) // samples,
         working=int(AT_ONCE * item * made(hoisted.work) / samples),
         vector=item * copies * operator.size,

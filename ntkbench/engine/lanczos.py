@@ -48,7 +48,10 @@ class Lanczos:
         self.matvec = matvec
         self.s = start.shape[1]
         self._large = start.shape.num_elements() >= LARGE
-        self._advance = _advance_large(self.s, start.dtype) if self._large else _advance_small(self.s, start.dtype)
+        if self._large:
+            self._advance = _advance_large(self.s, start.dtype, xla=start.shape[0] > 1)  # one thread for each operator
+        else:
+            self._advance = _advance_small(self.s, start.dtype)
         self.vectors_now, _ = _orthonormal(start, _rounding(start), self.s)
         self._before = tf.zeros_like(start)
         nothing = [] if self._large else [start[:, :0]]
@@ -190,9 +193,9 @@ def _advance_small(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ..
 
 
 @cache
-def _advance_large(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ...]]:
-    """Return `_advance` in pieces, whose shapes stay the same from step to step, each compiled with XLA."""
-    compiled = partial(tf.function, autograph=False, jit_compile=True)
+def _advance_large(s: int, dtype: tf.DType, xla: bool) -> Callable[..., tuple[tf.Tensor, ...]]:
+    """Return `_advance` in pieces, whose shapes stay the same from step to step, each compiled on its own."""
+    compiled = partial(tf.function, autograph=False, jit_compile=xla)
     return partial(_advance, Pieces(compiled(partial(_first, s)), compiled(_without), compiled(partial(_again, s))))
 
 

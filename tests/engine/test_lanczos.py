@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import ntkbench as nb
+from ntkbench.engine import lanczos
 from ntkbench.engine.lanczos import Lanczos, extreme
 
 SIZE = 24
@@ -43,8 +44,10 @@ def starts(count, s, seed=1):
 
 @pytest.mark.parametrize("s", [2, 3])
 @pytest.mark.parametrize("tol", [1e-1, 1e-3, 1e-8])
-def test_residual_bounds_the_error(tol, s):
+@pytest.mark.parametrize("least", [0, 2**18], ids=["large", "small"])
+def test_residual_bounds_the_error(tol, s, least, monkeypatch):
     """At tol 0.1 the answer may be another member of a cluster that is 1e-4 wide: that is no miss."""
+    monkeypatch.setattr(lanczos, "LARGE", least)
     a = matrices()
     ritz = extreme(multiply(a), starts(len(a), s), tol=tol, max_steps=SIZE)
     exact = np.abs(np.linalg.eigvalsh(a)).max(1)
@@ -64,7 +67,9 @@ def test_the_vector_belongs_to_the_value():
     np.testing.assert_allclose(left, ritz.residual, atol=1e-10)
 
 
-def test_zero():
+@pytest.mark.parametrize("least", [0, 2**18], ids=["large", "small"])
+def test_zero(least, monkeypatch):
+    monkeypatch.setattr(lanczos, "LARGE", least)
     ritz = extreme(lambda v: 0 * v, tf.ones([2, 1, 5], tf.float64), tol=1e-3, max_steps=5)
     np.testing.assert_array_equal(ritz.value, 0)
     np.testing.assert_array_equal(ritz.residual, 0)
@@ -93,9 +98,11 @@ def test_a_double_eigenvalue_is_found_twice():
     np.testing.assert_allclose(run.eigen(2)[0], [[3.0, 3.0]], rtol=1e-12)
 
 
+@pytest.mark.parametrize("least", [0, 2**18], ids=["large", "small"])
 @pytest.mark.parametrize("s", [1, 2])
-def test_basis_stays_orthonormal_when_it_is_long(s):
+def test_basis_stays_orthonormal_when_it_is_long(s, least, monkeypatch):
     """Thirty steps: several blocks; the rank-one matrix ends early and the rest of its basis is zero."""
+    monkeypatch.setattr(lanczos, "LARGE", least)
     a = matrices()[:5]
     big = np.kron(a, np.diag([1.0, 0.9, 0.8]))
     run = Lanczos(multiply(big), tf.constant(np.random.default_rng(2).standard_normal((5, s, 3 * SIZE))))

@@ -131,3 +131,20 @@ def test_reading_a_run_imports_no_framework(run):
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["table"], ["export", "--format", "csv"], ["export", "--format", "parquet"], ["compare"], ["report"], ["plot"]],
+)
+def test_reading_commands_work_where_tensorflow_cannot_be_imported(run, tmp_path, words):
+    name, *options = words
+    out = ["--output", str(tmp_path / "out")] if name in ("export", "report", "plot") else []
+    runs = [str(run)] * (2 if name == "compare" else 1)
+    program = (
+        "import sys\nsys.modules['tensorflow'] = sys.modules['keras'] = sys.modules['tensorflow_probability'] = None\n"
+        f"from ntkbench.cli.main import main\nmain({[name, *runs, *options, *out]!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
