@@ -147,4 +147,4 @@ def test_reading_commands_work_where_tensorflow_cannot_be_imported(run, tmp_path
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert (tmp_path / "out").exists() if out else done.stdout.strip()
