@@ -104,8 +104,8 @@ def factored_product(net: Network, structure: Structure, x: tf.Tensor, copies: i
 class FactoredProduct:
     """The compiled product with the Hessian for inputs of one shape and type.
 
-    hoisted: x -> (carried, constants), and (carried, v: [B, D]) -> H·v: [B, D].   size: D.   flops: of one product.
-    xla: whether it is compiled with XLA.
+    hoisted: x -> (carried, constants), and (carried, v: [B, D]) -> H·v: [B, D].   size: D.
+    xla: whether the product is compiled with XLA.
     """
 
     def __init__(self, net: Network, structure: Structure, spec: tf.TensorSpec):
@@ -145,8 +145,8 @@ class FactoredProduct:
         self.hoisted = Hoisted(product, spec, v)
         self.size = sum(block.size for block in self.blocks)
         # One pass of tangents forward, and one backward.
-        self.flops = 4 * spec.shape[0] * sum(block.t * block.groups * block.a * block.b for block in self.blocks)
-        self.xla = self.flops >= WORTH_XLA and vectorises(net.model)
+        flops = 4 * spec.shape[0] * sum(block.t * block.groups * block.a * block.b for block in self.blocks)
+        self.xla = flops >= WORTH_XLA and vectorises(net.model)
         if self.xla:
             self.hoisted.use_xla()
 

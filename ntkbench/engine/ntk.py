@@ -124,7 +124,7 @@ def empirical_ntk(
         if method != "auto" or not variables:
             raise
         # Gradients of one sample do not fit; a product with the kernel needs one gradient at a time.
-        problem = evolve(problem, products=True)
+        problem = evolve(problem, products=True, xla=False)
         chosen = plan(problem, model_sizes(net, (), x1), allowed)
     route: Route
     if problem.products:
