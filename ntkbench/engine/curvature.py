@@ -12,14 +12,14 @@ from attrs import frozen
 from .ascent import Best, ascend
 from .factored import FactoredProduct
 from .gradient import dense_gradient
-from .hessian import Eigenpair
-from .hvp import double_backward, flat_hvp
+from .hessian import Eigenpair, tied
+from .hvp import flat_hvp, second_derivative
 from .network import Network
 from .structure import structure_of
 
 INNER_STEPS = 4  # Lanczos steps at a point of the ascent, from the eigenvectors of the point before
 SECOND = 0.1  # of the second eigenvector added to that start, so that it can take over
-BUDGET = (12, 8)  # evaluations from ±v0
+BUDGET = (8, 5)  # evaluations from ±v0
 RESTARTS = 15  # of the Lanczos steps at the best point, at most
 
 
@@ -42,61 +42,64 @@ class SampleCurvature:
         if self.top.value == 0.0:
             return 0.0
         evaluate = self.net.function(("curvature", self.x.shape), lambda: _evaluation(self.net, self.x))
-        first = (self.top.vector, self.top.second)
-        pair = first
-
-        def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
-            nonlocal pair
-            value, gradient, *pair = evaluate(origin + radius * v, self.x, *pair)
-            return float(value), gradient
-
+        first = self.top.vector + SECOND * self.top.second
+        _, v0, _ = evaluate(origin, self.x, first)
         best, at_best = Best(abs(self.top.value), None), first
-        _, v0, *_ = evaluate(origin, self.x, *first)
-        for start, evaluations in zip([v0, -v0], BUDGET, strict=True):
-            pair = first
-            found = ascend(objective, [(start, evaluations)])
+        for direction, evaluations in zip([v0, -v0], BUDGET, strict=True):
+            start, reached = first, 0.0
+
+            def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
+                nonlocal start, reached
+                value, gradient, following = evaluate(origin + radius * v, self.x, start)
+                if value > reached:
+                    reached, start = float(value), following
+                return float(value), gradient
+
+            found = ascend(objective, [(direction, evaluations)])
             if found.value > best.value:
-                best, at_best = found, tuple(pair)
+                best, at_best = found, start
         if best.direction is None:
             return best.value
-        pair, value = at_best, 0.0
+        start, value = at_best, 0.0
         for _ in range(RESTARTS):
-            before, (value, _) = value, objective(best.direction)
+            before = value
+            value, _, start = evaluate(origin + radius * best.direction, self.x, start)
             if value - before <= tol * value:
                 break
-        return max(best.value, value)
+        return max(best.value, float(value))
 
 
 def _evaluation(net: Network, x: tf.Tensor) -> Callable[..., Any]:
-    """Return (w, x, start, start's second) -> (|λ|, its gradient in w at fixed eigenvector, the top two eigenvectors).
+    """Return (w, x, start) -> (|λ|, its gradient at fixed eigenvector [P], the start of the next point [P]).
 
-    All of them [P]. The eigenvectors are sought in the coordinates of the factored Hessian where it is known.
+    The eigenvectors are sought in the coordinates of the factored Hessian where it is known.
     """
     structure = structure_of(net, x)
     factored = FactoredProduct(net, structure, tf.TensorSpec(x.shape, x.dtype)) if structure.complete else None
     product = flat_hvp(net)
 
-    def evaluate(w: tf.Tensor, x: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> Any:
+    def evaluate(w: tf.Tensor, x: tf.Tensor, start: tf.Tensor) -> Any:
         net.assign(w)
-        start = first + SECOND * second
         if factored is None:
-            value, pair = _lanczos(lambda v: product(x, v), start)
+            norm, sign, first, second = _lanczos(lambda v: product(x, v), start)
+            top, following = net.unflatten(first), first + SECOND * second
         else:
             carried, constants = factored.hoisted.once(x)
             start = factored.coordinates(constants, start[None])[0]
-            value, coordinates = _lanczos(lambda v: factored.hoisted.each(carried, v[None])[0], start)
-            pair = tf.concat([factored.flat(constants, coordinates[i : i + 1]) for i in (0, 1)], 0)
+            norm, sign, first, second = _lanczos(lambda v: factored.hoisted.each(carried, v[None])[0], start)
+            top = [tangent[0] for tangent in factored.tangents(constants, first[None])]
+            following = factored.flat(constants, (first + SECOND * second)[None])[0]
         with tf.GradientTape() as tape:
-            along = tf.reduce_sum(double_backward(net, x, pair[0]) * pair[0])
+            along = second_derivative(net, x, top)
         gradient = net.flatten(dense_gradient(tape, along, net.variables))
-        return tf.abs(value), tf.sign(value) * gradient, pair[0], pair[1]
+        return norm, sign * gradient, following
 
     return evaluate
 
 
-def _lanczos(product: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the Ritz value of largest magnitude after INNER_STEPS from `start`: [D], and the vectors of the two
-    largest: [2, D].
+def _lanczos(product: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Return the largest magnitude of a Ritz value after INNER_STEPS from `start`: [D]; the sign of that value, its
+    vector [D], and the vector of the second largest [D]. Both vectors point the way that `start` does.
     """
     rounding = 20 * np.finfo(start.dtype.as_numpy_dtype).eps
     v = tf.math.divide_no_nan(start, tf.norm(start))
@@ -113,5 +116,10 @@ def _lanczos(product: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor) -> tup
         v = tf.math.divide_no_nan(rest, tf.where(norm > rounding * tf.norm(w), norm, 0))
         columns.append(tf.pad(column, [[0, INNER_STEPS - len(basis)]]))
     values, vectors = tf.linalg.eigh(tf.stack(columns))  # which reads the lower triangle
-    order = tf.argsort(-tf.abs(values))
-    return values[order[0]], tf.matmul(tf.gather(vectors, order[:2], axis=1), tf.stack(basis), transpose_a=True)
+    order = tf.argsort(-tf.abs(values))[:2]
+    largest = tf.gather(values, order)
+    order = tf.where(tied(largest[0], largest[1]), order[::-1], order)
+    coefficients = tf.gather(vectors, order, axis=1)
+    coefficients = tf.where(coefficients[:1] < 0, -coefficients, coefficients)
+    pair = tf.matmul(coefficients, tf.stack(basis), transpose_a=True)
+    return tf.abs(largest[0]), tf.sign(values[order[0]]), pair[0], pair[1]

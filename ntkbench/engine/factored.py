@@ -170,6 +170,11 @@ class FactoredProduct:
 
     def flat(self, constants: list[Constants], v: tf.Tensor) -> tf.Tensor:
         """Return coordinates as tangents of the trainable weights: [B, D] -> [B, P]."""
+        tangents = zip(self.tangents(constants, v), self.net.sizes, strict=True)
+        return tf.concat([reshape(tangent, [-1, size]) for tangent, size in tangents], 1)
+
+    def tangents(self, constants: list[Constants], v: tf.Tensor) -> list[tf.Tensor]:
+        """Return coordinates [B, D] as a tangent for each trainable variable: [B, *shape]."""
         found: dict[int, tf.Tensor] = {}
         parts = tf.split(v, [block.size for block in self.blocks], axis=1)
         for product, block, known, part in zip(self.products, self.blocks, constants, parts, strict=True):
@@ -180,12 +185,8 @@ class FactoredProduct:
             for variable, tensor in product.write(tangent):
                 key = id(variable.value)
                 found[key] = found[key] + tensor if key in found else tensor
-        batch = tf.shape(v)[0]
-        tensors = []
-        for variable, size in zip(self.net.variables, self.net.sizes, strict=True):
-            tensor = found.get(id(variable))
-            tensors.append(tf.zeros([batch, size], v.dtype) if tensor is None else reshape(tensor, [batch, size]))
-        return tf.concat(tensors, 1)
+        unused = [tf.zeros([tf.shape(v)[0], *shape], v.dtype) for shape in self.net.shapes]
+        return [found.get(id(variable), zero) for variable, zero in zip(self.net.variables, unused, strict=True)]
 
 
 def _by_layer(layers: list[Tapped], of_taps: list[tf.Tensor]) -> list[tf.Tensor]:

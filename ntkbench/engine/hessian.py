@@ -24,6 +24,7 @@ METHODS = ("auto", "factored", "hvp", "dense")
 DENSE_LIMIT = 4096  # parameters: a dense Hessian of this size takes 128 MiB in float64
 MAX_ITERATIONS = 300
 ROUNDING = 64  # units in the last place of the norm by which products and eigenvalues may be off
+TIED = 1e-3  # relative: of ±λ that differ by less, λ counts as the larger, for rounding would choose between them
 STARTS = 2  # random starts of a block Lanczos: see lanczos.py
 
 
@@ -94,7 +95,10 @@ def hessian_norm(
 
 @frozen
 class Eigenpair:
-    """The eigenvalue of largest magnitude, its eigenvector and that of the second largest, [P] each, of one sample."""
+    """The eigenvalue of largest magnitude, its eigenvector and that of the second largest, [P] each, of one sample.
+
+    Where λ and −λ are tied, as in networks that are linear in each of two layers, value is the positive one.
+    """
 
     value: float
     vector: tf.Tensor
@@ -123,15 +127,22 @@ def norms_and_pairs(
         part, operator = each.samples, each.operator
         rng = np.random.default_rng([seed, part.start])
         ritz = extreme(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
-        value[part] = np.abs(ritz.value)
+        value[part] = np.abs(ritz.values[:, 0])
         rounding = ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * value[part]
         error[part] = np.maximum(ritz.residual, rounding)
         steps = max(steps, ritz.steps)
         wanted = min(pairs, part.stop) - part.start
         if wanted > 0:
             vectors = [operator.flat(ritz.vectors(i)[:wanted]) for i in (0, 1)]
-            found += [Eigenpair(float(ritz.value[n]), vectors[0][n], vectors[1][n]) for n in range(wanted)]
+            for n in range(wanted):
+                top = int(tied(*ritz.values[n, :2])) if ritz.values.shape[1] > 1 else 0
+                found.append(Eigenpair(float(ritz.values[n, top]), vectors[top][n], vectors[1 - top][n]))
     return HessianNorm(value, error, error <= tol * value, steps, route), found
+
+
+def tied(first: Any, second: Any) -> Any:
+    """Return whether the second largest eigenvalue in magnitude is to be taken for the first, negative one."""
+    return (first < 0) & (second >= -(1 - TIED) * first)
 
 
 @full_precision()

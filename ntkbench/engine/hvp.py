@@ -113,6 +113,19 @@ def double_backward(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     return net.flatten(dense_gradient(outer, along, net.variables))
 
 
+def second_derivative(net: Network, x: tf.Tensor, v: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return vᵀ·H·v, summed over x, for a tangent v of each trainable variable. For use in a compiled function."""
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            target = tf.reduce_sum(net.scalar(x))
+        along = _inner_product(dense_gradient(inner, target, net.variables), v)
+    return _inner_product(dense_gradient(outer, along, net.variables), v)
+
+
+def _inner_product(left: Sequence[tf.Tensor], right: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.add_n([tf.reduce_sum(a * b) for a, b in zip(left, right, strict=True)])
+
+
 def forward_safe(net: Network) -> bool:
     """Return whether every layer of the model is known to be right under forward over backward."""
     return net.cached("forward safe", lambda: _forward_safe(net.model))

@@ -23,9 +23,11 @@ LARGE = 2**18  # numbers in the vectors of one step, from which on compiling wit
 
 @frozen
 class Ritz:
-    """Extreme Ritz pairs of B operators: value (signed, of largest magnitude) [B], residual [B], steps taken."""
+    """Extreme Ritz pairs of B operators: the signed values of largest magnitude [B, 2] (or [B, 1]), the residual of
+    the first [B], steps taken.
+    """
 
-    value: np.ndarray
+    values: np.ndarray
     residual: np.ndarray
     steps: int
     run: Lanczos
@@ -96,12 +98,16 @@ class Lanczos:
         return upper + np.triu(t, 1).transpose(0, 2, 1)
 
     def eigen(self, k: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the k Ritz values of largest magnitude [B, k], residuals [B, k], coefficients [B, k·s, k]."""
+        """Return the k Ritz values of largest magnitude [B, k], residuals [B, k], coefficients [B, k·s, k].
+
+        A Ritz vector's sign is that of its part along the first start vector, so that it does not hang on rounding.
+        """
         # TensorFlow's eigh: NumPy's starts threads for matrices of this size and waits for them.
         values, vectors = (part.numpy() for part in tf.linalg.eigh(self.projected()))
         order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :k]
         values = np.take_along_axis(values, order, 1)
         vectors = np.take_along_axis(vectors, order[:, None, :], 2)
+        vectors = np.where(vectors[:, :1] < 0, -vectors, vectors)
         residual = np.linalg.norm(self._beta @ vectors[:, -self.s :, :], axis=1)
         return values, residual, vectors
 
@@ -132,7 +138,7 @@ def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int, min
             values, residual, coefficients = run.eigen(2)
             if run.exhausted or np.all(residual[:, 0] <= tol * np.abs(values[:, 0])):
                 break
-    return Ritz(values[:, 0], residual[:, 0], run.steps, run, coefficients)
+    return Ritz(values, residual[:, 0], run.steps, run, coefficients)
 
 
 @frozen

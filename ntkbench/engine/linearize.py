@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,17 +79,32 @@ class LinearModel:
         self.net.assign(self.origin)
         return self.f0 + jvp(self.net, self.x, delta)[:, self.net.output].astype(np.float64)
 
-    def vjp(self, w: tf.Tensor, cotangent: np.ndarray) -> tf.Tensor:
-        """Return J(w; x)ᵀ·c: [P]."""
-        net = self.net
+    def residual_and_gradient(self, delta: tf.Tensor) -> tuple[np.ndarray, tf.Tensor]:
+        """Return r = f(w0 + δ; x) − f_lin(δ; x): [N] float64, and the gradient of ½‖r‖² in δ: [P]."""
+        build = partial(_build_residual, self.net)
+        residual, gradient = self.net.function("linearization residual", build)(self.origin, delta, self.x)
+        return residual.numpy(), gradient
 
-        def build() -> Any:
-            def vjp(w: tf.Tensor, x: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
-                net.assign(w)
-                with tf.GradientTape() as tape:
-                    target = tf.reduce_sum(net.scalar(x) * c)
-                return net.flatten(dense_gradient(tape, target, net.variables))
 
-            return vjp
+def _build_residual(net: Network) -> Any:
+    def residual_and_gradient(origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        net.assign(origin)
+        with tf.GradientTape() as outer:
+            with tf.GradientTape(persistent=True) as at_origin:
+                f0 = net.scalar(x)
+                u = tf.zeros_like(f0)
+                outer.watch(u)
+            pulled = dense_gradient(at_origin, f0, net.variables, u)
+            along = tf.add_n([tf.reduce_sum(p * d) for p, d in zip(pulled, net.unflatten(delta), strict=True)])
+        jvp = outer.gradient(along, u, unconnected_gradients=tf.UnconnectedGradients.ZERO)  # Jᵀu is linear in u
+        net.assign(origin + delta)
+        with tf.GradientTape() as here:
+            f = net.scalar(x)
+        residual = tf.cast(f, tf.float64) - tf.cast(f0, tf.float64) - tf.cast(jvp, tf.float64)
+        r = tf.cast(residual, net.dtype)
+        both = zip(
+            dense_gradient(here, f, net.variables, r), dense_gradient(at_origin, f0, net.variables, r), strict=True
+        )
+        return residual, net.flatten([g - g0 for g, g0 in both])
 
-        return net.function("vjp", build)(w, self.x, tf.constant(cotangent, net.dtype))
+    return residual_and_gradient

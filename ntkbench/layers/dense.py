@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 
+from ..engine.matmul import on_last_axis
 from .checks import positive
 from .parametric import Parametric
 
@@ -27,7 +29,7 @@ class Dense(Parametric):
 
     def product(self, x: Any, kernel: Any) -> Any:
         """Return x W: [N, ..., units]."""
-        return keras.ops.matmul(x, kernel)
+        return on_last_axis(x, tf.convert_to_tensor(kernel))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return [N, ..., units]."""

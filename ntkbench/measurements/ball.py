@@ -49,9 +49,7 @@ def linearization_error_worst(ctx: Context) -> Value:
     radius, model = ctx.settings.radius, ctx.linear_model
 
     def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
-        w = ctx.theta + radius * v
-        residual = model.f(w) - model.f_lin(radius * v)
-        gradient = model.vjp(w, residual) - model.vjp(ctx.theta, residual)
+        residual, gradient = model.residual_and_gradient(radius * v)
         return _relative_error(ctx, residual), gradient
 
     top = max((sample.top for sample in ctx.curvatures), key=lambda top: abs(top.value))

@@ -18,6 +18,7 @@ import tensorflow as tf
 from attrs import field, frozen
 
 from ...registry.manager import registry
+from ..matmul import times
 from ..reshape import reshape
 
 
@@ -134,7 +135,7 @@ class Product:
         if self.kernel is not None:
             w = self.kernel.read(value(self.kernel.variable))
             if self.groups == 1:
-                z = tf.matmul(reshape(a, [-1, a.shape[-1]]), reshape(w, w.shape[1:]))
+                z = times(reshape(a, [-1, a.shape[-1]]), reshape(w, w.shape[1:]))
             elif w.shape[1] == w.shape[2] == 1:
                 z = a * reshape(w, [self.groups, 1])
             else:

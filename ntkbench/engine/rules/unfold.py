@@ -76,5 +76,14 @@ def windows(
         index = [slice(None)]
         for i, step, stride, count in zip(place, dilation, strides, out, strict=True):
             index.append(slice(i * step, i * step + (count - 1) * stride + 1, stride))
-        taps.append(x[tuple(index)])
+        taps.append(_sliced(x, index))
     return taps[0][..., None, :] if len(taps) == 1 else tf.stack(taps, -2)
+
+
+def _sliced(x: tf.Tensor, index: list[slice]) -> tf.Tensor:
+    """Return x[index] for slices of the leading axes but the first. The gradient of `tf.slice` is a padding, faster."""
+    if all(part.step == 1 for part in index[1:]):
+        start = [0, *(part.start for part in index[1:]), 0]
+        size = [-1, *(part.stop - part.start for part in index[1:]), -1]
+        return tf.slice(x, start, size)
+    return x[tuple(index)]

@@ -1,0 +1,93 @@
+"""The products that differentiate into each other, against TensorFlow's own and closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings, strategies as st
+
+from ntkbench.engine import matmul
+
+sizes = st.integers(1, 6)
+PRODUCTS = {
+    matmul.times: lambda x, w: tf.matmul(x, w),
+    matmul.times_transposed: lambda x, w: tf.matmul(x, w, transpose_b=True),
+    matmul.outer: lambda x, w: tf.matmul(x, w, transpose_a=True),
+}
+SHAPES = {
+    matmul.times: lambda k, a, b: ([k, a], [a, b]),
+    matmul.times_transposed: lambda k, a, b: ([k, b], [a, b]),
+    matmul.outer: lambda k, a, b: ([k, a], [k, b]),
+}
+
+
+def derivatives(product, x, w):
+    """Return a value that mixes all entries, and its derivatives of the orders 1 to 3 along a chain, in x and w."""
+    found = []
+    with tf.GradientTape(persistent=True) as third:
+        third.watch([x, w])
+        with tf.GradientTape(persistent=True) as second:
+            second.watch([x, w])
+            with tf.GradientTape() as first:
+                first.watch([x, w])
+                value = tf.reduce_sum(tf.sin(product(x, w)) * tf.cos(tf.range(1.0, dtype=x.dtype)))
+            g = first.gradient(value, [x, w])
+            along = sum(tf.reduce_sum(tf.sin(part)) for part in g)
+        h = second.gradient(along, [x, w])
+        further = sum(tf.reduce_sum(tf.sin(part)) for part in h)
+    found += [value, *g, *h, *third.gradient(further, [x, w])]
+    return found
+
+
+@pytest.mark.parametrize("few", [0, 256], ids=["many rows", "few rows"])
+@pytest.mark.parametrize("product", PRODUCTS, ids=lambda product: product.__name__)
+@settings(max_examples=15, deadline=None)
+@given(k=sizes, a=sizes, b=sizes, seed=st.integers(0, 99))
+def test_derivatives_up_to_the_third_are_those_of_tensorflow(product, few, k, a, b, seed):
+    left, right = SHAPES[product](k, a, b)
+    rng = np.random.default_rng(seed)
+    x, w = tf.constant(rng.standard_normal(left)), tf.constant(rng.standard_normal(right))
+    before = matmul.FEW
+    matmul.FEW = few
+    try:
+        ours = derivatives(product, x, w)
+    finally:
+        matmul.FEW = before
+    for mine, theirs in zip(ours, derivatives(PRODUCTS[product], x, w), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4), (2, 1, 3, 4), (2, 0, 4)])
+def test_on_the_last_axis(shape):
+    x, w = np.random.default_rng(0).standard_normal(shape), np.random.default_rng(1).standard_normal((4, 5))
+    np.testing.assert_allclose(matmul.on_last_axis(tf.constant(x), tf.constant(w)), x @ w, rtol=1e-12)
+
+
+def test_forward_mode_too():
+    """The derivative of tr(x·W·x·W) along (dx, dw), against its closed form."""
+    rng = np.random.default_rng(0)
+    x, w, dx, dw = (tf.constant(rng.standard_normal((3, 3))) for _ in range(4))
+
+    @tf.function
+    def along():
+        with tf.autodiff.ForwardAccumulator([x, w], [dx, dw]) as accumulator:
+            y = matmul.times(x, w)
+            value = tf.linalg.trace(matmul.times(y, y))
+        return accumulator.jvp(value)
+
+    y, dy = x @ w, dx @ w + x @ dw
+    np.testing.assert_allclose(along(), 2 * np.trace(y @ dy), rtol=1e-12)
+
+
+def test_rows_of_unknown_number():
+    w = tf.constant(np.arange(6.0).reshape(2, 3))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4, 2], tf.float64)])
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = matmul.on_last_axis(x, w)
+        return tape.gradient(y, x)
+
+    np.testing.assert_allclose(gradient(np.ones((5, 4, 2))), np.broadcast_to(np.sum(w, 1), (5, 4, 2)))
