@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..types import Panel
-from .figure import COLOURS, checked, dress, empty_picture, plain_text, write_picture
+from .figure import COLOURS, checked, dress, empty_picture, plain_decades, plain_text, write_picture
 
 
 def curves_figure(panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
@@ -41,5 +41,6 @@ def _panel(axis: Any, panel: Panel, colours: dict[str, str]) -> None:
         if curve.low:
             axis.fill_between(curve.x, curve.low, curve.high, color=colours[curve.label], alpha=0.18, linewidth=0)
     axis.set_yscale("log")
+    plain_decades(axis)
     axis.set_ylabel(plain_text(panel.y_label), fontsize=8)
     dress(axis, panel.title, panel.x_label)

@@ -110,7 +110,7 @@ def _draw(panels: Sequence[tuple[Quantity, Sequence[Law]]], non_linear: Collecti
 
 
 def _panel(axis: Any, quantity: Quantity, laws: Sequence[Law], styles: Mapping[str, Style]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import NullLocator
 
     drawn = [each for each in laws if _drawable(each)]
     for each in drawn:
@@ -126,14 +126,21 @@ def _panel(axis: Any, quantity: Quantity, laws: Sequence[Law], styles: Mapping[s
     if widths:
         axis.set_xticks(widths, [str(width) for width in widths])
         axis.xaxis.set_minor_locator(NullLocator())
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(axis) < 2 else (1,)))
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        plain_decades(axis)
         _guide(axis, quantity, drawn, widths)
     reduction = "" if quantity.reduction in ("", "value") else f", {quantity.reduction}"
     left_out = [_name(each) for each in laws if each.points and not _drawable(each)]
     below = f"width   (not drawn: {', '.join(left_out[:3])})" if left_out else "width"
     dress(axis, f"{quantity.name}{reduction}", below)
+
+
+def plain_decades(axis: Any) -> None:
+    """Give a logarithmic axis of values ticks at 1, 2 and 5, or at powers of ten alone, written as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(axis) < 2 else (1,)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def dress(axis: Any, title: str, x_label: str) -> None:

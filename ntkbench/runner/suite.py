@@ -75,15 +75,18 @@ def run_suite(
         if outcomes[-1].interrupted:
             return SuiteOutcome(Path(out), tuple(outcomes), ())
     results = list(RunStore(out).read()) if out is not None else []
-    checked = _check_all([claim for claim in suite.claims if claim.check], progress())
+    try:
+        checked = _check_all([claim for claim in suite.claims if claim.check], progress())
+        panels = _loaded(suite.curves, f"The curves {suite.curves!r} of {suite.name!r}")() if suite.curves else None
+    except KeyboardInterrupt:
+        return SuiteOutcome(Path(out or "."), (*outcomes, Outcome(ok=0, interrupted=True)), ())
     judged = tuple(
         checked[claim.id]
         if claim.check
         else judge(claim, (each for each in results if each.cell.key in keys[claim.id]))
         for claim in suite.claims
     )
-    if suite.curves:
-        panels = _loaded(suite.curves, f"The curves {suite.curves!r} of suite {suite.name!r}")()
+    if panels is not None:
         out = out or new_folder(())
         store = RunStore(out)
         if not store.is_run():

@@ -14,7 +14,7 @@ INITS = ("gaussian", "orthogonal")
 
 # -- equal limits ------------------------------------------------------------------------------------------------
 
-WIDTHS = (32, 64, 128, 256)
+WIDTHS = (32, 64, 128, 256, 512)
 CHANNELS = (16, 32, 64, 128)
 
 
@@ -58,16 +58,18 @@ def gap_of_cnn_delta(seed: int) -> list[float]:
     return [_convolutional_errors("delta-orthogonal", seed)[CHANNELS[-1]]]
 
 
-def gap_of_means(seed: int, draws: int = 64, width: int = 512) -> list[float]:
-    """Return ‖mean K_orthogonal − mean K_gaussian‖_F/‖K∞‖_F, means over `draws` pairs of nets (relu)."""
+def gap_of_means(seed: int, draws: int = 48, width: int = 512, depth: int = 2) -> list[float]:
+    """Return ‖mean K_orthogonal − mean K_gaussian‖_F/‖K∞‖_F, means over `draws` nets each (relu)."""
     import numpy as np
 
     x = _sphere()
     means = [
-        np.mean([_kernel("fc", width, init, seed_for("gap", seed, draw), "relu", 3) for draw in range(draws)], axis=0)
+        np.mean(
+            [_kernel("fc", width, init, seed_for("gap", seed, draw), "relu", depth) for draw in range(draws)], axis=0
+        )
         for init in INITS
     ]
-    return [float(np.linalg.norm(means[1] - means[0]) / np.linalg.norm(_limit(x, "relu", 3)))]
+    return [float(np.linalg.norm(means[1] - means[0]) / np.linalg.norm(_limit(x, "relu", depth)))]
 
 
 def _errors(activation: str, init: str, seed: int) -> dict[int, float]:
@@ -284,7 +286,7 @@ def _variances(init: str, seed: int, n: int = 64, nets: int = 60) -> dict[int, f
 
 # -- training in the lazy regime ---------------------------------------------------------------------------------
 
-LAZY_STEPS, LAZY_INPUTS = 60, 8
+LAZY_WIDTHS, LAZY_STEPS, LAZY_INPUTS = (64, 128, 256, 512), 60, 8
 
 
 def lazy_curves(seed: int) -> dict[int, float]:
@@ -292,7 +294,7 @@ def lazy_curves(seed: int) -> dict[int, float]:
     import numpy as np
 
     found = {}
-    for width in WIDTHS:
+    for width in LAZY_WIDTHS:
         both = [_lazy_losses(width, init, seed) for init in INITS]
         found[width] = float(np.max(np.abs(np.subtract(*both))))
     return found
@@ -467,7 +469,7 @@ CURVE_SEEDS, CURVE_RATE, CURVE_STEPS = 4, 2.0**-4, 100
 def curves() -> list[Panel]:
     """Return the training curves in the lazy regime and outside it, and the steps by depth and by rate."""
     seeds, deep = range(CURVE_SEEDS), DEPTHS[-1]
-    lazy = {init: [_lazy_losses(WIDTHS[-1], init, seed) for seed in seeds] for init in INITS}
+    lazy = {init: [_lazy_losses(LAZY_WIDTHS[-1], init, seed) for seed in seeds] for init in INITS}
     sweeps = {init: {depth: [_sweep(depth, init, seed) for seed in seeds] for depth in DEPTHS} for init in INITS}
     relative, by_depth, by_rate = {}, {}, {}
     for init in INITS:
@@ -478,7 +480,9 @@ def curves() -> list[Panel]:
     loss, steps = "loss over first loss", f"steps to {TARGET:g} of the loss"
     rates = [math.log2(rate) for rate in RATES]
     return [
-        _panel(f"Lazy: 3 layers of {WIDTHS[-1]}, half the critical step", "step", loss, range(LAZY_STEPS + 1), lazy),
+        _panel(
+            f"Lazy: 3 layers of {LAZY_WIDTHS[-1]}, half the critical step", "step", loss, range(LAZY_STEPS + 1), lazy
+        ),
         _panel(f"Deep: {deep} layers of {DEEP_WIDTH}, nearly linear", "step", loss, range(CURVE_STEPS + 1), relative),
         _panel("Deep, each at its best step size", "depth", steps, DEPTHS, by_depth),
         _panel(f"Deep, {deep} layers", "log2 of the step size", steps, rates, by_rate),

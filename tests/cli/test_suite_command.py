@@ -129,4 +129,14 @@ def test_checks_under_every_law_and_curves_without_cells(tmp_path, monkeypatch, 
     assert "3/3 checks" in err and load(tmp_path / "run").curves == tuple(drawing.curves())
     (tmp_path / "checks.toml").write_text(CHECKS.replace("drawing:curves", "drawing:none"), encoding="utf-8")
     assert main(["run", "--suite", str(tmp_path / "checks.toml"), "--quiet"]) == 2
-    assert "The curves 'drawing:none' of suite 'checks' cannot be loaded" in capsys.readouterr().err
+    assert "The curves 'drawing:none' of 'checks' cannot be loaded" in capsys.readouterr().err
+
+
+def test_an_interrupted_check_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def stop(seed):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "drawing", SimpleNamespace(values=stop))
+    (tmp_path / "checks.toml").write_text(CHECKS, encoding="utf-8")
+    assert main(["run", "--suite", str(tmp_path / "checks.toml"), "--out", str(tmp_path / "run"), "--quiet"]) == 130
+    assert f"The same command with --out {tmp_path / 'run'} goes on." in capsys.readouterr().err

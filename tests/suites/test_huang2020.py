@@ -25,8 +25,8 @@ def small(monkeypatch):
     """Nets of a few units, with empty caches before and after."""
     cached = [each for each in vars(huang2020).values() if hasattr(each, "cache_clear")]
     for name, value in {
-        "WIDTHS": (4, 8), "DEPTHS": (1, 2), "DEEP_WIDTH": 8, "DEEP_INPUTS": 16, "STEPS": 60, "TARGET": 0.6,
-        "RATES": (0.0625, 0.125, 64.0), "LAZY_STEPS": 5, "CURVE_SEEDS": 2, "CURVE_STEPS": 6,
+        "LAZY_WIDTHS": (4, 8), "DEPTHS": (1, 2), "DEEP_WIDTH": 8, "DEEP_INPUTS": 16, "STEPS": 60, "TARGET": 0.6,
+        "RATES": (2.0**-8, 2.0**-7, 64.0), "LAZY_STEPS": 5, "CURVE_SEEDS": 2, "CURVE_STEPS": 6,
     }.items():  # fmt: skip
         monkeypatch.setattr(huang2020, name, value)
     for each in cached:
@@ -172,7 +172,7 @@ def test_curves(small):
     lazy, deep, by_depth, by_rate = panels
     assert lazy.curves[0].x == (0, 1, 2, 3, 4, 5) and lazy.curves[0].y[0] == pytest.approx(1)
     assert len(deep.curves[1].x) == 7 and by_depth.curves[0].x == (1, 2)
-    assert by_rate.curves[0].x == (-4, -3)  # no net trains at the third rate
+    assert by_rate.curves[0].x == (-8, -7)  # no net trains at the third rate
 
 
 def test_a_panel_leaves_out_what_not_every_seed_has():
