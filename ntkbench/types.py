@@ -86,6 +86,27 @@ class Settings:
     max_steps: int = 3000
 
 
+@frozen
+class Curve:
+    """One line of a picture. x, y: its points.   low, high: a band around it, empty for none."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+
+
+@frozen
+class Panel:
+    """A picture of curves that a suite leaves beside its cells; the values' axis is logarithmic."""
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+
+
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of `value`: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, Literal
 
@@ -42,9 +42,14 @@ def judge(claim: Claim, results: Iterable[CellResult]) -> Judged:
     when its interval lies outside; otherwise it is undecided. A bound fails with a single value above it.
     """
     points = _points(claim, results)
-    values = [value for _, _, value in points]
-    if not values:
+    if not points:
         return Judged(claim, "undecided", note="no finished cell has all that the claim needs")
+    return judge_points(claim, points)
+
+
+def judge_points(claim: Claim, points: Sequence[Point]) -> Judged:
+    """Judge a claim by (x, seed, value), one or more; see `judge`."""
+    values = [value for _, _, value in points]
     if claim.law == "exponent":
         fit = fit_power_law(*map(list, zip(*points, strict=True)))
         return _of_interval(claim, fit.slope, fit.low, fit.high, fit.n, fit.note)
@@ -84,7 +89,11 @@ def _of_interval(
     return Judged(claim, finding, middle, low, high, n, note)
 
 
-def _points(claim: Claim, results: Iterable[CellResult]) -> list[tuple[Any, int, float]]:
+Point = tuple[Any, int, float]
+"""x, seed, value."""
+
+
+def _points(claim: Claim, results: Iterable[CellResult]) -> list[Point]:
     """Return x (the width, or the parameter), seed and the product of powers, where all factors are there."""
     found: dict[tuple[Any, ...], dict[str, float]] = {}
     x_of: dict[tuple[Any, ...], Any] = {}
@@ -97,10 +106,20 @@ def _points(claim: Claim, results: Iterable[CellResult]) -> list[tuple[Any, int,
         for key, value in result.values.items():
             if key in claim.quantity and value.value is not None:
                 found.setdefault(place, {})[key] = value.value
-    points = []
+    points: dict[tuple[Any, ...], Point] = {}
     for place, values in found.items():
         usable = values.keys() == claim.quantity.keys() and x_of[place] is not None
         if usable and all(values[key] > 0 or power == 1 for key, power in claim.quantity.items()):
             number = math.prod(values[key] ** power for key, power in claim.quantity.items())
-            points.append((x_of[place], place[-1], number))
-    return points
+            points[place] = (x_of[place], place[-1], number)
+    return _ratios(claim.over, points) if claim.over else list(points.values())
+
+
+def _ratios(over: str, points: Mapping[tuple[Any, ...], Point]) -> list[Point]:
+    """Return the values of the others divided by those of the architecture labelled `over`, place by place."""
+    ratios = []
+    for (label, *place), (x, seed, value) in points.items():
+        _, _, divisor = points.get((over, *place), (x, seed, 0.0))
+        if label != over and divisor:
+            ratios.append((x, seed, value / divisor))
+    return ratios

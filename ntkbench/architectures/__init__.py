@@ -10,7 +10,7 @@ from . import params, theory
 ACTIVATION = {"activation": params.activation()}
 DEPTH = {"depth": params.depth()}
 DENSE = ACTIVATION | DEPTH | params.COMMON
-CONVOLUTIONAL = params.COMMON | {"init": params.init("delta-orthogonal")}
+CONVOLUTIONAL = params.COMMON | {"init": params.init(convolutional=True)}
 BLOCKS = {"activation": params.activation("gelu"), "depth": params.depth(1, "blocks")} | params.COMMON
 
 CHANNELS = {

@@ -43,7 +43,7 @@ class Maker:
 
     def dense(self, units: int, role: str, activation: Any = None, **options: Any) -> layers.Dense:
         """Return the dense layer of a role."""
-        return layers.Dense(units, activation, **self._of(role), **options)
+        return layers.Dense(units, activation, **self._of(role) | {"init": self._dense_init}, **options)
 
     def conv(self, filters: int, role: str, activation: Any = None, **options: Any) -> layers.Conv2D:
         """Return the 3×3 convolution of a role."""
@@ -51,7 +51,12 @@ class Maker:
 
     def attention(self, units: int, heads: int, role: str) -> layers.Attention:
         """Return the self-attention of a role."""
-        return layers.Attention(units, heads, **self._of(role))
+        return layers.Attention(units, heads, **self._of(role) | {"init": self._dense_init})
+
+    @property
+    def _dense_init(self) -> str:
+        """A delta-orthogonal network has orthogonal dense layers: they have no taps to choose a centre from."""
+        return "orthogonal" if self.init == "delta-orthogonal" else self.init
 
     def _of(self, role: str) -> dict[str, Any]:
         return {

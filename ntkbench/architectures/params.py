@@ -27,10 +27,14 @@ def bottleneck(what: str = "units") -> dict[str, Any]:
     return {"type": "int", "default": 1, "minimum": 1, "help": f"{what} of the bottleneck layer"}
 
 
-def init(*more: str) -> dict[str, Any]:
-    """Return the parameter that says how weights are drawn."""
-    choices = ("gaussian", "orthogonal", *more)
-    return {"type": "str", "default": "gaussian", "choices": choices, "help": "how kernels are drawn"}
+def init(convolutional: bool = False) -> dict[str, Any]:
+    """Return the parameter that says how kernels are drawn: `ntkbench.layers.draws` has what the choices mean."""
+    choices: tuple[str, ...] = ("gaussian", "orthogonal")
+    help = "how kernels are drawn; orthogonal: Haar, mean squared entry 1"
+    if convolutional:
+        choices += ("delta-orthogonal",)
+        help += ", each tap its own (delta-: the centre tap alone)"
+    return {"type": "str", "default": "gaussian", "choices": choices, "help": help}
 
 
 PARAMETERIZATION = {

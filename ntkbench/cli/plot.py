@@ -12,7 +12,7 @@ import click
     "--output",
     type=click.Path(),
     metavar="FILE",
-    help="A .png, .svg or .pdf file; without it, plot.png in the run's directory.",
+    help="A .png, .svg or .pdf file; without it, plot.png (curves.png) in the run's directory.",
 )
 @click.option(
     "--quantity",
@@ -21,13 +21,19 @@ import click
     metavar="NAME",
     help="Draw this quantity (repeatable) instead of the headlines.",
 )
-def command(run: str, output: str | None, quantities: tuple[str, ...]) -> None:
+@click.option("--curves", is_flag=True, help="Draw the curves that a suite left in RUN, in place of quantities.")
+def command(run: str, output: str | None, quantities: tuple[str, ...], curves: bool) -> None:
     """Draw the quantities of the finished or half-finished RUN against width, on logarithmic axes."""
     from ..store.run import load
 
+    if curves and quantities:
+        raise click.UsageError("--curves draws no quantities; leave out --curves or --quantity.")
     found = load(run)
-    path = output or str(found.path / "plot.png")
-    found.plot(path, quantities)
+    path = output or str(found.path / ("curves.png" if curves else "plot.png"))
+    if curves:
+        found.plot_curves(path)
+    else:
+        found.plot(path, quantities)
     for problem in found.problems:
         click.echo(f"Warning: {problem}", err=True)
     click.echo(path)

@@ -38,10 +38,14 @@ class Claim:
 
     law: "exponent" of the quantity in width (or in the parameter `against`, or in the "radius"); "value": the mean
     over seeds at the largest width; "at most": every value is at most the upper end of expected; "check": every number
-    that the function `check` ("module:function", called with a seed) returns.
+    that the function `check` returns for any of three seeds lies within expected.
     quantity: a result key, or {key: power}, a product.   expected: [low, high].
     excludes: rival values that the interval must not meet for the claim to hold.
-    arch: one SPEC or several.   radius: of the ball, one or several.   The others are run options.
+    arch: one SPEC or several.   over: a SPEC; each value is divided by this architecture's at the same width and seed,
+    so that the exponent is a difference of exponents and the value a mean ratio.
+    check: a function "module:function" of a seed that stands in for arch and quantity: it returns numbers, whose mean
+    counts as the seed's value, or {x: number} for an exponent in x.
+    radius: of the ball, one or several.   The others are run options.
     """
 
     id: str
@@ -53,6 +57,7 @@ class Claim:
     excludes: tuple[float, ...] = field(default=(), converter=_numbers)
     quantity: Mapping[str, float] = field(factory=dict, converter=_powers)
     arch: tuple[str, ...] = field(default=(), converter=_texts)
+    over: str = ""
     against: str = "width"
     check: str = ""
     widths: tuple[int, ...] | None = field(default=None, converter=parse_widths)
@@ -69,23 +74,28 @@ class Claim:
                 raise NtkbenchError(f"{name} is {word!r}. {did_you_mean(str(word), get_args(kinds))}")
         if len(self.expected) != 2 or self.expected[0] > self.expected[1]:
             raise NtkbenchError(f"expected is {list(self.expected)}; write [low, high].")
-        if (self.law == "check") != bool(self.check) or (self.law != "check") != bool(self.quantity and self.arch):
-            raise NtkbenchError('a claim names an arch and a quantity, or law = "check" and a check.')
+        if bool(self.check) == bool(self.quantity and self.arch) or (self.law == "check" and not self.check):
+            raise NtkbenchError('a claim names an arch and a quantity, or a check, and law = "check" needs a check.')
 
     @property
     def settings(self) -> list[tuple[Any, ...]]:
         """What it is measured in, one plan for each; claims of one setting share its plan."""
-        sizes = (self.arch, self.widths, self.seeds, self.probes, self.precision)
+        arch = (*self.arch, self.over) if self.over else self.arch
+        sizes = (arch, self.widths, self.seeds, self.probes, self.precision)
         return [(*sizes, radius) for radius in self.radius or (None,)]
 
 
 @frozen
 class Suite:
-    """A named list of claims."""
+    """A named list of claims.
+
+    curves: a function "module:function" without arguments that returns the `Panel`s kept with a run; empty for none.
+    """
 
     name: str
     summary: str
     claims: tuple[Claim, ...]
+    curves: str = ""
 
 
 def load_suite(given: str, registry: Registry) -> Suite:
@@ -130,7 +140,9 @@ def _suite(found: Mapping[str, Any], source: str) -> Suite:
     twice = sorted({each for each in ids if ids.count(each) > 1})
     if twice:
         raise NtkbenchError(f"The suite {source} has two claims {twice[0]!r}; each id once, please.")
-    return Suite(str(found.get("name", source)), str(found.get("summary", "")), tuple(read))
+    return Suite(
+        str(found.get("name", source)), str(found.get("summary", "")), tuple(read), str(found.get("curves", ""))
+    )
 
 
 def plans(
@@ -139,12 +151,18 @@ def plans(
     """Return what has to be measured: one plan for each setting, with the claims that rest on it."""
     settings: dict[tuple[Any, ...], list[Claim]] = {}
     for claim in suite.claims:
-        if claim.law != "check":
+        if not claim.check:
             for setting in claim.settings:
                 settings.setdefault(setting, []).append(claim)
-    return [
+    planned = [
         (make_plan(_options(setting, claims, device, out), registry), claims) for setting, claims in settings.items()
     ]
+    for plan, claims in planned:
+        labels = [request.label for request in plan.requests]
+        for claim in claims:
+            if claim.over and claim.over not in labels:
+                raise NtkbenchError(f"Claim {claim.id!r}: write over = {labels[-1]!r}, as tables do, or another label.")
+    return planned
 
 
 def _options(setting: tuple[Any, ...], claims: Sequence[Claim], device: str, out: str | None) -> RunOptions:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..analysis.claims import Judged
 from . import numbers
 from .table import Column, Table
 
-_SAYS = 40
+_COLUMNS, _SAYS = 100, (26, 40)
+"""Width of the whole table, as far as ids allow; narrowest and widest column of what is claimed."""
 _WORDS = {"holds": "holds", "fails": "FAILS", "undecided": "undecided"}
 
 
@@ -26,7 +27,7 @@ def claims_table(name: str, judged: Sequence[Judged]) -> Table:
     return Table(
         title=f"Claims of {name}",
         columns=columns,
-        rows=tuple(_row(each) for each in judged),
+        rows=tuple(_rows(judged)),
         notes=tuple(_notes(judged)),
         records=tuple(record(each) for each in judged),
     )
@@ -43,7 +44,16 @@ def record(of: Judged) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _rows(judged: Sequence[Judged]) -> Iterator[tuple[tuple[str, ...], ...]]:
+    rows = [_row(each) for each in judged]
+    taken = sum(max(len(line) for row in rows for line in (*row[column], "finding")) + 2 for column in range(4))
+    room = min(max(_COLUMNS - taken, _SAYS[0]), _SAYS[1])
+    for of, (name, *rest) in zip(judged, rows, strict=True):
+        yield name, tuple(textwrap.wrap(of.claim.says, room)) or ("",), *rest
+
+
 def _row(of: Judged) -> tuple[tuple[str, ...], ...]:
+    """Return id, expected, measured and finding."""
     claim = of.claim
     low, high = claim.expected
     if claim.law == "at most":
@@ -56,7 +66,7 @@ def _row(of: Judged) -> tuple[tuple[str, ...], ...]:
         if of.low is not None and of.high is not None:
             measured = (*measured, _interval(of.low, of.high))
     finding = (_WORDS[of.finding],) if of.gates else ("unconfirmed:", _WORDS[of.finding])
-    return (claim.id,), tuple(textwrap.wrap(claim.says, _SAYS)) or ("",), expected, measured, finding
+    return (claim.id,), expected, measured, finding
 
 
 def _interval(low: float, high: float) -> str:

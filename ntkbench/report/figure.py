@@ -22,7 +22,7 @@ FORMATS = (".png", ".svg", ".pdf")
 _NO_DATE: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 # Okabe and Ito's palette, told apart by colour-blind readers; yellow is left out, it vanishes on white.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _WIDTH_INCHES = 9.0
 _DPI = 100
@@ -44,9 +44,7 @@ def figure(
     What is 0 or negative has no place on logarithmic axes and is named under its panel.
     Raises NtkbenchError for another kind of file, an unknown quantity, or when there is nothing to draw.
     """
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise NtkbenchError(f"{path} is neither a .png nor an .svg nor a .pdf file; give it one of these endings.")
+    path = checked(path)
     results, manifest = list(results), manifest or {}
     shown = chosen(result_keys(results, catalogue(manifest)), quantities)
     claims = theory(manifest)
@@ -59,42 +57,60 @@ def figure(
         key for key, quantity in result_keys(results, catalogue(manifest)).items() if quantity.direction == "lower"
     ]
     non_linear = {name for name, laws in claims.items() if any(laws[k].exponent == 0 for k in changes if k in laws)}
-    image = _draw(panels, non_linear, path.suffix.lower()[1:])
-    write_atomically(path, image)
+    write_picture(_draw(panels, non_linear), path)
 
 
-def _draw(panels: Sequence[tuple[Quantity, Sequence[Law]]], non_linear: Collection[str], format: str) -> bytes:
+def checked(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a picture; raise NtkbenchError for a kind of file that is not written."""
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise NtkbenchError(f"{path} is neither a .png nor an .svg nor a .pdf file; give it one of these endings.")
+    return path
+
+
+def empty_picture(panels: int, legend_rows: int) -> tuple[Any, list[Any]]:
+    """Return a matplotlib Figure with room for a legend below, and the axes of its panels, two in a row."""
     # The object-oriented interface: no display, no global state, no change of the caller's backend.
-    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawn = {_name(each): each.series.architecture for _, laws in panels for each in laws if _drawable(each)}
-    styles: dict[str, Style] = {
-        name: (_COLOURS[i % 7], _MARKERS[i // 7 % 7], "--" if architecture in non_linear else "-")
-        for i, (name, architecture) in enumerate(drawn.items())
-    }
-    columns = 1 if len(panels) == 1 else 2
-    lines = -(-len(panels) // columns)
-    legend_rows = -(-len(styles) // 4)
+    columns = 1 if panels == 1 else 2
+    lines = -(-panels // columns)
     height = 3.0 * lines + 0.24 * legend_rows + 0.6
     drawing = Figure(figsize=(_WIDTH_INCHES, height), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(drawing)
-    axes = drawing.subplots(lines, columns, squeeze=False).flat
-    for axis, (quantity, laws) in zip(axes, panels, strict=False):
-        _panel(axis, quantity, laws, styles)
-    for axis in list(axes)[len(panels) :]:
+    axes = list(drawing.subplots(lines, columns, squeeze=False).flat)
+    for axis in axes[panels:]:
         axis.remove()
-    _legend(drawing, styles)
-    buffer = BytesIO()
-    # No date, and names of SVG's parts hashed from what they are: the same run, the same bytes.
+    return drawing, axes[:panels]
+
+
+def write_picture(drawing: Any, path: Path) -> None:
+    """Write a matplotlib Figure to a path that is `checked`: the same run, the same bytes."""
+    from matplotlib import rc_context
+
+    format, buffer = path.suffix.lower()[1:], BytesIO()
+    # No date, and names of SVG's parts hashed from what they are.
     with rc_context({"svg.hashsalt": "ntkbench"}):
         drawing.savefig(buffer, format=format, metadata=_NO_DATE.get(format))
-    return buffer.getvalue()
+    write_atomically(path, buffer.getvalue())
+
+
+def _draw(panels: Sequence[tuple[Quantity, Sequence[Law]]], non_linear: Collection[str]) -> Any:
+    drawn = {_name(each): each.series.architecture for _, laws in panels for each in laws if _drawable(each)}
+    styles: dict[str, Style] = {
+        name: (COLOURS[i % 7], _MARKERS[i // 7 % 7], "--" if architecture in non_linear else "-")
+        for i, (name, architecture) in enumerate(drawn.items())
+    }
+    drawing, axes = empty_picture(len(panels), legend_rows=-(-len(styles) // 4))
+    for axis, (quantity, laws) in zip(axes, panels, strict=True):
+        _panel(axis, quantity, laws, styles)
+    _legend(drawing, styles)
+    return drawing
 
 
 def _panel(axis: Any, quantity: Quantity, laws: Sequence[Law], styles: Mapping[str, Style]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import NullLocator
 
     drawn = [each for each in laws if _drawable(each)]
     for each in drawn:
@@ -110,14 +126,27 @@ def _panel(axis: Any, quantity: Quantity, laws: Sequence[Law], styles: Mapping[s
     if widths:
         axis.set_xticks(widths, [str(width) for width in widths])
         axis.xaxis.set_minor_locator(NullLocator())
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(axis) < 2 else (1,)))
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        plain_decades(axis)
         _guide(axis, quantity, drawn, widths)
     reduction = "" if quantity.reduction in ("", "value") else f", {quantity.reduction}"
-    axis.set_title(_plain(f"{quantity.name}{reduction}"), fontsize=10, loc="left")
     left_out = [_name(each) for each in laws if each.points and not _drawable(each)]
-    axis.set_xlabel(_plain(f"width   (not drawn: {', '.join(left_out[:3])})") if left_out else "width", fontsize=8)
+    below = f"width   (not drawn: {', '.join(left_out[:3])})" if left_out else "width"
+    dress(axis, f"{quantity.name}{reduction}", below)
+
+
+def plain_decades(axis: Any) -> None:
+    """Give a logarithmic axis of values ticks at 1, 2 and 5, or at powers of ten alone, written as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(axis) < 2 else (1,)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def dress(axis: Any, title: str, x_label: str) -> None:
+    """Give a panel its title, its label and the house's grid."""
+    axis.set_title(plain_text(title), fontsize=10, loc="left")
+    axis.set_xlabel(plain_text(x_label), fontsize=8)
     axis.tick_params(labelsize=8)
     axis.grid(True, color="0.92", linewidth=0.7)
     axis.spines[["top", "right"]].set_visible(False)
@@ -143,8 +172,8 @@ def _legend(drawing: Any, styles: Mapping[str, Style]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], linestyle=style, color=colour, marker=marker, markersize=4, linewidth=1.4, label=_plain(name))
-        for name, (colour, marker, style) in styles.items()
+        Line2D([], [], linestyle=line, color=colour, marker=marker, markersize=4, linewidth=1.4, label=plain_text(name))
+        for name, (colour, marker, line) in styles.items()
     ]
     broken = any(style == "--" for *_, style in styles.values())
     drawing.legend(
@@ -172,6 +201,7 @@ def _name(of: Law) -> str:
     return " ".join([of.series.label, *of.series.condition])
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
+    """Return text that matplotlib draws as it is."""
     # A dollar sign would start a formula.
     return escape.visible(text).replace("$", r"\$")

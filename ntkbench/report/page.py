@@ -9,13 +9,14 @@ from typing import Any
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.paired import Rank, ranking
 from ..analysis.verdicts import Verdict, verdicts
+from ..store.curves import decode
 from ..store.manifest import catalogue, theory
 from ..types import CellResult, Status
 from . import numbers
 from .choice import HEADLINES
 from .escape import visible
 from .standard_table import id_of, standard_table
-from .svg import law_plot, overview_plot
+from .svg import curves_plot, law_plot, overview_plot
 
 
 def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], problems: Sequence[str] = ()) -> str:
@@ -33,11 +34,14 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
         for key in (HEADLINES if set(HEADLINES) & set(keys) else list(keys)[:6])
     ]
     means = manifest.get("width_means", {})
+    panels = decode(manifest)
+    places = {label: i % 7 for i, label in enumerate(dict.fromkeys(c.label for p in panels for c in p.curves))}
     return _template("report.html.j2").render(
         title=table.title,
         notes=table.notes,
         manifest=manifest,
         overviews=[each for each in overviews if each],
+        curves=[(panel, plot) for panel in panels if (plot := curves_plot(panel, places)) is not None],
         smallest_gap=ranks[1],
         rows=[
             _row(each, judged.get(id_of(each)), ranks[0].get(id_of(each)), number) for number, each in enumerate(found)

@@ -1,14 +1,15 @@
-"""Small log-log plots as inline SVG: coordinates only, colours come from the page's style sheet."""
+"""Small plots as inline SVG: coordinates only, colours come from the page's style sheet."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from attrs import frozen
 
 from ..analysis.laws import Law
+from ..types import Curve, Panel
 from . import numbers
 
 
@@ -23,13 +24,18 @@ class Mark:
 
 @frozen
 class Line:
-    """A polyline. points: "x,y x,y …".   label: what a pointer over it says.   place: its number among the colours."""
+    """A polyline. points: "x,y x,y …".   label: what a pointer over it says.   place: its number among the colours.
+
+    name: for a legend.   band: a polygon around it, as points.
+    """
 
     points: str
     label: str
     place: int = 0
     broken: bool = False
     end: Mark | None = None
+    name: str = ""
+    band: str = ""
 
 
 @frozen
@@ -51,16 +57,17 @@ class Plot:
 
 @frozen
 class _Frame:
-    """Maps (width, value) to the drawing, logarithmically."""
+    """Maps (width, value) to the drawing, logarithmically; with `linear`, only the value."""
 
     width: int
     height: int
     left: int
     x: tuple[float, float]
     y: tuple[float, float]
+    linear: bool = False
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        across = (math.log(x) - self.x[0]) / (self.x[1] - self.x[0])
+        across = ((x if self.linear else math.log(x)) - self.x[0]) / (self.x[1] - self.x[0])
         up = (math.log(y) - self.y[0]) / (self.y[1] - self.y[0])
         right, top, bottom = 10, 8, 24
         return (
@@ -147,6 +154,59 @@ def overview_plot(laws: Sequence[Law], width: int = 460, height: int = 300) -> P
     )
 
 
+def curves_plot(panel: Panel, places: Mapping[str, int], width: int = 460, height: int = 300) -> Plot | None:
+    """Draw curves, values on a logarithmic axis. places: label → number among the colours. None without two points."""
+    kept = [
+        (curve, [i for i, y in enumerate(curve.y) if y > 0 and math.isfinite(y) and math.isfinite(curve.x[i])])
+        for curve in panel.curves
+    ]
+    kept = [(curve, used) for curve, used in kept if len(used) > 1]
+    ys = [y for curve, used in kept for i in used for y in (curve.y[i], *(_band_at(curve, i))) if y > 0]
+    xs = [curve.x[i] for curve, used in kept for i in used]
+    if len(set(xs)) < 2:
+        return None
+    low, high = math.log(min(ys)), math.log(max(ys))
+    margin = max(0.06 * (high - low), 0.15)
+    frame = _Frame(width, height, 46, (min(xs), max(xs)), (low - margin, high + margin), linear=True)
+    lines = []
+    for curve, used in kept:
+        points = [(curve.x[i], curve.y[i]) for i in used]
+        around = [(curve.x[i], _band_at(curve, i)) for i in used if min(_band_at(curve, i), default=0) > 0]
+        lines.append(
+            Line(
+                points=frame.path(points),
+                label=f"{curve.label}: {numbers.value(points[0][1])} → {numbers.value(points[-1][1])}",
+                place=places[curve.label],
+                end=Mark(*frame.at(*points[-1]), curve.label),
+                name=curve.label,
+                band=frame.path([(x, b[0]) for x, b in around] + [(x, b[1]) for x, b in reversed(around)]),
+            )
+        )
+    return Plot(
+        width=width,
+        height=height,
+        title=panel.title,
+        alt=f"{panel.y_label} against {panel.x_label}, logarithmic values: {', '.join(line.label for line in lines)}",
+        x_ticks=_even_ticks(frame),
+        y_ticks=_y_ticks(frame),
+        lines=tuple(lines),
+    )
+
+
+def _band_at(curve: Curve, i: int) -> tuple[float, ...]:
+    return (curve.low[i], curve.high[i]) if curve.low else ()
+
+
+def _even_ticks(frame: _Frame) -> tuple[tuple[float, str], ...]:
+    """Return about five round numbers along a linear axis."""
+    low, high = frame.x
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * part for part in (1, 2, 5, 10) if power * part >= rough)
+    ticks = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return tuple((frame.at(x, math.exp(frame.y[0]))[0], f"{x:g}") for x in ticks)
+
+
 def _frame(points: Sequence[tuple[float, float]], width: int, height: int) -> _Frame | None:
     if len({x for x, _ in points}) < 2:
         return None
@@ -170,4 +230,4 @@ def _y_ticks(frame: _Frame) -> tuple[tuple[float, str], ...]:
         for part in parts
         if low <= math.log10(part) + power <= high
     ]
-    return tuple((frame.at(math.exp(frame.x[0]), y)[1], f"{y:g}") for y in ticks)
+    return tuple((frame.at(frame.x[0] if frame.linear else math.exp(frame.x[0]), y)[1], f"{y:g}") for y in ticks)

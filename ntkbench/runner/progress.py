@@ -21,18 +21,18 @@ class Progress:
         self.total = self.finished = self.failed = 0
         self.began = time.monotonic()
 
-    def start(self, total: int, finished: int) -> None:
-        """Begin a run of `total` cells of which `finished` are already there."""
+    def start(self, total: int, finished: int, unit: str = "cells") -> None:
+        """Begin a run of `total` cells, or other units, of which `finished` are already there."""
         self.total, self.finished, self.failed, self.began = total, finished, 0, time.monotonic()
-        self._already = finished
+        self._already, self.unit = finished, unit
 
-    def now(self, cell: Cell) -> None:
-        """Say which cell is being measured."""
+    def now(self, what: Cell | str) -> None:
+        """Say which cell, or what else, is being measured."""
 
-    def done(self, result: CellResult) -> None:
-        """Count a cell."""
+    def done(self, result: CellResult | None = None) -> None:
+        """Count a cell, or what else was measured."""
         self.finished += 1
-        self.failed += result.status not in (Status.OK, Status.UNSUPPORTED)
+        self.failed += result is not None and result.status not in (Status.OK, Status.UNSUPPORTED)
 
     def stop(self) -> None:
         """End the display."""
@@ -51,11 +51,11 @@ class PlainProgress(Progress):
         super().__init__()
         self.stream, self._last = stream, float("-inf")
 
-    def now(self, cell: Cell) -> None:
+    def now(self, what: Cell | str) -> None:
         """Print the line when it is due."""
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
-            print(f"{self._counts()}  now: {describe(cell)}", file=self.stream, flush=True)
+            print(f"{self._counts()}  now: {describe(what)}", file=self.stream, flush=True)
 
     def stop(self) -> None:
         """Print where the run ended."""
@@ -63,7 +63,7 @@ class PlainProgress(Progress):
 
     def _counts(self) -> str:
         left = self.seconds_left()
-        parts = [f"{self.finished}/{self.total} cells", f"{clock(time.monotonic() - self.began)} elapsed"]
+        parts = [f"{self.finished}/{self.total} {self.unit}", f"{clock(time.monotonic() - self.began)} elapsed"]
         if self.failed:
             parts.insert(1, f"{self.failed} failed")
         if left is not None and self.finished < self.total:
@@ -91,17 +91,17 @@ class LiveProgress(Progress):
         )
         self._task: Any = None
 
-    def start(self, total: int, finished: int) -> None:
+    def start(self, total: int, finished: int, unit: str = "cells") -> None:
         """Show the line."""
-        super().start(total, finished)
+        super().start(total, finished, unit)
         self._task = self._bar.add_task("", total=total, completed=finished, counts=self._counts())
         self._bar.start()
 
-    def now(self, cell: Cell) -> None:
+    def now(self, what: Cell | str) -> None:
         """Name the cell on the line."""
-        self._bar.update(self._task, description=describe(cell), completed=self.finished, counts=self._counts())
+        self._bar.update(self._task, description=describe(what), completed=self.finished, counts=self._counts())
 
-    def done(self, result: CellResult) -> None:
+    def done(self, result: CellResult | None = None) -> None:
         """Move the line on."""
         super().done(result)
         self._bar.update(self._task, completed=self.finished, counts=self._counts())
@@ -125,8 +125,10 @@ def progress_on(stream: TextIO | None = None, *, quiet: bool = False) -> Progres
     return LiveProgress(stream) if stream.isatty() else PlainProgress(stream)
 
 
-def describe(cell: Cell) -> str:
-    """Return what a cell is, in a few words."""
+def describe(cell: Cell | str) -> str:
+    """Return what a cell is, in a few words; words stay."""
+    if isinstance(cell, str):
+        return cell
     return f"{cell.label or cell.architecture}, width {cell.width}, seed {cell.seed}, {cell.measurement}"
 
 

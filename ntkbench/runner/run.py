@@ -17,7 +17,7 @@ from ..plan.plan import Plan, make_plan
 from ..registry.manager import Registry, registry as the_registry
 from ..store.manifest import new_manifest
 from ..store.run_store import RunStore
-from ..types import CellResult, Status, digest
+from ..types import Cell, CellResult, Status, digest
 from .device import prepare
 from .executors.processes import Workers
 from .executors.serial import run_groups
@@ -112,7 +112,7 @@ def _stop_signals() -> Iterator[threading.Event]:
 
 def open_store(plan: Plan, registry: Registry, command: Sequence[str] = ()) -> RunStore:
     """Return the store of a run, its manifest written: in `options.out`, or in a new folder under runs/."""
-    store = RunStore(plan.options.out or new_folder(plan))
+    store = RunStore(plan.options.out or new_folder(plan.cells))
     registry = registry.with_architectures(plan.own_architectures())
     manifest = new_manifest(
         plan.cells,
@@ -126,10 +126,10 @@ def open_store(plan: Plan, registry: Registry, command: Sequence[str] = ()) -> R
     return store
 
 
-def new_folder(plan: Plan) -> str:
-    """Return a folder that is not there yet: runs/<UTC time>-<hash of the plan>."""
+def new_folder(cells: Sequence[Cell]) -> str:
+    """Return a folder that is not there yet: runs/<UTC time>-<hash of the planned cells>."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    name = f"{now}-{digest([cell.key for cell in plan.cells], 6)}"
+    name = f"{now}-{digest([cell.key for cell in cells], 6)}"
     folder, number = Path("runs", name), 1
     while folder.exists():
         folder, number = Path("runs", f"{name}-{number + 1}"), number + 1

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from attrs import evolve, frozen
 
-from ..analysis.claims import Judged, judge, judge_all
+from ..analysis.claims import Judged, Point, judge, judge_all, judge_points
 from ..errors import NtkbenchError
 from ..plan.plan import Plan
 from ..plan.suite import Claim, Suite, plans
 from ..registry.manager import Registry
+from ..store.curves import encode
+from ..store.manifest import new_manifest
 from ..store.run_store import RunStore
 from .executors.processes import Workers
 from .progress import Progress
-from .run import Outcome, check, open_store, run_plan
+from .run import Outcome, check, new_folder, open_store, run_plan
 
 CHECK_SEEDS = 3
 
@@ -71,13 +75,38 @@ def run_suite(
         if outcomes[-1].interrupted:
             return SuiteOutcome(Path(out), tuple(outcomes), ())
     results = list(RunStore(out).read()) if out is not None else []
+    try:
+        checked = _check_all([claim for claim in suite.claims if claim.check], progress())
+        panels = _loaded(suite.curves, f"The curves {suite.curves!r} of {suite.name!r}")() if suite.curves else None
+    except KeyboardInterrupt:
+        return SuiteOutcome(Path(out or "."), (*outcomes, Outcome(ok=0, interrupted=True)), ())
     judged = tuple(
-        _checked(claim)
-        if claim.law == "check"
+        checked[claim.id]
+        if claim.check
         else judge(claim, (each for each in results if each.cell.key in keys[claim.id]))
         for claim in suite.claims
     )
+    if panels is not None:
+        out = out or new_folder(())
+        store = RunStore(out)
+        if not store.is_run():
+            store.create_or_open(new_manifest((), architectures={}, measurements={}, command=command))
+        store.note("curves", encode(panels))
     return SuiteOutcome(Path(out or "."), tuple(outcomes), judged)
+
+
+def _check_all(claims: Sequence[Claim], progress: Progress) -> dict[str, Judged]:
+    """Judge the claims that name a function, saying which is at work."""
+    found = {}
+    progress.start(len(claims), 0, "checks")
+    try:
+        for claim in claims:
+            progress.now(claim.id)
+            found[claim.id] = _checked(claim)
+            progress.done()
+    finally:
+        progress.stop()
+    return found
 
 
 def _in_folder(plan: Plan, out: str | None) -> Plan:
@@ -86,12 +115,27 @@ def _in_folder(plan: Plan, out: str | None) -> Plan:
 
 def _checked(claim: Claim) -> Judged:
     """Judge a claim by the function it names."""
-    module, _, name = claim.check.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise NtkbenchError(f"The check {claim.check!r} of claim {claim.id!r} cannot be loaded: {error}.") from None
-    values = [float(value) for seed in range(CHECK_SEEDS) for value in function(seed)]
+    function = _loaded(claim.check, f"The check {claim.check!r} of claim {claim.id!r}")
+    every = claim.law == "check"
+    points: list[Point] = []
+    for seed in range(CHECK_SEEDS if every else claim.seeds):
+        found = function(seed)
+        if isinstance(found, Mapping):
+            points += [(x, seed, float(value)) for x, value in found.items()]
+        elif every:
+            points += [(0, seed, float(value)) for value in found]
+        else:
+            points.append((0, seed, fmean(map(float, found))))
+    values = [value for *_, value in points]
     if not all(map(math.isfinite, values)):
         return Judged(claim, "fails", n=len(values), note="a value is not finite")
-    return judge_all(claim, values)
+    return judge_all(claim, values) if every else judge_points(claim, points)
+
+
+def _loaded(target: str, what: str) -> Callable[..., Any]:
+    """Return the function "module:function", or raise NtkbenchError that begins with `what`."""
+    module, _, name = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise NtkbenchError(f"{what} cannot be loaded: {error}.") from None

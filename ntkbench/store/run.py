@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NtkbenchError
 from ..registry.sources import not_installed
-from ..types import CellResult
+from ..types import CellResult, Panel
+from .curves import decode
 from .frame import frame, rows
 from .manifest import catalogue, theory
 from .run_store import RunStore
@@ -49,6 +50,11 @@ class Run:
     def problems(self) -> list[str]:
         """A sentence for each file that could not be read."""
         return list(self._store.problems) if self.results is not None else []
+
+    @property
+    def curves(self) -> tuple[Panel, ...]:
+        """The pictures of curves that a suite left here, none for other runs."""
+        return decode(self.manifest)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the tidy results as plain mappings, one for each quantity of a cell."""
@@ -94,6 +100,14 @@ class Run:
         from ..report.figure import figure
 
         figure(self.results, path, self.manifest, quantities)
+
+    def plot_curves(self, path: str | os.PathLike[str]) -> None:
+        """Draw the curves that a suite left here into `path`, a .png, .svg or .pdf file."""
+        from ..report.curves import curves_figure
+
+        if not self.curves:
+            raise NtkbenchError(f"{self.path} holds no curves; suites such as huang2020 leave them.")
+        curves_figure(self.curves, path)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}: {len(self.results)} of {len(self.manifest.get('cells', self.results))} cells)"

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import NtkbenchError
 from ..types import CellResult, Status
+from . import curves
 from .atomic import SUFFIX, remove_leftovers, write_atomically
 from .cell_file import SCHEMA_VERSION, decode, encode, plain
 from .manifest import catalogue, merge, theory
@@ -85,7 +86,7 @@ class RunStore:
             if not isinstance(manifest.get(name, kind()), kind):
                 raise _damaged(file, f"{name!r} is not {'a list' if kind is list else 'an object'}")
         try:
-            catalogue(manifest), theory(manifest)
+            catalogue(manifest), theory(manifest), curves.decode(manifest)
             dict.fromkeys(manifest.get("cells", ()))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(file, f"its plan is not understood ({type(error).__name__}: {error})") from None
@@ -127,6 +128,7 @@ class RunStore:
 _MANIFEST_TYPES: dict[str, type] = {
     "invocations": list,
     "cells": list,
+    "curves": list,
     "labels": dict,
     "theory": dict,
     "width_means": dict,

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 from factories import SLOPES, sweep
 
-from ntkbench.analysis.claims import judge, judge_all
+from ntkbench.analysis.claims import judge, judge_all, judge_points
 from ntkbench.plan.suite import Claim
 from ntkbench.types import Value
 
@@ -72,3 +72,24 @@ def test_missing_factors_are_left_out():
     part = [each for each in RESULTS if each.cell.measurement != "gradient" or each.cell.seed == 0]
     assert judge(claim(quantity={"hessian_norm": 1, "gradient_norm": -1}), part).n == 4
     assert SLOPES["hessian_norm"] == -0.5
+
+
+def test_over_another_architecture():
+    """The exponent of a ratio is the difference of exponents; both share each seed's probes."""
+    steeper = sweep("steep", slopes={name: slope - 0.5 for name, slope in SLOPES.items()}, noise=0.02)
+    both = [*sweep("fc", noise=0.02), *steeper]
+    found = judge(claim(arch=["steep"], over="fc", expected=[-0.6, -0.4]), both)
+    assert found.finding == "holds" and found.n == 12
+    assert judge(claim(arch=["steep"], over="dag"), both).finding == "undecided"
+    equal = judge(claim(arch=["fc"], over="twin", law="value", expected=[0.5, 2.0]), [*RESULTS, *sweep("twin")])
+    assert equal.n == 3 and 0.5 < equal.measured < 2
+
+
+def test_points_from_a_function():
+    falls = [(x, seed, (1 + 0.01 * seed * (x == 8)) * x**-0.5) for seed in range(3) for x in (4, 8, 16)]
+    of = Claim(id="c", says="s", source="o", status="own", law="exponent", check="m:f", expected=[-0.6, -0.4])
+    assert judge_points(of, falls).finding == "holds"
+    mean = evolve(of, law="value", expected=[0.9, 1.1], excludes=[1.5])
+    found = judge_points(mean, [(0, seed, 1 + 0.02 * seed) for seed in range(3)])
+    assert found.finding == "holds" and found.measured == pytest.approx(1.02) and found.low < 1.02 < found.high
+    assert judge_points(mean, [(0, 0, 1.0)]).finding == "undecided"

@@ -28,6 +28,12 @@ EVERY = [
     for form in architecture.inputs
     for variant in architecture.variants
 ]
+INITS = [
+    pytest.param(name, init, id=f"{name}-{init}")
+    for name, architecture in ARCHITECTURES.items()
+    for init in architecture.params["init"].choices
+    if init != "gaussian"
+]
 TWO_COPY = [name for name, architecture in ARCHITECTURES.items() if "two_copy" in architecture.params]
 
 
@@ -92,6 +98,26 @@ def test_the_seed_determines_the_weights(name):
     for path, value in first.items():
         np.testing.assert_array_equal(value, again[path])
         assert not np.array_equal(value, other[path])
+
+
+@pytest.mark.parametrize(("name", "init"), INITS)
+def test_every_architecture_has_orthogonal_weights(name, init, float64):
+    first, again, other, gaussian = (
+        build(name, seed=seed, init=drawn) for seed, drawn in ((1, init), (1, init), (2, init), (1, "gaussian"))
+    )
+    x = inputs(name)
+    assert np.isfinite(first(x, training=False)).all()
+    for path, value in weights(first).items():
+        np.testing.assert_array_equal(value, weights(again)[path])
+        assert not np.array_equal(value, weights(other)[path]) and not np.array_equal(value, weights(gaussian)[path])
+        assert np.mean(value**2) == pytest.approx(1, rel=1e-12)
+        taps = value.reshape(-1, *value.shape[-2:])
+        if init == "delta-orthogonal" and value.ndim == 4:
+            assert np.count_nonzero(np.any(taps, axis=(1, 2))) == 1
+            taps = value[1, 1][None] / 3
+        for tap in taps:
+            gram = tap @ tap.T if tap.shape[0] <= tap.shape[1] else tap.T @ tap
+            np.testing.assert_allclose(gram, max(tap.shape) * np.eye(len(gram)), atol=1e-11)
 
 
 @pytest.mark.parametrize("name", ["fc", "cnn", "attention"])
@@ -236,6 +262,8 @@ def test_nonlinear_outputs_bend_the_same_net(float64):
         (lambda: build("fc", activation="tahn"), "Did you mean 'tanh'"),
         (lambda: build("fc", depth=0), "depth=0"),
         (lambda: build("deep-linear", activation="tanh"), "choices"),
+        (lambda: build("fc", init="delta-orthogonal"), "init"),
+        (lambda: build("cnn", init="orthogonl"), "delta-orthogonal"),
         (
             lambda: ARCHITECTURES["fc-softmax-output"].load()(8, input_shape=(61,), seed=0, output="softmax"),
             "outputs=2",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from ntkbench.cli.main import main
 from ntkbench.store.run import load
+from ntkbench.types import Curve, Panel
 
 SUITE = """
 name = "mine <b>"
@@ -73,3 +76,67 @@ def test_dry_run_and_mistakes(suite, capsys):
     assert "--widths cannot go with --suite" in capsys.readouterr().err
     assert main(["run", "--suite", "liu220"]) == 2
     assert "Did you mean 'liu2020'" in capsys.readouterr().err
+
+
+CHECKS = """
+name = "checks"
+curves = "drawing:curves"
+[defaults]
+source = "own"
+status = "own"
+
+[[claim]]
+id = "mean"
+says = "the mean of a check's values"
+law = "value"
+check = "drawing:values"
+seeds = 4
+expected = [0.9, 1.1]
+excludes = 2.0
+
+[[claim]]
+id = "law"
+says = "the exponent of a check's values"
+law = "exponent"
+check = "drawing:falls"
+expected = [-0.6, -0.4]
+
+[[claim]]
+id = "broken"
+says = "not a number"
+status = "unconfirmed"
+law = "value"
+check = "drawing:broken"
+expected = [0, 1]
+"""
+
+
+def test_checks_under_every_law_and_curves_without_cells(tmp_path, monkeypatch, capsys):
+    drawing = SimpleNamespace(
+        values=lambda seed: [0.9 + 0.01 * seed, 1.1],
+        falls=lambda seed: {x: (1 + 0.01 * ((seed + x) % 3)) * x**-0.5 for x in (4, 8, 16)},
+        broken=lambda seed: [float("nan")],
+        curves=lambda: [Panel("t", "x", "y", (Curve("a", (0.0, 1.0), (2.0, 1.0)),))],
+    )
+    monkeypatch.setitem(sys.modules, "drawing", drawing)
+    (tmp_path / "checks.toml").write_text(CHECKS, encoding="utf-8")
+    assert main(["run", "--suite", str(tmp_path / "checks.toml"), "--out", str(tmp_path / "run"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    mean, law, broken = json.loads(out)["rows"]
+    assert mean["finding"] == "holds" and mean["n"] == 4 and mean["measured"] == pytest.approx(1.0075)
+    assert law["finding"] == "holds" and law["n"] == 9
+    assert broken["finding"] == "fails" and "not finite" in broken["note"]
+    assert "3/3 checks" in err and load(tmp_path / "run").curves == tuple(drawing.curves())
+    (tmp_path / "checks.toml").write_text(CHECKS.replace("drawing:curves", "drawing:none"), encoding="utf-8")
+    assert main(["run", "--suite", str(tmp_path / "checks.toml"), "--quiet"]) == 2
+    assert "The curves 'drawing:none' of 'checks' cannot be loaded" in capsys.readouterr().err
+
+
+def test_an_interrupted_check_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def stop(seed):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "drawing", SimpleNamespace(values=stop))
+    (tmp_path / "checks.toml").write_text(CHECKS, encoding="utf-8")
+    assert main(["run", "--suite", str(tmp_path / "checks.toml"), "--out", str(tmp_path / "run"), "--quiet"]) == 130
+    assert f"The same command with --out {tmp_path / 'run'} goes on." in capsys.readouterr().err

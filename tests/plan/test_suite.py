@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from ntkbench.errors import NtkbenchError
@@ -70,3 +72,24 @@ def test_liu2020_is_sound():
     assert len(confirmed) >= 20 and all(claim.source and claim.says for claim in found.claims)
     measured = {claim.id for _, claims in plans(found, registry()) for claim in claims}
     assert measured == {claim.id for claim in found.claims if claim.law != "check"}
+
+
+@pytest.mark.parametrize("name", ["liu2020", "huang2020"])
+def test_a_suite_is_found_after_its_checks_were_imported(name):
+    importlib.import_module(f"ntkbench.suites.{name}")
+    assert load_suite(name, registry()).name == name
+
+
+def test_a_check_stands_in_for_arch_and_quantity(tmp_path):
+    words = CLAIM.replace('arch = "fc"\nquantity = "hessian_norm"', 'check = "m:f"')
+    assert plans(suite(tmp_path, words), registry()) == []
+    with pytest.raises(NtkbenchError, match="or a check"):
+        suite(tmp_path, CLAIM + 'check = "m:f"\n')
+
+
+def test_over_is_planned_beside_and_written_as_its_label(tmp_path):
+    over = CLAIM + 'over = "fc:init=orthogonal"\n'
+    plan, _ = plans(suite(tmp_path, over), registry())[0]
+    assert {cell.label for cell in plan.cells} == {"fc", "fc:init=orthogonal"}
+    with pytest.raises(NtkbenchError, match="write over = 'fc:depth=3,init=orthogonal'"):
+        plans(suite(tmp_path, CLAIM + 'over = "fc:depth=3, init=orthogonal"\n'), registry())

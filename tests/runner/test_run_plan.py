@@ -124,10 +124,10 @@ def test_an_unexpected_error_ends_the_display(worker, plan, store):
 
 def test_a_new_folder_is_named_by_time_and_plan(plan, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first = runner.new_folder(plan)
+    first = runner.new_folder(plan.cells)
     assert first.startswith("runs/2")
     RunStore(first).create_or_open({"schema_version": 1, "cells": []})
-    assert runner.new_folder(plan) != first
+    assert runner.new_folder(plan.cells) != first
 
 
 def test_saved_models_of_our_layers_are_known_to_a_new_process():

@@ -1,0 +1,44 @@
+"""Curves as plain JSON in a run's manifest, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import asdict
+
+from ..types import Curve, Panel
+
+
+def encode(panels: Sequence[Panel]) -> list[dict[str, Any]]:
+    """Return what the manifest holds under "curves"."""
+    return [asdict(panel) for panel in panels]
+
+
+def decode(manifest: Mapping[str, Any]) -> tuple[Panel, ...]:
+    """Return the panels of a manifest, none where it has none; raise ValueError for what is not understood."""
+    try:
+        return tuple(
+            Panel(
+                title=str(entry["title"]),
+                x_label=str(entry["x_label"]),
+                y_label=str(entry["y_label"]),
+                curves=tuple(map(_curve, entry["curves"])),
+            )
+            for entry in manifest.get("curves", ())
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"its curves are not understood ({type(error).__name__}: {error})") from None
+
+
+def _curve(entry: Mapping[str, Any]) -> Curve:
+    numbers = {name: _numbers(entry.get(name, ())) for name in ("x", "y", "low", "high")}
+    lengths = {name: len(given) for name, given in numbers.items() if given or name in ("x", "y")}
+    if len(set(lengths.values())) > 1 or ("low" in lengths) != ("high" in lengths):
+        raise ValueError(f"its curves are not understood (lengths {lengths})")
+    return Curve(str(entry["label"]), **numbers)
+
+
+def _numbers(given: Sequence[Any]) -> tuple[float, ...]:
+    """Return finite floats; null, which stands for what is not finite, becomes NaN."""
+    return tuple(float("nan") if number is None else float(number) for number in given)

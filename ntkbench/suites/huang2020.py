@@ -1,0 +1,507 @@
+"""What the suite huang2020 measures with functions of its own: orthogonal against Gaussian weights."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..plan.seeds import seed_for
+from ..types import Curve, Panel
+
+INITS = ("gaussian", "orthogonal")
+
+# -- equal limits ------------------------------------------------------------------------------------------------
+
+WIDTHS = (32, 64, 128, 256, 512)
+CHANNELS = (16, 32, 64, 128)
+
+
+def limit_relu_gaussian(seed: int) -> dict[int, float]:
+    """Return {width: ‖K − K∞‖_F/‖K∞‖_F}: fully connected, relu, three hidden layers, Gaussian weights."""
+    return _errors("relu", "gaussian", seed)
+
+
+def limit_relu_orthogonal(seed: int) -> dict[int, float]:
+    """Return the same for orthogonal weights, against the same limit."""
+    return _errors("relu", "orthogonal", seed)
+
+
+def limit_erf_gaussian(seed: int) -> dict[int, float]:
+    """Return the same for erf and Gaussian weights."""
+    return _errors("erf", "gaussian", seed)
+
+
+def limit_erf_orthogonal(seed: int) -> dict[int, float]:
+    """Return the same for erf and orthogonal weights."""
+    return _errors("erf", "orthogonal", seed)
+
+
+def limit_cnn_gaussian(seed: int) -> dict[int, float]:
+    """Return {channels: ‖K − K∞‖_F/‖K∞‖_F}: two 3×3 convolutions of relu, flattened, Gaussian weights."""
+    return _convolutional_errors("gaussian", seed)
+
+
+def limit_cnn_orthogonal(seed: int) -> dict[int, float]:
+    """Return the same with an orthogonal matrix at every tap, against the same limit."""
+    return _convolutional_errors("orthogonal", seed)
+
+
+def limit_cnn_delta(seed: int) -> dict[int, float]:
+    """Return the same with delta-orthogonal kernels, against the limit of kernels that live on their centre tap."""
+    return _convolutional_errors("delta-orthogonal", seed, delta=True)
+
+
+def gap_of_cnn_delta(seed: int) -> list[float]:
+    """Return ‖K − K∞‖_F/‖K∞‖_F of delta-orthogonal kernels with K∞ of Gaussian ones, at the largest width."""
+    return [_convolutional_errors("delta-orthogonal", seed)[CHANNELS[-1]]]
+
+
+def gap_of_means(seed: int, draws: int = 48, width: int = 512, depth: int = 2) -> list[float]:
+    """Return ‖mean K_orthogonal − mean K_gaussian‖_F/‖K∞‖_F, means over `draws` nets each (relu)."""
+    import numpy as np
+
+    x = _sphere()
+    means = [
+        np.mean(
+            [_kernel("fc", width, init, seed_for("gap", seed, draw), "relu", depth) for draw in range(draws)], axis=0
+        )
+        for init in INITS
+    ]
+    return [float(np.linalg.norm(means[1] - means[0]) / np.linalg.norm(_limit(x, "relu", depth)))]
+
+
+def _errors(activation: str, init: str, seed: int) -> dict[int, float]:
+    limit = _limit(_sphere(), activation, 3)
+    return {width: _distance(_kernel("fc", width, init, seed, activation, 3), limit) for width in WIDTHS}
+
+
+@functools.cache
+def _convolutional_errors(init: str, seed: int, delta: bool = False) -> dict[int, float]:
+    limit = _limit(_images(), "relu", 2, taps=(3, 3), delta=delta)
+    return {width: _distance(_kernel("cnn", width, init, seed, "relu", 2), limit) for width in CHANNELS}
+
+
+def _distance(kernel: Any, limit: Any) -> float:
+    from ..engine.kernel_distance import relative_change
+
+    return relative_change(kernel, limit)
+
+
+def _sphere(n: int = 12, d: int = 8) -> Any:
+    """Return inputs on the sphere of radius √d: [n, d], the same for all."""
+    import numpy as np
+
+    x = np.random.default_rng(seed_for("huang2020", "sphere")).standard_normal((n, d))
+    return x * math.sqrt(d) / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def _images(n: int = 6, side: int = 4) -> Any:
+    """Return images of one channel whose pixels are N(0, 1): [n, side, side, 1], the same for all."""
+    import numpy as np
+
+    return np.random.default_rng(seed_for("huang2020", "images")).standard_normal((n, side, side, 1))
+
+
+def _kernel(arch: str, width: int, init: str, seed: int, activation: str, depth: int) -> Any:
+    """Return the tangent kernel of a registered architecture at initialisation, in float64: [N, N]."""
+    from ..engine.ntk import empirical_ntk
+
+    net, x = _network(arch, width, activation, depth)
+    net.load(_built(arch, width, init, seed, activation, depth).get_weights())
+    return empirical_ntk(net, x)
+
+
+@functools.cache
+def _network(arch: str, width: int, activation: str, depth: int) -> tuple[Any, Any]:
+    """Return the Network that all seeds and initialisations of one shape share, with its inputs."""
+    from ..engine.network import Network
+
+    return Network(_built(arch, width, "gaussian", 0, activation, depth)), _sphere() if arch == "fc" else _images()
+
+
+def _built(arch: str, width: int, init: str, seed: int, activation: str, depth: int) -> Any:
+    from ..architectures.convolutional import build as convolutional
+    from ..architectures.fully_connected import build as fully_connected
+    from ..engine.casting import dtype_policy
+
+    build, x = (fully_connected, _sphere()) if arch == "fc" else (convolutional, _images())
+    with dtype_policy("float64"):
+        return build(width, input_shape=x.shape[1:], activation=activation, depth=depth, init=init, seed=seed)
+
+
+def _limit(x: Any, activation: str, depth: int, taps: tuple[int, int] = (1, 1), delta: bool = False) -> Any:
+    """Return the infinite-width tangent kernel of `depth` hidden layers and a readout, without biases: [N, N].
+
+    x: [N, d], or images [N, h, w, c] for convolutions of `taps` with zero padding, flattened. σ_w = 1.
+    S¹ = XXᵀ/d, Θ¹ = S¹; Sˡ⁺¹ = A E[φφ](Sˡ), Θˡ⁺¹ = A E[φφ](Sˡ) + A (Θˡ E[φ'φ'](Sˡ)), where A is the mean over the
+    taps around a pixel. It acts at equal pixels only: a readout of its own for every pixel leaves no others.
+    delta: weights live on the centre tap (delta-orthogonal), so that A is the identity, except where the gradient
+    in the weights has all taps.
+
+    Source: Jacot et al. 2018 (arXiv 1806.07572), theorem 1; Arora et al. 2019 (arXiv 1904.11955), section 4, without
+    pooling; dual activations: Cho, Saul 2009 (relu), Williams 1997 (erf).
+    """
+    import numpy as np
+
+    x = np.asarray(x, np.float64)
+    pixels = x if x.ndim == 4 else x[:, None, None, :]
+    inner = np.einsum("nhwc,mhwc->hwnm", pixels, pixels) / pixels.shape[-1]
+
+    def layer(below: Any, tangent: Any) -> tuple[Any, Any]:
+        gradient = _mean_over_taps(below, taps)
+        if delta:
+            return below, gradient + tangent
+        return gradient, gradient + _mean_over_taps(tangent, taps)
+
+    covariance, tangent = layer(inner, np.zeros_like(inner))
+    for _ in range(depth - 1):
+        both, slopes = _dual(activation, covariance)
+        covariance, tangent = layer(both, tangent * slopes)
+    both, slopes = _dual(activation, covariance)
+    return np.mean(both + tangent * slopes, axis=(0, 1))
+
+
+def _mean_over_taps(maps: Any, taps: tuple[int, int]) -> Any:
+    """Return the mean over a window of taps, zeros outside: [h, w, N, N]."""
+    import numpy as np
+
+    above, left = ((k - 1) // 2 for k in taps)
+    padded = np.pad(maps, ((above, taps[0] - 1 - above), (left, taps[1] - 1 - left), (0, 0), (0, 0)))
+    height, width = maps.shape[:2]
+    return sum(padded[i : i + height, j : j + width] for i in range(taps[0]) for j in range(taps[1])) / math.prod(taps)
+
+
+def _dual(activation: str, covariance: Any) -> tuple[Any, Any]:
+    """Return E[φ(u)φ(v)] and E[φ'(u)φ'(v)] for Gaussian (u, v) of covariance [..., N, N]."""
+    import numpy as np
+
+    variance = np.einsum("...nn->...n", covariance)
+    if activation == "erf":
+        product = (1 + 2 * variance)[..., :, None] * (1 + 2 * variance)[..., None, :]
+        both = 2 / math.pi * np.arcsin(2 * covariance / np.sqrt(product))
+        return both, 4 / math.pi / np.sqrt(product - 4 * covariance**2)
+    norms = np.sqrt(variance[..., :, None] * variance[..., None, :])
+    cosine = np.clip(covariance / norms, -1, 1)
+    angle = np.arccos(cosine)
+    return norms * (np.sqrt(1 - cosine**2) + (math.pi - angle) * cosine) / (2 * math.pi), (math.pi - angle) / (
+        2 * math.pi
+    )
+
+
+# -- isometry and variance in depth ------------------------------------------------------------------------------
+
+SW2, SB2 = 1.05, 2.01e-5
+"""σ_w² and σ_b² of a tanh net whose pre-activations settle near 0, where tanh is nearly linear ..."""
+SETTLED = 0.02592
+"""... at this variance q, the fixed point of q = σ_w² E[tanh²(√q z)] + σ_b²."""
+
+
+def condition_linear(seed: int) -> list[float]:
+    """Return the condition number of the input-output Jacobian: orthogonal, linear, 32 layers of 32 units."""
+    return [math.exp(_log_conditions("orthogonal", seed, (32,), linear=True)[32])]
+
+
+def condition_growth_linear(seed: int) -> list[float]:
+    """Return how fast the logarithm of that number grows by layer, Gaussian, between 4 and 10 layers."""
+    return [_growth("gaussian", seed, (4, 10), linear=True)]
+
+
+def condition_growth_gaussian(seed: int) -> list[float]:
+    """Return the same for nearly linear tanh."""
+    return [_growth("gaussian", seed, (4, 10))]
+
+
+def condition_growth_orthogonal(seed: int) -> list[float]:
+    """Return the same for nearly linear tanh and orthogonal weights, between 4 and 32 layers."""
+    return [_growth("orthogonal", seed, (4, 32))]
+
+
+def condition_orthogonal(seed: int) -> list[float]:
+    """Return the condition number of 32 layers of nearly linear tanh with orthogonal weights."""
+    return [math.exp(_log_conditions("orthogonal", seed, (32,))[32])]
+
+
+def _growth(init: str, seed: int, depths: tuple[int, int], linear: bool = False) -> float:
+    found = _log_conditions(init, seed, depths, linear)
+    return (found[depths[1]] - found[depths[0]]) / (depths[1] - depths[0])
+
+
+def _log_conditions(init: str, seed: int, depths: Sequence[int], linear: bool = False, n: int = 32) -> dict[int, float]:
+    """Return {depth: log of the condition number of ∂h_depth/∂x [n, n]} at an input of the settled variance."""
+    import numpy as np
+
+    from ..layers import draws
+
+    rng = np.random.default_rng(seed_for("condition", seed))
+    h = rng.standard_normal(n)
+    h *= math.sqrt(n * SETTLED) / np.linalg.norm(h)
+    jacobian, found = np.eye(n), {}
+    sw2 = 1.0 if linear else SW2
+    for layer in range(1, max(depths) + 1):
+        kernel = math.sqrt(sw2 / n) * draws.draw(init, (n, n), seed_for("condition", seed, layer))
+        z = h @ kernel
+        slope = np.ones(n)
+        if not linear:
+            z += math.sqrt(SB2) * rng.standard_normal(n)
+            slope = 1 - np.tanh(z) ** 2
+        h = z if linear else np.tanh(z)
+        jacobian = jacobian @ kernel * slope
+        if layer in depths:
+            found[layer] = float(np.log(np.linalg.cond(jacobian)))
+    return found
+
+
+DEPTHS_OF_VARIANCE = (4, 8, 16, 32)
+
+
+def variance_gaussian(seed: int) -> dict[int, float]:
+    """Return {depth: n · Var(q)/(mean q)²} for q = ‖g‖²/n, the pre-activations of critical tanh; Gaussian."""
+    return _variances("gaussian", seed)
+
+
+def variance_orthogonal(seed: int) -> dict[int, float]:
+    """Return the same for orthogonal weights."""
+    return _variances("orthogonal", seed)
+
+
+def _variances(init: str, seed: int, n: int = 64, nets: int = 60) -> dict[int, float]:
+    import numpy as np
+
+    from ..layers import draws
+
+    h = np.random.default_rng(seed_for("variance", seed)).standard_normal((1, n))
+    states = np.repeat(h * math.sqrt(n) / np.linalg.norm(h), nets, axis=0)[:, None, :]
+    found = {}
+    for layer in range(1, max(DEPTHS_OF_VARIANCE) + 1):
+        kernels = [draws.draw(init, (n, n), seed_for("variance", seed, net, layer)) for net in range(nets)]
+        z = states @ np.array(kernels) / math.sqrt(n)
+        states = np.tanh(z)
+        if layer in DEPTHS_OF_VARIANCE:
+            q = np.mean(np.square(z), axis=(1, 2))
+            found[layer] = float(n * np.var(q, ddof=1) / np.mean(q) ** 2)
+    return found
+
+
+# -- training in the lazy regime ---------------------------------------------------------------------------------
+
+LAZY_WIDTHS, LAZY_STEPS, LAZY_INPUTS = (64, 128, 256, 512), 60, 8
+
+
+def lazy_curves(seed: int) -> dict[int, float]:
+    """Return {width: max_t |L_gaussian − L_orthogonal|/L_0}: tanh, three hidden layers, half the critical step."""
+    import numpy as np
+
+    found = {}
+    for width in LAZY_WIDTHS:
+        both = [_lazy_losses(width, init, seed) for init in INITS]
+        found[width] = float(np.max(np.abs(np.subtract(*both))))
+    return found
+
+
+@functools.cache
+def _lazy_losses(width: int, init: str, seed: int) -> Any:
+    """Return L_t/L_0 of descent from f = 0 (two copies), so that nothing but the kernel decides: [LAZY_STEPS + 1]."""
+    import numpy as np
+
+    from ..datasets.digits import load
+    from ..engine.training import gradient_descent
+
+    x, y = load(form="vector", n=LAZY_INPUTS, seed=seed)
+    net = _lazy_network(width)
+    net.load(_lazy(width, init, seed).get_weights())
+    path = gradient_descent(net, net.inputs(x), y, net.theta(), target_ratio=0.0, max_steps=LAZY_STEPS)
+    return np.asarray(path.losses) / path.losses[0]
+
+
+@functools.cache
+def _lazy_network(width: int) -> Any:
+    from ..engine.network import Network
+
+    return Network(_lazy(width, "gaussian", 0))
+
+
+def _lazy(width: int, init: str, seed: int) -> Any:
+    from ..architectures.fully_connected import build
+
+    return build(width, input_shape=(61,), depth=3, init=init, seed=seed, two_copy=True)
+
+
+# -- training outside the lazy regime ----------------------------------------------------------------------------
+
+DEPTHS = (4, 8, 16, 32)
+RATES = tuple(2.0**-power for power in range(6, 0, -1))
+DEEP_WIDTH, DEEP_INPUTS, STEPS, TARGET = 128, 128, 300, 0.1
+"""Units of a hidden layer, digits, most steps, and the share of the first loss that counts as trained."""
+
+
+def speed_up_shallow(seed: int) -> list[float]:
+    """Return steps of Gaussian over steps of orthogonal weights at the smallest rate: four layers."""
+    return [_ratios(4, seed)[0]]
+
+
+def speed_up_deep(seed: int) -> list[float]:
+    """Return the ratio of steps at the largest rate at which both nets of 32 layers train."""
+    return [_ratios(32, seed)[-1]]
+
+
+def speed_up_best(seed: int) -> list[float]:
+    """Return the ratio of steps of nets of 32 layers, each at its own best rate."""
+    return [_ratio_at_best(32, seed)]
+
+
+def speed_up_by_depth(seed: int) -> dict[int, float]:
+    """Return {depth: ratio of steps at the rate 2^-5}."""
+    return {depth: _ratios(depth, seed)[1] for depth in DEPTHS}
+
+
+def speed_up_by_rate(seed: int) -> list[float]:
+    """Return the ratio at the largest rate at which both nets of 32 layers train, over that at the smallest."""
+    ratios = _ratios(32, seed)
+    return [ratios[-1] / ratios[0]]
+
+
+def speed_up_scalar(seed: int) -> list[float]:
+    """Return the ratio of steps at the smallest rate, 32 layers with one output, the digit's parity."""
+    return [_ratios(32, seed, outputs=1)[0]]
+
+
+def speed_up_scalar_best(seed: int) -> list[float]:
+    """Return the same, each at its own best rate."""
+    return [_ratio_at_best(32, seed, outputs=1)]
+
+
+def _ratio_at_best(depth: int, seed: int, outputs: int = 10) -> float:
+    gaussian, orthogonal = (min(filter(None, _sweep(depth, init, seed, outputs))) for init in INITS)
+    return gaussian / orthogonal
+
+
+def _ratios(depth: int, seed: int, outputs: int = 10) -> list[float]:
+    """Return the ratios of steps at the rates at which both train, smallest rate first."""
+    both = zip(*(_sweep(depth, init, seed, outputs) for init in INITS), strict=True)
+    return [gaussian / orthogonal for gaussian, orthogonal in both if gaussian and orthogonal]
+
+
+def _sweep(depth: int, init: str, seed: int, outputs: int = 10) -> list[int | None]:
+    """Return the steps until the loss is TARGET of its first, at every rate: None where it diverges or takes longer."""
+    runs = [_losses(depth, init, seed, rate, outputs, TARGET, STEPS) for rate in RATES]
+    return [len(losses) - 1 if losses[-1] <= TARGET * losses[0] else None for losses in runs]
+
+
+@functools.cache
+def _losses(
+    depth: int, init: str, seed: int, rate: float, outputs: int, target: float, steps: int
+) -> tuple[float, ...]:
+    """Return the losses of full-batch descent on ½ mean ‖f − y‖², up to target, steps, or twenty times the first."""
+    import tensorflow as tf
+
+    x, y, rate = (tf.constant(each, tf.float32) for each in (*_digits(seed, outputs), rate))
+    model, step = _deep_step(depth, outputs)
+    model.set_weights(_deep_weights(depth, init, seed, outputs))
+    losses: list[float] = []
+    for _ in range(steps + 1):
+        losses.append(float(step(x, y, rate)))
+        if not target * losses[0] < losses[-1] < 20 * losses[0]:  # a NaN ends it too
+            break
+    return tuple(losses)
+
+
+def _digits(seed: int, outputs: int) -> tuple[Any, Any]:
+    """Return digits [N, 61] and what is to be learnt of them: the class [N, 10], one-hot, or the parity ±1 [N, 1]."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    from ..datasets.digits import load
+    from ..datasets.probes import choose
+
+    x, parity = load(form="vector", n=DEEP_INPUTS, seed=seed)
+    if outputs == 1:
+        return x, parity[:, None]
+    digits = load_digits().target
+    return x, np.eye(outputs)[digits[choose("digits", len(digits), DEEP_INPUTS, seed)]]
+
+
+@functools.cache
+def _deep_weights(depth: int, init: str, seed: int, outputs: int) -> Any:
+    return _deep(depth, init, seed, outputs).get_weights()
+
+
+@functools.cache
+def _deep_step(depth: int, outputs: int) -> tuple[Any, Any]:
+    """Return a net and its compiled step of descent (x, y, rate) → the loss before it."""
+    import tensorflow as tf
+
+    model = _deep(depth, "gaussian", 0, outputs)
+    variables = [variable.value for variable in model.trainable_variables]
+
+    def step(x: Any, y: Any, rate: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.reduce_sum(tf.square(model(x, training=True) - y), axis=1)) / 2
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            variable.assign_sub(rate * gradient)
+        return loss
+
+    return model, tf.function(step, autograph=False)
+
+
+def _deep(depth: int, init: str, seed: int, outputs: int) -> Any:
+    """Return `depth` layers of nearly linear tanh and a readout in the standard parameterisation: [N, 61] → [N, O]."""
+    import keras
+
+    from .. import layers
+
+    def dense(units: int, activation: str | None, number: int) -> Any:
+        return layers.Dense(
+            units, activation, use_bias=True, parameterization="standard", init=init, weight_std=math.sqrt(SW2),
+            bias_std=math.sqrt(SB2), seed=seed_for("deep", seed, number),
+        )  # fmt: skip
+
+    hidden = [dense(DEEP_WIDTH, "tanh", number) for number in range(depth)]
+    return keras.Sequential([keras.Input((61,)), *hidden, dense(outputs, None, depth)])
+
+
+# -- curves ------------------------------------------------------------------------------------------------------
+
+CURVE_SEEDS, CURVE_RATE, CURVE_STEPS = 4, 2.0**-4, 100
+
+
+def curves() -> list[Panel]:
+    """Return the training curves in the lazy regime and outside it, and the steps by depth and by rate."""
+    seeds, deep = range(CURVE_SEEDS), DEPTHS[-1]
+    lazy = {init: [_lazy_losses(LAZY_WIDTHS[-1], init, seed) for seed in seeds] for init in INITS}
+    sweeps = {init: {depth: [_sweep(depth, init, seed) for seed in seeds] for depth in DEPTHS} for init in INITS}
+    relative, by_depth, by_rate = {}, {}, {}
+    for init in INITS:
+        losses = [_losses(deep, init, seed, CURVE_RATE, 10, 0.0, CURVE_STEPS) for seed in seeds]
+        relative[init] = [[loss / each[0] for loss in each] for each in losses]
+        by_depth[init] = [[min(filter(None, sweeps[init][depth][seed])) for depth in DEPTHS] for seed in seeds]
+        by_rate[init] = sweeps[init][deep]
+    loss, steps = "loss over first loss", f"steps to {TARGET:g} of the loss"
+    rates = [math.log2(rate) for rate in RATES]
+    return [
+        _panel(
+            f"Lazy: 3 layers of {LAZY_WIDTHS[-1]}, half the critical step", "step", loss, range(LAZY_STEPS + 1), lazy
+        ),
+        _panel(f"Deep: {deep} layers of {DEEP_WIDTH}, nearly linear", "step", loss, range(CURVE_STEPS + 1), relative),
+        _panel("Deep, each at its best step size", "depth", steps, DEPTHS, by_depth),
+        _panel(f"Deep, {deep} layers", "log2 of the step size", steps, rates, by_rate),
+    ]
+
+
+def _panel(title: str, x_label: str, y_label: str, x: Sequence[float], found: Mapping[str, Any]) -> Panel:
+    """Return geometric means over seeds with the range of the seeds, where every seed has a positive value."""
+    drawn = []
+    for init, runs in found.items():
+        columns = list(zip(*runs, strict=False))
+        used = [i for i, column in enumerate(columns) if all(each is not None and each > 0 for each in column)]
+        drawn.append(
+            Curve(
+                init,
+                tuple(float(x[i]) for i in used),
+                tuple(math.exp(math.fsum(map(math.log, columns[i])) / len(columns[i])) for i in used),
+                tuple(float(min(columns[i])) for i in used),
+                tuple(float(max(columns[i])) for i in used),
+            )
+        )
+    return Panel(title, x_label, y_label, tuple(drawn))

@@ -1,0 +1,180 @@
+"""The suite huang2020: its claims can be measured, and its functions know their closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from ntkbench.layers import draws
+from ntkbench.plan.seeds import seed_for
+from ntkbench.plan.suite import load_suite, plans
+from ntkbench.registry.manager import registry
+from ntkbench.suites import huang2020
+from ntkbench.types import Curve
+
+
+@pytest.fixture(scope="module")
+def suite():
+    return load_suite("huang2020", registry())
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Nets of a few units, with empty caches before and after."""
+    cached = [each for each in vars(huang2020).values() if hasattr(each, "cache_clear")]
+    for name, value in {
+        "LAZY_WIDTHS": (4, 8), "DEPTHS": (1, 2), "DEEP_WIDTH": 8, "DEEP_INPUTS": 16, "STEPS": 60, "TARGET": 0.6,
+        "RATES": (2.0**-8, 2.0**-7, 64.0), "LAZY_STEPS": 5, "CURVE_SEEDS": 2, "CURVE_STEPS": 6,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(huang2020, name, value)
+    for each in cached:
+        each.cache_clear()
+    yield
+    for each in cached:
+        each.cache_clear()
+
+
+def test_the_suite_is_sound(suite):
+    assert len(suite.claims) >= 20 and all(claim.source and claim.says for claim in suite.claims)
+    functions = [claim.check.partition(":")[2] for claim in suite.claims if claim.check]
+    assert len(set(functions)) == len(functions) and all(callable(getattr(huang2020, each)) for each in functions)
+    planned = plans(suite, registry())
+    assert {claim.id for _, claims in planned for claim in claims} == {c.id for c in suite.claims if not c.check}
+    assert callable(getattr(huang2020, suite.curves.partition(":")[2]))
+
+
+# -- the limit ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_the_relu_limit_at_equal_inputs(depth):
+    """Θ(x, x) = (L + 1) |x|²/d / 2^L: every layer halves both, and adds one share."""
+    x = np.random.default_rng(0).standard_normal((3, 5))
+    expected = (depth + 1) * np.sum(x**2, axis=1) / 5 / 2**depth
+    np.testing.assert_allclose(np.diag(huang2020._limit(x, "relu", depth)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("activation", "phi", "slope"),
+    [
+        ("erf", np.vectorize(math.erf), lambda z: 2 / math.sqrt(math.pi) * np.exp(-(z**2))),
+        ("relu", lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
+    ],
+)
+def test_dual_activations_by_quadrature(activation, phi, slope):
+    """On a grid in angle, so that relu's kink costs the trapezoidal rule only its own step."""
+    covariance = np.array([[0.7, 0.4], [0.4, 1.1]])
+    root = np.linalg.cholesky(covariance)
+    radius = np.linspace(0, 9, 900)[1:]
+    angle = np.arange(1440) * 2 * math.pi / 1440
+    z = np.einsum("ij,jra->ira", root, radius[:, None] * np.array([np.cos(angle), np.sin(angle)])[:, None, :])
+    weight = (radius * np.exp(-(radius**2) / 2) * (radius[1] - radius[0]))[:, None] / len(angle)
+    both, slopes = huang2020._dual(activation, covariance)
+    assert both[0, 1] == pytest.approx(np.sum(weight * phi(z[0]) * phi(z[1])), rel=2e-3)
+    assert slopes[0, 1] == pytest.approx(np.sum(weight * slope(z[0]) * slope(z[1])), rel=2e-3)
+
+
+def test_a_convolution_of_one_pixel_is_a_dense_layer():
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    image = huang2020._limit(x[:, None, None, :], "erf", 2, taps=(1, 1))
+    np.testing.assert_allclose(image, huang2020._limit(x, "erf", 2), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arch", "init", "activation", "depth", "options"),
+    [
+        ("fc", "orthogonal", "relu", 3, {}),
+        ("fc", "gaussian", "erf", 3, {}),
+        ("cnn", "gaussian", "relu", 2, {"taps": (3, 3)}),
+        ("cnn", "orthogonal", "relu", 2, {"taps": (3, 3)}),
+        ("cnn", "delta-orthogonal", "relu", 2, {"taps": (3, 3), "delta": True}),
+    ],
+)
+def test_mean_kernels_of_finite_nets_are_the_limit(arch, init, activation, depth, options):
+    """40 nets of width 64: scatter 0.3/√40 and a bias of order 1/64; the delta's limit is 50 % off the others."""
+    x = huang2020._sphere() if arch == "fc" else huang2020._images()
+    mean = np.mean([huang2020._kernel(arch, 64, init, seed, activation, depth) for seed in range(40)], axis=0)
+    assert huang2020._distance(mean, huang2020._limit(x, activation, depth, **options)) < 0.1
+
+
+def test_the_delta_limit_is_another_one():
+    assert huang2020.gap_of_cnn_delta(0)[0] > 0.3
+
+
+# -- isometry and variance ---------------------------------------------------------------------------------------
+
+
+def test_linear_orthogonal_nets_are_isometries():
+    assert huang2020.condition_linear(0) == [pytest.approx(1, abs=1e-12)]
+    one = huang2020._log_conditions("gaussian", 0, (1,), linear=True, n=6)[1]
+    kernel = draws.draw("gaussian", (6, 6), seed_for("condition", 0, 1))
+    assert one == pytest.approx(math.log(np.linalg.cond(kernel)), rel=1e-9)
+
+
+def test_the_nearly_linear_net_starts_at_its_fixed_point():
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    tanh2 = np.tanh(math.sqrt(huang2020.SETTLED) * nodes) ** 2 @ weights / math.sqrt(2 * math.pi)
+    assert huang2020.SW2 * tanh2 + huang2020.SB2 == pytest.approx(huang2020.SETTLED, rel=1e-3)
+
+
+def test_variance_of_the_first_layer(monkeypatch):
+    """Gaussian: m·q is χ² of m degrees, so m Var(q)/q² = 2; orthogonal: ‖g‖ = ‖x‖ exactly."""
+    monkeypatch.setattr(huang2020, "DEPTHS_OF_VARIANCE", (1,))
+    assert huang2020._variances("gaussian", 0, n=16, nets=4000)[1] == pytest.approx(2, abs=0.25)
+    assert huang2020._variances("orthogonal", 0, n=16, nets=50)[1] < 1e-20
+
+
+# -- training ----------------------------------------------------------------------------------------------------
+
+
+def test_deep_descent_is_gradient_descent(small):
+    x, y = huang2020._digits(3, 10)
+    assert y.shape == (16, 10) and (y.sum(axis=1) == 1).all()
+    losses = huang2020._losses(2, "orthogonal", 3, 0.125, 10, 0.0, 20)
+    assert len(losses) == 21 and all(a > b for a, b in zip(losses, losses[1:], strict=False))
+    model = huang2020._deep(2, "orthogonal", 3, 10)
+    f = np.asarray(model(x.astype("float32")))
+    assert losses[0] == pytest.approx(np.mean(np.sum((f - y) ** 2, axis=1)) / 2, rel=1e-5)
+    u, b, v, c, w, d = (np.asarray(each, np.float64) for each in model.trainable_variables)
+    last = np.tanh(np.tanh(x @ u + b) @ v + c)
+    gradient = last.T @ (last @ w + d - y) / len(x)
+    before = huang2020._deep_step(2, 10)[0]
+    before.set_weights(model.get_weights())
+    huang2020._deep_step(2, 10)[1](*(np.float32(each) for each in (x, y)), np.float32(0.125))
+    np.testing.assert_allclose(before.trainable_variables[4], w - 0.125 * gradient, atol=1e-5)
+
+
+def test_steps_until_trained(small):
+    steps = huang2020._sweep(1, "gaussian", 0)
+    assert steps[0] > steps[1] > 0 and steps[2] is None  # half the rate, twice the steps; 64 diverges
+    losses = huang2020._losses(1, "gaussian", 0, huang2020.RATES[0], 10, 0.6, 60)
+    assert losses[-1] <= 0.6 * losses[0] < losses[-2]
+
+
+def test_ratios_of_steps(monkeypatch):
+    found = {"gaussian": [None, 60, 30, None], "orthogonal": [100, 40, 10, 20]}
+    monkeypatch.setattr(huang2020, "_sweep", lambda depth, init, seed, outputs=10: found[init])
+    assert huang2020.speed_up_shallow(0) == [1.5] and huang2020.speed_up_deep(0) == [3.0]
+    assert huang2020.speed_up_by_rate(0) == [2.0] and huang2020.speed_up_best(0) == [3.0]
+
+
+def test_lazy_losses_start_at_one_and_fall(small):
+    losses = huang2020._lazy_losses(8, "orthogonal", 0)
+    assert losses[0] == 1 and len(losses) == 6 and losses[-1] < losses[0]
+    assert set(huang2020.lazy_curves(0)) == {4, 8}
+
+
+def test_curves(small):
+    panels = huang2020.curves()
+    assert [curve.label for panel in panels for curve in panel.curves] == ["gaussian", "orthogonal"] * 4
+    lazy, deep, by_depth, by_rate = panels
+    assert lazy.curves[0].x == (0, 1, 2, 3, 4, 5) and lazy.curves[0].y[0] == pytest.approx(1)
+    assert len(deep.curves[1].x) == 7 and by_depth.curves[0].x == (1, 2)
+    assert by_rate.curves[0].x == (-8, -7)  # no net trains at the third rate
+
+
+def test_a_panel_leaves_out_what_not_every_seed_has():
+    panel = huang2020._panel("t", "x", "y", (1, 2, 3), {"gaussian": [[1, 4, None], [4, 4, 2]]})
+    assert panel.curves == (Curve("gaussian", (1.0, 2.0), (pytest.approx(2), pytest.approx(4)), (1, 4), (4, 4)),)
