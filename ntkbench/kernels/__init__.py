@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .features import NoLimit as NoLimit
     from .graph import add as add, concatenate as concatenate, residual as residual
     from .infinite import InfiniteWidth as InfiniteWidth
+    from .keras_model import infinite_width as infinite_width
     from .unitwise import (
         Activation as Activation,
         AveragePooling as AveragePooling,
@@ -28,6 +29,7 @@ _HOMES = {
     "features": "NoLimit",
     "graph": "add concatenate residual",
     "infinite": "InfiniteWidth",
+    "keras_model": "infinite_width",
     "unitwise": "Activation AveragePooling Flatten GlobalAveragePooling Identity LayerNormalization Scale ZeroPadding",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

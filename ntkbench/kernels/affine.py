@@ -90,6 +90,8 @@ class Conv(Dense):
     dilation: int | Sequence[int] = 1
     centre_only: bool = False
 
+    windowed = True
+
     def __call__(self, *features: Features) -> Features:
         """Return the features of the layer."""
         (h,) = features

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..engine.memory import budget
 from ..engine.precision import full_precision
 from ..errors import NtkbenchError
+from .features import Features
+from .joins import Concatenate
 
 WORTH_XLA = 2**20  # numbers of one covariance: below, compiling takes longer than it saves
 COPIES = 8  # of a covariance that are alive at once
@@ -57,7 +59,8 @@ class Compiled:
     """A function of two batches of inputs, [B..., N1, *F] and [B..., N2, *F], to matrices [B..., N1, N2], in blocks.
 
     function: computes them for all pairs at once.   feature_ndims: the rank of F.   per_pair: returns how many numbers
-    one covariance holds for one pair of inputs of a static shape F, all batches together.
+    one covariance holds for one pair of inputs of a static shape F, all batches together.   large: computes the same
+    faster where there is much to do; by default `function`, compiled as a whole.
     """
 
     def __init__(
@@ -65,9 +68,10 @@ class Compiled:
         function: Callable[[tf.Tensor, tf.Tensor], Tensors],
         feature_ndims: int,
         per_pair: Callable[[tuple[int, ...]], int],
+        large: Callable[[tf.Tensor, tf.Tensor], Tensors] | None = None,
     ):
         self.function, self.feature_ndims, self.per_pair = function, feature_ndims, per_pair
-        self._xla = tf.function(function, jit_compile=True, autograph=False)
+        self._large = large or tf.function(function, jit_compile=True, autograph=False)
 
     def __call__(self, x1: tf.Tensor, x2: tf.Tensor, memory_gib: float | None) -> Tensors:
         """Return the matrices. x1 and x2 the same tensor: exactly symmetric, from one triangle."""
@@ -80,7 +84,7 @@ class Compiled:
         large = n1 * n2 * per_pair >= WORTH_XLA
         symmetric = x1 is x2
         blocks = Blocks.plan(n1, n2, per_pair, x1.dtype.size, symmetric, memory_gib)
-        function = self._xla if large else self.function
+        function = self._large if large else self.function
         with full_precision():
             if blocks.rows >= n1 and blocks.columns >= n2:
                 found = function(x1, x2)
@@ -114,6 +118,46 @@ class Compiled:
         starts = range(0, n, size)
         parts: list[Any] = [tf.range(start, start + size) for start in starts]
         return [tf.gather(x, tf.minimum(part, n - 1), axis=axis) for part in parts]
+
+
+class Pieces:
+    """Calls layers one by one, each compiled with XLA.
+
+    As one program XLA would compute an activation's dual anew for every tap of the window that reads it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[Any, dict[str, Any]]] = {}
+
+    def __call__(self, number: int, layer: Any, *features: Features) -> Any:
+        """Return layer(*features) for the layer of a node."""
+        if isinstance(layer, Concatenate):  # nothing is computed
+            return layer(*features)
+        key = (number, tuple(_statics(h) for h in features))
+        if key not in self._known:
+            made: dict[str, Any] = {}
+            like = [evolve(h, **dict.fromkeys(TENSORS)) for h in features]
+
+            def piece(tensors: list[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
+                found = layer(*(evolve(h, **given) for h, given in zip(like, tensors, strict=True)))
+                made.setdefault("like", evolve(found, **dict.fromkeys(TENSORS)))
+                return _tensors(found)
+
+            self._known[key] = tf.function(piece, jit_compile=True, autograph=False), made
+        function, made = self._known[key]
+        found = function([_tensors(h) for h in features])
+        return evolve(made["like"], **found)
+
+
+TENSORS = ("cov", "ntk", "var1", "var2", "mean1", "mean2")
+
+
+def _tensors(h: Features) -> dict[str, tf.Tensor]:
+    return {name: getattr(h, name) for name in TENSORS if getattr(h, name) is not None}
+
+
+def _statics(h: Features) -> tuple[Any, ...]:
+    return h.pairs, h.positions, h.full, h.gaussian, h.flattened, h.sources, tuple(_tensors(h))
 
 
 def _symmetrised(matrix: tf.Tensor) -> tf.Tensor:

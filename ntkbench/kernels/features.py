@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,9 +20,9 @@ class NoLimit(Unsupported):
 class Features:
     """Second moments of features h(x), the same for every unit of a layer, on all pairs (x, x').
 
-    Shapes end in the pairs' axes: [..., N1, N2], or any that broadcast. Before them stand the axes of positions
-    (rows and columns of an image, steps of a sequence): p for each where `full` is false, p and p' for each, next to
-    each other, where covariances between positions are kept.
+    Shapes end in the pairs' axes: [..., N1, N2], or any that broadcast. Before them stand the axes of positions p
+    (rows and columns of an image, steps of a sequence), and where `full` is true, where covariances between positions
+    are kept, those of p' behind them: [h, w, h', w', ...].
 
     cov: E[h(x) h(x')].   ntk: ⟨∇h(x), ∇h(x')⟩ of one unit, None for 0.
     var1, var2: E[h h] of x with itself, and of x' with itself.
@@ -53,16 +54,16 @@ class Features:
 
     def left(self, per_position: tf.Tensor) -> tf.Tensor:
         """Return what x has at p, [p..., pairs], so that it broadcasts against `cov`."""
-        return self._spread(per_position, 1) if self.full else per_position
+        return self._spread(per_position, False) if self.full else per_position
 
     def right(self, per_position: tf.Tensor) -> tf.Tensor:
         """Return what x' has at p', [p..., pairs], so that it broadcasts against `cov`."""
-        return self._spread(per_position, 0) if self.full else per_position
+        return self._spread(per_position, True) if self.full else per_position
 
-    def _spread(self, t: tf.Tensor, offset: int) -> tf.Tensor:
-        for axis in range(self.positions):
-            t = tf.expand_dims(t, 2 * axis + offset)
-        return t
+    def _spread(self, t: tf.Tensor, before: bool) -> tf.Tensor:
+        sizes = sizes_of(t)
+        at = 0 if before else self.positions
+        return tf.reshape(t, [*sizes[:at], *[1] * self.positions, *sizes[at:]])
 
     @property
     def own1(self) -> tf.Tensor:
@@ -118,13 +119,13 @@ class Joined:
 
 
 def diagonal(t: tf.Tensor, positions: int) -> tf.Tensor:
-    """Return a tensor of positions p, p', q, q', … at equal positions: [p, p, q, q, ...] -> [p, q, ...]."""
-    for axis in range(positions):
-        n, sizes = t.shape[axis], sizes_of(t)
-        t = tf.reshape(t, [*sizes[:axis], n * n, *sizes[axis + 2 :]])
-        where: list[Any] = [slice(None)] * axis
-        t = t[(*where, slice(None, None, n + 1))]
-    return t
+    """Return a tensor of positions p, p' at equal positions: [*P, *P, ...] -> [*P, ...]."""
+    if not positions:
+        return t
+    sizes = sizes_of(t)
+    total = math.prod(sizes[:positions])
+    equal = tf.reshape(t, [total * total, *sizes[2 * positions :]])[:: total + 1]
+    return tf.reshape(equal, [*sizes[:positions], *sizes[2 * positions :]])
 
 
 def sizes_of(t: tf.Tensor) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from .features import Features, Joined, NoLimit
 from .inputs import Source
 from .joins import Add, Concatenate
 from .layer import Layer
+
+
+Call = Callable[..., Any]
 
 
 @frozen
@@ -83,8 +87,16 @@ class Graph:
                 wanted[read] = wanted[read] or own
         return wanted
 
-    def run(self, inputs: Callable[[Source, bool], Features]) -> Features:
-        """Return the features of the output. inputs: makes those of a source, with positions in full or not."""
+    @property
+    def windowed(self) -> bool:
+        """Whether a layer sums over windows of positions."""
+        return any(getattr(node.layer, "windowed", False) for node in self.nodes)
+
+    def run(self, inputs: Callable[[Source, bool], Features], call: Call = lambda number, layer, *h: layer(*h)) -> Features:
+        """Return the features of the output.
+
+        inputs: makes those of a source, with positions in full or not.   call: applies the layer of a node.
+        """
         wanted = self.wants_full()
         last_reader = {read: number for number, node in enumerate(self.nodes) for read in node.inputs}
         found: list[Any] = []
@@ -92,7 +104,7 @@ class Graph:
             if isinstance(node.layer, Source):
                 found.append(inputs(node.layer, full))
             else:
-                found.append(_applied(node, [found[k] for k in node.inputs]))
+                found.append(_applied(functools.partial(call, number), node, [found[k] for k in node.inputs]))
             for read in node.inputs:
                 if last_reader[read] == number:
                     found[read] = None
@@ -125,11 +137,11 @@ def _extend(nodes: list[Node], layers: Sequence[Any], last: int) -> int:
     return last
 
 
-def _applied(node: Node, read: list[Any]) -> Features | Joined:
+def _applied(call: Callable[..., Any], node: Node, read: list[Any]) -> Features | Joined:
     layer: Any = node.layer
     try:
         if layer.unitwise and isinstance(read[0], Joined):
-            return Joined(tuple((units, layer(part)) for units, part in read[0].parts))
-        return layer(*(h.merged() if isinstance(h, Joined) else h for h in read))
+            return Joined(tuple((units, call(layer, part)) for units, part in read[0].parts))
+        return call(layer, *(h.merged() if isinstance(h, Joined) else h for h in read))
     except NoLimit as error:
         raise NoLimit(f"{node.name}: {error}" if node.name else str(error)) from None

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from ..errors import NtkbenchError, did_you_mean
-from .blocks import Compiled
+from .blocks import Compiled, Pieces
 from .features import Features
 from .graph import Graph
 from .inputs import Inputs
@@ -62,10 +62,11 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         super().__init__(
             feature_ndims, dtype=dtype, name=name, validate_args=validate_args, parameters=parameters
         )
-        self._compiled = {
-            wanted: Compiled(functools.partial(self._moments, wanted), feature_ndims, self._per_pair)
-            for wanted in (("nngp",), ("ntk",), KINDS[::-1])
-        }
+        self._compiled = {}
+        for wanted in (("nngp",), ("ntk",), KINDS[::-1]):
+            whole = functools.partial(self._moments, wanted)
+            pieces = functools.partial(whole, call=Pieces()) if graph.windowed else None
+            self._compiled[wanted] = Compiled(whole, feature_ndims, self._per_pair, pieces)
 
     # -- what TensorFlow Probability asks for -------------------------------------------------------------------------
 
@@ -138,12 +139,12 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return tf.abs(finer - value) + rounding * tf.abs(value)
 
     def _moments(
-        self, wanted: tuple[str, ...], x1: tf.Tensor, x2: tf.Tensor, examples: int = 1, crossed: bool = True
+        self, wanted: tuple[str, ...], x1: tf.Tensor, x2: tf.Tensor, examples: int = 1, crossed: bool = True, **options: Any
     ) -> tuple[tf.Tensor, ...]:
         """Return the kernels that are wanted, [B..., N1, N2] where `crossed`, else [B..., E...]."""
         ranks = [x.shape.rank - examples - self.feature_ndims for x in (x1, x2)]
         batch = max(*ranks, self.batch_shape.rank)
-        h = self.graph.run(Inputs(x1, x2, self.feature_ndims, batch, examples, crossed).features)
+        h = self.graph.run(Inputs(x1, x2, self.feature_ndims, batch, examples, crossed).features, **options)
         kernels = {"nngp": h.cov, "ntk": tf.zeros_like(h.cov) if h.ntk is None else h.ntk}
         return tuple(kernels[kind] for kind in wanted)
 

@@ -50,7 +50,7 @@ class Inputs:
         left, right = (_lifted(source.read(x, self.feature_ndims), rank) for x in (self.x1, self.x2))
         p = POSITIONS[: axes - 1]
         q = OTHERS[: axes - 1] if full else p
-        out = "".join(a + b for a, b in zip(p, q, strict=True)) if full else p
+        out = p + q if full else p
         channels = left.shape[-1]
 
         def product(a: tf.Tensor, b: tf.Tensor, n: str, m: str, both: str) -> tf.Tensor:

@@ -11,12 +11,14 @@ class Layer:
     """A map of features to features.
 
     unitwise: whether it does to each unit what it would do to that unit alone, so that features side by side stay so.
+    affine: whether it draws new weights.   windowed: whether it sums over windows of positions.
     wants_full: whether it needs covariances between positions; None where it needs what its own reader needs.
     """
 
     unitwise = False
     wants_full: bool | None = None
     affine = False
+    windowed = False
 
     def __call__(self, *features: Features) -> Features | Joined:
         raise NotImplementedError

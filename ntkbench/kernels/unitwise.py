@@ -94,7 +94,7 @@ class ZeroPadding(Layer):
         require_plain(h, "Zero padding")
 
         def pad(t: tf.Tensor, twice: bool) -> tf.Tensor:
-            paddings = [m for m in self.margins for _ in range(1 + twice)]
+            paddings = list(self.margins) * (1 + twice)
             return tf.pad(t, [*paddings, *[(0, 0)] * (t.shape.rank - len(paddings))])
 
         means = [None if mean is None else pad(mean, False) for mean in (h.mean1, h.mean2)]
@@ -131,6 +131,7 @@ class AveragePooling(Layer):
     padding: str = "valid"
     count_padding: bool = False
     unitwise = True
+    windowed = True
     wants_full = True
 
     def __call__(self, *features: Features) -> Features:
@@ -146,7 +147,7 @@ class AveragePooling(Layer):
 
         def pool(t: tf.Tensor, twice: bool) -> tf.Tensor:
             for axis, window in enumerate(windows):
-                t = pool_mean(t, [2 * axis, 2 * axis + 1] if twice else [axis], window, count)
+                t = pool_mean(t, [axis, axis + len(windows)] if twice else [axis], window, count)
             return t
 
         means = [None if mean is None else pool(mean, False) for mean in (h.mean1, h.mean2)]

@@ -103,7 +103,7 @@ def conv_mean(features: Features, windows: Sequence[Window]) -> Features:
 
     def mean(t: tf.Tensor) -> tf.Tensor:
         for axis, window in enumerate(windows):
-            t = window_sums(t, [2 * axis, 2 * axis + 1] if features.full else [axis], window)
+            t = window_sums(t, [axis, axis + features.positions] if features.full else [axis], window)
         return t / taps
 
     return features.map(mean)
