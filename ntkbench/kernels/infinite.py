@@ -31,6 +31,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         feature_ndims: the rank of one input: 1 for vectors [d], 2 for sequences [T, d], 3 for images [h, w, c].
         memory_gib: what one call may take, a share of what is available by default; pairs are cut into blocks that fit.
         notes: sentences on what the kernel is of.
+        standard: layers of a model that are in the standard parameterisation, for which the NTK is another network's.
         dtype, name, validate_args: as TensorFlow Probability's. The type follows the inputs when dtype is None.
 
     Standard deviations of layers may be tensors or variables; their shapes, broadcast, are the kernel's batch shape, and
@@ -46,6 +47,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         feature_ndims: int = 1,
         memory_gib: float | None = None,
         notes: Sequence[str] = (),
+        standard: Sequence[str] = (),
         dtype: Any = None,
         validate_args: bool = False,
         name: str = "InfiniteWidth",
@@ -56,7 +58,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         if kind not in KINDS:
             raise NtkbenchError(f"No kernel is of kind {kind!r}. {did_you_mean(str(kind), KINDS)}")
         graph = layers if isinstance(layers, Graph) else Graph.of(layers)
-        self.graph, self.kind, self.notes = graph, kind, tuple(notes)
+        self.graph, self.kind, self.notes, self.standard = graph, kind, tuple(notes), tuple(standard)
         self._memory_gib = memory_gib
         self._weights = [p for p in graph.parameters if not isinstance(p, int | float)]  # so that tf.Module finds them
         super().__init__(

@@ -53,7 +53,8 @@ def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False)
     walk.check_output(last)
     if not bottlenecks:
         walk.refuse_bottlenecks(last)
-    kernel = InfiniteWidth(graph, kind, len(model.inputs[0].shape) - 1, notes=walk.notes(last))
+    ndims = len(model.inputs[0].shape) - 1
+    kernel = InfiniteWidth(graph, kind, ndims, notes=walk.notes(last), standard=walk.standard)
     walk.try_out(kernel)
     return kernel
 

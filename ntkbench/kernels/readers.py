@@ -10,6 +10,7 @@ import keras
 
 from .. import layers as ours
 from ..engine.stock import is_stock
+from ..errors import NtkbenchError
 from .affine import Conv, Dense
 from .duals import dual_of
 from .duals.hermite import Quadrature
@@ -95,7 +96,10 @@ def _activation(function: Any, who: str) -> list[Layer]:
     """Return the activation that is part of a layer."""
     if function is None or function is keras.activations.linear:
         return []
-    return [Activation(dual_of(function), f"The activation of {who}")]
+    try:
+        return [Activation(dual_of(function), f"The activation of {who}")]
+    except NtkbenchError as error:
+        raise NoLimit(f"{who}: {error}") from None
 
 
 def _trained(layer: Any, variable: Any) -> bool:

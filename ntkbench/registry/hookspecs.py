@@ -36,7 +36,7 @@ def ntkbench_register_architectures(register: Register) -> Any:
         ``build(width, *, input_shape, outputs=1, seed, **params) -> keras.Model`` or the string
         "module:attribute" (listing then imports nothing); names that `build` does not take are not passed.
         `spec` holds the fields of :class:`ntkbench.registry.specs.Architecture`: summary, params, inputs,
-        width_means, outputs, theory, targets, linear_output, bottleneck, widths, variants, grows.
+        width_means, outputs, theory, targets, linear_output, bottleneck, widths, variants, grows, known_limit.
 
     .. versionadded:: 0.1
     """

@@ -16,6 +16,7 @@ from .dual import Dual, Pair, safe_sqrt
 
 ORDER = 64  # terms: tanh, erf, softplus, SiLU at unit variance to rounding in float64
 NODES = 3  # for each term
+SMALL = 2**17  # numbers of which all powers are made at once: fewer operations
 
 
 @frozen(eq=False)
@@ -104,7 +105,13 @@ def _correlation(v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
 
 
 def _series(left: tf.Tensor, right: tf.Tensor, rho: tf.Tensor) -> tf.Tensor:
-    """Return Σ_k left[..., k] right[..., k] rhoᵏ by Horner's rule."""
+    """Return Σ_k left[..., k] right[..., k] rhoᵏ."""
+    order = left.shape[-1]
+    if order > 1 and rho.shape.is_fully_defined() and rho.shape.num_elements() * order <= SMALL:
+        powers = tf.pow(rho[..., None], tf.range(1, order, dtype=rho.dtype))
+        rest = tf.reduce_sum(left[..., 1:] * right[..., 1:] * powers, -1)
+        return left[..., 0] * right[..., 0] + rest
+    # Horner's rule: XLA makes one pass of it.
     terms: Sequence[Any] = list(zip(tf.unstack(left, axis=-1), tf.unstack(right, axis=-1), strict=True))
     total = terms[-1][0] * terms[-1][1]
     for a, b in reversed(terms[:-1]):
