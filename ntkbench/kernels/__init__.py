@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .attention import LinearAttention as LinearAttention
     from .features import NoLimit as NoLimit
     from .graph import add as add, concatenate as concatenate, residual as residual
+    from .inference import Ensemble as Ensemble, Prediction as Prediction
     from .infinite import InfiniteWidth as InfiniteWidth
     from .keras_model import infinite_width as infinite_width
     from .unitwise import (
@@ -28,6 +29,7 @@ _HOMES = {
     "attention": "LinearAttention",
     "features": "NoLimit",
     "graph": "add concatenate residual",
+    "inference": "Ensemble Prediction",
     "infinite": "InfiniteWidth",
     "keras_model": "infinite_width",
     "unitwise": "Activation AveragePooling Flatten GlobalAveragePooling Identity LayerNormalization Scale ZeroPadding",
