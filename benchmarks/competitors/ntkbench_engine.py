@@ -54,6 +54,16 @@ def kernel(method):
     return prepare
 
 
+def infinite(case):
+    """Prepare the tangent kernel of the same network at infinite width."""
+    limit = ntkbench.kernels.infinite_width(model(case))
+
+    def run():
+        return {"value": limit.matrix(case.x).numpy()}
+
+    return Prepared(run)
+
+
 def hessian_norm(case):
     """Prepare `hessian_norm` at its defaults. Its work is the products of one sample that it takes."""
     net, counted = model(case), []

@@ -71,7 +71,9 @@ def ntkbench_register_datasets(register: Register) -> Any:
 def ntkbench_register_kernels(register: Register) -> Any:
     """Register infinite-width kernels.
 
-    :param register: call it as ``register(name, target, summary=..., params=...)``.
+    :param register: call it as ``register(name, target, summary=..., params=...)``. `target` is a callable
+        ``make(**params) -> tfp.math.psd_kernels.PositiveSemidefiniteKernel``, such as an
+        :class:`ntkbench.kernels.InfiniteWidth`, or "module:attribute"; `ntkbench.kernels.named` calls it.
 
     .. versionadded:: 0.1
     """
