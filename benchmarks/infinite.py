@@ -32,7 +32,9 @@ def main() -> None:
     """Run the benchmark."""
     chosen = options(__doc__ or "")
     ours = Competitor("ntkbench", "ntkbench_engine", "infinite")
-    peer = Competitor("neural-tangents", "neural_tangents_kernel", "infinite", environment("neural-tangents", chosen.peers))
+    peer = Competitor(
+        "neural-tangents", "neural_tangents_kernel", "infinite", environment("neural-tangents", chosen.peers)
+    )
     with Arena(pace(chosen)) as arena:
         results = Results("infinite", chosen, arena)
         for case in wanted(chosen, QUICK if chosen.quick else CASES):

@@ -126,7 +126,12 @@ def infinite(result: Json) -> Iterator[str]:
     yield from footnotes(result, "Milliseconds")
 
 
-SECTIONS: dict[str, Callable[[Json], Iterator[str]]] = {"ntk": ntk, "hessian": hessian, "growth": growth, "infinite": infinite}
+SECTIONS: dict[str, Callable[[Json], Iterator[str]]] = {
+    "ntk": ntk,
+    "hessian": hessian,
+    "growth": growth,
+    "infinite": infinite,
+}
 
 
 def table(header: list[str], rows: Any) -> Iterator[str]:

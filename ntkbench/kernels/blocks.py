@@ -41,8 +41,8 @@ class Blocks:
         pairs = int(min(budget(memory_gib) // need, max(NUMBERS_IN_BLOCK // per_pair, 1)))
         if pairs < 1:
             raise NtkbenchError(
-                f"One pair of inputs needs {need / 2**30:.3g} GiB: its covariances over {per_pair:,} pairs of positions. "
-                "Give more memory_gib, or fewer positions."
+                f"One pair of inputs needs {need / 2**30:.3g} GiB, for covariances over {per_pair:,} pairs of positions; "
+                "give more memory_gib, or fewer positions."
             )
         side = max(math.isqrt(pairs), 1)
         if symmetric:
@@ -136,11 +136,11 @@ class Pieces:
         key = (number, tuple(_statics(h) for h in features))
         if key not in self._known:
             made: dict[str, Any] = {}
-            like = [evolve(h, **dict.fromkeys(TENSORS)) for h in features]
+            like = [_without_tensors(h) for h in features]
 
             def piece(tensors: list[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
                 found = layer(*(evolve(h, **given) for h, given in zip(like, tensors, strict=True)))
-                made.setdefault("like", evolve(found, **dict.fromkeys(TENSORS)))
+                made.setdefault("like", _without_tensors(found))
                 return _tensors(found)
 
             self._known[key] = tf.function(piece, jit_compile=True, autograph=False), made
@@ -154,6 +154,11 @@ TENSORS = ("cov", "ntk", "var1", "var2", "mean1", "mean2")
 
 def _tensors(h: Features) -> dict[str, tf.Tensor]:
     return {name: getattr(h, name) for name in TENSORS if getattr(h, name) is not None}
+
+
+def _without_tensors(h: Features) -> Features:
+    nothing: dict[str, Any] = dict.fromkeys(TENSORS)
+    return evolve(h, **nothing)
 
 
 def _statics(h: Features) -> tuple[Any, ...]:

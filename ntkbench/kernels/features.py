@@ -130,5 +130,8 @@ def diagonal(t: tf.Tensor, positions: int) -> tf.Tensor:
 
 def sizes_of(t: tf.Tensor) -> list[Any]:
     """Return the sizes of a tensor's axes, as numbers where they are known."""
-    dynamic = tf.shape(t) if None in t.shape.as_list() else None
-    return [dynamic[axis] if n is None else n for axis, n in enumerate(t.shape.as_list())]
+    static = t.shape.as_list()
+    if None not in static:
+        return static
+    dynamic = tf.shape(t)
+    return [dynamic[axis] if n is None else n for axis, n in enumerate(static)]

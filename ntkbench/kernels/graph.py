@@ -6,14 +6,13 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from ..errors import NtkbenchError
 from .features import Features, Joined, NoLimit
 from .inputs import Source
 from .joins import Add, Concatenate
 from .layer import Layer
-
 
 Call = Callable[..., Any]
 
@@ -54,7 +53,7 @@ class Node:
 class Graph:
     """Nodes in the order of their numbers; the last is the output."""
 
-    nodes: tuple[Node, ...] = field(converter=tuple)
+    nodes: tuple[Node, ...]
 
     @classmethod
     def of(cls, layers: Sequence[Any]) -> Graph:
@@ -92,7 +91,9 @@ class Graph:
         """Whether a layer sums over windows of positions."""
         return any(getattr(node.layer, "windowed", False) for node in self.nodes)
 
-    def run(self, inputs: Callable[[Source, bool], Features], call: Call = lambda number, layer, *h: layer(*h)) -> Features:
+    def run(
+        self, inputs: Callable[[Source, bool], Features], call: Call = lambda number, layer, *h: layer(*h)
+    ) -> Features:
         """Return the features of the output.
 
         inputs: makes those of a source, with positions in full or not.   call: applies the layer of a node.

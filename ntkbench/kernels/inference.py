@@ -20,7 +20,7 @@ LARGEST_JITTER = 1e-3  # of the mean of the diagonal
 class Prediction:
     """mean: [M, O].   covariance: [M, M] of one output, the same for all.   jitter: what was added to the diagonal.
 
-    mean and covariance are those of the outputs over the ensemble; at the trained inputs they go to the targets and to 0.
+    mean and covariance are those of the outputs over the ensemble; at trained inputs they go to the targets and to 0.
     """
 
     mean: np.ndarray
@@ -41,14 +41,14 @@ class Ensemble:
         x: [N, *F].   y: [N] or [N, O].
         train: "ntk": all weights are trained. "nngp": the posterior of the Gaussian process of the outputs at
             initialisation, that is Bayesian networks. "nngp_gradient": the last layer alone is trained.
-        noise: the variance of the targets' noise for "nngp", and the ridge λ of the loss Σ (f − y)² / 2 + λ ‖w − w0‖² / 2
-            of the others.
+        noise: the variance of the targets' noise for "nngp", and of the others the ridge λ of the loss
+            Σ (f − y)² / 2 + λ ‖w − w0‖² / 2.
         jitter: relative to the mean of the diagonal of the training kernel, what is added to it. None: 0, or the least
             power of ten from 1e-14 (float64) on with which a Cholesky decomposition succeeds.
         block: inputs to be predicted at a time; their covariances [N, block] are what is held.
         progress: is called with the share of blocks that are done.
 
-    The decomposition takes O(N³) operations and [N, N] numbers, each block of predictions O(N² · block). All in float64.
+    The decomposition takes O(N³) operations and [N, N] numbers, each block O(N² · block). All in float64.
     Raises NtkbenchError for data that do not fit together, and where no jitter helps.
 
     Source: Lee et al. 2019 (arXiv 1902.06720), equations 14–16; with ridge: Hu, Li, Yu 2020 (arXiv 1905.11368).
@@ -146,5 +146,6 @@ def _cholesky(kernel: np.ndarray, noise: float, jitter: float | None) -> tuple[f
         return share * scale, factor
     raise NtkbenchError(
         f"The training kernel of {len(kernel)} inputs is singular, also with a jitter of "
-        f"{LARGEST_JITTER if jitter is None else jitter:g} of its diagonal; take out inputs that come twice, or give noise."
+        f"{LARGEST_JITTER if jitter is None else jitter:g} of its diagonal; take out inputs that come "
+        "twice, or give noise."
     )

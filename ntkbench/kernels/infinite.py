@@ -13,7 +13,6 @@ import tensorflow_probability as tfp
 
 from ..errors import NtkbenchError, did_you_mean
 from .blocks import Compiled, Pieces
-from .features import Features
 from .graph import Graph
 from .inputs import Inputs
 
@@ -26,16 +25,16 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
 
     Args:
         layers: layers of `ntkbench.kernels` in sequence, the last one affine; or a `Graph`.
-        kind: "ntk", the tangent kernel ⟨∇f(x), ∇f(x')⟩ over all trained weights, or "nngp", the covariance E[f(x) f(x')]
-            of the outputs at initialisation.
+        kind: "ntk", the tangent kernel ⟨∇f(x), ∇f(x')⟩ over all trained weights, or "nngp", the covariance
+            E[f(x) f(x')] of the outputs at initialisation.
         feature_ndims: the rank of one input: 1 for vectors [d], 2 for sequences [T, d], 3 for images [h, w, c].
         memory_gib: what one call may take, a share of what is available by default; pairs are cut into blocks that fit.
         notes: sentences on what the kernel is of.
         standard: layers of a model that are in the standard parameterisation, for which the NTK is another network's.
         dtype, name, validate_args: as TensorFlow Probability's. The type follows the inputs when dtype is None.
 
-    Standard deviations of layers may be tensors or variables; their shapes, broadcast, are the kernel's batch shape, and
-    gradients flow to them and to the inputs. Raises NtkbenchError for layers that do not fit together.
+    Standard deviations of layers may be tensors or variables; their shapes, broadcast, are the kernel's batch shape,
+    and gradients flow to them and to the inputs. Raises NtkbenchError for layers that do not fit together.
 
     Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572); Lee et al. 2018 (arXiv 1711.00165).
     """
@@ -61,9 +60,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         self.graph, self.kind, self.notes, self.standard = graph, kind, tuple(notes), tuple(standard)
         self._memory_gib = memory_gib
         self._weights = [p for p in graph.parameters if not isinstance(p, int | float)]  # so that tf.Module finds them
-        super().__init__(
-            feature_ndims, dtype=dtype, name=name, validate_args=validate_args, parameters=parameters
-        )
+        super().__init__(feature_ndims, dtype=dtype, name=name, validate_args=validate_args, parameters=parameters)
         self._compiled = {}
         for wanted in (("nngp",), ("ntk",), KINDS[::-1]):
             whole = functools.partial(self._moments, wanted)
@@ -141,7 +138,13 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return tf.abs(finer - value) + rounding * tf.abs(value)
 
     def _moments(
-        self, wanted: tuple[str, ...], x1: tf.Tensor, x2: tf.Tensor, examples: int = 1, crossed: bool = True, **options: Any
+        self,
+        wanted: tuple[str, ...],
+        x1: tf.Tensor,
+        x2: tf.Tensor,
+        examples: int = 1,
+        crossed: bool = True,
+        **options: Any,
     ) -> tuple[tf.Tensor, ...]:
         """Return the kernels that are wanted, [B..., N1, N2] where `crossed`, else [B..., E...]."""
         ranks = [x.shape.rank - examples - self.feature_ndims for x in (x1, x2)]

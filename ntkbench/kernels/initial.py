@@ -10,7 +10,6 @@ import keras
 from .features import NoLimit
 
 
-
 def variance(initializer: Any, shape: tuple[int, ...], who: str) -> float:
     """Return the variance of one entry of a kernel of this shape; raise NoLimit for what is not random around 0."""
     kinds = keras.initializers

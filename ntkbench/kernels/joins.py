@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from .features import Features, Joined, NoLimit
 from .layer import Layer, require_plain
@@ -22,7 +22,7 @@ class Add(Layer):
     signs: a factor for each branch, 1 by default.
     """
 
-    signs: tuple[float, ...] = field(default=(), converter=tuple)
+    signs: tuple[float, ...] = ()
 
     def __call__(self, *features: Features) -> Features:
         """Return the sum."""
@@ -91,7 +91,7 @@ def _mixed(
 class Concatenate(Layer):
     """Features side by side. units: how many each branch has; equally many by default."""
 
-    units: tuple[float, ...] = field(default=(), converter=tuple)
+    units: tuple[float, ...] = ()
 
     def __call__(self, *features: Features) -> Joined:
         """Return the features side by side."""

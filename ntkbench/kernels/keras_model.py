@@ -32,8 +32,8 @@ def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False)
     Variances are those of the initialisers times the fan-in, layer by layer at the model's own sizes; the weights
     themselves are not looked at. What is not trained has no share in the tangent kernel. A bias that starts at 0 and is
     trained is in the tangent kernel only. Layers of Keras, and of `ntkbench.layers` in the standard parameterisation,
-    have an NNGP limit as they are; their tangent kernel grows with width, so that the NTK is that of the same network in
-    the NTK parameterisation. `notes` of the result says so, and lists which layers went to infinity.
+    have an NNGP limit as they are; their tangent kernel grows with width, so that the NTK is that of the same network
+    in the NTK parameterisation. `notes` of the result says so, and lists which layers went to infinity.
 
     Raises NoLimit, naming the layer, for whatever has no limit that is known: batch normalisation, max pooling, softmax
     attention, weights that are used or drawn twice, bottlenecks, outputs that are bent, layers of somebody else.
@@ -80,13 +80,13 @@ class _Walk:
         whole = isinstance(model, keras.Model) and getattr(model, "inputs", None) and getattr(model, "outputs", None)
         if not whole or not hasattr(model.outputs[0], "_keras_history"):
             raise NtkbenchError(
-                f"The limit is read from a built Sequential or functional Keras model; got {type(model).__name__}. Build "
-                "it with an Input, or write its layers with ntkbench.kernels."
+                f"The limit is read from a built Sequential or functional Keras model; got {type(model).__name__}. "
+                "Build it with an Input, or write its layers with ntkbench.kernels."
             )
         if len(model.inputs) > 1 or len(model.outputs) > 1:
             raise NtkbenchError(
-                f"The model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; the limit of one input and "
-                "one output is known. Take a model of the part that is meant."
+                f"The model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; the limit of one input "
+                "and one output is known. Take a model of the part that is meant."
             )
         self.model = model
         self.nodes: list[Node] = []
@@ -108,7 +108,9 @@ class _Walk:
     def _read(self, operation: Any, tensors: Sequence[Any], values: list[Any], output: Any) -> Any:
         if isinstance(operation, keras.Model):
             if not getattr(operation, "inputs", None) or len(operation.inputs) != 1 or len(operation.outputs) != 1:
-                raise NoLimit(f"{named(operation)} is not a Sequential or functional model of one input and one output.")
+                raise NoLimit(
+                    f"{named(operation)} is not a Sequential or functional model of one input and one output."
+                )
             self._once(operation)
             self._values[id(operation.inputs[0])] = values[0]
             return self.value(operation.outputs[0])
@@ -150,8 +152,8 @@ class _Walk:
     def _once(self, operation: Any) -> None:
         if id(operation) in self._called:
             raise NoLimit(
-                f"{named(operation)} is called twice, so that its weights are shared; the limit of shared weights is not "
-                "known here."
+                f"{named(operation)} is called twice, so that its weights are shared; the limit of shared weights is "
+                "not known here."
             )
         self._called.add(id(operation))
 
@@ -164,14 +166,16 @@ class _Walk:
             drawn = (seed, tuple(layer.kernel.shape))
             if drawn in self._drawn:
                 raise NoLimit(
-                    f"{named(layer)} has the seed of {self._drawn[drawn]!r} and a kernel of the same shape, so that both "
-                    "start from the same weights; give it another seed."
+                    f"{named(layer)} has the seed of {self._drawn[drawn]!r} and a kernel of the same shape, so that "
+                    "both start from the same weights; give it another seed."
                 )
             self._drawn[drawn] = layer.name
 
     def _stack(self, operation: Any, tensors: Sequence[Any], values: list[Any]) -> _Stacked:
         if operation.axis != 1 or any(len(t.shape) != 2 for t in tensors):
-            raise NoLimit(f"{named(operation)} stacks features along axis {operation.axis}; [N, units] on axis 1 is known.")
+            raise NoLimit(
+                f"{named(operation)} stacks features along axis {operation.axis}; [N, units] on axis 1 is known."
+            )
         return _Stacked([self._number(value) for value in values], [float(t.shape[-1]) for t in tensors])
 
     # -- what is checked of the whole --------------------------------------------------------------------------------
@@ -185,8 +189,8 @@ class _Walk:
                 raise NoLimit("The input reaches the output without weights in between, which has no limit kernel.")
             if isinstance(node.layer, Activation):
                 raise NoLimit(
-                    f"{node.name}: the output is bent by an activation, so that its tangent kernel stays random at every "
-                    "width; take the limit of the model without it."
+                    f"{node.name}: the output is bent by an activation, so that its tangent kernel stays random at "
+                    "every width; take the limit of the model without it."
                 )
             if isinstance(node.layer, LayerNormalization | Concatenate):
                 raise NoLimit(f"{node.name}: the output's units are finitely many; end the model with a dense layer.")
@@ -215,13 +219,19 @@ class _Walk:
         """Return sentences on what the limit is of."""
         hidden = {k for node in self.nodes[: last + 1] for k in node.inputs}
         readers = [n for n in self.units if n in hidden]
-        notes = [f"To infinity: {', '.join(f'{self.units[n][0]} ({self.units[n][1]})' for n in readers)}."] if readers else []
+        notes = (
+            [f"To infinity: {', '.join(f'{self.units[n][0]} ({self.units[n][1]})' for n in readers)}."]
+            if readers
+            else []
+        )
         if self.standard:
             notes.append(
-                f"In the standard parameterisation: {', '.join(self.standard)}. The NNGP is the model's own limit; the NTK "
-                "is that of the same network in the NTK parameterisation, with the initialisers' variances."
+                f"In the standard parameterisation: {', '.join(self.standard)}. The NNGP is the model's own limit; the "
+                "NTK is that of the same network in the NTK parameterisation, with the initialisers' variances."
             )
-        rough = [node.name for node in self.nodes if isinstance(node.layer, Activation) and not node.layer.function.exact]
+        rough = [
+            node.name for node in self.nodes if isinstance(node.layer, Activation) and not node.layer.function.exact
+        ]
         if rough:
             notes.append(f"By quadrature: {', '.join(dict.fromkeys(rough))}; error(x) estimates the error.")
         return notes
@@ -241,7 +251,16 @@ def _product(sizes: Sequence[int]) -> int:
 
 
 # Layers that are called on the input as they are: nothing random is before them.
-PREPARING = ("Flatten", "Reshape", "Permute", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Cropping1D", "Cropping2D")
+PREPARING = (
+    "Flatten",
+    "Reshape",
+    "Permute",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
+    "Cropping1D",
+    "Cropping2D",
+)
 
 
 def _prepared(operation: Any, values: Sequence[_Raw], output: Any) -> _Raw | None:
@@ -253,6 +272,7 @@ def _prepared(operation: Any, values: Sequence[_Raw], output: Any) -> _Raw | Non
     if kind in NOTHING:
         return values[0]
     if kind == "Rescaling":
+
         def call(x: tf.Tensor) -> tf.Tensor:
             return x * tf.cast(operation.scale, x.dtype) + tf.cast(operation.offset, x.dtype)
     elif kind in PREPARING:
@@ -261,4 +281,3 @@ def _prepared(operation: Any, values: Sequence[_Raw], output: Any) -> _Raw | Non
         return None
     first = before.prepare
     return _Raw(call if first is None else lambda x: call(first(x)), len(output.shape) - 1)
-

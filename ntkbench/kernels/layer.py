@@ -47,4 +47,3 @@ def require_gaussian(features: Features, who: str) -> None:
             f"{who} acts on features that are not Gaussian in the limit (inputs, or what an activation made); put a "
             "dense layer or a convolution before it."
         )
-

@@ -37,7 +37,7 @@ NOTHING = (
 )  # fmt: skip
 
 REASONS = {
-    "BatchNormalization": "its statistics couple the inputs, and the limit of a network with it is not a kernel of pairs",
+    "BatchNormalization": "its statistics couple the inputs, so that its limit is not a kernel of pairs",
     "MaxPooling": "the maximum of several positions has no dual in closed form",
     "GlobalMaxPooling": "the maximum of several positions has no dual in closed form",
     "Attention": "softmax attention with a fixed number of heads has a random limit; kernels.LinearAttention is known",
@@ -55,9 +55,8 @@ def layer_of(layer: Any, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
     shapes: of its inputs, [None, ...].   output: of its output. Raises NoLimit, naming the layer, where none is known.
     """
     kind, who = type(layer).__name__, named(layer)
-    if isinstance(layer, keras.layers.Layer) and not is_stock(layer):
-        if not (hasattr(layer, "activation") and _is_known(type(layer))):
-            raise NoLimit(f"{who} is not a layer of Keras or ntkbench, so its limit is not known.")
+    if isinstance(layer, keras.layers.Layer) and not (is_stock(layer) or _is_stock_but_for_its_activation(layer)):
+        raise NoLimit(f"{who} is not a layer of Keras or ntkbench, so its limit is not known.")
     if kind in NOTHING:
         return [Identity()]
     reader = READERS.get(_key(layer))
@@ -68,8 +67,9 @@ def layer_of(layer: Any, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
     return reader(layer, who, shapes, output)
 
 
-def _is_known(kind: type) -> bool:
-    return kind.__module__.startswith(("keras.src.", "ntkbench.layers."))
+def _is_stock_but_for_its_activation(layer: Any) -> bool:
+    bare = "call" not in vars(layer) and getattr(layer, "quantization_mode", None) is None
+    return bare and hasattr(layer, "activation") and _key(layer)[0] in ("keras", "ours")
 
 
 def _key(layer: Any) -> tuple[str, str]:
@@ -154,7 +154,7 @@ def _channels_last(layer: Any, who: str) -> None:
 
 
 def _activation_layer(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
-    return _activation(layer.activation, who)or [Identity()]
+    return _activation(layer.activation, who) or [Identity()]
 
 
 def _relu(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:

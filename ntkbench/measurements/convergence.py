@@ -15,11 +15,13 @@ def measure(ctx: Context) -> dict[str, Value]:
     """Return kernel_convergence = ‖K(w0) − K∞‖_F/‖K∞‖_F on the probes (Jacot, Gabriel, Hongler 2018, arXiv 1806.07572).
 
     Raises Unsupported where there is no limit, or none is known: bent outputs, bottlenecks, widths that are other
-    numbers, the standard parameterisation, whose tangent kernel grows with width, and all that `infinite_width` refuses.
+    numbers, the standard parameterisation, whose tangent kernel grows with width, and what `infinite_width` refuses.
     """
     spec = ctx.architecture
     if not spec.grows:
-        raise Unsupported(f"The width of {spec.name!r} is {spec.width_means}, in which its tangent kernel has no limit.")
+        raise Unsupported(
+            f"The width of {spec.name!r} is {spec.width_means}, in which its tangent kernel has no limit."
+        )
     if spec.bottleneck or not spec.linear_output:
         what = "a bottleneck" if spec.bottleneck else "a bent output"
         raise Unsupported(f"{spec.name!r} has {what}, so that its tangent kernel stays random at every width.")

@@ -175,8 +175,8 @@ class Architecture(Entry):
     linear_output, bottleneck: decide the search budgets and gradient descent's step (metrics.md).
     widths: {preset: widths} where the preset's own list does not fit; "quick", "standard", "board", "full".
     grows: whether the number of weights grows with width; false where width is another number, such as a scale.
-    known_limit: whether `ntkbench.kernels.infinite_width` may know the limit of the tangent kernel; what needs it is not
-    planned otherwise.
+    known_limit: whether `ntkbench.kernels.infinite_width` may know the limit of the tangent kernel; what needs it is
+    not planned otherwise.
     variants: parameter sets that `--arch all` runs instead of the defaults alone.
     """
 

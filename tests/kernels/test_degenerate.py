@@ -1,4 +1,4 @@
-"""Equal, zero and opposite inputs: kernels stay positive semidefinite, values and gradients finite. And TFP's manners."""
+"""Equal, zero and opposite inputs: kernels stay positive semidefinite, gradients finite. And TFP's manners."""
 
 from __future__ import annotations
 
@@ -103,7 +103,10 @@ def test_batches_of_parameters_and_of_inputs(shape):
     for one, std in zip(found, (0.7, 1.1, 1.9), strict=True):
         np.testing.assert_allclose(one, k.InfiniteWidth(net(std), feature_ndims=len(shape)).matrix(x, y), rtol=1e-12)
     batched = RNG.normal(size=(3, 5, *shape))
-    each = [k.InfiniteWidth(net(s), feature_ndims=len(shape)).matrix(b, y) for s, b in zip((0.7, 1.1, 1.9), batched)]
+    each = [
+        k.InfiniteWidth(net(s), feature_ndims=len(shape)).matrix(b, y)
+        for s, b in zip((0.7, 1.1, 1.9), batched, strict=True)
+    ]
     np.testing.assert_allclose(kernel.matrix(batched, y), each, rtol=1e-12)
     np.testing.assert_allclose(kernel.apply(x[:2], y, example_ndims=1)[1], np.diagonal(found[1, :2]), rtol=1e-12)
     tensor = kernel.tensor(x.reshape(2, 2, *shape), y, 2, 1)
@@ -124,7 +127,9 @@ def test_linear_attention_is_the_limit_of_many_heads():
     """A finite block in NumPy: 24 heads of size 24, averaged over draws, against cov' and the tangent kernel's law."""
     steps, d, heads, draws = 3, 24, 24, 60
     x = RNG.normal(size=(2, steps, 5))
-    kernel = k.InfiniteWidth([k.LinearAttention(mean=True), k.GlobalAveragePooling(), k.Dense()], "nngp", feature_ndims=2)
+    kernel = k.InfiniteWidth(
+        [k.LinearAttention(mean=True), k.GlobalAveragePooling(), k.Dense()], "nngp", feature_ndims=2
+    )
     total = np.zeros((2, 2))
     for _ in range(draws):
         out = 0

@@ -55,7 +55,9 @@ def _by_polar(function):
     """Integrate over quadrants between the lines where u or u' changes its sign: kinks stay at the borders."""
     root, low = math.sqrt(V1), C / math.sqrt(V1)
     high = math.sqrt(V2 - low**2)
-    kinks = sorted(np.mod([math.pi / 2, 3 * math.pi / 2, math.atan2(-low, high), math.atan2(-low, high) + math.pi], 2 * math.pi))
+    kinks = sorted(
+        np.mod([math.pi / 2, 3 * math.pi / 2, math.atan2(-low, high), math.atan2(-low, high) + math.pi], 2 * math.pi)
+    )
     edges = [kinks[-1] - 2 * math.pi, *kinks]
 
     def integrand(r, angle):

@@ -105,8 +105,12 @@ def _distances(name, params, widths, seeds):
     limit = infinite_width(built(name, widths[0], **params)[0]).matrix(x).numpy()
     found = []
     for width in widths:
-        kernels = [nb.empirical_ntk(built(name, width, seed, **params)[0], x.astype("float32")) for seed in range(seeds)]
-        found.append(np.sqrt(np.mean([(np.linalg.norm(each - limit) / np.linalg.norm(limit)) ** 2 for each in kernels])))
+        kernels = [
+            nb.empirical_ntk(built(name, width, seed, **params)[0], x.astype("float32")) for seed in range(seeds)
+        ]
+        found.append(
+            np.sqrt(np.mean([(np.linalg.norm(each - limit) / np.linalg.norm(limit)) ** 2 for each in kernels]))
+        )
     return found
 
 
@@ -136,7 +140,8 @@ def test_variances_are_those_of_the_initialisers():
     model = keras.Sequential([keras.Input((9,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(1)])
     x = probes((9,))
     hand = [
-        k.Dense(math.sqrt(9 * 2 / 41), bias_ntk=1.0), k.Activation("relu"), k.Dense(math.sqrt(32 * 2 / 33), bias_ntk=1.0)
+        k.Dense(math.sqrt(9 * 2 / 41), bias_ntk=1.0), k.Activation("relu"),
+        k.Dense(math.sqrt(32 * 2 / 33), bias_ntk=1.0),
     ]  # fmt: skip
     kernel = infinite_width(model)
     for ours, theirs in zip(kernel.both(x), k.InfiniteWidth(hand).both(x), strict=True):
@@ -199,7 +204,7 @@ def test_outputs_of_stock_models_have_the_covariance_of_the_limit(name):
 
 
 def test_means_of_branches_enter_their_sum():
-    """relu features have a mean, so that E[(a + b)(a' + b')] has mixed terms: a residual net of relu, checked by drawing."""
+    """relu features have a mean, so that E[(a + b)(a' + b')] has mixed terms: checked by drawing."""
 
     def make(seed=0):
         x = keras.Input((5,))

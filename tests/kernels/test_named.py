@@ -15,7 +15,9 @@ from ntkbench.registry.manager import registry
 X = {1: np.random.default_rng(0).normal(size=(4, 6)), 3: np.random.default_rng(1).normal(size=(4, 5, 5, 2))}
 
 
-@pytest.mark.parametrize("name", [name for name, entry in registry().kernels.items() if entry.distribution == "ntkbench"])
+@pytest.mark.parametrize(
+    "name", [name for name, entry in registry().kernels.items() if entry.distribution == "ntkbench"]
+)
 @pytest.mark.parametrize("kind", ["ntk", "nngp"])
 def test_registered_kernels_are_kernels(name, kind):
     kernel = k.named(name, kind=kind, depth=2, weight_std=1.2, activation="erf")

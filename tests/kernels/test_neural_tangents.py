@@ -66,7 +66,9 @@ def test_agrees_with_neural_tangents(name):
     x1, x2 = inputs(VARIANTS[name][0])
     for place, arguments in (("cross", (x1, x2)), ("own", (x1,))):
         for kind, found in zip(("nngp", "ntk"), kernel(name).both(*arguments), strict=True):
-            np.testing.assert_allclose(found, GOLDEN["kernels"][name][kind][place], rtol=RTOL, err_msg=f"{kind} {place}")
+            np.testing.assert_allclose(
+                found, GOLDEN["kernels"][name][kind][place], rtol=RTOL, err_msg=f"{kind} {place}"
+            )
 
 
 @pytest.mark.parametrize("name", ["fc-relu-3", "cnn-gap-strides", "cnn-pool", "sequence-flatten", "fc-concatenated"])

@@ -74,9 +74,8 @@ class Polynomial(Dual):
         """Return E[φ(u) φ(u')] and E[φ'(u) φ'(u')]."""
         rho = _correlation(v1, v2, c)
         slopes = tuple(k * a for k, a in enumerate(self.coefficients))[1:] or (0.0,)
-        return tuple(
-            _series(_hermite_of(of, v1), _hermite_of(of, v2), rho) for of in (self.coefficients, slopes)
-        )  # type: ignore[return-value]
+        value, slope = (_series(_hermite_of(of, v1), _hermite_of(of, v2), rho) for of in (self.coefficients, slopes))
+        return value, slope
 
     def mean(self, v: tf.Tensor) -> tf.Tensor | None:
         """Return E[φ(u)]."""

@@ -83,7 +83,7 @@ class Gaussian(Dual):
 class Gelu(Dual):
     """φ(u) = u Φ(u) with the normal distribution function Φ.
 
-    Source: Tsuchida et al. 2021 (arXiv 2002.08517); here from Stein's lemma, with the derivative in c by Price's theorem.
+    Source: Tsuchida et al. 2021 (arXiv 2002.08517); here from Stein's lemma, and the derivative in c.
     """
 
     def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:

@@ -57,13 +57,15 @@ def dual_of(activation: Any, **options: Any) -> Dual:
     """
     if isinstance(activation, Dual):
         return activation
-    if activation is None:
+    if activation is None:  # as layers without one have it
         return CLOSED["linear"]
     if isinstance(activation, str):
         return _named(activation, options)
     name = getattr(activation, "__name__", type(activation).__name__)
     if name in MIXING:
         raise NtkbenchError(f"The activation {name} mixes units; it has no dual. Use one that acts on each unit alone.")
+    if not callable(activation):
+        raise UnknownName("activation", repr(activation), NAMES)
     known = _known(activation, name)
     return known if known is not None else Quadrature(activation)
 
@@ -76,7 +78,9 @@ def _named(name: str, options: dict[str, Any]) -> Dual:
     if name in BY_QUADRATURE:
         return (Odd if name in ODD else Quadrature)(BY_QUADRATURE[name])
     if name in MIXING:
-        raise NtkbenchError(f"The activation {name!r} mixes units; it has no dual. Use one that acts on each unit alone.")
+        raise NtkbenchError(
+            f"The activation {name!r} mixes units; it has no dual. Use one that acts on each unit alone."
+        )
     raise UnknownName("activation", name, NAMES)
 
 
