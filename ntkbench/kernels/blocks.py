@@ -41,7 +41,7 @@ class Blocks:
         pairs = int(min(budget(memory_gib) // need, max(NUMBERS_IN_BLOCK // per_pair, 1)))
         if pairs < 1:
             raise NtkbenchError(
-                f"One pair of inputs needs {need / 2**30:.3g} GiB, for covariances over {per_pair:,} pairs of positions; "
+                f"One pair of inputs needs {need / 2**30:.3g} GiB, for covariances of {per_pair:,} pairs of positions; "
                 "give more memory_gib, or fewer positions."
             )
         side = max(math.isqrt(pairs), 1)

@@ -44,6 +44,7 @@ REASONS = {
     "MultiHeadAttention": "softmax attention with a fixed number of heads has a random limit",
     "Softmax": "it mixes units",
     "Multiply": "a product of features is not Gaussian in the limit",
+    "Unstack": "it takes a sequence apart, for steps whose weights are shared",
     "Permute": "it turns units into positions, whose number stays",
     "PReLU": "its slopes are trained",
 }

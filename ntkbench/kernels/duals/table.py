@@ -66,8 +66,8 @@ def dual_of(activation: Any, **options: Any) -> Dual:
         raise NtkbenchError(f"The activation {name} mixes units; it has no dual. Use one that acts on each unit alone.")
     if not callable(activation):
         raise UnknownName("activation", repr(activation), NAMES)
-    known = _known(activation, name)
-    return known if known is not None else Quadrature(activation)
+    function: Any = activation
+    return _known(function, name) or Quadrature(function)
 
 
 def _named(name: str, options: dict[str, Any]) -> Dual:
