@@ -14,13 +14,12 @@ from ntkbench.architectures.dag import draw_graph
 from ntkbench.kernels.keras_model import infinite_width
 from ntkbench.registry.manager import registry
 
-RNG = np.random.default_rng(0)
 SHAPES = {"vector": (9,), "image": (5, 4, 2)}
 TANH = k.Activation("tanh")
 
 
 def probes(shape, n=4):
-    return RNG.normal(size=(n, *shape))
+    return np.random.default_rng(0).normal(size=(n, *shape))
 
 
 def built(name, width=32, seed=0, **params):
@@ -92,7 +91,6 @@ def test_bottlenecks_are_refused_and_may_be_widened(name):
     assert np.isfinite(infinite_width(model, bottlenecks=True).matrix(x)).all()
 
 
-WIDTHS = (32, 64, 128, 256)
 VARIED = [
     ("fc", {"activation": "relu"}), ("resnet", {"activation": "gelu"}), ("densenet", {"activation": "softplus"}),
     ("cnn", {}), ("cnn", {"init": "orthogonal"}), ("cnn", {"init": "delta-orthogonal"}), ("dag", {"activation": "cos"}),
@@ -105,19 +103,20 @@ def _distances(name, params, widths, seeds):
     limit = infinite_width(built(name, widths[0], **params)[0]).matrix(x).numpy()
     found = []
     for width in widths:
-        kernels = [
-            nb.empirical_ntk(built(name, width, seed, **params)[0], x.astype("float32")) for seed in range(seeds)
-        ]
-        found.append(
-            np.sqrt(np.mean([(np.linalg.norm(each - limit) / np.linalg.norm(limit)) ** 2 for each in kernels]))
-        )
+        model, _ = built(name, width, **params)
+        distances = []
+        for seed in range(seeds):
+            model.set_weights(built(name, width, seed, **params)[0].get_weights())  # one compiled function for all
+            kernel = nb.empirical_ntk(model, x.astype("float32"))
+            distances.append(np.linalg.norm(kernel - limit) / np.linalg.norm(limit))
+        found.append(np.sqrt(np.mean(np.square(distances))))
     return found
 
 
 @pytest.mark.parametrize(("name", "params"), [("fc", {}), ("fc-relu", {})])
 def test_finite_networks_converge_like_one_over_root_width(name, params):
-    widths = (64, 256, 1024)
-    distances = _distances(name, params, widths, 16)
+    widths = (32, 128, 512)
+    distances = _distances(name, params, widths, 64)
     slope = np.polyfit(np.log(widths), np.log(distances), 1)[0]
     assert -0.6 <= slope <= -0.4, (slope, distances)
 
@@ -150,7 +149,7 @@ def test_variances_are_those_of_the_initialisers():
     assert "(32)" in kernel.notes[0]
 
 
-def _outputs(make, x, draws=60):
+def _outputs(make, x, draws=24):
     """Return the mean over fresh draws of f(x) f(x')."""
     total = 0.0
     for seed in range(draws):
@@ -191,7 +190,7 @@ STOCK = {
 
 @pytest.mark.parametrize("name", STOCK)
 def test_outputs_of_stock_models_have_the_covariance_of_the_limit(name):
-    """60 draws of 64 outputs: the mean errs by √(2/3840) = 2.3 % where the limit is a Gaussian process."""
+    """24 draws of 64 outputs: the mean errs by √(2/1536) = 3.6 % where the limit is a Gaussian process."""
 
     def make():
         return keras.Sequential(STOCK[name]())
@@ -214,8 +213,8 @@ def test_means_of_branches_enter_their_sum():
 
     x = probes((5,), 3)
     limit = infinite_width(make(), "nngp").matrix(x).numpy()
-    found = np.mean([(f := make(7 * s)(x).numpy()) @ f.T / 16 for s in range(60)], axis=0)
-    assert np.linalg.norm(found - limit) <= 0.06 * np.linalg.norm(limit)
+    found = np.mean([(f := make(7 * s)(x).numpy()) @ f.T / 16 for s in range(30)], axis=0)
+    assert np.linalg.norm(found - limit) <= 0.08 * np.linalg.norm(limit)
     apart = k.InfiniteWidth([k.Dense(), k.Activation("relu"), k.concatenate([], [k.Dense(), k.Activation("relu")]),
                              k.Dense(math.sqrt(2))], "nngp").matrix(x).numpy()  # fmt: skip
     assert np.linalg.norm(apart - limit) > 0.2 * np.linalg.norm(limit)
