@@ -130,6 +130,7 @@ if __name__ == "__main__":
             "hessian_norm": hessian_norm,
             "hessian_product": hessian_product,
             "gradient": gradient,
+            "infinite": infinite,
         },
         ["ntkbench", "tensorflow", "keras", "numpy"],
     )

@@ -9,7 +9,7 @@ from ..registry.hookspecs import Register, hookimpl
 
 if TYPE_CHECKING:
     from .affine import Conv as Conv, Dense as Dense
-    from .attention import LinearAttention as LinearAttention
+    from .attention import LinearAttention as LinearAttention, SharedAttention as SharedAttention
     from .features import NoLimit as NoLimit
     from .graph import add as add, concatenate as concatenate, residual as residual
     from .inference import Ensemble as Ensemble, Prediction as Prediction
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "affine": "Conv Dense",
-    "attention": "LinearAttention",
+    "attention": "LinearAttention SharedAttention",
     "features": "NoLimit",
     "graph": "add concatenate residual",
     "inference": "Ensemble Prediction",

@@ -55,7 +55,7 @@ KERNEL = [
     _plain("condition", "λmax/λmin", "value", "condition number of the tangent kernel", bounds=ANY),
 ]
 CONVERGENCE = [
-    _lower("kernel_convergence", "‖K−K∞‖/‖K∞‖", "value", "relative distance of the tangent kernel from its limit"),
+    _plain("kernel_convergence", "‖K−K∞‖/‖K∞‖", "value", "relative distance of the tangent kernel from its limit"),
 ]
 
 

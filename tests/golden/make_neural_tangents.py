@@ -41,6 +41,12 @@ def layers(spec, axes):
             yield stax.GlobalAvgPool()
         elif kind == "flatten":
             yield stax.Flatten()
+        elif kind == "attention":
+            scaling, qk, ov, bias = words
+            yield stax.GlobalSelfAttention(
+                1, 1, 1, 1, linear_scaling=scaling != "root", W_key_std=qk, W_query_std=1.0, W_value_std=ov,
+                W_out_std=1.0, b_std=bias, attention_mechanism="SOFTMAX" if scaling == "softmax" else "IDENTITY",
+            )  # fmt: skip
         elif kind == "norm":
             yield stax.LayerNorm(eps=words[0])
         else:

@@ -67,6 +67,9 @@ VARIANTS = {
     "cnn-layer-norm": image(conv(), ["norm", 1e-3], RELU, conv(), RELU, GAP, LAST),
     "cnn-hidden-dense": image(conv(), RELU, FLAT, DENSE, RELU, LAST),
     "cnn-dense-per-pixel": image(DENSE, RELU, conv(), RELU, GAP, DENSE, RELU, LAST),
+    "attention-linear": (SEQUENCE, [DENSE, ["attention", "root", 0.7, 1.2, 0.1], RELU, GAP, LAST]),
+    "attention-shared-softmax": (SEQUENCE, [DENSE, RELU, ["attention", "softmax", 0.7, 1.2, 0.1], RELU, FLAT, LAST]),
+    "attention-shared-identity": image(conv(), ["attention", "identity", 0.7, 1.2, 0.1], RELU, GAP, LAST),
     "sequence-gap": (SEQUENCE, [conv(), RELU, conv(2, 2), RELU, GAP, LAST]),
     "sequence-flatten": (SEQUENCE, [conv(4), ERF, ["pool", 2, 1, "VALID"], conv(), RELU, FLAT, LAST]),
 }

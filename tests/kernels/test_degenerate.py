@@ -30,7 +30,11 @@ def nets():
     yield "flat", image, [k.Conv(), relu, k.Conv(), relu, k.Flatten(), k.Dense()]
     yield "residual", (4,), [k.Dense(), k.residual(relu, k.Dense()), k.residual(k.Dense(), relu), k.Dense()]
     yield "normal", (4,), [k.Dense(), k.LayerNormalization(), relu, k.LayerNormalization(), k.Dense()]
-    yield "attention", (3, 2), [k.Dense(), k.LinearAttention(), relu, k.GlobalAveragePooling(), k.Dense()]
+    yield (
+        "attention",
+        (3, 2),
+        [k.Dense(), k.LinearAttention(), relu, k.SharedAttention(), relu, k.GlobalAveragePooling(), k.Dense()],
+    )
 
 
 CASES = {name: (shape, net) for name, shape, net in nets()}
@@ -128,7 +132,7 @@ def test_linear_attention_is_the_limit_of_many_heads():
     steps, d, heads, draws = 3, 24, 24, 60
     x = RNG.normal(size=(2, steps, 5))
     kernel = k.InfiniteWidth(
-        [k.LinearAttention(mean=True), k.GlobalAveragePooling(), k.Dense()], "nngp", feature_ndims=2
+        [k.LinearAttention(1 / steps), k.GlobalAveragePooling(), k.Dense()], "nngp", feature_ndims=2
     )
     total = np.zeros((2, 2))
     for _ in range(draws):

@@ -43,6 +43,13 @@ def layers(spec):
             yield k.GlobalAveragePooling()
         elif kind == "flatten":
             yield k.Flatten()
+        elif kind == "attention":
+            scaling, *stds = words
+            yield (
+                k.LinearAttention(*stds)
+                if scaling == "root"
+                else k.SharedAttention(*stds, softmax=scaling == "softmax")
+            )
         elif kind == "norm":
             yield k.LayerNormalization(words[0])
         elif kind == "residual":
