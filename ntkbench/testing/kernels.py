@@ -69,7 +69,7 @@ class KernelChecks(Checks):
             values = np.linalg.eigvalsh(matrix)
             require(
                 values[0] >= -slack * values[-1],
-                f"In {dtype} the smallest eigenvalue is {values[0]:.3g}, the largest {values[-1]:.3g}: not semidefinite.",
+                f"In {dtype} the smallest eigenvalue is {values[0]:.3g} and the largest {values[-1]:.3g}: indefinite.",
             )
 
     @numbered("K4")

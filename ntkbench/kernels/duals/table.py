@@ -91,7 +91,7 @@ def _known(activation: Any, name: str) -> Dual | None:
     if activation is getattr(keras.activations, name, None) or activation is getattr(keras.ops, name, None):
         if name == "gelu":
             # By default `keras.ops.gelu` is the approximation by tanh and `keras.activations.gelu` is exact.
-            return CLOSED["gelu"] if activation is keras.activations.gelu else Quadrature(activation)
+            return CLOSED["gelu"] if activation is keras.activations.gelu else Quadrature(keras.ops.gelu)
         if name in (*CLOSED, "leaky_relu", *BY_QUADRATURE):
             return _named(name, {})
     return None
