@@ -80,8 +80,9 @@ def _key(layer: Any) -> tuple[str, str]:
 
 
 def named(layer: Any) -> str:
-    """Return how messages call a layer."""
-    return f"{type(layer).__name__} {layer.name!r}"
+    """Return how messages call a layer, with the name that it may have got from its user."""
+    kind = type(layer).__name__
+    return f"{kind} {layer.name!r}" if isinstance(layer, keras.layers.Layer) else f"The operation {kind}"
 
 
 def seed_of(layer: Any) -> Any:
