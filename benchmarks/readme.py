@@ -108,7 +108,30 @@ def growth(result: Json) -> Iterator[str]:
     yield from footnotes(result, "One gradient: of the sum over all inputs and outputs, in all weights, compiled")
 
 
-SECTIONS: dict[str, Callable[[Json], Iterator[str]]] = {"ntk": ntk, "hessian": hessian, "growth": growth}
+def infinite(result: Json) -> Iterator[str]:
+    """Yield the lines of the kernels of infinite width."""
+    names = [entry["name"] for entry in result["cases"][0]["competitors"]]
+    yield from table(
+        ["network", *names, "ntkbench ÷ neural-tangents", "difference"],
+        (
+            [
+                f"`{case['name']}`",
+                *(milliseconds(entry) for entry in case["competitors"]),
+                quotient(case["ratios"]["over_neural_tangents"]),
+                difference(case),
+            ]
+            for case in result["cases"]
+        ),
+    )
+    yield from footnotes(result, "Milliseconds")
+
+
+SECTIONS: dict[str, Callable[[Json], Iterator[str]]] = {
+    "ntk": ntk,
+    "hessian": hessian,
+    "growth": growth,
+    "infinite": infinite,
+}
 
 
 def table(header: list[str], rows: Any) -> Iterator[str]:

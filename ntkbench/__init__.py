@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import layers as layers, testing as testing
+    from . import kernels as kernels, layers as layers, testing as testing
     from .engine.hessian import HessianNorm as HessianNorm, hessian_eigs as hessian_eigs, hessian_norm as hessian_norm
     from .engine.hvp import hvp as hvp
     from .engine.kernel_distance import kernel_distance as kernel_distance, relative_change as relative_change
@@ -35,7 +35,7 @@ _HOMES = {
     ".types": "Quantity Value",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-_ROOMS = ("layers", "testing")
+_ROOMS = ("kernels", "layers", "testing")
 
 __all__ = sorted([*_HOME, *_ROOMS])
 

@@ -51,6 +51,17 @@ def algorithm(implementation):
     return prepare
 
 
+def infinite(case):
+    """Prepare the tangent kernel of the same network at infinite width, compiled."""
+    _, _, kernel = stax.serial(*network(case.net))
+    compiled, x = jax.jit(lambda x: kernel(x, None, "ntk")), jax.numpy.asarray(case.x)
+
+    def run():
+        return {"value": np.asarray(compiled(x).block_until_ready())}
+
+    return Prepared(run)
+
+
 if __name__ == "__main__":
     ways = nt.NtkImplementation
     serve(
@@ -58,6 +69,7 @@ if __name__ == "__main__":
             "structured": algorithm(ways.STRUCTURED_DERIVATIVES),
             "vector_products": algorithm(ways.NTK_VECTOR_PRODUCTS),
             "jacobian": algorithm(ways.JACOBIAN_CONTRACTION),
+            "infinite": infinite,
         },
         ["neural-tangents", "jax", "jaxlib", "numpy"],
     )

@@ -54,6 +54,16 @@ def kernel(method):
     return prepare
 
 
+def infinite(case):
+    """Prepare the tangent kernel of the same network at infinite width."""
+    limit = ntkbench.kernels.infinite_width(model(case))
+
+    def run():
+        return {"value": limit.matrix(case.x).numpy()}
+
+    return Prepared(run)
+
+
 def hessian_norm(case):
     """Prepare `hessian_norm` at its defaults. Its work is the products of one sample that it takes."""
     net, counted = model(case), []
@@ -120,6 +130,7 @@ if __name__ == "__main__":
             "hessian_norm": hessian_norm,
             "hessian_product": hessian_product,
             "gradient": gradient,
+            "infinite": infinite,
         },
         ["ntkbench", "tensorflow", "keras", "numpy"],
     )

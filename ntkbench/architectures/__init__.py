@@ -119,6 +119,7 @@ def _sequence_models(register: Register) -> None:
         params=ACTIVATION | params.COMMON,
         theory=theory.RECURRENT,
         widths=SHORTER,
+        known_limit=False,  # known, and not yet among our kernels: every step shares the weights
     )
     register(
         "attention",
@@ -128,6 +129,7 @@ def _sequence_models(register: Register) -> None:
         inputs="sequence",
         params=BLOCKS | {"heads": {"type": "int", "default": 4, "minimum": 1, "help": "heads; they divide the width"}},
         widths=SHORTER,
+        known_limit=False,  # random: the heads do not grow in number
     )
     register(
         "mlp-mixer",
@@ -137,6 +139,7 @@ def _sequence_models(register: Register) -> None:
         inputs="sequence",
         params=BLOCKS,
         widths=SHORTER,
+        known_limit=False,  # random: the tokens do not grow in number
     )
 
 

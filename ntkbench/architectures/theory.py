@@ -15,12 +15,14 @@ RNTK = "Alemohammad et al. 2021 (arXiv 2006.10246)"
 LAZY = "Chizat, Oyallon, Bach 2019 (arXiv 1812.07956)"
 
 _LIMIT = "derived: the tangent kernel has a limit"
+_CONVERGENCE = "derived: the kernel is a mean over m random units, which scatters by 1/√m around its limit"
 _INFINITY = "derived: each of m neurons enters the output through a weight of order 1/√m"
 
 KERNEL_LIMIT = {
     "gradient_norm": Theory(0.0, _LIMIT),
     "lambda_min": Theory(0.0, _LIMIT),
     "condition": Theory(0.0, _LIMIT),
+    "kernel_convergence": Theory(-0.5, _CONVERGENCE),
 }
 
 SMOOTH = KERNEL_LIMIT | {

@@ -54,6 +54,9 @@ KERNEL = [
     _plain("lambda_min", "λmin", "value", "smallest eigenvalue of the tangent kernel", "f^2", ANY),
     _plain("condition", "λmax/λmin", "value", "condition number of the tangent kernel", bounds=ANY),
 ]
+CONVERGENCE = [
+    _plain("kernel_convergence", "‖K−K∞‖/‖K∞‖", "value", "relative distance of the tangent kernel from its limit"),
+]
 
 
 @hookimpl
@@ -66,3 +69,10 @@ def ntkbench_register_measurements(register):
     register("gd", f"{here}.gd:measure", quantities=GD, needs="trajectory", summary="full-batch gradient descent")
     register("random", f"{here}.random:measure", quantities=RANDOM, summary="random directions")
     register("kernel", f"{here}.kernel:measure", quantities=KERNEL, summary="spectrum of the tangent kernel")
+    register(
+        "kernel_convergence",
+        f"{here}.convergence:measure",
+        quantities=CONVERGENCE,
+        needs="limit",
+        summary="distance from infinite width",
+    )

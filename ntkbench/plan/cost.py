@@ -21,7 +21,12 @@ GIB = 2**30
 BASE_GIB = 0.8  # TensorFlow itself with its compiled functions
 COPIES = 20  # arrays of the size of all parameters that are alive at once, besides one gradient for each probe
 COMPILE_SECONDS = 2.0  # tracing for one architecture at one width
-QUANTITY_SECONDS = {"hessian_norm": 0.4, "hessian_norm_ball": 1.5, "linearization_error_worst": 0.3}  # small nets
+QUANTITY_SECONDS = {  # small nets
+    "hessian_norm": 0.4,
+    "hessian_norm_ball": 1.5,
+    "linearization_error_worst": 0.3,
+    "kernel_convergence": 0.1,
+}
 OTHER_SECONDS = 0.03  # any other quantity
 SIZE_OF_DOUBLE_TIME = 500_000  # parameters at which a quantity takes twice as long as on a small net
 # Wider than this, a plan is predicted before it is run.

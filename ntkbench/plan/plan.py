@@ -56,6 +56,10 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     settings = Settings(**dict(sizes.settings) | {name: value for name, value in asked.items() if value is not None})
     seeds = range(sizes.seeds if options.seeds is None else options.seeds)
     measured = choose_quantities(options.measure or sizes.measure, registry)
+    # Asked for by name, it is planned everywhere, and says why where it has no meaning.
+    everything = "all" in (options.measure or sizes.measure)
+    without_limit = [m for m in measured if everything and "limit" in registry.measurements[m].needs]
+    no_limit: list[str] = []
     name, _, words = options.dataset.partition(":")
     dataset: Dataset = registry.get("datasets", name)
     dataset_params = dataset.resolve(parse_params(words, options.dataset))
@@ -108,7 +112,10 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
             for width in _widths(request, options, sizes.widths_for(entry.widths))
             for seed in seeds
             for measurement, quantities in measured.items()
+            if measurement not in without_limit or entry.has_limit
         ]
+        if not entry.has_limit:
+            no_limit.append(request.label)
     if not cells:
         raise next(iter(left_out.values()), NtkbenchError("No architecture is registered, so there is nothing to run."))
     return Plan(
@@ -117,7 +124,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
         options=options,
         requests=tuple(request for request in requests if request.label not in left_out),
         input_shapes=shapes,
-        notes=tuple(_left_out(left_out)),
+        notes=(*_left_out(left_out), *_without_limit(without_limit, no_limit)),
     )
 
 
@@ -186,3 +193,9 @@ def _left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
         label, error = next(iter(errors.items()))
         others = f" (and likewise {', '.join(list(errors)[1:])})" if len(errors) > 1 else ""
         yield f"Left out {label}{others}: {error}"
+
+
+def _without_limit(measurements: Sequence[str], labels: Sequence[str]) -> Iterable[str]:
+    """Yield a sentence on what is not measured where no kernel of infinite width is known."""
+    if measurements and labels:
+        yield f"No kernel of infinite width is known of {', '.join(labels)}: no {', '.join(measurements)} there."

@@ -36,7 +36,7 @@ def ntkbench_register_architectures(register: Register) -> Any:
         ``build(width, *, input_shape, outputs=1, seed, **params) -> keras.Model`` or the string
         "module:attribute" (listing then imports nothing); names that `build` does not take are not passed.
         `spec` holds the fields of :class:`ntkbench.registry.specs.Architecture`: summary, params, inputs,
-        width_means, outputs, theory, targets, linear_output, bottleneck, widths, variants, grows.
+        width_means, outputs, theory, targets, linear_output, bottleneck, widths, variants, grows, known_limit.
 
     .. versionadded:: 0.1
     """
@@ -71,7 +71,9 @@ def ntkbench_register_datasets(register: Register) -> Any:
 def ntkbench_register_kernels(register: Register) -> Any:
     """Register infinite-width kernels.
 
-    :param register: call it as ``register(name, target, summary=..., params=...)``.
+    :param register: call it as ``register(name, target, summary=..., params=...)``. `target` is a callable
+        ``make(**params) -> tfp.math.psd_kernels.PositiveSemidefiniteKernel``, such as an
+        :class:`ntkbench.kernels.InfiniteWidth`, or "module:attribute"; `ntkbench.kernels.named` calls it.
 
     .. versionadded:: 0.1
     """

@@ -12,7 +12,7 @@ from ..errors import NtkbenchError, RegistrationError, did_you_mean
 from ..types import DIRECTIONS, FORMS, Quantity, Theory
 from .calling import contained
 
-NEEDS = ("hessian", "ball", "trajectory")
+NEEDS = ("hessian", "ball", "trajectory", "limit")
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 
 
@@ -175,6 +175,8 @@ class Architecture(Entry):
     linear_output, bottleneck: decide the search budgets and gradient descent's step (metrics.md).
     widths: {preset: widths} where the preset's own list does not fit; "quick", "standard", "board", "full".
     grows: whether the number of weights grows with width; false where width is another number, such as a scale.
+    known_limit: whether `ntkbench.kernels.infinite_width` may know the limit of the tangent kernel; what needs it is
+    not planned otherwise.
     variants: parameter sets that `--arch all` runs instead of the defaults alone.
     """
 
@@ -188,6 +190,12 @@ class Architecture(Entry):
     widths: Mapping[str, tuple[int, ...]] = field(factory=dict, converter=_widths)
     variants: tuple[Mapping[str, Any], ...] = field(default=Factory(lambda: ({},)), converter=tuple)
     grows: bool = True
+    known_limit: bool = True
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether the tangent kernel has a limit in width that may be known."""
+        return self.known_limit and self.linear_output and not self.bottleneck and self.grows
 
     def __attrs_post_init__(self) -> None:
         for form in self.inputs:
@@ -202,7 +210,7 @@ class Measurement(Entry):
     """A function of a model at its probes that returns named numbers.
 
     quantities: every number it can return.   needs: what it uses beyond first derivatives, for the cost
-    prediction: any of "hessian", "ball", "trajectory".
+    prediction: any of "hessian", "ball", "trajectory"; "limit" where it needs the kernel of infinite width.
     """
 
     quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .architectures import ArchitectureChecks as ArchitectureChecks
     from .checks import CheckFailure as CheckFailure, Finding as Finding
     from .datasets import DatasetChecks as DatasetChecks
+    from .kernels import KernelChecks as KernelChecks
     from .layer_rules import LayerRuleChecks as LayerRuleChecks
     from .measurements import MeasurementChecks as MeasurementChecks
     from .subjects import check as check
@@ -32,6 +33,7 @@ _HOME = {
     "CheckFailure": "checks",
     "DatasetChecks": "datasets",
     "Finding": "checks",
+    "KernelChecks": "kernels",
     "LayerRuleChecks": "layer_rules",
     "MeasurementChecks": "measurements",
     "check": "subjects",

@@ -42,12 +42,13 @@ class MeasurementChecks(Checks):
     """Checks M1 to M9 of one measurement, in float64 on small models.
 
     measurement: its registered name.   linear: an architecture that is linear in its parameters.
-    curved: one whose output is bent.   width: of both.   settings: with as many probes in the ball as there are.
+    curved: one that is not; a measurement that needs "limit" is checked on one that has it.   width: of both.
+    settings: with as many probes in the ball as there are.
     """
 
     measurement: str = ""
     linear: str = "linear"
-    curved: str = "fc-square-output"
+    curved: str = ""
     width: int = 16
     settings: Settings = Settings(n_probes=4, ball_probes=4, draws=2)
 
@@ -56,6 +57,11 @@ class MeasurementChecks(Checks):
         """The registered entry."""
         require(self.measurement, f'{type(self).__name__} names no measurement; set measurement = "NAME".')
         return registry().get("measurements", self.measurement)
+
+    @property
+    def bent(self) -> str:
+        """The curved architecture."""
+        return self.curved or ("fc" if "limit" in self.entry.needs else "fc-square-output")
 
     @property
     def quantities(self) -> dict[str, Quantity]:
@@ -122,14 +128,14 @@ class MeasurementChecks(Checks):
     @numbered("M2", stops=True)
     def test_m02_returns_what_it_declares(self) -> None:
         """On a linear and on a curved model it returns its quantities, finite and within their bounds."""
-        found = {key for name in (self.linear, self.curved) for key in self.values(name)}
+        found = {key for name in (self.linear, self.bent) for key in self.values(name)}
         missing = sorted(set(self.quantities) - found)
-        require(not missing, f"{', '.join(missing)} had no value, neither on {self.linear} nor on {self.curved}.")
+        require(not missing, f"{', '.join(missing)} had no value, neither on {self.linear} nor on {self.bent}.")
 
     @numbered("M3")
     def test_m03_is_repeatable(self) -> None:
         """The same model gives the same numbers, whatever was drawn or measured before."""
-        context, found = self.context(self.curved), []
+        context, found = self.context(self.bent), []
         for other in (1, 2):
             keras.utils.set_random_seed(other)
             given = self.once(context)
@@ -140,7 +146,7 @@ class MeasurementChecks(Checks):
     @numbered("M4")
     def test_m04_errors_are_errors(self) -> None:
         """What it says about errors is finite, not negative, and of a kind that exists."""
-        for key, value in self.values(self.curved).items():
+        for key, value in self.values(self.bent).items():
             kinds = get_args(ErrorKind)
             require(value.error_kind in kinds, f"{key} has the error kind {value.error_kind!r}; use one of {kinds}.")
             right = value.error is None or (math.isfinite(value.error) and value.error >= 0)
@@ -149,7 +155,7 @@ class MeasurementChecks(Checks):
     @numbered("M5")
     def test_m05_the_direction_is_towards_linear(self) -> None:
         """What it calls more linear is more so on a linear model, whose curvature is 0, than on a curved one."""
-        flat, bent = self.values(self.linear), self.values(self.curved)
+        flat, bent = self.values(self.linear), self.values(self.bent)
         compared = 0
         for key, quantity in self.quantities.items():
             if quantity.direction == "none" or key not in flat or key not in bent:
@@ -160,7 +166,7 @@ class MeasurementChecks(Checks):
             compared += 1
             require(
                 low < high,
-                f"{key} is {_number(flat[key]):.3g} on {self.linear} and {_number(bent[key]):.3g} on {self.curved}, so "
+                f"{key} is {_number(flat[key]):.3g} on {self.linear} and {_number(bent[key]):.3g} on {self.bent}, so "
                 f'"{quantity.direction}" is not more linear. Declare the other direction, or "none".',
             )
         if not compared:
@@ -169,7 +175,7 @@ class MeasurementChecks(Checks):
     @numbered("M6")
     def test_m06_units_are_those_of_the_numbers(self) -> None:
         """When outputs and targets are doubled, every quantity in powers of f follows its unit."""
-        once, twice = self.values(self.curved), self.values(self.curved, factor=FACTOR)
+        once, twice = self.values(self.bent), self.values(self.bent, factor=FACTOR)
         compared = 0
         for key, quantity in self.quantities.items():
             power = power_of_output(quantity.unit)
@@ -191,7 +197,7 @@ class MeasurementChecks(Checks):
     @numbered("M7")
     def test_m07_the_order_of_inputs_plays_no_part(self) -> None:
         """Another order of the probes gives the same numbers."""
-        first, other = self.values(self.curved), self.values(self.curved, permuted=True)
+        first, other = self.values(self.bent), self.values(self.bent, permuted=True)
         for key in self.quantities:
             a, b = first.get(key), other.get(key)
             same = (a is None) == (b is None) and (a is None or b is None or _alike(a.value, b.value, _tolerance(a)))
@@ -201,8 +207,8 @@ class MeasurementChecks(Checks):
     @numbered("M8")
     def test_m08_needs_are_declared(self) -> None:
         """What it uses beyond first derivatives is declared, so that a dry run predicts its cost."""
-        self.values(self.curved)
-        used = _Watched.used.get(id(self.context(self.curved)), set())
+        self.values(self.bent)
+        used = _Watched.used.get(id(self.context(self.bent)), set())
         hidden = {need for need in used if need not in self.entry.needs}
         if "ball" in self.entry.needs:
             hidden -= {"hessian"}

@@ -10,14 +10,14 @@ from ..registry.probe_cache import again
 from ..registry.sources import installed_sources, same
 from .checks import Checks, Finding
 
-CHECKED = ("architectures", "measurements", "datasets")
+CHECKED = ("architectures", "measurements", "datasets", "kernels")
 
 
 def check(name: str) -> list[Finding]:
     """Return the findings on everything that `name` stands for.
 
-    name: an installed plugin's distribution; a registered architecture (also "NAME:key=value"), measurement or data
-    set; or "FILE.py:FUNCTION". Raises NtkbenchError, with the nearest names, for anything else.
+    name: an installed plugin's distribution; a registered architecture (also "NAME:key=value"), measurement, data
+    set or kernel; or "FILE.py:FUNCTION". Raises NtkbenchError, with the nearest names, for anything else.
     """
     return list(findings(name))
 
@@ -38,19 +38,21 @@ def findings(name: str) -> Iterator[Finding]:
     if not sources and not subjects:
         names = {entry for kind in CHECKED for entry in known.everything()[kind]}
         names |= {plugin.distribution for plugin in known.plugins} - {"ntkbench"}
-        raise UnknownName("plugin, architecture, measurement or data set", name, names)
+        raise UnknownName("plugin, architecture, measurement, data set or kernel", name, names)
 
 
 def _subjects(name: str, known: Registry, is_plugin: bool) -> Iterator[tuple[str, type[Checks]]]:
     """Yield (what is checked, its kit)."""
     from .architectures import ArchitectureChecks
     from .datasets import DatasetChecks
+    from .kernels import KernelChecks
     from .measurements import MeasurementChecks
 
     kits = {
         "architectures": ("architecture", ArchitectureChecks),
         "measurements": ("measurement", MeasurementChecks),
         "datasets": ("dataset", DatasetChecks),
+        "kernels": ("kernel", KernelChecks),
     }
     word, _, _ = name.partition(":")
     for kind, (attribute, kit) in kits.items():

@@ -14,7 +14,7 @@ from ntkbench.architectures import ntkbench_register_architectures, params
 from ntkbench.architectures.dag import draw_graph
 from ntkbench.errors import NtkbenchError
 from ntkbench.layers import activations
-from ntkbench.measurements import BALL, GD, GRADIENT, HESSIAN, KERNEL, RANDOM
+from ntkbench.measurements import BALL, CONVERGENCE, GD, GRADIENT, HESSIAN, KERNEL, RANDOM
 from ntkbench.registry.specs import Architecture
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -280,7 +280,9 @@ def test_offered_activations_exist():
 
 
 def test_theory_speaks_of_measured_quantities_and_names_its_source():
-    measured = {quantity.name for group in (GRADIENT, HESSIAN, BALL, GD, RANDOM, KERNEL) for quantity in group}
+    measured = {
+        quantity.name for group in (GRADIENT, HESSIAN, BALL, GD, RANDOM, KERNEL, CONVERGENCE) for quantity in group
+    }
     for architecture in ARCHITECTURES.values():
         assert set(architecture.theory) <= measured
         assert all(len(claim.source) > 10 for claim in architecture.theory.values())

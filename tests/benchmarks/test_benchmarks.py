@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-NAMES = ["ntk", "hessian", "growth"]
+NAMES = ["ntk", "hessian", "growth", "infinite"]
 STORED = sorted((BENCHMARKS / "results").glob("*.json"))
 
 
@@ -123,7 +123,7 @@ def test_readme_shows_the_figures_of_the_results(results, tmp_path):
             assert {f"{ratio:.3g}" for ratio in case["ratios"].values() if ratio} <= cells
             if case["ratios"]:
                 first = case["competitors"][0]
-                per = 1 if name == "ntk" else first["work"]
+                per = 1 if name in ("ntk", "infinite") else first["work"]
                 assert f"{1e3 * first['median'] / per:.3g}" in cells
             else:
                 assert f"{case['memory_gib']['peak']:.2f}" in cells

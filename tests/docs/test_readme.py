@@ -26,6 +26,7 @@ PROSE = [
     "plugins/README.md",
     "leaderboards/README.md",
     "leaderboards/RULES.md",
+    "docs/kernels.md",
     "docs/laws.md",
 ]
 
@@ -87,6 +88,7 @@ def test_readme_runs_from_top_to_bottom(fresh, capsys):
     assert names["kernel"].shape == (4, 4)
     assert names["norms"].converged.all()
     assert names["linear"].shape == (4, 1)
+    assert 0 < names["distance"] < 1
     assert set(names["frame"].status) == {"ok"}
     assert set(names["laws"].architecture) == {"fc", "linear"}
     assert (fresh / "linearity.png").stat().st_size > 10_000

@@ -15,6 +15,8 @@ WINDOWS = {
     ("fc", "kernel_change_worst"): (-0.65, -0.4),
     ("fc", "kernel_change_gd"): (-1.2, -0.8),
     ("fc-relu", "kernel_change_gd"): (-0.95, -0.6),
+    ("fc", "kernel_convergence"): (-0.6, -0.4),
+    ("cnn", "kernel_convergence"): (-0.6, -0.4),
     ("cnn", "hessian_norm"): (-0.6, -0.3),
     ("cnn", "kernel_change_worst"): (-0.7, -0.35),
     ("dag", "hessian_norm"): (-0.6, -0.3),

@@ -9,6 +9,7 @@ import pytest
 from ntkbench.errors import NtkbenchError, UnknownName
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import choose_quantities, make_plan
+from ntkbench.types import Quantity
 
 
 def plan(registry, **options):
@@ -102,3 +103,21 @@ def test_a_users_file_gets_the_form_it_asks_for(registry, tmp_path):
     assert made.input_shapes == {"my_net.py:build": (6,), "my_net.py:build:inputs=image": (2, 3, 1)}
     assert list(made.own_architectures()) == ["my_net.py:build"]
     assert all(cell.source_hash and cell.architecture_plugin == "" for cell in made.cells)
+
+
+def test_what_needs_a_limit_is_planned_where_there_may_be_one(registry):
+    """Asked for by name it is planned everywhere, and then says why it has no meaning."""
+
+    def add(kind, name, **spec):
+        registry.register(kind, name, "a:b", distribution="acme", version="1.0", **spec)
+
+    add("measurements", "far", quantities=[Quantity("distance", "d")], needs="limit")
+    add("architectures", "narrow", bottleneck=True)
+    add("architectures", "odd", known_limit=False)
+    arches = ("net", "narrow", "odd")
+    everything = plan(registry, arch=arches)
+    assert {cell.label for cell in everything.cells if cell.measurement == "far"} == {"net"}
+    assert {cell.label for cell in everything.cells} == set(arches)
+    assert everything.notes == ("No kernel of infinite width is known of narrow, odd: no far there.",)
+    named = plan(registry, arch=arches, measure="distance")
+    assert {cell.label for cell in named.cells} == set(arches) and not named.notes

@@ -18,11 +18,11 @@ from ntkbench.registry.manager import registry
 from ntkbench.testing.checks import numbered_tests
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("hessian", "digits", "diabetes", "sphere", "gaussian")
+QUICK = ("hessian", "digits", "diabetes", "sphere", "gaussian", "fully-connected", "convolutional")
 SUBJECTS = sorted(
     {
         name
-        for kind in ("architectures", "measurements", "datasets")
+        for kind in ("architectures", "measurements", "datasets", "kernels")
         for name, entry in registry().everything()[kind].items()
         if entry.distribution == "ntkbench"
     }

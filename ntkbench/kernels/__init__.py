@@ -1,0 +1,110 @@
+"""Infinite-width kernels: the public names of `ntkbench.kernels`, each imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ..registry.hookspecs import Register, hookimpl
+
+if TYPE_CHECKING:
+    from .affine import Conv as Conv, Dense as Dense
+    from .attention import LinearAttention as LinearAttention, SharedAttention as SharedAttention
+    from .features import NoLimit as NoLimit
+    from .graph import add as add, concatenate as concatenate, residual as residual
+    from .inference import Ensemble as Ensemble, Prediction as Prediction
+    from .infinite import InfiniteWidth as InfiniteWidth
+    from .keras_model import infinite_width as infinite_width
+    from .unitwise import (
+        Activation as Activation,
+        AveragePooling as AveragePooling,
+        Flatten as Flatten,
+        GlobalAveragePooling as GlobalAveragePooling,
+        Identity as Identity,
+        LayerNormalization as LayerNormalization,
+        Scale as Scale,
+        ZeroPadding as ZeroPadding,
+    )
+
+_HOMES = {
+    "affine": "Conv Dense",
+    "attention": "LinearAttention SharedAttention",
+    "features": "NoLimit",
+    "graph": "add concatenate residual",
+    "inference": "Ensemble Prediction",
+    "infinite": "InfiniteWidth",
+    "keras_model": "infinite_width",
+    "unitwise": "Activation AveragePooling Flatten GlobalAveragePooling Identity LayerNormalization Scale ZeroPadding",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+__all__ = sorted([*_HOME, "named"])
+
+ACTIVATIONS = (
+    "relu", "leaky_relu", "abs", "erf", "sin", "cos", "gaussian", "gelu", "quadratic", "tanh", "sigmoid", "softplus",
+    "silu", "linear",
+)  # fmt: skip
+COMMON = {
+    "activation": {"default": "relu", "choices": ACTIVATIONS, "help": "activation of the hidden layers"},
+    "weight_std": {"default": 1.0, "minimum": 0.0, "help": "σ_w of every layer"},
+    "bias_std": {"default": 0.0, "minimum": 0.0, "help": "σ_b of every layer"},
+    "kind": {"default": "ntk", "choices": ("ntk", "nngp"), "help": "tangent kernel, or covariance of the outputs"},
+}
+
+
+def _depth(default: int, what: str) -> dict[str, Any]:
+    return {"depth": {"default": default, "minimum": 1, "maximum": 1000, "help": f"number of {what}"}}
+
+
+@hookimpl
+def ntkbench_register_kernels(register: Register) -> None:
+    """Register the kernels of networks of one activation."""
+    here = f"{__name__}.catalogue"
+    register(
+        "fully-connected",
+        f"{here}:fully_connected",
+        summary="dense hidden layers, on vectors",
+        params=COMMON | _depth(2, "hidden layers"),
+    )
+    register(
+        "convolutional",
+        f"{here}:convolutional",
+        summary="3×3 convolutions, flattened or averaged over positions, on images",
+        params=COMMON
+        | _depth(2, "convolutions")
+        | {
+            "pooled": {"default": False, "help": "average over all positions instead of flattening"},
+            "padding": {"default": "same", "choices": ("same", "valid", "circular"), "help": "beyond the borders"},
+        },
+    )
+    register(
+        "residual",
+        f"{here}:residual_network",
+        summary="dense residual blocks, on vectors",
+        params=COMMON | _depth(3, "blocks"),
+    )
+    register(
+        "densely-connected",
+        f"{here}:densely_connected",
+        summary="every dense layer reads all earlier ones, on vectors",
+        params=COMMON | _depth(3, "hidden layers"),
+    )
+
+
+def named(name: str, **params: Any) -> Any:
+    """Return a registered kernel, built-in or a plugin's: `ntkbench list kernels --json` names them and their params.
+
+    Raises NtkbenchError, with the nearest names, for names and values that there are not.
+    """
+    from ..registry.calling import call_with_known_names
+    from ..registry.manager import registry
+
+    entry = registry().get("kernels", name)
+    return call_with_known_names(entry.load(), **entry.resolve(params))
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,126 @@
+"""The layers with weights: dense and convolutional."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from attrs import evolve, frozen
+
+from ..errors import NtkbenchError
+from .features import Features
+from .layer import Layer, require_plain
+from .windows import Window, conv_mean, padding_of, per_axis
+
+
+@frozen(eq=False)
+class Dense(Layer):
+    """z = (weight_std / √n) W h + bias_std b, all entries of W and b ~ N(0, 1): on the last axis, at each position.
+
+    cov' = σ_w² cov + σ_b² and ntk' = cov' + σ_w² ntk, where cov' counts what is trained.
+
+    weight_std, bias_std: numbers, or tensors and variables of the kernel's batch shape.
+    train_weights, train_bias: whether they are trained, and so are part of the tangent kernel.
+    bias_ntk: the square of ∂z/∂b, where it is not that of a trained N(0, 1) entry.
+
+    Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572), theorem 1.
+    """
+
+    weight_std: Any = 1.0
+    bias_std: Any = 0.0
+    train_weights: bool = True
+    train_bias: bool = True
+    bias_ntk: float | None = None
+
+    affine = True
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the features of the layer."""
+        (h,) = features
+        return self._affine(h, h, h)
+
+    def _affine(self, h: Features, forward: Features, gradient: Features) -> Features:
+        """Return the moments of z: `forward` is h as the initial weights see it, `gradient` as their gradient does."""
+        weight, bias = h.coefficient(self.weight_std) ** 2, h.coefficient(self.bias_std) ** 2
+        cov = weight * forward.cov + bias
+        ntk = None if forward.ntk is None else weight * forward.ntk
+        parts = [] if ntk is None else [ntk]
+        if self.train_weights and self.train_bias and self.bias_ntk is None and forward is gradient:
+            parts.append(cov)
+        else:
+            if self.train_weights:
+                parts.append(weight * gradient.cov)
+            if self.train_bias:
+                parts.append(bias if self.bias_ntk is None else tf.constant(self.bias_ntk, cov.dtype))
+        total = sum(parts[1:], parts[0]) + tf.zeros_like(cov) if parts else None
+        return evolve(
+            forward,
+            cov=cov,
+            ntk=total,
+            var1=weight * forward.var1 + bias,
+            var2=weight * forward.var2 + bias,
+            mean1=None,
+            mean2=None,
+            gaussian=True,
+            flattened=False,
+            sources=frozenset([object()]),
+        )
+
+    @property
+    def parameters(self) -> tuple[Any, ...]:
+        """The two standard deviations."""
+        return self.weight_std, self.bias_std
+
+
+@frozen(eq=False)
+class Conv(Dense):
+    """The convolution of one, two or three spatial axes: z_p = (weight_std / √(taps · n)) Σ_δ W_δ h_{p+δ} + bias_std b.
+
+    kernel_size, strides, dilation: a number, or one for each axis.   padding: "same" (zeros beyond the borders),
+    "valid" or "circular".   centre_only: weights are drawn for the centre tap alone, with the variance of all taps
+    (delta-orthogonal), while all taps are trained. The other arguments are `Dense`'s.
+
+    Source: Novak et al. 2019 (arXiv 1810.05148); Arora et al. 2019 (arXiv 1904.11955) for the tangent kernel.
+    """
+
+    kernel_size: int | Sequence[int] = 3
+    strides: int | Sequence[int] = 1
+    padding: str = "same"
+    dilation: int | Sequence[int] = 1
+    centre_only: bool = False
+
+    windowed = True
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the features of the layer."""
+        (h,) = features
+        require_plain(h, "A convolution")
+        windows = self._windows(h.positions)
+        mean = conv_mean(h, windows)
+        return self._affine(h, conv_mean(h, _centres(windows)) if self.centre_only else mean, mean)
+
+    def _windows(self, axes: int) -> list[Window]:
+        padding = padding_of("A convolution", self.padding)
+        if not axes:
+            raise NtkbenchError("A convolution needs features with positions, such as images; these have none.")
+        sizes, strides, dilations = (
+            per_axis("A convolution", name, value, axes)
+            for name, value in (
+                ("kernel_size", self.kernel_size), ("strides", self.strides), ("dilation", self.dilation),
+            )
+        )  # fmt: skip
+        return [Window(s, t, padding, d) for s, t, d in zip(sizes, strides, dilations, strict=True)]
+
+
+def _centres(windows: Sequence[Window]) -> list[Window]:
+    return [_Centre(w.size, w.stride, w.padding, w.dilation) for w in windows]
+
+
+@frozen
+class _Centre(Window):
+    """The centre tap of a window."""
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        return ((self.size - 1) // 2,)

@@ -1,0 +1,116 @@
+"""Attention whose limit is known: without a softmax, or with scores that no longer scatter."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+from attrs import evolve, frozen
+
+from .features import Features, NoLimit, sizes_of
+from .layer import Layer, require_plain
+
+
+@frozen(eq=False)
+class _Attention(Layer):
+    """What both kinds share.
+
+    query_key_std: the product of the standard deviations of query and key weights.   value_output_std: that of value
+    and output weights.   bias_std: of the output's bias. All weights are in the NTK parameterisation, and trained.
+    """
+
+    query_key_std: Any = 1.0
+    value_output_std: Any = 1.0
+    bias_std: Any = 0.0
+    wants_full = True
+    affine = True
+
+    @staticmethod
+    def _read(features: tuple[Features, ...]) -> Features:
+        (h,) = features
+        require_plain(h, "Attention")
+        if not h.positions:
+            raise NoLimit("Attention reads sequences or images; these features have no positions.")
+        return h
+
+    @staticmethod
+    def _made(h: Features, **moments: Any) -> Features:
+        return evolve(h, **moments, mean1=None, mean2=None, gaussian=True, sources=frozenset([object()]))
+
+    @property
+    def parameters(self) -> tuple[Any, ...]:
+        """The standard deviations."""
+        return self.query_key_std, self.value_output_std, self.bias_std
+
+
+@frozen(eq=False)
+class LinearAttention(_Attention):
+    """Infinitely many heads without a softmax: z_t = heads^(−1/2) Σ_heads Σ_s (q_t · k_s / √d) v_s W.
+
+    Scores are Gaussian and independent from head to head, so that cov'(t, t') = σ² cov(t, t') Σ_{s,s'} cov(s, s')² with
+    σ = query_key_std · value_output_std, and the tangent kernel follows by the product rule.
+
+    Source: Hron et al. 2020 (arXiv 2006.10540), section 3.
+    """
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the features of the block."""
+        h = self._read(features)
+        scale = (h.coefficient(self.query_key_std) * h.coefficient(self.value_output_std)) ** 2
+        bias = h.coefficient(self.bias_std) ** 2
+        axes = list(range(2 * h.positions))
+
+        def inner(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_sum(a * b, axes)
+
+        def value(t: tf.Tensor) -> tf.Tensor:
+            return scale * t * inner(t, t)
+
+        cov = value(h.cov)
+        ntk = 4 * cov + bias  # a share for each of query, key, value and output
+        if h.ntk is not None:
+            ntk = ntk + scale * (h.ntk * inner(h.cov, h.cov) + 2 * h.cov * inner(h.cov, h.ntk))
+        return self._made(h, cov=cov + bias, ntk=ntk, var1=value(h.var1) + bias, var2=value(h.var2) + bias)
+
+
+@frozen(eq=False)
+class SharedAttention(_Attention):
+    """Infinitely many heads whose queries are their keys: z_t = heads^(−1/2) Σ_heads Σ_s ζ(q_t · q_s / d)_s v_s W.
+
+    Divided by d, scores are sums over infinitely many units and no longer scatter: A = ζ(query_key_std · cov(x)), with
+    the softmax over s or the identity for ζ, and cov' = σ² A cov A'ᵀ with σ = value_output_std. The weights of the
+    queries have no share in the tangent kernel.
+
+    Source: Hron et al. 2020 (arXiv 2006.10540), section 3; Yang 2019 (arXiv 1910.12478).
+    """
+
+    softmax: bool = True
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the features of the block."""
+        h = self._read(features)
+        scale, bias = h.coefficient(self.value_output_std) ** 2, h.coefficient(self.bias_std) ** 2
+        steps = math.prod(h.cov.shape[: h.positions])
+        scores1, scores2 = (self._scores(h, _square(var, steps, h.positions)) for var in (h.var1, h.var2))
+
+        def mixed(t: tf.Tensor, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+            square = _square(t, steps, h.positions)
+            half = tf.reduce_sum(left[:, :, None] * square[None], 1)
+            return tf.reshape(tf.reduce_sum(half[:, None] * right[None], 2), sizes_of(t))
+
+        cov = scale * mixed(h.cov, scores1, scores2)
+        ntk = 2 * cov + bias  # of value and output
+        if h.ntk is not None:
+            ntk = ntk + scale * mixed(h.ntk, scores1, scores2)
+        var1, var2 = scale * mixed(h.var1, scores1, scores1), scale * mixed(h.var2, scores2, scores2)
+        return self._made(h, cov=cov + bias, ntk=ntk, var1=var1 + bias, var2=var2 + bias)
+
+    def _scores(self, h: Features, square: tf.Tensor) -> tf.Tensor:
+        scores = h.coefficient(self.query_key_std) * square
+        return tf.nn.softmax(scores, axis=1) if self.softmax else scores
+
+
+def _square(t: tf.Tensor, steps: int, positions: int) -> tf.Tensor:
+    """Return covariances [*P, *P, ...] with all positions in one axis each: [T, T, ...]."""
+    return tf.reshape(t, [steps, steps, *sizes_of(t)[2 * positions :]])

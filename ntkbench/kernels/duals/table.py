@@ -1,0 +1,97 @@
+"""Which dual belongs to an activation: by its name, its function, or as it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ...errors import NtkbenchError, UnknownName
+from ...layers import activations
+from .dual import Dual
+from .hermite import Polynomial, Quadrature
+from .piecewise import Piecewise
+from .smooth import Erf, Gaussian, Gelu, Sinusoid
+
+HALF_PI = 1.5707963267948966
+CLOSED: dict[str, Dual] = {
+    "linear": Piecewise(1.0, 1.0),
+    "relu": Piecewise(),
+    "abs": Piecewise(-1.0, 1.0),
+    "erf": Erf(),
+    "sin": Sinusoid(),
+    "cos": Sinusoid(phase=HALF_PI),
+    "gaussian": Gaussian(),
+    "gelu": Gelu(),
+    "quadratic": Polynomial((0.0, 0.0, 0.5)),
+}
+"""The activations whose duals are known in closed form. "gaussian" is e^{−u²}."""
+
+BY_QUADRATURE: dict[str, Callable[[Any], Any]] = {
+    "tanh": tf.tanh,
+    "sigmoid": tf.sigmoid,
+    "softplus": tf.math.softplus,
+    "silu": lambda u: u * tf.sigmoid(u),
+}
+ODD = ("tanh",)
+NAMES = (*CLOSED, *BY_QUADRATURE, "leaky_relu")
+MIXING = ("softmax", "log_softmax", "sparsemax", "glu")
+
+
+class Odd(Quadrature):
+    """A smooth φ with φ(−u) = −φ(u), whose mean is 0."""
+
+    def mean(self, v: tf.Tensor) -> tf.Tensor | None:
+        """Return None: the mean is 0."""
+        return None
+
+
+def dual_of(activation: Any, **options: Any) -> Dual:
+    """Return the dual of an activation.
+
+    activation: a name of `NAMES`, a Keras activation, a `Dual`, a Keras layer or any function of TensorFlow that acts
+    on each entry alone (by quadrature). options: negative_slope of "leaky_relu". Raises NtkbenchError for names that
+    nobody knows and for functions that mix units.
+    """
+    if isinstance(activation, Dual):
+        return activation
+    if activation is None:  # as layers without one have it
+        return CLOSED["linear"]
+    if isinstance(activation, str):
+        return _named(activation, options)
+    name = getattr(activation, "__name__", type(activation).__name__)
+    if name in MIXING:
+        raise NtkbenchError(f"The activation {name} mixes units; it has no dual. Use one that acts on each unit alone.")
+    if not callable(activation):
+        raise UnknownName("activation", repr(activation), NAMES)
+    function: Any = activation
+    return _known(function, name) or Quadrature(function)
+
+
+def _named(name: str, options: dict[str, Any]) -> Dual:
+    if name == "leaky_relu":
+        return Piecewise(float(options.get("negative_slope", 0.2)), 1.0)
+    if name in CLOSED:
+        return CLOSED[name]
+    if name in BY_QUADRATURE:
+        return (Odd if name in ODD else Quadrature)(BY_QUADRATURE[name])
+    if name in MIXING:
+        raise NtkbenchError(
+            f"The activation {name!r} mixes units; it has no dual. Use one that acts on each unit alone."
+        )
+    raise UnknownName("activation", name, NAMES)
+
+
+def _known(activation: Any, name: str) -> Dual | None:
+    """Return the dual of a function that is Keras's own or ours, None for another."""
+    if activation is activations.TABLE.get(name):
+        return _named(name, {})
+    if activation is getattr(keras.activations, name, None) or activation is getattr(keras.ops, name, None):
+        if name == "gelu":
+            # By default `keras.ops.gelu` is the approximation by tanh and `keras.activations.gelu` is exact.
+            return CLOSED["gelu"] if activation is keras.activations.gelu else Quadrature(keras.ops.gelu)
+        if name in (*CLOSED, "leaky_relu", *BY_QUADRATURE):
+            return _named(name, {})
+    return None

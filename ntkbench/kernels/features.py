@@ -1,0 +1,137 @@
+"""What the limit of infinite width knows of a layer's features: their covariances over all pairs of inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+from attrs import evolve, frozen
+
+from ..errors import Unsupported
+
+
+class NoLimit(Unsupported):
+    """A network, or a part of it, whose infinite-width kernel is not known. The message says which and why."""
+
+
+@frozen(eq=False)
+class Features:
+    """Second moments of features h(x), the same for every unit of a layer, on all pairs (x, x').
+
+    Shapes end in the pairs' axes: [..., N1, N2], or any that broadcast. Before them stand the axes of positions p
+    (rows and columns of an image, steps of a sequence), and where `full` is true, where covariances between positions
+    are kept, those of p' behind them: [h, w, h', w', ...].
+
+    cov: E[h(x) h(x')].   ntk: ⟨∇h(x), ∇h(x')⟩ of one unit, None for 0.
+    var1, var2: E[h h] of x with itself, and of x' with itself.
+    mean1, mean2: E[h(x)] and E[h(x')] over the units, with the axes p, None for 0.
+    pairs: how many axes of examples there are: 2 for a matrix.   positions: how many axes of positions.
+    gaussian: whether units are independent Gaussians of mean 0, so that an activation has a dual.
+    sources: the affine layers whose weights drew the units; features that share none are independent.
+    """
+
+    cov: tf.Tensor
+    ntk: tf.Tensor | None
+    var1: tf.Tensor
+    var2: tf.Tensor
+    mean1: tf.Tensor | None = None
+    mean2: tf.Tensor | None = None
+    pairs: int = 2
+    positions: int = 0
+    full: bool = False
+    gaussian: bool = False
+    flattened: bool = False
+    sources: frozenset[Any] = frozenset()
+
+    def map(self, function: Callable[[tf.Tensor], tf.Tensor], **changes: Any) -> Features:
+        """Return the features whose covariances, variances and ntk are `function` of these."""
+        ntk = None if self.ntk is None else function(self.ntk)
+        return evolve(
+            self, cov=function(self.cov), ntk=ntk, var1=function(self.var1), var2=function(self.var2), **changes
+        )
+
+    def left(self, per_position: tf.Tensor) -> tf.Tensor:
+        """Return what x has at p, [p..., pairs], so that it broadcasts against `cov`."""
+        return self._spread(per_position, False) if self.full else per_position
+
+    def right(self, per_position: tf.Tensor) -> tf.Tensor:
+        """Return what x' has at p', [p..., pairs], so that it broadcasts against `cov`."""
+        return self._spread(per_position, True) if self.full else per_position
+
+    def _spread(self, t: tf.Tensor, before: bool) -> tf.Tensor:
+        sizes = sizes_of(t)
+        at = 0 if before else self.positions
+        return tf.reshape(t, [*sizes[:at], *[1] * self.positions, *sizes[at:]])
+
+    @property
+    def own1(self) -> tf.Tensor:
+        """The variances of x at its positions: [p..., pairs]."""
+        return diagonal(self.var1, self.positions) if self.full else self.var1
+
+    @property
+    def own2(self) -> tf.Tensor:
+        """The variances of x' at its positions: [p..., pairs]."""
+        return diagonal(self.var2, self.positions) if self.full else self.var2
+
+    def narrowed(self) -> Features:
+        """Return the features with covariances of equal positions only."""
+        return self.map(lambda t: diagonal(t, self.positions), full=False) if self.full else self
+
+    def coefficient(self, value: Any) -> Any:
+        """Return a layer's number, or a batch of them, so that it broadcasts against `cov`."""
+        if isinstance(value, int | float):
+            return tf.constant(value, self.cov.dtype)
+        value = tf.cast(tf.convert_to_tensor(value), self.cov.dtype)
+        return tf.reshape(value, [*value.shape, *[1] * self.pairs]) if value.shape.rank else value
+
+
+@frozen(eq=False)
+class Joined:
+    """Features of several kinds side by side: (number of units, their features)."""
+
+    parts: tuple[tuple[float, Features], ...]
+
+    def merged(self) -> Features:
+        """Return the moments over all units, of whatever kind."""
+        total = sum(units for units, _ in self.parts)
+        shares = [units / total for units, _ in self.parts]
+        features = [part for _, part in self.parts]
+        full = all(part.full for part in features)
+        features = features if full else [part.narrowed() for part in features]
+
+        def mean(tensors: Sequence[tf.Tensor | None]) -> tf.Tensor | None:
+            known = [tf.cast(s, t.dtype) * t for s, t in zip(shares, tensors, strict=True) if t is not None]
+            return sum(known[1:], known[0]) if known else None
+
+        names = ("cov", "ntk", "var1", "var2", "mean1", "mean2")
+        moments: dict[str, Any] = {name: mean([getattr(part, name) for part in features]) for name in names}
+        return Features(
+            **moments,
+            pairs=features[0].pairs,
+            positions=features[0].positions,
+            full=full,
+            gaussian=False,
+            flattened=any(part.flattened for part in features),
+            sources=frozenset().union(*(part.sources for part in features)),
+        )
+
+
+def diagonal(t: tf.Tensor, positions: int) -> tf.Tensor:
+    """Return a tensor of positions p, p' at equal positions: [*P, *P, ...] -> [*P, ...]."""
+    if not positions:
+        return t
+    sizes = sizes_of(t)
+    total = math.prod(sizes[:positions])
+    equal = tf.reshape(t, [total * total, *sizes[2 * positions :]])[:: total + 1]
+    return tf.reshape(equal, [*sizes[:positions], *sizes[2 * positions :]])
+
+
+def sizes_of(t: tf.Tensor) -> list[Any]:
+    """Return the sizes of a tensor's axes, as numbers where they are known."""
+    static = t.shape.as_list()
+    if None not in static:
+        return static
+    dynamic = tf.shape(t)
+    return [dynamic[axis] if n is None else n for axis, n in enumerate(static)]

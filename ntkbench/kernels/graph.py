@@ -1,0 +1,148 @@
+"""A network of the limit as a graph: layers, what they read, and the moments that flow through them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from ..errors import NtkbenchError
+from .features import Features, Joined, NoLimit
+from .inputs import Source
+from .joins import Add, Concatenate
+from .layer import Layer
+
+Call = Callable[..., Any]
+
+
+@frozen
+class Branches:
+    """Parts of a network that read the same features and are joined: sequences of layers, [] for the features."""
+
+    join: Layer
+    branches: tuple[tuple[Any, ...], ...]
+
+
+def residual(*layers: Any) -> Branches:
+    """Return h + layers(h)."""
+    return add([], list(layers))
+
+
+def add(*branches: Sequence[Any]) -> Branches:
+    """Return the sum of branches, each a sequence of layers; an empty one is the features themselves."""
+    return Branches(Add(), tuple(map(tuple, branches)))
+
+
+def concatenate(*branches: Sequence[Any], units: Sequence[float] = ()) -> Branches:
+    """Return the features of branches side by side. units: how many each has, equally many by default."""
+    return Branches(Concatenate(tuple(units)), tuple(map(tuple, branches)))
+
+
+@frozen
+class Node:
+    """A layer and the numbers of the nodes that it reads. Nodes come before their readers."""
+
+    layer: Layer | Source
+    inputs: tuple[int, ...] = ()
+    name: str = ""
+
+
+@frozen
+class Graph:
+    """Nodes in the order of their numbers; the last is the output."""
+
+    nodes: tuple[Node, ...]
+
+    @classmethod
+    def of(cls, layers: Sequence[Any]) -> Graph:
+        """Return the graph of layers in sequence, among them `Branches`."""
+        nodes = [Node(Source())]
+        _extend(nodes, layers, 0)
+        return cls(tuple(nodes))
+
+    def refined(self) -> Graph:
+        """Return the graph with twice the accuracy of its quadratures."""
+        return Graph(
+            tuple(
+                node if isinstance(node.layer, Source) else evolve(node, layer=node.layer.refined())
+                for node in self.nodes
+            )
+        )
+
+    @property
+    def parameters(self) -> list[Any]:
+        """All numbers, tensors and variables that layers were given."""
+        return [p for node in self.nodes if isinstance(node.layer, Layer) for p in node.layer.parameters]
+
+    def wants_full(self) -> list[bool]:
+        """Return for each node whether a reader needs its covariances between positions."""
+        wanted = [False] * len(self.nodes)
+        for number in reversed(range(len(self.nodes))):
+            layer = self.nodes[number].layer
+            own = wanted[number] if isinstance(layer, Source) or layer.wants_full is None else layer.wants_full
+            for read in self.nodes[number].inputs:
+                wanted[read] = wanted[read] or own
+        return wanted
+
+    @property
+    def windowed(self) -> bool:
+        """Whether a layer sums over windows of positions."""
+        return any(getattr(node.layer, "windowed", False) for node in self.nodes)
+
+    def run(
+        self, inputs: Callable[[Source, bool], Features], call: Call = lambda number, layer, *h: layer(*h)
+    ) -> Features:
+        """Return the features of the output.
+
+        inputs: makes those of a source, with positions in full or not.   call: applies the layer of a node.
+        """
+        wanted = self.wants_full()
+        last_reader = {read: number for number, node in enumerate(self.nodes) for read in node.inputs}
+        found: list[Any] = []
+        for number, (node, full) in enumerate(zip(self.nodes, wanted, strict=True)):
+            if isinstance(node.layer, Source):
+                found.append(inputs(node.layer, full))
+            else:
+                found.append(_applied(functools.partial(call, number), node, [found[k] for k in node.inputs]))
+            for read in node.inputs:
+                if last_reader[read] == number:
+                    found[read] = None
+        result = found[-1]
+        result = result.merged() if isinstance(result, Joined) else result
+        if result.positions:
+            raise NoLimit(
+                "The network's outputs still have positions; end it with a flattening or an average over positions, "
+                "and a dense layer."
+            )
+        return result
+
+
+def _extend(nodes: list[Node], layers: Sequence[Any], last: int) -> int:
+    """Append layers behind the node `last`, and return the number of the node that then is last."""
+    for layer in layers:
+        if isinstance(layer, Branches):
+            ends = [_extend(nodes, branch, last) for branch in layer.branches]
+            nodes.append(Node(layer.join, tuple(ends)))
+        elif isinstance(layer, Layer):
+            nodes.append(Node(layer, (last,)))
+        elif isinstance(layer, list | tuple):
+            _extend(nodes, layer, last)
+        else:
+            raise NtkbenchError(
+                f"{layer!r} is no layer of ntkbench.kernels; give Dense, Conv, Activation, add(...) and the like, or "
+                "take the limit of a Keras model with infinite_width(model)."
+            )
+        last = len(nodes) - 1
+    return last
+
+
+def _applied(call: Callable[..., Any], node: Node, read: list[Any]) -> Features | Joined:
+    layer: Any = node.layer
+    try:
+        if layer.unitwise and isinstance(read[0], Joined):
+            return Joined(tuple((units, call(layer, part)) for units, part in read[0].parts))
+        return call(layer, *(h.merged() if isinstance(h, Joined) else h for h in read))
+    except NoLimit as error:
+        raise NoLimit(f"{node.name}: {error}" if node.name else str(error)) from None

@@ -1,0 +1,168 @@
+"""The kernel of a network of infinite width, as TensorFlow Probability's kernels are."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from ..errors import NtkbenchError, did_you_mean
+from .blocks import Compiled, Pieces
+from .graph import Graph
+from .inputs import Inputs
+
+KINDS = ("ntk", "nngp")
+Kind = Literal["ntk", "nngp"]
+
+
+class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
+    """The kernel of one output unit of a network whose layers are infinitely wide.
+
+    Args:
+        layers: layers of `ntkbench.kernels` in sequence, the last one affine; or a `Graph`.
+        kind: "ntk", the tangent kernel ⟨∇f(x), ∇f(x')⟩ over all trained weights, or "nngp", the covariance
+            E[f(x) f(x')] of the outputs at initialisation.
+        feature_ndims: the rank of one input: 1 for vectors [d], 2 for sequences [T, d], 3 for images [h, w, c].
+        memory_gib: what one call may take, a share of what is available by default; pairs are cut into blocks that fit.
+        notes: sentences on what the kernel is of.
+        standard: layers of a model that are in the standard parameterisation, for which the NTK is another network's.
+        dtype, name, validate_args: as TensorFlow Probability's. The type follows the inputs when dtype is None.
+
+    Standard deviations of layers may be tensors or variables; their shapes, broadcast, are the kernel's batch shape,
+    and gradients flow to them and to the inputs. Raises NtkbenchError for layers that do not fit together.
+
+    Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572); Lee et al. 2018 (arXiv 1711.00165).
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Any] | Graph,
+        kind: Kind = "ntk",
+        feature_ndims: int = 1,
+        memory_gib: float | None = None,
+        notes: Sequence[str] = (),
+        standard: Sequence[str] = (),
+        dtype: Any = None,
+        validate_args: bool = False,
+        name: str = "InfiniteWidth",
+    ):
+        parameters = dict(locals())
+        parameters.pop("self")
+        parameters.pop("__class__", None)
+        if kind not in KINDS:
+            raise NtkbenchError(f"No kernel is of kind {kind!r}. {did_you_mean(str(kind), KINDS)}")
+        graph = layers if isinstance(layers, Graph) else Graph.of(layers)
+        self.graph, self.kind, self.notes, self.standard = graph, kind, tuple(notes), tuple(standard)
+        self._memory_gib = memory_gib
+        self._weights = [p for p in graph.parameters if not isinstance(p, int | float)]  # so that tf.Module finds them
+        super().__init__(feature_ndims, dtype=dtype, name=name, validate_args=validate_args, parameters=parameters)
+        self._compiled = {}
+        for wanted in (("nngp",), ("ntk",), KINDS[::-1]):
+            whole = functools.partial(self._moments, wanted)
+            pieces = functools.partial(whole, call=Pieces()) if graph.windowed else None
+            self._compiled[wanted] = Compiled(whole, feature_ndims, self._per_pair, pieces)
+
+    # -- what TensorFlow Probability asks for -------------------------------------------------------------------------
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any) -> dict[str, Any]:
+        return {}
+
+    def _batch_shape(self) -> tf.TensorShape:
+        shape = tf.TensorShape([])
+        for weight in self._weights:
+            shape = tf.broadcast_static_shape(shape, tf.TensorShape(np.shape(weight)))
+        return shape
+
+    def _batch_shape_tensor(self) -> tf.Tensor:
+        return tf.constant(self._batch_shape().as_list(), tf.int32)
+
+    def _apply(self, x1: tf.Tensor, x2: tf.Tensor, example_ndims: int = 1) -> tf.Tensor:
+        return self._moments((self.kind,), x1, x2, example_ndims, False)[0]
+
+    def _matrix(self, x1: tf.Tensor, x2: tf.Tensor) -> tf.Tensor:
+        return self._compiled[(self.kind,)](x1, x2, self._memory_gib)[0]
+
+    def matrix(self, x1: Any, x2: Any = None, name: str = "matrix") -> tf.Tensor:
+        """Return the kernel of all pairs: x1 [B..., N1, *F], x2 [B..., N2, *F] or None for x1 -> [B..., N1, N2].
+
+        With x2 None or x1 itself only one triangle is computed, and the matrix is exactly symmetric.
+        """
+        x1, x2 = self._pair(x1, x2)
+        return super().matrix(x1, x2, name=name)
+
+    def apply(self, x1: Any, x2: Any, example_ndims: int = 0, name: str = "apply") -> tf.Tensor:
+        """Return the kernel of paired inputs: x1, x2 [B..., E..., *F] -> [B..., E...]."""
+        x1, x2 = self._pair(x1, x2)
+        return super().apply(x1, x2, example_ndims=example_ndims, name=name)
+
+    def _pair(self, x1: Any, x2: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return both inputs as tensors of one type; NumPy's arrays keep theirs."""
+        left = as_floating(x1, self.dtype)
+        return left, left if x2 is None or x2 is x1 else tf.convert_to_tensor(x2, dtype=left.dtype)
+
+    # -- beyond -------------------------------------------------------------------------------------------------------
+
+    @property
+    def ntk(self) -> InfiniteWidth:
+        """The tangent kernel of the same network."""
+        return self._of_kind("ntk")
+
+    @property
+    def nngp(self) -> InfiniteWidth:
+        """The covariance of the outputs of the same network at initialisation."""
+        return self._of_kind("nngp")
+
+    def _of_kind(self, kind: Kind) -> InfiniteWidth:
+        return self if kind == self.kind else self.copy(kind=kind)
+
+    def both(self, x1: Any, x2: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the NNGP and the NTK matrices, [B..., N1, N2] each, for the price of one."""
+        nngp, ntk = self._compiled[KINDS[::-1]](*self._pair(x1, x2), self._memory_gib)
+        return nngp, ntk
+
+    def error(self, x1: Any, x2: Any = None) -> tf.Tensor:
+        """Return an estimate of the absolute error of `matrix` by quadrature, [B..., N1, N2], rounding included.
+
+        It is the distance from the same kernel with twice the terms and nodes in every quadrature, which for smooth
+        activations is many times the error of that. Where all duals are closed forms, rounding alone is left.
+        """
+        value = self.matrix(x1, x2)
+        finer = self.copy(layers=self.graph.refined()).matrix(x1, x2)
+        rounding = 64 * np.finfo(value.dtype.as_numpy_dtype).eps
+        return tf.abs(finer - value) + rounding * tf.abs(value)
+
+    def _moments(
+        self,
+        wanted: tuple[str, ...],
+        x1: tf.Tensor,
+        x2: tf.Tensor,
+        examples: int = 1,
+        crossed: bool = True,
+        **options: Any,
+    ) -> tuple[tf.Tensor, ...]:
+        """Return the kernels that are wanted, [B..., N1, N2] where `crossed`, else [B..., E...]."""
+        ranks = [x.shape.rank - examples - self.feature_ndims for x in (x1, x2)]
+        batch = max(*ranks, self.batch_shape.rank)
+        h = self.graph.run(Inputs(x1, x2, self.feature_ndims, batch, examples, crossed).features, **options)
+        kernels = {"nngp": h.cov, "ntk": tf.zeros_like(h.cov) if h.ntk is None else h.ntk}
+        return tuple(kernels[kind] for kind in wanted)
+
+    def _per_pair(self, shape: tuple[int, ...]) -> int:
+        """Return how many numbers a covariance holds for a pair of inputs of this shape, in all batches."""
+        positions = math.prod(shape[:-1])
+        full = any(self.graph.wants_full())
+        return (positions**2 if full else positions) * max(self.batch_shape.num_elements() or 1, 1)
+
+
+def as_floating(x: Any, dtype: Any = None) -> tf.Tensor:
+    """Return x as a tensor of a floating type, float32 for lists and whole numbers. No cast of what is floating."""
+    if not tf.is_tensor(x) and not isinstance(x, np.ndarray | tf.Variable):
+        return tf.convert_to_tensor(x, dtype=dtype or tf.float32)
+    x = tf.convert_to_tensor(x, dtype=dtype)
+    return x if x.dtype.is_floating else tf.cast(x, tf.float32)

@@ -1,0 +1,101 @@
+"""The layers that read several features: sum, difference, and features side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from attrs import evolve, frozen
+
+from .features import Features, Joined, NoLimit
+from .layer import Layer, require_plain
+
+
+@frozen
+class Add(Layer):
+    """The weighted sum of features that share no last layer of weights.
+
+    cov is the sum of the branches' covariances, and of the products of the means of different branches: their units
+    are independent. The tangent kernels add.
+
+    signs: a factor for each branch, 1 by default.
+    """
+
+    signs: tuple[float, ...] = ()
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the sum."""
+        signs = self.signs or (1.0,) * len(features)
+        for h in features:
+            require_plain(h, "A sum")
+        if len({h.positions for h in features}) > 1:
+            raise NoLimit("A sum joins features with positions and features without; give both the same shape.")
+        seen: set[Any] = set()
+        for h in features:
+            if seen & h.sources:
+                raise NoLimit(
+                    "A sum joins features that come from the same weights; its limit would need their covariance. Let "
+                    "each branch have a layer of its own."
+                )
+            seen |= h.sources
+        full = all(h.full for h in features)
+        hs = list(features) if full else [h.narrowed() for h in features]
+        squares = [sign**2 for sign in signs]
+        cov, var1, var2 = (
+            _total([s * getattr(h, name) for s, h in zip(squares, hs, strict=True)]) for name in ("cov", "var1", "var2")
+        )
+        ntks = [s * h.ntk for s, h in zip(squares, hs, strict=True) if h.ntk is not None]
+        mean1 = _sum_of_means([(s, h.mean1) for s, h in zip(signs, hs, strict=True)])
+        mean2 = _sum_of_means([(s, h.mean2) for s, h in zip(signs, hs, strict=True)])
+        first = hs[0]
+        if mean1 is not None and mean2 is not None:
+            cov = cov + _mixed(first, hs, signs, mean1, mean2, "mean1", "mean2")
+            var1 = var1 + _mixed(first, hs, signs, mean1, mean1, "mean1", "mean1")
+            var2 = var2 + _mixed(first, hs, signs, mean2, mean2, "mean2", "mean2")
+        return evolve(
+            first,
+            cov=cov,
+            ntk=_total(ntks) if ntks else None,
+            var1=var1,
+            var2=var2,
+            mean1=mean1,
+            mean2=mean2,
+            gaussian=all(h.gaussian for h in hs),
+            sources=frozenset(seen),
+        )
+
+
+def _total(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    return sum(tensors[1:], tensors[0])
+
+
+def _sum_of_means(terms: Sequence[tuple[float, tf.Tensor | None]]) -> tf.Tensor | None:
+    known = [sign * mean for sign, mean in terms if mean is not None]
+    return _total(known) if known else None
+
+
+def _mixed(
+    of: Features, hs: Sequence[Features], signs: Sequence[float], total1: Any, total2: Any, name1: str, name2: str
+) -> tf.Tensor:
+    """Return Σ_{a≠b} mean_a mean_b': all products less those of a branch with itself."""
+    mixed = of.left(total1) * of.right(total2)
+    for sign, h in zip(signs, hs, strict=True):
+        left, right = getattr(h, name1), getattr(h, name2)
+        if left is not None and right is not None:
+            mixed = mixed - sign**2 * of.left(left) * of.right(right)
+    return mixed
+
+
+@frozen
+class Concatenate(Layer):
+    """Features side by side. units: how many each branch has; equally many by default."""
+
+    units: tuple[float, ...] = ()
+
+    def __call__(self, *features: Features) -> Joined:
+        """Return the features side by side."""
+        units = self.units or (1.0,) * len(features)
+        for h in features:
+            require_plain(h, "A concatenation")
+        return Joined(tuple(zip(units, features, strict=True)))

@@ -1,0 +1,283 @@
+"""The infinite-width kernel of a Keras model, read layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ..errors import NtkbenchError
+from .features import NoLimit
+from .graph import Graph, Node
+from .infinite import InfiniteWidth, Kind
+from .inputs import Inputs, Source
+from .joins import Concatenate
+from .layer import Layer
+from .readers import NOTHING, layer_of, named, seed_of
+from .unitwise import Activation, Identity, LayerNormalization
+
+NARROW = 8  # a hidden layer this many times narrower than one before and one behind it is a bottleneck
+
+
+def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False) -> InfiniteWidth:
+    """Return the kernel that a Keras model's converges to as its hidden layers get wider.
+
+    Args:
+        model: a Sequential or functional model of layers of Keras or `ntkbench.layers`, with one input and one output.
+        kind: "ntk", the limit of the tangent kernel of one output unit, or "nngp", the covariance of the outputs.
+        bottlenecks: take hidden layers to infinity too that are narrow between wide ones.
+
+    Variances are those of the initialisers times the fan-in, layer by layer at the model's own sizes; the weights
+    themselves are not looked at. What is not trained has no share in the tangent kernel. A bias that starts at 0 and is
+    trained is in the tangent kernel only. Layers of Keras, and of `ntkbench.layers` in the standard parameterisation,
+    have an NNGP limit as they are; their tangent kernel grows with width, so that the NTK is that of the same network
+    in the NTK parameterisation. `notes` of the result says so, and lists which layers went to infinity.
+
+    Raises NoLimit, naming the layer, for whatever has no limit that is known: batch normalisation, max pooling, softmax
+    attention, weights that are used or drawn twice, bottlenecks, outputs that are bent, layers of somebody else.
+
+    >>> import keras, numpy as np
+    >>> from ntkbench import layers
+    >>> model = keras.Sequential([keras.Input((2,)), layers.Dense(64, "relu", seed=0), layers.Dense(1, seed=1)])
+    >>> print(infinite_width(model).matrix(np.array([[1.0, 0.0], [0.0, 1.0]])).numpy().round(4))
+    [[0.5    0.0796]
+     [0.0796 0.5   ]]
+    """
+    walk = _Walk(model)
+    last = walk.value(model.outputs[0])
+    if not isinstance(last, int):
+        raise NoLimit("The model has no random weights between its input and its output, so it has no limit kernel.")
+    graph = Graph(tuple(walk.nodes[: last + 1]))
+    walk.check_output(last)
+    if not bottlenecks:
+        walk.refuse_bottlenecks(last)
+    ndims = len(model.inputs[0].shape) - 1
+    kernel = InfiniteWidth(graph, kind, ndims, notes=walk.notes(last), standard=walk.standard)
+    walk.try_out(kernel)
+    return kernel
+
+
+class _Raw:
+    """A value without random weights: a map of the input."""
+
+    def __init__(self, prepare: Callable[[tf.Tensor], tf.Tensor] | None, ndims: int):
+        self.source = Source(prepare, ndims)
+
+
+class _Stacked:
+    """Features side by side on an axis of their own, before they are flattened."""
+
+    def __init__(self, numbers: list[int], units: list[float]):
+        self.numbers, self.units = numbers, units
+
+
+class _Walk:
+    """Reads a model from its output back to its input. A value is a node's number, a `_Raw` or a `_Stacked`."""
+
+    def __init__(self, model: Any):
+        whole = isinstance(model, keras.Model) and getattr(model, "inputs", None) and getattr(model, "outputs", None)
+        if not whole or not hasattr(model.outputs[0], "_keras_history"):
+            raise NtkbenchError(
+                f"The limit is read from a built Sequential or functional Keras model; got {type(model).__name__}. "
+                "Build it with an Input, or write its layers with ntkbench.kernels."
+            )
+        if len(model.inputs) > 1 or len(model.outputs) > 1:
+            raise NtkbenchError(
+                f"The model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; the limit of one input "
+                "and one output is known. Take a model of the part that is meant."
+            )
+        self.model = model
+        self.nodes: list[Node] = []
+        self.units: dict[int, tuple[str, int]] = {}  # of affine nodes: the layer's name and its width
+        self.standard: list[str] = []
+        self._values: dict[int, Any] = {id(model.inputs[0]): _Raw(None, len(model.inputs[0].shape) - 1)}
+        self._called: set[int] = set()
+        self._drawn: dict[Any, str] = {}
+
+    def value(self, tensor: Any) -> Any:
+        """Return the value of a Keras tensor."""
+        if id(tensor) not in self._values:
+            operation, index, _ = tensor._keras_history
+            read = operation._inbound_nodes[index].input_tensors
+            values = [self.value(each) for each in read]
+            self._values[id(tensor)] = self._read(operation, read, values, tensor)
+        return self._values[id(tensor)]
+
+    def _read(self, operation: Any, tensors: Sequence[Any], values: list[Any], output: Any) -> Any:
+        if isinstance(operation, keras.Model):
+            if not getattr(operation, "inputs", None) or len(operation.inputs) != 1 or len(operation.outputs) != 1:
+                raise NoLimit(
+                    f"{named(operation)} is not a Sequential or functional model of one input and one output."
+                )
+            self._once(operation)
+            self._values[id(operation.inputs[0])] = values[0]
+            return self.value(operation.outputs[0])
+        if operation.name and getattr(operation, "weights", None):
+            self._once(operation)
+        if type(operation).__name__ == "Stack":
+            return self._stack(operation, tensors, values)
+        if any(isinstance(value, _Stacked) for value in values):
+            if type(operation).__name__ != "Flatten":
+                raise NoLimit(f"{named(operation)} reads stacked features; only a Flatten can make use of them.")
+            stacked = values[0]
+            return self._append(Concatenate(tuple(stacked.units)), tuple(stacked.numbers), named(operation))
+        if all(isinstance(value, _Raw) for value in values) and (raw := _prepared(operation, values, output)):
+            return raw
+        layers = layer_of(operation, [tuple(t.shape) for t in tensors], tuple(output.shape))
+        inputs = tuple(self._number(value) for value in values)
+        for layer in layers:
+            if isinstance(layer, Identity):
+                continue
+            number = self._append(layer, inputs, named(operation))
+            if layer.affine:
+                self._note_weights(operation, number)
+            inputs = (number,)
+        return inputs[0]
+
+    def _append(self, layer: Layer | Source, inputs: tuple[int, ...], name: str) -> int:
+        self.nodes.append(Node(layer, inputs, name))
+        return len(self.nodes) - 1
+
+    def _number(self, value: Any) -> int:
+        """Return the number of the node of a value, a new one for what is read from the input."""
+        if isinstance(value, int):
+            return value
+        for number, node in enumerate(self.nodes):
+            if node.layer is value.source:
+                return number
+        return self._append(value.source, (), "the input")
+
+    def _once(self, operation: Any) -> None:
+        if id(operation) in self._called:
+            raise NoLimit(
+                f"{named(operation)} is called twice, so that its weights are shared; the limit of shared weights is "
+                "not known here."
+            )
+        self._called.add(id(operation))
+
+    def _note_weights(self, layer: Any, number: int) -> None:
+        self.units[number] = layer.name, int(layer.kernel.shape[-1])
+        if getattr(layer, "parameterization", "standard") == "standard":
+            self.standard.append(layer.name)
+        seed = seed_of(layer)
+        if seed is not None:
+            drawn = (seed, tuple(layer.kernel.shape))
+            if drawn in self._drawn:
+                raise NoLimit(
+                    f"{named(layer)} has the seed of {self._drawn[drawn]!r} and a kernel of the same shape, so that "
+                    "both start from the same weights; give it another seed."
+                )
+            self._drawn[drawn] = layer.name
+
+    def _stack(self, operation: Any, tensors: Sequence[Any], values: list[Any]) -> _Stacked:
+        if operation.axis != 1 or any(len(t.shape) != 2 for t in tensors):
+            raise NoLimit(
+                f"{named(operation)} stacks features along axis {operation.axis}; [N, units] on axis 1 is known."
+            )
+        return _Stacked([self._number(value) for value in values], [float(t.shape[-1]) for t in tensors])
+
+    # -- what is checked of the whole --------------------------------------------------------------------------------
+
+    def check_output(self, last: int) -> None:
+        """Raise NoLimit where the output is not that of a last layer of weights, up to averages and factors."""
+        waiting = [last]
+        while waiting:
+            node = self.nodes[waiting.pop()]
+            if isinstance(node.layer, Source):
+                raise NoLimit("The input reaches the output without weights in between, which has no limit kernel.")
+            if isinstance(node.layer, Activation):
+                raise NoLimit(
+                    f"{node.name}: the output is bent by an activation, so that its tangent kernel stays random at "
+                    "every width; take the limit of the model without it."
+                )
+            if isinstance(node.layer, LayerNormalization | Concatenate):
+                raise NoLimit(f"{node.name}: the output's units are finitely many; end the model with a dense layer.")
+            if not node.layer.affine:
+                waiting += node.inputs
+
+    def refuse_bottlenecks(self, last: int) -> None:
+        """Raise NoLimit for a hidden layer that is much narrower than one before and one behind it."""
+        before: dict[int, set[int]] = {}
+        for number in range(last + 1):
+            read = self.nodes[number].inputs
+            before[number] = set(read).union(*(before[k] for k in read))
+        behind = {number: {k for k, earlier in before.items() if number in earlier} for number in before}
+        hidden = {n for n in self.units if any(k in self.units for k in behind[n])}
+        for number in hidden:
+            name, units = self.units[number]
+            widest = [max((self.units[k][1] for k in side[number] & hidden), default=0) for side in (before, behind)]
+            if min(widest) >= NARROW * units:
+                raise NoLimit(
+                    f"Layer {name!r} is a bottleneck of {units} units between layers of {widest[0]} and {widest[1]}: "
+                    "while it stays narrow, the tangent kernel stays random. bottlenecks=True takes its width to "
+                    "infinity too."
+                )
+
+    def notes(self, last: int) -> list[str]:
+        """Return sentences on what the limit is of."""
+        hidden = {k for node in self.nodes[: last + 1] for k in node.inputs}
+        readers = [n for n in self.units if n in hidden]
+        notes = (
+            [f"To infinity: {', '.join(f'{self.units[n][0]} ({self.units[n][1]})' for n in readers)}."]
+            if readers
+            else []
+        )
+        if self.standard:
+            notes.append(
+                f"In the standard parameterisation: {', '.join(self.standard)}. The NNGP is the model's own limit; the "
+                "NTK is that of the same network in the NTK parameterisation, with the initialisers' variances."
+            )
+        rough = [
+            node.name for node in self.nodes if isinstance(node.layer, Activation) and not node.layer.function.exact
+        ]
+        if rough:
+            notes.append(f"By quadrature: {', '.join(dict.fromkeys(rough))}; error(x) estimates the error.")
+        return notes
+
+    def try_out(self, kernel: InfiniteWidth) -> None:
+        """Run the graph on one pair of inputs, so that what does not fit together is told now."""
+        shape = [size or 5 for size in self.model.inputs[0].shape[1:]]
+        x = tf.reshape(tf.linspace(tf.constant(0.5, tf.float64), 1.0, _product(shape)), [1, *shape])
+        kernel.graph.run(Inputs(x, x, len(shape), 0, 1, True).features)
+
+
+def _product(sizes: Sequence[int]) -> int:
+    total = 1
+    for size in sizes:
+        total *= size
+    return total
+
+
+# Layers that are called on the input as they are: nothing random is before them.
+PREPARING = (
+    "Flatten",
+    "Reshape",
+    "Permute",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
+    "Cropping1D",
+    "Cropping2D",
+)
+
+
+def _prepared(operation: Any, values: Sequence[_Raw], output: Any) -> _Raw | None:
+    """Return the value of a layer that prepares the input, None for another."""
+    kind, before = type(operation).__name__, values[0].source
+    stock = type(operation).__module__.startswith(("keras.src.layers.", "ntkbench.layers."))
+    if not stock or len(values) != 1:
+        return None
+    if kind in NOTHING:
+        return values[0]
+    if kind == "Rescaling":
+
+        def call(x: tf.Tensor) -> tf.Tensor:
+            return x * tf.cast(operation.scale, x.dtype) + tf.cast(operation.offset, x.dtype)
+    elif kind in PREPARING:
+        call = operation.call
+    else:
+        return None
+    first = before.prepare
+    return _Raw(call if first is None else lambda x: call(first(x)), len(output.shape) - 1)

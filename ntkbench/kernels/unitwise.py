@@ -1,0 +1,211 @@
+"""The layers without weights that treat every unit alike: activations, scale, padding, flattening, pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from attrs import evolve, field, frozen
+
+from .duals import Dual, dual_of
+from .features import Features
+from .layer import Layer, require_gaussian, require_plain
+from .windows import Window, padding_of, per_axis, pool_mean
+
+
+@frozen
+class Activation(Layer):
+    """An activation: cov' = E[φ φ'] and ntk' = ntk · E[φ' φ'] of Gaussians with the covariances of the features.
+
+    function: what `duals.dual_of` takes.   who: how messages call the layer.
+    """
+
+    function: Dual = field(converter=dual_of)
+    who: str = "An activation"
+    unitwise = True
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the features behind the activation."""
+        (h,) = features
+        require_gaussian(h, self.who)
+        own1, own2 = h.own1, h.own2
+        cov, slope = self.function.moments(h.left(own1), h.right(own2), h.cov)
+        return evolve(
+            h,
+            cov=cov,
+            ntk=None if h.ntk is None else h.ntk * slope,
+            var1=self._own(h, h.var1, own1),
+            var2=self._own(h, h.var2, own2),
+            mean1=self.function.mean(own1),
+            mean2=self.function.mean(own2),
+            gaussian=False,
+        )
+
+    def _own(self, h: Features, var: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+        return self.function.moments(h.left(own), h.right(own), var)[0] if h.full else self.function.second(own)
+
+    def refined(self) -> Layer:
+        """Return the layer with twice the terms of its quadrature."""
+        return evolve(self, function=self.function.refined())
+
+
+@frozen(eq=False)
+class Scale(Layer):
+    """Multiplication by a constant."""
+
+    alpha: Any = 1.0
+    unitwise = True
+
+    def __call__(self, *features: Features) -> Features:
+        """Return alpha · h."""
+        (h,) = features
+        alpha = h.coefficient(self.alpha)
+        means = [None if mean is None else alpha * mean for mean in (h.mean1, h.mean2)]
+        return evolve(h.map(lambda t: alpha**2 * t), mean1=means[0], mean2=means[1])
+
+    @property
+    def parameters(self) -> tuple[Any, ...]:
+        """The factor."""
+        return (self.alpha,)
+
+
+@frozen
+class Identity(Layer):
+    """Nothing: dropout at inference, for instance."""
+
+    unitwise = True
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the features as they are."""
+        return features[0]
+
+
+@frozen
+class ZeroPadding(Layer):
+    """Zeros beyond the borders: margins holds (before, after) for each spatial axis."""
+
+    margins: tuple[tuple[int, int], ...]
+    unitwise = True
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the features with more positions."""
+        (h,) = features
+        require_plain(h, "Zero padding")
+
+        def pad(t: tf.Tensor, twice: bool) -> tf.Tensor:
+            paddings = list(self.margins) * (1 + twice)
+            return tf.pad(t, [*paddings, *[(0, 0)] * (t.shape.rank - len(paddings))])
+
+        means = [None if mean is None else pad(mean, False) for mean in (h.mean1, h.mean2)]
+        return h.map(lambda t: pad(t, h.full), mean1=means[0], mean2=means[1])
+
+
+@frozen
+class Flatten(Layer):
+    """All positions side by side, for a dense layer to read: the mean over equal positions."""
+
+    unitwise = True
+    wants_full = False
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the features without positions."""
+        h = features[0].narrowed()
+        if not h.positions:
+            return h
+        axes = list(range(h.positions))
+        flat = h.map(lambda t: tf.reduce_mean(t, axes), positions=0, flattened=True, gaussian=False)
+        return evolve(flat, mean1=None, mean2=None)
+
+
+@frozen(eq=False)
+class AveragePooling(Layer):
+    """The mean over windows of positions.
+
+    pool_size, strides (the pool size by default): a number, or one for each axis.   padding: "valid", "same" or
+    "circular".   count_padding: whether the zeros beyond the borders count in the mean; in Keras they do not.
+    """
+
+    pool_size: int | Sequence[int] = 2
+    strides: int | Sequence[int] | None = None
+    padding: str = "valid"
+    count_padding: bool = False
+    unitwise = True
+    windowed = True
+    wants_full = True
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the features with fewer positions."""
+        (h,) = features
+        require_plain(h, "Average pooling")
+        axes = h.positions
+        padding = padding_of("Average pooling", self.padding)
+        sizes = per_axis("Average pooling", "pool_size", self.pool_size, axes)
+        steps = sizes if self.strides is None else per_axis("Average pooling", "strides", self.strides, axes)
+        windows = [Window(size, step, padding) for size, step in zip(sizes, steps, strict=True)]
+        count = self.count_padding or padding == "circular"
+
+        def pool(t: tf.Tensor, twice: bool) -> tf.Tensor:
+            for axis, window in enumerate(windows):
+                t = pool_mean(t, [axis, axis + len(windows)] if twice else [axis], window, count)
+            return t
+
+        means = [None if mean is None else pool(mean, False) for mean in (h.mean1, h.mean2)]
+        return h.map(lambda t: pool(t, True), mean1=means[0], mean2=means[1])
+
+
+@frozen
+class GlobalAveragePooling(Layer):
+    """The mean over all positions."""
+
+    unitwise = True
+    wants_full = True
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the features without positions."""
+        (h,) = features
+        require_plain(h, "Global average pooling")
+        if not h.positions:
+            return h
+        single, twice = list(range(h.positions)), list(range(2 * h.positions))
+        means = [None if mean is None else tf.reduce_mean(mean, single) for mean in (h.mean1, h.mean2)]
+        pooled = h.map(lambda t: tf.reduce_mean(t, twice), positions=0, full=False)
+        return evolve(pooled, mean1=means[0], mean2=means[1])
+
+
+@frozen
+class LayerNormalization(Layer):
+    """(h − mean) / √(variance + epsilon) over the units of each position: a fixed factor in the limit.
+
+    scale, centre: whether there is a trained γ (starting at 1) or β (at 0), which add to the tangent kernel.
+    """
+
+    epsilon: float = 1e-5
+    scale: bool = False
+    centre: bool = False
+
+    def __call__(self, *features: Features) -> Features:
+        """Return the normalised features."""
+        (h,) = features
+        require_plain(h, "Layer normalisation")
+        own1, own2 = h.own1, h.own2
+        cov, var1, var2 = h.cov, h.var1, h.var2
+        if h.mean1 is not None and h.mean2 is not None:
+            cov = cov - h.left(h.mean1) * h.right(h.mean2)
+            var1, var2 = (v - h.left(m) * h.right(m) for v, m in ((var1, h.mean1), (var2, h.mean2)))
+            own1, own2 = own1 - h.mean1**2, own2 - h.mean2**2
+        inverse1, inverse2 = (tf.math.rsqrt(tf.maximum(v, 0) + self.epsilon) for v in (own1, own2))
+        both = h.left(inverse1) * h.right(inverse2)
+        cov = cov * both
+        parts = [] if h.ntk is None else [h.ntk * both]
+        parts += [cov] if self.scale else []
+        parts += [tf.ones_like(cov)] if self.centre else []
+        return evolve(
+            h,
+            cov=cov,
+            ntk=sum(parts[1:], parts[0]) if parts else None,
+            var1=var1 * h.left(inverse1) * h.right(inverse1),
+            var2=var2 * h.left(inverse2) * h.right(inverse2),
+            mean1=None,
+            mean2=None,
+        )

@@ -1,0 +1,120 @@
+"""Sums over windows of positions, along one spatial axis at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from attrs import frozen
+
+from ..errors import NtkbenchError, did_you_mean
+from .features import Features
+
+PADDINGS = ("same", "valid", "circular")
+
+
+@frozen
+class Window:
+    """A window along one spatial axis: its size, stride, dilation, and what is beyond the borders."""
+
+    size: int
+    stride: int = 1
+    padding: str = "valid"
+    dilation: int = 1
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """The taps that count."""
+        return tuple(range(self.size))
+
+    def margins(self, n: int) -> tuple[int, int]:
+        """Return how many positions are added before and after n of them."""
+        if self.padding == "valid":
+            return 0, 0
+        reach = (self.size - 1) * self.dilation + 1
+        total = max((-(-n // self.stride) - 1) * self.stride + reach - n, 0)
+        return total // 2, total - total // 2
+
+    def outputs(self, n: int) -> int:
+        """Return the number of windows on n positions."""
+        reach = (self.size - 1) * self.dilation + 1
+        return (n + sum(self.margins(n)) - reach) // self.stride + 1
+
+    def counts(self, n: int) -> list[int]:
+        """Return how many of the n positions are in each window."""
+        before, _ = self.margins(n)
+        starts = [k * self.stride - before for k in range(self.outputs(n))]
+        return [sum(0 <= start + d * self.dilation < n for d in range(self.size)) for start in starts]
+
+
+def padding_of(owner: str, padding: str) -> str:
+    """Return a padding's name in small letters; raise NtkbenchError for one that there is not."""
+    lowered = str(padding).lower()
+    if lowered not in PADDINGS:
+        raise NtkbenchError(f"{owner} got padding={padding!r}. {did_you_mean(lowered, PADDINGS)}")
+    return lowered
+
+
+def per_axis(owner: str, name: str, value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    """Return one whole number for each spatial axis; raise NtkbenchError where the numbers do not fit."""
+    numbers = (value,) * axes if isinstance(value, int) else tuple(value)
+    if len(numbers) != axes or any(isinstance(n, bool) or n != int(n) or n < 1 for n in numbers):
+        raise NtkbenchError(
+            f"{owner} got {name}={value!r} for features with {axes} spatial axes; give one number of at least 1, or "
+            "one for each axis."
+        )
+    return tuple(map(int, numbers))
+
+
+def window_sums(t: tf.Tensor, axes: Sequence[int], window: Window) -> tf.Tensor:
+    """Return the sums over windows of positions that move along all `axes` of the tensor together."""
+    n = t.shape[axes[0]]
+    before, after = window.margins(n)
+    for axis in axes:
+        t = _padded(t, axis, before, after, window.padding == "circular")
+    last = (window.outputs(n) - 1) * window.stride + 1
+    total: Any = None
+    for tap in window.taps:
+        begin = tap * window.dilation
+        where: list[Any] = [slice(None)] * t.shape.rank
+        for axis in axes:
+            where[axis] = slice(begin, begin + last, window.stride)
+        total = t[tuple(where)] if total is None else total + t[tuple(where)]
+    return total
+
+
+def _padded(t: tf.Tensor, axis: int, before: int, after: int, wrap: bool) -> tf.Tensor:
+    if not before and not after:
+        return t
+    if wrap:
+        n = t.shape[axis]
+        return tf.gather(t, [k % n for k in range(-before, n + after)], axis=axis)
+    paddings = [[0, 0]] * t.shape.rank
+    paddings[axis] = [before, after]
+    return tf.pad(t, paddings)
+
+
+def conv_mean(features: Features, windows: Sequence[Window]) -> Features:
+    """Return the mean over a filter's taps of the covariances at positions moved by the tap."""
+    taps = 1
+    for window in windows:
+        taps *= len(window.taps)
+
+    def mean(t: tf.Tensor) -> tf.Tensor:
+        for axis, window in enumerate(windows):
+            t = window_sums(t, [axis, axis + features.positions] if features.full else [axis], window)
+        return t / taps
+
+    return features.map(mean)
+
+
+def pool_mean(t: tf.Tensor, axes: Sequence[int], window: Window, count_padding: bool) -> tf.Tensor:
+    """Return the means over windows that move along each of `axes` on its own."""
+    for axis in axes:
+        n = t.shape[axis]
+        counts = [window.size] * window.outputs(n) if count_padding else window.counts(n)
+        shape = [1] * t.shape.rank
+        shape[axis] = len(counts)
+        t = window_sums(t, [axis], window) / tf.reshape(tf.constant(counts, t.dtype), shape)
+    return t

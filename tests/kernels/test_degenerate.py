@@ -1,0 +1,157 @@
+"""Equal, zero and opposite inputs: kernels stay positive semidefinite, gradients finite. And TFP's manners."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from sklearn.svm import SVC
+
+from ntkbench import kernels as k
+
+RNG = np.random.default_rng(0)
+NAMES = ("relu", "leaky_relu", "abs", "erf", "sin", "cos", "gaussian", "gelu", "quadratic", "tanh", "softplus")
+
+
+def degenerate(shape=(4,)):
+    x = RNG.normal(size=(3, *shape))
+    return np.concatenate([x, x[:2], -x[:2], 0 * x[:2], 2 * x[:1]])
+
+
+def nets():
+    for name in NAMES:
+        act = k.Activation(name)
+        for bias in (0.0, 0.3):
+            yield f"{name} {bias}", (4,), [k.Dense(1.2, bias), act, k.Dense(1.2, bias), act, k.Dense()]
+    relu = k.Activation("relu")
+    image = (4, 4, 1)
+    yield "pooled", image, [k.Conv(), relu, k.AveragePooling(), k.Conv(), relu, k.GlobalAveragePooling(), k.Dense()]
+    yield "flat", image, [k.Conv(), relu, k.Conv(), relu, k.Flatten(), k.Dense()]
+    yield "residual", (4,), [k.Dense(), k.residual(relu, k.Dense()), k.residual(k.Dense(), relu), k.Dense()]
+    yield "normal", (4,), [k.Dense(), k.LayerNormalization(), relu, k.LayerNormalization(), k.Dense()]
+    yield (
+        "attention",
+        (3, 2),
+        [k.Dense(), k.LinearAttention(), relu, k.SharedAttention(), relu, k.GlobalAveragePooling(), k.Dense()],
+    )
+
+
+CASES = {name: (shape, net) for name, shape, net in nets()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_positive_semidefinite_with_finite_gradients(name):
+    shape, net = CASES[name]
+    kernel = k.InfiniteWidth(net, feature_ndims=len(shape))
+    for dtype, slack in (("float64", 1e-12), ("float32", 1e-5)):
+        x = tf.constant(degenerate(shape), dtype)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            matrices = kernel.both(x)
+            totals = [tf.reduce_sum(m * tf.cast(RNG.normal(size=m.shape), m.dtype)) for m in matrices]
+        for matrix, total in zip(matrices, totals, strict=True):
+            assert np.isfinite(matrix).all()
+            np.testing.assert_array_equal(matrix, np.transpose(matrix))
+            eigenvalues = np.linalg.eigvalsh(matrix.numpy().astype("float64"))
+            assert eigenvalues[0] >= -slack * eigenvalues[-1]
+            assert np.isfinite(tape.gradient(total, x)).all()
+
+
+@pytest.mark.parametrize("kind", ["ntk", "nngp"])
+def test_gradients_are_the_differences(kind):
+    """With respect to inputs and both standard deviations, in float64, where the kernel is smooth."""
+    x, y = RNG.normal(size=(3, 4)), RNG.normal(size=(2, 4))
+    weight, bias = (tf.Variable(value, dtype=tf.float64) for value in (1.3, 0.4))
+    act = k.Activation("relu")
+    kernel = k.InfiniteWidth([k.Dense(weight, bias), act, k.Dense(weight, bias), act, k.Dense(weight)], kind)
+    assert {id(v) for v in kernel.trainable_variables} == {id(weight), id(bias)}
+
+    def total(x):
+        return tf.reduce_sum(tf.sin(kernel.matrix(x, tf.constant(y))))
+
+    inputs = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        value = total(inputs)
+    found = tape.gradient(value, [inputs, weight, bias])
+    step = 1e-6
+    bump = np.zeros_like(x)
+    bump[1, 2] = step
+    numeric = (total(tf.constant(x + bump)) - total(tf.constant(x - bump))) / (2 * step)
+    np.testing.assert_allclose(found[0][1, 2], numeric, rtol=1e-6)
+    for variable, gradient in zip((weight, bias), found[1:], strict=True):
+        start = variable.numpy()
+        values = []
+        for move in (step, -step):
+            variable.assign(start + move)
+            values.append(total(inputs))
+        variable.assign(start)
+        np.testing.assert_allclose(gradient, (values[0] - values[1]) / (2 * step), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 4, 2)])
+def test_batches_of_parameters_and_of_inputs(shape):
+    stds = tf.constant([0.7, 1.1, 1.9], tf.float64)
+    first = k.Dense if len(shape) == 1 else k.Conv
+
+    def net(std):
+        end = [] if len(shape) == 1 else [k.GlobalAveragePooling()]
+        return [first(std, 0.1), k.Activation("relu"), *end, k.Dense(std)]
+
+    kernel = k.InfiniteWidth(net(stds), feature_ndims=len(shape))
+    assert kernel.batch_shape == (3,)
+    x, y = RNG.normal(size=(4, *shape)), RNG.normal(size=(2, *shape))
+    found = kernel.matrix(x, y)
+    assert found.shape == (3, 4, 2)
+    for one, std in zip(found, (0.7, 1.1, 1.9), strict=True):
+        np.testing.assert_allclose(one, k.InfiniteWidth(net(std), feature_ndims=len(shape)).matrix(x, y), rtol=1e-12)
+    batched = RNG.normal(size=(3, 5, *shape))
+    each = [
+        k.InfiniteWidth(net(s), feature_ndims=len(shape)).matrix(b, y)
+        for s, b in zip((0.7, 1.1, 1.9), batched, strict=True)
+    ]
+    np.testing.assert_allclose(kernel.matrix(batched, y), each, rtol=1e-12)
+    np.testing.assert_allclose(kernel.apply(x[:2], y, example_ndims=1)[1], np.diagonal(found[1, :2]), rtol=1e-12)
+    tensor = kernel.tensor(x.reshape(2, 2, *shape), y, 2, 1)
+    np.testing.assert_allclose(tensor, np.reshape(found, (3, 2, 2, 2)), rtol=1e-12)
+
+
+def test_serves_gaussian_processes_and_support_vectors():
+    kernel = k.InfiniteWidth([k.Dense(1.4, 0.1), k.Activation("relu"), k.Dense(1.4)], "nngp")
+    x = RNG.normal(size=(12, 4))
+    process = tfp.distributions.GaussianProcess(kernel, x, observation_noise_variance=np.float64(0.1))
+    assert np.isfinite(process.log_prob(np.sin(x[:, 0])))
+    assert (kernel + kernel).matrix(x, x).shape == (12, 12)
+    machine = SVC(kernel="precomputed").fit(kernel.matrix(x).numpy(), x[:, 0] > 0)
+    assert machine.score(kernel.matrix(x).numpy(), x[:, 0] > 0) == 1.0
+
+
+def test_linear_attention_is_the_limit_of_many_heads():
+    """A finite block in NumPy: 24 heads of size 24, averaged over draws, against cov' and the tangent kernel's law."""
+    steps, d, heads, draws = 3, 24, 24, 60
+    x = RNG.normal(size=(2, steps, 5))
+    kernel = k.InfiniteWidth(
+        [k.LinearAttention(1 / steps), k.GlobalAveragePooling(), k.Dense()], "nngp", feature_ndims=2
+    )
+    total = np.zeros((2, 2))
+    for _ in range(draws):
+        out = 0
+        for _ in range(heads):
+            q, key, value = (x @ RNG.normal(size=(5, d)) / np.sqrt(5) for _ in range(3))
+            scores = q @ key.transpose(0, 2, 1) / np.sqrt(d) / steps
+            out = out + scores @ value @ RNG.normal(size=(d, 40)) / np.sqrt(d * heads)
+        pooled = out.mean(1)
+        total += pooled @ pooled.T / 40 / draws
+    np.testing.assert_allclose(kernel.matrix(x), total, rtol=0.25, atol=0.05 * np.trace(total))
+
+
+def test_memory_is_planned():
+    from ntkbench.errors import NtkbenchError
+    from ntkbench.kernels.blocks import Blocks
+
+    cut = Blocks.plan(64, 64, 256**2, 4, False, 0.25)
+    assert cut.rows * cut.columns * 256**2 * 4 * 8 <= 0.25 * 2**30
+    assert Blocks.plan(2000, 2000, 1, 4, True, None).rows == 500
+    with pytest.raises(NtkbenchError, match="One pair of inputs needs"):
+        Blocks.plan(4, 4, 2**16, 8, False, 1e-3)
