@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 # Not carried over the cut: what is free to have again on the other side.
+APART = {"_noinline": True}
 FREE = frozenset({"Const", "ReadVariableOp", "Shape"})
 
 
@@ -48,8 +49,9 @@ class Hoisted:
         def each(carried: Sequence[tf.Tensor], v: tf.Tensor) -> tf.Tensor:
             return after([*carried, v])[0]
 
-        self._once = tf.function(once, autograph=False)
-        self.each = tf.function(each, autograph=False)
+        # Where another function calls `each` several times, its graph is optimised once.
+        self._once = tf.function(once, autograph=False, experimental_attributes=APART)
+        self.each = tf.function(each, autograph=False, experimental_attributes=APART)
         self._each = each
         self._traced = traced  # the graph lives as long as this does
 

@@ -12,28 +12,32 @@ from collections.abc import Callable
 import tensorflow as tf
 
 FEW = 256  # rows, up to which the transposed form is faster; for many rows the transposition costs more than it saves
+LARGE = 2**18  # numbers in W, from which on it is worth the longer tracing
 
 Gradients = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
-@tf.custom_gradient
-def times(x: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
+def times(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
     """Return x·W for rows x: [k, a] and W: [a, b]: [k, b]."""
-    return tf.matmul(x, w), lambda g: (times_transposed(g, w), outer(x, g))
+    large = w.shape.is_fully_defined() and w.shape.num_elements() >= LARGE
+    return _times(x, w) if large and x.shape[0] is not None and x.shape[0] <= FEW else tf.matmul(x, w)
 
 
 @tf.custom_gradient
-def times_transposed(g: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
-    """Return g·Wᵀ for rows g: [k, b] and W: [a, b]: [k, a]."""
-    few = g.shape[0] is not None and g.shape[0] <= FEW
-    product = tf.transpose(tf.matmul(w, g, transpose_b=True)) if few else tf.matmul(g, w, transpose_b=True)
-    return product, lambda u: (times(u, w), outer(u, g))
+def _times(x: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
+    return tf.matmul(x, w), lambda g: (_times_transposed(g, w), _outer(x, g))
 
 
 @tf.custom_gradient
-def outer(x: tf.Tensor, g: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
+def _times_transposed(g: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
+    """Return g·Wᵀ for rows g: [k, b]: [k, a]."""
+    return tf.transpose(tf.matmul(w, g, transpose_b=True)), lambda u: (_times(u, w), _outer(u, g))
+
+
+@tf.custom_gradient
+def _outer(x: tf.Tensor, g: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
     """Return xᵀ·g, the sum of the rows' outer products, for x: [k, a] and g: [k, b]: [a, b]."""
-    return tf.matmul(x, g, transpose_a=True), lambda u: (times_transposed(g, u), times(x, u))
+    return tf.matmul(x, g, transpose_a=True), lambda u: (_times_transposed(g, u), _times(x, u))
 
 
 def on_last_axis(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
