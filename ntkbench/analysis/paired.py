@@ -12,6 +12,7 @@ from .laws import Law
 from .scaling import student_t, within_seeds
 
 LEVEL = 0.05
+CLOSE = 0.1  # exponents that are known to differ by less are alike, and no more seeds are asked for
 
 
 @frozen
@@ -53,17 +54,10 @@ def ranking(laws: Sequence[Law]) -> Ranking:
     rank.
     """
     zeros = [each for each in laws if each.fit.is_zero]
-    slopes = [(each, seed_slopes(each)) for each in laws if not each.fit.is_zero]
-    placed = sorted((pair for pair in slopes if len(pair[1]) > 1), key=lambda pair: fmean(pair[1].values()))
-    gaps: list[float] = []
-    tests: list[tuple[float, int, int]] = []
-    for i, first in enumerate(placed):
-        for j, second in enumerate(placed[:i]):
-            found = _paired(first, second)
-            if found is not None:
-                tests.append((found[0], j, i))
-                gaps.append(found[1])
-    different = _holm(tests)
+    placed, few = _placed(laws)
+    pairs = _pairs(placed)
+    gaps = [pair.half_width for pair in pairs]
+    different = _holm(pairs)
     n, before = len(placed), len(zeros)
     groups = _groups(n, different, before > 0)
     ranks = [Rank(each, -math.inf, 1, before, "a", len(each.series.seeds)) for each in zeros]
@@ -72,8 +66,80 @@ def ranking(laws: Sequence[Law]) -> Ranking:
         above = sum((i, j) in different for j in range(i + 1, n))
         rank = Rank(each, fmean(own.values()), before + 1 + below, before + n - above, groups[i], len(own))
         ranks.append(rank)
-    unranked = tuple(each for each, own in slopes if len(own) < 2)
-    return Ranking(tuple(ranks), median(gaps) if gaps else None, unranked)
+    return Ranking(tuple(ranks), median(gaps) if gaps else None, few)
+
+
+def open_pairs(laws: Sequence[Law], level: float = LEVEL) -> list[tuple[Law, Law, int]]:
+    """Return the pairs whose order is open, with how many more seeds would settle it as the scatter is now.
+
+    A pair is settled when `ranking` tells it apart at this level, or when its difference is known to be below CLOSE.
+    """
+    placed, _ = _placed(laws)
+    pairs = _pairs(placed)
+    different = _holm(pairs, level)
+    found = []
+    for pair in pairs:
+        half = pair.error * student_t(pair.freedom, 1 - level)
+        if (pair.first, pair.second) in different or abs(pair.difference) + half <= CLOSE:
+            continue
+        first, second = (placed[i] for i in (pair.first, pair.second))
+        seeds = len(first[1].keys() & second[1].keys())
+        # The half-width falls like the root of the seeds, to where it excludes 0 or all that is not close.
+        wanted = max(abs(pair.difference), CLOSE - abs(pair.difference))
+        found.append((first[0], second[0], max(1, math.ceil(seeds * ((half / wanted) ** 2 - 1)))))
+    return found
+
+
+_Placed = tuple[Law, dict[int, float]]
+
+
+def _placed(laws: Sequence[Law]) -> tuple[list[_Placed], tuple[Law, ...]]:
+    """Return the laws with exponents in two seeds or more, with these, in order; and those with fewer. No zeros."""
+    slopes = [(each, seed_slopes(each)) for each in laws if not each.fit.is_zero]
+    placed = sorted((pair for pair in slopes if len(pair[1]) > 1), key=lambda pair: fmean(pair[1].values()))
+    return placed, tuple(each for each, own in slopes if len(own) < 2)
+
+
+@frozen
+class _Pair:
+    """The difference of the exponents of two places, its standard error and degrees of freedom."""
+
+    first: int
+    second: int
+    difference: float
+    error: float
+    freedom: int
+
+    @property
+    def p(self) -> float:
+        """The p value of no difference."""
+        from scipy.special import stdtr
+
+        if self.error == 0:
+            return float(self.difference == 0)
+        return 2 * float(stdtr(self.freedom, -abs(self.difference) / self.error))
+
+    @property
+    def half_width(self) -> float:
+        """The smallest difference that could be resolved."""
+        return student_t(self.freedom) * self.error
+
+
+def _pairs(placed: Sequence[_Placed]) -> list[_Pair]:
+    """Return every pair that has something in common, the one with the steeper fall first."""
+    pairs = []
+    for i, second in enumerate(placed):
+        for j, first in enumerate(placed[:i]):
+            estimate = _of_ratio(first[0], second[0]) or _of_slopes(first[1], second[1])
+            if estimate is not None:
+                pairs.append(_Pair(j, i, *estimate))
+    return pairs
+
+
+def most_judged(laws: Sequence[Law]) -> str:
+    """Return the quantity that most of the laws are of: only laws of one quantity are ranked with each other."""
+    keys = [each.key for each in laws]
+    return max(keys, key=keys.count, default="")
 
 
 def seed_slopes(of: Law) -> dict[int, float]:
@@ -91,21 +157,6 @@ def seed_slopes(of: Law) -> dict[int, float]:
         if sxx > 0:
             slopes[seed] = math.fsum((x - x_mean) * (y - y_mean) for x, y in points) / sxx
     return slopes
-
-
-def _paired(
-    first: tuple[Law, Mapping[int, float]], second: tuple[Law, Mapping[int, float]]
-) -> tuple[float, float] | None:
-    """Return the p value of the paired difference of exponents, and the smallest difference it could resolve."""
-    estimate = _of_ratio(first[0], second[0]) or _of_slopes(first[1], second[1])
-    if estimate is None:
-        return None
-    from scipy.special import stdtr
-
-    difference, error, freedom = estimate
-    if error == 0:
-        return float(difference == 0), 0.0
-    return 2 * float(stdtr(freedom, -abs(difference) / error)), student_t(freedom) * error
 
 
 def _of_ratio(first: Law, second: Law) -> tuple[float, float, int] | None:
@@ -129,11 +180,11 @@ def _of_slopes(first: Mapping[int, float], second: Mapping[int, float]) -> tuple
     return fmean(differences), stdev(differences) / math.sqrt(len(differences)), len(differences) - 1
 
 
-def _holm(tests: Sequence[tuple[float, int, int]]) -> set[tuple[int, int]]:
-    """Return the pairs that differ at LEVEL, the chance of any false one kept below it (Holm 1979)."""
+def _holm(pairs: Sequence[_Pair], level: float = LEVEL) -> set[tuple[int, int]]:
+    """Return the pairs that differ, the chance of any false one kept below the level (Holm 1979)."""
     found: set[tuple[int, int]] = set()
-    for done, (p, first, second) in enumerate(sorted(tests)):
-        if p > LEVEL / (len(tests) - done):
+    for done, (p, first, second) in enumerate(sorted((pair.p, pair.first, pair.second) for pair in pairs)):
+        if p > level / (len(pairs) - done):
             break
         found.add((first, second))
     return found

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from .. import __version__
 from ..analysis.laws import Law
-from ..analysis.paired import Rank, ranking
+from ..analysis.paired import Rank, most_judged, ranking
 from ..analysis.verdicts import Verdict, verdicts
 from ..errors import NtkbenchError
 from ..report import numbers
@@ -77,8 +77,7 @@ def board_rows(receipts: Sequence[Receipt], records: Sequence[Record]) -> tuple[
     for receipt in receipts:
         claims = theory(receipt.manifest)
         judged += [(receipt, each) for each in verdicts(receipt.results, catalogue(receipt.manifest), claims)]
-    keys = [each.law.key for _, each in judged]
-    common = max(keys, key=keys.count, default="")
+    common = most_judged([each.law for _, each in judged])
     found = ranking([each.law for _, each in judged if each.law.key == common])
     ranks = {id(rank.law): rank for rank in found.ranks}
     everybody = len(found.ranks) + len(found.unranked)

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from ..analysis.laws import Law, Series, law, result_keys, series
-from ..analysis.paired import Rank, ranking
+from ..analysis.paired import Rank, most_judged, ranking
 from ..analysis.verdicts import Verdict, verdicts
 from ..store.curves import decode
 from ..store.manifest import catalogue, theory
@@ -70,8 +70,7 @@ def _template(name: str) -> Any:
 
 def _ranks(judged: Mapping[tuple[str, ...], Verdict]) -> tuple[dict[tuple[str, ...], Rank], float | None]:
     """Rank what is judged on the commonest quantity; return the ranks by series and the smallest resolvable gap."""
-    keys = [each.law.key for each in judged.values()]
-    common = max(keys, key=keys.count, default="")
+    common = most_judged([each.law for each in judged.values()])
     found = ranking([each.law for each in judged.values() if each.law.key == common])
     return {id_of(rank.law.series): rank for rank in found.ranks}, found.smallest_gap
 

@@ -1,13 +1,14 @@
-"""Adding seeds, then widths, only where a verdict is undecided, by a rule that is fixed before and recorded."""
+"""Adding seeds, then widths, only where a verdict or a rank is open, by a rule that is fixed before and recorded."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
 
+from ..analysis.paired import CLOSE, most_judged, open_pairs
 from ..analysis.scaling import Fit, student_t
 from ..analysis.verdicts import CONTROL, Verdict, verdict, verdicts
 from ..plan.arch_spec import ArchitectureRequest
@@ -28,8 +29,10 @@ MORE_WIDTHS = 2
 RULE = (
     f"A verdict is decided when it holds with the {100 * LEVEL:.1f} % interval of the exponent (5 % over {LOOKS} "
     "looks). Where it is not, seeds are added, as many as the present slope and scatter call for, at least two and at "
-    f"most as many as there are, up to {MOST_SEEDS}; then up to {MORE_WIDTHS} doubled widths. It ends when all is "
-    f"decided, after {LOOKS} looks, or when the budget is spent; a look that has begun is finished."
+    f"most as many as there are, up to {MOST_SEEDS}; then up to {MORE_WIDTHS} doubled widths. The order of two "
+    f"architectures is decided when their exponents differ at that confidence (Holm's correction over pairs), or by "
+    f"less than {CLOSE}; where it is not, both get seeds in the same way. It ends when all is decided, after {LOOKS} "
+    "looks, or when the budget is spent; a look that has begun is finished."
 )
 
 
@@ -66,12 +69,13 @@ def run_until_decided(
     widths_at_first: dict[str, int] = {}
     while True:
         found = _at_level(store)
-        additions = []
+        additions: list[Addition] = []
         for each in found:
             label = each.series.label
             widths_at_first.setdefault(label, len(each.series.widths))
             if label in requests and each.name == "undecided":
                 additions += _addition(each, widths_at_first[label])
+        additions += _for_ranks(found, requests.keys() - {addition.label for addition in additions})
         spent = time.monotonic() - began
         looks.append({"seconds": round(spent, 1), "added": {a.label: [a.seeds, list(a.widths)] for a in additions}})
         ended = (
@@ -128,6 +132,20 @@ def _addition(of: Verdict, widths_at_first: int) -> list[Addition]:
     if len(widths) < widths_at_first + MORE_WIDTHS:
         return [Addition(of.series.label, seeds, (*widths, 2 * widths[-1]))]
     return []
+
+
+def _for_ranks(found: Sequence[Verdict], labels: Container[str]) -> list[Addition]:
+    """Return the seeds for those of the labels whose order among the others is open."""
+    laws = [each.law for each in found]
+    common = most_judged(laws)
+    wanted: dict[str, Addition] = {}
+    for first, second, more in open_pairs([law for law in laws if law.key == common], 1 - LEVEL):
+        for of in (first.series, second.series):
+            seeds = len(of.seeds)
+            enough = min(seeds + max(min(more, seeds), 2), MOST_SEEDS)
+            if of.label in labels and enough > max(seeds, wanted[of.label].seeds if of.label in wanted else 0):
+                wanted[of.label] = Addition(of.label, enough, tuple(of.widths))
+    return list(wanted.values())
 
 
 def _plan_of(

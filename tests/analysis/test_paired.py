@@ -9,7 +9,7 @@ from attrs import evolve
 from factories import SLOPES, sweep
 
 from ntkbench.analysis.laws import law, result_keys, series
-from ntkbench.analysis.paired import ranking, seed_slopes
+from ntkbench.analysis.paired import CLOSE, most_judged, open_pairs, ranking, seed_slopes
 from ntkbench.analysis.scaling import fit_power_law
 from ntkbench.types import Value
 
@@ -99,3 +99,38 @@ def test_letters_say_who_is_told_apart():
     found = ranking([*clear, *laws({"b": -0.5}, noise=2.0)])
     groups = {rank.law.series.label: set(rank.group) for rank in found.ranks}
     assert groups["a"] & groups["b"] and groups["b"] & groups["c"] and not groups["a"] & groups["c"]
+
+
+def test_an_order_is_open_until_it_is_told_apart_or_known_to_be_close():
+    def names(found):
+        return [(first.series.label, second.series.label) for first, second, _ in found]
+
+    assert names(open_pairs(laws({"a": -1.0, "b": -0.5}))) == [], "told apart"
+    assert names(open_pairs(laws({"a": -0.5, "b": -0.5}, noise=0.005))) == [], "alike"
+    noisy = open_pairs(laws({"a": -0.5, "b": -0.5, "c": 5.0}, noise=0.3, seeds=3))
+    assert names(noisy) in ([("a", "b")], [("b", "a")]) and noisy[0][2] > 3
+    assert names(open_pairs(laws({"a": -0.5}))) == []
+
+
+def test_the_seeds_asked_for_settle_an_order():
+    """At the scatter of a first sample, as many more seeds as are asked for leave few orders open."""
+    settled = asked = 0
+    for trial in range(12):
+        values = {"a": -0.5, "b": -0.5 - 0.02 * trial}
+        found = open_pairs(laws(values, noise=0.15, seeds=4))
+        if found:
+            asked += 1
+            settled += not open_pairs(laws(values, noise=0.15, seeds=4 + 2 * found[0][2]))
+    assert asked >= 4 and settled >= 0.7 * asked
+
+
+def test_a_stricter_level_leaves_more_open():
+    found = laws({"a": -0.56, "b": -0.48}, noise=0.08, seeds=6)
+    assert len(open_pairs(found, 1e-9)) >= len(open_pairs(found, 0.05))
+    assert len(open_pairs(found, 1e-9)) == 1 and CLOSE == 0.1
+
+
+def test_only_the_commonest_quantity_is_ranked():
+    found = laws({"a": -1.0, "b": -0.5})
+    assert most_judged([*found, evolve(found[0], key="other")]) == "kernel_change_worst"
+    assert most_judged([]) == ""

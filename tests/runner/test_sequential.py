@@ -59,3 +59,24 @@ def test_seeds_first_then_widths():
     addition = sequential._addition(undecided(sequential.MOST_SEEDS), 3)[0]
     assert addition.seeds == sequential.MOST_SEEDS and addition.widths == (16, 32, 64, 128)
     assert sequential._addition(undecided(sequential.MOST_SEEDS, (4, 8, 16, 32, 64)), 3) == []
+
+
+def test_both_of_an_open_order_get_seeds():
+    from factories import SLOPES, sweep
+
+    from ntkbench.analysis.verdicts import verdicts
+
+    def judged(noise):
+        names = {"a": -0.5, "b": -0.5, "c": -3.0}
+        results = [
+            one
+            for name, slope in names.items()
+            for one in sweep(name, slopes=SLOPES | {"kernel_change_worst": slope}, noise=noise, seeds=3)
+        ]
+        return verdicts(results, {}, {})
+
+    found = {each.label: each for each in sequential._for_ranks(judged(0.3), {"a", "b", "c"})}
+    assert {"a", "b"} <= found.keys() and all(5 <= each.seeds <= 6 for each in found.values())
+    assert found["a"].seeds == found["b"].seeds and found["a"].widths == (64, 128, 256, 512)
+    assert [each.label for each in sequential._for_ranks(judged(0.3), {"b"})] == ["b"], "the others get seeds already"
+    assert sequential._for_ranks(judged(0.001), {"a", "b", "c"}) == []
