@@ -25,7 +25,7 @@ def model(case):
             elif layer["kind"] == "residual":
                 x = keras.layers.Add()([x, through(layer["layers"], x)])
             else:
-                options = {"activation": layer["activation"], "weight_std": layer["std"], "seed": 0}
+                options = {"activation": layer["activation"], "weight_std": layer["std"], "seed": len(made)}
                 if layer["kind"] == "dense":
                     made.append(layers.Dense(layer["units"], **options))
                 else:

@@ -24,7 +24,8 @@ class Quadrature(Dual):
     """Any φ whose derivative TensorFlow knows, with `order` terms.
 
     E[φ(u)φ(u')] = Σ_k a_k(v1) a_k(v2) ρᵏ with a_k(v) = E[φ(√v z) he_k(z)] (Mehler), the coefficients by Gauss–Hermite
-    quadrature, ρ the correlation; the same for φ'. Truncated, it is still positive semidefinite. The coefficients of
+    quadrature, ρ the correlation; the same for φ'. What the terms leave of E[φ²], of the even and of the odd part of φ,
+    is given to the next two powers, so that ρ = ±1 is right; it is still positive semidefinite. The coefficients of
     a φ that is analytic fall like e^{−r√(2k/v)}, r its distance from the poles; those of one with kinks like a power
     of k, so that `order` decides. `refined` doubles it, and the difference estimates the error.
 
@@ -56,12 +57,12 @@ class Quadrature(Dual):
         return evolve(self, order=2 * self.order)
 
     def _coefficients(self, v: tf.Tensor) -> Pair:
-        """Return the Hermite coefficients of t ↦ φ(√v t) and of its φ': [..., order] each."""
+        """Return the Hermite coefficients of t ↦ φ(√v t) and of its φ', and what they leave: [..., order + 2] each."""
         nodes, weighted = _rule(self.order, NODES * self.order)
         u = safe_sqrt(v)[..., None] * tf.constant(nodes, v.dtype)
         value, slope = value_and_slope(self.function, u)
         basis = tf.constant(weighted, v.dtype)
-        return tf.tensordot(value, basis, 1), tf.tensordot(slope, basis, 1)
+        return _completed(value, basis), _completed(slope, basis)
 
 
 @frozen
@@ -80,6 +81,20 @@ class Polynomial(Dual):
     def mean(self, v: tf.Tensor) -> tf.Tensor | None:
         """Return E[φ(u)]."""
         return _hermite_of(self.coefficients, v)[..., 0] if any(self.coefficients[::2]) else None
+
+
+def _completed(value: tf.Tensor, basis: tf.Tensor) -> tf.Tensor:
+    """Return the coefficients of values at the nodes, [..., n] -> [..., order + 2], with the roots of what is left."""
+    found = tf.tensordot(value, basis, 1)
+    weight = basis[:, 0]  # he_0 = 1
+    mirrored = value[..., ::-1]  # the nodes are symmetric
+    floor = 64 * np.finfo(value.dtype.as_numpy_dtype).eps
+    rest = []
+    for sign in (1, -1) if found.shape[-1] % 2 == 0 else (-1, 1):
+        second = tf.tensordot(((value + sign * mirrored) / 2) ** 2, weight, 1)
+        known = tf.reduce_sum(found[..., (0 if sign == 1 else 1) :: 2] ** 2, -1)
+        rest.append(safe_sqrt(second - known, floor * second))
+    return tf.concat([found, tf.stack(rest, -1)], -1)
 
 
 def value_and_slope(function: Callable[[tf.Tensor], tf.Tensor], u: tf.Tensor) -> Pair:
