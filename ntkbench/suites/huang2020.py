@@ -50,7 +50,7 @@ def limit_cnn_orthogonal(seed: int) -> dict[int, float]:
 
 def limit_cnn_delta(seed: int) -> dict[int, float]:
     """Return the same with delta-orthogonal kernels, against the limit of kernels that live on their centre tap."""
-    return _convolutional_errors("delta-orthogonal", seed, delta=True)
+    return _convolutional_errors("delta-orthogonal", seed, "delta-orthogonal")
 
 
 def gap_of_cnn_delta(seed: int) -> list[float]:
@@ -62,24 +62,23 @@ def gap_of_means(seed: int, draws: int = 48, width: int = 512, depth: int = 2) -
     """Return ‖mean K_orthogonal − mean K_gaussian‖_F/‖K∞‖_F, means over `draws` nets each (relu)."""
     import numpy as np
 
-    x = _sphere()
     means = [
         np.mean(
             [_kernel("fc", width, init, seed_for("gap", seed, draw), "relu", depth) for draw in range(draws)], axis=0
         )
         for init in INITS
     ]
-    return [float(np.linalg.norm(means[1] - means[0]) / np.linalg.norm(_limit(x, "relu", depth)))]
+    return [float(np.linalg.norm(means[1] - means[0]) / np.linalg.norm(_limit("fc", "relu", depth)))]
 
 
 def _errors(activation: str, init: str, seed: int) -> dict[int, float]:
-    limit = _limit(_sphere(), activation, 3)
+    limit = _limit("fc", activation, 3)
     return {width: _distance(_kernel("fc", width, init, seed, activation, 3), limit) for width in WIDTHS}
 
 
 @functools.cache
-def _convolutional_errors(init: str, seed: int, delta: bool = False) -> dict[int, float]:
-    limit = _limit(_images(), "relu", 2, taps=(3, 3), delta=delta)
+def _convolutional_errors(init: str, seed: int, limit_of: str = "gaussian") -> dict[int, float]:
+    limit = _limit("cnn", "relu", 2, limit_of)
     return {width: _distance(_kernel("cnn", width, init, seed, "relu", 2), limit) for width in CHANNELS}
 
 
@@ -87,6 +86,10 @@ def _distance(kernel: Any, limit: Any) -> float:
     from ..engine.kernel_distance import relative_change
 
     return relative_change(kernel, limit)
+
+
+def _inputs(arch: str) -> Any:
+    return _sphere() if arch == "fc" else _images()
 
 
 def _sphere(n: int = 12, d: int = 8) -> Any:
@@ -118,7 +121,7 @@ def _network(arch: str, width: int, activation: str, depth: int) -> tuple[Any, A
     """Return the Network that all seeds and initialisations of one shape share, with its inputs."""
     from ..engine.network import Network
 
-    return Network(_built(arch, width, "gaussian", 0, activation, depth)), _sphere() if arch == "fc" else _images()
+    return Network(_built(arch, width, "gaussian", 0, activation, depth)), _inputs(arch)
 
 
 def _built(arch: str, width: int, init: str, seed: int, activation: str, depth: int) -> Any:
@@ -126,68 +129,20 @@ def _built(arch: str, width: int, init: str, seed: int, activation: str, depth: 
     from ..architectures.fully_connected import build as fully_connected
     from ..engine.casting import dtype_policy
 
-    build, x = (fully_connected, _sphere()) if arch == "fc" else (convolutional, _images())
+    build = fully_connected if arch == "fc" else convolutional
     with dtype_policy("float64"):
-        return build(width, input_shape=x.shape[1:], activation=activation, depth=depth, init=init, seed=seed)
+        return build(
+            width, input_shape=_inputs(arch).shape[1:], activation=activation, depth=depth, init=init, seed=seed
+        )
 
 
-def _limit(x: Any, activation: str, depth: int, taps: tuple[int, int] = (1, 1), delta: bool = False) -> Any:
-    """Return the infinite-width tangent kernel of `depth` hidden layers and a readout, without biases: [N, N].
+@functools.cache
+def _limit(arch: str, activation: str, depth: int, init: str = "gaussian") -> Any:
+    """Return the tangent kernel of infinite width, on the inputs of `_kernel`: [N, N] float64."""
+    from ..kernels import infinite_width
 
-    x: [N, d], or images [N, h, w, c] for convolutions of `taps` with zero padding, flattened. σ_w = 1.
-    S¹ = XXᵀ/d, Θ¹ = S¹; Sˡ⁺¹ = A E[φφ](Sˡ), Θˡ⁺¹ = A E[φφ](Sˡ) + A (Θˡ E[φ'φ'](Sˡ)), where A is the mean over the
-    taps around a pixel. It acts at equal pixels only: a readout of its own for every pixel leaves no others.
-    delta: weights live on the centre tap (delta-orthogonal), so that A is the identity, except where the gradient
-    in the weights has all taps.
-
-    Source: Jacot et al. 2018 (arXiv 1806.07572), theorem 1; Arora et al. 2019 (arXiv 1904.11955), section 4, without
-    pooling; dual activations: Cho, Saul 2009 (relu), Williams 1997 (erf).
-    """
-    import numpy as np
-
-    x = np.asarray(x, np.float64)
-    pixels = x if x.ndim == 4 else x[:, None, None, :]
-    inner = np.einsum("nhwc,mhwc->hwnm", pixels, pixels) / pixels.shape[-1]
-
-    def layer(below: Any, tangent: Any) -> tuple[Any, Any]:
-        gradient = _mean_over_taps(below, taps)
-        if delta:
-            return below, gradient + tangent
-        return gradient, gradient + _mean_over_taps(tangent, taps)
-
-    covariance, tangent = layer(inner, np.zeros_like(inner))
-    for _ in range(depth - 1):
-        both, slopes = _dual(activation, covariance)
-        covariance, tangent = layer(both, tangent * slopes)
-    both, slopes = _dual(activation, covariance)
-    return np.mean(both + tangent * slopes, axis=(0, 1))
-
-
-def _mean_over_taps(maps: Any, taps: tuple[int, int]) -> Any:
-    """Return the mean over a window of taps, zeros outside: [h, w, N, N]."""
-    import numpy as np
-
-    above, left = ((k - 1) // 2 for k in taps)
-    padded = np.pad(maps, ((above, taps[0] - 1 - above), (left, taps[1] - 1 - left), (0, 0), (0, 0)))
-    height, width = maps.shape[:2]
-    return sum(padded[i : i + height, j : j + width] for i in range(taps[0]) for j in range(taps[1])) / math.prod(taps)
-
-
-def _dual(activation: str, covariance: Any) -> tuple[Any, Any]:
-    """Return E[φ(u)φ(v)] and E[φ'(u)φ'(v)] for Gaussian (u, v) of covariance [..., N, N]."""
-    import numpy as np
-
-    variance = np.einsum("...nn->...n", covariance)
-    if activation == "erf":
-        product = (1 + 2 * variance)[..., :, None] * (1 + 2 * variance)[..., None, :]
-        both = 2 / math.pi * np.arcsin(2 * covariance / np.sqrt(product))
-        return both, 4 / math.pi / np.sqrt(product - 4 * covariance**2)
-    norms = np.sqrt(variance[..., :, None] * variance[..., None, :])
-    cosine = np.clip(covariance / norms, -1, 1)
-    angle = np.arccos(cosine)
-    return norms * (np.sqrt(1 - cosine**2) + (math.pi - angle) * cosine) / (2 * math.pi), (math.pi - angle) / (
-        2 * math.pi
-    )
+    model = _built(arch, 8, init, 0, activation, depth)
+    return infinite_width(model).matrix(_inputs(arch)).numpy()
 
 
 # -- isometry and variance in depth ------------------------------------------------------------------------------
