@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from attrs import evolve, frozen
 
-SETTLED = 1e-5  # relative: two gains in a row that are smaller end an ascent
+SETTLED = 1e-4  # relative: two gains in a row that are smaller end an ascent
 LEAST = 2.0**-6  # damping, below which no step has found more
 
 Objective = Callable[[tf.Tensor], tuple[float, tf.Tensor]]

@@ -54,53 +54,47 @@ def linearize(model: Any) -> Linearized:
 class LinearModel:
     """f and its linear model at fixed probes, in flat weights, for one output unit: what the measurements use.
 
-    x: [N, ...];  origin: w0 [P].  All methods take flat weights and leave the network at the weights they used last.
+    x: [N, ...];  origin: w0 [P].  All methods leave the network at the weights they used last.
     """
 
     def __init__(self, net: Network, x: tf.Tensor, origin: tf.Tensor):
         self.net, self.x, self.origin = net, x, origin
-        self.f0 = self.f(origin)
 
-    def f(self, w: tf.Tensor) -> np.ndarray:
-        """Return f(w; x): [N] float64."""
-        net = self.net
+    def expansion(self, delta: tf.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return f(w0; x), J(w0; x)·δ and f(w0 + δ; x): [N] float64 each, for δ: [P]."""
+        build = partial(_build_expansion, self.net)
+        found = self.net.function("linearization", build)(self.origin, delta, self.x)
+        f0, rise, f = (np.asarray(part, np.float64) for part in found)
+        return f0, rise, f
 
-        def build() -> Any:
-            def f(w: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-                net.assign(w)
-                return net.scalar(x)
-
-            return f
-
-        return np.asarray(net.function("f", build)(w, self.x), np.float64)
-
-    def f_lin(self, delta: tf.Tensor) -> np.ndarray:
-        """Return f(w0; x) + J(w0; x)·δ: [N] float64."""
-        self.net.assign(self.origin)
-        return self.f0 + jvp(self.net, self.x, delta)[:, self.net.output].astype(np.float64)
+    def residual(self, delta: tf.Tensor) -> np.ndarray:
+        """Return f(w0 + δ; x) − f(w0; x) − J(w0; x)·δ: [N] float64."""
+        f0, rise, f = self.expansion(delta)
+        return f - f0 - rise
 
     def residual_and_gradient(self, delta: tf.Tensor) -> tuple[np.ndarray, tf.Tensor]:
-        """Return r = f(w0 + δ; x) − f_lin(δ; x): [N] float64, and the gradient of ½‖r‖² in δ: [P]."""
+        """Return `residual` and the gradient of half the sum of its squares in δ: [P]."""
         build = partial(_build_residual, self.net)
         residual, gradient = self.net.function("linearization residual", build)(self.origin, delta, self.x)
         return residual.numpy(), gradient
 
 
+def _build_expansion(net: Network) -> Any:
+    def expansion(origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        f0, rise, _ = _at_origin(net, origin, delta, x)
+        net.assign(origin + delta)
+        return f0, rise, net.scalar(x)
+
+    return expansion
+
+
 def _build_residual(net: Network) -> Any:
     def residual_and_gradient(origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        net.assign(origin)
-        with tf.GradientTape() as outer:
-            with tf.GradientTape(persistent=True) as at_origin:
-                f0 = net.scalar(x)
-                u = tf.zeros_like(f0)
-                outer.watch(u)
-            pulled = dense_gradient(at_origin, f0, net.variables, u)
-            along = tf.add_n([tf.reduce_sum(p * d) for p, d in zip(pulled, net.unflatten(delta), strict=True)])
-        jvp = outer.gradient(along, u, unconnected_gradients=tf.UnconnectedGradients.ZERO)  # Jᵀu is linear in u
+        f0, rise, at_origin = _at_origin(net, origin, delta, x)
         net.assign(origin + delta)
         with tf.GradientTape() as here:
             f = net.scalar(x)
-        residual = tf.cast(f, tf.float64) - tf.cast(f0, tf.float64) - tf.cast(jvp, tf.float64)
+        residual = tf.cast(f, tf.float64) - tf.cast(f0, tf.float64) - tf.cast(rise, tf.float64)
         r = tf.cast(residual, net.dtype)
         both = zip(
             dense_gradient(here, f, net.variables, r), dense_gradient(at_origin, f0, net.variables, r), strict=True
@@ -108,3 +102,18 @@ def _build_residual(net: Network) -> Any:
         return residual, net.flatten([g - g0 for g, g0 in both])
 
     return residual_and_gradient
+
+
+def _at_origin(
+    net: Network, origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.GradientTape]:
+    """Return f(w0; x) and J(w0; x)·δ, [N] each, and the tape of the first: the derivative in u of ⟨Jᵀu, δ⟩."""
+    net.assign(origin)
+    with tf.GradientTape() as outer:
+        with tf.GradientTape(persistent=True) as tape:
+            f0 = net.scalar(x)
+            u = tf.zeros_like(f0)
+            outer.watch(u)
+        pulled = dense_gradient(tape, f0, net.variables, u)
+        along = tf.add_n([tf.reduce_sum(p * d) for p, d in zip(pulled, net.unflatten(delta), strict=True)])
+    return f0, outer.gradient(along, u, unconnected_gradients=tf.UnconnectedGradients.ZERO), tape

@@ -46,7 +46,7 @@ def silu(x: Any) -> Any:
 
 def gelu(x: Any) -> Any:
     """Return x · Φ(x) with the exact normal distribution function, not the tanh approximation."""
-    return 0.5 * x * (1.0 + ops.erf(x * math.sqrt(0.5)))
+    return x * (0.5 + 0.5 * ops.erf(x * math.sqrt(0.5)))
 
 
 def erf(x: Any) -> Any:

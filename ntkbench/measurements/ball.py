@@ -58,8 +58,7 @@ def linearization_error_worst(ctx: Context) -> Value:
 
 
 def _linearization_error_at(ctx: Context, direction: tf.Tensor) -> float:
-    delta = ctx.settings.radius * direction
-    return _relative_error(ctx, ctx.linear_model.f(ctx.theta + delta) - ctx.linear_model.f_lin(delta))
+    return _relative_error(ctx, ctx.linear_model.residual(ctx.settings.radius * direction))
 
 
 def _relative_error(ctx: Context, residual: np.ndarray) -> float:

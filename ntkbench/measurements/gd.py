@@ -50,7 +50,6 @@ def _along_path(ctx: Context, wanted: frozenset[str]) -> dict[str, Value]:
 
 def linearization_error_gd(ctx: Context) -> float:
     """Return rms(f − f_lin)/rms(f_lin − f0) at the end of the path; 0 for a path that went nowhere."""
-    path, model = ctx.trajectory, ctx.linear_model
-    f_lin = model.f_lin(path.end - path.origin)
-    moved = float(np.linalg.norm(f_lin - model.f0))
-    return float(np.linalg.norm(model.f(path.end) - f_lin)) / moved if moved else 0.0
+    f0, rise, f = ctx.linear_model.expansion(ctx.trajectory.end - ctx.trajectory.origin)
+    moved = float(np.linalg.norm(rise))
+    return float(np.linalg.norm(f - f0 - rise)) / moved if moved else 0.0

@@ -20,8 +20,7 @@ def measure(ctx: Context) -> dict[str, Value]:
         return relative_change(at.kernel_map.kernel(at.theta + at.settings.radius * direction), at.kernel)
 
     def linearization_error(at: Context, direction: tf.Tensor) -> float:
-        delta, model = at.settings.radius * direction, at.linear_model
-        residual = model.f(at.theta + delta) - model.f_lin(delta)
+        residual = at.linear_model.residual(at.settings.radius * direction)
         scale = at.settings.radius * at.gradient_norm
         return float(np.sqrt(np.mean(residual**2))) / scale if scale else 0.0
 

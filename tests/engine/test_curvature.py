@@ -87,8 +87,7 @@ def test_gradient_of_the_linearization_error_against_differences():
     delta, v = rng.standard_normal((2, net.size))
 
     def residual(step):
-        at = tf.constant(delta + step * v)
-        return model.f(model.origin + at) - model.f_lin(at)
+        return model.residual(tf.constant(delta + step * v))
 
     r, gradient = model.residual_and_gradient(tf.constant(delta))
     np.testing.assert_allclose(r, residual(0.0), rtol=1e-9)

@@ -30,6 +30,10 @@ GIB_EACH = 4.0  # of the machine's memory, for one more worker by default
 WIDE = 2048  # networks wider than this keep all processors busy by themselves, and memory too
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 STOP_SECONDS = 5.0
+IDLE_PASSES = (
+    "layout_optimizer", "remapping", "loop_optimization", "scoped_allocator_optimization", "pin_to_host_optimization",
+    "auto_mixed_precision", "implementation_selector", "debug_stripper",
+)  # fmt: skip
 SELDOM = (50_000, 20, 100)  # thresholds of Python's garbage collector in a worker
 
 
@@ -221,4 +225,6 @@ def _prepared(setting: Setting) -> str:
 
         tf.config.threading.set_intra_op_parallelism_threads(setting.threads)
         tf.config.threading.set_inter_op_parallelism_threads(setting.threads)
+        # Of the passes over a graph, these do nothing for small networks on processors but take their time.
+        tf.config.optimizer.set_experimental_options(dict.fromkeys(IDLE_PASSES, False))
     return device
