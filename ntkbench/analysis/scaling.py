@@ -19,9 +19,11 @@ MISFIT = 0.1
 MISFIT_P = 0.01
 """... and by more than the scatter of seeds explains at this level."""
 FLOOR_COUNTS = 0.1
-"""A floor is supported when its interval lies above this share of the value at the largest width ..."""
+"""A floor is supported when its interval lies above this share of the value at the largest width."""
+TOLD_APART = 5
+"""From so many widths on, a floor is told from a steep fall at the smallest width without more ado."""
 FLOOR_RULED_OUT = 0.5
-"""... and ruled out when its interval lies below this one."""
+"""... and a floor is ruled out when its interval lies below this share."""
 
 Tail = Literal["decays", "plateaus", "undecided", ""]
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
@@ -235,16 +237,33 @@ def _misfit(points: list[Point]) -> tuple[float | None, float | None]:
 def _floor(points: list[Point], law: Mapping[str, Any]) -> dict[str, Any]:
     """Return the floor of c·width^slope + floor as a share of the value at the largest width, and its interval.
 
+    Of few widths, a steep fall from the smallest looks like a floor behind it. There, what counts as one has to be seen
+    without that width too: the interval reaches down to that of the others.
+    """
+    found = None if law["slope"] is not None and law["slope"] >= 0 else _profile(points)
+    if found is None:
+        return {"floor": None, "floor_low": None, "floor_high": None}
+    floor, low, high = found
+    widths = {x for x, *_ in points}
+    if low > FLOOR_COUNTS and len(widths) < TOLD_APART:
+        smallest = min(widths)
+        others = _profile([point for point in points if point[0] > smallest])
+        low = min(low, others[1] if others else 0.0)
+    return {"floor": floor, "floor_low": low, "floor_high": high}
+
+
+def _profile(points: list[Point]) -> tuple[float, float, float] | None:
+    """Return the best share of the floor and its interval, None where there are too few points.
+
     The interval is that of the profile: shares whose best slope leaves a sum of squares within F's 95 % of the
     smallest. The seed enters as in the line.
     """
     import numpy as np
 
-    nothing = {"floor": None, "floor_low": None, "floor_high": None}
     x, y, within = _within_seeds(points)
     freedom = len(points) - len({seed for _, seed, _ in points}) - 2
-    if len(np.unique(x)) < 3 or freedom < 1 or (law["slope"] is not None and law["slope"] >= 0):
-        return nothing
+    if len(np.unique(x)) < 3 or freedom < 1:
+        return None
     grid, d = np.linspace(0, 0.99, 100), x - x.max()
     shares = grid[:, None]
     start = -np.geomspace(0.02, 4, 24)[:, None, None]
@@ -260,7 +279,7 @@ def _floor(points: list[Point], law: Mapping[str, Any]) -> dict[str, Any]:
     # 1e-12: exact laws leave rounding only.
     limit = squares[best] * (1 + student_t(freedom) ** 2 / freedom) + 1e-12
     inside = grid[squares <= limit]
-    return {"floor": float(grid[best]), "floor_low": float(inside[0]), "floor_high": float(inside[-1])}
+    return float(grid[best]), float(inside[0]), float(inside[-1])
 
 
 def _within_seeds(points: list[Point]) -> tuple[Any, Any, Any]:

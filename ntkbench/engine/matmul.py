@@ -7,12 +7,16 @@ Written as (W·gᵀ)ᵀ it costs as much as x·W. The three products below are e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 import tensorflow as tf
 
 FEW = 256  # rows, up to which the transposed form is faster; for many rows the transposition costs more than it saves
 LARGE = 2**18  # numbers in W, from which on it is worth the longer tracing
+
+_COTANGENTS: ContextVar[int] = ContextVar("cotangents", default=1)
 
 Gradients = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
@@ -20,7 +24,18 @@ Gradients = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 def times(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
     """Return x·W for rows x: [k, a] and W: [a, b]: [k, b]."""
     large = w.shape.is_fully_defined() and w.shape.num_elements() >= LARGE
-    return _times(x, w) if large and x.shape[0] is not None and x.shape[0] <= FEW else tf.matmul(x, w)
+    few = x.shape[0] is not None and x.shape[0] * _COTANGENTS.get() <= FEW
+    return _times(x, w) if large and few else tf.matmul(x, w)
+
+
+@contextlib.contextmanager
+def cotangents_side_by_side(count: int) -> Iterator[None]:
+    """Let `times` know that so many cotangents of each row will go backward as rows of one product."""
+    token = _COTANGENTS.set(count)
+    try:
+        yield
+    finally:
+        _COTANGENTS.reset(token)
 
 
 @tf.custom_gradient

@@ -12,6 +12,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from .contraction import share
+from .matmul import cotangents_side_by_side
 from .network import Network
 from .reshape import reshape
 from .rules.rule import Product, Rule
@@ -44,7 +45,7 @@ def factors(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> list[Factor]:
 
 def factors_of_outputs(net: Network, rules: Sequence[Rule], x: tf.Tensor, units: tf.Tensor) -> list[Factor]:
     """Return the factors of every product for the output units [O]. For use in compiled functions."""
-    with tf.GradientTape(persistent=True) as tape:
+    with cotangents_side_by_side(units.shape[0] or 1), tf.GradientTape(persistent=True) as tape:
         outputs, layers = run_tapped(net, rules, x, tape.watch)
     taps = [tap for tapped in layers for tap in tapped.taps]
 

@@ -43,6 +43,21 @@ def test_a_bend_within_the_scatter_is_no_reason():
     assert fit.misfit_p > 0.01 and fit.slope is not None and fit.from_width == 64
 
 
+def test_a_steep_start_of_four_widths_is_no_floor():
+    """The two upper steps fall by the same factor: only the smallest width speaks for a floor."""
+    values = {32: 1.2, 64: 0.5, 128: 0.35, 256: 0.245}
+    places = [(width, seed) for width in values for seed in range(3)]
+    scatter = [(1 + 0.05 * ((2 * seed + width // 32) % 3 - 1)) for width, seed in places]
+    fit = fit_power_law(*zip(*places, strict=True), [values[w] * s for (w, _), s in zip(places, scatter, strict=True)])
+    assert fit.floor > 0.2 and fit.floor_low <= 0.1 and fit.tail != "plateaus"
+
+
+def test_a_plain_floor_of_four_widths_is_found():
+    places = [(width, seed) for width in (64, 128, 256, 512) for seed in range(3)]
+    values = [(0.9 + 100 * width**-1.5) * (1 + 0.003 * ((2 * seed + width // 64) % 3 - 1)) for width, seed in places]
+    assert fit_power_law(*zip(*places, strict=True), values).tail == "plateaus"
+
+
 def test_what_grows_has_no_floor():
     fit = fitted(lambda width: width**0.5)
     assert fit.floor is None and fit.tail == "undecided"
