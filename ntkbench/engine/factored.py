@@ -185,8 +185,10 @@ class FactoredProduct:
             for variable, tensor in product.write(tangent):
                 key = id(variable.value)
                 found[key] = found[key] + tensor if key in found else tensor
-        unused = [tf.zeros([tf.shape(v)[0], *shape], v.dtype) for shape in self.net.shapes]
-        return [found.get(id(variable), zero) for variable, zero in zip(self.net.variables, unused, strict=True)]
+        for variable, shape in zip(self.net.variables, self.net.shapes, strict=True):
+            if id(variable) not in found:
+                found[id(variable)] = tf.zeros([tf.shape(v)[0], *shape], v.dtype)
+        return [found[id(variable)] for variable in self.net.variables]
 
 
 def _by_layer(layers: list[Tapped], of_taps: list[tf.Tensor]) -> list[tf.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,20 +34,30 @@ def jvp(net: Network, x: tf.Tensor, vector: Any) -> np.ndarray:
     """Return J(x)·v: [N, O], for v: [P], as the derivative in u of ⟨Jᵀu, v⟩: right for loops and gathers too."""
 
     def build() -> Any:
-        def product(x: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
-            with tf.GradientTape() as outer:
-                with tf.GradientTape() as inner:
-                    outputs = net.outputs(x)
-                    u = tf.zeros_like(outputs)
-                    outer.watch(u)
-                    target = tf.reduce_sum(outputs * u)
-                gradient = net.flatten(dense_gradient(inner, target, net.variables))
-                value = tf.reduce_sum(gradient * vector)
-            return outer.gradient(value, u, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-
-        return product
+        return lambda x, vector: with_rise(net, net.outputs, x, net.unflatten(vector))[1]
 
     return net.function("jvp", build)(x, tf.cast(vector, net.dtype)).numpy()
+
+
+def with_rise(
+    net: Network, function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, tangents: Sequence[tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor, tf.GradientTape]:
+    """Return f(x), its derivative along tangents of the trainable variables, and the persistent tape of f.
+
+    The derivative in u of ⟨Jᵀu, tangents⟩, which is linear in u. For use in a compiled function.
+    """
+    with tf.GradientTape() as outer:
+        with tf.GradientTape(persistent=True) as tape:
+            value = function(x)
+            u = tf.zeros_like(value)
+            outer.watch(u)
+        along = inner_product(dense_gradient(tape, value, net.variables, u), tangents)
+    return value, outer.gradient(along, u, unconnected_gradients=tf.UnconnectedGradients.ZERO), tape
+
+
+def inner_product(left: Sequence[tf.Tensor], right: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return Σ_i ⟨left_i, right_i⟩ over tensors of the same shapes."""
+    return tf.add_n([tf.reduce_sum(a * b) for a, b in zip(left, right, strict=True)])
 
 
 def dense_gradient(

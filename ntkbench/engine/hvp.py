@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError, did_you_mean
-from .gradient import dense_gradient
+from .gradient import dense_gradient, inner_product
 from .network import Network, network
 from .stock import is_stock, joined_by_layers
 
@@ -118,12 +118,8 @@ def second_derivative(net: Network, x: tf.Tensor, v: Sequence[tf.Tensor]) -> tf.
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             target = tf.reduce_sum(net.scalar(x))
-        along = _inner_product(dense_gradient(inner, target, net.variables), v)
-    return _inner_product(dense_gradient(outer, along, net.variables), v)
-
-
-def _inner_product(left: Sequence[tf.Tensor], right: Sequence[tf.Tensor]) -> tf.Tensor:
-    return tf.add_n([tf.reduce_sum(a * b) for a, b in zip(left, right, strict=True)])
+        along = inner_product(dense_gradient(inner, target, net.variables), v)
+    return inner_product(dense_gradient(outer, along, net.variables), v)
 
 
 def forward_safe(net: Network) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
-from .gradient import dense_gradient, jvp
+from .gradient import dense_gradient, jvp, with_rise
 from .network import Network, network
 
 
@@ -81,7 +81,8 @@ class LinearModel:
 
 def _build_expansion(net: Network) -> Any:
     def expansion(origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        f0, rise, _ = _at_origin(net, origin, delta, x)
+        net.assign(origin)
+        f0, rise, _ = with_rise(net, net.scalar, x, net.unflatten(delta))
         net.assign(origin + delta)
         return f0, rise, net.scalar(x)
 
@@ -90,7 +91,8 @@ def _build_expansion(net: Network) -> Any:
 
 def _build_residual(net: Network) -> Any:
     def residual_and_gradient(origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        f0, rise, at_origin = _at_origin(net, origin, delta, x)
+        net.assign(origin)
+        f0, rise, at_origin = with_rise(net, net.scalar, x, net.unflatten(delta))
         net.assign(origin + delta)
         with tf.GradientTape() as here:
             f = net.scalar(x)
@@ -102,18 +104,3 @@ def _build_residual(net: Network) -> Any:
         return residual, net.flatten([g - g0 for g, g0 in both])
 
     return residual_and_gradient
-
-
-def _at_origin(
-    net: Network, origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.GradientTape]:
-    """Return f(w0; x) and J(w0; x)·δ, [N] each, and the tape of the first: the derivative in u of ⟨Jᵀu, δ⟩."""
-    net.assign(origin)
-    with tf.GradientTape() as outer:
-        with tf.GradientTape(persistent=True) as tape:
-            f0 = net.scalar(x)
-            u = tf.zeros_like(f0)
-            outer.watch(u)
-        pulled = dense_gradient(tape, f0, net.variables, u)
-        along = tf.add_n([tf.reduce_sum(p * d) for p, d in zip(pulled, net.unflatten(delta), strict=True)])
-    return f0, outer.gradient(along, u, unconnected_gradients=tf.UnconnectedGradients.ZERO), tape

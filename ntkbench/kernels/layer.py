@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from .features import Features, Joined, NoLimit
 
 
-class Layer:
+class Layer(ABC):
     """A map of features to features.
 
     unitwise: whether it does to each unit what it would do to that unit alone, so that features side by side stay so.
@@ -20,8 +21,9 @@ class Layer:
     affine = False
     windowed = False
 
+    @abstractmethod
     def __call__(self, *features: Features) -> Features | Joined:
-        raise NotImplementedError
+        """Return the features behind the layer."""
 
     def refined(self) -> Layer:
         """Return the layer with twice the accuracy of its quadrature, itself where it has none."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from ..errors import NtkbenchError
+from ..report.escape import visible
 
 
 class CheckFailure(AssertionError):
@@ -39,6 +40,12 @@ def require(holds: Any, sentence: str) -> None:
     """Raise the fault that `sentence` tells when `holds` is false."""
     if not holds:
         raise Fault(sentence)
+
+
+def require_registered(entry: Any, signature: str) -> None:
+    """Raise a fault where an entry's target is no function of this signature, or its summary does not print."""
+    require(callable(entry.load()), f"The target of {entry.name!r} is not a function; give {signature}.")
+    require(entry.summary and visible(entry.summary) == entry.summary, f"{entry.name!r} has no summary that prints.")
 
 
 def skip(reason: str) -> None:

@@ -8,9 +8,8 @@ import numpy as np
 from ..plan.data import load_data
 from ..registry.manager import registry
 from ..registry.specs import Dataset
-from ..report.escape import visible
 from ..types import FORMS
-from .checks import Checks, numbered, require
+from .checks import Checks, numbered, require, require_registered
 
 LARGEST = 100.0  # of an entry: networks in the NTK parameterisation expect entries of order 1
 
@@ -37,10 +36,7 @@ class DatasetChecks(Checks):
     def test_d01_is_registered(self) -> None:
         """Its name is known, its function can be loaded, and it declares forms that there are."""
         entry = self.entry
-        require(callable(entry.load()), f"The target of {entry.name!r} is not a function; give load(form, n, seed).")
-        require(
-            entry.summary and visible(entry.summary) == entry.summary, f"{entry.name!r} has no summary that prints."
-        )
+        require_registered(entry, "load(form, n, seed)")
         require(
             set(entry.forms) <= set(FORMS) and entry.forms, f"It declares forms {entry.forms}; use {', '.join(FORMS)}."
         )

@@ -12,8 +12,7 @@ from ..errors import NtkbenchError
 from ..kernels import named
 from ..registry.manager import registry
 from ..registry.specs import Kernel
-from ..report.escape import visible
-from .checks import Checks, numbered, require
+from .checks import Checks, numbered, require, require_registered
 
 SIDE = 4  # of every axis of an input
 SLACK = {"float64": 1e-10, "float32": 1e-4}  # of the largest eigenvalue, for a smallest one below 0
@@ -44,11 +43,7 @@ class KernelChecks(Checks):
     @numbered("K1", stops=True)
     def test_k01_is_registered(self) -> None:
         """Its name is known, its function can be loaded, and it has a summary."""
-        entry = self.entry
-        require(callable(entry.load()), f"The target of {entry.name!r} is not a function; give make(**params).")
-        require(
-            entry.summary and visible(entry.summary) == entry.summary, f"{entry.name!r} has no summary that prints."
-        )
+        require_registered(self.entry, "make(**params)")
 
     @numbered("K2", stops=True)
     def test_k02_is_a_kernel_of_tensorflow_probability(self) -> None:
