@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from .gradient import dense_gradient
+from .matmul import traced_for_xla
 from .network import Network
 from .rules.rule import Rule
 from .shares import Shares
@@ -66,7 +68,11 @@ class ShareRoute:
         return self._function(("contract", n, m, o, q), allowance, compute)(left[1], None if same else right[1])
 
     def _function(self, name: Any, allowance: float, compute: Callable[..., Any]) -> Callable[..., Any]:
-        return self.net.function((*self.key, name, allowance, self.xla), lambda: compute, jit_compile=self.xla)
+        def traced(*args: Any) -> Any:
+            with traced_for_xla() if self.xla else contextlib.nullcontext():
+                return compute(*args)
+
+        return self.net.function((*self.key, name, allowance, self.xla), lambda: traced, jit_compile=self.xla)
 
     def _shape(self, n: int, m: int, o: int) -> list[int]:
         return [n, m] if self.shares.trace else [n, o, m, o]

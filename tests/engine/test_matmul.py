@@ -90,3 +90,13 @@ def test_many_cotangents_of_few_rows_are_many_rows(monkeypatch):
     with matmul.cotangents_side_by_side(10):
         assert "IdentityN" not in operations()
     assert "IdentityN" in operations()
+
+
+def test_what_xla_compiles_has_plain_products():
+    x, w = tf.ones((3, 4)), tf.ones((4, 5))
+    with mock.patch.object(matmul, "LARGE", 0), mock.patch.object(matmul, "_times") as transposed:
+        matmul.times(x, w)
+        assert transposed.call_count == 1
+        with matmul.traced_for_xla():
+            matmul.times(x, w)
+        assert transposed.call_count == 1
