@@ -17,6 +17,7 @@ from .rules.rule import Rule, Untappable, key_of, rule_for
 from .stock import is_stock, joined_by_layers
 from .structured_ntk import factors
 from .taps import run_tapped
+from .vectorised import hushed
 
 log = logging.getLogger("ntkbench")
 
@@ -170,7 +171,8 @@ def _believed(net: Network, x: tf.Tensor, structure: Structure) -> Structure:
     """Return the structure without what differs from plain gradients at a few samples."""
     few = _few(x)
     try:
-        found = tf.function(lambda few: _gradients(net, structure.rules, few), autograph=False)(few)
+        with hushed():
+            found = tf.function(lambda few: _gradients(net, structure.rules, few), autograph=False)(few)
     except Exception as error:  # as above, now that it is run
         log.info("ntkbench: the model cannot be run layer by layer (%s: %s).", type(error).__name__, error)
         return _without(net, (), set())
