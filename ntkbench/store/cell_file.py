@@ -34,8 +34,22 @@ _CELL_TYPES: dict[str, type] = {
 }
 
 
+_CELL_NAMES = tuple(attribute.name for attribute in attrs.fields(Cell) if attribute.name != "label")
+_CELL_KINDS = [_CELL_TYPES.get(name, str) for name in _CELL_NAMES]
+_STATUSES = frozenset(map(str, Status))
+_ERROR_KINDS = frozenset(get_args(ErrorKind))
+_FIELDS = frozenset(
+    ("schema_version", "key", "label", "status", "message", "seconds", "n_parameters", "n_probes", "device", "values")
+    + ("cell", "provenance", "checksum")
+)
+
+
 def encode(result: CellResult) -> str:
-    """Return the JSON text of `result`. JSON has no NaN: a value or error that is not finite becomes null."""
+    """Return the JSON text of `result`. JSON has no NaN: a value or error that is not finite becomes null.
+
+    Its checksum is the hash of everything but the cell, of which the key is the hash: a digit that a disk lost is
+    noticed.
+    """
     record = {
         "schema_version": SCHEMA_VERSION,
         "key": result.cell.key,
@@ -50,14 +64,17 @@ def encode(result: CellResult) -> str:
         "cell": result.cell.identity(),
         "provenance": dict(result.provenance),
     }
-    return json.dumps(plain(record), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+    record = plain(record)
+    record["checksum"] = _checksum(record)
+    return json.dumps(record, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def decode(text: str | bytes, source: str) -> CellResult:
     """Return the result that `text` holds.
 
     source: the file's name, for the sentence.   Raises NtkbenchError when the text is damaged, of another schema,
-    or when its key is not the hash of its cell's identity.
+    or when its key is not the hash of its cell's identity, its checksum not that of its contents. Texts written before
+    there were checksums, and those of receipts, have none.
     """
     reader = _Reader(source)
     record = reader.parse(text)
@@ -67,12 +84,14 @@ def decode(text: str | bytes, source: str) -> CellResult:
             f"{source} has schema_version {version!r}; this ntkbench reads {SCHEMA_VERSION}. "
             "Read it with the ntkbench that wrote it."
         )
+    if unknown := sorted(record.keys() - _FIELDS):
+        reader.fail(f"it has the unknown field {unknown[0]!r:.60}")
     cell = _cell(reader, record)
     status = reader.take(record, "status", str)
-    if status not in {str(member) for member in Status}:
+    if status not in _STATUSES:
         reader.fail(f"status {status!r} is unknown")
     values = reader.take(record, "values", dict)
-    return CellResult(
+    result = CellResult(
         cell=cell,
         status=Status(status),
         values={key: _value(reader, key, value) for key, value in values.items()},
@@ -83,6 +102,8 @@ def decode(text: str | bytes, source: str) -> CellResult:
         device=reader.take(record, "device", str),
         provenance=reader.take(record, "provenance", dict),
     )
+    reader.check_sum(record)
+    return result
 
 
 def plain(value: Any) -> Any:
@@ -98,6 +119,10 @@ def plain(value: Any) -> Any:
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return plain(value.item())
     return str(value)
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return digest({name: value for name, value in record.items() if name not in ("cell", "checksum")})
 
 
 def _finite(number: Any) -> float | None:
@@ -127,7 +152,7 @@ class _Reader:
         self.source = source
 
     def fail(self, what: str) -> NoReturn:
-        raise NtkbenchError(f"{self.source} is damaged: {what}. Delete it and run again to measure this cell anew.")
+        raise NtkbenchError(f"{self.source} is damaged: {what}.")
 
     def parse(self, text: str | bytes) -> dict[str, Any]:
         try:
@@ -138,10 +163,21 @@ class _Reader:
             self.fail("it is not a JSON object")
         return record
 
+    def check_sum(self, record: Mapping[str, Any]) -> None:
+        """Fail when the record is not the one of which its checksum, where it has one, is the hash."""
+        try:
+            whole = "checksum" not in record or record["checksum"] == _checksum(record)
+        except (ValueError, RecursionError):  # infinity is no JSON
+            whole = False
+        if not whole:
+            self.fail("its checksum is not that of its contents")
+
     def take(self, record: Mapping[str, Any], name: str, kind: type, optional: bool = False) -> Any:
         if name not in record:
             self.fail(f"{name!r} is missing")
         value = record[name]
+        if type(value) is kind and kind is not float:
+            return value
         if value is None and optional:
             return None
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -156,25 +192,26 @@ class _Reader:
 def _cell(reader: _Reader, record: Mapping[str, Any]) -> Cell:
     identity = reader.take(record, "cell", dict)
     key = reader.take(record, "key", str)
-    names = [attribute.name for attribute in attrs.fields(Cell) if attribute.name != "label"]
-    for name in identity:
-        if name not in names:
+    if list(map(type, map(identity.get, _CELL_NAMES))) != _CELL_KINDS or len(identity) != len(_CELL_NAMES):
+        for name in identity.keys() - set(_CELL_NAMES):
             reader.fail(f"its cell has the unknown field {name!r:.60}")
-    fields = {name: reader.take(identity, name, _CELL_TYPES.get(name, str)) for name in names}
-    for quantity in fields["quantities"]:
+        for name, kind in zip(_CELL_NAMES, _CELL_KINDS, strict=True):
+            reader.take(identity, name, kind)
+    for quantity in identity["quantities"]:
         if not isinstance(quantity, str):
             reader.fail(f"its cell wants the quantity {quantity!r:.60}, which is not a name")
-    if digest(identity) != key:
+    fields = identity | {"quantities": tuple(identity["quantities"]), "label": reader.take(record, "label", str)}
+    cell = Cell(**fields)
+    if cell.key != key:
         reader.fail(f"its key {key!r:.60} is not the hash of its cell")
-    fields["quantities"] = tuple(fields["quantities"])
-    return Cell(**fields, label=reader.take(record, "label", str))
+    return cell
 
 
 def _value(reader: _Reader, key: str, record: Any) -> Value:
     if not isinstance(record, dict):
         reader.fail(f"the value of {key!r:.60} is not an object")
     kind = reader.take(record, "error_kind", str)
-    if kind not in get_args(ErrorKind):
+    if kind not in _ERROR_KINDS:
         reader.fail(f"the error_kind {kind!r:.60} of {key!r:.60} is unknown")
     return Value(
         value=reader.take(record, "value", float, optional=True),
