@@ -19,7 +19,7 @@ from ..errors import NtkbenchError
 NAME = ".lock"
 _UNLOCKABLE = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 _held: dict[str, WriterLock] = {}
-_guard = threading.Lock()
+_guard = threading.RLock()  # a store that is collected while another one takes a lock releases its own
 
 
 class WriterLock:
@@ -43,12 +43,16 @@ class WriterLock:
         Raises NtkbenchError, saying who writes there, when another process holds it, and OSError when the folder cannot
         be written. A file system that has no locks is used without: cells are whole files there too.
         """
+        new = cls(folder)
         with _guard:
-            lock = _held.get(os.path.realpath(folder)) or cls(folder)
-            if not lock._stores:
-                lock._acquire()
-                _held[lock._key] = lock
+            lock = _held.setdefault(new._key, new)
             lock._stores += 1
+            if lock is new:
+                try:
+                    lock._acquire()
+                except BaseException:
+                    del _held[lock._key]
+                    raise
             return lock
 
     def release(self) -> None:
