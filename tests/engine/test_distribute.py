@@ -114,9 +114,7 @@ def test_refusals_are_sentences(tmp_path):
     model, x = build("fc"), probes("fc", 4)
     with pytest.raises(nb.NtkbenchError, match="No strategy is called 'miror'. Did you mean 'mirrored'"):
         nb.empirical_ntk(model, x, strategy="miror")
-    with pytest.raises(
-        nb.NtkbenchError, match="MultiWorkerMirrored or TPU strategy, not by a OneDevice"
-    ):
+    with pytest.raises(nb.NtkbenchError, match="MultiWorkerMirrored or TPU strategy, not by a OneDevice"):
         nb.hessian_norm(model, x, strategy=tf.distribute.OneDeviceStrategy("CPU:0"))
     with pytest.raises(nb.NtkbenchError, match="gathers the kernel in memory, and out= writes it"):
         nb.empirical_ntk(model, x, strategy="mirrored", out=tmp_path / "k.npy")
@@ -130,9 +128,7 @@ def test_refusals_are_sentences(tmp_path):
         def __call__(self, x):
             return x @ self.w
 
-    with pytest.raises(
-        nb.NtkbenchError, match="Only Keras models can be copied .*, and this is a Module"
-    ):
+    with pytest.raises(nb.NtkbenchError, match="Only Keras models can be copied .*, and this is a Module"):
         nb.empirical_ntk(Module(), x, strategy="mirrored")
 
 
