@@ -27,6 +27,8 @@ class WriterLock:
 
     The system gives it up when the process ends, however it ends, so that no hold outlives its holder. RUN/.lock says
     who holds it, and is empty when nobody does.
+
+    stores: how many share it.
     """
 
     def __init__(self, folder: Path):
@@ -34,7 +36,7 @@ class WriterLock:
         self._file = Path(self._key, NAME)
         # With on_acquired filelock never falls back to a file that only stands for a lock: one would outlive a kill.
         self._lock = filelock.FileLock(self._file, timeout=0, thread_local=False, on_acquired=_sign)
-        self._stores = 0
+        self.stores = 0
 
     @classmethod
     def take(cls, folder: Path) -> WriterLock:
@@ -46,7 +48,7 @@ class WriterLock:
         new = cls(folder)
         with _guard:
             lock = _held.setdefault(new._key, new)
-            lock._stores += 1
+            lock.stores += 1
             if lock is new:
                 try:
                     lock._acquire()
@@ -58,8 +60,8 @@ class WriterLock:
     def release(self) -> None:
         """Give back one `take`; after the last one, other processes may write."""
         with _guard:
-            self._stores -= 1
-            if not self._stores:
+            self.stores -= 1
+            if not self.stores:
                 del _held[self._key]
                 with contextlib.suppress(OSError):
                     if self._lock.is_locked:

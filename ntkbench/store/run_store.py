@@ -69,22 +69,30 @@ class RunStore:
                     f"{self.path} is not empty and holds no run (no manifest.json). "
                     "Choose another --out, or an empty directory."
                 )
-            if self._end is None:
-                self._end = weakref.finalize(self, _end, WriterLock.take(self.path), self.cells)
-            remove_leftovers(self.path)
+            self._begin()
             with _updating:
                 old = self.manifest()
                 merged = merge(old, plain(manifest))
                 if not old:
                     merged = merge(merged, self._found())
                 replace(self.path / "manifest.json", _text(merged))
-            self.cells.mkdir(exist_ok=True)
-            remove_leftovers(self.cells)
         except OSError as error:
             raise NtkbenchError(
                 f"The run cannot be kept in {self.path}: {error.strerror or error}. Choose another --out."
             ) from error
         return merged
+
+    def _begin(self) -> None:
+        """Become the writer here. What a killed one left goes, unless another store of this process writes too."""
+        if self._end is not None:
+            return
+        lock = WriterLock.take(self.path)
+        self._end = weakref.finalize(self, _end, lock, self.cells)
+        self.cells.mkdir(exist_ok=True)
+        sync_directory(self.path.parent)
+        if lock.stores == 1:
+            remove_leftovers(self.path)
+            remove_leftovers(self.cells)
 
     def close(self) -> None:
         """Let other processes write here."""
