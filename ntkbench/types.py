@@ -164,6 +164,10 @@ class Cell:
         """The name of the cell's file: a hash of its identity. Hardware and TensorFlow's version are not in it."""
         return digest(self.identity())
 
+    def remember_key(self, key: str) -> None:
+        """Take a key that is known to be this cell's, for hashing ten thousand cells again takes a while."""
+        object.__setattr__(self, "key", key)
+
     @property
     def group(self) -> str:
         """Cells with one group share model, compiled functions and the gradient-descent path of a seed."""

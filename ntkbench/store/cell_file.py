@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any, NoReturn, get_args
 import attrs
 
 from ..errors import NtkbenchError
-from ..types import Cell, CellResult, ErrorKind, Status, Value, digest
+from ..types import Cell, CellResult, ErrorKind, Status, Value
 
 SCHEMA_VERSION = 1
 
@@ -34,6 +35,7 @@ _CELL_TYPES: dict[str, type] = {
 }
 
 
+_MARK = b',\n "checksum": "'
 _CELL_NAMES = tuple(attribute.name for attribute in attrs.fields(Cell) if attribute.name != "label")
 _CELL_KINDS = [_CELL_TYPES.get(name, str) for name in _CELL_NAMES]
 _STATUSES = frozenset(map(str, Status))
@@ -47,8 +49,7 @@ _FIELDS = frozenset(
 def encode(result: CellResult) -> str:
     """Return the JSON text of `result`. JSON has no NaN: a value or error that is not finite becomes null.
 
-    Its checksum is the hash of everything but the cell, of which the key is the hash: a digit that a disk lost is
-    noticed.
+    Its last line holds the hash of the text before, so that a digit that a disk lost is noticed.
     """
     record = {
         "schema_version": SCHEMA_VERSION,
@@ -64,11 +65,10 @@ def encode(result: CellResult) -> str:
         "cell": result.cell.identity(),
         "provenance": dict(result.provenance),
     }
-    record = plain(record)
-    record["checksum"] = _checksum(record)
     # One line for each field: as easy to read as with indent=1, for which json has no fast encoder.
-    lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in record.items())
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in plain(record).items())
+    body = "{\n" + ",\n".join(lines)
+    return f'{body}{_MARK.decode()}{_checksum(body.encode())}"\n}}\n'
 
 
 def decode(text: str | bytes, source: str) -> CellResult:
@@ -79,6 +79,9 @@ def decode(text: str | bytes, source: str) -> CellResult:
     there were checksums, and those of receipts, have none.
     """
     reader = _Reader(source)
+    text = (text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text).replace(b"\r\n", b"\n")
+    body, mark, end = text.rpartition(_MARK)
+    whole = bool(mark) and end == f'{_checksum(body)}"\n}}\n'.encode()
     record = reader.parse(text)
     version = record.get("schema_version")
     if version != SCHEMA_VERSION:
@@ -88,7 +91,7 @@ def decode(text: str | bytes, source: str) -> CellResult:
         )
     if unknown := sorted(record.keys() - _FIELDS):
         reader.fail(f"it has the unknown field {unknown[0]!r:.60}")
-    cell = _cell(reader, record)
+    cell = _cell(reader, record, whole)
     status = reader.take(record, "status", str)
     if status not in _STATUSES:
         reader.fail(f"status {status!r} is unknown")
@@ -104,7 +107,8 @@ def decode(text: str | bytes, source: str) -> CellResult:
         device=reader.take(record, "device", str),
         provenance=reader.take(record, "provenance", dict),
     )
-    reader.check_sum(record)
+    if "checksum" in record and not whole:
+        reader.fail("its checksum is not that of its contents")
     return result
 
 
@@ -123,8 +127,8 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _checksum(record: Mapping[str, Any]) -> str:
-    return digest({name: value for name, value in record.items() if name not in ("cell", "checksum")})
+def _checksum(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:32]
 
 
 def _finite(number: Any) -> float | None:
@@ -165,15 +169,6 @@ class _Reader:
             self.fail("it is not a JSON object")
         return record
 
-    def check_sum(self, record: Mapping[str, Any]) -> None:
-        """Fail when the record is not the one of which its checksum, where it has one, is the hash."""
-        try:
-            whole = "checksum" not in record or record["checksum"] == _checksum(record)
-        except (ValueError, RecursionError):  # infinity is no JSON
-            whole = False
-        if not whole:
-            self.fail("its checksum is not that of its contents")
-
     def take(self, record: Mapping[str, Any], name: str, kind: type, optional: bool = False) -> Any:
         if name not in record:
             self.fail(f"{name!r} is missing")
@@ -191,7 +186,8 @@ class _Reader:
         return value
 
 
-def _cell(reader: _Reader, record: Mapping[str, Any]) -> Cell:
+def _cell(reader: _Reader, record: Mapping[str, Any], whole: bool) -> Cell:
+    """Return the cell. whole: it is as it was written, so that its key is known to be its own."""
     identity = reader.take(record, "cell", dict)
     key = reader.take(record, "key", str)
     if list(map(type, map(identity.get, _CELL_NAMES))) != _CELL_KINDS or len(identity) != len(_CELL_NAMES):
@@ -204,7 +200,9 @@ def _cell(reader: _Reader, record: Mapping[str, Any]) -> Cell:
             reader.fail(f"its cell wants the quantity {quantity!r:.60}, which is not a name")
     fields = identity | {"quantities": tuple(identity["quantities"]), "label": reader.take(record, "label", str)}
     cell = Cell(**fields)
-    if cell.key != key:
+    if whole:
+        cell.remember_key(key)
+    elif cell.key != key:
         reader.fail(f"its key {key!r:.60} is not the hash of its cell")
     return cell
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, strategies as st
 
 from ntkbench.errors import NtkbenchError
 from ntkbench.store.cell_file import decode, encode
-from ntkbench.types import Status, Value
+from ntkbench.types import Status, Value, digest
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -141,9 +141,16 @@ def test_a_block_that_was_lost_never_changes_a_result(start, size, filler):
     reads_the_same_or_not_at_all(WRITTEN[:start] + filler * size + WRITTEN[start + size :])
 
 
-def test_other_spaces_and_line_ends_are_the_same_result():
+def test_other_line_ends_are_the_same_result_and_other_forms_are_edits():
     assert decode(WRITTEN.replace(b"\n", b"\r\n"), "here") == decode(WRITTEN, "here")
-    assert decode(json.dumps(json.loads(WRITTEN)), "here") == decode(WRITTEN, "here")
+    assert decode(WRITTEN.decode(), "here") == decode(WRITTEN, "here")
+    with pytest.raises(NtkbenchError, match="its checksum is not"):
+        decode(json.dumps(json.loads(WRITTEN)), "here")
+
+
+def test_a_key_that_was_read_is_the_cells():
+    read = decode(WRITTEN, "here").cell
+    assert read.key == digest(read.identity()) == json.loads(WRITTEN)["key"]
 
 
 def test_texts_without_a_checksum_are_read():
