@@ -38,6 +38,15 @@ class Series:
         """The measured widths, ascending."""
         return sorted({result.cell.width for result in self.results})
 
+    @functools.cached_property
+    def by_key(self) -> Mapping[str, Sequence[CellResult]]:
+        """The results that hold or want a quantity: result key → results."""
+        found: dict[str, list[CellResult]] = {}
+        for result in self.results:
+            for key in dict.fromkeys((*result.cell.quantities, *result.values)):
+                found.setdefault(key, []).append(result)
+        return found
+
     @property
     def seeds(self) -> list[int]:
         """The measured seeds, ascending."""
@@ -98,9 +107,7 @@ def series(results: Iterable[CellResult]) -> list[Series]:
 def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[str, Theory]]) -> Law:
     """Fit the quantity with result key `key` to the series."""
     values: dict[tuple[int, int], tuple[float | None, float]] = {}
-    for result in of.results:
-        if key not in result.cell.quantities and key not in result.values:
-            continue
+    for result in of.by_key.get(key, ()):
         place = (result.cell.width, result.cell.seed)
         value = result.values.get(key)
         if value is not None and value.value is not None:

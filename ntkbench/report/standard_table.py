@@ -175,9 +175,9 @@ def _count_ok(of: Series) -> int:
 
 def _settings(results: Sequence[CellResult]) -> dict[str, Any]:
     """What the cells were measured with: one value, or the list of them where cells differ."""
+    kinds = {(c.dataset, repr(c.dataset_params), c.precision, repr(c.settings)): c for c in _cells(results)}
     seen: dict[str, dict[Any, None]] = {}
-    for result in results:
-        cell = result.cell
+    for cell in kinds.values():
         fields = {"dataset": dataset_label(cell.dataset, cell.dataset_params), "precision": cell.precision}
         for name, value in (fields | dict(cell.settings)).items():
             seen.setdefault(name, {})[value] = None
@@ -347,7 +347,12 @@ _HARDWARE = {
 def _hardware(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> str:
     """Say where and with what the cells were measured, and which part of them elsewhere or with something else."""
     known = manifest.get("provenance", {})
-    kinds = Counter(tuple(_hardware_of(result, known)) for result in results)
+    groups: dict[tuple[str, str], list[CellResult]] = {}
+    for result in results:
+        groups.setdefault((result.device, repr(result.provenance)), []).append(result)
+    kinds: Counter[tuple[str, ...]] = Counter()
+    for group in groups.values():
+        kinds[tuple(_hardware_of(group[0], known))] += len(group)
     if not kinds:
         return ""
     alike = [len(set(values)) == 1 for values in zip(*kinds, strict=True)]
