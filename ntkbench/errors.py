@@ -26,6 +26,10 @@ class Diverged(NtkbenchError):
     """Gradient descent or a search left the finite numbers."""
 
 
+class RunStopped(NtkbenchError):
+    """A run that could not go on, such as on a full disk: what is finished is kept, and the same command goes on."""
+
+
 class RegistrationError(NtkbenchError):
     """A plugin's registration that cannot be accepted."""
 

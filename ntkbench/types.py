@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import Factory, asdict, field, frozen
+from attrs import Factory, field, fields, frozen
 
 ErrorKind = Literal["exact", "bound", "statistical", "rounding", ""]
 Precision = Literal["float32", "float64"]
@@ -107,9 +108,12 @@ class Panel:
     curves: tuple[Curve, ...]
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of `value`: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any, length: int = 32) -> str:
@@ -151,14 +155,18 @@ class Cell:
 
     def identity(self) -> dict[str, Any]:
         """Return the plain JSON mapping that the key is the hash of."""
-        identity = asdict(self) | {"quantities": list(self.quantities)}
+        identity = {attribute.name: getattr(self, attribute.name) for attribute in fields(Cell)}
         del identity["label"]
-        return identity
+        return identity | {"quantities": list(self.quantities)}
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """The name of the cell's file: a hash of its identity. Hardware and TensorFlow's version are not in it."""
         return digest(self.identity())
+
+    def remember_key(self, key: str) -> None:
+        """Take a key that is known to be this cell's, for hashing ten thousand cells again takes a while."""
+        object.__setattr__(self, "key", key)
 
     @property
     def group(self) -> str:

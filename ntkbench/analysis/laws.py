@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,15 @@ class Series:
         """The measured widths, ascending."""
         return sorted({result.cell.width for result in self.results})
 
+    @functools.cached_property
+    def by_key(self) -> Mapping[str, Sequence[CellResult]]:
+        """The results that hold or want a quantity: result key → results."""
+        found: dict[str, list[CellResult]] = {}
+        for result in self.results:
+            for key in dict.fromkeys((*result.cell.quantities, *result.values)):
+                found.setdefault(key, []).append(result)
+        return found
+
     @property
     def seeds(self) -> list[int]:
         """The measured seeds, ascending."""
@@ -67,8 +77,17 @@ def series(results: Iterable[CellResult]) -> list[Series]:
     Results of one label that differ in data set, precision, settings, version or source file are different series.
     """
     groups: dict[str, list[CellResult]] = {}
+    names: dict[tuple[Any, ...], str] = {}
     for result in results:
-        groups.setdefault(canonical_json([result.cell.label, _condition(result.cell)]), []).append(result)
+        cell = result.cell
+        alike = (
+            cell.label, cell.architecture, repr(cell.params), cell.dataset, repr(cell.dataset_params), cell.precision,
+            repr(cell.settings), cell.architecture_plugin, cell.architecture_version, cell.source_hash,
+            cell.numerics_version, cell.reinit,
+        )  # fmt: skip
+        if alike not in names:  # of many cells, few conditions
+            names[alike] = canonical_json([cell.label, _condition(cell)])
+        groups.setdefault(names[alike], []).append(result)
     by_label: dict[str, list[list[CellResult]]] = {}
     for group in groups.values():
         by_label.setdefault(group[0].cell.label, []).append(group)
@@ -88,9 +107,7 @@ def series(results: Iterable[CellResult]) -> list[Series]:
 def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[str, Theory]]) -> Law:
     """Fit the quantity with result key `key` to the series."""
     values: dict[tuple[int, int], tuple[float | None, float]] = {}
-    for result in of.results:
-        if key not in result.cell.quantities and key not in result.values:
-            continue
+    for result in of.by_key.get(key, ()):
         place = (result.cell.width, result.cell.seed)
         value = result.values.get(key)
         if value is not None and value.value is not None:
@@ -104,16 +121,18 @@ def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[s
             values.setdefault(place, (None, 0.0))
     places = sorted(values)
     points = tuple((width, seed, values[width, seed][0]) for width, seed in places)
-    fit = fit_power_law(
-        [width for width, _ in places],
-        [seed for _, seed in places],
-        [value for *_, value in points],
-        [values[place][1] for place in places],
-    )
+    fit = _fit(points, tuple(values[place][1] for place in places))
     if of.one_model and fit.note == "one width":
         fit = evolve(fit, note="a saved model has one width")
     claim = theory_of(theory, of.architecture, key)
     return Law(of, key, quantity, fit, claim, agrees(fit, claim), points)
+
+
+@functools.lru_cache(maxsize=4096)
+def _fit(points: tuple[tuple[int, int, float | None], ...], floors: tuple[float, ...]) -> Fit:
+    """Fit a law once for the table, the verdict and the page."""
+    widths, seeds, values = zip(*points, strict=True) if points else ((), (), ())
+    return fit_power_law(widths, seeds, values, floors)
 
 
 def result_keys(results: Iterable[CellResult], catalogue: Catalogue) -> dict[str, Quantity]:

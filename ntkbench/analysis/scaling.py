@@ -264,7 +264,12 @@ def _profile(points: list[Point]) -> tuple[float, float, float] | None:
     freedom = len(points) - len({seed for _, seed, _ in points}) - 2
     if len(np.unique(x)) < 3 or freedom < 1:
         return None
-    grid, d = np.linspace(0, 0.99, 100), x - x.max()
+    # A curve is a function of the width: as many coordinates as widths hold all that the share and slope can change.
+    widths, place = np.unique(x, return_inverse=True)
+    turn, size, axes = np.linalg.svd((np.arange(len(widths))[:, None] == place) @ within, full_matrices=False)
+    within, left = turn * size, y - (axes @ y) @ axes
+    y = axes @ y
+    grid, d = np.linspace(0, 0.99, 100), widths - widths[-1]
     shares = grid[:, None]
     start = -np.geomspace(0.02, 4, 24)[:, None, None]
     coarse = np.log((1 - shares) * np.exp(start * d) + shares) @ within
@@ -274,7 +279,7 @@ def _profile(points: list[Point]) -> tuple[float, float, float] | None:
         curve, bend = np.log(power + shares) @ within, (d * power / (power + shares)) @ within
         step = ((y - curve) * bend).sum(-1, keepdims=True) / np.maximum((bend**2).sum(-1, keepdims=True), 1e-300)
         slope = np.clip(slope + np.clip(step, -0.5, 0.5), -6, -1e-3)
-    squares = ((y - np.log((1 - shares) * np.exp(slope * d) + shares) @ within) ** 2).sum(-1)
+    squares = ((y - np.log((1 - shares) * np.exp(slope * d) + shares) @ within) ** 2).sum(-1) + left @ left
     best = int(squares.argmin())
     # 1e-12: exact laws leave rounding only.
     limit = squares[best] * (1 + student_t(freedom) ** 2 / freedom) + 1e-12

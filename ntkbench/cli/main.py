@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from .. import __version__
-from ..errors import NtkbenchError, did_you_mean
+from ..errors import NtkbenchError, RunStopped, did_you_mean
 from ..report.escape import visible
 
 # Said here so that --help imports none of them.
@@ -72,8 +72,8 @@ def ntkbench() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 all cells ok or unsupported; 1 some failed; 2 the command was wrong; 130 interrupted. NTKBENCH_DEBUG=1 shows
-    the traceback of what nobody expected.
+    0 all cells ok or unsupported; 1 some failed, or the run could not go on; 2 the command was wrong; 130
+    interrupted. NTKBENCH_DEBUG=1 shows the traceback of what nobody expected.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NtkbenchError, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo("Error: " + "\n".join(map(visible, message.splitlines())), err=True)
-        return WRONG
+        return FAILED if isinstance(error, RunStopped) else WRONG
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED

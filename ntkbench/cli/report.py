@@ -28,7 +28,7 @@ def command(run: str, output: str | None) -> None:
     from ..store.run import load
 
     found = load(run)
-    text = report_page(found.results, found.manifest, found.problems)
+    text = report_page(found.results, found.manifest, [*found.problems, *found.set_aside])
     folder = Path(output) if output else found.path
     try:
         folder.mkdir(parents=True, exist_ok=True)

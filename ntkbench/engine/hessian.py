@@ -10,11 +10,12 @@ import tensorflow as tf
 from attrs import frozen
 
 from ..errors import NtkbenchError, did_you_mean
+from .distribute import Replicas, shares
 from .factored import FactoredHessian, factored_product
 from .hessian_plan import factored_sizes, flat_sizes, plan
 from .hvp import flat_hvp
 from .lanczos import Lanczos, extreme
-from .memory import budget, model_sizes
+from .memory import GIB, budget, model_sizes
 from .network import Network, network
 from .ntk_blocks import parts
 from .precision import full_precision
@@ -55,6 +56,7 @@ def hessian_norm(
     max_iterations: int | None = None,
     seed: int = 0,
     memory_gib: float | None = None,
+    strategy: Any = None,
 ) -> HessianNorm:
     """Return the spectral norm max |eigenvalue| of the Hessian of ONE output, for each input on its own.
 
@@ -72,6 +74,8 @@ def hessian_norm(
         seed: draws the random starts.
         memory_gib: what the computation may take beside the model, as for `empirical_ntk`. Samples are taken side by
             side, and Lanczos is given steps, as far as they fit.
+        strategy: a `tf.distribute` strategy, or its name, as for `empirical_ntk`: the inputs are split over its
+            replicas. Lanczos starts at other random vectors then, so values agree within their errors.
 
     Raises:
         NtkbenchError: when the method cannot do this model, or one sample does not fit into the memory.
@@ -88,9 +92,39 @@ def hessian_norm(
     """
     net = network(model, output)
     x = net.inputs(x)
+    if strategy is not None:
+        return _on_replicas(net, x, strategy, memory_gib, method=method, tol=tol, seed=seed, limit=max_iterations)
     return norms_and_pairs(
         net, x, method=method, tol=tol, max_iterations=max_iterations, seed=seed, memory_gib=memory_gib
     )[0]
+
+
+def _on_replicas(
+    net: Network,
+    x: tf.Tensor,
+    strategy: Any,
+    memory_gib: float | None,
+    *,
+    method: str,
+    tol: float,
+    seed: int,
+    limit: Any,
+) -> HessianNorm:
+    route = _method(net, x, method)
+    replicas = Replicas(net, strategy)
+    parts_of = shares(len(x), replicas.count)
+    share = budget(memory_gib) / GIB / len(replicas.local)
+
+    def of_replica(of: Network, number: int) -> np.ndarray:
+        mine = x[parts_of[number]]
+        if not len(mine):
+            return np.zeros(1)
+        found, _ = norms_and_pairs(of, mine, method=route, tol=tol, max_iterations=limit, seed=seed, memory_gib=share)
+        return np.concatenate([found.value, found.error, [found.iterations]])
+
+    computed = replicas.compute(of_replica)
+    value, error = (np.concatenate([np.split(each[:-1], 2)[i] for each in computed]) for i in (0, 1))
+    return HessianNorm(value, error, error <= tol * value, int(max(each[-1] for each in computed)), route)
 
 
 @frozen

@@ -7,12 +7,12 @@ both orders of automatic differentiation.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import tensorflow as tf
 
 from .exact_ops import resize, softsign
+from .scopes import shared
 
 
 def moments(x, axes, shift=None, keepdims=False, name=None):
@@ -25,7 +25,7 @@ def moments(x, axes, shift=None, keepdims=False, name=None):
     return mean, variance
 
 
-@contextlib.contextmanager
+@shared
 def exact_moments() -> Iterator[None]:
     """Let Keras layers that are called in this scope use `moments` above, and the operations of exact_ops.py."""
     exact = [(tf.nn, "moments", moments), (tf.nn, "softsign", softsign), (tf.image, "resize", resize)]

@@ -12,7 +12,8 @@ from attrs import evolve
 
 from ..errors import NtkbenchError, did_you_mean
 from .casting import in_precision
-from .memory import budget, model_sizes
+from .distribute import Replicas, kernels
+from .memory import GIB, budget, model_sizes
 from .network import Network, network
 from .ntk_blocks import Route, compute
 from .ntk_plan import Problem, flops, plan
@@ -40,6 +41,7 @@ def empirical_ntk(
     memory_gib: float | None = None,
     out: str | os.PathLike[str] | None = None,
     precision: Literal["float32", "float64"] | None = None,
+    strategy: Any = None,
 ) -> Any:
     """Return the tangent kernel K(x, x') = ⟨∂f(x)/∂w, ∂f(x')/∂w⟩ over all trainable weights w.
 
@@ -60,6 +62,9 @@ def empirical_ntk(
         out: a file for the result. It is written block by block under the name `out`.partial, gets its own name when
             it is complete, and is returned memory-mapped (read-only). It may be larger than memory; one kernel only.
         precision: "float32" or "float64" to compute in; the model's own by default. Keras models only.
+        strategy: a `tf.distribute` strategy (Mirrored, MultiWorkerMirrored or TPU), or its name "mirrored",
+            "multiworker" or "tpu": the kernel's blocks are split over its replicas, each with a copy of the model
+            (Keras models only) and its share of memory_gib. Of several workers each calls this and has the kernel.
 
     Returns:
         A numpy array [N1, N2], or [N1, N2, O, O] for "full" (K[n, m, o, q] = ⟨∂f_o(x_n)/∂w, ∂f_q(x'_m)/∂w⟩), in the
@@ -91,6 +96,8 @@ def empirical_ntk(
     """
     if method not in METHODS:
         raise NtkbenchError(f"No kernel method is called {method!r}. {did_you_mean(method, METHODS)}")
+    if strategy is not None and out is not None:
+        raise NtkbenchError("A strategy gathers the kernel in memory, and out= writes it; leave one of them away.")
     if per_layer and out is not None:
         raise NtkbenchError("per_layer=True makes several kernels, and out= holds one; leave one of them away.")
     allowed = budget(memory_gib)
@@ -103,6 +110,17 @@ def empirical_ntk(
     sizes = model_sizes(net, rules, x1)
     units = _units(outputs, sizes.outputs)
     layers = layers_of(net) if per_layer else None
+    if strategy is not None:
+        replicas = Replicas(net, strategy)
+        share = allowed / GIB / len(replicas.local)
+
+        def block(of: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> list[np.ndarray]:
+            found = empirical_ntk(of, x1, x2, outputs=outputs, per_layer=per_layer, method=method, memory_gib=share)
+            return list(found.values()) if per_layer else [found]
+
+        pairs = (len(units), len(units)) if outputs == "full" else ()
+        found = kernels(replicas, x1, x2, block, len(layers or "1"), pairs)
+        return dict(zip(layers, found, strict=True)) if layers else found[0]
     problem = Problem(
         n=len(x1),
         m=len(x1 if x2 is None else x2),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import tensorflow as tf
 
+from .scopes import shared
 
-@contextlib.contextmanager
+
+@shared
 def full_precision() -> Iterator[None]:
     """Turn TensorFloat-32 off, and restore it on leaving (on Ampere and newer GPUs it errs by 1e-3)."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from .scopes import shared
 from .stock import is_stock, joined_by_layers
 
 # Keras layers whose first derivatives `tf.vectorized_map` gets right. Of others it is not known: grouped convolutions
@@ -56,7 +57,7 @@ def for_each(function: Callable[[Any], list[tf.Tensor]], elements: Any, vectoris
     return tf.map_fn(function, elements, parallel_iterations=1, fn_output_signature=specs)
 
 
-@contextlib.contextmanager
+@shared
 def hushed() -> Iterator[None]:
     """Hold TensorFlow's warnings back: of operations vectorised as loops, and of functions of equal names traced."""
     log = tf.get_logger()

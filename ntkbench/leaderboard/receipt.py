@@ -253,7 +253,7 @@ def _result(check: _Check, label: str, identity: Mapping[str, Any], found: Mappi
     try:
         result = decode(json.dumps(record), f"a cell of {label}")
     except NtkbenchError as error:
-        check.fail(str(error).split(" Delete it")[0].rstrip("."))
+        check.fail(str(error).rstrip("."))
     wrong = set(result.values) - set(result.cell.quantities)
     if wrong or (result.status == Status.OK and not result.values):
         check.fail(f"a cell of {label} at width {result.cell.width} does not hold the quantities that it names")

@@ -21,6 +21,7 @@ WIDTH = 100
 _NAME = 18
 _NAME_LINES = 3
 _REASON = 300
+_PROBLEMS = 5
 
 
 def standard_table(
@@ -34,7 +35,7 @@ def standard_table(
 
     manifest: the run's, for theory, units and what was planned.   quantities: names or result keys to show; without
     any, the headline quantities that were measured, or all measured ones where none of these was.
-    problems: sentences on files that could not be read.   missing: plugins that are not installed here.
+    problems: sentences on files that hold no cell of the run.   missing: plugins that are not installed here.
     Raises NtkbenchError for a quantity nobody measured.
     """
     results, manifest = list(results), manifest or {}
@@ -65,14 +66,14 @@ def standard_table(
         (_name_lines(each, missing), *(_law_lines(laws[key], budget) for key in shown), ok)
         for (each, laws), ok in zip(found, ok_column, strict=True)
     ]
-    settings = _settings(results, manifest)
+    settings = _settings(results)
     return Table(
         title=_title(settings),
         columns=tuple(columns),
         rows=tuple(rows),
         notes=tuple(
             [
-                *_notes(results, manifest, found, shown, problems, list(judged.values())),
+                *_notes(results, manifest, found, shown, problems, list(judged.values()), settings),
                 *_missing_notes(results, missing),
             ]
         ),
@@ -172,11 +173,11 @@ def _count_ok(of: Series) -> int:
     return sum(result.status == Status.OK for result in of.results)
 
 
-def _settings(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(results: Sequence[CellResult]) -> dict[str, Any]:
     """What the cells were measured with: one value, or the list of them where cells differ."""
+    kinds = {(c.dataset, repr(c.dataset_params), c.precision, repr(c.settings)): c for c in _cells(results)}
     seen: dict[str, dict[Any, None]] = {}
-    for result in results:
-        cell = result.cell
+    for cell in kinds.values():
         fields = {"dataset": dataset_label(cell.dataset, cell.dataset_params), "precision": cell.precision}
         for name, value in (fields | dict(cell.settings)).items():
             seen.setdefault(name, {})[value] = None
@@ -207,6 +208,7 @@ def _notes(
     shown: Mapping[str, Quantity],
     problems: Sequence[str],
     judged: Sequence[Verdict],
+    settings: Mapping[str, Any],
 ) -> Iterable[str]:
     laws = [each for _, row in found for each in row.values()]
     if any(each.fit.slope is not None for each in laws):
@@ -225,7 +227,7 @@ def _notes(
     if any(each.fit.is_zero for each in laws):
         yield "0: every value is 0, exactly or to rounding (50 units of roundoff)."
     yield from _meanings(found, manifest)
-    yield from _settings_note(results)
+    yield from _settings_note(settings)
     for note, places in _grouped((each.fit.note, f"{each.series.label} {each.key}") for each in laws if _odd(each)):
         yield f"{note}: {places}."
     keys = {result.cell.key for result in results}
@@ -235,7 +237,9 @@ def _notes(
             f"{len(missing)} of {len(manifest['cells'])} planned cells are not there yet; "
             "the same `ntkbench run` command with this --out goes on."
         )
-    yield from problems
+    yield from problems[:_PROBLEMS]
+    if len(problems) > _PROBLEMS:
+        yield f"{len(problems) - _PROBLEMS} more files are so."
     for status in Status:
         bad = [result for result in results if result.status == status != Status.OK]
         for message, places in _grouped((_reason(result), _place(result)) for result in bad):
@@ -290,8 +294,7 @@ def _meanings(found: Sequence[tuple[Series, Mapping[str, Law]]], manifest: Mappi
     yield f"Width: {common}{'; ' + others if others else ''}."
 
 
-def _settings_note(results: Sequence[CellResult]) -> Iterable[str]:
-    settings = _settings(results, {})
+def _settings_note(settings: Mapping[str, Any]) -> Iterable[str]:
     texts = {
         "ball_probes": "{} probes whose Hessian is followed in the ball",
         "draws": "{} random directions",
@@ -331,20 +334,46 @@ def _reason(result: CellResult) -> str:
     return message if len(message) <= _REASON else message[: _REASON - 1] + "…"
 
 
+_HARDWARE = {
+    "tensorflow": "TensorFlow {}",
+    "keras": "Keras {}",
+    "cpu": "{}",
+    "cpu_count": "{} cores",
+    "device": "on {}",
+    "intra_op_threads": "threads {}",
+}
+
+
 def _hardware(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> str:
+    """Say where and with what the cells were measured, and which part of them elsewhere or with something else."""
     known = manifest.get("provenance", {})
-    devices = ", ".join(dict.fromkeys(result.device for result in results if result.device))
-    words = [
-        f"ntkbench {known['ntkbench']}" if known.get("ntkbench") else "",
-        f"TensorFlow {known['tensorflow']}" if known.get("tensorflow") else "",
-        f"Keras {known['keras']}" if known.get("keras") else "",
-        str(known.get("cpu") or ""),
-        f"{known['cpu_count']} cores" if known.get("cpu_count") else "",
-        f"on {devices}" if devices else "",
-    ]
-    text = ", ".join(word for word in words if word)
+    groups: dict[tuple[str, str], list[CellResult]] = {}
+    for result in results:
+        groups.setdefault((result.device, repr(result.provenance)), []).append(result)
+    kinds: Counter[tuple[str, ...]] = Counter()
+    for group in groups.values():
+        kinds[tuple(_hardware_of(group[0], known))] += len(group)
+    if not kinds:
+        return ""
+    alike = [len(set(values)) == 1 for values in zip(*kinds, strict=True)]
+    shared = next(iter(kinds))
+    words = [f"ntkbench {known['ntkbench']}"] if known.get("ntkbench") else []
+    # The last one, threads, is worth a word only where it differs.
+    words += [word for word, same in list(zip(shared, alike, strict=True))[:-1] if same and word]
     seconds = sum(result.seconds for result in results)
-    return f"{text}; {seconds:.0f} s of measuring." if text else ""
+    text = f"{', '.join(words)}; {seconds:.0f} s of measuring." if words else ""
+    if len(kinds) > 1:
+        parts = [
+            f"{count} cells ({', '.join(w or 'unknown' for w, same in zip(kind, alike, strict=True) if not same)})"
+            for kind, count in kinds.most_common(_PROBLEMS)
+        ]
+        text += f" Not all alike: {'; '.join(parts)}{'; …' if len(kinds) > _PROBLEMS else ''}."
+    return text.strip()
+
+
+def _hardware_of(result: CellResult, known: Mapping[str, Any]) -> Iterable[str]:
+    own = {**known, **result.provenance, "device": result.device}
+    return (text.format(own[name]) if own.get(name) else "" for name, text in _HARDWARE.items())
 
 
 def _record(

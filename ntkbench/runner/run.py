@@ -62,7 +62,8 @@ def run_plan(
     outcome says that it was interrupted.
     """
     progress = progress or Progress()
-    finished = set() if plan.options.force else store.finished_keys() & {cell.key for cell in plan.cells}
+    there = store.finished_keys()
+    finished = set() if plan.options.force else there & {cell.key for cell in plan.cells}
     groups = [cells for group in plan.groups() if (cells := [cell for cell in group if cell.key not in finished])]
     ok, failures, stopped = len(finished), [], False
     progress.start(len(plan.cells), len(finished))

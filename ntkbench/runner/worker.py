@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,6 +21,7 @@ from ..plan.seeds import seed_for
 from ..registry.calling import call_with_known_names
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
+from ..store.provenance import machine
 from ..types import Cell, CellResult, Settings, Status, Value
 from .build import build_model
 
@@ -250,9 +252,11 @@ def sentence(error: BaseException) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Return what the numbers were computed with."""
+    """Return where and with what the numbers were computed."""
     return {
+        **machine(),
         "tensorflow": tf.__version__,
+        "keras": keras.__version__,
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "tensor_float_32": tf.config.experimental.tensor_float_32_execution_enabled(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any, NoReturn, get_args
 import attrs
 
 from ..errors import NtkbenchError
-from ..types import Cell, CellResult, ErrorKind, Status, Value, digest
+from ..types import Cell, CellResult, ErrorKind, Status, Value
 
 SCHEMA_VERSION = 1
 
@@ -34,8 +35,22 @@ _CELL_TYPES: dict[str, type] = {
 }
 
 
+_MARK = b',\n "checksum": "'
+_CELL_NAMES = tuple(attribute.name for attribute in attrs.fields(Cell) if attribute.name != "label")
+_CELL_KINDS = [_CELL_TYPES.get(name, str) for name in _CELL_NAMES]
+_STATUSES = frozenset(map(str, Status))
+_ERROR_KINDS = frozenset(get_args(ErrorKind))
+_FIELDS = frozenset(
+    ("schema_version", "key", "label", "status", "message", "seconds", "n_parameters", "n_probes", "device", "values")
+    + ("cell", "provenance", "checksum")
+)
+
+
 def encode(result: CellResult) -> str:
-    """Return the JSON text of `result`. JSON has no NaN: a value or error that is not finite becomes null."""
+    """Return the JSON text of `result`. JSON has no NaN: a value or error that is not finite becomes null.
+
+    Its last line holds the hash of the text before, so that a digit that a disk lost is noticed.
+    """
     record = {
         "schema_version": SCHEMA_VERSION,
         "key": result.cell.key,
@@ -50,16 +65,23 @@ def encode(result: CellResult) -> str:
         "cell": result.cell.identity(),
         "provenance": dict(result.provenance),
     }
-    return json.dumps(plain(record), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+    # One line for each field: as easy to read as with indent=1, for which json has no fast encoder.
+    lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in plain(record).items())
+    body = "{\n" + ",\n".join(lines)
+    return f'{body}{_MARK.decode()}{_checksum(body.encode())}"\n}}\n'
 
 
 def decode(text: str | bytes, source: str) -> CellResult:
     """Return the result that `text` holds.
 
     source: the file's name, for the sentence.   Raises NtkbenchError when the text is damaged, of another schema,
-    or when its key is not the hash of its cell's identity.
+    or when its key is not the hash of its cell's identity, its checksum not that of its contents. Texts written before
+    there were checksums, and those of receipts, have none.
     """
     reader = _Reader(source)
+    text = (text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text).replace(b"\r\n", b"\n")
+    body, mark, end = text.rpartition(_MARK)
+    whole = bool(mark) and end == f'{_checksum(body)}"\n}}\n'.encode()
     record = reader.parse(text)
     version = record.get("schema_version")
     if version != SCHEMA_VERSION:
@@ -67,12 +89,14 @@ def decode(text: str | bytes, source: str) -> CellResult:
             f"{source} has schema_version {version!r}; this ntkbench reads {SCHEMA_VERSION}. "
             "Read it with the ntkbench that wrote it."
         )
-    cell = _cell(reader, record)
+    if unknown := sorted(record.keys() - _FIELDS):
+        reader.fail(f"it has the unknown field {unknown[0]!r:.60}")
+    cell = _cell(reader, record, whole)
     status = reader.take(record, "status", str)
-    if status not in {str(member) for member in Status}:
+    if status not in _STATUSES:
         reader.fail(f"status {status!r} is unknown")
     values = reader.take(record, "values", dict)
-    return CellResult(
+    result = CellResult(
         cell=cell,
         status=Status(status),
         values={key: _value(reader, key, value) for key, value in values.items()},
@@ -83,6 +107,9 @@ def decode(text: str | bytes, source: str) -> CellResult:
         device=reader.take(record, "device", str),
         provenance=reader.take(record, "provenance", dict),
     )
+    if "checksum" in record and not whole:
+        reader.fail("its checksum is not that of its contents")
+    return result
 
 
 def plain(value: Any) -> Any:
@@ -98,6 +125,10 @@ def plain(value: Any) -> Any:
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return plain(value.item())
     return str(value)
+
+
+def _checksum(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:32]
 
 
 def _finite(number: Any) -> float | None:
@@ -127,7 +158,7 @@ class _Reader:
         self.source = source
 
     def fail(self, what: str) -> NoReturn:
-        raise NtkbenchError(f"{self.source} is damaged: {what}. Delete it and run again to measure this cell anew.")
+        raise NtkbenchError(f"{self.source} is damaged: {what}.")
 
     def parse(self, text: str | bytes) -> dict[str, Any]:
         try:
@@ -142,6 +173,8 @@ class _Reader:
         if name not in record:
             self.fail(f"{name!r} is missing")
         value = record[name]
+        if type(value) is kind and kind is not float:
+            return value
         if value is None and optional:
             return None
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -153,28 +186,32 @@ class _Reader:
         return value
 
 
-def _cell(reader: _Reader, record: Mapping[str, Any]) -> Cell:
+def _cell(reader: _Reader, record: Mapping[str, Any], whole: bool) -> Cell:
+    """Return the cell. whole: it is as it was written, so that its key is known to be its own."""
     identity = reader.take(record, "cell", dict)
     key = reader.take(record, "key", str)
-    names = [attribute.name for attribute in attrs.fields(Cell) if attribute.name != "label"]
-    for name in identity:
-        if name not in names:
+    if list(map(type, map(identity.get, _CELL_NAMES))) != _CELL_KINDS or len(identity) != len(_CELL_NAMES):
+        for name in identity.keys() - set(_CELL_NAMES):
             reader.fail(f"its cell has the unknown field {name!r:.60}")
-    fields = {name: reader.take(identity, name, _CELL_TYPES.get(name, str)) for name in names}
-    for quantity in fields["quantities"]:
+        for name, kind in zip(_CELL_NAMES, _CELL_KINDS, strict=True):
+            reader.take(identity, name, kind)
+    for quantity in identity["quantities"]:
         if not isinstance(quantity, str):
             reader.fail(f"its cell wants the quantity {quantity!r:.60}, which is not a name")
-    if digest(identity) != key:
+    fields = identity | {"quantities": tuple(identity["quantities"]), "label": reader.take(record, "label", str)}
+    cell = Cell(**fields)
+    if whole:
+        cell.remember_key(key)
+    elif cell.key != key:
         reader.fail(f"its key {key!r:.60} is not the hash of its cell")
-    fields["quantities"] = tuple(fields["quantities"])
-    return Cell(**fields, label=reader.take(record, "label", str))
+    return cell
 
 
 def _value(reader: _Reader, key: str, record: Any) -> Value:
     if not isinstance(record, dict):
         reader.fail(f"the value of {key!r:.60} is not an object")
     kind = reader.take(record, "error_kind", str)
-    if kind not in get_args(ErrorKind):
+    if kind not in _ERROR_KINDS:
         reader.fail(f"the error_kind {kind!r:.60} of {key!r:.60} is unknown")
     return Value(
         value=reader.take(record, "value", float, optional=True),

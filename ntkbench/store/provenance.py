@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -17,10 +19,15 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         **{package: _version(package) for package in PACKAGES},
         "platform": platform.platform(),
-        "cpu": _cpu_model(),
-        "cpu_count": os.cpu_count(),
+        **machine(),
         "threads": _threads(),
     }
+
+
+@functools.cache
+def machine() -> Mapping[str, Any]:
+    """Return processor and number of cores of this machine, but not its name."""
+    return {"cpu": _cpu_model(), "cpu_count": os.cpu_count()}
 
 
 def _version(package: str) -> str | None:

@@ -48,8 +48,13 @@ class Run:
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each file that could not be read."""
+        """A sentence for each file among the cells that holds none of this run."""
         return list(self._store.problems) if self.results is not None else []
+
+    @property
+    def set_aside(self) -> list[str]:
+        """A sentence for each file that was among the cells, held none of this run, and was set aside."""
+        return self._store.set_aside()
 
     @property
     def curves(self) -> tuple[Panel, ...]:
@@ -78,7 +83,8 @@ class Run:
         """Return the standard table. quantities: those to show, the headline ones without any."""
         from ..report.standard_table import standard_table
 
-        return standard_table(self.results, self.manifest, quantities, self.problems, self.missing_plugins())
+        problems = [*self.problems, *self.set_aside]
+        return standard_table(self.results, self.manifest, quantities, problems, self.missing_plugins())
 
     def fits(self, posterior: bool = False) -> pandas.DataFrame:
         """Return the scaling laws, one row for each architecture and quantity.

@@ -2,65 +2,109 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
-from collections.abc import Iterator, Mapping
+import threading
+import time
+import weakref
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import NtkbenchError
+from ..errors import NtkbenchError, RunStopped
 from ..types import CellResult, Status
 from . import curves
-from .atomic import SUFFIX, remove_leftovers, write_atomically
-from .cell_file import SCHEMA_VERSION, decode, encode, plain
+from .atomic import is_temporary, remove_leftovers, replace, sync_directory
+from .cell_file import SCHEMA_VERSION, encode, plain
+from .lock import NAME as LOCK, WriterLock
 from .manifest import catalogue, merge, theory
+from .strangers import move_aside, read_cell, told
+
+SYNC_SECONDS = 0.1
+"""So often the names of new cells reach the disk: what a power cut can cost took no longer to measure."""
+_updating = threading.RLock()
 
 
 class RunStore:
-    """The directory of a run. Any number of readers, one writer at a time.
+    """The directory of a run. Any number of readers, one writing process at a time.
 
     path: the directory.
-    problems: a sentence for each file that could not be read by the latest `read`; its cell counts as missing.
+    problems: a sentence for each file among the cells that the latest `read` found to hold none of this run.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
         self.problems: list[str] = []
+        self._strangers: list[Path] = []
+        self._end: weakref.finalize[Any, RunStore] | None = None
+        self._synced = float("-inf")
 
     @property
     def cells(self) -> Path:
         """The directory of the cells' files."""
         return self.path / "cells"
 
+    @property
+    def aside(self) -> Path:
+        """The directory of the files that were found among the cells and hold none; there when there are any."""
+        return self.path / "set-aside"
+
     def create_or_open(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Make the directory a run that plans `manifest`, added to what was planned there; return the whole manifest.
 
-        Leftovers of a killed writer are removed. Raises NtkbenchError for a directory that holds something else,
-        a manifest that is damaged, and a system that refuses to write.
+        From here on this process is the only one that writes there, until `close` or the end of this object. Leftovers
+        of a killed writer are removed, and cells whose manifest was lost are planned again. Raises NtkbenchError for a
+        directory that holds something else or that another process writes to, a manifest that is damaged, and a
+        system that refuses to write.
         """
         if self.path.exists() and not self.path.is_dir():
             raise NtkbenchError(f"{self.path} is a file; a run needs a directory. Choose another --out.")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(self.path)
-            if not self.is_run() and any(self.path.iterdir()):
+            if not self.is_run() and not all(_ours(file.name) for file in self.path.iterdir()):
                 raise NtkbenchError(
                     f"{self.path} is not empty and holds no run (no manifest.json). "
                     "Choose another --out, or an empty directory."
                 )
-            merged = merge(self.manifest(), plain(manifest))
-            write_atomically(self.path / "manifest.json", _text(merged))
-            self.cells.mkdir(exist_ok=True)
-            remove_leftovers(self.cells)
+            self._begin()
+            with _updating:
+                old = self.manifest()
+                merged = merge(old, plain(manifest))
+                if not old:
+                    merged = merge(merged, self._found())
+                replace(self.path / "manifest.json", _text(merged))
         except OSError as error:
             raise NtkbenchError(
                 f"The run cannot be kept in {self.path}: {error.strerror or error}. Choose another --out."
             ) from error
         return merged
 
+    def _begin(self) -> None:
+        """Become the writer here. What a killed one left goes, unless another store of this process writes too."""
+        if self._end is not None:
+            return
+        lock = WriterLock.take(self.path)
+        self._end = weakref.finalize(self, _end, lock, self.cells)
+        self.cells.mkdir(exist_ok=True)
+        sync_directory(self.path.parent)
+        if lock.stores == 1:
+            remove_leftovers(self.path)
+            remove_leftovers(self.cells)
+
+    def close(self) -> None:
+        """Let other processes write here."""
+        if self._end is not None:
+            self._end()
+        self._end = None
+
     def note(self, name: str, value: Any) -> None:
         """Set one entry of the manifest, beside the plan: what is known of the run as a whole."""
-        write_atomically(self.path / "manifest.json", _text(self.manifest() | {name: plain(value)}))
+        file = self.path / "manifest.json"
+        with _updating, self._told(file):
+            replace(file, _text(self.manifest() | {name: plain(value)}))
 
     def is_run(self) -> bool:
         """Tell whether the directory holds a run."""
@@ -93,36 +137,109 @@ class RunStore:
         return manifest
 
     def finished_keys(self) -> set[str]:
-        """Return the keys of the cells that need no further run: those that are ok or unsupported."""
-        return {result.cell.key for result in self.read() if result.status in (Status.OK, Status.UNSUPPORTED)}
+        """Return the keys of the cells that need no further run: those that are ok or unsupported.
+
+        What is among the cells and holds none of this run, the writer sets aside: it moves to RUN/set-aside.
+        """
+        finished = {result.cell.key for result in self.read() if result.status in (Status.OK, Status.UNSUPPORTED)}
+        if self._end is not None:
+            for file in self._strangers:
+                with self._told(file):
+                    move_aside(file, self.aside)
+        return finished
 
     def write(self, result: CellResult) -> None:
-        """Store `result` as one whole file, in place of an earlier result of the same cell."""
-        write_atomically(self.cells / f"{result.cell.key}.json", encode(result).encode())
+        """Store `result` as one whole file, in place of an earlier result of the same cell.
+
+        Raises RunStopped when the system refuses; the earlier result is kept.
+        """
+        file = self.cells / f"{result.cell.key}.json"
+        due = time.monotonic() - self._synced >= SYNC_SECONDS
+        with self._told(file):
+            replace(file, encode(result).encode(), sync_name=due)
+        if due:
+            self._synced = time.monotonic()
 
     def read(self) -> Iterator[CellResult]:
-        """Yield the stored results: in plan order, then what no plan names, sorted by what the cell is."""
-        self.problems = []
-        found = {result.cell.key: result for result in self._read_files()}
-        for key in self.manifest().get("cells", ()):
-            if key in found:
-                yield found.pop(key)
-        yield from sorted(found.values(), key=_order)
+        """Yield the stored results in plan order; where no plan is known, sorted by what the cell is."""
+        names = self._names()
+        # Read after the names of the files: it plans every cell that a run has written so far.
+        planned = dict.fromkeys(self.manifest().get("cells", ()))
+        with _no_garbage():
+            found = self._read_files(names, planned)
+        if planned:
+            yield from (found[key] for key in planned if key in found)
+        else:
+            yield from sorted(found.values(), key=_order)
 
-    def _read_files(self) -> Iterator[CellResult]:
-        for file in sorted(self.cells.glob("*.json")):
-            if file.name.startswith(".") or file.name.endswith(SUFFIX):
-                continue
+    def set_aside(self) -> list[str]:
+        """Return a sentence for each file that was set aside, saying why."""
+        return told(self.aside, self.manifest().get("cells", ()))
+
+    def _read_files(self, names: Iterable[str], planned: Collection[str]) -> dict[str, CellResult]:
+        """Return the results in files, and remember which files hold none."""
+        self.problems, self._strangers = [], []
+        found, folder = {}, str(self.cells)
+        for name in names:
+            file, key = os.path.join(folder, name), name.removesuffix(".json")
             try:
-                result = decode(file.read_bytes(), str(file))
-                if result.cell.key != file.stem:
-                    raise NtkbenchError(f"{file} holds the cell {result.cell.key}, not the one it is named after.")
-            except OSError as error:
-                self.problems.append(f"{file} could not be read: {error.strerror or error}.")
+                found[key] = read_cell(file, key, planned)
+            except FileNotFoundError:  # a writer has set it aside
+                continue
             except NtkbenchError as error:
-                self.problems.append(str(error))
-            else:
-                yield result
+                self._strangers.append(Path(file))
+                self.problems.append(f"{error} It counts for nothing; the next `ntkbench run` here sets it aside.")
+        return found
+
+    def _names(self) -> list[str]:
+        """Return the names of the cells' files."""
+        try:
+            names = sorted(os.listdir(self.cells))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise NtkbenchError(f"{self.cells} could not be read: {error.strerror or error}.") from None
+        return [name for name in names if name.endswith(".json") and not name.startswith(".")]
+
+    def _found(self) -> dict[str, Any]:
+        """Return what a manifest says of the cells that are there, for one that was lost."""
+        cells = [result.cell for result in self.read()]
+        return {"cells": [cell.key for cell in cells], "labels": {cell.key: cell.label for cell in cells}}
+
+    @contextmanager
+    def _told(self, file: Path) -> Iterator[None]:
+        """Raise RunStopped, saying what is kept, when the system refuses to write `file`."""
+        try:
+            yield
+        except OSError as error:
+            count = sum(1 for _ in self.cells.glob("*.json"))
+            raise RunStopped(
+                f"{file} could not be written: {error.strerror or error}. {count} finished cells are kept in "
+                f"{self.path}; once that is mended, the same command with --out {self.path} goes on."
+            ) from error
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Look for no garbage: among the million objects of ten thousand cells, all of which stay, it takes long."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _end(lock: WriterLock, cells: Path) -> None:
+    """Bring the names of the last cells to the disk, and let others write."""
+    with contextlib.suppress(OSError):
+        sync_directory(cells)
+    lock.release()
+
+
+def _ours(name: str) -> bool:
+    return name == LOCK or is_temporary(name)
 
 
 _MANIFEST_TYPES: dict[str, type] = {

@@ -28,6 +28,7 @@ PROSE = [
     "leaderboards/RULES.md",
     "docs/kernels.md",
     "docs/laws.md",
+    "docs/scale.md",
 ]
 
 THREE = ["--arch", "fc", "--arch", "fc-bottleneck:k=1", "--arch", "linear"]

@@ -7,11 +7,11 @@ import math
 
 import pytest
 from factories import cell, failed, result
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from ntkbench.errors import NtkbenchError
 from ntkbench.store.cell_file import decode, encode
-from ntkbench.types import Status, Value
+from ntkbench.types import Status, Value, digest
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -80,6 +80,9 @@ def without(name):
         (change_cell(width="64"), "'width' is '64'"),
         (change_cell(extra=1), "unknown field 'extra'"),
         (without("label"), "'label' is missing"),
+        (change(message="better"), "its checksum is not"),
+        (change(checksum=None), "its checksum is not"),
+        (change(chocksum="0" * 32), "unknown field 'chocksum'"),
     ],
 )
 def test_damage_is_a_sentence_that_names_the_file(damage, says):
@@ -99,3 +102,57 @@ def test_text_that_is_no_json_object(text):
 def test_any_bytes_end_in_a_sentence(data):
     with pytest.raises(NtkbenchError):
         decode(data, "here")
+
+
+WRITTEN = encode(result(cell(params={"depth": 2, "name": "é"}), message="a\nb", provenance={"load": 0.25})).encode()
+
+
+def reads_the_same_or_not_at_all(data):
+    try:
+        read = decode(data, "here")
+    except NtkbenchError:
+        return
+    assert read == decode(WRITTEN, "here")
+
+
+@given(place=st.integers(0, len(WRITTEN) - 1), byte=st.integers(0, 255))
+def test_a_byte_that_changed_never_changes_a_result(place, byte):
+    reads_the_same_or_not_at_all(WRITTEN[:place] + bytes([byte]) + WRITTEN[place + 1 :])
+
+
+def test_a_digit_that_changed_is_noticed_everywhere():
+    digits = [place for place, byte in enumerate(WRITTEN) if chr(byte).isdigit()]
+    for place in digits:
+        other = b"1" if WRITTEN[place : place + 1] != b"1" else b"2"
+        with pytest.raises(NtkbenchError):
+            decode(WRITTEN[:place] + other + WRITTEN[place + 1 :], "here")
+    assert len(digits) > 50
+
+
+@given(end=st.integers(0, len(WRITTEN) - 3))
+def test_a_text_that_was_cut_is_noticed(end):
+    with pytest.raises(NtkbenchError):
+        decode(WRITTEN[:end], "here")
+
+
+@given(start=st.integers(0, len(WRITTEN)), size=st.integers(1, 4096), filler=st.sampled_from([b"\0", b"", b" ", b"9"]))
+@example(start=0, size=4096, filler=b"\0")  # what a file system leaves of a file that it had no time to write
+def test_a_block_that_was_lost_never_changes_a_result(start, size, filler):
+    reads_the_same_or_not_at_all(WRITTEN[:start] + filler * size + WRITTEN[start + size :])
+
+
+def test_other_line_ends_are_the_same_result_and_other_forms_are_edits():
+    assert decode(WRITTEN.replace(b"\n", b"\r\n"), "here") == decode(WRITTEN, "here")
+    assert decode(WRITTEN.decode(), "here") == decode(WRITTEN, "here")
+    with pytest.raises(NtkbenchError, match="its checksum is not"):
+        decode(json.dumps(json.loads(WRITTEN)), "here")
+
+
+def test_a_key_that_was_read_is_the_cells():
+    read = decode(WRITTEN, "here").cell
+    assert read.key == digest(read.identity()) == json.loads(WRITTEN)["key"]
+
+
+def test_texts_without_a_checksum_are_read():
+    record = without("checksum")(json.loads(WRITTEN))
+    assert decode(json.dumps(record), "here") == decode(WRITTEN, "here")

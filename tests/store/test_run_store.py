@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import errno
 import json
 import os
 import random
@@ -13,8 +15,9 @@ import time
 import pytest
 from factories import cell, failed, manifest, result, sweep
 
-from ntkbench.errors import NtkbenchError
-from ntkbench.store import atomic
+from ntkbench.errors import NtkbenchError, RunStopped
+from ntkbench.store import atomic, run_store
+from ntkbench.store.cell_file import encode
 from ntkbench.store.run_store import RunStore
 from ntkbench.types import Status
 
@@ -75,9 +78,73 @@ def test_damaged_files_are_reported_and_the_others_read(tmp_path):
     files = sorted(store.cells.iterdir())
     files[0].write_text("{")
     files[1].rename(store.cells / ("0" * 32 + ".json"))
-    assert len(list(store.read())) == len(results) - 2
-    assert len(store.problems) == 2 and all(str(store.cells) in problem for problem in store.problems)
-    assert len(store.finished_keys()) == len(results) - 2
+    reader = RunStore(store.path)
+    assert len(list(reader.read())) == len(results) - 2
+    assert len(reader.problems) == 2 and all(str(store.cells) in problem for problem in reader.problems)
+    assert len(reader.finished_keys()) == len(results) - 2
+    assert not store.aside.exists()  # a reader moves nothing
+
+
+STRANGERS = {
+    "empty": b"",
+    "cut": encode(result()).encode()[:700],
+    "binary": bytes(range(256)),
+    "zeros": bytes(4096),
+    "of another schema": encode(result()).replace('"schema_version": 1', '"schema_version": 2').encode(),
+    "another cell's": encode(result(cell(seed=1))).encode(),
+    "edited": encode(result()).replace("0.5", "0.6").encode(),
+}
+
+
+@pytest.mark.parametrize("what", STRANGERS)
+def test_what_holds_no_cell_is_set_aside_and_named(tmp_path, what):
+    results = [result(cell(seed=seed)) for seed in range(3)]
+    store = filled(tmp_path / "run", results)
+    file = store.cells / f"{results[0].cell.key}.json"
+    file.write_bytes(STRANGERS[what])
+    store.close()
+
+    again = RunStore(store.path)
+    again.create_or_open(manifest(results))
+    assert again.finished_keys() == {each.cell.key for each in results[1:]}
+    assert not file.exists()
+    assert (again.aside / file.name).read_bytes() == STRANGERS[what]
+    (told,) = again.set_aside()
+    assert str(again.aside / file.name) in told
+    again.write(results[0])
+    assert list(again.read()) == results and not again.problems
+
+
+def test_a_cell_of_another_run_is_no_cell_of_this_one(tmp_path):
+    results = [result(cell(seed=seed)) for seed in range(2)]
+    store = filled(tmp_path / "run", results[:1])
+    store.write(results[1])
+    assert list(store.read()) == results[:1]
+    assert "of another run: no command of this one planned fc, width 64, seed 1, gradient" in store.problems[0]
+    store.finished_keys()
+    assert [file.name for file in store.aside.iterdir()] == [f"{results[1].cell.key}.json"]
+    store.create_or_open(manifest(results))
+    assert "would count" in store.set_aside()[0]
+
+
+def test_a_folder_among_the_cells_is_set_aside(tmp_path):
+    store = filled(tmp_path / "run", [result()])
+    for number in range(3):
+        (store.cells / f"{'0' * 32}.json").mkdir()
+        (store.cells / f"{'0' * 32}.json" / str(number)).touch()
+        assert store.finished_keys() == {result().cell.key}
+    assert {file.name for file in store.aside.iterdir()} == {f"{'0' * 32}{n}.json" for n in ("", ".2", ".3")}
+    assert len(store.set_aside()) == 3
+
+
+def test_cells_whose_manifest_was_lost_are_planned_again(tmp_path):
+    results = sweep(widths=(16, 32), seeds=2)
+    store = filled(tmp_path / "run", results)
+    (store.path / "manifest.json").unlink()
+    store.create_or_open(manifest(results[:4]))
+    assert store.manifest()["cells"][:4] == [each.cell.key for each in results[:4]]
+    assert store.finished_keys() == {each.cell.key for each in results} == set(store.manifest()["labels"])
+    assert not store.problems
 
 
 def test_leftovers_of_a_killed_writer_are_ignored_then_removed(tmp_path):
@@ -87,12 +154,16 @@ def test_leftovers_of_a_killed_writer_are_ignored_then_removed(tmp_path):
     for leftover in leftovers:
         leftover.write_text('{"half')
     assert len(list(store.read())) == len(results) and not store.problems
+    RunStore(store.path).create_or_open(manifest(results))  # beside a store of this process that may be writing
+    assert all(leftover.exists() for leftover in leftovers)
+    store.close()
     store.create_or_open(manifest(results))
     assert not any(leftover.exists() for leftover in leftovers)
 
 
 def test_a_directory_killed_at_its_creation_is_taken(tmp_path):
     (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").touch()
     (tmp_path / "run" / ".manifest.json.1.tmp").write_text("{")
     RunStore(tmp_path / "run").create_or_open(manifest([result()]))
 
@@ -122,9 +193,10 @@ def test_kill_leaves_only_whole_files(tmp_path):
 
 def test_a_foreign_directory_is_refused_and_untouched(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
+    (tmp_path / ".thesis.tex.tmp").write_text("precious too")
     with pytest.raises(NtkbenchError, match="not empty and holds no run"):
         RunStore(tmp_path).create_or_open(manifest([]))
-    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".thesis.tex.tmp", "thesis.tex"]
     with pytest.raises(NtkbenchError, match="is a file"):
         RunStore(tmp_path / "thesis.tex").create_or_open(manifest([]))
 
@@ -152,17 +224,70 @@ def test_a_damaged_manifest_is_a_sentence(tmp_path, text, says):
     assert store.finished_keys() == {result().cell.key}
 
 
-def test_a_full_disk_is_a_sentence_and_keeps_the_old_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_disk_that_refuses_is_a_sentence_and_keeps_the_old_file(tmp_path, monkeypatch, number, call):
     store = filled(tmp_path / "run", [result()])
 
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(atomic.os, "fsync", full)
-    with pytest.raises(NtkbenchError, match=r"could not be written: No space left"):
-        store.write(failed())
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic.os, call, refuse)
+        with pytest.raises(RunStopped, match=f"could not be written: {os.strerror(number)}. 1 finished cells are kept"):
+            store.write(failed())
+        with pytest.raises(RunStopped, match=f"manifest.json could not be written: {os.strerror(number)}"):
+            store.note("stopping", {})
     assert list(store.read()) == [result()]
     assert not list(store.cells.glob(".*"))
+
+
+def test_an_interrupted_write_keeps_the_old_file(tmp_path, monkeypatch):
+    store = filled(tmp_path / "run", [result()])
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic.os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        store.write(failed())
+    assert list(store.read()) == [result()] and not list(store.cells.glob(".*"))
+
+
+def test_names_reach_the_disk_soon_but_not_one_by_one(tmp_path, monkeypatch):
+    store = filled(tmp_path / "run", [result()])
+    synced = []
+    monkeypatch.setattr(atomic, "sync_directory", synced.append)
+    clock = iter([10.0, 10.0, 10.05, 10.2, 10.2])
+    monkeypatch.setattr(run_store.time, "monotonic", lambda: next(clock))
+    store._synced = float("-inf")
+    for _ in range(3):
+        store.write(result())
+    assert synced == [store.cells] * 2  # at 10.0 and at 10.2
+    monkeypatch.setattr(run_store, "sync_directory", synced.append)
+    store.close()
+    assert len(synced) == 3
+
+
+def test_a_clock_that_jumps_back_changes_nothing(tmp_path, monkeypatch):
+    results = sweep(widths=(16,), seeds=2)
+    store = filled(tmp_path / "run", results[:4])
+    first = store.manifest()
+
+    class Past(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return super().now(tz) - datetime.timedelta(days=365)
+
+    monkeypatch.setattr(datetime, "datetime", Past)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    store.create_or_open(manifest(results))
+    for each in results[4:]:
+        store.write(each)
+    second = store.manifest()
+    assert second["created"] == first["created"]
+    assert [each["started"] for each in second["invocations"]][0] == first["invocations"][0]["started"]
+    assert list(store.read()) == results
 
 
 def test_files_have_the_usual_permissions(tmp_path):
