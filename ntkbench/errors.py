@@ -26,6 +26,10 @@ class Diverged(NtkbenchError):
     """Gradient descent or a search left the finite numbers."""
 
 
+class TooLarge(NtkbenchError):
+    """A measurement that would take more memory than it may, by prediction: it is not begun."""
+
+
 class RegistrationError(NtkbenchError):
     """A plugin's registration that cannot be accepted."""
 

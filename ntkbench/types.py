@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -155,12 +156,12 @@ class Cell:
         del identity["label"]
         return identity
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """The name of the cell's file: a hash of its identity. Hardware and TensorFlow's version are not in it."""
         return digest(self.identity())
 
-    @property
+    @functools.cached_property
     def group(self) -> str:
         """Cells with one group share model, compiled functions and the gradient-descent path of a seed."""
         shared = {"architecture": self.architecture, "params": dict(self.params), "width": self.width}
@@ -169,7 +170,10 @@ class Cell:
 
 @frozen
 class CellResult:
-    """What became of a cell. `values` maps a quantity's key to its Value; failed cells hold no values."""
+    """What became of a cell. `values` maps a quantity's key to its Value; failed cells hold no values.
+
+    traceback: its last lines, where an exception was the reason.
+    """
 
     cell: Cell
     status: Status
@@ -180,3 +184,4 @@ class CellResult:
     n_probes: int | None = None
     device: str = ""
     provenance: Mapping[str, Any] = field(factory=dict)
+    traceback: str = ""

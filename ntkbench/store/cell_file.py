@@ -50,6 +50,8 @@ def encode(result: CellResult) -> str:
         "cell": result.cell.identity(),
         "provenance": dict(result.provenance),
     }
+    if result.traceback:
+        record["traceback"] = result.traceback
     return json.dumps(plain(record), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 
@@ -82,6 +84,7 @@ def decode(text: str | bytes, source: str) -> CellResult:
         n_probes=reader.take(record, "n_probes", int, optional=True),
         device=reader.take(record, "device", str),
         provenance=reader.take(record, "provenance", dict),
+        traceback=reader.take(record, "traceback", str) if "traceback" in record else "",
     )
 
 
