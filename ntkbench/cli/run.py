@@ -71,7 +71,8 @@ REASONS_SHOWN = 10
     "--executor",
     default="processes",
     metavar="NAME",
-    help="processes: workers on this machine; serial: this one alone.",
+    help="processes: workers of this machine; serial: this one alone; dask: a Dask cluster of this machine, or with "
+    "dask:tcp://HOST:PORT any.",
 )
 @click.option("--workers", metavar="COUNT", help="How many processes; without it one for each processor, at most 8.")
 @click.option(

@@ -9,70 +9,32 @@ import subprocess
 import sys
 import time
 
+import faulty
 import psutil
 import pytest
 
 import ntkbench as nb
 from ntkbench.cli.main import main
+from ntkbench.runner.executors import processes
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL, and files that are read while they are written")
 
-# Each width has a fault that happens once: the next seed, and the next run, find that it has happened.
-SOURCE = """
-import os, signal, sys, time
-from pathlib import Path
-
-import keras
-import numpy as np
-
-from ntkbench import layers
-
-
-def fault(width):
-    mark = Path(__file__).parent / f"{width}.happened"
-    if mark.exists():
-        return
-    mark.write_text(str(os.getpid()))
-    if width == 5:
-        time.sleep(1e6)
-    elif width == 6:
-        held = [np.ones(2**25) for _ in range(4 * 60)]  # 60 GiB
-    elif width == 7:
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif width == 8:
-        os._exit(0)
-    elif width == 9:
-        sys.exit("enough")
-    elif width == 10:
-        raise KeyboardInterrupt
-    elif width == 11:
-        raise ZeroDivisionError("no width")
-
-
-def build(width, *, input_shape, seed):
-    print("this is no table")
-    fault(width)
-    hidden = layers.Dense(width, activation="tanh", seed=seed)
-    return keras.Sequential([keras.Input(input_shape), hidden, layers.Dense(width, seed=1), layers.Dense(1, seed=2)])
-"""
 EXPECTED = {
-    5: ("timeout", "It was not finished after --timeout 30 s, and its worker process was ended."),
-    6: ("oom", "more than --memory-limit 1.5 GiB, and was ended."),
-    7: ("failed", "lost while it measured this cell; SIGKILL ended it"),
-    8: ("failed", "lost while it measured this cell; its exit code was 0."),
-    9: ("failed", "build tried to end the process (SystemExit: enough)"),
-    10: ("failed", "lost while it measured this cell; it raised KeyboardInterrupt"),
-    11: ("failed", "ZeroDivisionError: no width (in fault"),
+    faulty.SLEEPS: ("timeout", "It was not finished after --timeout 20 s, and its worker process was ended."),
+    faulty.HOGS: ("oom", "more than --memory-limit 1 GiB, and was ended."),
+    faulty.KILLED: ("failed", "lost while it measured this cell; SIGKILL ended it"),
+    faulty.LEAVES: ("failed", "lost while it measured this cell; its exit code was 0."),
+    faulty.INTERRUPTS: ("failed", "lost while it measured this cell; it raised KeyboardInterrupt"),
+    faulty.RAISES: ("failed", "lost while it measured this cell; it raised ZeroDivisionError: no width"),
 }
-WIDTHS = [4, *EXPECTED]
-TOO_WIDE = 3000
-RUN = ["run", "--arch", "net.py:build", "--probes", "2", "--measure", "gradient_norm", "--out", "run"]
+WIDTHS = ",".join(map(str, (4, *faulty.FAULTS)))
+RUN = ["run", "--arch", "fc", "--probes", "2", "--measure", "gradient_norm", "--out", "run", "--seeds", "3"]
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.py").write_text(SOURCE)
+    monkeypatch.setenv(faulty.FOLDER, str(tmp_path))
     return tmp_path
 
 
@@ -80,45 +42,105 @@ def stamps(folder):
     return {path: path.stat().st_mtime_ns for path in (folder / "run" / "cells").iterdir()}
 
 
-def test_every_fault_costs_its_cell_only(here, capfd):
-    words = [*RUN, "--seeds", "2", "--json", "--widths", ",".join(map(str, [*WIDTHS, TOO_WIDE]))]
-    assert main([*words, "--timeout", "30", "--memory-limit", "1.5", "--workers", "2"]) == 1
+def statuses():
+    return {(r.cell.width, r.cell.seed): r for r in nb.load("run").results if str(r.status) != "ok"}
+
+
+def test_every_fault_costs_its_cell_only(here, capfd, monkeypatch):
+    monkeypatch.setattr(processes, "serve", faulty.serve)
+    words = [*RUN, "--widths", WIDTHS, "--json"]
+    assert main([*words, "--timeout", "20", "--memory-limit", "1", "--workers", "2"]) == 1
     out, err = capfd.readouterr()
-    assert json.loads(out)["rows"], "what a user's file prints is not on standard output"
-    assert "9 of 18 cells failed" in err and "1 × timeout: It was not finished" in err
-    bad = {(r.cell.width, r.cell.seed): r for r in nb.load("run").results if str(r.status) != "ok"}
-    assert set(bad) == {*((width, 0) for width in EXPECTED), (TOO_WIDE, 0), (TOO_WIDE, 1)}
+    assert json.loads(out)["rows"], "what a plugin prints in a worker is not on standard output"
+    assert f"{len(EXPECTED)} of 24 cells failed" in err and "1 × timeout: It was not finished" in err
+    bad = statuses()
+    assert set(bad) == {(width, 0) for width in EXPECTED}
     for width, (status, message) in EXPECTED.items():
         found = bad[width, 0]
         assert (str(found.status), message in found.message) == (status, True), found.message
-    assert str(bad[TOO_WIDE, 1].status) == "oom"
-    assert bad[TOO_WIDE, 1].message.startswith("Not measured: with 9,186,000 parameters about 1.55 GiB")
-    assert 30 <= bad[5, 0].seconds < 40
-    assert 1.5 < bad[6, 0].provenance["resident_gib"] < 8
-    assert bad[11, 0].traceback.splitlines()[-1] == "ZeroDivisionError: no width"
-    assert "net.py" in bad[11, 0].traceback
+    assert 20 <= bad[faulty.SLEEPS, 0].seconds < 30
+    assert 1 < bad[faulty.HOGS, 0].provenance["resident_gib"] < 8
 
     before = stamps(here)
     assert main([*words, "--retry", "none"]) == 1
     assert stamps(here) == before
+    assert main([*words, "--retry", "timeout,oom"]) == 1
+    assert {str(result.status) for result in statuses().values()} == {"failed"}
     assert main([*words, "--workers", "1"]) == 0
-    assert {str(r.status) for r in nb.load("run").results} == {"ok"}
     after = stamps(here)
-    assert after.keys() == before.keys() and sum(after[path] != before[path] for path in after) == 9
+    assert after.keys() == before.keys() and sum(after[path] != before[path] for path in after) == len(EXPECTED)
 
 
-def test_no_worker_outlives_its_killed_parent(here):
-    words = [sys.executable, "-m", "ntkbench", *RUN, "--widths", "4,5", "--seeds", "1", "--quiet"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    mark = here / "5.happened"
+def test_a_machine_without_memory_loses_its_largest_worker(here, monkeypatch):
+    from ntkbench.runner.executors import watch
+
+    monkeypatch.setattr(processes, "serve", faulty.serve)
+    monkeypatch.setattr(watch, "machine_memory_gib", lambda: 0.05)
+    monkeypatch.setattr(watch, "available_memory_gib", lambda: 0.0 if (here / "105.happened").exists() else 1.0)
+    main([*RUN, "--widths", str(faulty.SLEEPS), "--quiet", "--timeout", "60"])
+    (result,) = statuses().values()
+    assert str(result.status) == "oom"
+    assert "The machine had 0 GiB of memory left, and the worker process of this cell held most" in result.message
+
+
+def test_no_worker_outlives_its_killed_parent_and_the_run_goes_on(here):
+    code = f"import faulty; from ntkbench.runner.executors import processes; processes.serve = faulty.serve; {CLI}"
+    words = [*RUN, "--widths", f"4,{faulty.SLEEPS}", "--quiet", "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", code, *words], env=environment, stdout=subprocess.DEVNULL)
+    mark = here / f"{faulty.SLEEPS}.happened"
     deadline = time.monotonic() + 120
     while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(0.05)
     worker = psutil.Process(int(mark.read_text()))
     assert worker.ppid() == process.pid
     process.send_signal(signal.SIGKILL)
     process.wait()
     gone, _ = psutil.wait_procs([worker], timeout=20)
     assert gone, "the worker still sleeps"
-    assert main(words[3:]) == 0
-    assert {str(r.status) for r in nb.load("run").results} == {"ok"}
+    before = stamps(here)
+    assert len(before) == 3
+    assert subprocess.run([sys.executable, "-c", code, *words], env=environment, capture_output=True).returncode == 0
+    assert len(stamps(here)) == 6 and before.items() <= stamps(here).items()
+    assert not statuses()
+
+
+CLI = "import sys; from ntkbench.cli.main import main; sys.exit(main(sys.argv[1:])) if __name__ == '__main__' else 0"
+
+SOURCE = """
+import time
+
+import tensorflow as tf
+
+
+def build(width, *, input_shape, seed):
+    print("this is no table")
+    if width == 5:
+        raise ZeroDivisionError("no width")
+    if width == 6:
+        time.sleep(1e6)
+    if width == 7:
+        raise KeyboardInterrupt
+    w = tf.Variable(tf.ones([input_shape[0], 1]))
+    spare = [tf.Variable(tf.zeros([2000, 5000]))] if width == 8 else []
+
+    def model(x, training=False):
+        return tf.cast(x, w.dtype) @ w
+
+    model.trainable_variables = [w, *spare]
+    return model
+"""
+
+
+def test_with_tensorflow_too(here, capfd):
+    (here / "net.py").write_text(SOURCE)
+    words = ["run", "--arch", "net.py:build", "--widths", "4,5,6,7,8", "--seeds", "1", "--probes", "2"]
+    words += ["--measure", "gradient_norm", "--out", "run", "--json", "--workers", "1"]
+    assert main([*words, "--timeout", "30", "--memory-limit", "1.5"]) == 1
+    assert json.loads(capfd.readouterr().out)["rows"]
+    found = {r.cell.width: r for r in nb.load("run").results}
+    assert [str(found[width].status) for width in (4, 5, 6, 7, 8)] == ["ok", "failed", "timeout", "failed", "oom"]
+    assert found[5].traceback.splitlines()[-1] == "ZeroDivisionError: no width" and "net.py" in found[5].traceback
+    assert "it raised KeyboardInterrupt" in found[7].message
+    assert found[8].message.startswith("Not measured: with 10,000,061 parameters about 1.6")
+    assert found[8].n_parameters == 10_000_061

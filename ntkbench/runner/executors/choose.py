@@ -17,7 +17,7 @@ from .executor import Executor
 from .processes import Processes, processors
 from .serial import Serial
 
-KINDS = ("processes", "serial")
+KINDS = ("processes", "serial", "dask")
 MOST = 8  # workers by default: each takes a GiB or more
 GIB_EACH = 4.0  # of the machine's memory, for one more worker by default
 WIDE = 2048  # networks wider than this keep all processors busy by themselves, and memory too
@@ -27,10 +27,11 @@ WIDE = 2048  # networks wider than this keep all processors busy by themselves, 
 class Choice:
     """The executor that was asked for, not started.
 
-    device: as the user wrote it.   architectures: the user's own.
+    device: as the user wrote it.   architectures: the user's own.   address: of a Dask scheduler, "" for none.
     """
 
     kind: str
+    address: str = ""
     workers: int
     device: str
     limits: Limits = Limits()
@@ -45,9 +46,18 @@ class Choice:
         """Return the executor. device: as `prepare` named it, where this process measures."""
         if self.here:
             return Serial(registry.with_architectures(self.architectures), device)
-        threads = max(1, processors() // self.workers)
+        # To Dask, a task is the work of one thread.
+        threads = 1 if self.address else max(1, processors() // self.workers)
         setting = Setting(self.device, dict(self.architectures), blocked(), threads, self.limits)
-        return Processes(self.workers, setting)
+        if self.kind == "processes":
+            return Processes(self.workers, setting)
+        try:
+            from .dask import Dask
+        except ImportError as error:
+            raise NtkbenchError(
+                f"--executor dask needs the package distributed ({error}); install it by pip install 'ntkbench[dask]'."
+            ) from None
+        return Dask(setting, self.workers, self.address)
 
 
 def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None, limits: Limits) -> Choice:
@@ -55,8 +65,13 @@ def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None
 
     Raises NtkbenchError for words that do not go together.
     """
-    if word not in KINDS:
-        raise UnknownName("executor", word, KINDS)
+    word, colon, address = word.partition(":")
+    if word not in KINDS or (colon and word != "dask"):
+        raise UnknownName("executor", f"{word}{colon}{address}", KINDS)
+    if colon and not address:
+        raise NtkbenchError("--executor dask: lacks its address; write for example --executor dask:tcp://host:8786.")
+    if address and workers is not None:
+        raise NtkbenchError(f"The cluster at {address} has its own number of workers; leave --workers out.")
     if word == "serial" and limits:
         given = "--timeout" if limits.seconds is not None else "--memory-limit"
         raise NtkbenchError(
@@ -66,9 +81,9 @@ def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None
     count = max((workers_for(plan, word, workers) for plan in plans), default=1)
     accelerated = device not in ("auto", "cpu")
     # An accelerator is the process's that looked at it first, and here that is this one.
-    kind = "serial" if accelerated and not limits else word
+    kind = "serial" if accelerated and not limits and word == "processes" else word
     own = {name: entry for plan in plans for name, entry in plan.own_architectures().items()}
-    return Choice(kind=kind, workers=count, device=device, limits=limits, architectures=own)
+    return Choice(kind=kind, address=address, workers=count, device=device, limits=limits, architectures=own)
 
 
 def workers_for(plan: Plan, executor: str, asked: int | None) -> int:

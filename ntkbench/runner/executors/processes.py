@@ -46,6 +46,15 @@ class Processes(Executor):
         self.crew: list[Worker] = []
         self._watch: Watch | None = None
         self._failed_starts = 0
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        """End all workers from another thread than that of `results`, which raises ExecutorLost then."""
+        self._abandoned = True
+        for worker in list(self.crew):
+            worker.end()
+        if self._watch is not None:
+            self._watch.close()
 
     def close(self) -> None:
         """End all workers."""
@@ -69,6 +78,8 @@ class Processes(Executor):
         """
         self._watch = self._watch or Watch(lambda: list(self.crew), self.setting.limits)
         while agenda or any(worker.cells for worker in self.crew):
+            if self._abandoned:
+                raise ExecutorLost("The run has ended.")
             self._start_some(len(agenda))
             for worker in self.crew:
                 if worker.ready and not worker.cells and agenda:
@@ -126,6 +137,8 @@ class Processes(Executor):
         """Yield the failure of the cell that a dead worker was at; the cells after it wait for another worker."""
         self.crew.remove(worker)
         worker.end()
+        if self._abandoned:
+            return
         worker.connection.close()
         worker.process.join(STOP_SECONDS)
         if worker.at is None:
