@@ -155,8 +155,8 @@ def command(
     choice = chosen([plan], options.device)
     device = prepare(options.device, hushed=True) if choice.here or needs_check(plan) else options.device
     check(plan, registry, device)
-    store = open_store(plan, registry, command=["ntkbench", *given])
     with choice.executor(registry, device) as measuring:
+        store = open_store(plan, registry, command=["ntkbench", *given])
         outcome = run_plan(plan, store, measuring, progress_on(quiet=quiet))
         more: list[Outcome] = []
         if until_decided and not outcome.incomplete:

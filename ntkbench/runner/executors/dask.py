@@ -72,7 +72,7 @@ class Dask(Executor):
         self._lost = False
 
     def __enter__(self) -> Dask:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it means for the run is said by the run
+        _hush()
         try:
             if not self.address:
                 with dask.config.set({"distributed.worker.daemon": False}):
@@ -258,6 +258,13 @@ def resources(cells: Sequence[Cell], setting: Setting, declared: Mapping[str, fl
     if "GPU" in declared and setting.device.startswith("gpu"):
         asked["GPU"] = 1.0
     return asked
+
+
+def _hush() -> None:
+    """Silence Dask's own remarks in this process: what they mean for a run, the run says."""
+    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _same_version(client: Client) -> None:
