@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import Factory, asdict, field, frozen
+from attrs import Factory, field, fields, frozen
 
 ErrorKind = Literal["exact", "bound", "statistical", "rounding", ""]
 Precision = Literal["float32", "float64"]
@@ -108,9 +108,12 @@ class Panel:
     curves: tuple[Curve, ...]
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of `value`: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any, length: int = 32) -> str:
@@ -152,9 +155,9 @@ class Cell:
 
     def identity(self) -> dict[str, Any]:
         """Return the plain JSON mapping that the key is the hash of."""
-        identity = asdict(self) | {"quantities": list(self.quantities)}
+        identity = {attribute.name: getattr(self, attribute.name) for attribute in fields(Cell)}
         del identity["label"]
-        return identity
+        return identity | {"quantities": list(self.quantities)}
 
     @functools.cached_property
     def key(self) -> str:

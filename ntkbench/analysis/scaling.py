@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -99,12 +100,17 @@ def fit_power_law(
         raise NtkbenchError(
             f"A fit needs as many widths as seeds and values, got {len(widths)}, {len(seeds)} and {len(values)}."
         )
+    return _fitted(tuple(zip(widths, seeds, values, level, strict=True)))
+
+
+@functools.lru_cache(maxsize=1024)  # tables ask for a law once for its column and once for the verdict
+def _fitted(given: tuple[tuple[int, int, float | None, float], ...]) -> Fit:
     kept = [
         (width, seed, float(value), floor)
-        for width, seed, value, floor in zip(widths, seeds, values, level, strict=True)
+        for width, seed, value, floor in given
         if value is not None and math.isfinite(value)
     ]
-    missing = len(values) - len(kept)
+    missing = len(given) - len(kept)
     if not kept:
         return Fit(note="no value")
     summary = _summary(kept)
@@ -121,7 +127,7 @@ def fit_power_law(
     if summary["n_widths"] < 2:
         return Fit(**summary, note="one width")
     points = [(math.log(width), seed, math.log(value)) for width, seed, value, _ in kept]
-    notes = [f"{missing} of {len(values)} values are missing"] if missing else []
+    notes = [f"{missing} of {len(given)} values are missing"] if missing else []
     law = _over_its_range(points, sorted({width for width, *_ in kept}))
     if law["slope"] is None:
         notes.append("no seed has two widths" if law["misfit"] is None else "no power law fits the values")
@@ -217,8 +223,8 @@ def _misfit(points: list[Point]) -> tuple[float | None, float | None]:
     widths = np.unique(x)
     if len(widths) < 3:
         return None, None
-    line = within @ x
-    free = within @ (x[:, None] == widths[1:])
+    line = within(x)
+    free = within((x == widths[1:, None]).astype(float)).T
     residual = y - line * (line @ y) / (line @ line) if line @ line > 0 else y
     fitted, _, rank, _ = np.linalg.lstsq(free, residual, rcond=None)
     lack = free @ fitted
@@ -267,14 +273,14 @@ def _profile(points: list[Point]) -> tuple[float, float, float] | None:
     grid, d = np.linspace(0, 0.99, 100), x - x.max()
     shares = grid[:, None]
     start = -np.geomspace(0.02, 4, 24)[:, None, None]
-    coarse = np.log((1 - shares) * np.exp(start * d) + shares) @ within
+    coarse = within(np.log((1 - shares) * np.exp(start * d) + shares))
     slope = start[((y - coarse) ** 2).sum(-1).argmin(0), 0]
     for _ in range(4):  # Gauss-Newton on the one slope of each share
         power = (1 - shares) * np.exp(slope * d)
-        curve, bend = np.log(power + shares) @ within, (d * power / (power + shares)) @ within
+        curve, bend = within(np.log(power + shares)), within(d * power / (power + shares))
         step = ((y - curve) * bend).sum(-1, keepdims=True) / np.maximum((bend**2).sum(-1, keepdims=True), 1e-300)
         slope = np.clip(slope + np.clip(step, -0.5, 0.5), -6, -1e-3)
-    squares = ((y - np.log((1 - shares) * np.exp(slope * d) + shares) @ within) ** 2).sum(-1)
+    squares = ((y - within(np.log((1 - shares) * np.exp(slope * d) + shares))) ** 2).sum(-1)
     best = int(squares.argmin())
     # 1e-12: exact laws leave rounding only.
     limit = squares[best] * (1 + student_t(freedom) ** 2 / freedom) + 1e-12
@@ -283,13 +289,20 @@ def _profile(points: list[Point]) -> tuple[float, float, float] | None:
 
 
 def _within_seeds(points: list[Point]) -> tuple[Any, Any, Any]:
-    """Return log widths [n], log values [n] less their seed's mean, and the [n, n] matrix that takes it off."""
+    """Return log widths [n], log values [n] less their seed's mean, and the function that takes it off [..., n].
+
+    The points are sorted by seed.
+    """
     import numpy as np
 
-    x, seeds, y = (np.array(column) for column in zip(*points, strict=True))
-    same = (seeds[:, None] == seeds).astype(float)
-    within = np.eye(len(points)) - same / same.sum(0)
-    return x, within @ y, within
+    x, seeds, y = (np.array(column) for column in zip(*sorted(points, key=lambda point: point[1]), strict=True))
+    _, first, counts = np.unique(seeds, return_index=True, return_counts=True)
+
+    def within(values: Any) -> Any:
+        # Not a product of matrices: BLAS starts threads for each of many small ones.
+        return values - np.repeat(np.add.reduceat(values, first, axis=-1) / counts, counts, axis=-1)
+
+    return x, within(y), within
 
 
 def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:

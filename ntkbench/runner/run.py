@@ -24,6 +24,7 @@ from .device import prepare
 from .executors.executor import Executor, ExecutorLost
 from .executors.serial import Serial
 from .progress import Progress
+from .writer import Writer
 
 if TYPE_CHECKING:
     from ..store.run import Run
@@ -72,9 +73,9 @@ def run_plan(plan: Plan, store: RunStore, executor: Executor, progress: Progress
     agenda = Agenda(groups, Costs(there.values()), executor.workers)
     progress.start(len(plan.cells), len(kept), left=agenda.seconds_left)
     try:
-        with _stop_signals() as asked:
+        with Writer(store.write) as writer, _stop_signals() as asked:
             for result in executor.results(agenda, progress):
-                store.write(result)
+                writer.put(result)
                 agenda.done(result)
                 progress.done(result)
                 if result.status in DONE:
