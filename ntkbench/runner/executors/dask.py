@@ -130,9 +130,9 @@ class Dask(Executor):
                 continue  # one that was given up
             task.heard = time.monotonic()
             if "result" in message:
-                result: CellResult = pickle.loads(message["result"])
-                if task.cells.pop(result.cell.key, None) is not None:  # otherwise it came twice
-                    yield result
+                cell = task.cells.pop(message["key"], None)
+                if cell is not None:  # otherwise it came twice
+                    yield evolve(pickle.loads(message["result"]), cell=cell)
             if "ended" in message:
                 del self._tasks[task.number]
                 yield from self._ended(task, agenda)
@@ -294,8 +294,9 @@ def measure(name: str, number: int, cells: Sequence[Cell]) -> None:
     missing = [cell for cell in cells if cell.key not in finished]
     worker.log_event(name, {"task": number})
     for result in bench.results(missing):
-        worker.log_event(name, {"task": number, "result": pickle.dumps(result)})
-        worker.log_event(topic, result.cell.key)
+        key = result.cell.key
+        worker.log_event(name, {"task": number, "key": key, "result": pickle.dumps(result)})
+        worker.log_event(topic, key)
 
 
 @define(eq=False)

@@ -91,7 +91,7 @@ class Processes(Executor):
                     self._begin(worker, value)
                     agenda.workers = self.workers
                 elif kind == "result":
-                    result = _with_memory(value, worker.peak)
+                    result = self._own(value, worker)
                     if cell := worker.next():
                         progress.now(cell)
                     yield result
@@ -125,6 +125,14 @@ class Processes(Executor):
             return worker.connection.recv()
         except Exception:  # half a message, too, where it died while it was sending
             return "dead", ""
+
+    @staticmethod
+    def _own(result: CellResult, worker: Worker) -> CellResult:
+        """Return a worker's result, of the cell that it was given, with the largest resident set that was seen."""
+        assert worker.at is not None
+        seen = {"resident_gib": round(worker.peak, 3)} if worker.peak else {}
+        cell = worker.cells[worker.at.number]  # which knows its key already
+        return evolve(result, cell=cell, provenance={**result.provenance, **seen})
 
     @staticmethod
     def _give(worker: Worker, cells: Sequence[Cell], progress: Progress) -> None:
@@ -174,11 +182,6 @@ class Processes(Executor):
                 f"No worker process could be started, {MOST_STARTS} times in a row; {ending}. "
                 "`--executor serial` measures without them."
             )
-
-
-def _with_memory(result: CellResult, gib: float) -> CellResult:
-    """Return a result that records the largest resident set that was seen while it was measured."""
-    return evolve(result, provenance={**result.provenance, "resident_gib": round(gib, 3)}) if gib else result
 
 
 def _ending(process: Any) -> str:
