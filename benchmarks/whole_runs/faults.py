@@ -56,7 +56,7 @@ class Soak:
         self.command: subprocess.Popen[str] | None = None
         self.executor = ""
         self.cluster: list[subprocess.Popen[bytes]] = []  # the scheduler, then its workers
-        self.address = ""
+        self.address, self.contact = "", self.folder
         self.before: set[tuple[str, int]] = set()
         self.seen: dict[int, psutil.Process] = {}
 
@@ -81,8 +81,13 @@ class Soak:
     def disturbed(self) -> None:
         """Run with all faults, then without, until every cell is ok."""
         spacing = self.cells / (self.faults + 1)
+        heard, before = time.monotonic(), (-1, -1)
         try:
             while self.waiting:
+                if (now := (self.happened.total(), self.stored())) != before:
+                    heard, before = time.monotonic(), now
+                elif time.monotonic() - heard > WAIT_SECONDS:
+                    raise SoakError(f"Nothing has happened for {WAIT_SECONDS:g} s, after {now[0]} faults.")
                 if self.command is None or self.command.poll() is not None:
                     self.begin()
                 due = spacing * sum(self.happened.values())
@@ -137,19 +142,17 @@ class Soak:
         contact = self.folder / f"scheduler-{next(self.numbers)}.json"
         self.dask("scheduler", "--port", "0", "--scheduler-file", contact)
         self.until(contact.exists, "no Dask scheduler came up")
-        words = [
-            "--scheduler-file",
-            contact,
-            "--nthreads",
-            "1",
-            "--no-nanny",
-            "--local-directory",
-            self.folder / "dask",
-        ]
+        self.contact = contact
         for _ in range(2):
-            self.dask("worker", *words, *([] if self.tensorflow else ["--preload", "ntkbench_orders"]))
+            self.dask_worker()
         self.address = json.loads(contact.read_text())["address"]
         return self.address
+
+    def dask_worker(self) -> None:
+        """Start a worker of the cluster."""
+        words = ["--scheduler-file", self.contact, "--nthreads", "1", "--no-nanny"]
+        preload = [] if self.tensorflow else ["--preload", "ntkbench_orders"]
+        self.dask("worker", *words, "--local-directory", self.folder / "dask", *preload)
 
     def dask(self, what: str, *words: Any) -> None:
         """Start a part of the cluster."""
@@ -251,7 +254,11 @@ class Soak:
             self.cluster[0].kill()
             return True
         if fault == "Dask worker killed":
-            self.cluster[1 + self.random.randrange(2)].kill()
+            lost = self.cluster.pop(1 + self.random.randrange(2))
+            self.remember(lost.pid)
+            lost.kill()
+            lost.wait()
+            self.dask_worker()  # as a queue would
             return True
         return self.kill_a_worker()
 
