@@ -223,8 +223,8 @@ def _misfit(points: list[Point]) -> tuple[float | None, float | None]:
     widths = np.unique(x)
     if len(widths) < 3:
         return None, None
-    line = within(x)
-    free = within((x == widths[1:, None]).astype(float)).T
+    line = within @ x
+    free = within @ (x[:, None] == widths[1:])
     residual = y - line * (line @ y) / (line @ line) if line @ line > 0 else y
     fitted, _, rank, _ = np.linalg.lstsq(free, residual, rcond=None)
     lack = free @ fitted
@@ -273,14 +273,14 @@ def _profile(points: list[Point]) -> tuple[float, float, float] | None:
     grid, d = np.linspace(0, 0.99, 100), x - x.max()
     shares = grid[:, None]
     start = -np.geomspace(0.02, 4, 24)[:, None, None]
-    coarse = within(np.log((1 - shares) * np.exp(start * d) + shares))
+    coarse = np.log((1 - shares) * np.exp(start * d) + shares) @ within
     slope = start[((y - coarse) ** 2).sum(-1).argmin(0), 0]
     for _ in range(4):  # Gauss-Newton on the one slope of each share
         power = (1 - shares) * np.exp(slope * d)
-        curve, bend = within(np.log(power + shares)), within(d * power / (power + shares))
+        curve, bend = np.log(power + shares) @ within, (d * power / (power + shares)) @ within
         step = ((y - curve) * bend).sum(-1, keepdims=True) / np.maximum((bend**2).sum(-1, keepdims=True), 1e-300)
         slope = np.clip(slope + np.clip(step, -0.5, 0.5), -6, -1e-3)
-    squares = ((y - within(np.log((1 - shares) * np.exp(slope * d) + shares))) ** 2).sum(-1)
+    squares = ((y - np.log((1 - shares) * np.exp(slope * d) + shares) @ within) ** 2).sum(-1)
     best = int(squares.argmin())
     # 1e-12: exact laws leave rounding only.
     limit = squares[best] * (1 + student_t(freedom) ** 2 / freedom) + 1e-12
@@ -289,20 +289,13 @@ def _profile(points: list[Point]) -> tuple[float, float, float] | None:
 
 
 def _within_seeds(points: list[Point]) -> tuple[Any, Any, Any]:
-    """Return log widths [n], log values [n] less their seed's mean, and the function that takes it off [..., n].
-
-    The points are sorted by seed.
-    """
+    """Return log widths [n], log values [n] less their seed's mean, and the [n, n] matrix that takes it off."""
     import numpy as np
 
-    x, seeds, y = (np.array(column) for column in zip(*sorted(points, key=lambda point: point[1]), strict=True))
-    _, first, counts = np.unique(seeds, return_index=True, return_counts=True)
-
-    def within(values: Any) -> Any:
-        # Not a product of matrices: BLAS starts threads for each of many small ones.
-        return values - np.repeat(np.add.reduceat(values, first, axis=-1) / counts, counts, axis=-1)
-
-    return x, within(y), within
+    x, seeds, y = (np.array(column) for column in zip(*points, strict=True))
+    same = (seeds[:, None] == seeds).astype(float)
+    within = np.eye(len(points)) - same / same.sum(0)
+    return x, within @ y, within
 
 
 def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
