@@ -126,11 +126,75 @@ def infinite(result: Json) -> Iterator[str]:
     yield from footnotes(result, "Milliseconds")
 
 
+def overhead(result: Json) -> Iterator[str]:
+    """Yield the lines of the framework's own time."""
+    executors = list(result["cases"][0]["executors"])
+    yield from table(
+        ["cells", *(f"{name}, ms a cell" for name in executors), "going on with the finished run", "`ntkbench table`"],
+        (
+            [
+                f"`{case['name']}`",
+                *(f"{case['executors'][name]['per_cell_ms']:.3g}" for name in executors),
+                seconds(case["resume_seconds"]),
+                seconds(case["table_seconds"]),
+            ]
+            for case in result["cases"]
+        ),
+    )
+    yield ""
+    yield where_measured(result)
+
+
+def executors(result: Json) -> Iterator[str]:
+    """Yield the lines of the executors."""
+    names = list(result["cases"][0]["executors"])
+    yield from table(
+        ["run", "cells", *names, *(f"serial ÷ {name}" for name in names[1:]), "largest difference"],
+        (
+            [
+                f"`{case['name']}`",
+                str(case["cells"]),
+                *(seconds(case["executors"][name]["seconds"]) for name in names),
+                *(quotient(case["ratios"][f"serial_over_{name}"]) for name in names[1:]),
+                f"{max(case['executors'][name]['difference'] for name in names):.0e}",
+            ]
+            for case in result["cases"]
+        ),
+    )
+    yield ""
+    yield where_measured(result)
+
+
+def soak(result: Json) -> Iterator[str]:
+    """Yield the lines of the faults."""
+    kinds = list(result["cases"][0]["faults"])
+    yield from table(
+        ["run", "cells", "faults", *kinds, "commands", "seconds", "equal to the undisturbed run"],
+        (
+            [
+                f"`{case['name']}`",
+                str(case["cells"]),
+                str(sum(case["faults"].values())),
+                *(str(case["faults"][kind]) for kind in kinds),
+                str(case["commands"]),
+                f"{case['seconds']:.0f}",
+                "yes" if case["equal"] else "no",
+            ]
+            for case in result["cases"]
+        ),
+    )
+    yield ""
+    yield where_measured(result)
+
+
 SECTIONS: dict[str, Callable[[Json], Iterator[str]]] = {
     "ntk": ntk,
     "hessian": hessian,
     "growth": growth,
     "infinite": infinite,
+    "overhead": overhead,
+    "executors": executors,
+    "soak": soak,
 }
 
 
@@ -154,9 +218,14 @@ def footnotes(result: Json, unit: str) -> Iterator[str]:
     yield f"{unit}; medians of up to {result['rounds']} rounds of turns."
     for (name, reason), cases in missing.items():
         yield f"{name}, {reason} ({', '.join(cases)})."
+    yield where_measured(result)
+
+
+def where_measured(result: Json) -> str:
+    """Return on what machine, when and with what the numbers were measured."""
     where = result["machine"]
     packages = sorted({f"{k} {v}" for found in result["versions"].values() for k, v in found.items()})
-    yield (
+    return (
         f"Measured on {escape(where['cpu'])}, {where['cores']} cores, {where['memory_gib']} GiB, {where['system']}, "
         f"Python {where['python']}, {result['made']}, with {', '.join(packages)}."
     )

@@ -30,6 +30,10 @@ class RunStopped(NtkbenchError):
     """A run that could not go on, such as on a full disk: what is finished is kept, and the same command goes on."""
 
 
+class TooLarge(NtkbenchError):
+    """A measurement that would take more memory than it may, by prediction: it is not begun."""
+
+
 class RegistrationError(NtkbenchError):
     """A plugin's registration that cannot be accepted."""
 

@@ -168,7 +168,7 @@ class Cell:
         """Take a key that is known to be this cell's, for hashing ten thousand cells again takes a while."""
         object.__setattr__(self, "key", key)
 
-    @property
+    @functools.cached_property
     def group(self) -> str:
         """Cells with one group share model, compiled functions and the gradient-descent path of a seed."""
         shared = {"architecture": self.architecture, "params": dict(self.params), "width": self.width}
@@ -177,7 +177,10 @@ class Cell:
 
 @frozen
 class CellResult:
-    """What became of a cell. `values` maps a quantity's key to its Value; failed cells hold no values."""
+    """What became of a cell. `values` maps a quantity's key to its Value; failed cells hold no values.
+
+    traceback: its last lines, where an exception was the reason.
+    """
 
     cell: Cell
     status: Status
@@ -188,3 +191,4 @@ class CellResult:
     n_probes: int | None = None
     device: str = ""
     provenance: Mapping[str, Any] = field(factory=dict)
+    traceback: str = ""

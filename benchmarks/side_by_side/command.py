@@ -8,6 +8,7 @@ import math
 import os
 import tempfile
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,9 @@ def wanted(chosen: argparse.Namespace, cases: list[Any]) -> list[Any]:
 
 
 class Results:
-    """The results of one command, written after every case."""
+    """The results of one command, written after every case. arena: of the competitors, None where there are none."""
 
-    def __init__(self, benchmark: str, chosen: argparse.Namespace, arena: Arena):
+    def __init__(self, benchmark: str, chosen: argparse.Namespace, arena: Arena | None = None):
         self.path = chosen.out / f"{benchmark}.json"
         self.arena = arena
         self.content: dict[str, Any] = {
@@ -68,19 +69,31 @@ class Results:
             "quick": chosen.quick,
             "made": datetime.now(UTC).strftime("%Y-%m-%d"),
             "machine": machine(),
-            "rounds": arena.pace.rounds,
-            "budget_seconds": arena.pace.budget,
-            "limit_seconds": arena.pace.limits.seconds,
-            "limit_gib": round(arena.pace.limits.memory_gib, 1),
             "cases": [],
         }
+        if arena is not None:
+            self.content |= {
+                "rounds": arena.pace.rounds,
+                "budget_seconds": arena.pace.budget,
+                "limit_seconds": arena.pace.limits.seconds,
+                "limit_gib": round(arena.pace.limits.memory_gib, 1),
+            }
 
     def add(self, case: dict[str, Any], entries: list[Entry], ratios: dict[str, float | None], **more: Any) -> None:
         """Add a case. The first entry's value is what the others' are compared with."""
+        assert self.arena is not None
         reference = entries[0].value
         competitors = [entry.plain(reference) for entry in entries]
-        self.content["cases"].append({**case, "competitors": competitors, "ratios": ratios, **more})
-        self.content["versions"] = dict(self.arena.versions)
+        self._write({**case, "competitors": competitors, "ratios": ratios, **more}, dict(self.arena.versions))
+
+    def add_plain(self, case: dict[str, Any]) -> None:
+        """Add a case of whole runs, which has no competitors."""
+        packages = ("ntkbench", "tensorflow", "keras", "numpy", "distributed")
+        self._write(case, {"runs": {name: metadata.version(name) for name in packages}})
+
+    def _write(self, case: dict[str, Any], versions: dict[str, Any]) -> None:
+        self.content["cases"].append(case)
+        self.content["versions"] = versions
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(_finite(self.content), indent=1) + "\n", encoding="utf-8")

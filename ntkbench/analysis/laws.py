@@ -121,18 +121,16 @@ def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[s
             values.setdefault(place, (None, 0.0))
     places = sorted(values)
     points = tuple((width, seed, values[width, seed][0]) for width, seed in places)
-    fit = _fit(points, tuple(values[place][1] for place in places))
+    fit = fit_power_law(
+        [width for width, _ in places],
+        [seed for _, seed in places],
+        [value for *_, value in points],
+        [values[place][1] for place in places],
+    )
     if of.one_model and fit.note == "one width":
         fit = evolve(fit, note="a saved model has one width")
     claim = theory_of(theory, of.architecture, key)
     return Law(of, key, quantity, fit, claim, agrees(fit, claim), points)
-
-
-@functools.lru_cache(maxsize=4096)
-def _fit(points: tuple[tuple[int, int, float | None], ...], floors: tuple[float, ...]) -> Fit:
-    """Fit a law once for the table, the verdict and the page."""
-    widths, seeds, values = zip(*points, strict=True) if points else ((), (), ())
-    return fit_power_law(widths, seeds, values, floors)
 
 
 def result_keys(results: Iterable[CellResult], catalogue: Catalogue) -> dict[str, Quantity]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -99,12 +100,17 @@ def fit_power_law(
         raise NtkbenchError(
             f"A fit needs as many widths as seeds and values, got {len(widths)}, {len(seeds)} and {len(values)}."
         )
+    return _fitted(tuple(zip(widths, seeds, values, level, strict=True)))
+
+
+@functools.lru_cache(maxsize=1024)  # tables ask for a law once for its column and once for the verdict
+def _fitted(given: tuple[tuple[int, int, float | None, float], ...]) -> Fit:
     kept = [
         (width, seed, float(value), floor)
-        for width, seed, value, floor in zip(widths, seeds, values, level, strict=True)
+        for width, seed, value, floor in given
         if value is not None and math.isfinite(value)
     ]
-    missing = len(values) - len(kept)
+    missing = len(given) - len(kept)
     if not kept:
         return Fit(note="no value")
     summary = _summary(kept)
@@ -121,7 +127,7 @@ def fit_power_law(
     if summary["n_widths"] < 2:
         return Fit(**summary, note="one width")
     points = [(math.log(width), seed, math.log(value)) for width, seed, value, _ in kept]
-    notes = [f"{missing} of {len(values)} values are missing"] if missing else []
+    notes = [f"{missing} of {len(given)} values are missing"] if missing else []
     law = _over_its_range(points, sorted({width for width, *_ in kept}))
     if law["slope"] is None:
         notes.append("no seed has two widths" if law["misfit"] is None else "no power law fits the values")

@@ -6,8 +6,8 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +18,10 @@ from .options import Named, no_plugin, warn_of_plugins
 
 if TYPE_CHECKING:
     from ..plan.cost import Estimate
+    from ..plan.plan import Plan
+    from ..runner.executors.choose import Choice
     from ..runner.run import Outcome
+    from ..types import Status
 
 REASONS_SHOWN = 10
 
@@ -65,9 +68,31 @@ REASONS_SHOWN = 10
 @click.option("--precision", default="float32", type=Named(["float32", "float64"]), help="Of all numbers.")
 @click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
 @click.option(
-    "--executor", default="processes", type=Named(["processes", "serial"]), help="Worker processes, or this one alone."
+    "--executor",
+    default="processes",
+    metavar="NAME",
+    help="processes: workers of this machine; serial: this one alone; dask: a Dask cluster of this machine, or with "
+    "dask:tcp://HOST:PORT any.",
 )
 @click.option("--workers", metavar="COUNT", help="How many processes; without it one for each processor, at most 8.")
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    help="For one cell, compilation included: a worker over it is ended, the cell's status is timeout.",
+)
+@click.option(
+    "--memory-limit",
+    type=float,
+    metavar="GIB",
+    help="For the worker of one cell; over it, or when so much is predicted, the cell's status is oom.",
+)
+@click.option(
+    "--retry",
+    metavar="STATUSES",
+    help="Which cells of a run that goes on are measured again, such as failed,timeout or none; without it all that "
+    "are not ok or unsupported.",
+)
 @click.option("--reinit", is_flag=True, help="Redraw the weights of a MODEL.keras for each seed.")
 @click.option("--out", metavar="DIR", type=click.Path(), help="The run's folder; one that holds cells is completed.")
 @click.option("--dry-run", is_flag=True, help="Print the plan with predicted time and memory, and stop.")
@@ -84,24 +109,27 @@ def command(
     quiet: bool,
     as_json: bool,
     out: str | None,
-    executor: str,
-    workers: str | None,
     suite: str | None,
     until_decided: bool,
     budget: float,
+    executor: str,
+    workers: str | None,
+    timeout: float | None,
+    memory_limit: float | None,
     **words: Any,
 ) -> int:
     """Measure how linear networks are in their parameters, over widths and seeds.
 
     Prints the standard table; every cell is kept in the run's folder. Exits with 0 when all cells are ok or
-    unsupported, 1 when some failed, 2 when the command was wrong, 130 when interrupted.
+    unsupported, 1 when some are not, 2 when the command was wrong, 130 when interrupted.
     """
-    from ..plan.options import RunOptions, parse_workers
+    from ..plan.options import RunOptions, parse_retry, parse_workers
     from ..plan.plan import make_plan
     from ..registry.manager import registry as the_registry
     from ..report.table import FORMATS
     from ..runner.device import prepare
-    from ..runner.executors.processes import Workers, workers_for
+    from ..runner.executors.choose import choose
+    from ..runner.limits import Limits
     from ..runner.progress import progress_on
     from ..runner.run import check, needs_check, open_store, run_plan
     from ..runner.sequential import run_until_decided
@@ -109,9 +137,11 @@ def command(
 
     if format_ not in FORMATS:
         raise click.UsageError(f"No table format is called {format_!r}. {did_you_mean(format_, FORMATS)}")
+    limits = Limits(timeout, memory_limit)
+    chosen = partial(choose, executor, workers=parse_workers(workers), limits=limits)
     if suite is not None:
-        asked = parse_workers(workers)
-        return _run_suite(suite, given, dry_run, format_, quiet, as_json, out, words["device"], executor, asked)
+        retry = parse_retry(words["retry"])
+        return _run_suite(suite, given, dry_run, format_, quiet, as_json, out, words["device"], retry, chosen)
     words["measure"] = words["measure"] or None
     options = RunOptions(**words, out=out)
     registry = the_registry()
@@ -122,38 +152,39 @@ def command(
     if dry_run:
         return _dry_run(plan, as_json)
 
-    count = workers_for(plan, executor, parse_workers(workers))
-    device = prepare(options.device, hushed=True) if count == 1 or needs_check(plan) else options.device
+    choice = chosen([plan], options.device)
+    device = prepare(options.device, hushed=True) if choice.here or needs_check(plan) else options.device
     check(plan, registry, device)
-    store = open_store(plan, registry, command=["ntkbench", *given])
-    with Workers(count, options.device, plan.own_architectures()) if count > 1 else nullcontext() as processes:
-        outcome = run_plan(plan, store, registry, progress_on(quiet=quiet), device=device, workers=processes)
+    with choice.executor(registry, device) as measuring:
+        store = open_store(plan, registry, command=["ntkbench", *given])
+        outcome = run_plan(plan, store, measuring, progress_on(quiet=quiet))
         more: list[Outcome] = []
-        if until_decided and not outcome.interrupted:
+        if until_decided and not outcome.incomplete:
             more = run_until_decided(
                 plan,
                 store,
                 registry,
+                measuring,
                 device=device,
                 budget=60 * budget,
                 command=["ntkbench", *given],
                 progress=lambda: progress_on(quiet=quiet),
-                workers=processes,
             )
     if outcome.interrupted or any(each.interrupted for each in more):
         _say_how_to_go_on(outcome, len(plan.cells), [*given, *([] if out else ["--out", str(store.path)])])
         click.echo(str(store.path), err=True)
         return 130
-    failed = outcome.failed + sum(each.failed for each in more)
+    bad = any(each.failed or each.lost for each in (outcome, *more))
     table = load(store.path).table()
     if as_json:
         click.echo(json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
     else:
         click.echo(table.text(format_).rstrip("\n"))
     sys.stdout.flush()
-    _say_failures(outcome, len(plan.cells))
+    for each in (outcome, *more):
+        _say_failures(each, len(plan.cells) if each is outcome else each.ok + each.failed)
     click.echo(str(store.path), err=True)
-    return 1 if failed else 0
+    return 1 if bad else 0
 
 
 _OF_A_SUITE = (
@@ -162,6 +193,9 @@ _OF_A_SUITE = (
     "--device",
     "--executor",
     "--workers",
+    "--timeout",
+    "--memory-limit",
+    "--retry",
     "--format",
     "--quiet",
     "--json",
@@ -179,14 +213,13 @@ def _run_suite(
     as_json: bool,
     out: str | None,
     device: str,
-    executor: str,
-    asked: int | None,
+    retry: tuple[Status, ...],
+    chosen: Callable[[Sequence[Plan], str], Choice],
 ) -> int:
     from ..plan.suite import load_suite, plans
     from ..registry.manager import registry as the_registry
     from ..report.claims import claims_table
     from ..runner.device import prepare
-    from ..runner.executors.processes import Workers, workers_for
     from ..runner.progress import progress_on
     from ..runner.suite import run_suite
 
@@ -201,19 +234,23 @@ def _run_suite(
         cells = {cell.key for plan in planned for cell in plan.cells}
         click.echo(f"{suite.name}: {len(suite.claims)} claims, {len(cells)} cells.")
         return 0
+    choice = chosen(planned, device)
     ready = prepare(device, hushed=True)
-    count = max((workers_for(plan, executor, asked) for plan in planned), default=1)
-    own = {name: entry for plan in planned for name, entry in plan.own_architectures().items()}
-    with Workers(count, device, own) if count > 1 else nullcontext() as processes:
+    with choice.executor(registry, ready) as executor:
         found = run_suite(
             suite,
             registry,
+            executor,
             device=ready,
+            retry=retry,
             out=out,
             command=["ntkbench", *given],
             progress=lambda: progress_on(quiet=quiet),
-            workers=processes,
         )
+    if found.lost:
+        click.echo(visible(found.lost), err=True)
+        click.echo(f"What is finished is kept. The same command with --out {found.path} goes on.", err=True)
+        return 1
     if found.interrupted:
         click.echo(
             f"Interrupted; what is finished is kept. The same command with --out {found.path} goes on.", err=True
@@ -267,6 +304,12 @@ def _estimate_lines(estimates: Sequence[Estimate], plan: Any) -> list[str]:
 
 
 def _say_failures(outcome: Outcome, total: int) -> None:
+    if outcome.lost:
+        missing = total - outcome.ok - outcome.failed
+        click.echo(
+            f"{visible(outcome.lost)} {missing} of {total} cells are missing; what is finished is kept.", err=True
+        )
+        click.echo("The same command with --out of the folder below goes on.", err=True)
     if not outcome.failures:
         return
     click.echo(f"{outcome.failed} of {total} cells failed:", err=True)
@@ -275,7 +318,9 @@ def _say_failures(outcome: Outcome, total: int) -> None:
         click.echo(f"  {count} × {status}: {visible(message)}", err=True)
     if len(reasons) > REASONS_SHOWN:
         click.echo(f"  and {len(reasons) - REASONS_SHOWN} other reasons; `ntkbench export` has all of them.", err=True)
-    click.echo("The same command with --out of the folder below tries the failed cells again.", err=True)
+    click.echo(
+        "The same command with --out of the folder below tries them again; --retry says which of them.", err=True
+    )
 
 
 def _say_how_to_go_on(outcome: Outcome, total: int, arguments: Sequence[str]) -> None:

@@ -70,7 +70,8 @@ def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Ite
     Only what is registered here is run: a receipt names architectures, it brings no code. Raises NtkbenchError for one
     that is not registered.
     """
-    from ..runner.executors.serial import run_groups
+    from ..runner.agenda import Agenda
+    from ..runner.executors.serial import Serial
     from ..runner.progress import Progress
 
     for result in results:
@@ -87,9 +88,9 @@ def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Ite
     groups: dict[str, dict[str, CellResult]] = {}
     for result in results:
         groups.setdefault(result.cell.group, {})[result.cell.key] = result
-    for group in groups.values():
-        for again in run_groups([[result.cell for result in group.values()]], registry, device, Progress()):
-            yield Finding(again.cell, _problem(group[again.cell.key], again))
+    agenda = Agenda([result.cell for result in group.values()] for group in groups.values())
+    for again in Serial(registry, device).results(agenda, Progress()):
+        yield Finding(again.cell, _problem(groups[again.cell.group][again.cell.key], again))
 
 
 def _refuse_excess(cell: Cell, registry: Registry) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -83,11 +83,7 @@ def _estimate(plan: Plan, request: ArchitectureRequest, available: float) -> Est
     def memory(width: int) -> float:
         return memory_gib(law(width), probes, precision)
 
-    work = sum(
-        QUANTITY_SECONDS.get(quantity, OTHER_SECONDS) * (1 + law(cell.width) / SIZE_OF_DOUBLE_TIME)
-        for cell in cells
-        for quantity in cell.quantities
-    )
+    work = sum(quantity_seconds(cell.quantities, law(cell.width)) for cell in cells)
     doublings = [2**power for power in range(max(widths).bit_length())]
     return Estimate(
         label=request.label,
@@ -99,6 +95,12 @@ def _estimate(plan: Plan, request: ArchitectureRequest, available: float) -> Est
         fits=max((width for width in doublings if memory(width) <= available), default=None),
         available_gib=available,
     )
+
+
+def quantity_seconds(quantities: Iterable[str], parameters: int) -> float:
+    """Return the predicted seconds of measuring these quantities of a model of that many parameters, compiled."""
+    small = sum(QUANTITY_SECONDS.get(quantity, OTHER_SECONDS) for quantity in quantities)
+    return small * (1 + parameters / SIZE_OF_DOUBLE_TIME)
 
 
 def memory_gib(parameters: int, n_probes: int, precision: str) -> float:
@@ -154,6 +156,24 @@ def machine_memory_gib() -> float:
     if os.access(limit, os.R_OK) and (text := limit.read_text().strip()).isdigit():
         total = min(total, int(text))
     return total / GIB
+
+
+def available_memory_gib() -> float:
+    """Return the memory in GiB that is left: of the machine, or of its container where that is less."""
+    import psutil
+
+    left = psutil.virtual_memory().available
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, current = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        if limit.isdigit():
+            statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            # What files leave in the cache is given back when it is needed.
+            cached = int(statistics.get("inactive_file", 0)) + int(statistics.get("active_file", 0))
+            left = min(left, int(limit) - int(current) + cached)
+    except (OSError, ValueError):
+        pass  # no container, or one that does not tell
+    return left / GIB
 
 
 def refuse_what_cannot_fit(estimates: Sequence[Estimate]) -> None:

@@ -9,11 +9,12 @@ from typing import Any, get_args
 
 from attrs import asdict, field, frozen
 
-from ..errors import NtkbenchError, did_you_mean
-from ..types import Precision
+from ..errors import NtkbenchError, UnknownName, did_you_mean
+from ..types import Precision, Status
 from .preset import preset
 
 LARGEST_WIDTH = 2**31
+RETRIED = (Status.FAILED, Status.TIMEOUT, Status.OOM, Status.DIVERGED)
 
 
 def parse_widths(given: str | int | Iterable[int] | None) -> tuple[int, ...] | None:
@@ -71,6 +72,25 @@ def parse_workers(value: Any) -> int | None:
     return _count(value, "number of workers", "--workers 2")
 
 
+def parse_retry(given: str | Iterable[Any] | None) -> tuple[Status, ...]:
+    """Return the statuses whose cells are measured again, from "failed,timeout", "none" or names.
+
+    None: all that are not ok or unsupported. Raises NtkbenchError for anything else.
+    """
+    if given is None:
+        return RETRIED
+    words = [word.strip() for word in given.split(",")] if isinstance(given, str) else list(map(str, given))
+    if words == ["none"]:
+        return ()
+    names = [str(status) for status in Status if status is not Status.OK]
+    for word in words:
+        if word == Status.OK:
+            raise NtkbenchError("Cells that are ok are measured again by --force, not by --retry.")
+        if word not in names:
+            raise UnknownName("status of a cell", word, [*names, "none"])
+    return tuple(Status(word) for word in dict.fromkeys(words))
+
+
 def _radius(value: Any) -> float | None:
     if value is None:
         return None
@@ -120,6 +140,7 @@ class RunOptions:
     measure: measurements or quantities, or "all".
     dataset: "NAME:key=value".   device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]".   reinit: redraw saved weights.
     out: the run's folder, None for a new one.   force: measure again what is already there.
+    retry: the statuses whose cells in `out` are measured again; other cells that are there stay.
     """
 
     arch: tuple[str, ...] = field(default=("all",), converter=_architectures)
@@ -135,6 +156,7 @@ class RunOptions:
     reinit: bool = False
     out: str | None = field(default=None, converter=lambda path: None if path is None else str(path))
     force: bool = False
+    retry: tuple[Status, ...] = field(default=RETRIED, converter=parse_retry)
 
     def to_json(self) -> Mapping[str, Any]:
         """Return the options as plain JSON."""

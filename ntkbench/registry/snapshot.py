@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,5 +30,5 @@ def from_json(
     if "quantities" in spec:
         spec["quantities"] = [Quantity(**{**q, "bounds": tuple(q["bounds"])}) for q in spec["quantities"]]
     if target is None:
-        target = Late(lambda: find(kind, name))
+        target = Late(functools.cache(lambda: find(kind, name)))  # it registers the whole plugin again
     return entry_of(kind, name, target, distribution, version, spec)

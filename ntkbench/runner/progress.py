@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from ..types import Cell, CellResult, Status
 
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_PREDICTIONS = 2.0
+SecondsLeft = Callable[[], float | None]
 
 
 class Progress:
@@ -20,11 +23,18 @@ class Progress:
     def __init__(self) -> None:
         self.total = self.finished = self.failed = 0
         self.began = time.monotonic()
+        self._left: SecondsLeft | None = None
+        self._predicted: float | None = None
+        self._predicted_at = float("-inf")
 
-    def start(self, total: int, finished: int, unit: str = "cells") -> None:
-        """Begin a run of `total` cells, or other units, of which `finished` are already there."""
+    def start(self, total: int, finished: int, unit: str = "cells", left: SecondsLeft | None = None) -> None:
+        """Begin a run of `total` cells, or other units, of which `finished` are already there.
+
+        left: predicts the time left; without it the pace so far does.
+        """
         self.total, self.finished, self.failed, self.began = total, finished, 0, time.monotonic()
         self._already, self.unit = finished, unit
+        self._left, self._predicted_at, self._predicted = left, float("-inf"), None
 
     def now(self, what: Cell | str) -> None:
         """Say which cell, or what else, is being measured."""
@@ -38,10 +48,14 @@ class Progress:
         """End the display."""
 
     def seconds_left(self) -> float | None:
-        """Return the time left at the pace of this run so far, None before the first cell."""
-        measured = self.finished - self._already
-        elapsed = time.monotonic() - self.began
-        return elapsed / measured * (self.total - self.finished) if measured else None
+        """Return the time left, None while nothing is known."""
+        now = time.monotonic()
+        if self._left is None:
+            measured = self.finished - self._already
+            return (now - self.began) / measured * (self.total - self.finished) if measured else None
+        if now - self._predicted_at >= SECONDS_BETWEEN_PREDICTIONS:
+            self._predicted_at, self._predicted = now, self._left()
+        return None if self._predicted is None else max(self._predicted - (now - self._predicted_at), 0.0)
 
 
 class PlainProgress(Progress):
@@ -91,9 +105,9 @@ class LiveProgress(Progress):
         )
         self._task: Any = None
 
-    def start(self, total: int, finished: int, unit: str = "cells") -> None:
+    def start(self, total: int, finished: int, unit: str = "cells", left: SecondsLeft | None = None) -> None:
         """Show the line."""
-        super().start(total, finished, unit)
+        super().start(total, finished, unit, left)
         self._task = self._bar.add_task("", total=total, completed=finished, counts=self._counts())
         self._bar.start()
 

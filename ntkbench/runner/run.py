@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,12 @@ from ..registry.manager import Registry, registry as the_registry
 from ..store.manifest import new_manifest
 from ..store.run_store import RunStore
 from ..types import Cell, CellResult, Status, digest
+from .agenda import Agenda, Costs
 from .device import prepare
-from .executors.processes import Workers
-from .executors.serial import run_groups
+from .executors.executor import Executor, ExecutorLost
+from .executors.serial import Serial
 from .progress import Progress
+from .writer import Writer
 
 if TYPE_CHECKING:
     from ..store.run import Run
@@ -33,49 +36,47 @@ DONE = (Status.OK, Status.UNSUPPORTED)
 class Outcome:
     """How a run ended. ok: cells of the plan that are ok or unsupported, earlier ones included.
 
-    failures: the results of the others.   interrupted: it was asked to stop, so some cells are still missing.
+    failures: the results of the others, earlier ones that were not to be tried again included.
+    interrupted: it was asked to stop, so some cells are still missing.
+    lost: a sentence where it could not go on, so that some are; "" where it could.
     """
 
     ok: int
     failures: tuple[CellResult, ...] = ()
     interrupted: bool = False
+    lost: str = ""
 
     @property
     def failed(self) -> int:
         """The number of cells that failed."""
         return len(self.failures)
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether cells are missing."""
+        return self.interrupted or bool(self.lost)
 
-def run_plan(
-    plan: Plan,
-    store: RunStore,
-    registry: Registry,
-    progress: Progress | None = None,
-    *,
-    device: str = "cpu",
-    workers: Workers | None = None,
-) -> Outcome:
-    """Measure the cells of the plan that `store` does not hold as ok or unsupported (all with `force`).
 
-    workers: the processes that do it; without them this one does, on `device`.
-    Each result is stored as soon as it is there. Ctrl-C and SIGTERM stop the run: what is finished is kept, and the
-    outcome says that it was interrupted.
+def run_plan(plan: Plan, store: RunStore, executor: Executor, progress: Progress | None = None) -> Outcome:
+    """Measure the cells of the plan that `store` lacks, or holds with a status to `retry` (all with `force`).
+
+    Each result is stored as soon as it is there. Ctrl-C and SIGTERM stop the run, and it ends when the executor is
+    lost: what is finished is kept, and the outcome says so.
     """
     progress = progress or Progress()
-    there = store.finished_keys()
-    finished = set() if plan.options.force else there & {cell.key for cell in plan.cells}
-    groups = [cells for group in plan.groups() if (cells := [cell for cell in group if cell.key not in finished])]
-    ok, failures, stopped = len(finished), [], False
-    progress.start(len(plan.cells), len(finished))
+    planned = {cell.key for cell in plan.cells}
+    there = {} if plan.options.force else {r.cell.key: r for r in store.take_stock() if r.cell.key in planned}
+    kept = {key: result for key, result in there.items() if result.status not in plan.options.retry}
+    failures = [result for result in kept.values() if result.status not in DONE]
+    ok, stopped, lost = len(kept) - len(failures), False, ""
+    groups = [cells for group in plan.groups() if (cells := [cell for cell in group if cell.key not in kept])]
+    agenda = Agenda(groups, Costs(there.values()), executor.workers)
+    progress.start(len(plan.cells), len(kept), left=agenda.seconds_left)
     try:
-        with _stop_signals() as asked:
-            if workers is None:
-                registry = registry.with_architectures(plan.own_architectures())
-                results = run_groups(groups, registry, device, progress)
-            else:
-                results = workers.results(groups, progress)
-            for result in results:
-                store.write(result)
+        with Writer(store.write) as writer, _stop_signals() as asked:
+            for result in executor.results(agenda, progress):
+                writer.put(result)
+                agenda.done(result)
                 progress.done(result)
                 if result.status in DONE:
                     ok += 1
@@ -86,9 +87,11 @@ def run_plan(
                     raise KeyboardInterrupt
     except KeyboardInterrupt:
         stopped = True
+    except ExecutorLost as error:
+        lost = str(error)
     finally:
         progress.stop()
-    return Outcome(ok=ok, failures=tuple(failures), interrupted=stopped)
+    return Outcome(ok=ok, failures=tuple(failures), interrupted=stopped, lost=lost)
 
 
 @contextmanager
@@ -151,6 +154,7 @@ def run(
     probes: int | None = None,
     reinit: bool = False,
     force: bool = False,
+    retry: str | Iterable[str] | None = None,
 ) -> Run:
     """Measure architectures over widths and seeds, store every cell, and return the run.
 
@@ -174,13 +178,15 @@ def run(
         probes=probes,
         reinit=reinit,
         force=force,
+        retry=retry,
     )
     registry = the_registry()
     plan = make_plan(options, registry)
     name = prepare(options.device)
     check(plan, registry, name)
     store = open_store(plan, registry)
-    if run_plan(plan, store, registry, device=name).interrupted:
+    executor = Serial(registry.with_architectures(plan.own_architectures()), name)
+    if run_plan(plan, store, executor).interrupted:
         raise KeyboardInterrupt
     return load(store.path)
 
@@ -209,4 +215,5 @@ def check(plan: Plan, registry: Registry, device: str) -> None:
     registry = registry.with_architectures(own)
     for group in plan.groups():
         if own.pop(group[0].architecture, None) is not None:
-            preflight(group, registry, device)
+            with redirect_stdout(sys.stderr):  # what a user's file prints is no table
+                preflight(group, registry, device)

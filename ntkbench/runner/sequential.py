@@ -17,7 +17,7 @@ from ..registry.manager import Registry
 from ..store.manifest import catalogue, theory
 from ..store.run import load
 from ..store.run_store import RunStore
-from .executors.processes import Workers
+from .executors.executor import Executor
 from .progress import Progress
 from .run import Outcome, check, open_store, run_plan
 
@@ -49,16 +49,16 @@ def run_until_decided(
     plan: Plan,
     store: RunStore,
     registry: Registry,
+    executor: Executor,
     *,
     device: str,
     budget: float,
     command: list[str],
     progress: Callable[[], Progress] = Progress,
-    workers: Workers | None = None,
 ) -> list[Outcome]:
     """Measure what the rule asks for beyond `plan`, whose cells are in `store`. Return how each look's cells ended.
 
-    workers: as for `run_plan`.
+    device: of this process, for the checks before anything runs.
     budget: seconds, after which no further look begins. The rule, the looks and what became of each architecture are
     kept in the run's manifest under "stopping". Only the judged quantity and gradient_norm are measured.
     """
@@ -97,8 +97,8 @@ def run_until_decided(
             more = _plan_of(plan, requests[addition.label], addition, found, registry, str(store.path))
             check(more, registry, device)
             open_store(more, registry, command)
-            outcomes.append(run_plan(more, store, registry, progress(), device=device, workers=workers))
-            if outcomes[-1].interrupted:
+            outcomes.append(run_plan(more, store, executor, progress()))
+            if outcomes[-1].incomplete:
                 return outcomes
 
 

@@ -13,13 +13,14 @@ from attrs import evolve, frozen
 
 from ..analysis.claims import Judged, Point, judge, judge_all, judge_points
 from ..errors import NtkbenchError
-from ..plan.plan import Plan
+from ..plan.options import RETRIED
 from ..plan.suite import Claim, Suite, plans
 from ..registry.manager import Registry
 from ..store.curves import encode
 from ..store.manifest import new_manifest
 from ..store.run_store import RunStore
-from .executors.processes import Workers
+from ..types import Status
+from .executors.executor import Executor
 from .progress import Progress
 from .run import Outcome, check, new_folder, open_store, run_plan
 
@@ -28,7 +29,10 @@ CHECK_SEEDS = 3
 
 @frozen
 class SuiteOutcome:
-    """How a suite ended: where its cells are, how its plans ended, what became of its claims (none if interrupted)."""
+    """How a suite ended: where its cells are, how its plans ended, what became of its claims.
+
+    There are no claims where cells are missing.
+    """
 
     path: Path
     outcomes: tuple[Outcome, ...]
@@ -40,6 +44,11 @@ class SuiteOutcome:
         return any(outcome.interrupted for outcome in self.outcomes)
 
     @property
+    def lost(self) -> str:
+        """The sentence of a plan that could not go on, "" without one."""
+        return next((outcome.lost for outcome in self.outcomes if outcome.lost), "")
+
+    @property
     def bad(self) -> bool:
         """Whether a cell failed, or a claim that gates."""
         failed = any(each.gates and each.finding == "fails" for each in self.judged)
@@ -49,16 +58,17 @@ class SuiteOutcome:
 def run_suite(
     suite: Suite,
     registry: Registry,
+    executor: Executor,
     *,
     device: str,
+    retry: tuple[Status, ...] = RETRIED,
     out: str | None = None,
     command: Sequence[str] = (),
     progress: Callable[[], Progress] = Progress,
-    workers: Workers | None = None,
 ) -> SuiteOutcome:
     """Measure what the claims need, into one folder, and judge them. A folder that holds cells is completed.
 
-    workers: the processes that measure; without them this one does, on `device`.
+    device: of this process, for the checks.   retry: as in `RunOptions`.
     """
     planned = plans(suite, registry, out=out)
     for plan, _ in planned:
@@ -66,13 +76,13 @@ def run_suite(
     outcomes: list[Outcome] = []
     keys: dict[str, set[str]] = {}
     for plan, claims in planned:
-        plan = _in_folder(plan, out)
+        plan = evolve(plan, options=evolve(plan.options, out=out, retry=retry))
         store = open_store(plan, registry, command)
         out = str(store.path)
         for claim in claims:
             keys.setdefault(claim.id, set()).update(cell.key for cell in plan.cells)
-        outcomes.append(run_plan(plan, store, registry, progress(), device=device, workers=workers))
-        if outcomes[-1].interrupted:
+        outcomes.append(run_plan(plan, store, executor, progress()))
+        if outcomes[-1].incomplete:
             return SuiteOutcome(Path(out), tuple(outcomes), ())
     results = list(RunStore(out).read()) if out is not None else []
     try:
@@ -107,10 +117,6 @@ def _check_all(claims: Sequence[Claim], progress: Progress) -> dict[str, Judged]
     finally:
         progress.stop()
     return found
-
-
-def _in_folder(plan: Plan, out: str | None) -> Plan:
-    return evolve(plan, options=evolve(plan.options, out=out))
 
 
 def _checked(claim: Claim) -> Judged:

@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from ..engine.context import Context
 from ..engine.network import Network
-from ..errors import Diverged, NtkbenchError, Unsupported
+from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported
+from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
 from ..plan.seeds import seed_for
 from ..registry.calling import call_with_known_names
@@ -25,6 +26,7 @@ from ..store.provenance import machine
 from ..types import Cell, CellResult, Settings, Status, Value
 from .build import build_model
 
+TRACEBACK_LINES = 20
 ROUNDED = 1e-6  # by which weights that were drawn in two precisions differ at most
 
 
@@ -32,10 +34,11 @@ class GroupWorker:
     """Measures cells of one architecture, params and width; the seeds share compiled functions.
 
     cells: of one group, the cells of a seed adjacent.   device: recorded with every result.
+    gib: memory that a cell may take; what is predicted to take more is not measured, and its status is oom.
     """
 
-    def __init__(self, cells: Sequence[Cell], registry: Registry, device: str = "cpu"):
-        self.cells, self.registry, self.device = list(cells), registry, device
+    def __init__(self, cells: Sequence[Cell], registry: Registry, device: str = "cpu", gib: float | None = None):
+        self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
         self.architecture: Architecture = registry.get("architectures", cells[0].architecture)
         self._networks: dict[str, Network] = {}
 
@@ -107,6 +110,7 @@ class GroupWorker:
         """Return the result of one cell."""
         try:
             entry: Measurement = self.registry.get("measurements", cell.measurement)
+            self._refuse_beyond(cell, context.network.size)
             context.start(cell.measurement, frozenset(cell.quantities))
             found = call_with_known_names(entry.load(), context)
             values = checked(entry, found, cell.quantities, context.precision)
@@ -124,13 +128,21 @@ class GroupWorker:
             provenance=provenance(),
         )
 
+    def _refuse_beyond(self, cell: Cell, parameters: int) -> None:
+        needed = memory_gib(parameters, cell.settings["n_probes"], cell.precision)
+        if self.gib is not None and needed > self.gib:
+            raise TooLarge(
+                f"Not measured: with {parameters:,} parameters about {needed:.3g} GiB of memory are needed, by "
+                f"prediction, and --memory-limit is {self.gib:g} GiB."
+            )
+
     def _failed(self, cell: Cell, error: Exception, seconds: float, context: Context | None = None) -> CellResult:
         status = Status.FAILED
         if isinstance(error, Diverged):
             status = Status.DIVERGED
         elif isinstance(error, Unsupported):
             status = Status.UNSUPPORTED
-        elif isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+        elif isinstance(error, MemoryError | TooLarge | tf.errors.ResourceExhaustedError):
             status = Status.OOM
         return CellResult(
             cell=cell,
@@ -141,6 +153,7 @@ class GroupWorker:
             n_probes=cell.settings.get("n_probes"),
             device=self.device,
             provenance=provenance(),
+            traceback=last_lines(error),
         )
 
 
@@ -249,6 +262,14 @@ def sentence(error: BaseException) -> str:
     place = "".join(f" (in {at.name}, line {at.lineno} of {Path(at.filename).name})" for at in where)
     text = lines[0] if lines else "no message"
     return f"{type(error).__name__}: {text[:300]}{place}."
+
+
+def last_lines(error: BaseException) -> str:
+    """Return the end of an error's traceback, for the cell's file; a refusal with a sentence of its own has none."""
+    if isinstance(error, NtkbenchError) and error.__cause__ is None:
+        return ""
+    lines = "".join(traceback.format_exception(error)).strip().splitlines()
+    return "\n".join(lines[-TRACEBACK_LINES:])
 
 
 def provenance() -> dict[str, Any]:

@@ -65,6 +65,8 @@ def encode(result: CellResult) -> str:
         "cell": result.cell.identity(),
         "provenance": dict(result.provenance),
     }
+    if result.traceback:
+        record["traceback"] = result.traceback
     # One line for each field: as easy to read as with indent=1, for which json has no fast encoder.
     lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in plain(record).items())
     body = "{\n" + ",\n".join(lines)
@@ -106,6 +108,7 @@ def decode(text: str | bytes, source: str) -> CellResult:
         n_probes=reader.take(record, "n_probes", int, optional=True),
         device=reader.take(record, "device", str),
         provenance=reader.take(record, "provenance", dict),
+        traceback=reader.take(record, "traceback", str) if "traceback" in record else "",
     )
     if "checksum" in record and not whole:
         reader.fail("its checksum is not that of its contents")

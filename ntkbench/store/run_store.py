@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NtkbenchError, RunStopped
-from ..types import CellResult, Status
+from ..types import CellResult
 from . import curves
 from .atomic import is_temporary, remove_leftovers, replace, sync_directory
 from .cell_file import SCHEMA_VERSION, encode, plain
@@ -136,17 +136,17 @@ class RunStore:
             raise _damaged(file, f"its plan is not understood ({type(error).__name__}: {error})") from None
         return manifest
 
-    def finished_keys(self) -> set[str]:
-        """Return the keys of the cells that need no further run: those that are ok or unsupported.
+    def take_stock(self) -> list[CellResult]:
+        """Return the stored results, as `read` does.
 
         What is among the cells and holds none of this run, the writer sets aside: it moves to RUN/set-aside.
         """
-        finished = {result.cell.key for result in self.read() if result.status in (Status.OK, Status.UNSUPPORTED)}
+        results = list(self.read())
         if self._end is not None:
             for file in self._strangers:
                 with self._told(file):
                     move_aside(file, self.aside)
-        return finished
+        return results
 
     def write(self, result: CellResult) -> None:
         """Store `result` as one whole file, in place of an earlier result of the same cell.
@@ -212,10 +212,9 @@ class RunStore:
         try:
             yield
         except OSError as error:
-            count = sum(1 for _ in self.cells.glob("*.json"))
             raise RunStopped(
-                f"{file} could not be written: {error.strerror or error}. {count} finished cells are kept in "
-                f"{self.path}; once that is mended, the same command with --out {self.path} goes on."
+                f"{file} could not be written: {error.strerror or error}. Finished cells are kept in {self.path}; "
+                f"once that is mended, the same command with --out {self.path} goes on."
             ) from error
 
 

@@ -14,6 +14,11 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = ["ntk", "hessian", "growth", "infinite"]
+WHOLE_RUNS = {
+    "overhead": {"executors", "resume_seconds", "table_seconds"},
+    "executors": {"executors", "ratios"},
+    "soak": {"faults", "commands", "seconds", "equal"},
+}
 STORED = sorted((BENCHMARKS / "results").glob("*.json"))
 
 
@@ -57,6 +62,33 @@ def check_schema(result, name):
             if entry["idle_cpu_share"] is not None:
                 assert entry["idle_cpu_share"] < 0.1, f"{entry['name']} burns the processor while others are timed"
         assert all(ratio is None or (math.isfinite(ratio) and ratio > 0) for ratio in case["ratios"].values())
+
+
+def check_whole_runs(result, name):
+    """Assert that a result of whole runs has all that README.md is rendered from."""
+    assert (result["benchmark"], result["schema"]) == (name, 1)
+    assert result["machine"]["cpu"] and result["versions"]["runs"].keys() >= {"ntkbench", "tensorflow", "distributed"}
+    assert result["cases"]
+    for case in result["cases"]:
+        assert case["name"] and case["cells"] > 0 and case.keys() >= WHOLE_RUNS[name]
+
+
+@pytest.mark.parametrize("name", WHOLE_RUNS)
+@pytest.mark.slow
+def test_quick_mode_of_whole_runs(tmp_path, name):
+    done = command(BENCHMARKS / f"{name}.py", "--quick", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(tmp_path / f"{name}.json")
+    result = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+    check_whole_runs(result, name)
+    if name == "executors":
+        assert all(each["difference"] < 1e-5 for case in result["cases"] for each in case["executors"].values())
+    if name == "soak":
+        assert all(case["equal"] for case in result["cases"])
+    shutil.copy(BENCHMARKS / "README.md", tmp_path / "README.md")
+    options = ["--results", tmp_path, "--readme", tmp_path / "README.md"]
+    assert command(BENCHMARKS / "readme.py", *options).returncode == 0
+    assert f"| `{result['cases'][0]['name']}` |" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,5 +169,5 @@ def test_readme_is_rendered_from_the_stored_results():
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
 def test_stored_results_are_full_runs_with_the_schema(path):
     result = json.loads(path.read_text(encoding="utf-8"))
-    check_schema(result, path.stem)
+    (check_whole_runs if path.stem in WHOLE_RUNS else check_schema)(result, path.stem)
     assert result["quick"] is False

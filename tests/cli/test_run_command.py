@@ -109,13 +109,13 @@ def test_from_python(here):
 
 
 def test_an_interrupted_run_says_how_to_go_on(here, capsys, monkeypatch):
-    from ntkbench.runner import run as runner
+    from ntkbench.runner.executors.serial import Serial
 
     def interrupted(*_):
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(runner, "run_groups", interrupted)
+    monkeypatch.setattr(Serial, "results", interrupted)
     assert main(["run", "--arch", "fc", "--executor", "serial", *TINY]) == 130
     lines = capsys.readouterr().err.splitlines()
     assert lines[-2] == f"  ntkbench run --arch fc --executor serial {' '.join(TINY)} --out {lines[-1]}"

@@ -26,6 +26,7 @@ PROSE = [
     "plugins/README.md",
     "leaderboards/README.md",
     "leaderboards/RULES.md",
+    "docs/distributed.md",
     "docs/kernels.md",
     "docs/laws.md",
     "docs/scale.md",

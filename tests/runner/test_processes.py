@@ -9,8 +9,11 @@ from ntkbench.cli.main import main
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
 from ntkbench.registry.manager import registry
-from ntkbench.runner.executors import processes
-from ntkbench.runner.executors.processes import Workers, workers_for
+from ntkbench.runner.agenda import Agenda
+from ntkbench.runner.executors import choose
+from ntkbench.runner.executors.child import Setting
+from ntkbench.runner.executors.choose import workers_for
+from ntkbench.runner.executors.processes import Processes
 from ntkbench.runner.progress import Progress
 
 SOURCE = """
@@ -55,13 +58,15 @@ def test_workers_give_what_one_process_gives_and_may_die(tmp_path, monkeypatch, 
 
 
 def test_a_device_that_is_not_there_is_a_sentence(monkeypatch):
-    with Workers(2, "gpu:7", {}) as workers, pytest.raises(nb.NtkbenchError, match="'gpu:7' was asked for"):
-        list(workers.results(plan("linear", widths="4", seeds=1).groups(), Progress()))
-    assert workers.workers == []
+    agenda = Agenda(plan("linear", widths="4", seeds=1).groups())
+    refused = pytest.raises(nb.NtkbenchError, match="'gpu:7' was asked for")
+    with Processes(2, Setting("gpu:7", {}, frozenset(), 1)) as executor, refused:
+        list(executor.results(agenda, Progress()))
+    assert executor.crew == []
 
 
 def test_how_many_workers(monkeypatch):
-    monkeypatch.setattr(processes, "processors", lambda: 4)
+    monkeypatch.setattr(choose, "processors", lambda: 4)
     many = plan("fc", "linear", widths="4,8,16", seeds=1)
     assert workers_for(many, "processes", None) == 4
     assert workers_for(many, "processes", 100) == 6, "as many as there are groups"
@@ -80,6 +85,14 @@ def test_how_many_workers(monkeypatch):
         (["--workers", "2", "--executor", "serial"], "serial has one worker"),
         (["--workers", "2", "--device", "gpu"], "is not shared"),
         (["--executor", "seriel"], "Did you mean 'serial'"),
+        (["--executor", "serial", "--timeout", "5"], "no limit can end, and --timeout is given"),
+        (["--executor", "serial", "--memory-limit", "5"], "no limit can end, and --memory-limit is given"),
+        (["--timeout", "0"], "--timeout is 0; it is a positive number of seconds"),
+        (["--timeout", "soon"], "'soon' is not a valid float"),
+        (["--memory-limit", "-1"], "--memory-limit is -1; it is a positive number of GiB"),
+        (["--memory-limit", "0.5"], "TensorFlow alone holds about 0.8"),
+        (["--retry", "timeuot"], "Did you mean 'timeout'"),
+        (["--retry", "ok"], "measured again by --force"),
     ],
 )
 def test_wrong_words(words, sentence, tmp_path, monkeypatch, capsys):

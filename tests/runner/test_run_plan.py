@@ -10,25 +10,27 @@ import sys
 
 import attrs
 import pytest
+from factories import finished
 
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
 from ntkbench.registry.manager import registry as the_registry
 from ntkbench.runner import run as runner
+from ntkbench.runner.executors.executor import Executor, ExecutorLost
 from ntkbench.runner.progress import Progress
 from ntkbench.store.run_store import RunStore
 from ntkbench.types import CellResult, Status, Value
 
 
-class Worker:
+class Worker(Executor):
     """Stands for the executor: answers by a function of the cell, and remembers what was asked."""
 
-    def __init__(self, monkeypatch):
+    def __init__(self):
         self.asked, self.status, self.at = [], lambda cell: Status.OK, {}
-        monkeypatch.setattr(runner, "run_groups", self.run_groups)
 
-    def run_groups(self, groups, registry, device, progress):
-        for cells in groups:
+    def results(self, agenda, progress):
+        while agenda:
+            cells = agenda.take()
             assert len({cell.group for cell in cells}) == 1
             for cell in cells:
                 self.asked.append(cell.key)
@@ -39,8 +41,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker(monkeypatch):
-    return Worker(monkeypatch)
+def worker():
+    return Worker()
 
 
 @pytest.fixture
@@ -56,33 +58,55 @@ def store(plan, tmp_path):
     return runner.open_store(attrs.evolve(plan, options=options), the_registry())
 
 
-def run(plan, store, **options):
-    return runner.run_plan(plan, store, the_registry(), **options)
+def run(plan, store, worker, progress=None):
+    return runner.run_plan(plan, store, worker, progress)
 
 
 def test_every_cell_is_stored_once(worker, plan, store):
-    assert run(plan, store) == runner.Outcome(ok=16)
+    assert run(plan, store, worker) == runner.Outcome(ok=16)
     assert worker.asked == [cell.key for cell in plan.cells]
-    assert store.finished_keys() == set(worker.asked)
-    assert run(plan, store).ok == 16
+    assert finished(store) == set(worker.asked)
+    assert run(plan, store, worker).ok == 16
     assert len(worker.asked) == 16
 
 
 def test_failed_cells_are_rows_and_are_tried_again(worker, plan, store):
     worker.status = lambda cell: Status.FAILED if cell.measurement == "gd" else Status.UNSUPPORTED
-    outcome = run(plan, store)
+    outcome = run(plan, store, worker)
     assert (outcome.ok, outcome.failed, outcome.interrupted) == (8, 8, False)
     assert {result.status for result in store.read()} == {Status.FAILED, Status.UNSUPPORTED}
     worker.asked.clear()
     worker.status = lambda cell: Status.OK
-    assert run(plan, store) == runner.Outcome(ok=16)
+    assert run(plan, store, worker) == runner.Outcome(ok=16)
     assert len(worker.asked) == 8
 
 
+def test_retry_says_which_of_the_failed_are_tried_again(worker, plan, store):
+    of = {"gd": Status.FAILED, "gradient": Status.OK}
+    worker.status = lambda cell: Status.TIMEOUT if cell.width == 8 and cell.seed else of[cell.measurement]
+    run(plan, store, worker)
+    assert len(worker.asked) == 16
+    for words, measured in (("none", 0), ("timeout", 4), ("failed", 6), ("failed,timeout", 10), ("unsupported", 0)):
+        worker.asked.clear()
+        chosen = attrs.evolve(plan, options=attrs.evolve(plan.options, retry=words))
+        outcome = run(chosen, store, worker)
+        assert (len(worker.asked), outcome.ok, outcome.failed) == (measured, 6, 10), words
+
+
+def test_an_executor_that_is_lost_ends_the_run_with_a_sentence(worker, plan, store):
+    def lost():
+        raise ExecutorLost("The scheduler is gone.")
+
+    worker.at = {6: lost}
+    outcome = run(plan, store, worker)
+    assert (outcome.ok, outcome.lost, outcome.incomplete) == (5, "The scheduler is gone.", True)
+    assert run(plan, store, worker) == runner.Outcome(ok=16)
+
+
 def test_force_measures_again(worker, plan, store):
-    run(plan, store)
+    run(plan, store, worker)
     forced = attrs.evolve(plan, options=attrs.evolve(plan.options, force=True))
-    run(forced, store)
+    run(forced, store, worker)
     assert len(worker.asked) == 32
 
 
@@ -90,11 +114,11 @@ def test_force_measures_again(worker, plan, store):
 def test_a_signal_keeps_what_is_finished(worker, plan, store, number):
     before = signal.getsignal(number)
     worker.at = {6: lambda: os.kill(os.getpid(), number)}
-    outcome = run(plan, store)
+    outcome = run(plan, store, worker)
     assert (outcome.ok, outcome.interrupted) == (5, True)
     assert signal.getsignal(number) is before
-    assert store.finished_keys() == set(worker.asked[:5])
-    assert run(plan, store) == runner.Outcome(ok=16)
+    assert finished(store) == set(worker.asked[:5])
+    assert run(plan, store, worker) == runner.Outcome(ok=16)
 
 
 def test_a_swallowed_signal_still_stops_the_run(worker, plan, store):
@@ -103,7 +127,7 @@ def test_a_swallowed_signal_still_stops_the_run(worker, plan, store):
             os.kill(os.getpid(), signal.SIGINT)
 
     worker.at = {3: swallowed}
-    outcome = run(plan, store)
+    outcome = run(plan, store, worker)
     assert (outcome.ok, outcome.interrupted) == (3, True)
 
 
@@ -117,9 +141,9 @@ def test_an_unexpected_error_ends_the_display(worker, plan, store):
     worker.at = {2: lambda: 1 / 0}
     progress = Told()
     with pytest.raises(ZeroDivisionError):
-        run(plan, store, progress=progress)
+        run(plan, store, worker, progress)
     assert progress.stopped
-    assert len(store.finished_keys()) == 1
+    assert len(finished(store)) == 1
 
 
 def test_a_new_folder_is_named_by_time_and_plan(plan, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import asdict, evolve
 
 from ntkbench.store.manifest import new_manifest
+from ntkbench.store.run_store import RunStore
 from ntkbench.types import Cell, CellResult, Quantity, Settings, Status, Theory, Value
 
 QUANTITIES = {
@@ -123,3 +124,8 @@ def manifest(results: Iterable[CellResult], theory: Mapping[str, Mapping[str, fl
         measurements={name: Entry(quantities=quantities) for name, quantities in QUANTITIES.items()},
         command=["ntkbench", "run"],
     )
+
+
+def finished(store: RunStore) -> set[str]:
+    """Return the keys of the cells that need no further run."""
+    return {each.cell.key for each in store.take_stock() if each.status in (Status.OK, Status.UNSUPPORTED)}

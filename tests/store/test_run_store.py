@@ -13,7 +13,7 @@ import sys
 import time
 
 import pytest
-from factories import cell, failed, manifest, result, sweep
+from factories import cell, failed, finished, manifest, result, sweep
 
 from ntkbench.errors import NtkbenchError, RunStopped
 from ntkbench.store import atomic, run_store
@@ -52,7 +52,7 @@ def test_only_ok_and_unsupported_are_finished(tmp_path):
     results = [failed(cell(seed=seed), status) for seed, status in enumerate(Status) if status != Status.OK]
     store = filled(tmp_path / "run", [*results, result(cell(seed=99))])
     unsupported = next(each.cell.key for each in results if each.status == Status.UNSUPPORTED)
-    assert store.finished_keys() == {unsupported, cell(seed=99).key}
+    assert finished(store) == {unsupported, cell(seed=99).key}
 
 
 def test_a_later_invocation_extends_the_run(tmp_path):
@@ -81,7 +81,7 @@ def test_damaged_files_are_reported_and_the_others_read(tmp_path):
     reader = RunStore(store.path)
     assert len(list(reader.read())) == len(results) - 2
     assert len(reader.problems) == 2 and all(str(store.cells) in problem for problem in reader.problems)
-    assert len(reader.finished_keys()) == len(results) - 2
+    assert len(finished(reader)) == len(results) - 2
     assert not store.aside.exists()  # a reader moves nothing
 
 
@@ -106,7 +106,7 @@ def test_what_holds_no_cell_is_set_aside_and_named(tmp_path, what):
 
     again = RunStore(store.path)
     again.create_or_open(manifest(results))
-    assert again.finished_keys() == {each.cell.key for each in results[1:]}
+    assert finished(again) == {each.cell.key for each in results[1:]}
     assert not file.exists()
     assert (again.aside / file.name).read_bytes() == STRANGERS[what]
     (told,) = again.set_aside()
@@ -121,7 +121,7 @@ def test_a_cell_of_another_run_is_no_cell_of_this_one(tmp_path):
     store.write(results[1])
     assert list(store.read()) == results[:1]
     assert "of another run: no command of this one planned fc, width 64, seed 1, gradient" in store.problems[0]
-    store.finished_keys()
+    finished(store)
     assert [file.name for file in store.aside.iterdir()] == [f"{results[1].cell.key}.json"]
     store.create_or_open(manifest(results))
     assert "would count" in store.set_aside()[0]
@@ -132,7 +132,7 @@ def test_a_folder_among_the_cells_is_set_aside(tmp_path):
     for number in range(3):
         (store.cells / f"{'0' * 32}.json").mkdir()
         (store.cells / f"{'0' * 32}.json" / str(number)).touch()
-        assert store.finished_keys() == {result().cell.key}
+        assert finished(store) == {result().cell.key}
     assert {file.name for file in store.aside.iterdir()} == {f"{'0' * 32}{n}.json" for n in ("", ".2", ".3")}
     assert len(store.set_aside()) == 3
 
@@ -143,7 +143,7 @@ def test_cells_whose_manifest_was_lost_are_planned_again(tmp_path):
     (store.path / "manifest.json").unlink()
     store.create_or_open(manifest(results[:4]))
     assert store.manifest()["cells"][:4] == [each.cell.key for each in results[:4]]
-    assert store.finished_keys() == {each.cell.key for each in results} == set(store.manifest()["labels"])
+    assert finished(store) == {each.cell.key for each in results} == set(store.manifest()["labels"])
     assert not store.problems
 
 
@@ -221,7 +221,7 @@ def test_a_damaged_manifest_is_a_sentence(tmp_path, text, says):
             act()
     (tmp_path / "run" / "manifest.json").unlink()
     store.create_or_open(manifest([result()]))
-    assert store.finished_keys() == {result().cell.key}
+    assert finished(store) == {result().cell.key}
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])

@@ -7,34 +7,27 @@ use a second processor for that. A worker that dies costs the cell it was at; th
 from __future__ import annotations
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import signal
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from multiprocessing.connection import Connection, wait
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import wait
 from typing import Any
 
-from attrs import define, field, frozen
+import psutil
+from attrs import evolve
 
 from ...errors import NtkbenchError
-from ...plan.plan import Plan
-from ...registry.manager import block, blocked, registry
-from ...registry.specs import Architecture
 from ...types import Cell, CellResult, Status
+from ..agenda import Agenda
 from ..progress import Progress
+from .child import Setting, serve
+from .executor import Executor, ExecutorLost
+from .watch import Watch, Worker
 
-MOST = 8  # workers by default: each takes a GiB or more
-GIB_EACH = 4.0  # of the machine's memory, for one more worker by default
-WIDE = 2048  # networks wider than this keep all processors busy by themselves, and memory too
-BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+MOST_STARTS = 3  # in a row that may fail
 STOP_SECONDS = 5.0
-IDLE_PASSES = (
-    "layout_optimizer", "remapping", "loop_optimization", "scoped_allocator_optimization", "pin_to_host_optimization",
-    "auto_mixed_precision", "implementation_selector", "debug_stripper",
-)  # fmt: skip
-SELDOM = (50_000, 20, 100)  # thresholds of Python's garbage collector in a worker
 
 
 def processors() -> int:
@@ -42,189 +35,159 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def workers_for(plan: Plan, executor: str, asked: int | None) -> int:
-    """Return how many workers a plan gets: as many as were `asked` for, but no more than it has groups.
+class Processes(Executor):
+    """Up to `workers` processes that measure groups of cells, each cell within the limits.
 
-    Without a number one for each processor, fewer where memory or wide networks ask for it. Raises NtkbenchError for
-    several workers of the serial executor, or on one accelerator.
-    """
-    from ...plan.cost import machine_memory_gib
-
-    if executor == "serial" and (asked or 1) > 1:
-        raise NtkbenchError(f"--executor serial has one worker, and --workers asks for {asked}; leave one of them out.")
-    accelerated = plan.options.device not in ("auto", "cpu")
-    if accelerated and (asked or 1) > 1:
-        raise NtkbenchError(f"--device {plan.options.device} is not shared, and --workers asks for {asked}; use one.")
-    if executor == "serial" or accelerated:
-        return 1
-    wide = max(cell.width for cell in plan.cells) > WIDE
-    suited = 1 if wide else min(MOST, processors(), int(machine_memory_gib() / GIB_EACH))
-    return max(1, min(asked or suited, len(plan.groups())))
-
-
-@frozen
-class Setting:
-    """What every worker is told once. threads: of each worker, where it computes on processors."""
-
-    device: str
-    architectures: Mapping[str, Architecture]
-    blocked: frozenset[str]
-    threads: int
-
-
-@define(eq=False)
-class Worker:
-    """One process: the group it is at, and how many of its cells are done."""
-
-    process: Any
-    connection: Connection
-    cells: Sequence[Cell] = ()
-    done: int = 0
-    ready: bool = field(default=False)
-
-
-class Workers:
-    """Up to `count` processes that measure groups of cells; a context manager, which ends them.
-
-    device: as the user wrote it. A second worker is started only where the first one computes on processors: an
-    accelerator is not shared.
+    A second worker is started only where the first one computes on processors: an accelerator is not shared.
     """
 
-    def __init__(self, count: int, device: str, architectures: Mapping[str, Architecture]):
-        self.count = count
-        self.setting = Setting(device, dict(architectures), blocked(), max(1, processors() // count))
-        self.workers: list[Worker] = []
+    def __init__(self, workers: int, setting: Setting):
+        self.workers, self.setting = workers, setting
+        self.crew: list[Worker] = []
+        self._watch: Watch | None = None
+        self._failed_starts = 0
+        self._abandoned = False
 
-    def __enter__(self) -> Workers:
-        return self
+    def abandon(self) -> None:
+        """End all workers from another thread than that of `results`, which raises ExecutorLost then."""
+        self._abandoned = True
+        for worker in list(self.crew):
+            worker.end()
+        if self._watch is not None:
+            self._watch.close()
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """End all workers."""
-        for worker in self.workers:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        for worker in self.crew:
             worker.process.terminate()
             worker.connection.close()
-        for worker in self.workers:
+        deadline = time.monotonic() + STOP_SECONDS
+        for worker in self.crew:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            worker.end()
             worker.process.join(STOP_SECONDS)
-            if worker.process.is_alive():
-                worker.process.kill()
-        self.workers.clear()
+        self.crew.clear()
 
-    def results(self, groups: Iterable[Sequence[Cell]], progress: Progress) -> Iterator[CellResult]:
+    def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
         """Yield the result of every cell as it is there, telling `progress` which cells are being measured.
 
-        Raises NtkbenchError when no worker can be started.
+        Raises NtkbenchError when no worker can be started, ExecutorLost when that is so later on.
         """
-        waiting = deque(groups)
-        while waiting or any(worker.cells for worker in self.workers):
-            self._start_some(len(waiting))
-            for worker in self.workers:
-                if worker.ready and not worker.cells and waiting:
-                    self._give(worker, waiting.popleft(), progress)
-            for connection in wait([worker.connection for worker in self.workers]):
-                worker = next(w for w in self.workers if w.connection is connection)
+        self._watch = self._watch or Watch(lambda: list(self.crew), self.setting.limits)
+        while agenda or any(worker.cells for worker in self.crew):
+            if self._abandoned:
+                raise ExecutorLost("The run has ended.")
+            self._start_some(len(agenda))
+            for worker in self.crew:
+                if worker.ready and not worker.cells and agenda:
+                    self._give(worker, agenda.take(), progress)
+            for connection in wait([worker.connection for worker in self.crew]):
+                worker = next(w for w in self.crew if w.connection is connection)
                 kind, value = self._receive(worker)
                 if kind == "ready":
-                    worker.ready = True
-                    if not value.startswith("cpu"):
-                        self.count = 1
+                    self._begin(worker, value)
+                    agenda.workers = self.workers
                 elif kind == "result":
-                    worker.done += 1
-                    self._next(worker, progress)
-                    yield value
+                    result = self._own(value, worker)
+                    if cell := worker.next():
+                        progress.now(cell)
+                    yield result
                 else:
-                    yield from self._lost(worker, value, waiting)
+                    yield from self._lost(worker, value, agenda)
 
     def _start_some(self, waiting: int) -> None:
         """Start as many workers as there is work for; where the first one computes decides on the others."""
-        busy = sum(bool(worker.cells) for worker in self.workers)
-        wanted = min(self.count, waiting + busy)
-        known = self.setting.device == "cpu" or any(worker.ready for worker in self.workers)
-        while len(self.workers) < (wanted if known else min(1, wanted)):
+        busy = sum(bool(worker.cells) for worker in self.crew)
+        wanted = min(self.workers, waiting + busy)
+        known = self.setting.device == "cpu" or any(worker.ready for worker in self.crew)
+        while len(self.crew) < (wanted if known else min(1, wanted)):
             self._start()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, self.setting), daemon=True)
+        process: Any = context.Process(target=serve, args=(theirs, self.setting), daemon=True)
         process.start()
         theirs.close()
-        self.workers.append(Worker(process, ours))
+        self.crew.append(Worker(process, ours, psutil.Process(process.pid)))
+
+    def _begin(self, worker: Worker, device: str) -> None:
+        worker.ready, worker.device, self._failed_starts = True, device, 0
+        if not device.startswith("cpu"):
+            self.workers = 1
 
     @staticmethod
     def _receive(worker: Worker) -> tuple[str, Any]:
         try:
             return worker.connection.recv()
-        except (EOFError, OSError):
+        except Exception:  # half a message, too, where it died while it was sending
             return "dead", ""
 
-    def _give(self, worker: Worker, cells: Sequence[Cell], progress: Progress) -> None:
-        worker.cells, worker.done = cells, 0
+    @staticmethod
+    def _own(result: CellResult, worker: Worker) -> CellResult:
+        """Return a worker's result, of the cell that it was given, with the largest resident set that was seen."""
+        assert worker.at is not None
+        seen = {"resident_gib": round(worker.peak, 3)} if worker.peak else {}
+        cell = worker.cells[worker.at.number]  # which knows its key already
+        return evolve(result, cell=cell, provenance={**result.provenance, **seen})
+
+    @staticmethod
+    def _give(worker: Worker, cells: Sequence[Cell], progress: Progress) -> None:
+        worker.take(cells)
         with contextlib.suppress(OSError):  # it has died: the next message from it says so
             worker.connection.send(cells)
         progress.now(cells[0])
 
-    @staticmethod
-    def _next(worker: Worker, progress: Progress) -> None:
-        if worker.done == len(worker.cells):
-            worker.cells = ()
-        else:
-            progress.now(worker.cells[worker.done])
-
-    def _lost(self, worker: Worker, reason: str, waiting: deque[Sequence[Cell]]) -> Iterator[CellResult]:
+    def _lost(self, worker: Worker, reason: str, agenda: Agenda) -> Iterator[CellResult]:
         """Yield the failure of the cell that a dead worker was at; the cells after it wait for another worker."""
-        self.workers.remove(worker)
+        self.crew.remove(worker)
+        worker.end()
+        if self._abandoned:
+            return
         worker.connection.close()
         worker.process.join(STOP_SECONDS)
-        if not worker.cells:
-            raise NtkbenchError(reason or f"A worker process could not start; {_ending(worker.process)}.")
-        ending = f"The worker process was lost while it measured this cell; {_ending(worker.process)}."
-        cell, *rest = worker.cells[worker.done :]
-        if rest:
-            waiting.appendleft(rest)
-        yield CellResult(cell=cell, status=Status.FAILED, message=ending)
+        if worker.at is None:
+            if not worker.ready:
+                self._not_started(reason, _ending(worker.process))
+            return
+        at, verdict = worker.at, worker.verdict
+        cells = worker.cells[at.number :]
+        if verdict is not None and verdict.at is not at:
+            agenda.put_back(cells)  # it was ended for a cell whose result was under way
+            return
+        agenda.put_back(cells[1:])
+        why = f"it raised {reason}" if reason else _ending(worker.process)
+        yield CellResult(
+            cell=cells[0],
+            status=Status.FAILED if verdict is None else verdict.status,
+            message=f"The worker process was lost while it measured this cell; {why.rstrip('.')}."
+            if verdict is None
+            else verdict.message,
+            seconds=time.monotonic() - at.began,
+            n_probes=cells[0].settings.get("n_probes"),
+            device=worker.device,
+            provenance={"resident_gib": round(worker.peak, 3)} if worker.peak else {},
+        )
+
+    def _not_started(self, reason: str, ending: str) -> None:
+        """Raise for a worker that ended before it was ready, unless another start may go better."""
+        self._failed_starts += 1
+        if reason:
+            raise NtkbenchError(reason)
+        if self._failed_starts >= MOST_STARTS:
+            raise ExecutorLost(
+                f"No worker process could be started, {MOST_STARTS} times in a row; {ending}. "
+                "`--executor serial` measures without them."
+            )
 
 
 def _ending(process: Any) -> str:
     code = process.exitcode
-    if code is not None and code < 0:
+    if code is None:
+        return "it closed its connection"
+    if code < 0:
         return f"{signal.Signals(-code).name} ended it, which the system does where memory is short"
     return f"its exit code was {code}"
-
-
-def serve(connection: Connection, setting: Setting) -> None:
-    """Measure the groups that come through the connection, in a process of its own, until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent answers
-    for name in BLAS_THREADS:
-        os.environ.setdefault(name, str(setting.threads))
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
-        try:
-            device = _prepared(setting)
-        except NtkbenchError as error:
-            connection.send(("refused", str(error)))
-            return
-        from ..worker import GroupWorker
-
-        known = registry().with_architectures(setting.architectures)
-        # Tracing makes many objects that stay; collecting garbage all the while takes a tenth of its time.
-        gc.freeze()
-        gc.set_threshold(*SELDOM)
-        connection.send(("ready", device))
-        while True:
-            for result in GroupWorker(connection.recv(), known, device).results():
-                connection.send(("result", result))
-            gc.collect()  # a group's graphs
-
-
-def _prepared(setting: Setting) -> str:
-    from ..device import prepare
-
-    block(setting.blocked)
-    device = prepare(setting.device, hushed=True)
-    if device.startswith("cpu"):
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(setting.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(setting.threads)
-        # Of the passes over a graph, these do nothing for small networks on processors but take their time.
-        tf.config.optimizer.set_experimental_options(dict.fromkeys(IDLE_PASSES, False))
-    return device

@@ -1,23 +1,30 @@
-"""The serial executor: one group after the other, in this process."""
+"""The serial executor: one group after the other, in this process, without limits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 from ...registry.manager import Registry
-from ...types import Cell, CellResult
+from ...types import CellResult
+from ..agenda import Agenda
 from ..progress import Progress
+from .executor import Executor
 
 
-def run_groups(
-    groups: Iterable[Sequence[Cell]], registry: Registry, device: str, progress: Progress
-) -> Iterator[CellResult]:
-    """Yield the result of every cell of every group, telling `progress` which cell is next."""
-    from ..worker import GroupWorker
+class Serial(Executor):
+    """Measures in this process. device: as `prepare` named it."""
 
-    for cells in groups:
-        progress.now(cells[0])
-        for number, result in enumerate(GroupWorker(cells, registry, device).results(), start=1):
-            yield result
-            if number < len(cells):
-                progress.now(cells[number])
+    def __init__(self, registry: Registry, device: str):
+        self.registry, self.device = registry, device
+
+    def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
+        """Yield the result of every cell of every group, telling `progress` which cell is next."""
+        from ..worker import GroupWorker
+
+        while agenda:
+            cells = agenda.take()
+            progress.now(cells[0])
+            for number, result in enumerate(GroupWorker(cells, self.registry, self.device).results(), start=1):
+                yield result
+                if number < len(cells):
+                    progress.now(cells[number])

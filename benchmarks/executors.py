@@ -1,0 +1,67 @@
+"""The executors side by side on one preset: serial with one thread, two worker processes, two Dask workers."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from side_by_side.command import Results, options, ratio
+from whole_runs.command import ONE_THREAD, environment, ntkbench
+
+import ntkbench as nb
+
+EXECUTORS = {
+    "serial": ["--executor", "serial"],
+    "processes": ["--executor", "processes", "--workers", "2"],
+    "dask": ["--executor", "dask", "--workers", "2"],
+}
+CASES = {"quick": ["--arch", "all", "--preset", "quick"]}
+QUICK = {"tiny": ["--arch", "fc", "--arch", "linear", "--widths", "8,16", "--seeds", "2", "--probes", "2",
+                  "--measure", "gradient"]}  # fmt: skip
+IDENTITY = ["architecture", "params", "width", "seed", "measurement", "quantity", "reduction", "cell"]
+
+
+def largest_difference(left: Path, right: Path) -> float:
+    """Return the largest difference between the values of two runs, relative, of all but seconds."""
+    one, two = (
+        nb.load(run).frame().query("unit != 's'").set_index(IDENTITY)[["value", "status"]].sort_index()
+        for run in (left, right)
+    )
+    if not one.index.equals(two.index) or not one["status"].equals(two["status"]):
+        raise RuntimeError(f"{left} and {right} do not hold the same cells.")
+    scale = one["value"].abs().clip(lower=1e-6)
+    return float(((one["value"] - two["value"]).abs() / scale).max())
+
+
+def measured(name: str, words: list[str], folder: Path) -> dict[str, Any]:
+    """Return the times of every executor, and how far their values are from the first one's."""
+    case: dict[str, Any] = {"name": name, "command": " ".join(["run", *words]), "executors": {}}
+    for executor, more in EXECUTORS.items():
+        # With one thread each, what is compared is the executors and not TensorFlow's own use of the processors.
+        alone = ONE_THREAD | {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+        out = folder / f"{name}-{executor}"
+        seconds = ntkbench(["run", *words, *more, "--quiet", "--out", out], environment(folder, **alone))
+        difference = largest_difference(folder / f"{name}-serial", out)
+        case["executors"][executor] = {"seconds": seconds, "difference": difference}
+        case["cells"] = len(nb.load(out).results)
+    serial = case["executors"]["serial"]["seconds"]
+    case["ratios"] = {
+        f"serial_over_{executor}": ratio(serial, case["executors"][executor]["seconds"])
+        for executor in ("processes", "dask")
+    }
+    return case
+
+
+def main() -> None:
+    """Run the benchmark."""
+    chosen = options(__doc__ or "")
+    results = Results("executors", chosen)
+    with tempfile.TemporaryDirectory(prefix="ntkbench-executors-") as folder:
+        for name, words in (QUICK if chosen.quick else CASES).items():
+            results.add_plain(measured(name, words, Path(folder)))
+    print(results.path)
+
+
+if __name__ == "__main__":
+    main()

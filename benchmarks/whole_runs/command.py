@@ -1,0 +1,42 @@
+"""The command line in a process of its own, with plugins that only it sees, timed from outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+
+def environment(folder: Path, plugin: str = "", **more: str) -> dict[str, str]:
+    """Return the environment in which the plugin, a module beside this file, is installed. folder: for its record."""
+    variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", **more}
+    variables["NTKBENCH_CACHE"] = str(folder / "cache")
+    if plugin:
+        record = folder / f"{plugin}-1.0.dist-info"
+        record.mkdir(parents=True, exist_ok=True)
+        (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {plugin.replace('_', '-')}\nVersion: 1.0\n")
+        (record / "entry_points.txt").write_text(f"[ntkbench]\n{plugin} = {plugin}\n")
+        variables["PYTHONPATH"] = os.pathsep.join([str(folder), str(HERE), variables.get("PYTHONPATH", "")])
+    return variables
+
+
+def ntkbench(words: list[Any], variables: dict[str, str], expected: int = 0) -> float:
+    """Return the seconds of a command; raise RuntimeError when it exits with another code."""
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "ntkbench", *map(str, words)]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    if done.returncode != expected:
+        raise RuntimeError(f"{' '.join(command[2:])} exited with {done.returncode}: {done.stderr[-2000:]}")
+    return time.perf_counter() - began
+
+
+def between_first_and_last(run: Path) -> tuple[int, float]:
+    """Return how many cells a run holds, and the seconds from the first one that was written to the last."""
+    times = [path.stat().st_mtime for path in (run / "cells").glob("*.json")]
+    return len(times), max(times) - min(times)

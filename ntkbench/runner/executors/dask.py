@@ -1,0 +1,377 @@
+"""The executor of a Dask cluster: one task measures a group, on any machine that has a Dask worker.
+
+Dask carries groups to its workers and results back; what measures there is the executor of worker processes, with the
+same limits. Every cell's result comes back as an event, at once. A task whose Dask worker is lost is given to another
+one by Dask, and the events say which of its cells are finished already. Only the client writes anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing.process
+import pickle
+import queue
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dask
+from attrs import Factory, define, evolve
+from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_client, get_worker
+
+from ... import __version__
+from ...errors import NtkbenchError
+from ...plan.cost import GIB, memory_gib
+from ...types import Cell, CellResult, Status
+from ..agenda import Agenda
+from ..progress import Progress
+from .child import Setting
+from .executor import Executor, ExecutorLost
+from .processes import Processes
+
+CONNECT_SECONDS = 10.0
+LOOK_SECONDS = 2.0  # between looks at the cluster when nothing is heard of it
+LATE_SECONDS = 60.0  # beyond the time limit of a cell: then its worker counts as late
+MOST_ATTEMPTS = 3  # at a group whose worker is late, or whose events are lost
+WINDOW = 8  # groups that wait at the scheduler, beyond two for each of its workers' threads
+NO_WORKER = "no worker yet: waiting for the Dask cluster"
+
+
+@define(eq=False)
+class Task:
+    """A group that Dask has. cells: those without a result, in their order.   heard: when it last gave a sign."""
+
+    number: int
+    cells: dict[str, Cell]
+    attempts: int
+    future: Any
+    heard: float | None = None
+
+
+class Dask(Executor):
+    """Measures on a cluster of workers of this machine, or on the one of the scheduler at `address`.
+
+    workers: of the local cluster.   Raises NtkbenchError when there is no scheduler at the address.
+    """
+
+    def __init__(self, setting: Setting, workers: int, address: str = ""):
+        self.setting, self.workers, self.address = setting, workers, address
+        self.name = f"ntkbench-{uuid.uuid4().hex[:12]}"
+        self._inbox: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self._tasks: dict[int, Task] = {}
+        self._numbers = iter(range(10**9))
+        self._cluster: LocalCluster | None = None
+        self._client: Client | None = None
+        self._lost = False
+
+    def __enter__(self) -> Dask:
+        _hush()
+        try:
+            if not self.address:
+                with dask.config.set({"distributed.worker.daemon": False}):
+                    self._cluster = LocalCluster(
+                        n_workers=self.workers,
+                        threads_per_worker=1,
+                        processes=True,
+                        dashboard_address=None,
+                        memory_limit=None,
+                        silence_logs=logging.CRITICAL,
+                    )
+            self._client = Client(self._cluster or self.address, timeout=CONNECT_SECONDS, set_as_default=False)
+            _same_version(self._client)
+            self._client.register_plugin(Bench(self.name, self.setting), name=self.name)
+            self._client.subscribe_topic(self.name, lambda event: self._inbox.put(event[1]))
+        except Exception as error:
+            self.close()
+            if isinstance(error, NtkbenchError):
+                raise
+            what = f"the Dask scheduler at {self.address}" if self.address else "Dask's local cluster"
+            raise NtkbenchError(
+                f"{what[0].upper()}{what[1:]} could not be used: {type(error).__name__}: "
+                f"{' '.join(str(error).split())[:300]}. `--executor processes` needs no cluster."
+            ) from error
+        return self
+
+    def close(self) -> None:
+        """Let go of the cluster: what is ours on it is ended, a local one entirely."""
+        client, self._client = self._client, None
+        cluster, self._cluster = self._cluster, None
+        with contextlib.suppress(Exception):
+            if client is not None and not self._lost:
+                client.cancel([task.future for task in self._tasks.values()], force=True)
+                client.unregister_worker_plugin(self.name)
+        self._tasks.clear()
+        for each in (client, cluster):
+            with contextlib.suppress(Exception):
+                if each is not None:
+                    each.close(timeout=CONNECT_SECONDS)
+
+    def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
+        """Yield the result of every cell as it is there, telling `progress` which cells are being measured.
+
+        Raises ExecutorLost when the scheduler is gone, or when its workers cannot do what is asked.
+        """
+        while agenda or self._tasks:
+            self._submit_some(agenda, progress)
+            try:
+                message = self._inbox.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                yield from self._late(agenda)
+                continue
+            task = self._tasks.get(message["task"])
+            if task is None:
+                continue  # one that was given up
+            task.heard = time.monotonic()
+            if "result" in message:
+                cell = task.cells.pop(message["key"], None)
+                if cell is not None:  # otherwise it came twice
+                    yield evolve(pickle.loads(message["result"]), cell=cell)
+            if "ended" in message:
+                del self._tasks[task.number]
+                yield from self._ended(task, agenda)
+            elif task.cells:
+                progress.now(next(iter(task.cells.values())))
+
+    def _submit_some(self, agenda: Agenda, progress: Progress) -> None:
+        """Give Dask as many groups as keep its workers busy, the costliest first; the others wait here."""
+        assert self._client is not None
+        if not agenda:
+            return
+        workers = self._known_workers()
+        threads = sum(each["nthreads"] for each in workers)
+        agenda.workers = self.workers = max(threads, 1)
+        if not threads:
+            progress.now(NO_WORKER)
+        declared: dict[str, float] = {}
+        for each in workers:
+            for name, amount in each.get("resources", {}).items():
+                declared[name] = max(declared.get(name, 0.0), amount)
+        while agenda and len(self._tasks) < 2 * threads + WINDOW:
+            self._submit(agenda.take(), declared)
+
+    def _known_workers(self) -> Sequence[Mapping[str, Any]]:
+        now = time.monotonic()
+        if now - self._asked > LOOK_SECONDS or not self._workers_known:
+            assert self._client is not None
+            try:
+                self._workers_known = list(self._client.scheduler_info(n_workers=-1)["workers"].values())
+            except Exception as error:
+                raise self._gone() from error
+            self._asked = now
+        return self._workers_known
+
+    _asked = float("-inf")
+    _workers_known: Sequence[Mapping[str, Any]] = ()
+
+    def _submit(self, cells: Sequence[Cell], declared: Mapping[str, float], attempts: int = 1) -> None:
+        assert self._client is not None
+        number = next(self._numbers)
+        try:
+            future = self._client.submit(
+                measure,
+                self.name,
+                number,
+                list(cells),
+                key=f"{self.name}-{number}",
+                pure=False,
+                priority=-number,
+                resources=resources(cells, self.setting, declared) or None,
+            )
+        except Exception as error:
+            raise self._gone() from error
+        self._tasks[number] = Task(number, {cell.key: cell for cell in cells}, attempts, future)
+        future.add_done_callback(lambda _: self._inbox.put({"task": number, "ended": True}))
+
+    def _ended(self, task: Task, agenda: Agenda) -> Iterator[CellResult]:
+        """Take note of a task that Dask has finished or given up."""
+        status = task.future.status
+        if status == "finished":
+            if task.cells:
+                yield from self._again(task, "No result of it came back", agenda)
+            return
+        if status != "error":
+            raise self._gone()
+        error = task.future.exception()
+        if isinstance(error, KilledWorker):
+            tries = error.allowed_failures + 1
+            yield from self._gave_up(task, f"Its Dask worker was lost, {tries} times in a row", agenda)
+        elif isinstance(error, NtkbenchError):
+            raise error
+        else:
+            raise ExecutorLost(
+                f"A task failed on the Dask cluster: {type(error).__name__}: {' '.join(str(error).split())[:300]}."
+            )
+
+    def _late(self, agenda: Agenda) -> Iterator[CellResult]:
+        """Give the groups of late workers to others: those that a time limit would have ended long ago."""
+        assert self._client is not None
+        if self._client.status not in ("running", "newly-created"):
+            raise self._gone()
+        seconds = self.setting.limits.seconds
+        if seconds is None:
+            return
+        patience = seconds + LATE_SECONDS
+        for task in list(self._tasks.values()):
+            if task.heard is not None and time.monotonic() - task.heard > patience:
+                del self._tasks[task.number]
+                task.future.cancel(force=True)
+                yield from self._again(task, f"Its Dask worker gave no sign for {patience:g} s", agenda)
+
+    def _again(self, task: Task, why: str, agenda: Agenda) -> Iterator[CellResult]:
+        if task.attempts < MOST_ATTEMPTS:
+            self._submit(list(task.cells.values()), {}, task.attempts + 1)
+        else:
+            yield from self._gave_up(task, f"{why}, {MOST_ATTEMPTS} times in a row", agenda)
+
+    @staticmethod
+    def _gave_up(task: Task, why: str, agenda: Agenda) -> Iterator[CellResult]:
+        """Yield the failure of the cell at which a task was lost; the others wait for another task."""
+        cell, *rest = task.cells.values()
+        agenda.put_back(rest)
+        probes = cell.settings.get("n_probes")
+        yield CellResult(cell=cell, status=Status.FAILED, message=f"{why}.", n_probes=probes)
+
+    def _gone(self) -> ExecutorLost:
+        self._lost = True
+        at = f" at {self.address}" if self.address else ""
+        return ExecutorLost(f"The Dask scheduler{at} is gone.")
+
+
+def resources(cells: Sequence[Cell], setting: Setting, declared: Mapping[str, float]) -> dict[str, float]:
+    """Return what a group asks of a Dask worker, of the resources that workers have declared.
+
+    declared: the largest amount of each.   MEMORY is in bytes: the memory limit, or what is predicted roughly, never
+    more than any worker has. GPU is 1 where a GPU was asked for.
+    """
+    asked: dict[str, float] = {}
+    if "MEMORY" in declared:
+        cell = cells[0]
+        gib = setting.limits.gib or memory_gib(cell.width**2, cell.settings["n_probes"], cell.precision)
+        asked["MEMORY"] = min(gib * GIB, declared["MEMORY"])
+    if "GPU" in declared and setting.device.startswith("gpu"):
+        asked["GPU"] = 1.0
+    return asked
+
+
+def _hush() -> None:
+    """Silence Dask's own remarks in this process: what they mean for a run, the run says."""
+    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def _same_version(client: Client) -> None:
+    """Raise NtkbenchError when a worker of the cluster has another ntkbench."""
+    versions = client.run(_version, on_error="return")
+    for address, version in versions.items():
+        if version != __version__:
+            said = f"{type(version).__name__}: {version}" if isinstance(version, Exception) else f"ntkbench {version}"
+            raise NtkbenchError(
+                f"The Dask worker at {address} has {said}, and this is ntkbench {__version__}; install the same there."
+            )
+
+
+def _version() -> str:
+    return __version__
+
+
+def measure(name: str, number: int, cells: Sequence[Cell]) -> None:
+    """Measure a group on a Dask worker; every result is an event of the topic `name`.
+
+    The keys of finished cells are events of another topic, which tells the next worker when this one is lost.
+    """
+    worker = get_worker()
+    bench: Any = worker.plugins[name]
+    topic = f"{name}-{number}"
+    finished = {key for _, key in get_client().get_events(topic) or ()}
+    missing = [cell for cell in cells if cell.key not in finished]
+    worker.log_event(name, {"task": number})
+    for result in bench.results(missing):
+        key = result.cell.key
+        worker.log_event(name, {"task": number, "key": key, "result": pickle.dumps(result)})
+        worker.log_event(topic, key)
+
+
+@define(eq=False)
+class Bench(WorkerPlugin):
+    """What every Dask worker has of a run: its setting, and worker processes that stay warm between groups."""
+
+    name: str
+    setting: Setting
+    files: dict[str, bytes] = Factory(dict)
+    idle: list[Processes] = Factory(list)
+    all: list[Processes] = Factory(list)
+    folder: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        # The user's own files go along: the worker may be on another machine.
+        for name, entry in self.setting.architectures.items():
+            if (path := getattr(entry, "path", None)) is not None:
+                self.files[name] = Path(path).read_bytes()
+
+    def setup(self, worker: Any) -> None:
+        """Write the user's files that this machine does not have."""
+        del worker
+        own = {}
+        for name, entry in self.setting.architectures.items():
+            path = getattr(entry, "path", None)
+            if path is not None and not _holds(path, self.files[name]):
+                self.folder = self.folder or tempfile.mkdtemp(prefix="ntkbench-")
+                path = Path(self.folder, Path(path).name)
+                path.write_bytes(self.files[name])
+                entry = evolve(entry, path=path)  # type: ignore[call-arg]
+            own[name] = entry
+        self.setting = evolve(self.setting, architectures=own)
+
+    async def teardown(self, worker: Any) -> None:
+        """End the worker processes."""
+        del worker
+        await asyncio.to_thread(self._close)
+
+    def results(self, cells: Sequence[Cell]) -> Iterator[CellResult]:
+        """Yield the results of a group, measured by a warm worker process where one is idle."""
+        try:
+            processes = self.idle.pop()
+        except IndexError:
+            processes = _Children(1, self.setting)
+            self.all.append(processes)
+        yield from processes.results(Agenda([cells] if cells else []), Progress())
+        self.idle.append(processes)
+
+    def _close(self) -> None:
+        for processes in self.all:
+            processes.abandon()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
+class _Children(Processes):
+    """Worker processes of a Dask worker, which may be a daemon; those are not allowed to have children.
+
+    Its children end with it all the same: they watch their parent.
+    """
+
+    _lock = threading.Lock()
+
+    def _start(self) -> None:
+        config = multiprocessing.process.current_process()._config  # type: ignore[attr-defined]
+        with self._lock:
+            daemon, config["daemon"] = config.get("daemon"), False
+            try:
+                super()._start()
+            finally:
+                config["daemon"] = daemon

@@ -1,0 +1,146 @@
+"""Cells that hang, take all memory, kill their worker or try to end the run: their status, and all others are ok."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import faulty
+import psutil
+import pytest
+
+import ntkbench as nb
+from ntkbench.cli.main import main
+from ntkbench.runner.executors import processes
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL, and files that are read while they are written")
+
+EXPECTED = {
+    faulty.SLEEPS: ("timeout", "It was not finished after --timeout 20 s, and its worker process was ended."),
+    faulty.HOGS: ("oom", "more than --memory-limit 1 GiB, and was ended."),
+    faulty.KILLED: ("failed", "lost while it measured this cell; SIGKILL ended it"),
+    faulty.LEAVES: ("failed", "lost while it measured this cell; its exit code was 0."),
+    faulty.INTERRUPTS: ("failed", "lost while it measured this cell; it raised KeyboardInterrupt"),
+    faulty.RAISES: ("failed", "lost while it measured this cell; it raised ZeroDivisionError: no width"),
+}
+WIDTHS = ",".join(map(str, (4, *faulty.FAULTS)))
+RUN = ["run", "--arch", "fc", "--probes", "2", "--measure", "gradient_norm", "--out", "run", "--seeds", "3"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(faulty.FOLDER, str(tmp_path))
+    return tmp_path
+
+
+def stamps(folder):
+    return {path: path.stat().st_mtime_ns for path in (folder / "run" / "cells").iterdir()}
+
+
+def statuses():
+    return {(r.cell.width, r.cell.seed): r for r in nb.load("run").results if str(r.status) != "ok"}
+
+
+def test_every_fault_costs_its_cell_only(here, capfd, monkeypatch):
+    monkeypatch.setattr(processes, "serve", faulty.serve)
+    words = [*RUN, "--widths", WIDTHS, "--json"]
+    assert main([*words, "--timeout", "20", "--memory-limit", "1", "--workers", "2"]) == 1
+    out, err = capfd.readouterr()
+    assert json.loads(out)["rows"], "what a plugin prints in a worker is not on standard output"
+    assert f"{len(EXPECTED)} of 24 cells failed" in err and "1 × timeout: It was not finished" in err
+    bad = statuses()
+    assert set(bad) == {(width, 0) for width in EXPECTED}
+    for width, (status, message) in EXPECTED.items():
+        found = bad[width, 0]
+        assert (str(found.status), message in found.message) == (status, True), found.message
+    assert 20 <= bad[faulty.SLEEPS, 0].seconds < 30
+    assert 1 < bad[faulty.HOGS, 0].provenance["resident_gib"] < 8
+
+    before = stamps(here)
+    assert main([*words, "--retry", "none"]) == 1
+    assert stamps(here) == before
+    assert main([*words, "--retry", "timeout,oom"]) == 1
+    assert {str(result.status) for result in statuses().values()} == {"failed"}
+    assert main([*words, "--workers", "1"]) == 0
+    after = stamps(here)
+    assert after.keys() == before.keys() and sum(after[path] != before[path] for path in after) == len(EXPECTED)
+
+
+def test_a_machine_without_memory_loses_its_largest_worker(here, monkeypatch):
+    from ntkbench.runner.executors import watch
+
+    monkeypatch.setattr(processes, "serve", faulty.serve)
+    monkeypatch.setattr(watch, "machine_memory_gib", lambda: 0.05)
+    monkeypatch.setattr(watch, "available_memory_gib", lambda: 0.0 if (here / "105.happened").exists() else 1.0)
+    main([*RUN, "--widths", str(faulty.SLEEPS), "--quiet", "--timeout", "60"])
+    (result,) = statuses().values()
+    assert str(result.status) == "oom"
+    assert "The machine had 0 GiB of memory left, and the worker process of this cell held most" in result.message
+
+
+def test_no_worker_outlives_its_killed_parent_and_the_run_goes_on(here):
+    code = f"import faulty; from ntkbench.runner.executors import processes; processes.serve = faulty.serve; {CLI}"
+    words = [*RUN, "--widths", f"4,{faulty.SLEEPS}", "--quiet", "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", code, *words], env=environment, stdout=subprocess.DEVNULL)
+    mark = here / f"{faulty.SLEEPS}.happened"
+    deadline = time.monotonic() + 120
+    while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker = psutil.Process(int(mark.read_text()))
+    assert worker.ppid() == process.pid
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    gone, _ = psutil.wait_procs([worker], timeout=20)
+    assert gone, "the worker still sleeps"
+    before = stamps(here)
+    assert len(before) == 3
+    assert subprocess.run([sys.executable, "-c", code, *words], env=environment, capture_output=True).returncode == 0
+    assert len(stamps(here)) == 6 and before.items() <= stamps(here).items()
+    assert not statuses()
+
+
+CLI = "import sys; from ntkbench.cli.main import main; sys.exit(main(sys.argv[1:])) if __name__ == '__main__' else 0"
+
+SOURCE = """
+import time
+
+import tensorflow as tf
+
+
+def build(width, *, input_shape, seed):
+    print("this is no table")
+    if width == 5:
+        raise ZeroDivisionError("no width")
+    if width == 6:
+        time.sleep(1e6)
+    if width == 7:
+        raise KeyboardInterrupt
+    w = tf.Variable(tf.ones([input_shape[0], 1]))
+    spare = [tf.Variable(tf.zeros([2000, 5000]))] if width == 8 else []
+
+    def model(x, training=False):
+        return tf.cast(x, w.dtype) @ w
+
+    model.trainable_variables = [w, *spare]
+    return model
+"""
+
+
+def test_with_tensorflow_too(here, capfd):
+    (here / "net.py").write_text(SOURCE)
+    words = ["run", "--arch", "net.py:build", "--widths", "4,5,6,7,8", "--seeds", "1", "--probes", "2"]
+    words += ["--measure", "gradient_norm", "--out", "run", "--json", "--workers", "1"]
+    assert main([*words, "--timeout", "30", "--memory-limit", "1.5"]) == 1
+    assert json.loads(capfd.readouterr().out)["rows"]
+    found = {r.cell.width: r for r in nb.load("run").results}
+    assert [str(found[width].status) for width in (4, 5, 6, 7, 8)] == ["ok", "failed", "timeout", "failed", "oom"]
+    assert found[5].traceback.splitlines()[-1] == "ZeroDivisionError: no width" and "net.py" in found[5].traceback
+    assert "it raised KeyboardInterrupt" in found[7].message
+    assert found[8].message.startswith("Not measured: with 10,000,061 parameters about 1.6")
+    assert found[8].n_parameters == 10_000_061
