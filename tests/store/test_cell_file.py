@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import attrs
 import pytest
 from factories import cell, failed, result
 from hypothesis import example, given, strategies as st
@@ -31,7 +32,9 @@ def test_round_trip_is_exact(value, error, message, width, depth):
 
 def test_failed_cells_survive():
     for status in Status:
-        assert decode(encode(failed(status=status, message="why")), "here") == failed(status=status, message="why")
+        for traceback in ("", "  File here\nNo: luck"):
+            original = attrs.evolve(failed(status=status, message="why"), traceback=traceback)
+            assert decode(encode(original), "here") == original
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

@@ -234,7 +234,7 @@ def test_a_disk_that_refuses_is_a_sentence_and_keeps_the_old_file(tmp_path, monk
 
     with monkeypatch.context() as patched:
         patched.setattr(atomic.os, call, refuse)
-        with pytest.raises(RunStopped, match=f"could not be written: {os.strerror(number)}. 1 finished cells are kept"):
+        with pytest.raises(RunStopped, match=f"could not be written: {os.strerror(number)}. Finished cells are kept"):
             store.write(failed())
         with pytest.raises(RunStopped, match=f"manifest.json could not be written: {os.strerror(number)}"):
             store.note("stopping", {})
