@@ -190,8 +190,20 @@ class Soak:
         deadline = time.monotonic() + WAIT_SECONDS
         while not happened():
             if time.monotonic() > deadline:
-                raise SoakError(otherwise)
+                raise SoakError(f"{otherwise}; {self.where()}")
             time.sleep(0.01)
+
+    def where(self) -> str:
+        """Return the executor, its processes, and where the command stands where it can be asked."""
+        told = [f"executor {self.executor}", f"{self.happened.total()} faults, {self.stored()} cells"]
+        if self.command is not None and self.running():
+            if not self.tensorflow:
+                self.command.send_signal(signal.SIGUSR1)
+                time.sleep(1.0)
+            roots = [self.command.pid, *(process.pid for process in self.cluster)]
+            told += [line_of(child)[-80:] for root in roots for child in children(root)]
+            told.append((self.folder / "errors.txt").read_text()[-3000:])
+        return "\n".join(told)
 
     def stored(self) -> int:
         """Return how many cells there are."""

@@ -6,7 +6,9 @@ has the fault: no two cells have one.
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -131,6 +133,7 @@ def ntkbench_register_measurements(register):
 def main() -> int:
     """Be the command line, with worker processes without TensorFlow."""
     without_tensorflow()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # so that a soak can ask where it stands still
     from ntkbench.cli.main import main
 
     return main(sys.argv[1:])
