@@ -107,7 +107,7 @@ def decode(text: str | bytes, source: str) -> CellResult:
         n_parameters=reader.take(record, "n_parameters", int, optional=True),
         n_probes=reader.take(record, "n_probes", int, optional=True),
         device=reader.take(record, "device", str),
-        provenance=reader.take(record, "provenance", "traceback", dict),
+        provenance=reader.take(record, "provenance", dict),
         traceback=reader.take(record, "traceback", str) if "traceback" in record else "",
     )
     if "checksum" in record and not whole:
