@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -155,8 +156,10 @@ def command(
     choice = chosen([plan], options.device)
     device = prepare(options.device, hushed=True) if choice.here or needs_check(plan) else options.device
     check(plan, registry, device)
-    with choice.executor(registry, device) as measuring:
-        store = open_store(plan, registry, command=["ntkbench", *given])
+    with (
+        choice.executor(registry, device) as measuring,
+        closing(open_store(plan, registry, command=["ntkbench", *given])) as store,
+    ):
         outcome = run_plan(plan, store, measuring, progress_on(quiet=quiet))
         more: list[Outcome] = []
         if until_decided and not outcome.incomplete:

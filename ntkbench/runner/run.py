@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,10 +184,10 @@ def run(
     plan = make_plan(options, registry)
     name = prepare(options.device)
     check(plan, registry, name)
-    store = open_store(plan, registry)
     executor = Serial(registry.with_architectures(plan.own_architectures()), name)
-    if run_plan(plan, store, executor).interrupted:
-        raise KeyboardInterrupt
+    with closing(open_store(plan, registry)) as store:
+        if run_plan(plan, store, executor).interrupted:
+            raise KeyboardInterrupt
     return load(store.path)
 
 

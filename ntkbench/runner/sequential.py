@@ -96,7 +96,7 @@ def run_until_decided(
         for addition in additions:
             more = _plan_of(plan, requests[addition.label], addition, found, registry, str(store.path))
             check(more, registry, device)
-            open_store(more, registry, command)
+            open_store(more, registry, command).close()  # adds to the plan of `store`, which goes on
             outcomes.append(run_plan(more, store, executor, progress()))
             if outcomes[-1].incomplete:
                 return outcomes

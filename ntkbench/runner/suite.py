@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -77,11 +78,11 @@ def run_suite(
     keys: dict[str, set[str]] = {}
     for plan, claims in planned:
         plan = evolve(plan, options=evolve(plan.options, out=out, retry=retry))
-        store = open_store(plan, registry, command)
-        out = str(store.path)
         for claim in claims:
             keys.setdefault(claim.id, set()).update(cell.key for cell in plan.cells)
-        outcomes.append(run_plan(plan, store, executor, progress()))
+        with closing(open_store(plan, registry, command)) as store:
+            out = str(store.path)
+            outcomes.append(run_plan(plan, store, executor, progress()))
         if outcomes[-1].incomplete:
             return SuiteOutcome(Path(out), tuple(outcomes), ())
     results = list(RunStore(out).read()) if out is not None else []
@@ -98,10 +99,10 @@ def run_suite(
     )
     if panels is not None:
         out = out or new_folder(())
-        store = RunStore(out)
-        if not store.is_run():
-            store.create_or_open(new_manifest((), architectures={}, measurements={}, command=command))
-        store.note("curves", encode(panels))
+        with closing(RunStore(out)) as store:
+            if not store.is_run():
+                store.create_or_open(new_manifest((), architectures={}, measurements={}, command=command))
+            store.note("curves", encode(panels))
     return SuiteOutcome(Path(out or "."), tuple(outcomes), judged)
 
 
