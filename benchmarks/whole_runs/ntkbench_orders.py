@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
 from ntkbench import Quantity, hookimpl
 
@@ -89,14 +88,10 @@ class GroupWorker:
 
 
 def serve(connection, setting) -> None:
-    """Do what `ntkbench.runner.executors.child.serve` does, without TensorFlow."""
-    from ntkbench.runner.executors import child
+    """Serve with the group worker above."""
+    from stand_in import serve_with
 
-    stand_in = ModuleType("ntkbench.runner.worker")
-    stand_in.GroupWorker, stand_in.sentence = GroupWorker, lambda error: f"{type(error).__name__}: {error}"
-    sys.modules["ntkbench.runner.worker"] = stand_in
-    child._prepared = lambda setting: "cpu"
-    child.serve(connection, setting)
+    serve_with(GroupWorker, connection, setting)
 
 
 def without_tensorflow() -> None:

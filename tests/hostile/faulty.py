@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
+from whole_runs.stand_in import serve_with
 
-from ntkbench.runner.executors import child
 from ntkbench.types import Cell, CellResult, Status, Value
 
 FOLDER = "FAULTS_HAPPENED_IN"
@@ -72,9 +70,5 @@ class GroupWorker:
 
 
 def serve(connection, setting) -> None:
-    """Do what `ntkbench.runner.executors.child.serve` does, with the group worker above."""
-    stand_in = ModuleType("ntkbench.runner.worker")
-    stand_in.GroupWorker, stand_in.sentence = GroupWorker, lambda error: f"{type(error).__name__}: {error}"
-    sys.modules["ntkbench.runner.worker"] = stand_in
-    child._prepared = lambda setting: "cpu"
-    child.serve(connection, setting)
+    """Serve with the group worker above."""
+    serve_with(GroupWorker, connection, setting)

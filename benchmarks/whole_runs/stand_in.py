@@ -1,0 +1,17 @@
+"""Worker processes without TensorFlow: another group worker stands for the one that measures."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+
+def serve_with(group_worker, connection, setting) -> None:
+    """Do what `ntkbench.runner.executors.child.serve` does, with a class in place of its `GroupWorker`."""
+    from ntkbench.runner.executors import child
+
+    stand_in = ModuleType("ntkbench.runner.worker")
+    stand_in.GroupWorker, stand_in.sentence = group_worker, lambda error: f"{type(error).__name__}: {error}"
+    sys.modules["ntkbench.runner.worker"] = stand_in
+    child._prepared = lambda setting: "cpu"
+    child.serve(connection, setting)
