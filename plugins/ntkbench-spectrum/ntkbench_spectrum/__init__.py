@@ -34,7 +34,7 @@ def ntkbench_register_measurements(register):
     register(
         "hessian_density",
         "ntkbench_spectrum.hessian:measure",
-        summary="spectral density of the output's Hessian, by stochastic Lanczos quadrature",
+        summary="moments of the spectrum of the output's Hessian, from random vectors",
         needs="hessian",
         quantities=[
             Quantity(
@@ -51,7 +51,7 @@ def ntkbench_register_measurements(register):
                 "erank H",
                 bounds=(0.0, INFINITY),
                 reduction="mean",
-                summary="exponential of the entropy of the Hessian's normalised absolute eigenvalues",
+                summary="(tr H²)² / tr H⁴: how many eigenvalues of equal size have these moments",
             ),
         ],
     )
