@@ -134,7 +134,7 @@ def command(
     from ..runner.progress import progress_on
     from ..runner.run import check, needs_check, open_store, run_plan
     from ..runner.sequential import run_until_decided
-    from ..store.run import load
+    from ..store.run import Run
 
     if format_ not in FORMATS:
         raise click.UsageError(f"No table format is called {format_!r}. {did_you_mean(format_, FORMATS)}")
@@ -178,7 +178,7 @@ def command(
         click.echo(str(store.path), err=True)
         return 130
     bad = any(each.failed or each.lost for each in (outcome, *more))
-    table = load(store.path).table()
+    table = Run(store.path, store).table()
     if as_json:
         click.echo(json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
     else:

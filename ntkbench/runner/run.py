@@ -163,7 +163,7 @@ def run(
     cells does what is missing. Raises NtkbenchError for what cannot be run, and KeyboardInterrupt on Ctrl-C, with
     everything finished kept.
     """
-    from ..store.run import load
+    from ..store.run import Run
 
     options = RunOptions(
         arch=arch,
@@ -188,7 +188,7 @@ def run(
     with closing(open_store(plan, registry)) as store:
         if run_plan(plan, store, executor).interrupted:
             raise KeyboardInterrupt
-    return load(store.path)
+    return Run(store.path, store)
 
 
 def needs_check(plan: Plan) -> bool:

@@ -15,7 +15,7 @@ from ..plan.arch_spec import ArchitectureRequest
 from ..plan.plan import Plan, make_plan
 from ..registry.manager import Registry
 from ..store.manifest import catalogue, theory
-from ..store.run import load
+from ..store.run import Run
 from ..store.run_store import RunStore
 from .executors.executor import Executor
 from .progress import Progress
@@ -104,7 +104,7 @@ def run_until_decided(
 
 def _at_level(store: RunStore) -> list[Verdict]:
     """Return the verdicts as the rule reads them: with wider intervals."""
-    run = load(store.path)
+    run = Run(store.path, store)
     found = verdicts(run.results, catalogue(run.manifest), theory(run.manifest))
     wider = []
     for each in found:

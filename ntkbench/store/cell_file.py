@@ -35,6 +35,15 @@ _CELL_TYPES: dict[str, type] = {
 }
 
 
+class _NotJson(ValueError):
+    """What JSON has not, and Python reads all the same."""
+
+
+def _refuse(name: str) -> NoReturn:
+    raise _NotJson(f"it holds {name}, which is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse)
 _MARK = b',\n "checksum": "'
 _CELL_NAMES = tuple(attribute.name for attribute in attrs.fields(Cell) if attribute.name != "label")
 _CELL_KINDS = [_CELL_TYPES.get(name, str) for name in _CELL_NAMES]
@@ -165,7 +174,9 @@ class _Reader:
 
     def parse(self, text: str | bytes) -> dict[str, Any]:
         try:
-            record = json.loads(text, parse_constant=lambda name: self.fail(f"it holds {name}, which is not JSON"))
+            record = _JSON.decode(text if isinstance(text, str) else text.decode("utf-8", "surrogatepass"))
+        except _NotJson as error:
+            self.fail(str(error))
         except (ValueError, RecursionError) as error:
             self.fail(f"it is not JSON ({error})")
         if not isinstance(record, dict):

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 class Run:
     """A finished or half-finished run. Reads the directory once, when it is first asked for results.
 
-    path: the run's directory.   Raises NtkbenchError when there is no run in it.
+    path: the run's directory.   store: one of it that may have read it already.
+    Raises NtkbenchError when there is no run in it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
+    def __init__(self, path: str | os.PathLike[str], store: RunStore | None = None):
         self.path = Path(path)
-        self._store = RunStore(self.path)
+        self._store = store or RunStore(self.path)
         if not self.path.exists():
             raise NtkbenchError(f"There is no run at {self.path}: it does not exist.{_neighbours(self.path)}")
         if not self.path.is_dir() or not self._store.is_run():

@@ -39,6 +39,7 @@ class RunStore:
         self.path = Path(path)
         self.problems: list[str] = []
         self._strangers: list[Path] = []
+        self._known: dict[str, tuple[Any, CellResult]] = {}  # of a writer, who reads more than once
         self._end: weakref.finalize[Any, RunStore] | None = None
         self._synced = float("-inf")
 
@@ -183,13 +184,22 @@ class RunStore:
         for name in names:
             file, key = os.path.join(folder, name), name.removesuffix(".json")
             try:
-                found[key] = read_cell(file, key, planned)
+                found[key] = read_cell(file, key, planned) if self._end is None else self._read_once(file, key, planned)
             except FileNotFoundError:  # a writer has set it aside
                 continue
             except NtkbenchError as error:
                 self._strangers.append(Path(file))
                 self.problems.append(f"{error} It counts for nothing; the next `ntkbench run` here sets it aside.")
         return found
+
+    def _read_once(self, file: str, key: str, planned: Collection[str]) -> CellResult:
+        """Return the result in a file as `read_cell` does; a file that is as it was is not read again."""
+        status = os.stat(file)
+        version = status.st_ino, status.st_mtime_ns, status.st_size
+        known = self._known.get(key)
+        if known is None or known[0] != version or (planned and key not in planned):
+            self._known[key] = known = version, read_cell(file, key, planned)
+        return known[1]
 
     def _names(self) -> list[str]:
         """Return the names of the cells' files."""

@@ -19,6 +19,7 @@ from ntkbench.errors import NtkbenchError, RunStopped
 from ntkbench.store import atomic, run_store
 from ntkbench.store.cell_file import encode
 from ntkbench.store.run_store import RunStore
+from ntkbench.store.strangers import read_cell
 from ntkbench.types import Status
 
 
@@ -301,3 +302,17 @@ def test_manifest_is_plain_json(tmp_path):
     text = (store.path / "manifest.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["quantities"]["hessian"][1]["key"] == "hessian_norm:max"
+
+
+def test_a_writer_reads_again_what_has_changed_and_nothing_else(tmp_path, monkeypatch):
+    first, second = sweep(widths=(8, 16), seeds=1)[:2]
+    store = filled(tmp_path / "run", [first, second])
+    assert store.take_stock() == [first, second]
+    read = []
+    monkeypatch.setattr(run_store, "read_cell", lambda *given: read.append(given[1]) or read_cell(*given))
+    changed = failed(second.cell)
+    RunStore(tmp_path / "run").write(changed)
+    assert store.take_stock() == [first, changed]
+    assert read == [second.cell.key]
+    os.truncate(store.cells / f"{first.cell.key}.json", 100)
+    assert store.take_stock() == [changed] and "is not JSON" in store.problems[0]
