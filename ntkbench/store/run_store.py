@@ -39,7 +39,7 @@ class RunStore:
         self.path = Path(path)
         self.problems: list[str] = []
         self._strangers: list[Path] = []
-        self._known: dict[str, tuple[Any, CellResult]] = {}  # of a writer, who reads more than once
+        self._known: dict[str, tuple[Any, CellResult]] = {}  # of one that was a writer, who reads more than once
         self._end: weakref.finalize[Any, RunStore] | None = None
         self._synced = float("-inf")
 
@@ -181,10 +181,11 @@ class RunStore:
         """Return the results in files, and remember which files hold none."""
         self.problems, self._strangers = [], []
         found, folder = {}, str(self.cells)
+        read = self._read_once if self._end is not None or self._known else read_cell
         for name in names:
             file, key = os.path.join(folder, name), name.removesuffix(".json")
             try:
-                found[key] = read_cell(file, key, planned) if self._end is None else self._read_once(file, key, planned)
+                found[key] = read(file, key, planned)
             except FileNotFoundError:  # a writer has set it aside
                 continue
             except NtkbenchError as error:
