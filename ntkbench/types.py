@@ -6,6 +6,7 @@ import enum
 import functools
 import hashlib
 import json
+import operator
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -155,9 +156,9 @@ class Cell:
 
     def identity(self) -> dict[str, Any]:
         """Return the plain JSON mapping that the key is the hash of."""
-        identity = {attribute.name: getattr(self, attribute.name) for attribute in fields(Cell)}
-        del identity["label"]
-        return identity | {"quantities": list(self.quantities)}
+        identity = dict(zip(IDENTITY, _identity(self), strict=True))
+        identity["quantities"] = list(self.quantities)
+        return identity
 
     @functools.cached_property
     def key(self) -> str:
@@ -173,6 +174,11 @@ class Cell:
         """Cells with one group share model, compiled functions and the gradient-descent path of a seed."""
         shared = {"architecture": self.architecture, "params": dict(self.params), "width": self.width}
         return digest(shared | {"dataset": self.dataset, "dataset_params": dict(self.dataset_params)})
+
+
+IDENTITY = tuple(attribute.name for attribute in fields(Cell) if attribute.name != "label")
+"""The fields of a cell that its key is the hash of."""
+_identity = operator.attrgetter(*IDENTITY)
 
 
 @frozen

@@ -17,6 +17,7 @@ def environment(folder: Path, plugin: str = "", **more: str) -> dict[str, str]:
     """Return the environment in which the plugin, a module beside this file, is installed. folder: for its record."""
     variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", **more}
     variables["NTKBENCH_CACHE"] = str(folder / "cache")
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as where ntkbench is installed
     if plugin:
         record = folder / f"{plugin}-1.0.dist-info"
         record.mkdir(parents=True, exist_ok=True)

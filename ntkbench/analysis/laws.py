@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -71,23 +72,28 @@ class Law:
         return [(width, seed, value) for width, seed, value in self.points if value is not None and value > 0]
 
 
+_TOLD_APART_BY = operator.attrgetter(
+    "architecture", "params", "dataset", "dataset_params", "precision", "settings", "architecture_plugin",
+    "architecture_version", "source_hash", "numerics_version", "reinit",
+)  # fmt: skip
+
+
 def series(results: Iterable[CellResult]) -> list[Series]:
     """Split results into series, in the order of their first appearance.
 
     Results of one label that differ in data set, precision, settings, version or source file are different series.
     """
     groups: dict[str, list[CellResult]] = {}
-    names: dict[tuple[Any, ...], str] = {}
+    known: dict[str, list[tuple[Any, list[CellResult]]]] = {}
     for result in results:
-        cell = result.cell
-        alike = (
-            cell.label, cell.architecture, repr(cell.params), cell.dataset, repr(cell.dataset_params), cell.precision,
-            repr(cell.settings), cell.architecture_plugin, cell.architecture_version, cell.source_hash,
-            cell.numerics_version, cell.reinit,
-        )  # fmt: skip
-        if alike not in names:  # of many cells, few conditions
-            names[alike] = canonical_json([cell.label, _condition(cell)])
-        groups.setdefault(names[alike], []).append(result)
+        cell, of_label = result.cell, known.setdefault(result.cell.label, [])
+        told = _TOLD_APART_BY(cell)
+        # Of many cells, few conditions.
+        group = next((group for other, group in of_label if other == told), None)
+        if group is None:
+            group = groups.setdefault(canonical_json([cell.label, _condition(cell)]), [])
+            of_label.append((told, group))
+        group.append(result)
     by_label: dict[str, list[list[CellResult]]] = {}
     for group in groups.values():
         by_label.setdefault(group[0].cell.label, []).append(group)

@@ -58,7 +58,7 @@ def verdicts(
     keys = result_keys(results, catalogue)
     found = []
     for each in series(results):
-        measured = {key for result in each.results for key in (*result.cell.quantities, *result.values)}
+        measured = set(each.by_key)
         judged = _judged(measured, theory.get(each.architecture, {}))
         if judged is not None:
             control = law(each, CONTROL, keys[CONTROL], theory) if CONTROL in measured else None

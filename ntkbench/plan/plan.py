@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, field, frozen
 
 from ..errors import NtkbenchError, UnknownName
 from ..registry.manager import Registry
@@ -36,9 +36,13 @@ class Plan:
     input_shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
     notes: tuple[str, ...] = ()
 
-    def groups(self) -> list[tuple[Cell, ...]]:
-        """Return the cells by group: one architecture with its params at one width, all seeds."""
-        return [tuple(cells) for _, cells in groupby(self.cells, key=lambda cell: cell.group)]
+    def groups(self, without: Collection[str] = ()) -> list[tuple[Cell, ...]]:
+        """Return the cells by group: one architecture with its params at one width, all seeds.
+
+        without: the keys of cells to leave out.
+        """
+        cells = [cell for cell in self.cells if cell.key not in without] if without else self.cells
+        return [tuple(group) for _, group in groupby(cells, key=lambda cell: cell.group)]
 
     def own_architectures(self) -> dict[str, Architecture]:
         """Return the architectures that no plugin registered: the user's files, by name."""
@@ -71,6 +75,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     left_out: dict[str, NtkbenchError] = {}
     cells: list[Cell] = []
     shapes: dict[str, tuple[int, ...]] = {}
+    plain_settings = asdict(settings)
     for request in requests:
         entry = request.entry
         params = entry.resolve(request.params)
@@ -81,33 +86,26 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
                 raise
             left_out[request.label] = error
             continue
-        shared = Cell(
-            architecture=request.name,
-            params=params,
-            width=0,
-            seed=0,
-            dataset=dataset.name,
-            dataset_params=dataset_params,
-            measurement="",
-            quantities=(),
-            settings=asdict(settings),
-            precision=options.precision,
-            architecture_plugin=entry.distribution,
-            architecture_version=entry.version,
-            source_hash=request.source_hash,
-            reinit=options.reinit and request.kind == "keras",
-            label=request.label,
-        )
         cells += [
-            evolve(
-                shared,
+            Cell(
+                architecture=request.name,
+                params=params,
                 width=width,
                 seed=seed,
-                data_hash=hashes[seed],
+                dataset=dataset.name,
+                dataset_params=dataset_params,
                 measurement=measurement,
                 quantities=quantities,
+                settings=plain_settings,
+                precision=options.precision,
+                architecture_plugin=entry.distribution,
+                architecture_version=entry.version,
                 measurement_plugin=registry.measurements[measurement].distribution,
                 measurement_version=registry.measurements[measurement].version,
+                data_hash=hashes[seed],
+                source_hash=request.source_hash,
+                reinit=options.reinit and request.kind == "keras",
+                label=request.label,
             )
             for width in _widths(request, options, sizes.widths_for(entry.widths))
             for seed in seeds

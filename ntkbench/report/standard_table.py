@@ -66,7 +66,7 @@ def standard_table(
         (_name_lines(each, missing), *(_law_lines(laws[key], budget) for key in shown), ok)
         for (each, laws), ok in zip(found, ok_column, strict=True)
     ]
-    settings = _settings(results)
+    settings = _settings([each for each, _ in found])
     return Table(
         title=_title(settings),
         columns=tuple(columns),
@@ -173,16 +173,15 @@ def _count_ok(of: Series) -> int:
     return sum(result.status == Status.OK for result in of.results)
 
 
-def _settings(results: Sequence[CellResult]) -> dict[str, Any]:
-    """What the cells were measured with: one value, or the list of them where cells differ."""
-    kinds = {(c.dataset, repr(c.dataset_params), c.precision, repr(c.settings)): c for c in _cells(results)}
+def _settings(all_series: Sequence[Series]) -> dict[str, Any]:
+    """What the cells were measured with: one value, or the list of them where series differ."""
     seen: dict[str, dict[Any, None]] = {}
-    for cell in kinds.values():
+    for cell in (each.results[0].cell for each in all_series):
         fields = {"dataset": dataset_label(cell.dataset, cell.dataset_params), "precision": cell.precision}
         for name, value in (fields | dict(cell.settings)).items():
             seen.setdefault(name, {})[value] = None
     settings = {name: next(iter(values)) if len(values) == 1 else list(values) for name, values in seen.items()}
-    return settings | {"seeds": len({result.cell.seed for result in results})}
+    return settings | {"seeds": len({result.cell.seed for each in all_series for result in each.results})}
 
 
 def _title(settings: Mapping[str, Any]) -> str:

@@ -69,8 +69,8 @@ def run_plan(plan: Plan, store: RunStore, executor: Executor, progress: Progress
     kept = {key: result for key, result in there.items() if result.status not in plan.options.retry}
     failures = [result for result in kept.values() if result.status not in DONE]
     ok, stopped, lost = len(kept) - len(failures), False, ""
-    groups = [cells for group in plan.groups() if (cells := [cell for cell in group if cell.key not in kept])]
-    agenda = Agenda(groups, Costs(there.values()), executor.workers)
+    groups = plan.groups(without=kept)
+    agenda = Agenda(groups, Costs(there.values() if groups else ()), executor.workers)
     progress.start(len(plan.cells), len(kept), left=agenda.seconds_left)
     try:
         with Writer(store.write) as writer, _stop_signals() as asked:

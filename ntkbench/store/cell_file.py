@@ -2,57 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, NoReturn, get_args
+from typing import Any, Literal, NoReturn, get_type_hints
 
-import attrs
+import msgspec
 
 from ..errors import NtkbenchError
-from ..types import Cell, CellResult, ErrorKind, Status, Value
+from ..types import IDENTITY, Cell, CellResult, Status, Value
 
 SCHEMA_VERSION = 1
 
-_JSON_TYPES = {
-    str: "text",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    dict: "an object",
-    list: "a list",
-}
-_CELL_TYPES: dict[str, type] = {
-    "params": dict,
-    "dataset_params": dict,
-    "settings": dict,
-    "quantities": list,
-    "width": int,
-    "seed": int,
-    "numerics_version": int,
-    "reinit": bool,
-}
-
-
-class _NotJson(ValueError):
-    """What JSON has not, and Python reads all the same."""
-
-
-def _refuse(name: str) -> NoReturn:
-    raise _NotJson(f"it holds {name}, which is not JSON")
-
-
-_JSON = json.JSONDecoder(parse_constant=_refuse)
 _MARK = b',\n "checksum": "'
-_CELL_NAMES = tuple(attribute.name for attribute in attrs.fields(Cell) if attribute.name != "label")
-_CELL_KINDS = [_CELL_TYPES.get(name, str) for name in _CELL_NAMES]
-_STATUSES = frozenset(map(str, Status))
-_ERROR_KINDS = frozenset(get_args(ErrorKind))
-_FIELDS = frozenset(
-    ("schema_version", "key", "label", "status", "message", "seconds", "n_parameters", "n_probes", "device", "values")
-    + ("cell", "provenance", "traceback", "checksum")
+
+_Identity = msgspec.defstruct(
+    "_Identity",
+    [(name, kind) for name, kind in get_type_hints(Cell).items() if name in IDENTITY],
+    forbid_unknown_fields=True,
 )
+"""A cell as its file has it: all of its identity, and nothing else."""
+
+
+class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    schema_version: Literal[1]
+    key: str
+    label: str
+    status: Status
+    message: str
+    seconds: float | None
+    n_parameters: int | None
+    n_probes: int | None
+    device: str
+    values: dict[str, Value]
+    cell: _Identity  # type: ignore[valid-type]
+    provenance: dict[str, Any]
+    traceback: str = ""
+    checksum: Any = msgspec.UNSET
+
+
+_RECORD = msgspec.json.Decoder(_Record)
 
 
 def encode(result: CellResult) -> str:
@@ -89,39 +80,58 @@ def decode(text: str | bytes, source: str) -> CellResult:
     or when its key is not the hash of its cell's identity, its checksum not that of its contents. Texts written before
     there were checksums, and those of receipts, have none.
     """
-    reader = _Reader(source)
     text = (text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text).replace(b"\r\n", b"\n")
     body, mark, end = text.rpartition(_MARK)
     whole = bool(mark) and end == f'{_checksum(body)}"\n}}\n'.encode()
-    record = reader.parse(text)
-    version = record.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise NtkbenchError(
-            f"{source} has schema_version {version!r}; this ntkbench reads {SCHEMA_VERSION}. "
-            "Read it with the ntkbench that wrote it."
-        )
-    if unknown := sorted(record.keys() - _FIELDS):
-        reader.fail(f"it has the unknown field {unknown[0]!r:.60}")
-    cell = _cell(reader, record, whole)
-    status = reader.take(record, "status", str)
-    if status not in _STATUSES:
-        reader.fail(f"status {status!r} is unknown")
-    values = reader.take(record, "values", dict)
-    result = CellResult(
+    record = _record(text, source)
+    cell = Cell(**msgspec.structs.asdict(record.cell), label=record.label)
+    if whole:
+        cell.remember_key(record.key)
+    elif cell.key != record.key:
+        raise _damaged(source, f"its key {record.key!r:.60} is not the hash of its cell")
+    elif record.checksum is not msgspec.UNSET:
+        raise _damaged(source, "its checksum is not that of its contents")
+    return CellResult(
         cell=cell,
-        status=Status(status),
-        values={key: _value(reader, key, value) for key, value in values.items()},
-        message=reader.take(record, "message", str),
-        seconds=reader.take(record, "seconds", float, optional=True) or 0.0,
-        n_parameters=reader.take(record, "n_parameters", int, optional=True),
-        n_probes=reader.take(record, "n_probes", int, optional=True),
-        device=reader.take(record, "device", str),
-        provenance=reader.take(record, "provenance", dict),
-        traceback=reader.take(record, "traceback", str) if "traceback" in record else "",
+        status=record.status,
+        values=record.values,
+        message=record.message,
+        seconds=record.seconds or 0.0,
+        n_parameters=record.n_parameters,
+        n_probes=record.n_probes,
+        device=record.device,
+        provenance=record.provenance,
+        traceback=record.traceback,
     )
-    if "checksum" in record and not whole:
-        reader.fail("its checksum is not that of its contents")
-    return result
+
+
+def _record(text: bytes, source: str) -> _Record:
+    """Return the record that `text` holds, its types checked. Raises NtkbenchError."""
+    try:
+        return _RECORD.decode(text)
+    except (ValueError, RecursionError) as error:
+        wrong = error
+    with contextlib.suppress(ValueError, RecursionError):
+        # The standard library also reads half a surrogate pair, which a path that is no text has.
+        record = json.loads(text.decode("utf-8", "surrogatepass"), parse_constant=_refuse)
+        version = record.get("schema_version") if isinstance(record, dict) else SCHEMA_VERSION
+        if version != SCHEMA_VERSION:
+            raise NtkbenchError(
+                f"{source} has schema_version {version!r:.60}; this ntkbench reads {SCHEMA_VERSION}. "
+                "Read it with the ntkbench that wrote it."
+            )
+        return msgspec.convert(record, _Record)
+    understood = isinstance(wrong, msgspec.ValidationError)
+    raise _damaged(source, str(wrong) if understood else f"it is not JSON ({wrong})") from None
+
+
+def _damaged(source: str, what: str) -> NtkbenchError:
+    what = what if what.isprintable() else ascii(what)[1:-1]
+    return NtkbenchError(f"{source} is damaged: {what.rstrip('.'):.200}.")
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}, which is not JSON")
 
 
 def plain(value: Any) -> Any:
@@ -161,75 +171,3 @@ def _value_to_json(value: Value) -> dict[str, Any]:
         "error_kind": value.error_kind,
         "precision": value.precision,
     }
-
-
-class _Reader:
-    """Takes fields out of a record, and says in a sentence which file holds a wrong one."""
-
-    def __init__(self, source: str):
-        self.source = source
-
-    def fail(self, what: str) -> NoReturn:
-        raise NtkbenchError(f"{self.source} is damaged: {what}.")
-
-    def parse(self, text: str | bytes) -> dict[str, Any]:
-        try:
-            record = _JSON.decode(text if isinstance(text, str) else text.decode("utf-8", "surrogatepass"))
-        except _NotJson as error:
-            self.fail(str(error))
-        except (ValueError, RecursionError) as error:
-            self.fail(f"it is not JSON ({error})")
-        if not isinstance(record, dict):
-            self.fail("it is not a JSON object")
-        return record
-
-    def take(self, record: Mapping[str, Any], name: str, kind: type, optional: bool = False) -> Any:
-        if name not in record:
-            self.fail(f"{name!r} is missing")
-        value = record[name]
-        if type(value) is kind and kind is not float:
-            return value
-        if value is None and optional:
-            return None
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            self.fail(f"{name!r} is {value!r:.60} where {_JSON_TYPES[kind]} belongs")
-        if isinstance(value, float) and not math.isfinite(value):
-            self.fail(f"{name!r} is not finite")
-        return value
-
-
-def _cell(reader: _Reader, record: Mapping[str, Any], whole: bool) -> Cell:
-    """Return the cell. whole: it is as it was written, so that its key is known to be its own."""
-    identity = reader.take(record, "cell", dict)
-    key = reader.take(record, "key", str)
-    if list(map(type, map(identity.get, _CELL_NAMES))) != _CELL_KINDS or len(identity) != len(_CELL_NAMES):
-        for name in identity.keys() - set(_CELL_NAMES):
-            reader.fail(f"its cell has the unknown field {name!r:.60}")
-        for name, kind in zip(_CELL_NAMES, _CELL_KINDS, strict=True):
-            reader.take(identity, name, kind)
-    for quantity in identity["quantities"]:
-        if not isinstance(quantity, str):
-            reader.fail(f"its cell wants the quantity {quantity!r:.60}, which is not a name")
-    fields = identity | {"quantities": tuple(identity["quantities"]), "label": reader.take(record, "label", str)}
-    cell = Cell(**fields)
-    if whole:
-        cell.remember_key(key)
-    elif cell.key != key:
-        reader.fail(f"its key {key!r:.60} is not the hash of its cell")
-    return cell
-
-
-def _value(reader: _Reader, key: str, record: Any) -> Value:
-    if not isinstance(record, dict):
-        reader.fail(f"the value of {key!r:.60} is not an object")
-    kind = reader.take(record, "error_kind", str)
-    if kind not in _ERROR_KINDS:
-        reader.fail(f"the error_kind {kind!r:.60} of {key!r:.60} is unknown")
-    return Value(
-        value=reader.take(record, "value", float, optional=True),
-        error=reader.take(record, "error", float, optional=True),
-        error_kind=kind,
-        precision=reader.take(record, "precision", str, optional=True),
-    )

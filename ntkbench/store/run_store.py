@@ -180,10 +180,10 @@ class RunStore:
     def _read_files(self, names: Iterable[str], planned: Collection[str]) -> dict[str, CellResult]:
         """Return the results in files, and remember which files hold none."""
         self.problems, self._strangers = [], []
-        found, folder = {}, str(self.cells)
+        found, folder = {}, os.path.join(self.cells, "")
         read = self._read_once if self._end is not None or self._known else read_cell
         for name in names:
-            file, key = os.path.join(folder, name), name.removesuffix(".json")
+            file, key = folder + name, name.removesuffix(".json")
             try:
                 found[key] = read(file, key, planned)
             except FileNotFoundError:  # a writer has set it aside

@@ -19,7 +19,7 @@ def read_cell(file: str, key: str, planned: Collection[str] = ()) -> CellResult:
     is damaged, of another schema, named after another cell, or of another run.
     """
     try:
-        with open(file, "rb") as opened:
+        with open(file, "rb", buffering=0) as opened:
             text = opened.read()
     except FileNotFoundError:
         raise

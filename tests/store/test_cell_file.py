@@ -30,6 +30,11 @@ def test_round_trip_is_exact(value, error, message, width, depth):
     assert decode(encode(original), "here") == original
 
 
+def test_a_path_that_is_no_text_survives():
+    original = result(cell(architecture="m\udcffy.py:model"), message="m\udcffy.py is not there")
+    assert decode(encode(original), "here") == original
+
+
 def test_failed_cells_survive():
     for status in Status:
         for traceback in ("", "  File here\nNo: luck"):
@@ -71,21 +76,25 @@ def without(name):
     ("damage", "says"),
     [
         (change(schema_version=99), "schema_version 99"),
-        (change(status="running"), "status 'running'"),
-        (change(values=[]), "'values' is [] where an object belongs"),
-        (change(values={"a": 3}), "is not an object"),
-        (change(values={"a": {"value": "1", "error": None, "error_kind": "", "precision": None}}), "a number belongs"),
-        (change(values={"a": {"value": 1, "error": None, "error_kind": "guess", "precision": None}}), "'guess'"),
-        (change(seconds=True), "'seconds' is True"),
+        (change(schema_version=99, colour="red"), "schema_version 99"),
+        (change(status="running"), "Invalid enum value 'running' - at `$.status`"),
+        (change(values=[]), "Expected `object`, got `array` - at `$.values`"),
+        (change(values={"a": 3}), "Expected `object`, got `int` - at `$.values[...]`"),
+        (change(values={"a": {"value": "1", "error": None, "error_kind": ""}}), "Expected `float | null`, got `str`"),
+        (change(values={"a": {"value": 1, "error": None, "error_kind": "guess"}}), "Invalid enum value 'guess'"),
+        (change(seconds=True), "Expected `float | null`, got `bool` - at `$.seconds`"),
         (change(key="0" * 32), "not the hash"),
-        (change(cell=None), "'cell' is None"),
+        (change(cell=None), "Expected `object`, got `null` - at `$.cell`"),
         (change_cell(width=128), "not the hash"),
-        (change_cell(width="64"), "'width' is '64'"),
-        (change_cell(extra=1), "unknown field 'extra'"),
-        (without("label"), "'label' is missing"),
+        (change_cell(width="64"), "Expected `int`, got `str` - at `$.cell.width`"),
+        (change_cell(width=64.0), "Expected `int`, got `float` - at `$.cell.width`"),
+        (change_cell(quantities=[1]), "Expected `str`, got `int` - at `$.cell.quantities[0]`"),
+        (change_cell(extra=1), "unknown field `extra`"),
+        (without("label"), "missing required field `label`"),
         (change(message="better"), "its checksum is not"),
         (change(checksum=None), "its checksum is not"),
-        (change(chocksum="0" * 32), "unknown field 'chocksum'"),
+        (change(chocksum="0" * 32), "unknown field `chocksum`"),
+        (change(**{"\x1b[31m" + "x" * 999: 1}), "unknown field `\\x1b[31mxx"),
     ],
 )
 def test_damage_is_a_sentence_that_names_the_file(damage, says):
@@ -95,7 +104,9 @@ def test_damage_is_a_sentence_that_names_the_file(damage, says):
     assert "run/cells/abc.json" in str(caught.value) and says in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", b"\xff\xfe\x00", "[" * 100_000, '{"schema_version": NaN}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", b"\xff\xfe\x00", "[" * 100_000, '{"schema_version": NaN}', "9" * 9999]
+)
 def test_text_that_is_no_json_object(text):
     with pytest.raises(NtkbenchError, match=r"here is damaged"):
         decode(text, "here")

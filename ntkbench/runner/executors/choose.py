@@ -101,4 +101,5 @@ def workers_for(plan: Plan, executor: str, asked: int | None) -> int:
         return 1
     wide = max(cell.width for cell in plan.cells) > WIDE
     suited = 1 if wide else min(MOST, processors(), int(machine_memory_gib() / GIB_EACH))
-    return max(1, min(asked or suited, len(plan.groups())))
+    groups = {(cell.label, cell.architecture, cell.width) for cell in plan.cells}
+    return max(1, min(asked or suited, len(groups)))

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing.process
+import os
 import pickle
 import queue
 import shutil
@@ -371,7 +372,11 @@ class _Children(Processes):
         config = multiprocessing.process.current_process()._config  # type: ignore[attr-defined]
         with self._lock:
             daemon, config["daemon"] = config.get("daemon"), False
+            # Dask has its workers give freed memory back at once, and TensorFlow would ask for it again all the time.
+            trim = os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
             try:
                 super()._start()
             finally:
                 config["daemon"] = daemon
+                if trim is not None:
+                    os.environ["MALLOC_TRIM_THRESHOLD_"] = trim
