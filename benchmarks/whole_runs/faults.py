@@ -27,6 +27,7 @@ WEIGHTS = {"worker killed": 4, "command killed": 3, "disk full": 2, "Dask worker
 ENDING = ("command killed", "disk full", "scheduler killed")
 LIMITS = ["--timeout", "3", "--memory-limit", "1.5"]
 WAIT_SECONDS = 120.0
+MOST_DONE = 0.9  # of the cells, while faults wait
 FILE_BYTES = 64  # no file may become larger where the disk is full
 
 
@@ -91,7 +92,7 @@ class Soak:
                 if self.command is None or self.command.poll() is not None:
                     self.begin()
                 due = spacing * sum(self.happened.values())
-                if self.stored() < min(due, 0.9 * self.cells) and self.running():
+                if self.stored() < min(due, MOST_DONE * self.cells) and self.running():
                     time.sleep(0.02)
                     continue
                 fault = self.next_fault()
@@ -123,6 +124,7 @@ class Soak:
 
     def begin(self) -> None:
         """Start the command again, with an executor that the next faults need."""
+        self.lose_files()
         of_dask = sum(fault in OF_DASK for fault in self.waiting)
         dask = of_dask > 0 and (self.random.random() < 0.4 or of_dask == len(self.waiting))
         self.executor = f"dask:{self.scheduler()}" if dask else "processes"
@@ -133,6 +135,13 @@ class Soak:
             )  # fmt: skip
         self.commands += 1
         self.before = self.stamps()
+
+    def lose_files(self) -> None:
+        """Delete a tenth of the cells of a run that is nearly finished while faults wait, for they need work to hit."""
+        files = sorted((self.folder / "disturbed" / "cells").glob("*.json"))
+        if len(files) >= MOST_DONE * self.cells:
+            for file in self.random.sample(files, len(files) // 10):
+                file.unlink()
 
     def scheduler(self) -> str:
         """Return the address of the Dask scheduler, started anew with two workers where one is gone."""

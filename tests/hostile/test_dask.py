@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import faulty
@@ -118,6 +119,36 @@ def test_a_lost_worker_costs_nothing_and_a_lost_scheduler_only_time(here, cluste
     assert 3 <= len(cells(here, "second")) < 60
     assert main([*words, "--workers", "2"]) == 0
     assert len(cells(here, "second")) == 60
+
+
+def test_the_groups_of_a_late_worker_go_to_others(here, cluster, monkeypatch, capsys):
+    from ntkbench.runner.executors import dask as executor
+
+    _, workers, address = cluster
+    monkeypatch.setattr(executor, "LATE_SECONDS", 2.0)
+    stopped = []
+
+    def stop_one():
+        until(lambda: (here / "run").exists() and len(cells(here)) >= 20)
+        late = max(workers, key=lambda process: len(psutil.Process(process.pid).children()))
+        for process in (psutil.Process(late.pid), *psutil.Process(late.pid).children(recursive=True)):
+            process.suspend()
+            stopped.append(process)
+
+    stopping = threading.Thread(target=stop_one)
+    stopping.start()
+    began = time.monotonic()
+    words = [*RUN, "--widths", f"4,8,16,32,{faulty.SLOW}", "--seeds", "12", "--quiet", "--timeout", "10"]
+    code = main([*words, "--executor", f"dask:{address}"])
+    seconds = time.monotonic() - began
+    stopping.join()
+    monkeypatch.setattr(executor, "ANSWER_SECONDS", 2.0)
+    assert main([*words, "--out", "second", "--executor", f"dask:{address}"]) == 2
+    assert "not all of its workers answered within 2 s" in capsys.readouterr().err
+    for process in stopped:
+        process.resume()
+    assert len(stopped) > 1 and code == 0 and seconds > 10
+    assert len(cells(here)) == 60 and {str(r.status) for r in nb.load("run").results} == {"ok"}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ from .executor import Executor, ExecutorLost
 from .processes import Processes
 
 CONNECT_SECONDS = 10.0
-LOOK_SECONDS = 2.0  # between looks at the cluster when nothing is heard of it
+ANSWER_SECONDS = 60.0  # for all workers of the cluster to answer
+LOOK_SECONDS = 2.0  # between looks at the cluster
 LATE_SECONDS = 60.0  # beyond the time limit of a cell: then its worker counts as late
 MOST_ATTEMPTS = 3  # at a group whose worker is late, or whose events are lost
 WINDOW = 8  # groups that wait at the scheduler, beyond two for each of its workers' threads
@@ -47,13 +48,17 @@ NO_WORKER = "no worker yet: waiting for the Dask cluster"
 
 @define(eq=False)
 class Task:
-    """A group that Dask has. cells: those without a result, in their order.   heard: when it last gave a sign."""
+    """A group that Dask has.
+
+    cells: those without a result, in their order.   heard: when it last gave a sign.   worker: the one it came from.
+    """
 
     number: int
     cells: dict[str, Cell]
     attempts: int
     future: Any
     heard: float | None = None
+    worker: str = ""
 
 
 class Dask(Executor):
@@ -71,6 +76,7 @@ class Dask(Executor):
         self._cluster: LocalCluster | None = None
         self._client: Client | None = None
         self._lost = False
+        self._late_workers: set[str] = set()
 
     def __enter__(self) -> Dask:
         _hush()
@@ -86,8 +92,9 @@ class Dask(Executor):
                         silence_logs=logging.CRITICAL,
                     )
             self._client = Client(self._cluster or self.address, timeout=CONNECT_SECONDS, set_as_default=False)
-            _same_version(self._client)
-            self._client.register_plugin(Bench(self.name, self.setting), name=self.name)
+            client = self._client
+            _within(ANSWER_SECONDS, lambda: _same_version(client))
+            _within(ANSWER_SECONDS, lambda: client.register_plugin(Bench(self.name, self.setting), name=self.name))
             self._client.subscribe_topic(self.name, lambda event: self._inbox.put(event[1]))
         except Exception as error:
             self.close()
@@ -107,7 +114,7 @@ class Dask(Executor):
         with contextlib.suppress(Exception):
             if client is not None and not self._lost:
                 client.cancel([task.future for task in self._tasks.values()], force=True)
-                client.unregister_worker_plugin(self.name)
+                _within(CONNECT_SECONDS, lambda: client.unregister_worker_plugin(self.name))
         self._tasks.clear()
         for each in (client, cluster):
             with contextlib.suppress(Exception):
@@ -119,17 +126,22 @@ class Dask(Executor):
 
         Raises ExecutorLost when the scheduler is gone, or when its workers cannot do what is asked.
         """
+        looked = time.monotonic()
         while agenda or self._tasks:
             self._submit_some(agenda, progress)
+            if time.monotonic() - looked > LOOK_SECONDS:
+                yield from self._late(agenda)
+                looked = time.monotonic()
             try:
                 message = self._inbox.get(timeout=LOOK_SECONDS)
             except queue.Empty:
-                yield from self._late(agenda)
                 continue
+            self._late_workers.discard(message.get("worker", ""))
             task = self._tasks.get(message["task"])
             if task is None:
                 continue  # one that was given up
             task.heard = time.monotonic()
+            task.worker = message.get("worker", task.worker)
             if "result" in message:
                 cell = task.cells.pop(message["key"], None)
                 if cell is not None:  # otherwise it came twice
@@ -145,7 +157,7 @@ class Dask(Executor):
         assert self._client is not None
         if not agenda:
             return
-        workers = self._known_workers()
+        workers = self._known_workers().values()
         threads = sum(each["nthreads"] for each in workers)
         agenda.workers = self.workers = max(threads, 1)
         if not threads:
@@ -157,19 +169,19 @@ class Dask(Executor):
         while agenda and len(self._tasks) < 2 * threads + WINDOW:
             self._submit(agenda.take(), declared)
 
-    def _known_workers(self) -> Sequence[Mapping[str, Any]]:
+    def _known_workers(self) -> Mapping[str, Mapping[str, Any]]:
         now = time.monotonic()
         if now - self._asked > LOOK_SECONDS or not self._workers_known:
             assert self._client is not None
             try:
-                self._workers_known = list(self._client.scheduler_info(n_workers=-1)["workers"].values())
+                self._workers_known = dict(self._client.scheduler_info(n_workers=-1)["workers"])
             except Exception as error:
                 raise self._gone() from error
             self._asked = now
         return self._workers_known
 
     _asked = float("-inf")
-    _workers_known: Sequence[Mapping[str, Any]] = ()
+    _workers_known: Mapping[str, Mapping[str, Any]] = {}
 
     def _submit(self, cells: Sequence[Cell], declared: Mapping[str, float], attempts: int = 1) -> None:
         assert self._client is not None
@@ -184,11 +196,16 @@ class Dask(Executor):
                 pure=False,
                 priority=-number,
                 resources=resources(cells, self.setting, declared) or None,
+                workers=self._in_time(),
             )
         except Exception as error:
             raise self._gone() from error
         self._tasks[number] = Task(number, {cell.key: cell for cell in cells}, attempts, future)
         future.add_done_callback(lambda _: self._inbox.put({"task": number, "ended": True}))
+
+    def _in_time(self) -> list[str] | None:
+        """Return the workers to choose from, None for all of them: not those that are late, while there are others."""
+        return self._late_workers and [each for each in self._known_workers() if each not in self._late_workers] or None
 
     def _ended(self, task: Task, agenda: Agenda) -> Iterator[CellResult]:
         """Take note of a task that Dask has finished or given up."""
@@ -218,9 +235,15 @@ class Dask(Executor):
         seconds = self.setting.limits.seconds
         if seconds is None:
             return
-        patience = seconds + LATE_SECONDS
+        patience, now = seconds + LATE_SECONDS, time.monotonic()
+        late = [task for task in self._tasks.values() if task.heard is not None and now - task.heard > patience]
+        if not late:
+            return
+        self._late_workers |= {task.worker for task in late}
+        # What waits at a late worker would wait for as long.
+        waiting = {key for keys in self._client.processing(list(self._late_workers)).values() for key in keys}
         for task in list(self._tasks.values()):
-            if task.heard is not None and time.monotonic() - task.heard > patience:
+            if task in late or task.future.key in waiting:
                 del self._tasks[task.number]
                 task.future.cancel(force=True)
                 yield from self._again(task, f"Its Dask worker gave no sign for {patience:g} s", agenda)
@@ -268,6 +291,26 @@ def _hush() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
+def _within(seconds: float, call: Callable[[], object]) -> None:
+    """Call what asks every worker of a cluster, and raise TimeoutError where one does not answer, which Dask awaits."""
+    ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def answer() -> None:
+        try:
+            call()
+            ended.put(None)
+        except Exception as error:
+            ended.put(error)
+
+    threading.Thread(target=answer, daemon=True).start()
+    try:
+        error = ended.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"not all of its workers answered within {seconds:g} s") from None
+    if error is not None:
+        raise error
+
+
 def _same_version(client: Client) -> None:
     """Raise NtkbenchError when a worker of the cluster has another ntkbench."""
     versions = client.run(_version, on_error="return")
@@ -293,10 +336,11 @@ def measure(name: str, number: int, cells: Sequence[Cell]) -> None:
     topic = f"{name}-{number}"
     finished = {key for _, key in get_client().get_events(topic) or ()}
     missing = [cell for cell in cells if cell.key not in finished]
-    worker.log_event(name, {"task": number})
+    sign = {"task": number, "worker": worker.address}
+    worker.log_event(name, sign)
     for result in bench.results(missing):
         key = result.cell.key
-        worker.log_event(name, {"task": number, "key": key, "result": pickle.dumps(result)})
+        worker.log_event(name, {**sign, "key": key, "result": pickle.dumps(result)})
         worker.log_event(topic, key)
 
 

@@ -72,10 +72,12 @@ class Worker:
 
     def end(self) -> None:
         """Kill the process, and those that it has started."""
+        started: list[Any] = []
         with contextlib.suppress(psutil.Error):
-            for process in [*self.usage.children(recursive=True), self.usage]:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
+            started = self.usage.children(recursive=True)
+        for process in (*started, self.process):
+            with contextlib.suppress(psutil.Error, OSError, ValueError):  # it has ended
+                process.kill()
 
 
 class Watch:
