@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from ..plan.cost import COMPILE_SECONDS, quantity_seconds
 from ..types import Cell, CellResult
 
 Level = tuple[object, ...]
+UNIT_SECONDS = 30.0  # a part of a group takes so long at least, for it compiles what another part compiles too
 
 
 class Costs:
@@ -71,7 +74,8 @@ class Agenda:
     """The groups that wait for a worker, and the seconds until all is done.
 
     groups: cells of one group each.   workers: at most so many groups are measured at a time; with several the
-    costliest group is the first, so that no long one is begun at the end.
+    costliest group is the first, so that no long one is begun at the end. Where fewer groups wait than there are
+    workers, long ones are cut between seeds.
     """
 
     def __init__(self, groups: Iterable[Sequence[Cell]], costs: Costs | None = None, workers: int = 1):
@@ -85,12 +89,29 @@ class Agenda:
         return len(self._waiting)
 
     def take(self) -> tuple[Cell, ...]:
-        """Return the group that is to be measured next; it waits no more."""
+        """Return the group, or the part of one, that is to be measured next; it waits no more."""
         # Sorting again whenever twice as much is known keeps it cheap for thousands of groups.
         if self.workers > 1 and self.costs.learned >= 2 * self._sorted_at:
             self._sorted_at = max(self.costs.learned, 1)
             self._waiting.sort(key=self.costs.of)
-        return self._waiting.pop()
+        parts = math.ceil(self.workers / len(self._waiting))
+        cells, rest = self._cut(self._waiting.pop(), parts)
+        self.put_back(rest)
+        return cells
+
+    def _cut(self, cells: tuple[Cell, ...], parts: int) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
+        """Return the first of so many parts of a group, and the rest of it: nothing where it is not worth a cut."""
+        if parts == 1:
+            return cells, ()
+        seeds = [list(of_seed) for _, of_seed in groupby(cells, key=lambda cell: cell.seed)]
+        total, first = self.costs.of(cells), self.costs.of(seeds[0])
+        another = (total - first) / max(len(seeds) - 1, 1)
+        goal = max(total / parts, UNIT_SECONDS)
+        number = 1 if first >= goal else 1 + math.ceil((goal - first) / another) if another else len(seeds)
+        if (len(seeds) - number) * another < UNIT_SECONDS:
+            return cells, ()
+        place = sum(map(len, seeds[:number]))
+        return cells[:place], cells[place:]
 
     def put_back(self, cells: Sequence[Cell]) -> None:
         """Let cells wait again, before all others: the worker that had taken them was lost."""
@@ -105,12 +126,13 @@ class Agenda:
     def seconds_left(self) -> float | None:
         """Return the seconds until all groups are measured, None before anything is known.
 
-        The workers share what is left evenly, but one cell group is never shared.
+        The workers share what is left evenly, but not the cells of one seed of a group.
         """
         if not self.costs.learned:
             return None
         groups: dict[str, list[Cell]] = {}
         for cell in self._left.values():
             groups.setdefault(cell.group, []).append(cell)
-        costs = [self.costs.of(cells) for cells in groups.values()]
-        return max(sum(costs) / self.workers, *costs) if costs else 0.0
+        total = sum(map(self.costs.of, groups.values()))
+        of_one_seed = ([cell for cell in cells if cell.seed == cells[0].seed] for cells in groups.values())
+        return max([total / self.workers, *map(self.costs.of, of_one_seed)])

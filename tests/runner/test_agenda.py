@@ -69,13 +69,44 @@ def test_the_first_cell_compiles_and_the_others_do_not():
     assert Costs([CellResult(cell=group()[0], status=Status.OOM)]).learned == 0, "it was not run"
 
 
-def test_the_time_left_is_shared_by_the_workers_but_not_within_a_group():
+@pytest.mark.parametrize("workers", [2, 3, 20])
+def test_where_fewer_groups_wait_than_there_are_workers_long_ones_are_cut(workers):
+    cells = group("fc", 64, seeds=900)
+    agenda = Agenda([cells], Costs(took(cells[:2], 1.0, 1.0)), workers)
+    taken = []
+    while agenda:
+        taken.append(agenda.take())
+    assert [cell for part in taken for cell in part] == cells
+    assert all(len(part) >= 30 for part in taken) and len(taken[0]) == pytest.approx(900 / workers, abs=1)
+    assert agenda.seconds_left() == pytest.approx(900 / workers)
+    assert len(taken) < 3 * workers + 9
+
+
+def test_what_is_short_or_one_seeds_is_not_cut():
+    short, one = group("fc", 64, seeds=50), group("cnn", 64, seeds=1)
+    known = Costs([*took(short[:2], 1.0, 1.0), *took(one, 500.0)])
+    agenda = Agenda([short, one], known, 9)
+    assert {len(agenda.take()), len(agenda.take())} == {1, 50}
+    two = [evolve(c, measurement=name) for c in group("fc", 64, seeds=2) for name in ("gradient", "random")]
+    agenda = Agenda([two], Costs(took(two, 100.0, 100.0, 100.0, 100.0)), 4)
+    assert [len(agenda.take()), len(agenda.take())] == [2, 2], "the cells of a seed share its descent"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_as_many_groups_as_workers_stay_whole(workers):
+    groups = [group("fc", 64, seeds=900), group("cnn", 64, seeds=900)]
+    agenda = Agenda(groups, Costs(took(groups[0][:2], 1.0, 1.0)), workers)
+    assert len(agenda.take()) == 900
+
+
+def test_the_time_left_is_shared_by_the_workers_but_not_within_a_seed():
     groups = [group("fc", 64, seeds=9), group("fc", 512, seeds=9)]
     done = took(groups[0], 5.0, *[1.0] * 8) + took(groups[1], 20.0, *[10.0] * 8)
     costs = Costs(done)
     left = [[evolve(c, seed=c.seed + 9) for c in cells] for cells in groups]
     assert Agenda(left, costs, workers=1).seconds_left() == pytest.approx(99.0)
-    assert Agenda(left, costs, workers=2).seconds_left() == pytest.approx(90.0)
+    assert Agenda(left, costs, workers=2).seconds_left() == pytest.approx(49.5)
+    assert Agenda(left, costs, workers=20).seconds_left() == pytest.approx(10.0)
     assert Agenda(left).seconds_left() is None
     agenda = Agenda(left, costs)
     for result in took([*left[0], *left[1]], *[1.0] * 9, *[10.0] * 9):

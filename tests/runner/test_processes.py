@@ -73,6 +73,8 @@ def test_how_many_workers(monkeypatch):
     assert workers_for(many, "processes", 3) == 3
     assert workers_for(many, "serial", None) == 1
     assert workers_for(plan("fc", widths="4", seeds=9), "processes", None) == 1
+    long = plan("fc", widths="1024", seeds=900, measure="ball")
+    assert workers_for(long, "processes", 3) == 3, "a group that is long is cut"
     assert workers_for(plan("fc", widths="16,4096", seeds=1), "processes", None) == 1, "wide networks fill a machine"
     assert workers_for(plan("fc", widths="4,8", seeds=1, device="gpu"), "processes", None) == 1
 

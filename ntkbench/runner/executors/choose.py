@@ -11,6 +11,7 @@ from ...plan.cost import machine_memory_gib
 from ...plan.plan import Plan
 from ...registry.manager import Registry, blocked
 from ...registry.specs import Architecture
+from ..agenda import UNIT_SECONDS, Costs
 from ..limits import Limits
 from .child import Setting
 from .executor import Executor
@@ -87,7 +88,7 @@ def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None
 
 
 def workers_for(plan: Plan, executor: str, asked: int | None) -> int:
-    """Return how many workers a plan gets: as many as were `asked` for, but no more than it has groups.
+    """Return how many workers a plan gets: as many as were `asked` for, but no more than it has groups or parts.
 
     Without a number one for each processor, fewer where memory or wide networks ask for it. Raises NtkbenchError for
     several workers of the serial executor, or on one accelerator.
@@ -102,4 +103,7 @@ def workers_for(plan: Plan, executor: str, asked: int | None) -> int:
     wide = max(cell.width for cell in plan.cells) > WIDE
     suited = 1 if wide else min(MOST, processors(), int(machine_memory_gib() / GIB_EACH))
     groups = {(cell.label, cell.architecture, cell.width) for cell in plan.cells}
-    return max(1, min(asked or suited, len(groups)))
+    wanted = asked or suited
+    if len(groups) < wanted:  # long ones are cut
+        return max(1, min(wanted, max(len(groups), int(Costs().of(plan.cells) / UNIT_SECONDS))))
+    return wanted
