@@ -44,7 +44,8 @@ def runs(tmp_path_factory):
 
 
 def test_going_on(runs):
-    times = {number: seconds(store.take_stock) for number, store in runs.items()}
+    # A store that has written knows what it has read; one of another process reads all of it.
+    times = {number: seconds(lambda of=store: RunStore(of.path).take_stock()) for number, store in runs.items()}
     assert times[10_000] <= SECONDS, times
     assert times[10_000] <= 6 * times[2_500], times
 
