@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
 from ..store.manifest import Catalogue
-from ..types import CellResult, Theory
+from ..types import CellResult, Quantity, Theory
 from .agreement import MARGIN
 from .laws import Law, Series, law, result_keys, series
 from .scaling import FLAT, FLOOR_COUNTS, Fit, student_t
@@ -55,13 +55,18 @@ def verdicts(
 ) -> list[Verdict]:
     """Return the verdict on each series that measured a judged quantity, in their order."""
     results = list(results)
-    keys = result_keys(results, catalogue)
+    return verdicts_of(series(results), result_keys(results, catalogue), theory)
+
+
+def verdicts_of(
+    all_series: Iterable[Series], keys: Mapping[str, Quantity], theory: Mapping[str, Mapping[str, Theory]]
+) -> list[Verdict]:
+    """Return the verdicts on series, as `verdicts` does. keys: `result_keys` of all results."""
     found = []
-    for each in series(results):
-        measured = set(each.by_key)
-        judged = _judged(measured, theory.get(each.architecture, {}))
+    for each in all_series:
+        judged = _judged(set(each.by_key), theory.get(each.architecture, {}))
         if judged is not None:
-            control = law(each, CONTROL, keys[CONTROL], theory) if CONTROL in measured else None
+            control = law(each, CONTROL, keys[CONTROL], theory) if CONTROL in each.by_key else None
             found.append(verdict(law(each, judged, keys[judged], theory), control))
     return found
 

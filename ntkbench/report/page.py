@@ -8,7 +8,7 @@ from typing import Any
 
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.paired import Rank, most_judged, ranking
-from ..analysis.verdicts import Verdict, verdicts
+from ..analysis.verdicts import Verdict, verdicts_of
 from ..store.curves import decode
 from ..store.manifest import catalogue, theory
 from ..types import CellResult, Status
@@ -26,7 +26,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     found = series(results)
     laws = {id_of(each): [law(each, key, quantity, claims) for key, quantity in keys.items()] for each in found}
     laws = {name: [each for each in own if each.points] for name, own in laws.items()}
-    judged = {id_of(each.series): each for each in verdicts(results, declared, claims)}
+    judged = {id_of(each.series): each for each in verdicts_of(found, keys, claims)}
     ranks = _ranks(judged)
     table = standard_table(results, manifest, problems=problems)
     overviews = [

@@ -9,7 +9,7 @@ from typing import Any
 from ..analysis.agreement import MARGIN
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.scaling import FLAT
-from ..analysis.verdicts import Verdict, record, verdicts
+from ..analysis.verdicts import Verdict, record, verdicts_of
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
 from ..types import Cell, CellResult, Quantity, Status
@@ -40,12 +40,13 @@ def standard_table(
     """
     results, manifest = list(results), manifest or {}
     declared = catalogue(manifest)
-    shown = chosen(result_keys(results, declared), quantities)
+    keys = result_keys(results, declared)
+    shown = chosen(keys, quantities)
     claims = theory(manifest)
     found = [
         (each, {key: law(each, key, quantity, claims) for key, quantity in shown.items()}) for each in series(results)
     ]
-    judged = {id_of(each.series): each for each in verdicts(results, declared, claims)}
+    judged = {id_of(each.series): each for each in verdicts_of((each for each, _ in found), keys, claims)}
     planned = Counter(manifest.get("labels", {}).values())
     conditions = Counter(each.label for each, _ in found)
     totals = [planned[each.label] if conditions[each.label] == 1 else 0 for each, _ in found]

@@ -7,23 +7,16 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, NoReturn, get_type_hints
+from typing import Any, Literal, NoReturn
 
 import msgspec
 
 from ..errors import NtkbenchError
-from ..types import IDENTITY, Cell, CellResult, Status, Value
+from ..types import Cell, CellResult, Status, Value
 
 SCHEMA_VERSION = 1
 
 _MARK = b',\n "checksum": "'
-
-_Identity = msgspec.defstruct(
-    "_Identity",
-    [(name, kind) for name, kind in get_type_hints(Cell).items() if name in IDENTITY],
-    forbid_unknown_fields=True,
-)
-"""A cell as its file has it: all of its identity, and nothing else."""
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -37,7 +30,7 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     n_probes: int | None
     device: str
     values: dict[str, Value]
-    cell: _Identity  # type: ignore[valid-type]
+    cell: Cell
     provenance: dict[str, Any]
     traceback: str = ""
     checksum: Any = msgspec.UNSET
@@ -80,16 +73,16 @@ def decode(text: str | bytes, source: str) -> CellResult:
     or when its key is not the hash of its cell's identity, its checksum not that of its contents. Texts written before
     there were checksums, and those of receipts, have none.
     """
-    text = (text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text).replace(b"\r\n", b"\n")
+    text = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    text = text.replace(b"\r\n", b"\n") if b"\r" in text else text
     body, mark, end = text.rpartition(_MARK)
     whole = bool(mark) and end == f'{_checksum(body)}"\n}}\n'.encode()
     record = _record(text, source)
-    cell = Cell(**msgspec.structs.asdict(record.cell), label=record.label)
-    if whole:
-        cell.remember_key(record.key)
-    elif cell.key != record.key:
+    cell = record.cell
+    cell.remember(record.label, record.key if whole else None)
+    if not whole and cell.key != record.key:
         raise _damaged(source, f"its key {record.key!r:.60} is not the hash of its cell")
-    elif record.checksum is not msgspec.UNSET:
+    if not whole and record.checksum is not msgspec.UNSET:
         raise _damaged(source, "its checksum is not that of its contents")
     return CellResult(
         cell=cell,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..types import Cell, Quantity, Theory
-from .cell_file import SCHEMA_VERSION, plain
+from .cell_file import SCHEMA_VERSION
 from .provenance import provenance
 
 Catalogue = Mapping[str, Mapping[str, Quantity]]
@@ -32,7 +32,7 @@ def new_manifest(
     used = {cell.architecture: architectures[cell.architecture] for cell in cells if cell.architecture in architectures}
     measured = {cell.measurement: measurements[cell.measurement] for cell in cells if cell.measurement in measurements}
     invocation = {"command": list(command), "started": now, "options": dict(options or {})}
-    manifest = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "created": now,
         "invocations": [invocation],
@@ -47,7 +47,6 @@ def new_manifest(
         "quantities": {name: [_quantity_to_json(q) for q in entry.quantities] for name, entry in measured.items()},
         "provenance": provenance(),
     }
-    return plain(manifest)
 
 
 def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

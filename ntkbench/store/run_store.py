@@ -40,6 +40,7 @@ class RunStore:
         self.problems: list[str] = []
         self._strangers: list[Path] = []
         self._known: dict[str, tuple[Any, CellResult]] = {}  # of one that was a writer, who reads more than once
+        self._stock: list[CellResult] | None = None  # of a writer that has written nothing since it took stock
         self._end: weakref.finalize[Any, RunStore] | None = None
         self._synced = float("-inf")
 
@@ -63,6 +64,7 @@ class RunStore:
         """
         if self.path.exists() and not self.path.is_dir():
             raise NtkbenchError(f"{self.path} is a file; a run needs a directory. Choose another --out.")
+        self._stock = None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if not self.is_run() and not all(_ours(file.name) for file in self.path.iterdir()):
@@ -142,11 +144,13 @@ class RunStore:
 
         What is among the cells and holds none of this run, the writer sets aside: it moves to RUN/set-aside.
         """
+        self._stock = None
         results = list(self.read())
         if self._end is not None:
             for file in self._strangers:
                 with self._told(file):
                     move_aside(file, self.aside)
+            self._stock = results
         return results
 
     def write(self, result: CellResult) -> None:
@@ -154,6 +158,7 @@ class RunStore:
 
         Raises RunStopped when the system refuses; the earlier result is kept.
         """
+        self._stock = None
         file = self.cells / f"{result.cell.key}.json"
         due = time.monotonic() - self._synced >= SYNC_SECONDS
         with self._told(file):
@@ -163,6 +168,9 @@ class RunStore:
 
     def read(self) -> Iterator[CellResult]:
         """Yield the stored results in plan order; where no plan is known, sorted by what the cell is."""
+        if self._stock is not None:
+            yield from self._stock
+            return
         names = self._names()
         # Read after the names of the files: it plans every cell that a run has written so far.
         planned = dict.fromkeys(self.manifest().get("cells", ()))

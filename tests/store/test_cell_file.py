@@ -89,7 +89,7 @@ def without(name):
         (change_cell(width="64"), "Expected `int`, got `str` - at `$.cell.width`"),
         (change_cell(width=64.0), "Expected `int`, got `float` - at `$.cell.width`"),
         (change_cell(quantities=[1]), "Expected `str`, got `int` - at `$.cell.quantities[0]`"),
-        (change_cell(extra=1), "unknown field `extra`"),
+        (lambda record: record | {"cell": without("width")(record["cell"])}, "required field `width` - at `$.cell`"),
         (without("label"), "missing required field `label`"),
         (change(message="better"), "its checksum is not"),
         (change(checksum=None), "its checksum is not"),
