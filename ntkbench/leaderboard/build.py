@@ -115,6 +115,9 @@ def build(folder: Path) -> list[Path]:
     files["manifest.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     for name, data in files.items():
         write_atomically(out / name, data)
+    for submission in (folder / "submissions").glob("*.json"):
+        if (picture := f"{submission.stem}.svg") not in files:  # it was withdrawn
+            (out / picture).unlink(missing_ok=True)
     return [out / name for name in files]
 
 

@@ -103,6 +103,14 @@ def test_the_first_screen_has_the_two_commands_and_ci_runs_the_second():
     assert TEST in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
 
 
+def test_the_top_of_the_board_is_the_boards():
+    shown = re.search(r"<!-- board:begin -->\n\n(.*?)\n\n<!-- board:end -->", README, flags=re.DOTALL)
+    assert shown, "README has no table between its board markers"
+    board = (ROOT / "leaderboards/v1/board.md").read_text(encoding="utf-8").splitlines()
+    start = board.index(shown[1].splitlines()[0])
+    assert shown[1].splitlines() == board[start : start + 12], "the header and the first ten rows"
+
+
 def test_the_table_has_a_row_for_each_architecture():
     block = re.search(r"<!-- table:begin -->\n```text\n(.*?)```\n<!-- table:end -->", README, flags=re.DOTALL)
     assert block, "README has no fenced block between its table markers"

@@ -150,6 +150,7 @@ def test_corrections_and_withdrawals_are_records(boards, capsys):
     build(boards)
     text = (boards / "v1/board.md").read_text(encoding="utf-8")
     assert "correction of" in text and "a wrong seed" in text and "| first" not in text
+    assert {path.name for path in (boards / "v1").glob("*.svg")} == {"second.svg"}, "the picture of what stands"
 
 
 def test_a_wrong_record_is_a_sentence(tmp_path):
