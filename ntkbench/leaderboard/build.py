@@ -15,6 +15,7 @@ from attrs import frozen
 from .. import __version__
 from ..analysis.laws import Law
 from ..analysis.paired import Rank, most_judged, ranking
+from ..analysis.scaling import FLAT
 from ..analysis.verdicts import Verdict, verdicts
 from ..errors import NtkbenchError
 from ..report import numbers
@@ -205,6 +206,9 @@ def _notes(rows: Sequence[Row], gap: float | None, records: Sequence[Record]) ->
             notes.append(f"{_name(row)} of {row.receipt.name} disagrees with theory: {row.verdict.law.theory.source}.")  # type: ignore[union-attr]
         if row.verdict.name == "undecided":
             notes.append(f"{_name(row)} of {row.receipt.name} is undecided: {row.verdict.reason}.")
+        slope = row.verdict.law.fit.slope
+        if row.verdict.name == "non-linear" and slope is not None and slope < -FLAT:
+            notes.append(f"{_name(row)} of {row.receipt.name} is non-linear though it falls: {row.verdict.reason}.")
     for record in records:
         if record.kind != "verification":
             notes.append(f"{record.kind} of {record.receipt[:12]} by {record.by}, {record.date}: {record.why}.")
