@@ -23,6 +23,14 @@ class Mark:
 
 
 @frozen
+class Dots:
+    """The points at one width, one for each seed. path: of dots, for a line with round ends; says: see Mark."""
+
+    path: str
+    says: str
+
+
+@frozen
 class Line:
     """A polyline. points: "x,y x,y …".   label: what a pointer over it says.   place: its number among the colours.
 
@@ -49,7 +57,7 @@ class Plot:
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
     lines: tuple[Line, ...] = ()
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[Dots, ...] = ()
     band: str = ""
     fit: str = ""
     theory: str = ""
@@ -89,7 +97,7 @@ def law_plot(of: Law, width: int = 240, height: int = 170) -> Plot | None:
     frame = _frame([(x, y) for x, _, y in points], width, height)
     if frame is None or of.fit.is_zero:
         return None
-    marks = tuple(Mark(*frame.at(x, y), f"width {x}, seed {seed}: {numbers.value(y)}") for x, seed, y in points)
+    marks = tuple(_dots(frame, at, [y for x, _, y in points if x == at]) for at in sorted({x for x, *_ in points}))
     fit = of.fit
     used = [(x, y) for x, _, y in points if fit.from_width is None or x >= fit.from_width]
     middle = [math.fsum(math.log(each[i]) for each in used) / len(used) for i in (0, 1)]
@@ -205,6 +213,12 @@ def _even_ticks(frame: _Frame) -> tuple[tuple[float, str], ...]:
     step = next(power * part for part in (1, 2, 5, 10) if power * part >= rough)
     ticks = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
     return tuple((frame.at(x, math.exp(frame.y[0]))[0], f"{x:g}") for x in ticks)
+
+
+def _dots(frame: _Frame, width: int, values: Sequence[float]) -> Dots:
+    # A mark of its own for each seed would be half of a page.
+    places = (frame.at(width, value) for value in values)
+    return Dots("".join(f"M{x} {y}h.01" for x, y in places), f"width {width}: {', '.join(map(numbers.value, values))}")
 
 
 def _frame(points: Sequence[tuple[float, float]], width: int, height: int) -> _Frame | None:
