@@ -165,11 +165,9 @@ class Cell:
         """The name of the cell's file: a hash of its identity. Hardware and TensorFlow's version are not in it."""
         return digest(self.identity())
 
-    def remember(self, label: str, key: str | None = None) -> None:
-        """Take what is known beside the identity. key: known to be this cell's, for hashing takes a while."""
-        object.__setattr__(self, "label", label)
-        if key is not None:
-            object.__setattr__(self, "key", key)
+    def remember_key(self, key: str) -> None:
+        """Take a key that is known to be this cell's, for hashing ten thousand cells again takes a while."""
+        object.__setattr__(self, "key", key)
 
     @functools.cached_property
     def group(self) -> str:

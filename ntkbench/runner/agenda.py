@@ -114,7 +114,7 @@ class Agenda:
         return cells[:place], cells[place:]
 
     def put_back(self, cells: Sequence[Cell]) -> None:
-        """Let cells wait again, before all others: the worker that had taken them was lost."""
+        """Let cells wait again, before all others: the rest of a group, or what a lost worker had taken."""
         if cells:
             self._waiting.append(tuple(cells))
 

@@ -6,17 +6,28 @@ import contextlib
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, NoReturn
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, NoReturn, get_type_hints
 
+import attrs
 import msgspec
 
 from ..errors import NtkbenchError
-from ..types import Cell, CellResult, Status, Value
+from ..types import IDENTITY, Cell, CellResult, Status, Value
 
 SCHEMA_VERSION = 1
 
 _MARK = b',\n "checksum": "'
+
+
+def _all_of(kind: type, names: Collection[str], **options: Any) -> Any:
+    """Return a type whose texts hold every field of an attrs class: what a text lacks is never made up."""
+    hints = get_type_hints(kind)
+    return msgspec.defstruct(f"_{kind.__name__}", [(name, hints[name]) for name in names], **options)
+
+
+_Cell = _all_of(Cell, IDENTITY, forbid_unknown_fields=True)
+_Value = _all_of(Value, [field.name for field in attrs.fields(Value)])
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -29,8 +40,8 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     n_parameters: int | None
     n_probes: int | None
     device: str
-    values: dict[str, Value]
-    cell: Cell
+    values: dict[str, _Value]  # type: ignore[valid-type]
+    cell: _Cell  # type: ignore[valid-type]
     provenance: dict[str, Any]
     traceback: str = ""
     checksum: Any = msgspec.UNSET
@@ -78,16 +89,17 @@ def decode(text: str | bytes, source: str) -> CellResult:
     body, mark, end = text.rpartition(_MARK)
     whole = bool(mark) and end == f'{_checksum(body)}"\n}}\n'.encode()
     record = _record(text, source)
-    cell = record.cell
-    cell.remember(record.label, record.key if whole else None)
-    if not whole and cell.key != record.key:
+    cell = Cell(**msgspec.structs.asdict(record.cell), label=record.label)
+    if whole:
+        cell.remember_key(record.key)
+    elif cell.key != record.key:
         raise _damaged(source, f"its key {record.key!r:.60} is not the hash of its cell")
     if not whole and record.checksum is not msgspec.UNSET:
         raise _damaged(source, "its checksum is not that of its contents")
     return CellResult(
         cell=cell,
         status=record.status,
-        values=record.values,
+        values={key: Value(*msgspec.structs.astuple(value)) for key, value in record.values.items()},
         message=record.message,
         seconds=record.seconds or 0.0,
         n_parameters=record.n_parameters,

@@ -167,7 +167,10 @@ class RunStore:
             self._synced = time.monotonic()
 
     def read(self) -> Iterator[CellResult]:
-        """Yield the stored results in plan order; where no plan is known, sorted by what the cell is."""
+        """Yield the stored results in plan order; where no plan is known, sorted by what the cell is.
+
+        A writer that has written nothing since it took stock yields what it found then.
+        """
         if self._stock is not None:
             yield from self._stock
             return

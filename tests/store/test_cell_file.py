@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 
@@ -79,9 +80,16 @@ def without(name):
         (change(schema_version=99, colour="red"), "schema_version 99"),
         (change(status="running"), "Invalid enum value 'running' - at `$.status`"),
         (change(values=[]), "Expected `object`, got `array` - at `$.values`"),
+        (change(values={"a": {"value": 1, "error": None, "precision": None}}), "missing required field `error_kind`"),
         (change(values={"a": 3}), "Expected `object`, got `int` - at `$.values[...]`"),
-        (change(values={"a": {"value": "1", "error": None, "error_kind": ""}}), "Expected `float | null`, got `str`"),
-        (change(values={"a": {"value": 1, "error": None, "error_kind": "guess"}}), "Invalid enum value 'guess'"),
+        (
+            change(values={"a": {"value": "1", "error": None, "error_kind": "", "precision": None}}),
+            "Expected `float | null`, got `str`",
+        ),
+        (
+            change(values={"a": {"value": 1, "error": None, "error_kind": "guess", "precision": None}}),
+            "Invalid enum value 'guess'",
+        ),
         (change(seconds=True), "Expected `float | null`, got `bool` - at `$.seconds`"),
         (change(key="0" * 32), "not the hash"),
         (change(cell=None), "Expected `object`, got `null` - at `$.cell`"),
@@ -89,6 +97,7 @@ def without(name):
         (change_cell(width="64"), "Expected `int`, got `str` - at `$.cell.width`"),
         (change_cell(width=64.0), "Expected `int`, got `float` - at `$.cell.width`"),
         (change_cell(quantities=[1]), "Expected `str`, got `int` - at `$.cell.quantities[0]`"),
+        (change_cell(extra=1), "unknown field `extra`"),
         (lambda record: record | {"cell": without("width")(record["cell"])}, "required field `width` - at `$.cell`"),
         (without("label"), "missing required field `label`"),
         (change(message="better"), "its checksum is not"),
@@ -102,6 +111,23 @@ def test_damage_is_a_sentence_that_names_the_file(damage, says):
     with pytest.raises(NtkbenchError) as caught:
         decode(json.dumps(record), "run/cells/abc.json")
     assert "run/cells/abc.json" in str(caught.value) and says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "says"),
+    [
+        (', "reinit": false', "", "missing required field `reinit`"),
+        (', "numerics_version": 2', "", "missing required field `numerics_version`"),
+        ('"reinit": false', '"reinit": false, "hue": 1', "unknown field `hue`"),
+    ],
+)
+def test_a_cell_of_another_ntkbench_is_not_completed_from_defaults(written, instead, says):
+    body, mark, _ = encode(result()).rpartition(',\n "checksum": "')
+    assert written in body
+    body = body.replace(written, instead)
+    whole = f'{body}{mark}{hashlib.sha256(body.encode()).hexdigest()[:32]}"\n}}\n'
+    with pytest.raises(NtkbenchError, match=says):
+        decode(whole, "here")
 
 
 @pytest.mark.parametrize(
