@@ -20,15 +20,20 @@ def contained(what: str) -> Iterator[None]:
         raise NtkbenchError(f"{what} tried to end the process ({asked}); its author has to take that out.") from error
 
 
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether `function` can be called with `name=…`."""
+    parameters = inspect.signature(function).parameters
+    if name in parameters:
+        return parameters[name].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
 def call_with_known_names(function: Callable[..., Any], *args: Any, **names: Any) -> Any:
     """Return `function(*args, **names)` without the names that `function` does not take.
 
     So `build(width)` and `build(width, *, input_shape, seed)` are both architectures. Raises NtkbenchError when it
     tries to end the process.
     """
-    parameters = inspect.signature(function).parameters.values()
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        taken = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
-        names = {name: value for name, value in names.items() if name in taken}
+    names = {name: value for name, value in names.items() if takes(function, name)}
     with contained(getattr(function, "__qualname__", type(function).__name__)):
         return function(*args, **names)
