@@ -44,15 +44,31 @@ def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], p
 
     Weights depend on architecture, params, width and seed only, also where the build function takes no seed.
     """
-    params: Mapping[str, Any] = cell.params
-    seed = seed_for("weights", cell.architecture, dict(params), cell.width, cell.seed)
-    with dtype_policy(precision), _drawing_from(seed, tensorflow=not takes(build := entry.load(), "seed")):
-        model = call_with_known_names(
-            build, cell.width, input_shape=input_shape, outputs=entry.outputs, seed=seed, **params
-        )
+    seed = seed_for("weights", cell.architecture, dict(cell.params), cell.width, cell.seed)
+    with _drawing_from(seed, tensorflow=not takes(entry.load(), "seed")):
+        return build_with(entry, cell.width, input_shape, precision, seed=seed, params=cell.params)
+
+
+def build_with(
+    entry: Architecture,
+    width: int,
+    input_shape: tuple[int, ...],
+    precision: str,
+    *,
+    seed: int,
+    params: Mapping[str, Any],
+) -> Any:
+    """Return the model that the build function makes of this very seed, built and in the asked precision.
+
+    What it draws without the seed comes from wherever Keras, NumPy and TensorFlow are. Raises NtkbenchError for what is
+    not a model.
+    """
+    with dtype_policy(precision):
+        given = {"input_shape": input_shape, "outputs": entry.outputs, "seed": seed, **params}
+        model = call_with_known_names(entry.load(), width, **given)
         if not (callable(model) and hasattr(model, "trainable_variables")):
             raise NtkbenchError(
-                f"{cell.architecture} built a {type(model).__name__}; a build function returns a Keras model, or a "
+                f"{entry.name} built a {type(model).__name__}; a build function returns a Keras model, or a "
                 "callable with trainable_variables."
             )
         if isinstance(model, keras.Model) and not model.built:

@@ -21,11 +21,10 @@ from ..plan.arch_spec import ArchitectureRequest, parse_arch
 from ..plan.cost import parameter_law
 from ..plan.data import load_data
 from ..plan.user_model import GIVEN, FileArchitecture
-from ..registry.calling import call_with_known_names
 from ..registry.manager import registry
 from ..registry.specs import Architecture, Param
 from ..report.escape import visible
-from ..runner.build import build_model
+from ..runner.build import build_model, build_with
 from ..runner.worker import GroupWorker, check_output
 from ..store.cell_file import decode, encode
 from ..types import Cell, Form, Settings, Status
@@ -77,14 +76,10 @@ class ArchitectureChecks(Checks):
         x, params = self.x(form), {**self.request.params, **given}
         return build_model(self.entry, self._cell(width, seed, precision, params), x.shape[1:], precision)
 
-    def at_one_seed(self, width: int, **given: Any) -> Network:
+    def at_one_seed(self, width: int, **given: Any) -> Any:
         """Return a model whose seed depends on neither width nor parameters; in a run it depends on both."""
         params = self.entry.resolve({**self.request.params, **given})
-        with dtype_policy("float64"):
-            model = call_with_known_names(
-                self.entry.load(), width, input_shape=self.x().shape[1:], outputs=self.entry.outputs, seed=1, **params
-            )
-        return Network(model)
+        return build_with(self.entry, width, self.x().shape[1:], "float64", seed=1, params=params)
 
     def _cell(self, width: int, seed: int, precision: str, given: Mapping[str, Any]) -> Cell:
         return Cell(
@@ -149,7 +144,7 @@ class ArchitectureChecks(Checks):
         drawn = []
         for other in (1, 2):
             keras.utils.set_random_seed(other)
-            drawn.append(_weights(self.build(self.widths[0], seed=3)))
+            drawn.append(_weights(self.at_one_seed(self.widths[0])))
         same = len(drawn[0]) == len(drawn[1]) and all(map(np.array_equal, *drawn))
         require(same, "The same seed gave other weights. Pass the argument `seed` to every layer that draws.")
 
@@ -173,7 +168,7 @@ class ArchitectureChecks(Checks):
                 "size of the layers, or declare grows=False where it is another number.",
             )
         else:
-            outputs = [self._moved(self.at_one_seed(width)) for width in self.widths[:2]]
+            outputs = [self._moved(Network(self.at_one_seed(width))) for width in self.widths[:2]]
             require(relative(*outputs) > 0, "Width changes neither size nor outputs. Use the argument `width`.")
 
     @numbered("A7")
@@ -201,7 +196,7 @@ class ArchitectureChecks(Checks):
             return None
 
     def _fingerprint(self, given: Mapping[str, Any]) -> list[np.ndarray]:
-        net = self.at_one_seed(self.widths[0], **given)
+        net = Network(self.at_one_seed(self.widths[0], **given))
         return [*_weights(net.model), self._moved(net)]
 
     def _moved(self, net: Network) -> np.ndarray:
