@@ -95,7 +95,7 @@ def test_it_imports_no_framework(results, tmp_path):
 def test_in_a_browser(page, tmp_path):
     """A script at the end of the page uses it as a reader would, and leaves what it saw in an attribute."""
     steps = """<script>
-    const seen = [], visible = () => [...body.rows].filter(row => !row.hidden);
+    const seen = [], visible = () => [...body.rows].filter(row => row.offsetHeight > 0);
     const names = () => visible().map(row => row.cells[0].textContent.trim());
     const heads = table.tHead.rows[0].cells;
     heads[2].firstElementChild.click(); seen.push(names(), heads[2].getAttribute("aria-sort"));
@@ -106,6 +106,7 @@ def test_in_a_browser(page, tmp_path):
     location.hash = "#fold-1";
     setTimeout(() => {
       seen.push(document.getElementById("fold-1").open, document.documentElement.scrollWidth <= innerWidth);
+      seen.push(visible().every(row => [...row.cells].every(cell => cell.getBoundingClientRect().right <= innerWidth)));
       document.body.dataset.seen = JSON.stringify(seen);
     }, 50);
     </script>"""
@@ -124,3 +125,4 @@ def test_in_a_browser(page, tmp_path):
     assert seen[2] == seen[0][::-1] and seen[3] == "descending"
     assert seen[4] == ["bent"] and seen[5] == "1 of 3" and seen[6] == [HOSTILE]
     assert seen[7] == "BUTTON" and seen[8] is True and seen[9] is True
+    assert seen[10] is True, "on a phone no cell is off the screen"
