@@ -6,6 +6,8 @@ import csv
 import hashlib
 import io
 import json
+import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,17 +98,18 @@ def build(folder: Path) -> list[Path]:
     receipts, records = load_board(folder)
     rows, gap = board_rows(receipts, records)
     table = board_table(rows, gap, records)
-    files: dict[str, bytes] = {
-        "board.md": table.markdown().encode(),
-        "board.csv": _csv(rows),
-        "board.html": _page(table).encode(),
-    }
     out = folder / FOLDER
     out.mkdir(parents=True, exist_ok=True)
+    files: dict[str, bytes] = {}
     for receipt in receipts:
-        name = f"{receipt.name}.svg"
-        figure(receipt.results, out / name, receipt.manifest)
-        files[name] = (out / name).read_bytes()
+        figure(receipt.results, out / f"{receipt.name}.svg", receipt.manifest)
+        files[f"{receipt.name}.svg"] = (out / f"{receipt.name}.svg").read_bytes()
+    pictures = sorted(files)
+    files |= {
+        "board.md": _document(table, pictures).encode(),
+        "board.csv": _csv(rows),
+        "board.html": _page(table, pictures).encode(),
+    }
     manifest = {
         "rules": RULES,
         "ntkbench": __version__,
@@ -209,22 +212,37 @@ def _notes(rows: Sequence[Row], gap: float | None, records: Sequence[Record]) ->
         slope = row.verdict.law.fit.slope
         if row.verdict.name == "non-linear" and slope is not None and slope < -FLAT:
             notes.append(f"{_name(row)} of {row.receipt.name} is non-linear though it falls: {row.verdict.reason}.")
+    notes += [note for row in rows for note in _without_values(row)]
     for record in records:
         if record.kind != "verification":
             notes.append(f"{record.kind} of {record.receipt[:12]} by {record.by}, {record.date}: {record.why}.")
     return [*notes, *_submissions(rows)]
 
 
+def _without_values(row: Row) -> list[str]:
+    """Return a sentence for each measurement that has cells which did not end well, with the first one's reason."""
+    missing = [result for result in row.verdict.series.results if result.status != Status.OK]
+    kinds = Counter((result.cell.measurement, str(result.status)) for result in missing)
+    first = {(each.cell.measurement, str(each.status)): each.message for each in reversed(missing)}
+    return [
+        f"{_name(row)} of {row.receipt.name}: {count} cells of {measurement} ended as {status}: "
+        f"{textwrap.shorten(first[measurement, status], 200, placeholder='…')}"
+        for (measurement, status), count in sorted(kinds.items())
+    ]
+
+
 def _submissions(rows: Sequence[Row]) -> list[str]:
     notes = {}
     for row in rows:
         known = row.receipt.environment
-        cell = row.receipt.results[0].cell
-        seeds = len({result.cell.seed for result in row.receipt.results})
+        results = row.receipt.results
+        cell = results[0].cell
+        seeds = len({result.cell.seed for result in results})
         notes[row.receipt.name] = (
-            f"{row.receipt.name}: {len(row.receipt.results)} cells, {seeds} seeds, {cell.settings.get('n_probes')} "
-            f"probes, {cell.dataset}, {cell.precision}; ntkbench {known.get('ntkbench')}, TensorFlow "
-            f"{known.get('tensorflow')}, {known.get('cpu')}; receipt {row.receipt.hash[:12]}."
+            f"{row.receipt.name}: {len(results)} cells, {seeds} seeds, "
+            f"{cell.settings.get('n_probes')} probes, {cell.dataset}, {cell.precision}; ntkbench "
+            f"{known.get('ntkbench')}, TensorFlow {known.get('tensorflow')}, {known.get('cpu')}; receipt "
+            f"{row.receipt.hash[:12]}."
         )
     return [notes[name] for name in sorted(notes)]
 
@@ -273,15 +291,24 @@ def _short(value: Any) -> Any:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _page(table: Table) -> str:
-    body = table.text("html").replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")
-    return _PAGE.replace("@body@", body)
+def _document(table: Table, pictures: Sequence[str]) -> str:
+    images = [f"![{_ALT}]({name})" for name in pictures]
+    return "\n\n".join([table.markdown().rstrip("\n"), *images]) + "\n"
 
+
+def _page(table: Table, pictures: Sequence[str]) -> str:
+    body = table.text("html").replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")
+    images = [f'<p><img src="{name}" alt="{_ALT}"></p>' for name in pictures]
+    return _PAGE.replace("@body@", "\n".join([body, *images]))
+
+
+_ALT = "Every quantity against width, a line for each architecture"
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; style-src 'unsafe-inline'; img-src 'self'">
 <title>ntkbench: board</title><style>
 :root { --paper: #fff; --ink: #1c1e21; --rule: #d9dde2; --shade: #f4f6f8; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171a; --ink: #e6e9ec; --rule: #343a41; --shade: #1d2125; } }
@@ -292,6 +319,7 @@ strong { font-size: 1.2em; } p { max-width: 85ch; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92em; }
 th, td { padding: 6px 10px; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--rule); }
 th { background: var(--shade); } tbody tr:last-child td { border-bottom: 0; }
+img { width: 100%; max-width: 900px; background: #fff; border-radius: 6px; }
 </style></head><body>
 @body@
 </body></html>

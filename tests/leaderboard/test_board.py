@@ -86,6 +86,7 @@ def test_the_board_says_what_it_should(boards):
     assert [line.split("|")[3].strip() for line in lines][-1] == "bent" and lines[-1].split("|")[1].strip() == "3"
     assert "cnn of first disagrees with theory" in text and "smallest difference" in text
     assert "linear" in lines[0] and "non-linear" in lines[-1]
+    assert text.endswith("](first.svg)\n") and '<img src="first.svg"' in (boards / "v1/board.html").read_text("utf-8")
 
 
 def test_hostile_names_are_inert(boards):
@@ -94,6 +95,7 @@ def test_hostile_names_are_inert(boards):
     hostile = [
         evolve(each, cell=evolve(each.cell, architecture=HOSTILE, label=HOSTILE)) for each in whole.results[:100]
     ]
+    hostile[0] = evolve(failed(hostile[0].cell), message=HOSTILE * 100)
     rows, gap = board_rows([Receipt(HOSTILE, "0" * 64, {"cpu": HOSTILE}, whole.manifest, tuple(hostile))], [])
     table = board_table(rows, gap, [])
     html = table.text("html")
@@ -127,6 +129,9 @@ def test_a_failed_cell_keeps_a_wider_rank(tmp_path):
         ],
     )
     ranks = [{row.verdict.series.label: row.ranks for row in board_rows([of], [])[0]} for of in (whole, part)]
+    rows, gap = board_rows([part], [])
+    notes = [note for note in board_table(rows, gap, []).notes if note.startswith("b of part: ")]
+    assert notes == ["b of part: 20 cells of ball ended as failed: it broke"]
     assert ranks[0] == {"a": (1, 1), "b": (2, 2), "c": (3, 3)}
     assert ranks[1]["b"] == (1, 3) and ranks[1]["a"] == (1, 2) and ranks[1]["c"] == (2, 3)
     changes = rank_changes(board_rows([whole], [])[0], board_rows([part], [])[0])
