@@ -63,7 +63,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     """
     from ..leaderboard.receipt import load_receipt
     from ..leaderboard.records import new_record, write_record
-    from ..leaderboard.verify import choose, data_problems, rerun
+    from ..leaderboard.verify import choose, data_problems, plan_problems, rerun
     from ..registry.manager import registry as the_registry
     from ..runner.device import prepare
 
@@ -77,7 +77,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
         click.echo(visible(str(error)))
         return 1
     registry = the_registry()
-    problems = data_problems(receipt, registry)
+    problems = [*plan_problems(receipt, registry), *data_problems(receipt, registry)]
     drawn = choose(receipt, None if cells == "all" else int(cells), seed) if not problems else []
     if drawn:
         device = prepare("auto", hushed=True)

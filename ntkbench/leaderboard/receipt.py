@@ -110,7 +110,7 @@ def read_receipt(data: bytes, source: str) -> Receipt:
             f"it follows rules {body['rules']!r} and schema {body['schema_version']!r}; here they are {RULES} and "
             f"{SCHEMA_VERSION}"
         )
-    if _minor(body["ntkbench"]) != _minor(__version__):
+    if minor(body["ntkbench"]) != minor(__version__):
         check.fail(f"it is of ntkbench {body['ntkbench']!r}, this is {__version__}; only one version's rows compare")
     if not isinstance(body["name"], str) or not NAME.match(body["name"]):
         check.fail(f"its name {body['name']!r} is no name: small letters, digits, '.', '-' and '_' only")
@@ -295,5 +295,6 @@ def _hash(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(body).encode()).hexdigest()
 
 
-def _minor(version: Any) -> str:
+def minor(version: Any) -> str:
+    """Return the first two numbers of a version: rows of one minor version compare."""
     return ".".join(str(version).split(".")[:2])

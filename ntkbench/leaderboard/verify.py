@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import NtkbenchError
 from ..plan.data import data_hash, form_for, load_data
 from ..registry.manager import Registry
-from ..types import Cell, CellResult, Status, Value
-from .receipt import Receipt
+from ..store.manifest import catalogue, new_manifest, theory
+from ..types import Cell, CellResult, Quantity, Status, Value
+from .receipt import Receipt, minor
 
 RTOL = 1e-3
 RTOL_DESCENT = 0.05
@@ -64,25 +65,41 @@ def data_problems(receipt: Receipt, registry: Registry) -> list[str]:
     return list(problems.values())
 
 
+def plan_problems(receipt: Receipt, registry: Registry) -> list[str]:
+    """Return a sentence for each architecture and measurement of which the receipt's plan says other things than here.
+
+    The verdict and its agreement with theory follow from the plan, and no re-run of a cell would show an edited one.
+    """
+    cells = [result.cell for result in receipt.results]
+    here = new_manifest(cells, architectures=registry.architectures, measurements=registry.measurements)
+    ours, theirs = catalogue(here), catalogue(receipt.manifest)
+    problems = [
+        f"the theory of {name} is not what {registry.architectures[name].distribution} says here"
+        for name, laws in theory(here).items()
+        if theory(receipt.manifest).get(name) != laws
+    ]
+    return problems + [
+        f"the quantities of {name} are not what {registry.measurements[name].distribution} says here"
+        for name in ours
+        if _meaning(theirs.get(name, {})) != _meaning(ours[name])
+    ]
+
+
+def _meaning(quantities: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    return {key: evolve(quantity, symbol="", summary="") for key, quantity in quantities.items()}
+
+
 def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Iterable[Finding]:
     """Measure the cells again with their seeds, and yield how they compare.
 
     Only what is registered here is run: a receipt names architectures, it brings no code. Raises NtkbenchError for one
-    that is not registered.
+    that is not installed, or is another package's here.
     """
     from ..runner.agenda import Agenda
     from ..runner.executors.serial import Serial
     from ..runner.progress import Progress
 
-    for result in results:
-        cell = result.cell
-        for kind, name in (("architectures", cell.architecture), ("measurements", cell.measurement)):
-            registry.get(kind, name)
-        entry = registry.architectures[cell.architecture]
-        if entry.distribution != cell.architecture_plugin:
-            raise NtkbenchError(
-                f"{cell.architecture} is {cell.architecture_plugin}'s in the receipt and {entry.distribution}'s here."
-            )
+    _require_installed(results, registry)
     for result in results:
         _refuse_excess(result.cell, registry)
     groups: dict[str, dict[str, CellResult]] = {}
@@ -91,6 +108,29 @@ def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Ite
     agenda = Agenda([result.cell for result in group.values()] for group in groups.values())
     for again in Serial(registry, device).results(agenda, Progress()):
         yield Finding(again.cell, _problem(groups[again.cell.group][again.cell.key], again))
+
+
+def _require_installed(results: Sequence[CellResult], registry: Registry) -> None:
+    """Raise NtkbenchError when a cell's architecture or measurement is not installed, or of another package here."""
+    missing = set()
+    for cell in (result.cell for result in results):
+        for kind, entries in (("architecture", registry.architectures), ("measurement", registry.measurements)):
+            name, plugin, version = (getattr(cell, f"{kind}{of}") for of in ("", "_plugin", "_version"))
+            here = entries.get(name)
+            if here is None:
+                missing.add(f"the {kind} {name} of {plugin} {version}")
+            elif here.distribution != plugin:
+                raise NtkbenchError(f"{name} is {plugin}'s in the receipt and {here.distribution}'s here.")
+            elif minor(here.version) != minor(version):
+                raise NtkbenchError(
+                    f"{name} is of {plugin} {version} in the receipt and of {here.version} here; install the receipt's "
+                    "version to run its cells again."
+                )
+    if missing:
+        raise NtkbenchError(
+            f"The cells to run again need what is not installed here: {', '.join(sorted(missing))}. Install these "
+            "packages if you trust them (installing runs their code), and verify again."
+        )
 
 
 def _refuse_excess(cell: Cell, registry: Registry) -> None:

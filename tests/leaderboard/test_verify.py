@@ -144,6 +144,53 @@ def test_what_is_no_sound_json_is_rejected(verify, text, reason):
     assert code == 1 and reason in out
 
 
+def renamed(body, **words):
+    for group in body["groups"]:
+        group["cell"] |= words if group["cell"]["architecture"] == "fc" else {}
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ({"architecture": "wavy", "architecture_plugin": "ntkbench-wavy"}, "the architecture wavy of ntkbench-wavy"),
+        ({"architecture_plugin": "ntkbench-wavy"}, "fc is ntkbench-wavy's in the receipt and ntkbench's here"),
+        ({"architecture_version": "7.0"}, "fc is of ntkbench 7.0 in the receipt"),
+    ],
+)  # fmt: skip
+def test_cells_of_what_is_not_installed_are_not_run(honest, tmp_path, capsys, words, reason):
+    body = json.loads(honest.read_text())
+    renamed(body, **words)
+    body["hash"] = _hash({key: value for key, value in body.items() if key != "hash"})
+    (tmp_path / "small.json").write_text(json.dumps(body))
+    assert main(["leaderboard", "verify", str(tmp_path / "small.json"), "--cells", "all"]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def agreeable(body):
+    body["plan"]["theory"]["fc"]["hessian_norm"]["exponent"] = -0.4
+
+
+def silent(body):
+    del body["plan"]["theory"]["fc"]
+
+
+def upside_down(body):
+    body["plan"]["quantities"]["hessian"][0]["direction"] = "higher"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (agreeable, "the theory of fc is not what ntkbench says here"),
+        (silent, "the theory of fc is not"),
+        (upside_down, "the quantities of hessian are not what ntkbench says here"),
+    ],
+)
+def test_an_edited_plan_is_rejected(verify, change, reason):
+    code, out = verify(change)
+    assert code == 1 and reason in out
+
+
 def test_a_file_of_another_name_is_rejected(verify, honest, tmp_path, capsys):
     assert "must be named so" in verify(None, name="other.json", renew=False)[1]
     assert main(["leaderboard", "verify", str(tmp_path / "none.json")]) == 2
