@@ -27,7 +27,7 @@ def comparison_table(found: Comparison, name_a: str, name_b: str) -> Table:
     )  # fmt: skip
     return Table(
         title=f"A: {name_a} · B: {name_b}",
-        columns=columns,
+        columns=columns if differing else (),
         rows=tuple(_row(change) for change in differing),
         notes=tuple(_notes(found, len(differing))),
         records=tuple(_record(change) for change in found.changes),

@@ -150,4 +150,5 @@ def _framed(title: str, grid: str, notes: tuple[str, ...], format: str, width: i
         return "\n\n".join([*parts, "\n".join(f"- {escape.markdown(note)}" for note in notes)]).rstrip() + "\n"
     clean = _escape_of(format)
     wrap = functools.partial(textwrap.fill, width=width, subsequent_indent="  ", break_on_hyphens=False)
-    return "\n\n".join([clean(title), grid, "\n".join(wrap(clean(note)) for note in notes)]).rstrip() + "\n"
+    parts = [clean(title), grid, "\n".join(wrap(clean(note)) for note in notes)]
+    return "\n\n".join(part for part in parts if part).rstrip() + "\n"

@@ -33,7 +33,8 @@ def runs(tmp_path):
 
 def test_equal_runs(runs, capsys):
     assert main(["compare", runs[0], runs[0]]) == 0
-    assert "5 of 5 quantities agree" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("A: ") and lines[1] == "" and lines[2].startswith("5 of 5 quantities agree")
 
 
 def test_moved_runs(runs, capsys):
