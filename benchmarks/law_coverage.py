@@ -48,9 +48,11 @@ CASES = (
 
 @frozen
 class Rates:
-    """covers: of the 95 % interval of the slope, None with a floor.   right, wrong: tails named."""
+    """slope, floor: how often the 95 % interval covers, None where there is none: the slope above a floor in the
+    posterior, the floor of a flat law.   right, wrong: tails named."""
 
-    covers: float | None
+    slope: float | None
+    floor: float | None
     right: float
     wrong: float
 
@@ -72,31 +74,45 @@ def rates(case: Case, noise: float, kind: str, draws: int, route: str, seed: int
     random = np.random.default_rng([seed, NOISES.index(noise), KINDS.index(kind), CASES.index(case)])
     series = [draw(case, noise, kind, random) for _ in range(draws)]
     found = posteriors(series) if route == "posterior" else [fit_power_law(*zip(*points)) for points in series]  # noqa: B905
-    covers = [each.low is not None and each.low <= case.slope <= each.high for each in found]
+    ends = ("floored_low", "floored_high") if case.share else ("low", "high")
+    slope = [_covers(each, *ends, case.slope) for each in found]
+    floor = [_covers(each, "floor_low", "floor_high", case.share) for each in found]
     tails = Counter(each.tail for each in found)
     wrong = {"decays": "plateaus", "plateaus": "decays"}[case.right]
-    return Rates(None if case.share else sum(covers) / draws, tails[case.right] / draws, tails[wrong] / draws)
+    return Rates(
+        None if case.share and route == "posterior" else sum(slope) / draws,
+        sum(floor) / draws if case.slope else None,
+        tails[case.right] / draws,
+        tails[wrong] / draws,
+    )
+
+
+def _covers(found: object, low: str, high: str, truth: float) -> bool:
+    ends = getattr(found, low, None), getattr(found, high, None)
+    return None not in ends and ends[0] <= truth <= ends[1]
 
 
 def table(route: str, draws: int) -> Iterator[str]:
     """Yield the lines of one route's table."""
     yield f"{draws:,} draws of each law.\n"
-    yield "| slope | floor's share | noise | | interval covers | tail right | tail wrong | undecided |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| slope | floor's share | noise | | covers slope | covers floor | tail right | tail wrong | undecided |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for case in CASES:
         for noise in NOISES:
             for kind in KINDS:
                 found = rates(case, noise, kind, draws, route)
-                covers = "" if found.covers is None else f"{found.covers:.1%}"
+                slope, floor = ("" if each is None else f"{each:.1%}" for each in (found.slope, found.floor))
                 rest = max(1 - found.right - found.wrong, 0)
                 yield (
-                    f"| {case.slope:g} | {case.share:g} | {noise:g} | {kind} | {covers} | {found.right:.1%} "
+                    f"| {case.slope:g} | {case.share:g} | {noise:g} | {kind} | {slope} | {floor} | {found.right:.1%} "
                     f"| {found.wrong:.1%} | {rest:.1%} |"
                 )
 
 
 def main(route: str) -> None:
     """Write one route's table between its markers."""
+    if route not in ("closed", "posterior"):
+        sys.exit(__doc__)
     lines = list(table(route, DRAWS))
     text = DOC.read_text(encoding="utf-8")
     begin, end = f"<!-- {route}:begin -->", f"<!-- {route}:end -->"
@@ -105,4 +121,4 @@ def main(route: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1] if len(sys.argv) == 2 else "")

@@ -194,7 +194,8 @@ def _posteriors(laws: Sequence[Law]) -> list[dict[str, Any]]:
 _FITS_COLUMNS = (
     "architecture", "label", "condition", "quantity", "reduction", "slope", "low", "high", "stderr", "r_squared",
     "theory", "source", "agrees", "first_width", "first_value", "last_width", "last_value", "n", "n_widths",
-    "n_seeds", "from_width", "misfit", "misfit_p", "floor", "floor_low", "floor_high", "tail", "note",
+    "n_seeds", "from_width", "misfit", "misfit_p", "floor", "floor_low", "floor_high",
+    "floored_slope", "floored_low", "floored_high", "tail", "note",
 )  # fmt: skip
 _POSTERIOR_COLUMNS = [
     f"posterior_{name}"

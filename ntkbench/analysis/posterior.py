@@ -37,7 +37,8 @@ class Posterior:
 
     slope, low, high: median and central 95 % interval of the exponent of c·width^slope.
     floor, floor_low, floor_high: the same of the floor in c·width^slope + floor, as a share of the law's value at the
-    largest width.   decays, plateaus, grows: probabilities; tail: the one of at least 0.9, otherwise "undecided".
+    largest width, given that the law falls; 0 in the class without one, so that a floor is shown where floor_low > 0.
+    decays, plateaus, grows: probabilities; tail: the one of at least 0.9, otherwise "undecided".
     """
 
     slope: float
@@ -137,25 +138,33 @@ def _summary(slopes: Any, straight: Any, bent: Any, shares: Any) -> Posterior:
     chance = {name: float(np.exp(value - total)) for name, value in classes.items()}
     tail = (1 - CONFIDENCE) / 2
     low, middle, high = _quantiles(slopes, np.exp(straight - straight.max()), (tail, 0.5, 1 - tail))
-    by_share = logsumexp(bent, axis=-1)
-    if np.isfinite(by_share).any():
-        # Cells of a histogram: half a cell on either side.
-        cells = np.concatenate([[SMALLEST_FLOOR], shares + (shares[1] - shares[0]) / 2])
-        weights = np.concatenate([[0.0], np.exp(by_share - by_share.max())])
-        floors = np.interp((tail, 0.5, 1 - tail), np.cumsum(weights) / weights.sum(), cells)
-    else:
-        floors = np.full(3, np.nan)
+    floor_low, floor, floor_high = _floor(bent, shares, chance["decays"], chance["floor"], (tail, 0.5, 1 - tail))
     return Posterior(
         slope=middle,
         low=low,
         high=high,
-        floor=float(floors[1]),
-        floor_low=float(floors[0]),
-        floor_high=float(floors[2]),
+        floor=floor,
+        floor_low=floor_low,
+        floor_high=floor_high,
         decays=chance["decays"],
         plateaus=chance["flat"] + chance["floor"],
         grows=chance["grows"],
     )
+
+
+def _floor(bent: Any, shares: Any, decays: float, floor: float, at: Sequence[float]) -> list[float]:
+    """Return quantiles of the floor's share, given that the law falls: 0 with the weight of "decays", and a density."""
+    import numpy as np
+    from scipy.special import logsumexp
+
+    if not decays + floor > 0:
+        return [math.nan] * len(at)
+    by_share = logsumexp(bent, axis=-1)
+    weights = floor * np.exp(by_share - logsumexp(by_share)) if floor > 0 else np.zeros_like(shares)
+    cumulative = np.cumsum([decays, *weights]) / (decays + floor)
+    # Cells of a histogram: half a cell on either side.
+    ends = np.concatenate([[SMALLEST_FLOOR], shares + (shares[1] - shares[0]) / 2])
+    return [0.0 if q <= cumulative[0] else float(np.interp(q, cumulative, ends)) for q in at]
 
 
 def _quantiles(nodes: Any, weights: Any, at: Sequence[float]) -> list[float]:

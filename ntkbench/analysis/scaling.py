@@ -42,6 +42,7 @@ class Fit:
     misfit_p: probability of at least that distance under the law (F test), None without repeated seeds.
     floor, floor_low, floor_high: of c·width^slope + floor over all widths, the floor as a share of the value at the
     largest width: the best one and its 95 % interval; None where the quantity does not fall.
+    floored_slope, floored_low, floored_high: the exponent with which it falls to that floor, and its 95 % interval.
     tail: "decays" to zero, "plateaus" (flat or above a floor), or "undecided"; empty without an interval.
     is_zero: every value is 0, exactly or to rounding.   note: one sentence, empty when all is well.
     """
@@ -64,6 +65,9 @@ class Fit:
     floor: float | None = None
     floor_low: float | None = None
     floor_high: float | None = None
+    floored_slope: float | None = None
+    floored_low: float | None = None
+    floored_high: float | None = None
     tail: Tail = ""
     is_zero: bool = False
     note: str = ""
@@ -152,13 +156,13 @@ def _over_its_range(points: list[Point], widths: Sequence[int]) -> dict[str, Any
 
 def _tail(law: Mapping[str, Any], floor: Mapping[str, Any]) -> Tail:
     low, high = law["low"], law["high"]
-    if floor["floor_low"] is not None and floor["floor_low"] > FLOOR_COUNTS:
+    if floor.get("floor_low", 0.0) > FLOOR_COUNTS:
         return "plateaus"
     if low is None or high is None:
-        return "undecided" if floor["floor_low"] is not None else ""
+        return "undecided" if floor else ""
     if low >= -FLAT and high <= FLAT:
         return "plateaus"
-    ruled_out = floor["floor_high"] is not None and floor["floor_high"] < FLOOR_RULED_OUT
+    ruled_out = floor.get("floor_high", 1.0) < FLOOR_RULED_OUT
     return "decays" if high < -FLAT and ruled_out else "undecided"
 
 
@@ -241,28 +245,27 @@ def _misfit(points: list[Point]) -> tuple[float | None, float | None]:
 
 
 def _floor(points: list[Point], law: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the floor of c·width^slope + floor as a share of the value at the largest width, and its interval.
+    """Return the floor of c·width^slope + floor as a share of the value at the largest width, and that slope.
 
     Of few widths, a steep fall from the smallest looks like a floor behind it. There, what counts as one has to be seen
     without that width too: the interval reaches down to that of the others.
     """
     found = None if law["slope"] is not None and law["slope"] >= 0 else _profile(points)
     if found is None:
-        return {"floor": None, "floor_low": None, "floor_high": None}
-    floor, low, high = found
+        return {}
     widths = {x for x, *_ in points}
-    if low > FLOOR_COUNTS and len(widths) < TOLD_APART:
+    if found["floor_low"] > FLOOR_COUNTS and len(widths) < TOLD_APART:
         smallest = min(widths)
         others = _profile([point for point in points if point[0] > smallest])
-        low = min(low, others[1] if others else 0.0)
-    return {"floor": floor, "floor_low": low, "floor_high": high}
+        found["floor_low"] = min(found["floor_low"], others["floor_low"] if others else 0.0)
+    return found
 
 
-def _profile(points: list[Point]) -> tuple[float, float, float] | None:
-    """Return the best share of the floor and its interval, None where there are too few points.
+def _profile(points: list[Point]) -> dict[str, float] | None:
+    """Return the best share of the floor, the slope beside it, and their intervals; None of too few points.
 
-    The interval is that of the profile: shares whose best slope leaves a sum of squares within F's 95 % of the
-    smallest. The seed enters as in the line.
+    The intervals are those of the profile: shares (slopes) whose best slope (share) leaves a sum of squares within F's
+    95 % of the smallest. The seed enters as in the line.
     """
     import numpy as np
 
@@ -289,8 +292,17 @@ def _profile(points: list[Point]) -> tuple[float, float, float] | None:
     best = int(squares.argmin())
     # 1e-12: exact laws leave rounding only.
     limit = squares[best] * (1 + student_t(freedom) ** 2 / freedom) + 1e-12
-    inside = grid[squares <= limit]
-    return float(grid[best]), float(inside[0]), float(inside[-1])
+    inside = squares <= limit
+    reach = np.sqrt(np.maximum(limit - squares, 0) / np.maximum((bend**2).sum(-1), 1e-300))
+    slope = slope[:, 0]
+    return {
+        "floor": float(grid[best]),
+        "floor_low": float(grid[inside][0]),
+        "floor_high": float(grid[inside][-1]),
+        "floored_slope": float(slope[best]),
+        "floored_low": float((slope - reach)[inside].min()),
+        "floored_high": float((slope + reach)[inside].max()),
+    }
 
 
 def _within_seeds(points: list[Point]) -> tuple[Any, Any, Any]:

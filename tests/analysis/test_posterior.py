@@ -25,7 +25,7 @@ def clear():
 def test_clear_cases(clear):
     points, found = clear
     assert [each.tail for each in found[:3]] == ["decays", "plateaus", "plateaus"]
-    assert found[1].floor_low < 0.75 < found[1].floor_high
+    assert found[0].floor_low == found[0].floor == 0 and 0 < found[1].floor_low < 0.75 < found[1].floor_high
     for each in found:
         assert each.low < each.slope < each.high
         assert each.decays + each.plateaus + each.grows == pytest.approx(1)
@@ -93,9 +93,15 @@ def test_hamiltonian_monte_carlo_agrees():
     assert found.high - found.low == pytest.approx(high - low, rel=0.15)
 
 
+def test_a_floor_that_may_be_none_begins_at_none():
+    found = posteriors([draw(FLOOR, 0.5, "Gaussian", np.random.default_rng(seed)) for seed in range(8)])
+    assert all(each.floor_low == 0 < each.floor_high < 1 for each in found if 0.05 < each.decays < 0.6)
+    assert any(0.05 < each.decays < 0.6 for each in found)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Gaussian", "t3"])
 @pytest.mark.parametrize("noise", NOISES)
 def test_intervals_cover_over_2000_draws(noise, kind):
     found = rates(DECAYS, noise, kind, 2000, "posterior")
-    assert 0.925 <= found.covers <= 0.975 and found.wrong <= 0.05
+    assert 0.925 <= found.slope <= 0.975 and found.floor >= 0.925 and found.wrong <= 0.05
