@@ -8,6 +8,7 @@ from typing import Any
 
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.paired import Rank, most_judged, ranking
+from ..analysis.scaling import FLOOR_COUNTS, Fit
 from ..analysis.verdicts import Verdict, verdicts_of
 from ..store.curves import decode
 from ..store.manifest import catalogue, theory
@@ -148,6 +149,16 @@ def _advice(judged: Verdict | None) -> str:
     return f"If slope and scatter stay, {' or '.join(ways)} would decide." if ways else ""
 
 
+def _tail(fit: Fit) -> str:
+    """Return "decays", "plateaus" or "undecided", and the floor with its interval where one is supported."""
+    if fit.floor_low is None or fit.floor_high is None or fit.floor_low <= FLOOR_COUNTS:
+        return fit.tail
+    return (
+        f"{fit.tail} · floor {fit.floor:.0%} [{fit.floor_low:.0%}, {fit.floor_high:.0%}] of the value at the largest "
+        f"width · falls to it with the exponent {fit.floored_slope:.2f} [{fit.floored_low:.2f}, {fit.floored_high:.2f}]"
+    )
+
+
 def _law(of: Law) -> dict[str, Any]:
     fit = of.fit
     widths = sorted({width for width, *_ in of.points})
@@ -165,7 +176,7 @@ def _law(of: Law) -> dict[str, Any]:
         "theory": "" if of.theory is None else numbers.theory_exponent(of.theory.exponent),
         "source": "" if of.theory is None else of.theory.source,
         "agrees": {True: "✓", False: "✗", None: ""}[of.agrees],
-        "tail": fit.tail,
+        "tail": _tail(fit),
         "note": fit.note,
         "plot": law_plot(of),
         "widths": widths,

@@ -60,6 +60,17 @@ def test_hostile_names_are_text(page):
     assert "<img>" not in page and "\x1b" not in page and "\u202e" not in page
 
 
+def test_a_floor_is_told_with_its_interval(page):
+    assert "· floor " not in page
+    falling = sweep("fc", slopes=dict.fromkeys(SLOPES, -1.0), widths=(4, 8, 16, 32, 64), noise=0.001)
+    level = [
+        evolve(each, values={k: evolve(v, value=v.value * (1 + each.cell.width / 64)) for k, v in each.values.items()})
+        for each in falling
+    ]
+    told = r"plateaus · floor (49|50|51)% \[.*\] of the value at the largest width .* exponent -(0.9\d|1.0\d) \[-"
+    assert re.search(told, report_page(level, manifest(level)))
+
+
 def test_nothing_measured_and_one_width_are_pages_too(results):
     assert "0 of 0" in report_page([], manifest(results))
     one = sweep("fc", widths=(64,), seeds=1)
