@@ -65,6 +65,22 @@ class Features:
         at = 0 if before else self.positions
         return tf.reshape(t, [*sizes[:at], *[1] * self.positions, *sizes[at:]])
 
+    def joined(self) -> Features:
+        """Return the features with one axis for all positions: TensorFlow cannot slice along many axes."""
+        return self._with_positions((math.prod(self.cov.shape[: self.positions]),)) if self.positions else self
+
+    def separated(self, sizes: Sequence[int]) -> Features:
+        """Return joined features with an axis of each of these sizes for the positions."""
+        return self._with_positions(tuple(sizes)) if self.positions else self
+
+    def _with_positions(self, sizes: tuple[int, ...]) -> Features:
+        def reshaped(t: tf.Tensor, times: int) -> tf.Tensor:
+            return tf.reshape(t, [*sizes * times, *sizes_of(t)[times * self.positions :]])
+
+        means = [None if mean is None else reshaped(mean, 1) for mean in (self.mean1, self.mean2)]
+        of_pairs = self.map(lambda t: reshaped(t, 2 if self.full else 1), mean1=means[0], mean2=means[1])
+        return evolve(of_pairs, positions=len(sizes))
+
     @property
     def own1(self) -> tf.Tensor:
         """The variances of x at its positions: [p..., pairs]."""

@@ -27,11 +27,11 @@ class Activation(Layer):
 
     def __call__(self, *features: Features) -> Features:
         """Return the features behind the activation."""
-        (h,) = features
-        require_gaussian(h, self.who)
+        require_gaussian(features[0], self.who)
+        h = features[0].joined()
         own1, own2 = h.own1, h.own2
         cov, slope = self.function.moments(h.left(own1), h.right(own2), h.cov)
-        return evolve(
+        behind = evolve(
             h,
             cov=cov,
             ntk=None if h.ntk is None else h.ntk * slope,
@@ -41,6 +41,7 @@ class Activation(Layer):
             mean2=self.function.mean(own2),
             gaussian=False,
         )
+        return behind.separated(features[0].cov.shape[: features[0].positions])
 
     def _own(self, h: Features, var: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
         return self.function.moments(h.left(own), h.right(own), var)[0] if h.full else self.function.second(own)

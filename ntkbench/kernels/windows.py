@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +11,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from ..errors import NtkbenchError, did_you_mean
-from .features import Features
+from .features import Features, sizes_of
 
 PADDINGS = ("same", "valid", "circular")
 
@@ -68,20 +70,27 @@ def per_axis(owner: str, name: str, value: int | Sequence[int], axes: int) -> tu
 
 
 def window_sums(t: tf.Tensor, axes: Sequence[int], window: Window) -> tf.Tensor:
-    """Return the sums over windows of positions that move along all `axes` of the tensor together."""
-    n = t.shape[axes[0]]
+    """Return the sums over windows of positions that move along all of the one or two `axes` of the tensor together."""
+    sizes = sizes_of(t)
+    # Axes that stay are joined: with three spatial axes there are more than TensorFlow slices.
+    kept = [math.prod(sizes[i + 1 : j]) for i, j in itertools.pairwise([-1, *axes, len(sizes)])]
+    n = sizes[axes[0]]
+    outputs = window.outputs(n)
+    joined = [each for size in kept for each in (size, n)][:-1]
+    t = tf.reshape(t, joined)
+    places = range(1, len(joined), 2)
     before, after = window.margins(n)
-    for axis in axes:
-        t = _padded(t, axis, before, after, window.padding == "circular")
-    last = (window.outputs(n) - 1) * window.stride + 1
+    for place in places:
+        t = _padded(t, place, before, after, window.padding == "circular")
+    last = (outputs - 1) * window.stride + 1
     total: Any = None
     for tap in window.taps:
         begin = tap * window.dilation
         where: list[Any] = [slice(None)] * t.shape.rank
-        for axis in axes:
-            where[axis] = slice(begin, begin + last, window.stride)
+        for place in places:
+            where[place] = slice(begin, begin + last, window.stride)
         total = t[tuple(where)] if total is None else total + t[tuple(where)]
-    return total
+    return tf.reshape(total, [outputs if axis in axes else size for axis, size in enumerate(sizes)])
 
 
 def _padded(t: tf.Tensor, axis: int, before: int, after: int, wrap: bool) -> tf.Tensor:

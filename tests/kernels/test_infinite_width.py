@@ -74,6 +74,51 @@ def test_is_the_hand_built_kernel(name):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
+def volumes(shape, order):
+    """A network on volumes whose axes are those of the other orders, moved."""
+    three = keras.layers
+    moved = lambda *sizes: tuple(sizes[axis] for axis in order)  # noqa: E731
+    return keras.Sequential(
+        [
+            keras.Input((*moved(*shape), 2)),
+            three.Conv3D(4, moved(3, 1, 2), padding="same", activation="gelu"),
+            three.ZeroPadding3D(moved(1, 0, 0)),
+            three.Conv3D(4, moved(2, 1, 2), strides=moved(1, 1, 2), activation="tanh"),
+            three.AveragePooling3D(moved(2, 1, 1)),
+            three.Flatten(),
+            three.Dense(1),
+        ]
+    )
+
+
+def test_three_spatial_axes_are_two_where_one_has_a_single_position():
+    flat = keras.layers
+    plane = keras.Sequential(
+        [
+            keras.Input((4, 5, 2)),
+            flat.Conv2D(4, (3, 2), padding="same", activation="gelu"),
+            flat.ZeroPadding2D((1, 0)),
+            flat.Conv2D(4, 2, strides=(1, 2), activation="tanh"),
+            flat.AveragePooling2D((2, 1)),
+            flat.Flatten(),
+            flat.Dense(1),
+        ]
+    )
+    x = np.random.default_rng(0).normal(size=(3, 4, 5, 2))
+    expected = infinite_width(plane).both(x)
+    for order in ((0, 1, 2), (1, 0, 2), (0, 2, 1)):
+        volume = np.moveaxis(x[:, :, None], [1 + axis for axis in order], (1, 2, 3))
+        for ours, theirs in zip(infinite_width(volumes((4, 1, 5), order)).both(volume), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+
+
+def test_the_order_of_three_spatial_axes_does_not_matter():
+    x = np.random.default_rng(0).normal(size=(2, 4, 2, 3, 2))
+    expected = infinite_width(volumes((4, 2, 3), (0, 1, 2))).matrix(x)
+    moved = infinite_width(volumes((4, 2, 3), (2, 0, 1))).matrix(np.moveaxis(x, (3, 1, 2), (1, 2, 3)))
+    np.testing.assert_allclose(moved, expected, rtol=1e-10)
+
+
 @pytest.mark.parametrize("name", ["rnn", "attention", "mlp-mixer", "fc-lazy", "fc-square-output", "fc-softmax-output"])
 def test_architectures_without_a_limit_are_refused(name):
     entry = registry().architectures[name]
