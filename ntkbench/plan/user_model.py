@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import NtkbenchError, UnknownName, did_you_mean
 from ..registry.specs import Architecture, Param
@@ -107,9 +107,11 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
     )
     params, loose, required = {"inputs": inputs}, [], []
     for argument, default in pairs:
+        value = _literal(default)
+        if argument.arg == "inputs" and value in FORMS:
+            params["inputs"] = evolve(inputs, default=value)
         if argument.arg in GIVEN:
             continue
-        value = _literal(default)
         if isinstance(value, bool | int | float | str):
             params[argument.arg] = Param.of(argument.arg, value)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,11 +20,12 @@ from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
 from ..plan.seeds import seed_for
+from ..plan.user_model import FileArchitecture
 from ..registry.calling import call_with_known_names
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..store.provenance import machine
-from ..types import Cell, CellResult, Settings, Status, Value
+from ..types import FORMS, Cell, CellResult, Settings, Status, Value
 from .build import build_model
 
 TRACEBACK_LINES = 20
@@ -185,7 +187,18 @@ def preflight(cells: Sequence[Cell], registry: Registry, device: str = "cpu") ->
     except NtkbenchError:
         raise
     except Exception as error:
-        raise NtkbenchError(f"{cells[0].architecture} could not be built and called: {sentence(error)}") from error
+        raise NtkbenchError(
+            f"{cells[0].architecture} could not be built and called: {sentence(error)}{_other_forms(worker)}"
+        ) from error
+
+
+def _other_forms(worker: GroupWorker) -> str:
+    """Return what may help where a user's function met data of a form that it was not written for."""
+    if not isinstance(worker.architecture, FileArchitecture):
+        return ""
+    given = worker.cells[0].params["inputs"]
+    others = " or ".join(f":inputs={form}" for form in FORMS if form != given)
+    return f" It was given each input as {given}; where it is written for another form, append {others} to its name."
 
 
 def check_output(network: Network, x: Any, name: str) -> None:
@@ -253,11 +266,16 @@ def as_value(given: Any, precision: str) -> Value:
     return Value(finite(value), finite(error), kind, precision)
 
 
+_BOLD = re.compile("\x1b\\[[0-9;]*m")
+
+
 def sentence(error: BaseException) -> str:
     """Return an error as one line that a user can read."""
     if isinstance(error, NtkbenchError):
         return str(error)
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    lines = [line for line in map(str.strip, _BOLD.sub("", str(error)).splitlines()) if line]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
+        lines = [f"{lines[0].removeprefix('Exception encountered when ').rstrip('.')}: {lines[1]}"]  # Keras's own words
     where = traceback.extract_tb(error.__traceback__)[-1:]
     place = "".join(f" (in {at.name}, line {at.lineno} of {Path(at.filename).name})" for at in where)
     text = lines[0] if lines else "no message"

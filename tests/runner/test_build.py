@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 
+import keras
 import numpy as np
 import pytest
 
 import ntkbench as nb
 from ntkbench.runner.build import _drawing_from
+from ntkbench.runner.worker import sentence
 
 UNSEEDED = """
 import keras, numpy as np, tensorflow as tf
@@ -58,3 +60,32 @@ def test_the_users_generators_go_on_where_they_were():
     assert [first, drawn()] == expected
     with _drawing_from(2**40 + 3, tensorflow=False):
         assert drawn() == inside not in expected
+
+
+IMAGES = """
+import keras
+
+def net(width, input_shape):
+    layers = [keras.layers.Conv2D(width, 3, activation="tanh"), keras.layers.Flatten(), keras.layers.Dense(1)]
+    return keras.Sequential([keras.Input(input_shape), *layers])
+
+def declared(width, input_shape, inputs="image"):
+    return net(width, input_shape)
+"""
+
+
+def test_a_function_for_images_says_so_or_is_told_how(tmp_path):
+    (tmp_path / "net.py").write_text(IMAGES)
+    words = {"widths": [4], "seeds": 1, "probes": 2, "measure": "gradient_norm"}
+    run = nb.run(f"{tmp_path / 'net.py'}:declared", **words, out=tmp_path / "declared")
+    assert [result.status for result in run.results] == ["ok"]
+    with pytest.raises(nb.NtkbenchError, match=r"each input as vector; .* append :inputs=image or :inputs=sequence to"):
+        nb.run(f"{tmp_path / 'net.py'}:net", **words, out=tmp_path / "told")
+
+
+def test_what_keras_wraps_is_told():
+    with pytest.raises(ValueError) as caught:
+        keras.Sequential([keras.Input((4,)), keras.layers.Reshape((3,))])
+    told = sentence(caught.value)
+    assert told.startswith("ValueError: calling Reshape.call(): The total size of the tensor must be unchanged")
+    assert "\x1b" not in told and "\n" not in told
