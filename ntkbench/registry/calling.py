@@ -22,10 +22,11 @@ def contained(what: str) -> Iterator[None]:
 
 def takes(function: Callable[..., Any], name: str) -> bool:
     """Whether `function` can be called with `name=…`."""
-    parameters = inspect.signature(function).parameters
-    if name in parameters:
-        return parameters[name].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    parameters = inspect.signature(function).parameters.values()
+    return any(
+        p.kind is p.VAR_KEYWORD or (p.name == name and p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
+        for p in parameters
+    )
 
 
 def call_with_known_names(function: Callable[..., Any], *args: Any, **names: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,17 +21,14 @@ from ..types import Cell
 
 
 @contextmanager
-def _drawing_from(seed: int, tensorflow: bool) -> Iterator[None]:
+def _drawing_from(seed: int) -> Iterator[None]:
     """Let what is drawn without a seed of its own follow from this one; Python's and NumPy's generators go on after.
 
-    Keras's layers draw their seeds from Python's generator. TensorFlow's own is set where asked: that throws away what
-    TensorFlow has prepared of compiled functions, a second for the next cell.
+    Keras's layers draw their seeds from Python's generator.
     """
     python, numpy = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    if tensorflow:
-        tf.random.set_seed(seed)
     try:
         yield
     finally:
@@ -45,8 +42,12 @@ def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], p
     Weights depend on architecture, params, width and seed only, also where the build function takes no seed.
     """
     seed = seed_for("weights", cell.architecture, dict(cell.params), cell.width, cell.seed)
-    with _drawing_from(seed, tensorflow=not takes(entry.load(), "seed")):
-        return build_with(entry, cell.width, input_shape, precision, seed=seed, params=cell.params)
+    with _drawing_from(seed), dtype_policy(precision):
+        build = entry.load()
+        if not takes(build, "seed"):
+            # Only then: it throws away what TensorFlow has prepared of compiled functions, a second for the next cell.
+            tf.random.set_seed(seed)
+        return _built(entry, build, cell.width, input_shape, precision, seed, cell.params)
 
 
 def build_with(
@@ -58,19 +59,30 @@ def build_with(
     seed: int,
     params: Mapping[str, Any],
 ) -> Any:
-    """Return the model that the build function makes of this very seed, built and in the asked precision.
+    """Return the model that the build function makes of this very seed, in the asked precision.
 
-    What it draws without the seed comes from wherever Keras, NumPy and TensorFlow are. Raises NtkbenchError for what is
-    not a model.
+    What it draws without the seed comes from wherever Keras, NumPy and TensorFlow are.
     """
     with dtype_policy(precision):
-        given = {"input_shape": input_shape, "outputs": entry.outputs, "seed": seed, **params}
-        model = call_with_known_names(entry.load(), width, **given)
-        if not (callable(model) and hasattr(model, "trainable_variables")):
-            raise NtkbenchError(
-                f"{entry.name} built a {type(model).__name__}; a build function returns a Keras model, or a "
-                "callable with trainable_variables."
-            )
-        if isinstance(model, keras.Model) and not model.built:
-            model(np.zeros((1, *input_shape), precision))
+        return _built(entry, entry.load(), width, input_shape, precision, seed, params)
+
+
+def _built(
+    entry: Architecture,
+    build: Callable[..., Any],
+    width: int,
+    input_shape: tuple[int, ...],
+    precision: str,
+    seed: int,
+    params: Mapping[str, Any],
+) -> Any:
+    given = {"input_shape": input_shape, "outputs": entry.outputs, "seed": seed, **params}
+    model = call_with_known_names(build, width, **given)
+    if not (callable(model) and hasattr(model, "trainable_variables")):
+        raise NtkbenchError(
+            f"{entry.name} built a {type(model).__name__}; a build function returns a Keras model, or a "
+            "callable with trainable_variables."
+        )
+    if isinstance(model, keras.Model) and not model.built:
+        model(np.zeros((1, *input_shape), precision))
     return in_precision(model, precision)
