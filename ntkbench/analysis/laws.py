@@ -14,6 +14,7 @@ from ..store.manifest import Catalogue, find_quantity
 from ..types import Cell, CellResult, Quantity, Theory, canonical_json
 from .agreement import agrees, theory_of
 from .scaling import Fit, fit_power_law, rounding_level
+from .states import State, state_of
 
 if TYPE_CHECKING:
     import pandas
@@ -65,6 +66,11 @@ class Law:
     theory: Theory | None = None
     agrees: bool | None = None
     points: tuple[tuple[int, int, float | None], ...] = field(default=(), repr=False)
+
+    @functools.cached_property
+    def state(self) -> State:
+        """What the quantity does over its widths, at 95 % confidence."""
+        return state_of(self.fit, self.positive)
 
     @property
     def positive(self) -> list[tuple[int, int, float]]:
@@ -125,18 +131,19 @@ def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[s
             values[place] = (value.value, floor)
         else:
             values.setdefault(place, (None, 0.0))
-    places = sorted(values)
-    points = tuple((width, seed, values[width, seed][0]) for width, seed in places)
-    fit = fit_power_law(
-        [width for width, _ in places],
-        [seed for _, seed in places],
-        [value for *_, value in points],
-        [values[place][1] for place in places],
-    )
+    found = law_of_points(of, key, quantity, [(*place, *values[place]) for place in sorted(values)])
+    claim = theory_of(theory, of.architecture, key)
+    return evolve(found, theory=claim, agrees=agrees(found.fit, claim))
+
+
+def law_of_points(
+    of: Series, key: str, quantity: Quantity, points: Sequence[tuple[int, int, float | None, float]]
+) -> Law:
+    """Fit points of the series: width, seed, value and the size up to which the value is taken for 0."""
+    fit = fit_power_law(*map(list, zip(*points, strict=True))) if points else fit_power_law([], [], [])
     if of.one_model and fit.note == "one width":
         fit = evolve(fit, note="a saved model has one width")
-    claim = theory_of(theory, of.architecture, key)
-    return Law(of, key, quantity, fit, claim, agrees(fit, claim), points)
+    return Law(of, key, quantity, fit, points=tuple((width, seed, value) for width, seed, value, _ in points))
 
 
 def result_keys(results: Iterable[CellResult], catalogue: Catalogue) -> dict[str, Quantity]:
@@ -183,7 +190,7 @@ def _posteriors(laws: Sequence[Law]) -> list[dict[str, Any]]:
     """Return the posterior columns of each law, none where the values have no exponent or are too few."""
     from .posterior import enough, posteriors
 
-    usable = [place for place, each in enumerate(laws) if each.fit.tail and enough(each.positive)]
+    usable = [place for place, each in enumerate(laws) if each.fit.low is not None and enough(each.positive)]
     found = posteriors([laws[place].positive for place in usable])
     rows: list[dict[str, Any]] = [{} for _ in laws]
     for place, each in zip(usable, found, strict=True):
@@ -195,7 +202,7 @@ _FITS_COLUMNS = (
     "architecture", "label", "condition", "quantity", "reduction", "slope", "low", "high", "stderr", "r_squared",
     "theory", "source", "agrees", "first_width", "first_value", "last_width", "last_value", "n", "n_widths",
     "n_seeds", "from_width", "misfit", "misfit_p", "floor", "floor_low", "floor_high",
-    "floored_slope", "floored_low", "floored_high", "tail", "note",
+    "floored_slope", "floored_low", "floored_high", "state", "note",
 )  # fmt: skip
 _POSTERIOR_COLUMNS = [
     f"posterior_{name}"
@@ -205,16 +212,22 @@ _POSTERIOR_COLUMNS = [
 
 def _row(law: Law) -> dict[str, Any]:
     of_fit = {name: getattr(law.fit, name) for name in _FITS_COLUMNS if hasattr(law.fit, name)}
-    return of_fit | {
-        "architecture": law.series.architecture,
-        "label": law.series.label,
-        "condition": " ".join(law.series.condition),
-        "quantity": law.quantity.name,
-        "reduction": law.quantity.reduction,
-        "theory": None if law.theory is None else law.theory.exponent,
-        "source": "" if law.theory is None else law.theory.source,
-        "agrees": law.agrees,
-    }
+    of_floor = {name: getattr(law.state, name) for name in _FITS_COLUMNS if name.startswith("floor")}
+    return (
+        of_fit
+        | of_floor
+        | {
+            "state": law.state.name,
+            "architecture": law.series.architecture,
+            "label": law.series.label,
+            "condition": " ".join(law.series.condition),
+            "quantity": law.quantity.name,
+            "reduction": law.quantity.reduction,
+            "theory": None if law.theory is None else law.theory.exponent,
+            "source": "" if law.theory is None else law.theory.source,
+            "agrees": law.agrees,
+        }
+    )
 
 
 def _condition(cell: Cell) -> dict[str, str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from attrs import frozen
 
-from .scaling import CONFIDENCE, FLAT, Tail
+from .scaling import CONFIDENCE, FLAT
+
+Tail = Literal["decays", "plateaus", "undecided"]
 
 STEEPEST = 3.0
 """Slopes are taken from −STEEPEST to STEEPEST."""

@@ -1,4 +1,4 @@
-"""The scaling laws c·width^slope and c·width^slope + floor, fitted by least squares without any framework."""
+"""The scaling law c·width^slope, fitted by least squares without any framework."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 from attrs import frozen
 
@@ -19,14 +19,6 @@ MISFIT = 0.1
 """The line is refused only where it misses the means over seeds by more than this, in logarithms (10 %) ..."""
 MISFIT_P = 0.01
 """... and by more than the scatter of seeds explains at this level."""
-FLOOR_COUNTS = 0.1
-"""A floor is supported when its interval lies above this share of the value at the largest width."""
-TOLD_APART = 5
-"""From so many widths on, a floor is told from a steep fall at the smallest width without more ado."""
-FLOOR_RULED_OUT = 0.5
-"""... and a floor is ruled out when its interval lies below this share."""
-
-Tail = Literal["decays", "plateaus", "undecided", ""]
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
@@ -40,10 +32,6 @@ class Fit:
     from_width: smallest width of the range over which the power law holds; the slope is fitted from there on.
     misfit: root mean square distance, in logarithms, of the widths' means over seeds from the line over all widths.
     misfit_p: probability of at least that distance under the law (F test), None without repeated seeds.
-    floor, floor_low, floor_high: of c·width^slope + floor over all widths, the floor as a share of the value at the
-    largest width: the best one and its 95 % interval; None where the quantity does not fall.
-    floored_slope, floored_low, floored_high: the exponent with which it falls to that floor, and its 95 % interval.
-    tail: "decays" to zero, "plateaus" (flat or above a floor), or "undecided"; empty without an interval.
     is_zero: every value is 0, exactly or to rounding.   note: one sentence, empty when all is well.
     """
 
@@ -62,13 +50,6 @@ class Fit:
     from_width: int | None = None
     misfit: float | None = None
     misfit_p: float | None = None
-    floor: float | None = None
-    floor_low: float | None = None
-    floor_high: float | None = None
-    floored_slope: float | None = None
-    floored_low: float | None = None
-    floored_high: float | None = None
-    tail: Tail = ""
     is_zero: bool = False
     note: str = ""
 
@@ -139,8 +120,7 @@ def _fitted(given: tuple[tuple[int, int, float | None, float], ...]) -> Fit:
         notes.append("too few values for an interval")
     if law["from_width"] not in (None, summary["first_width"]):
         notes.append(f"the law holds from width {law['from_width']} on")
-    floor = _floor(points, law)
-    return Fit(**summary, **law, **floor, tail=_tail(law, floor), note="; ".join(notes))
+    return Fit(**summary, **law, note="; ".join(notes))
 
 
 def _over_its_range(points: list[Point], widths: Sequence[int]) -> dict[str, Any]:
@@ -152,18 +132,6 @@ def _over_its_range(points: list[Point], widths: Sequence[int]) -> dict[str, Any
         if misfit is None or p is None or misfit <= MISFIT or p >= MISFIT_P:
             return _least_squares(kept) | {"from_width": widths[first], "misfit": whole[0], "misfit_p": whole[1]}
     return {"slope": None, "low": None, "high": None, "misfit": whole[0], "misfit_p": whole[1], "from_width": None}
-
-
-def _tail(law: Mapping[str, Any], floor: Mapping[str, Any]) -> Tail:
-    low, high = law["low"], law["high"]
-    if floor.get("floor_low", 0.0) > FLOOR_COUNTS:
-        return "plateaus"
-    if low is None or high is None:
-        return "undecided" if floor else ""
-    if low >= -FLAT and high <= FLAT:
-        return "plateaus"
-    ruled_out = floor.get("floor_high", 1.0) < FLOOR_RULED_OUT
-    return "decays" if high < -FLAT and ruled_out else "undecided"
 
 
 def _summary(kept: list[tuple[int, int, float, float]]) -> dict[str, Any]:
@@ -242,67 +210,6 @@ def _misfit(points: list[Point]) -> tuple[float | None, float | None]:
 
     noise = float(scatter @ scatter) / freedom
     return misfit, float(fdtrc(degrees, freedom, float(lack @ lack) / degrees / noise)) if noise > 0 else 0.0
-
-
-def _floor(points: list[Point], law: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the floor of c·width^slope + floor as a share of the value at the largest width, and that slope.
-
-    Of few widths, a steep fall from the smallest looks like a floor behind it. There, what counts as one has to be seen
-    without that width too: the interval reaches down to that of the others.
-    """
-    found = None if law["slope"] is not None and law["slope"] >= 0 else _profile(points)
-    if found is None:
-        return {}
-    widths = {x for x, *_ in points}
-    if found["floor_low"] > FLOOR_COUNTS and len(widths) < TOLD_APART:
-        smallest = min(widths)
-        others = _profile([point for point in points if point[0] > smallest])
-        found["floor_low"] = min(found["floor_low"], others["floor_low"] if others else 0.0)
-    return found
-
-
-def _profile(points: list[Point]) -> dict[str, float] | None:
-    """Return the best share of the floor, the slope beside it, and their intervals; None of too few points.
-
-    The intervals are those of the profile: shares (slopes) whose best slope (share) leaves a sum of squares within F's
-    95 % of the smallest. The seed enters as in the line.
-    """
-    import numpy as np
-
-    x, y, within = _within_seeds(points)
-    freedom = len(points) - len({seed for _, seed, _ in points}) - 2
-    if len(np.unique(x)) < 3 or freedom < 1:
-        return None
-    # A curve is a function of the width: as many coordinates as widths hold all that the share and slope can change.
-    widths, place = np.unique(x, return_inverse=True)
-    turn, size, axes = np.linalg.svd((np.arange(len(widths))[:, None] == place) @ within, full_matrices=False)
-    within, left = turn * size, y - (axes @ y) @ axes
-    y = axes @ y
-    grid, d = np.linspace(0, 0.99, 100), widths - widths[-1]
-    shares = grid[:, None]
-    start = -np.geomspace(0.02, 4, 24)[:, None, None]
-    coarse = np.log((1 - shares) * np.exp(start * d) + shares) @ within
-    slope = start[((y - coarse) ** 2).sum(-1).argmin(0), 0]
-    for _ in range(4):  # Gauss-Newton on the one slope of each share
-        power = (1 - shares) * np.exp(slope * d)
-        curve, bend = np.log(power + shares) @ within, (d * power / (power + shares)) @ within
-        step = ((y - curve) * bend).sum(-1, keepdims=True) / np.maximum((bend**2).sum(-1, keepdims=True), 1e-300)
-        slope = np.clip(slope + np.clip(step, -0.5, 0.5), -6, -1e-3)
-    squares = ((y - np.log((1 - shares) * np.exp(slope * d) + shares) @ within) ** 2).sum(-1) + left @ left
-    best = int(squares.argmin())
-    # 1e-12: exact laws leave rounding only.
-    limit = squares[best] * (1 + student_t(freedom) ** 2 / freedom) + 1e-12
-    inside = squares <= limit
-    reach = np.sqrt(np.maximum(limit - squares, 0) / np.maximum((bend**2).sum(-1), 1e-300))
-    slope = slope[:, 0]
-    return {
-        "floor": float(grid[best]),
-        "floor_low": float(grid[inside][0]),
-        "floor_high": float(grid[inside][-1]),
-        "floored_slope": float(slope[best]),
-        "floored_low": float((slope - reach)[inside].min()),
-        "floored_high": float((slope + reach)[inside].max()),
-    }
 
 
 def _within_seeds(points: list[Point]) -> tuple[Any, Any, Any]:

@@ -1,190 +1,401 @@
-"""The verdict on an architecture: linear in the limit, non-linear for good, or undecided (and what would decide)."""
+"""The verdict on an architecture: linear, falling, non-linear or open, and what would decide."""
 
 from __future__ import annotations
 
-import math
+import functools
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
 from ..store.manifest import Catalogue
 from ..types import CellResult, Quantity, Theory
-from .agreement import MARGIN
-from .laws import Law, Series, law, result_keys, series
-from .scaling import FLAT, FLOOR_COUNTS, Fit, student_t
+from .advice import Advice, Measured, what_would_decide
+from .laws import Law, Series, law, law_of_points, result_keys, series
+from .scaling import CONFIDENCE, FLAT, Fit
+from .states import DECIDING_FLOOR, STATES, State, StateName, state_of
 
 if TYPE_CHECKING:
     import pandas
 
-Name = Literal["linear", "non-linear", "undecided"]
+Name = Literal["linear", "falling", "non-linear", "open"]
+NAMES: tuple[Name, ...] = ("linear", "falling", "non-linear", "open")
 
-JUDGED = ("kernel_change_worst", "kernel_change_gd", "hessian_norm")
-"""What a verdict rests on, the first that was measured; an architecture whose theory is silent on the first but speaks
-on a later one is judged on that one (a saturating output's Hessian vanishes at f = 0; metrics.md)."""
+WORST, GD, CURVATURE = "kernel_change_worst", "kernel_change_gd", "curvature"
+JUDGED = (WORST, GD, CURVATURE)
+"""What every verdict rests on, whatever theory speaks of. All three are relative: a network that only becomes smaller
+changes none of them."""
 CONTROL = "gradient_norm"
-MOST = 1000
-"""More seeds than this are no advice."""
-MOST_WIDTHS = 16
+MEASURED = (WORST, GD, "hessian_norm", CONTROL)
+"""What has to be measured for a verdict."""
+RADIUS_OF_CURVATURE = Quantity(
+    CURVATURE, "R‖H‖/‖∇f‖", direction="lower", summary="relative change of the gradient at distance R, by its curvature"
+)
+KINKED = 0.1
+"""A network has kinks when second derivatives leave more than this share of its gradient's change unexplained."""
+UNSURE = 0.1
+"""A worst-direction search is unsure where a longer one finds more than this much more, as a share."""
+
+_GOOD, _FALLING, _BAD = ("zero", "decays"), ("zero", "decays", "falls"), ("flat", "plateaus", "grows")
 
 
 @frozen
 class Verdict:
-    """What a series shows, beside what theory says.
+    """What a series shows over its widths.
 
-    name: "linear" (in the limit of width), "non-linear" (however wide), "undecided".   law: of the judged quantity.
-    reason: one sentence.   theory: the verdict that theory's exponent means, None where it is silent.
-    agrees: whether the interval meets theory's exponent ± 0.15, None where one of the two claims nothing.
-    margin: how far inside (positive) or outside (negative) of that the interval ends.
-    more_seeds, more_widths: how many more, each alone, would decide if slope and scatter stay; None: none would.
+    name: "linear": kernel_change_worst and kernel_change_gd are 0 or decay, curvature does not contradict, and the
+    worst-direction search passed its check. "falling": they fall, but a floor that counts is not excluded. "non-linear":
+    one of the two is flat, levels off or grows. "open": anything else, also while one of the two was not measured.
+    reason: one sentence with the numbers and widths that it rests on.
+    laws, states: of the judged quantities that were measured, by key; "curvature" is R·hessian_norm/gradient_norm.
+    kinked: whether the network has kinks, so that its curvature says nothing.   unsure: the widths at which a longer
+    search finds more.   remarks: sentences on what a reader should know.
+    missing: the quantities to measure before anything can be decided.
+    theory: the verdict that theory's exponents mean, None where it is silent.
+    confidence: two-sided, of the intervals that the states rest on.
     """
 
     series: Series
-    law: Law
     name: Name
     reason: str
+    laws: Mapping[str, Law]
+    states: Mapping[str, State]
+    kinked: bool = False
+    unsure: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     theory: Name | None = None
-    agrees: bool | None = None
-    margin: float | None = None
-    more_seeds: int | None = None
-    more_widths: int | None = None
+    confidence: float = CONFIDENCE
+
+    @property
+    def decided(self) -> bool:
+        """Whether no more measuring is called for."""
+        return self.name in ("linear", "non-linear")
+
+    @property
+    def law(self) -> Law:
+        """The law of the first judged quantity that was measured."""
+        return next(iter(self.laws.values()))
+
+    @property
+    def state(self) -> State:
+        """The state of that quantity."""
+        return next(iter(self.states.values()))
+
+    @functools.cached_property
+    def advice(self) -> Advice | None:
+        """What would decide; None where it is decided, or where nothing that was tried would."""
+        if self.decided or self.missing:
+            return None
+        scale = _scale(self.laws)
+        measured = {
+            key: Measured(state.evidence, scale if key == GD else 1.0)
+            for key, state in self.states.items()
+            if state.evidence is not None
+        }
+
+        def decided(codes: Mapping[str, Any]) -> Any:
+            import numpy as np
+
+            found = _joint(_codes(self.states) | dict(codes), self.kinked, bool(self.unsure))
+            return np.isin(found, [NAMES.index("linear"), NAMES.index("non-linear")])
+
+        return what_would_decide(measured, decided, self.confidence)
+
+    def what_would_decide(self) -> str:
+        """Return in words what would decide; empty where it is decided."""
+        if self.decided:
+            return ""
+        if self.missing:
+            return f"measure {' and '.join(self.missing)}"
+        if self.advice is None:
+            return "nothing that can be simulated from so few values"
+        return f"{self.advice.words()} (decides in {self.advice.power:.0%} of simulations)"
 
 
 def verdicts(
-    results: Sequence[CellResult], catalogue: Catalogue, theory: Mapping[str, Mapping[str, Theory]]
+    results: Sequence[CellResult],
+    catalogue: Catalogue,
+    theory: Mapping[str, Mapping[str, Theory]],
+    confidence: float = CONFIDENCE,
 ) -> list[Verdict]:
-    """Return the verdict on each series that measured a judged quantity, in their order."""
+    """Return the verdict on each series that measured a judged quantity, in their order.
+
+    confidence: two-sided, of the intervals that states rest on; each one-sided statement errs in half of the rest.
+    """
     results = list(results)
-    return verdicts_of(series(results), result_keys(results, catalogue), theory)
+    return verdicts_of(series(results), result_keys(results, catalogue), theory, confidence)
 
 
 def verdicts_of(
-    all_series: Iterable[Series], keys: Mapping[str, Quantity], theory: Mapping[str, Mapping[str, Theory]]
+    all_series: Iterable[Series],
+    keys: Mapping[str, Quantity],
+    theory: Mapping[str, Mapping[str, Theory]],
+    confidence: float = CONFIDENCE,
 ) -> list[Verdict]:
     """Return the verdicts on series, as `verdicts` does. keys: `result_keys` of all results."""
-    found = []
-    for each in all_series:
-        judged = _judged(set(each.by_key), theory.get(each.architecture, {}))
-        if judged is not None:
-            control = law(each, CONTROL, keys[CONTROL], theory) if CONTROL in each.by_key else None
-            found.append(verdict(law(each, judged, keys[judged], theory), control))
-    return found
+    return [each for one in all_series if (each := verdict(one, keys, theory, confidence)) is not None]
 
 
-def verdict(of: Law, control: Law | None = None) -> Verdict:
-    """Return the verdict that the law of a judged quantity means.
+def verdict(
+    of: Series,
+    keys: Mapping[str, Quantity],
+    theory: Mapping[str, Mapping[str, Theory]],
+    confidence: float = CONFIDENCE,
+) -> Verdict | None:
+    """Return the verdict on one series, None where no judged quantity was measured."""
+    laws = {key: law(of, key, keys[key], theory) for key in (WORST, GD) if key in of.by_key}
+    curvature = curvature_points(of)
+    if curvature:
+        laws[CURVATURE] = law_of_points(of, CURVATURE, RADIUS_OF_CURVATURE, curvature)
+    laws = {key: each for key, each in laws.items() if each.points}
+    if not laws:
+        return None
+    control = law(of, CONTROL, keys[CONTROL], theory) if CONTROL in of.by_key else None
+    kinked = (_typical(of, "kink_share") or 0.0) > KINKED
+    return judge(of, laws, control=control, kinked=kinked, unsure=_unsure(of), confidence=confidence)
 
-    control: the law of gradient_norm; where it is not flat, a falling quantity is no sign of linearity.
-    """
-    name, reason = _read(of.fit, control.fit if control is not None else None)
-    seeds, widths = _what_would_decide(of.fit) if name == "undecided" else (None, None)
+
+def judge(
+    of: Series,
+    laws: Mapping[str, Law],
+    *,
+    control: Law | None = None,
+    kinked: bool = False,
+    unsure: tuple[int, ...] = (),
+    confidence: float = CONFIDENCE,
+) -> Verdict:
+    """Return the verdict that the laws of the judged quantities mean. control: the law of gradient_norm."""
+    scale = _scale(laws)
+    states = {
+        key: state_of(each.fit, each.positive, confidence, scale if key == GD else 1.0) for key, each in laws.items()
+    }
+
+    name = NAMES[int(_joint(_codes(states), kinked, bool(unsure))[0])]
+    missing = tuple(key for key in (WORST, GD) if key not in laws) if name == "open" else ()
     return Verdict(
-        series=of.series,
-        law=of,
+        series=of,
         name=name,
-        reason=reason,
-        theory=None if of.theory is None else _of_exponent(of.theory.exponent),
-        agrees=of.agrees,
-        margin=_margin(of),
-        more_seeds=seeds,
-        more_widths=widths,
+        reason=_reason(name, laws, states, unsure, missing),
+        laws=laws,
+        states=states,
+        kinked=kinked,
+        unsure=unsure,
+        remarks=tuple(_remarks(control, kinked, unsure)),
+        missing=missing,
+        theory=_of_theory(laws),
+        confidence=confidence,
     )
 
 
-def verdicts_frame(found: Sequence[Verdict]) -> pandas.DataFrame:
-    """Return verdicts as a pandas DataFrame, one row for each series."""
-    import pandas
+def _codes(states: Mapping[str, State]) -> dict[str, Any]:
+    import numpy as np
 
-    return pandas.DataFrame([record(each) for each in found], columns=list(_COLUMNS))
+    return {key: np.array([STATES.index(state.name)]) for key, state in states.items()}
+
+
+def _joint(codes: Mapping[str, Any], kinked: bool, unsure: bool) -> Any:
+    """Return the places in NAMES of the verdicts that states mean. codes: places in STATES [D] or [1] by key."""
+    import numpy as np
+
+    def among(key: str, names: Sequence[StateName]) -> Any:
+        return np.isin(codes[key], [STATES.index(name) for name in names]) if key in codes else np.zeros(1, bool)
+
+    both = [key in codes for key in (WORST, GD)]
+    contradicted = among(CURVATURE, _BAD) & (not kinked)
+    falling = among(WORST, _FALLING) & among(GD, _FALLING) & ~contradicted & all(both)
+    linear = falling & among(WORST, _GOOD) & among(GD, _GOOD) & (not unsure)
+    name = np.where(falling, NAMES.index("falling"), NAMES.index("open"))
+    name = np.where(linear, NAMES.index("linear"), name)
+    return np.where(among(WORST, _BAD) | among(GD, _BAD), NAMES.index("non-linear"), name)
+
+
+def curvature_points(of: Series) -> list[tuple[int, int, float | None, float]]:
+    """Return R·hessian_norm/gradient_norm of a series: width, seed, value and rounding level."""
+    norms = {(each.cell.width, each.cell.seed): each for each in of.by_key.get("hessian_norm", ())}
+    gradients = {(each.cell.width, each.cell.seed): each for each in of.by_key.get(CONTROL, ())}
+    found: list[tuple[int, int, float | None, float]] = []
+    for place in sorted(norms.keys() & gradients.keys()):
+        norm, gradient = norms[place].values.get("hessian_norm"), gradients[place].values.get(CONTROL)
+        value = None
+        if norm is not None and gradient is not None and norm.value is not None and gradient.value:
+            value = float(norms[place].cell.settings.get("radius", 1.0)) * norm.value / gradient.value
+        found.append((*place, value, 0.0))
+    return found
+
+
+def _scale(laws: Mapping[str, Law]) -> float:
+    """Return the last value of kernel_change_worst over that of kernel_change_gd, at least 1.
+
+    A floor along gradient descent that is small beside the change in the ball would not be seen there either.
+    """
+    worst, gd = (laws[key].fit.last_value if key in laws else None for key in (WORST, GD))
+    return max(worst / gd, 1.0) if worst and gd and worst > 0 and gd > 0 else 1.0
+
+
+def _typical(of: Series, key: str) -> float | None:
+    values = [value.value for each in of.by_key.get(key, ()) if (value := each.values.get(key)) is not None]
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def _unsure(of: Series) -> tuple[int, ...]:
+    """Return the widths at which a longer search found more than it may, by the median over the seeds checked."""
+    gains: dict[int, list[float]] = {}
+    for each in of.by_key.get("search_gain", ()):
+        value = each.values.get("search_gain")
+        if value is not None and value.value is not None:
+            gains.setdefault(each.cell.width, []).append(value.value)
+    return tuple(width for width, found in sorted(gains.items()) if median(found) > UNSURE)
+
+
+def _reason(
+    name: Name,
+    laws: Mapping[str, Law],
+    states: Mapping[str, State],
+    unsure: Sequence[int],
+    missing: Sequence[str],
+) -> str:
+    judged = {key: states[key] for key in (WORST, GD) if key in states}
+    if name == "non-linear":
+        bad = [key for key, state in judged.items() if state.name in _BAD]
+        return "; ".join(_stays(key, laws[key].fit, states[key]) for key in bad)
+    if missing:
+        there = [_falls(key, laws[key].fit, states[key]) for key in judged]
+        return "; ".join([*there, f"{' and '.join(missing)} not measured"])
+    if name == "linear":
+        told = "; ".join(_falls(key, laws[key].fit, state) for key, state in judged.items())
+        if all(state.name == "zero" for state in judged.values()):
+            return told
+        return f"{told}; floors of {DECIDING_FLOOR[0]:.0%} and more of the last value are excluded"
+    if name == "falling":
+        told = [_falls(key, laws[key].fit, state) for key, state in judged.items()]
+        told += [
+            f"a floor of up to {state.floor_high:.0%} of the last {key} is not excluded"
+            if state.floor_high is not None
+            else f"too few widths to exclude a floor of {key}"
+            for key, state in judged.items()
+            if state.name == "falls"
+        ]
+        if unsure and all(state.name != "falls" for state in judged.values()):
+            told.append(f"a longer search of the worst direction finds more at {_listed(unsure)}")
+        return "; ".join(told)
+    unclear = {key: state for key, state in judged.items() if state.name == "open"}
+    curvature = states.get(CURVATURE)
+    if not unclear and curvature is not None:
+        return f"the kernel's change falls, but {_stays(CURVATURE, laws[CURVATURE].fit, curvature)}"
+    return " and ".join(_unclear(key, laws[key].fit, state) for key, state in unclear.items())
+
+
+def _falls(key: str, fit: Fit, state: State) -> str:
+    if state.name == "zero":
+        return f"{key} is 0 at every width ({fit.note})"
+    if state.name == "open":
+        return _unclear(key, fit, state)
+    if state.name in _BAD:
+        return _stays(key, fit, state)
+    return f"{key} falls as m^{_exponent(state)} over {_range(state.from_width, fit.last_width)}"
+
+
+def _stays(key: str, fit: Fit, state: State) -> str:
+    where = _range(state.from_width, fit.last_width)
+    if state.name in ("flat", "grows"):
+        verb = "stays at" if state.name == "flat" else "grows to"
+        return f"{key} {verb} {fit.last_value:.2g} over {where} (exponent {_exponent(state)})"
+    return (
+        f"{key} levels off: {state.floor_low:.0%} to {state.floor_high:.0%} of its value at width {fit.last_width} is a "
+        "floor"
+    )
+
+
+def _unclear(key: str, fit: Fit, state: State) -> str:
+    if state.low is None or state.high is None:
+        return f"{key} has no exponent ({fit.note or 'too few values for an interval'})"
+    return f"the exponent of {key}, {_exponent(state)}, is unclear"
+
+
+def _exponent(state: State) -> str:
+    if state.slope is None or state.low is None or state.high is None:
+        return "?"
+    return f"{state.slope:+.2f}±{(state.high - state.low) / 2:.2f}".replace("0.", ".").replace("-", "−")
+
+
+def _range(first: int | None, last: int | None) -> str:
+    return f"{first}…{last}"
+
+
+def _listed(widths: Sequence[int]) -> str:
+    return f"width{'s' * (len(widths) > 1)} {', '.join(map(str, widths))}"
+
+
+def _remarks(control: Law | None, kinked: bool, unsure: Sequence[int]) -> Iterable[str]:
+    if kinked:
+        yield "has kinks: second derivatives leave part of its gradient's change unexplained, so its Hessian says little"
+    if unsure:
+        yield f"kernel_change_worst is a lower bound whose search is unsure at {_listed(unsure)}"
+    fit = None if control is None else control.fit
+    if fit is not None and fit.low is not None and fit.high is not None:
+        if fit.high < -FLAT:
+            yield f"{CONTROL} falls with width too, so a falling hessian_norm alone means nothing"
+        elif fit.low > FLAT:
+            yield f"{CONTROL} grows with width; the judged quantities are relative to it"
+
+
+def _of_theory(laws: Mapping[str, Law]) -> Name | None:
+    claims = [each.theory.exponent for key in (WORST, GD) if (each := laws.get(key)) is not None and each.theory]
+    if any(exponent >= -FLAT for exponent in claims):
+        return "non-linear"
+    return "linear" if claims else None
 
 
 def record(of: Verdict) -> dict[str, Any]:
     """Return a verdict as plain JSON: what the table, the report and the leaderboard show of it."""
-    fit, claim = of.law.fit, of.law.theory
     return {
         "architecture": of.series.architecture,
         "label": of.series.label,
         "condition": " ".join(of.series.condition),
         "verdict": of.name,
         "reason": of.reason,
-        "quantity": of.law.key,
-        "slope": fit.slope,
-        "low": fit.low,
-        "high": fit.high,
-        "floor_low": fit.floor_low,
-        "floor_high": fit.floor_high,
-        "tail": fit.tail,
+        "widths": of.series.widths,
+        "quantities": {key: _of_quantity(of.laws[key], state) for key, state in of.states.items()},
+        "kinked": of.kinked,
+        "unsure": list(of.unsure),
+        "remarks": list(of.remarks),
         "theory": of.theory,
-        "theory_exponent": None if claim is None else claim.exponent,
-        "source": "" if claim is None else claim.source,
-        "agrees": of.agrees,
-        "margin": of.margin,
-        "more_seeds": of.more_seeds,
-        "more_widths": of.more_widths,
+        "what_would_decide": of.what_would_decide(),
+        "more_seeds": of.advice.more_seeds if of.advice else None,
+        "more_widths": of.advice.more_widths if of.advice else None,
     }
 
 
-_COLUMNS = (
-    "architecture", "label", "condition", "verdict", "reason", "quantity", "slope", "low", "high", "floor_low",
-    "floor_high", "tail", "theory", "theory_exponent", "source", "agrees", "margin", "more_seeds", "more_widths",
-)  # fmt: skip
+def _of_quantity(law: Law, state: State) -> dict[str, Any]:
+    fit, claim = law.fit, law.theory
+    return {
+        "state": state.name,
+        "from_width": state.from_width,
+        "slope": state.slope,
+        "low": state.low,
+        "high": state.high,
+        "last_slope": state.last_slope,
+        "first_value": fit.first_value,
+        "last_value": fit.last_value,
+        "floor": state.floor,
+        "floor_low": state.floor_low,
+        "floor_high": state.floor_high,
+        "theory": None if claim is None else claim.exponent,
+        "source": "" if claim is None else claim.source,
+        "agrees": law.agrees,
+    }
 
 
-def _judged(measured: set[str], claims: Mapping[str, Theory]) -> str | None:
-    there = [key for key in JUDGED if key in measured]
-    return next((key for key in there if key in claims), there[0] if there else None)
+def verdicts_frame(found: Sequence[Verdict]) -> pandas.DataFrame:
+    """Return verdicts as a pandas DataFrame, one row for each series; columns of a judged quantity begin with its name."""
+    import pandas
 
-
-def _read(fit: Fit, control: Fit | None) -> tuple[Name, str]:
-    if fit.is_zero:
-        return "linear", f"every value is 0 ({fit.note})"
-    low, high = fit.low, fit.high
-    if fit.floor_low is not None and fit.floor_low > FLOOR_COUNTS:
-        return "non-linear", f"it levels off: at least {fit.floor_low:.0%} of the value at the largest width is a floor"
-    if low is None or high is None:
-        return "undecided", fit.note or "no interval"
-    if max(-low, high) <= FLAT:
-        return "non-linear", f"the exponent lies within ±{FLAT}"
-    if high < -FLAT:
-        if control is not None and not _may_be_flat(control):
-            return "undecided", f"{CONTROL} changes with width too, so a small change may be a matter of scale"
-        return "linear", f"the exponent lies below −{FLAT}"
-    if low > FLAT:
-        return "undecided", f"it grows: the exponent lies above {FLAT}, where neither verdict speaks"
-    return "undecided", f"the interval of the exponent reaches over {'−' if low < -FLAT else ''}{FLAT}"
-
-
-def _may_be_flat(fit: Fit) -> bool:
-    return fit.low is None or fit.high is None or (fit.low <= FLAT and fit.high >= -FLAT)
-
-
-def _of_exponent(exponent: float) -> Name:
-    return "linear" if exponent < -FLAT else "non-linear"
-
-
-def _margin(of: Law) -> float | None:
-    low, high = of.fit.low, of.fit.high
-    if of.theory is None or low is None or high is None:
-        return None
-    return MARGIN - max(low - of.theory.exponent, of.theory.exponent - high, 0.0)
-
-
-def _what_would_decide(fit: Fit) -> tuple[int | None, int | None]:
-    """Return how many more seeds, or doublings of width, would move the interval off the edges of ±0.2.
-
-    The slope, the scatter about it and the spacing of widths are taken to stay as they are.
-    """
-    if fit.slope is None or fit.stderr is None or fit.n_widths < 2 or fit.slope > FLAT:
-        return None, None
-    reach = min(abs(fit.slope + FLAT), abs(fit.slope - FLAT))
-    widths, seeds = fit.n_widths, fit.n_seeds
-    more = (n for n in range(1, MOST - seeds) if _half_width(fit, widths, seeds + n) < reach)
-    wider = (n for n in range(1, MOST_WIDTHS - widths) if _half_width(fit, widths + n, seeds) < reach)
-    return next(more, None), next(wider, None)
-
-
-def _half_width(fit: Fit, widths: int, seeds: int) -> float:
-    """Return half the interval of a design of equally spaced widths, from the standard error of the present one."""
-    assert fit.stderr is not None
-    spread = seeds * widths * (widths**2 - 1) / (fit.n_seeds * fit.n_widths * (fit.n_widths**2 - 1))
-    return student_t(seeds * widths - seeds - 1) * fit.stderr / math.sqrt(spread)
+    rows = []
+    for each in found:
+        row = record(each)
+        quantities = row.pop("quantities")
+        rows.append(row | {f"{key}_{name}": value for key, own in quantities.items() for name, value in own.items()})
+    return pandas.DataFrame(rows)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.paired import Rank, most_judged, ranking
-from ..analysis.scaling import FLOOR_COUNTS, Fit
+from ..analysis.states import State
 from ..analysis.verdicts import Verdict, verdicts_of
 from ..store.curves import decode
 from ..store.manifest import catalogue, theory
@@ -103,7 +103,7 @@ def _row(of: Series, judged: Verdict | None, rank: Rank | None, number: int) -> 
             "slope": "-9" if fit.is_zero else "" if fit.slope is None else f"{fit.slope:.6f}",
             "theory": "" if claim is None else numbers.theory_exponent(claim.exponent),
             "source": "" if claim is None else claim.source,
-            "agrees": {True: "yes", False: "no", None: ""}[judged.agrees],
+            "agrees": {True: "yes", False: "no", None: ""}[judged.law.agrees],
         }
     if rank is not None:
         row |= {
@@ -134,7 +134,8 @@ def _fold(of: Series, laws: Sequence[Law], judged: Verdict | None, number: int, 
         "params": dict(of.params),
         "plugin": f"{cell.architecture_plugin} {cell.architecture_version}".strip(),
         "verdict": "" if judged is None else f"{judged.name}: {judged.reason}",
-        "advice": _advice(judged),
+        "advice": "" if judged is None or judged.decided else f"What would decide: {judged.what_would_decide()}.",
+        "remarks": () if judged is None else judged.remarks,
         "sizes": sorted(sizes.items()),
         "seconds": f"{sum(result.seconds for result in of.results):.3g}",
         "problems": sorted(problems)[:20],
@@ -142,20 +143,13 @@ def _fold(of: Series, laws: Sequence[Law], judged: Verdict | None, number: int, 
     }
 
 
-def _advice(judged: Verdict | None) -> str:
-    if judged is None or judged.name != "undecided":
-        return ""
-    ways = [f"{n} more {what}" for n, what in ((judged.more_seeds, "seeds"), (judged.more_widths, "widths")) if n]
-    return f"If slope and scatter stay, {' or '.join(ways)} would decide." if ways else ""
-
-
-def _tail(fit: Fit) -> str:
-    """Return "decays", "plateaus" or "undecided", and the floor with its interval where one is supported."""
-    if fit.floor_low is None or fit.floor_high is None or fit.floor_low <= FLOOR_COUNTS:
-        return fit.tail
+def _tail(of: State) -> str:
+    """Return the state, and the floor with its interval where one is supported."""
+    if of.name != "plateaus" or of.floor is None:
+        return of.name
     return (
-        f"{fit.tail} · floor {fit.floor:.0%} [{fit.floor_low:.0%}, {fit.floor_high:.0%}] of the value at the largest "
-        f"width · falls to it with the exponent {fit.floored_slope:.2f} [{fit.floored_low:.2f}, {fit.floored_high:.2f}]"
+        f"{of.name} · floor {of.floor:.0%} [{of.floor_low:.0%}, {of.floor_high:.0%}] of the value at the largest "
+        f"width · falls to it with the exponent {of.floored_slope:.2f} [{of.floored_low:.2f}, {of.floored_high:.2f}]"
     )
 
 
@@ -176,7 +170,7 @@ def _law(of: Law) -> dict[str, Any]:
         "theory": "" if of.theory is None else numbers.theory_exponent(of.theory.exponent),
         "source": "" if of.theory is None else of.theory.source,
         "agrees": {True: "✓", False: "✗", None: ""}[of.agrees],
-        "tail": _tail(fit),
+        "tail": _tail(of.state),
         "note": fit.note,
         "plot": law_plot(of),
         "widths": widths,

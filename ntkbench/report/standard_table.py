@@ -9,7 +9,8 @@ from typing import Any
 from ..analysis.agreement import MARGIN
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.scaling import FLAT
-from ..analysis.verdicts import Verdict, record, verdicts_of
+from ..analysis.states import DECIDING_FLOOR
+from ..analysis.verdicts import CURVATURE, Verdict, record, verdicts_of
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
 from ..types import Cell, CellResult, Quantity, Status
@@ -86,7 +87,7 @@ def standard_table(
     )
 
 
-_WORDS = {"linear": "linear", "non-linear": "non-lin", "undecided": "open"}
+_WORDS = {"linear": "linear", "falling": "falling", "non-linear": "non-lin", "open": "open"}
 
 
 def id_of(of: Series) -> tuple[str, ...]:
@@ -221,7 +222,7 @@ def _notes(
     stopping = manifest.get("stopping")
     if isinstance(stopping, Mapping):
         yield (
-            f"Seeds and widths were added where a verdict was undecided, in {len(stopping.get('looks', ()))} looks; "
+            f"Seeds and widths were added where a verdict was open or falling, in {len(stopping.get('looks', ()))} looks; "
             f"{stopping.get('ended', '')}."
         )
     if any(each.fit.is_zero for each in laws):
@@ -255,25 +256,48 @@ def _notes(
 def _verdict_notes(judged: Sequence[Verdict]) -> Iterable[str]:
     if not judged:
         return
-    common = Counter(each.law.key for each in judged).most_common(1)[0][0]
-    others = [f"{each.series.label} on {each.law.key}" for each in judged if each.law.key != common]
     yield (
-        f"Judged on {common}{' (' + ', '.join(others) + ')' if others else ''}: linear, in the limit of width (the "
-        f"whole interval of the exponent is below -{FLAT}, or every value 0); non-lin, it stays non-linear (the whole "
-        f"interval within ±{FLAT}, or a floor); open otherwise."
+        f"Verdict, from kernel_change_worst, kernel_change_gd and curvature (R·hessian_norm/gradient_norm), over the widths "
+        f"of the row: linear, both kernel changes are 0 or fall (exponent below -{FLAT}) and a floor of "
+        f"{DECIDING_FLOOR[0]:.0%} of the last value is excluded; falling, they fall but such a floor is not excluded; "
+        f"non-lin, one of them stays (exponent within ±{FLAT}), levels off or grows; open, anything else."
     )
-    open_ = [each for each in judged if each.name == "undecided"]
-    if open_:
-        yield f"What would decide, if slope and scatter stay: {'; '.join(_advice(each) for each in open_)}."
+    falling = [each for each in judged if each.name == "falling"]
+    if falling:
+        yield f"Falling, with the largest floor that is not excluded: {'; '.join(map(_floors, falling))}."
+    if those := [each for each in judged if each.name == "non-linear"]:
+        yield f"Non-linear: {'; '.join(f'{_label(each)}, {each.reason}' for each in those)}."
+    if those := [each for each in judged if each.name == "open"]:
+        yield f"Open: {'; '.join(f'{_label(each)}, {each.reason}' for each in those)}."
+    yield from _what_would_decide([each for each in judged if not each.decided])
+    remarks = _grouped(((remark, _label(each)) for each in judged for remark in each.remarks), limit=len(judged))
+    for remark, names in remarks:
+        yield f"{names}: {remark}."
 
 
-def _advice(of: Verdict) -> str:
-    ways = [
-        f"{number} more {what}{'s' * (number > 1)}"
-        for number, what in ((of.more_seeds, "seed"), (of.more_widths, "width"))
-        if number is not None
+def _what_would_decide(undecided: Sequence[Verdict]) -> Iterable[str]:
+    groups: dict[str, list[str]] = {}
+    for each in undecided:
+        if each.advice is None:
+            groups.setdefault(each.what_would_decide(), []).append(_label(each))
+        else:
+            groups.setdefault(each.advice.words(), []).append(f"{_label(each)} ({each.advice.power:.0%})")
+    if groups:
+        ways = "; ".join(f"{words}: {', '.join(names)}" for words, names in groups.items())
+        yield f"What would decide (in this share of simulations): {ways}."
+
+
+def _label(of: Verdict) -> str:
+    return " ".join([of.series.label, *of.series.condition])
+
+
+def _floors(of: Verdict) -> str:
+    shares = [
+        f"{state.floor_high:.0%} of {key}"
+        for key, state in of.states.items()
+        if state.name == "falls" and key != CURVATURE and state.floor_high is not None
     ]
-    return f"{of.series.label}: {' or '.join(ways) or 'neither seeds nor widths'}"
+    return f"{_label(of)} {' and '.join(shares) or of.reason}"
 
 
 def _odd(law: Law) -> bool:
@@ -406,10 +430,10 @@ def _quantity_record(law: Law) -> dict[str, Any]:
         "first_value",
         "last_width",
         "last_value",
-        "tail",
         "note",
     )
     return {name: getattr(law.fit, name) for name in names} | {
+        "state": law.state.name,
         "theory": None if law.theory is None else law.theory.exponent,
         "source": None if law.theory is None else law.theory.source,
         "agrees": law.agrees,

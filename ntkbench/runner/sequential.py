@@ -8,9 +8,8 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from ..analysis.paired import CLOSE, most_judged, open_pairs
-from ..analysis.scaling import Fit, student_t
-from ..analysis.verdicts import CONTROL, Verdict, verdict, verdicts
+from ..analysis.paired import CLOSE, open_pairs
+from ..analysis.verdicts import MEASURED, NAMES, WORST, Verdict, verdicts
 from ..plan.arch_spec import ArchitectureRequest
 from ..plan.plan import Plan, make_plan
 from ..registry.manager import Registry
@@ -26,13 +25,16 @@ LEVEL = 1 - 0.05 / LOOKS
 """Each look decides at this confidence, so that all of them together err in at most 5 % (Bonferroni)."""
 MOST_SEEDS = 40
 MORE_WIDTHS = 2
+LIKELY = 0.5
+"""A design that decides in fewer of its simulations is not begun."""
 RULE = (
-    f"A verdict is decided when it holds with the {100 * LEVEL:.1f} % interval of the exponent (5 % over {LOOKS} "
-    "looks). Where it is not, seeds are added, as many as the present slope and scatter call for, at least two and at "
-    f"most as many as there are, up to {MOST_SEEDS}; then up to {MORE_WIDTHS} doubled widths. The order of two "
-    f"architectures is decided when their exponents differ at that confidence (Holm's correction over pairs), or by "
-    f"less than {CLOSE}; where it is not, both get seeds in the same way. It ends when all is decided, after {LOOKS} "
-    "looks, or when the budget is spent; a look that has begun is finished."
+    f"A verdict is decided when it is linear or non-linear with intervals at {100 * LEVEL:.1f} % (5 % over {LOOKS} looks). "
+    "Where it is falling or open, the design that is likely to decide is simulated from what was measured, and approached: "
+    f"seeds are added, at least two and at most as many as there are, up to {MOST_SEEDS}, and a doubled width where it "
+    f"calls for one, up to {MORE_WIDTHS}. Nothing is added where no design decides in {LIKELY:.0%} of its simulations. "
+    "The order of two architectures of one verdict is decided when their exponents differ at that confidence (Holm's "
+    f"correction over pairs), or by less than {CLOSE}; where it is not, both get seeds in the same way. It ends when all is "
+    f"decided, after {LOOKS} looks, or when the budget is spent; a look that has begun is finished."
 )
 
 
@@ -60,7 +62,7 @@ def run_until_decided(
 
     device: of this process, for the checks before anything runs.
     budget: seconds, after which no further look begins. The rule, the looks and what became of each architecture are
-    kept in the run's manifest under "stopping". Only the judged quantity and gradient_norm are measured.
+    kept in the run's manifest under "stopping". Only what verdicts rest on is measured.
     """
     began = time.monotonic()
     requests = {request.label: request for request in plan.requests if request.kind != "keras"}
@@ -73,7 +75,7 @@ def run_until_decided(
         for each in found:
             label = each.series.label
             widths_at_first.setdefault(label, len(each.series.widths))
-            if label in requests and each.name == "undecided":
+            if label in requests and not each.decided:
                 additions += _addition(each, widths_at_first[label])
         additions += _for_ranks(found, requests.keys() - {addition.label for addition in additions})
         spent = time.monotonic() - began
@@ -103,43 +105,28 @@ def run_until_decided(
 
 
 def _at_level(store: RunStore) -> list[Verdict]:
-    """Return the verdicts as the rule reads them: with wider intervals."""
+    """Return the verdicts as the rule reads them, with wider intervals; of several radii, that of the first."""
     run = Run(store.path, store)
-    found = verdicts(run.results, catalogue(run.manifest), theory(run.manifest))
-    wider = []
-    for each in found:
-        law = evolve(each.law, fit=_widened(each.law.fit))
-        strict = verdict(law)
-        # What the control says against a verdict is not undone by the wider interval.
-        name = strict.name if each.name != "undecided" else each.name
-        wider.append(evolve(strict, name=name))
-    return wider
-
-
-def _widened(fit: Fit) -> Fit:
-    freedom = fit.n - fit.n_seeds - 1
-    if fit.slope is None or fit.low is None or fit.high is None or freedom < 1:
-        return fit
-    half = (fit.high - fit.low) / 2 * student_t(freedom, LEVEL) / student_t(freedom)
-    return evolve(fit, low=fit.slope - half, high=fit.slope + half)
+    found = verdicts(run.results, catalogue(run.manifest), theory(run.manifest), LEVEL)
+    return list({each.series.label: each for each in reversed(found)}.values())[::-1]
 
 
 def _addition(of: Verdict, widths_at_first: int) -> list[Addition]:
-    seeds, widths = len(of.series.seeds), tuple(of.series.widths)
-    if of.more_seeds is not None and seeds < MOST_SEEDS:
-        more = min(max(of.more_seeds, 2), seeds)
-        return [Addition(of.series.label, min(seeds + max(more, 2), MOST_SEEDS), widths)]
-    if len(widths) < widths_at_first + MORE_WIDTHS:
-        return [Addition(of.series.label, seeds, (*widths, 2 * widths[-1]))]
-    return []
+    seeds, widths, advice = len(of.series.seeds), tuple(of.series.widths), of.advice
+    if advice is None or advice.power < LIKELY:
+        return []
+    more_seeds = min(max(advice.more_seeds, 2), seeds) if advice.more_seeds else 0
+    wanted = min(seeds + max(more_seeds, 2), MOST_SEEDS) if more_seeds else seeds
+    if advice.more_widths and len(widths) < widths_at_first + MORE_WIDTHS:
+        widths = (*widths, 2 * widths[-1])
+    return [Addition(of.series.label, wanted, widths)] if (wanted, widths) != (seeds, tuple(of.series.widths)) else []
 
 
 def _for_ranks(found: Sequence[Verdict], labels: Container[str]) -> list[Addition]:
-    """Return the seeds for those of the labels whose order among the others is open."""
-    laws = [each.law for each in found]
-    common = most_judged(laws)
+    """Return the seeds for those of the labels whose order among the others of their verdict is open."""
     wanted: dict[str, Addition] = {}
-    for first, second, more in open_pairs([law for law in laws if law.key == common], 1 - LEVEL):
+    groups = [[each.law for each in found if each.name == name and each.law.key == WORST] for name in NAMES]
+    for first, second, more in (pair for laws in groups for pair in open_pairs(laws, 1 - LEVEL)):
         for of in (first.series, second.series):
             seeds = len(of.seeds)
             enough = min(seeds + max(min(more, seeds), 2), MOST_SEEDS)
@@ -156,25 +143,20 @@ def _plan_of(
     registry: Registry,
     out: str,
 ) -> Plan:
-    """Return the plan of what an addition lacks: new seeds and widths only, the judged quantity and the control."""
+    """Return the plan of what an addition lacks: new seeds and widths only, of what verdicts rest on."""
     judged = next(each for each in found if each.series.label == addition.label)
-    quantities = dict.fromkeys([judged.law.key, CONTROL])
     options = evolve(
         plan.options,
         arch=(_spec(request),),
         widths=addition.widths,
         seeds=addition.seeds,
-        measure=tuple(key for key in quantities if key == judged.law.key or _measured(judged, key)),
+        measure=tuple(key for key in MEASURED if key in judged.series.by_key),
         out=out,
         force=False,
     )
     more = make_plan(options, registry)
-    there = {(width, seed) for width, seed, _ in judged.law.points}
+    there = {(result.cell.width, result.cell.seed) for result in judged.series.results}
     return evolve(more, cells=tuple(cell for cell in more.cells if (cell.width, cell.seed) not in there))
-
-
-def _measured(of: Verdict, key: str) -> bool:
-    return any(key in result.cell.quantities for result in of.series.results)
 
 
 def _spec(request: ArchitectureRequest) -> str:

@@ -1,0 +1,172 @@
+"""What a quantity does over the measured widths: zero, decays, falls, flat, plateaus, grows or open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+from attrs import field, frozen
+
+from .evidence import POWERS, SHARES, Evidence, FloorProfile, Points, interval
+from .scaling import CONFIDENCE, FLAT, Fit, student_t
+
+StateName = Literal["zero", "decays", "falls", "flat", "plateaus", "grows", "open"]
+STATES: tuple[StateName, ...] = get_args(StateName)
+
+DECIDING_FLOOR = (0.25, 0.5)
+"""A fall is a decay when a floor of this part of the last value is excluded, one that adds to the falling part (p = 1) and
+one that joins it in quadrature (p = 2)."""
+SUPPORTED_FLOOR = 0.1
+"""A plateau has a floor of more than this share of the last value (p = 1), or of its square."""
+PLATEAU_WIDTHS = 5
+"""Fewer widths do not tell a floor from a correction to scaling."""
+FLAT_WIDTHS = 3
+"""What is flat over this many of the largest widths or more is flat, whatever it did before."""
+
+
+@frozen(eq=False)
+class State:
+    """The state of a series, and the numbers it rests on.
+
+    name: "zero": every value is 0 to rounding. "decays": the slope's interval lies below −0.2 and a floor that counts is
+    excluded. "falls": the slope's interval lies below −0.2, but a floor that counts is not excluded. "flat": the
+    slope's interval lies within ±0.2, over all widths or from `from_width` on. "plateaus": it falls to a floor of more
+    than a tenth of the last value, and no power law, with its first correction or without, explains it as well.
+    "grows": the slope's interval lies above 0.2. "open": none of these.
+    from_width: the smallest width that the slope was read from.   slope, low, high: from there on.
+    floor, floor_low, floor_high: share of an added floor in the last value, and its 95 % interval; None where unknown.
+    floored_slope, floored_low, floored_high: the exponent of the fall to that floor, and its 95 % interval.
+    last_slope: the slope between the two largest widths.
+    evidence: what the state was read from; None where there is none.
+    """
+
+    name: StateName
+    from_width: int | None = None
+    slope: float | None = None
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None
+    floor_low: float | None = None
+    floor_high: float | None = None
+    floored_slope: float | None = None
+    floored_low: float | None = None
+    floored_high: float | None = None
+    last_slope: float | None = None
+    evidence: Evidence | None = field(default=None, repr=False)
+
+
+def state_of(fit: Fit, points: Points, confidence: float = CONFIDENCE, scale: float = 1.0) -> State:
+    """Return the state of a series.
+
+    Args:
+        fit: its power law.
+        points: width, seed, positive value: what the fit was made from.
+        confidence: two-sided; each one-sided statement errs in at most half of the rest.
+        scale: the value that floors are measured by, over the last value of the series.
+    """
+    import numpy as np
+
+    if fit.is_zero:
+        return State("zero")
+    found = Evidence.of(points) if len(points) == fit.n else None  # else some values are 0 or negative
+    if found is None:
+        return State("open", fit.from_width, fit.slope, fit.low, fit.high)
+    low, high = _interval(fit, confidence)
+    line = (fit.from_width, fit.slope, *(None if np.isnan(end[0]) else float(end[0]) for end in (low, high)))
+    codes, starts = states(found, confidence, low, high, scale)
+    name, start = STATES[codes[0]], int(starts[0])
+    if start:
+        slope, spread, _ = found.from_width(start).line()
+        limit = student_t(found.freedom, confidence)
+        width = sorted({width for width, *_ in points})[start]
+        line = (width, float(slope[0]), float(slope[0] - limit * spread[0]), float(slope[0] + limit * spread[0]))
+    effects = found.effects[0]
+    last = float((effects[-1] - effects[-2]) / (found.x[-1] - found.x[-2]))
+    return State(name, *line, **_floor_numbers(found), last_slope=last, evidence=found)
+
+
+def states(
+    found: Evidence, confidence: float, low: Any, high: Any, scale: float = 1.0, shares: Sequence[float] = SHARES
+) -> tuple[Any, Any]:
+    """Return the states of D data sets as places in STATES, and the place of the width that a flat one is flat from.
+
+    Args:
+        found: their evidence.
+        confidence: as in `state_of`.
+        low, high: the interval of each slope over all widths [D]; nan where the power law was refused.
+        scale: as in `state_of`.
+        shares: of the floors that are tried.
+    """
+    import numpy as np
+
+    n, widths, limit = len(found.effects), len(found.x), student_t(found.freedom, confidence)
+    falls, grows = high < -FLAT, low > FLAT
+    flat = np.abs(np.stack([low, high])).max(0) <= FLAT
+    starts = np.zeros(n, int)
+    decays, plateaus = np.zeros(n, bool), np.zeros(n, bool)
+    if widths >= 3:
+        profile = found.floors(shares)
+        counts = [(part * scale) ** p for part, p in zip(DECIDING_FLOOR, POWERS, strict=True)]
+        decays = falls & profile.excludes_from(counts, limit**2)
+        steepens = profile.excludes_from((0.0, 0.0), limit**2)
+        flat &= ~steepens
+        # What rises first and falls in the end is not flat.
+        flat &= found.from_width(widths - FLAT_WIDTHS).line()[0] >= -FLAT
+        for start in range(1, widths - FLAT_WIDTHS + 1):
+            slope, spread, _ = found.from_width(start).line()
+            top = ~flat & ~steepens & (np.abs(slope) + limit * spread <= FLAT)
+            flat, starts = flat | top, np.where(top, start, starts)
+    if widths >= PLATEAU_WIDTHS:
+        # Two quantities may plateau: each of the two statements errs in half as many cases.
+        half = student_t(found.freedom, (1 + confidence) / 2)
+        plateaus = ~flat & _plateaus(found, profile, half)
+        if plateaus.any():
+            others = found.from_width(1)
+            plateaus &= _plateaus(others, others.floors(shares), half)
+    names = np.full(n, STATES.index("open"))
+    for name, holds in (
+        ("grows", grows), ("falls", falls), ("decays", decays), ("plateaus", plateaus), ("flat", flat)
+    ):  # fmt: skip
+        names = np.where(holds, STATES.index(name), names)
+    return names, np.where(names == STATES.index("flat"), starts, 0)
+
+
+def _plateaus(found: Evidence, profile: FloorProfile, limit: float) -> Any:
+    """Tell for which data sets [D] a floor is supported against every law without one that falls by more than −0.2."""
+    without = found.corrections(-FLAT)[1].min(-1) - profile.best().min(-1) > limit**2
+    return without & profile.excludes_below(SUPPORTED_FLOOR, limit**2)
+
+
+def _interval(fit: Fit, confidence: float) -> tuple[Any, Any]:
+    """Return the ends of the fitted slope's interval as arrays [1]; nan where there is none."""
+    import numpy as np
+
+    freedom = fit.n - fit.n_seeds - 1
+    if fit.slope is None or fit.stderr is None or freedom < 1:
+        return np.full(1, np.nan), np.full(1, np.nan)
+    half = student_t(freedom, confidence) * fit.stderr
+    return np.array([fit.slope - half]), np.array([fit.slope + half])
+
+
+def _floor_numbers(found: Evidence) -> dict[str, float]:
+    """Return the added floor's share and its slope with 95 % intervals; nothing of fewer than three widths."""
+    import numpy as np
+
+    if len(found.x) < 3:
+        return {}
+    profile, limit = found.floors(), student_t(found.freedom)
+    distance, slope, spread = (each[0, 0] for each in (profile.distance, profile.slope, profile.spread))
+    floor, low, high = interval(profile.shares, distance, limit**2)
+    room = limit**2 - (distance - distance.min())
+    inside = (room >= 0) & (profile.shares >= 0)
+    if not inside.any():
+        return {"floor": floor, "floor_low": low, "floor_high": high}
+    reach = np.sqrt(np.maximum(room, 0)) * spread
+    return {
+        "floor": floor,
+        "floor_low": low,
+        "floor_high": high,
+        "floored_slope": float(np.interp(floor, profile.shares, slope)),
+        "floored_low": float((slope - reach)[inside].min()),
+        "floored_high": float((slope + reach)[inside].max()),
+    }
