@@ -14,7 +14,7 @@ from measuring import FEW, Extended, cells, measured
 from ntkbench.registry.manager import registry
 from ntkbench.registry.specs import Architecture
 from ntkbench.runner.worker import GroupWorker
-from ntkbench.types import Status
+from ntkbench.types import Status, quantity_of
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ def values(results):
 def test_returns_exactly_what_it_declares(results, name):
     result, declared = results[name], {q.key: q for q in registry().measurements[name].quantities}
     assert result.status is Status.OK, result.message
-    assert set(result.values) == set(declared)
+    assert {quantity_of(declared, key) for key in result.values} == set(declared.values())
     for key, value in result.values.items():
-        low, high = declared[key].bounds
+        low, high = quantity_of(declared, key).bounds
         assert value.value is not None and low <= value.value <= high, key
         assert value.error is None or (math.isfinite(value.error) and value.error >= 0), key
         assert value.error_kind in ("", "exact", "bound", "statistical", "rounding"), key
