@@ -140,7 +140,7 @@ def at(cell, radius):
 
 
 def test_radii_share_what_does_not_depend_on_them(monkeypatch):
-    """The cells of a seed at two radii: one path of gradient descent, one set of Hessians, each cell its own radius."""
+    """The cells of a seed at several radii: one path of gradient descent, one set of Hessians, each cell its own radius."""
     calls = []
     for name, module in (("gradient_descent", context), ("norms_and_pairs", hessian)):
         original = getattr(module, name)
@@ -151,7 +151,7 @@ def test_radii_share_what_does_not_depend_on_them(monkeypatch):
 
         monkeypatch.setattr(module, name, counted)
     planned = cells("fc", measure=["ball", "gd", "random"])
-    both = [at(cell, radius) for cell in planned for radius in (0.003, 2.0)]
+    both = [at(cell, radius) for cell in planned for radius in (0.003, 0.001, 2.0)]
     found = list(GroupWorker(both, registry()).results())
     assert sorted(calls) == ["gradient_descent", "norms_and_pairs"]
     for result in found:
@@ -160,7 +160,7 @@ def test_radii_share_what_does_not_depend_on_them(monkeypatch):
         for key, value in alone.values.items():
             assert result.values[key].precision == value.precision
             np.testing.assert_allclose(result.values[key].value, value.value, rtol=1e-6, err_msg=key)
-    # The small one is measured again in float64, at its own radius.
+    # What is small is measured again in float64, at its own radius.
     assert {r.values["kernel_change_random"].precision for r in found if "kernel_change_random" in r.values} == {
         "float32",
         "float64",
