@@ -16,8 +16,8 @@ from .table import Column, Table
 
 _NOTES = (
     "bend: share of ‖H∇f‖², with H the Hessian of the output at initialisation; K: share of ‖∇f‖², the trace of the "
-    "tangent kernel. Sums over the probes, medians over seeds. A variable whose share of the bend is far above its "
-    "share of K is what keeps the network from becoming linear."
+    "tangent kernel. Sums over the probes, medians over seeds; weights: at the largest width. Where a variable's share "
+    "of the bend is far above its share of K, the network bends through this variable."
 )
 
 
