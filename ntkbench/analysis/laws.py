@@ -74,6 +74,7 @@ class Law:
 
 
 MOVED_BY_RADIUS = frozenset({"ball", "random"})
+"""The built-in measurements that move the weights by R."""
 _TOLD_APART_BY = operator.attrgetter(
     "architecture", "params", "dataset", "dataset_params", "precision", "settings", "architecture_plugin",
     "architecture_version", "source_hash", "numerics_version", "reinit",

@@ -140,7 +140,7 @@ def at(cell, radius):
 
 
 def test_radii_share_what_does_not_depend_on_them(monkeypatch):
-    """The cells of a seed at several radii: one path of gradient descent, one set of Hessians, each cell its own radius."""
+    """The cells of a seed walk one path of gradient descent and share Hessians; each is measured at its own radius."""
     calls = []
     for name, module in (("gradient_descent", context), ("norms_and_pairs", hessian)):
         original = getattr(module, name)
