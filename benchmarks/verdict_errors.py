@@ -29,8 +29,8 @@ NOISES = (0.03, 0.1, 0.25)
 DESIGNS = {name: (preset(name).widths, preset(name).seeds) for name in ("quick", "standard", "board")}
 BETWEEN_SEEDS = 0.3
 CORRELATION = np.array([[1.0, 0.09, 0.19], [0.09, 1.0, -0.28], [0.19, -0.28, 1.0]])
-"""Of the scatter of kernel_change_worst, kernel_change_gd and curvature about their laws, within seeds: the mean over the
-architectures of the first board."""
+"""Of the scatter of kernel_change_worst, kernel_change_gd and curvature about their laws, within seeds: the mean over
+the architectures of the board of 0.1."""
 
 Law = Callable[[np.ndarray, float], np.ndarray]
 """widths, largest width -> values."""

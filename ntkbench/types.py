@@ -40,6 +40,9 @@ class Quantity:
     reduction: how the probes become one number: "mean", "max", "rms" or "value".
     bounds: the interval that every finite value lies in.
     key: its name in a measurement's result, where one name comes with two reductions ("hessian_norm:max").
+    per: "variable" where a result holds one number for each trainable variable, under the keys "name:variable"; such
+    numbers are exported and shown by `ntkbench table RUN --why`, and no law in width is fitted to them. Empty for one
+    number.
     """
 
     name: str
@@ -50,6 +53,18 @@ class Quantity:
     reduction: str = "value"
     summary: str = ""
     key: str = Factory(lambda self: self.name, takes_self=True)
+    per: str = ""
+
+
+def quantity_of(declared: Mapping[str, Quantity], key: str) -> Quantity | None:
+    """Return the quantity that a result key belongs to, None for a key that nobody declares.
+
+    Args:
+        declared: a measurement's quantities by key.
+        key: a result key: a declared one, or "name:variable" of a quantity per variable.
+    """
+    whole = declared.get(key.partition(":")[0])
+    return whole if whole is not None and whole.per else declared.get(key)
 
 
 @frozen

@@ -137,7 +137,8 @@ def _draw_laws(of: Evidence, random: Any) -> _Laws:
     _, slope, spread, share, power, b = candidates[random.choice(len(chance), DRAWS, p=chance / chance.sum())].T
     slope = slope + np.minimum(spread, 0.5) * np.sqrt(inflation) * random.standard_normal(DRAWS)
     slope = np.where(share > 0, np.minimum(slope, SHALLOWEST), slope)
-    return _Laws(*(each[:, None] for each in (slope, share, power, b)), float(of.x[0]), inflation[:, None])
+    slope, share, power, b, inflation = (each[:, None] for each in (slope, share, power, b, inflation))
+    return _Laws(slope, share, power, b, float(of.x[0]), inflation)
 
 
 def _power_laws(of: Evidence) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
@@ -65,7 +65,8 @@ def compare(
 
     Settings, versions, precision and hardware may differ: they are told as possible causes.
     """
-    first, second = ({_place(each.cell): each for each in results} for results in (a, b))
+    several = _at_several_radii(a) | _at_several_radii(b)
+    first, second = ({_place(each.cell, several): each for each in results} for results in (a, b))
     common = [place for place in first if place in second]
     values: dict[tuple[str, str], list[tuple[Value, Value]]] = {}
     statuses = []
@@ -75,7 +76,10 @@ def compare(
             statuses.append(f"{_name(one.cell)}: {one.status} → {other.status}")
         if one.status == other.status == Status.OK:
             for key in one.values.keys() & other.values.keys():
-                values.setdefault((one.cell.label, key), []).append((one.values[key], other.values[key]))
+                label = one.cell.label
+                if one.cell.measurement in several:
+                    label += f" R = {one.cell.settings['radius']:g}"
+                values.setdefault((label, key), []).append((one.values[key], other.values[key]))
     changes, tests = [], []
     for (label, key), pairs in sorted(values.items()):
         change, p = _change(label, key, pairs)
@@ -133,11 +137,19 @@ def _holm(tests: Sequence[float]) -> set[int]:
     return found
 
 
-def _place(cell: Cell) -> str:
+def _at_several_radii(results: Sequence[CellResult]) -> set[str]:
+    """Return the measurements that were made at several radii."""
+    radii: dict[str, set[Any]] = {}
+    for result in results:
+        radii.setdefault(result.cell.measurement, set()).add(result.cell.settings.get("radius"))
+    return {measurement for measurement, found in radii.items() if len(found) > 1}
+
+
+def _place(cell: Cell, several: Collection[str] = ()) -> str:
+    """Return what a cell has in common with that of another run. several: measurements told apart by the radius."""
     data = dataset_label(cell.dataset, cell.dataset_params)
-    return canonical_json(
-        [cell.architecture, dict(cell.params), cell.width, cell.seed, data, cell.measurement, cell.reinit]
-    )
+    place = [cell.architecture, dict(cell.params), cell.width, cell.seed, data, cell.measurement, cell.reinit]
+    return canonical_json([*place, cell.settings.get("radius") if cell.measurement in several else None])
 
 
 def _name(cell: Cell) -> str:

@@ -119,13 +119,13 @@ class Evidence:
         return cls(x, effects, information, max((n_seeds - 1) * (len(x) - 1), 1), n_seeds, variances)
 
     def from_width(self, start: int) -> Evidence:
-        """Return the evidence of the widths from the place `start` on; the effects of the smaller ones are left free."""
-        info, rest = self.information, self
+        """Return the evidence of the widths from place `start` on; the effects of the smaller ones are left free."""
+        info = self.information
         for _ in range(start):
             # The Schur complement: what is known of the others when nothing is known of the first.
             info = info[:, 1:, 1:] - info[:, 1:, :1] * info[:, :1, 1:] / info[:, :1, :1]
         return evolve(
-            rest,
+            self,
             x=self.x[start:],
             effects=self.effects[:, start:],
             information=info,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,8 @@ class Law:
         return [(width, seed, value) for width, seed, value in self.points if value is not None and value > 0]
 
 
+MOVED_BY_RADIUS = frozenset({"ball", "random"})
+"""The built-in measurements that move the weights by R."""
 _TOLD_APART_BY = operator.attrgetter(
     "architecture", "params", "dataset", "dataset_params", "precision", "settings", "architecture_plugin",
     "architecture_version", "source_hash", "numerics_version", "reinit",
@@ -88,6 +91,7 @@ def series(results: Iterable[CellResult]) -> list[Series]:
     """Split results into series, in the order of their first appearance.
 
     Results of one label that differ in data set, precision, settings, version or source file are different series.
+    Series that differ in the radius only share the results that do not depend on it (see `_share_over_radii`).
     """
     groups: dict[str, list[CellResult]] = {}
     known: dict[str, list[tuple[Any, list[CellResult]]]] = {}
@@ -100,6 +104,7 @@ def series(results: Iterable[CellResult]) -> list[Series]:
             group = groups.setdefault(canonical_json([cell.label, _condition(cell)]), [])
             of_label.append((told, group))
         group.append(result)
+    _share_over_radii(groups.values())
     by_label: dict[str, list[list[CellResult]]] = {}
     for group in groups.values():
         by_label.setdefault(group[0].cell.label, []).append(group)
@@ -114,6 +119,27 @@ def series(results: Iterable[CellResult]) -> list[Series]:
         )
         for group in groups.values()
     ]
+
+
+def _share_over_radii(groups: Iterable[list[CellResult]]) -> None:
+    """Give each group the results of the groups that differ from it in the radius only and do not depend on it.
+
+    A run of several radii measures what does not depend on the radius once, with the first one. So where a measurement
+    is there at several radii, one that is there at a single radius does not depend on it; the built-in measurements
+    that move the weights by R never count as such, for another command may have measured them at one radius.
+    """
+    alike: dict[str, list[list[CellResult]]] = {}
+    for group in groups:
+        cell = group[0].cell
+        condition = _condition(evolve(cell, settings={**cell.settings, "radius": None}))
+        alike.setdefault(canonical_json([cell.label, condition]), []).append(group)
+    for several in alike.values():
+        counts = Counter(name for group in several for name in {result.cell.measurement for result in group})
+        if max(counts.values()) > 1:
+            once = {name for name, count in counts.items() if count == 1} - MOVED_BY_RADIUS
+            own = [[result for result in group if result.cell.measurement in once] for group in several]
+            for place, group in enumerate(several):
+                group += [result for other, shared in enumerate(own) if other != place for result in shared]
 
 
 def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[str, Theory]]) -> Law:
@@ -147,13 +173,17 @@ def law_of_points(
 
 
 def result_keys(results: Iterable[CellResult], catalogue: Catalogue) -> dict[str, Quantity]:
-    """Return every quantity the results hold or want: result key → Quantity, in the order the catalogue declares."""
+    """Return every quantity the results hold or want: result key → Quantity, in the order the catalogue declares.
+
+    Numbers per variable are left out: no law is fitted to them (see `analysis.bend`).
+    """
     found: dict[str, str] = {}
     for result in results:
         for key in (*result.cell.quantities, *result.values):
             found.setdefault(key, result.cell.measurement)
     declared = [key for quantities in catalogue.values() for key in quantities if key in found]
-    return {key: find_quantity(catalogue, found[key], key) for key in dict.fromkeys([*declared, *found])}
+    quantities = {key: find_quantity(catalogue, found[key], key) for key in dict.fromkeys([*declared, *found])}
+    return {key: quantity for key, quantity in quantities.items() if not quantity.per}
 
 
 def fits_frame(
@@ -212,7 +242,19 @@ _POSTERIOR_COLUMNS = [
 
 def _row(law: Law) -> dict[str, Any]:
     of_fit = {name: getattr(law.fit, name) for name in _FITS_COLUMNS if hasattr(law.fit, name)}
-    of_floor = {name: getattr(law.state, name) for name in _FITS_COLUMNS if name.startswith("floor")}
+    floors = law.state.floors
+    of_floor = (
+        {}
+        if floors is None
+        else {
+            "floor": floors.share,
+            "floor_low": floors.low,
+            "floor_high": floors.high,
+            "floored_slope": floors.slope,
+            "floored_low": floors.slope_low,
+            "floored_high": floors.slope_high,
+        }
+    )
     return (
         of_fit
         | of_floor
@@ -236,12 +278,16 @@ def _condition(cell: Cell) -> dict[str, str]:
         "params": ",".join(f"{name}={value}" for name, value in sorted(cell.params.items())),
         "dataset": dataset_label(cell.dataset, cell.dataset_params),
         "precision": cell.precision,
-        **{name: f"{name}={value}" for name, value in sorted(cell.settings.items())},
+        **{name: _setting(name, value) for name, value in sorted(cell.settings.items())},
         "version": f"{cell.architecture_plugin} {cell.architecture_version}",
         "source": f"file {cell.source_hash[:6]}",
         "numerics": f"numerics {cell.numerics_version}",
         "reinit": "new weights" if cell.reinit else "saved weights",
     }
+
+
+def _setting(name: str, value: Any) -> str:
+    return f"R = {value:g}" if name == "radius" and value is not None else f"{name}={value}"
 
 
 def _what_differs(group: list[CellResult], others: list[list[CellResult]]) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ StateName = Literal["zero", "decays", "falls", "flat", "plateaus", "grows", "ope
 STATES: tuple[StateName, ...] = get_args(StateName)
 
 DECIDING_FLOOR = (0.25, 0.5)
-"""A fall is a decay when a floor of this part of the last value is excluded, one that adds to the falling part (p = 1) and
-one that joins it in quadrature (p = 2)."""
+"""A fall is a decay when a floor of this part of the last value is excluded: of a floor that adds to the falling part
+(p = 1), and of one that joins it in quadrature (p = 2)."""
 SUPPORTED_FLOOR = 0.1
 """A plateau has a floor of more than this share of the last value (p = 1), or of its square."""
 PLATEAU_WIDTHS = 5
@@ -24,18 +24,29 @@ FLAT_WIDTHS = 3
 """What is flat over this many of the largest widths or more is flat, whatever it did before."""
 
 
+@frozen
+class Floors:
+    """An added floor, as a share of the last value, and the exponent of the fall to it, each with its 95 % interval."""
+
+    share: float
+    low: float
+    high: float
+    slope: float
+    slope_low: float
+    slope_high: float
+
+
 @frozen(eq=False)
 class State:
     """The state of a series, and the numbers it rests on.
 
-    name: "zero": every value is 0 to rounding. "decays": the slope's interval lies below −0.2 and a floor that counts is
-    excluded. "falls": the slope's interval lies below −0.2, but a floor that counts is not excluded. "flat": the
+    name: "zero": every value is 0 to rounding. "decays": the slope's interval lies below −0.2 and a floor that counts
+    is excluded. "falls": the slope's interval lies below −0.2, but a floor that counts is not excluded. "flat": the
     slope's interval lies within ±0.2, over all widths or from `from_width` on. "plateaus": it falls to a floor of more
     than a tenth of the last value, and no power law, with its first correction or without, explains it as well.
     "grows": the slope's interval lies above 0.2. "open": none of these.
     from_width: the smallest width that the slope was read from.   slope, low, high: from there on.
-    floor, floor_low, floor_high: share of an added floor in the last value, and its 95 % interval; None where unknown.
-    floored_slope, floored_low, floored_high: the exponent of the fall to that floor, and its 95 % interval.
+    floors: what is known of a floor, None of fewer than three widths.
     last_slope: the slope between the two largest widths.
     evidence: what the state was read from; None where there is none.
     """
@@ -45,12 +56,7 @@ class State:
     slope: float | None = None
     low: float | None = None
     high: float | None = None
-    floor: float | None = None
-    floor_low: float | None = None
-    floor_high: float | None = None
-    floored_slope: float | None = None
-    floored_low: float | None = None
-    floored_high: float | None = None
+    floors: Floors | None = None
     last_slope: float | None = None
     evidence: Evidence | None = field(default=None, repr=False)
 
@@ -72,17 +78,25 @@ def state_of(fit: Fit, points: Points, confidence: float = CONFIDENCE, scale: fl
     if found is None:
         return State("open", fit.from_width, fit.slope, fit.low, fit.high)
     low, high = _interval(fit, confidence)
-    line = (fit.from_width, fit.slope, *(None if np.isnan(end[0]) else float(end[0]) for end in (low, high)))
     codes, starts = states(found, confidence, low, high, scale)
     name, start = STATES[codes[0]], int(starts[0])
+    from_width, slope = fit.from_width, fit.slope
     if start:
-        slope, spread, _ = found.from_width(start).line()
-        limit = student_t(found.freedom, confidence)
-        width = sorted({width for width, *_ in points})[start]
-        line = (width, float(slope[0]), float(slope[0] - limit * spread[0]), float(slope[0] + limit * spread[0]))
+        from_width = sorted({width for width, *_ in points})[start]
+        line, spread, _ = found.from_width(start).line()
+        half = student_t(found.freedom, confidence) * spread
+        slope, low, high = float(line[0]), line - half, line + half
     effects = found.effects[0]
-    last = float((effects[-1] - effects[-2]) / (found.x[-1] - found.x[-2]))
-    return State(name, *line, **_floor_numbers(found), last_slope=last, evidence=found)
+    return State(
+        name=name,
+        from_width=from_width,
+        slope=slope,
+        low=None if np.isnan(low[0]) else float(low[0]),
+        high=None if np.isnan(high[0]) else float(high[0]),
+        floors=_floors(found),
+        last_slope=float((effects[-1] - effects[-2]) / (found.x[-1] - found.x[-2])),
+        evidence=found,
+    )
 
 
 def states(
@@ -148,25 +162,25 @@ def _interval(fit: Fit, confidence: float) -> tuple[Any, Any]:
     return np.array([fit.slope - half]), np.array([fit.slope + half])
 
 
-def _floor_numbers(found: Evidence) -> dict[str, float]:
-    """Return the added floor's share and its slope with 95 % intervals; nothing of fewer than three widths."""
+def _floors(found: Evidence) -> Floors | None:
+    """Return what is known of an added floor; nothing of fewer than three widths."""
     import numpy as np
 
     if len(found.x) < 3:
-        return {}
+        return None
     profile, limit = found.floors(), student_t(found.freedom)
     distance, slope, spread = (each[0, 0] for each in (profile.distance, profile.slope, profile.spread))
-    floor, low, high = interval(profile.shares, distance, limit**2)
+    share, low, high = interval(profile.shares, distance, limit**2)
     room = limit**2 - (distance - distance.min())
     inside = (room >= 0) & (profile.shares >= 0)
-    if not inside.any():
-        return {"floor": floor, "floor_low": low, "floor_high": high}
+    if not inside.any():  # it steepens beyond what any floor explains
+        inside = profile.shares == 0
     reach = np.sqrt(np.maximum(room, 0)) * spread
-    return {
-        "floor": floor,
-        "floor_low": low,
-        "floor_high": high,
-        "floored_slope": float(np.interp(floor, profile.shares, slope)),
-        "floored_low": float((slope - reach)[inside].min()),
-        "floored_high": float((slope + reach)[inside].max()),
-    }
+    return Floors(
+        share=share,
+        low=low,
+        high=high,
+        slope=float(np.interp(share, profile.shares, slope)),
+        slope_low=float((slope - reach)[inside].min()),
+        slope_high=float((slope + reach)[inside].max()),
+    )

@@ -37,7 +37,9 @@ KINKED = 0.1
 UNSURE = 0.1
 """A worst-direction search is unsure where a longer one finds more than this much more, as a share."""
 
-_GOOD, _FALLING, _BAD = ("zero", "decays"), ("zero", "decays", "falls"), ("flat", "plateaus", "grows")
+_GOOD: tuple[StateName, ...] = ("zero", "decays")
+_FALLING: tuple[StateName, ...] = (*_GOOD, "falls")
+_BAD: tuple[StateName, ...] = ("flat", "plateaus", "grows")
 
 
 @frozen
@@ -45,8 +47,8 @@ class Verdict:
     """What a series shows over its widths.
 
     name: "linear": kernel_change_worst and kernel_change_gd are 0 or decay, curvature does not contradict, and the
-    worst-direction search passed its check. "falling": they fall, but a floor that counts is not excluded. "non-linear":
-    one of the two is flat, levels off or grows. "open": anything else, also while one of the two was not measured.
+    worst-direction search passed its check. "falling": they fall, but a floor that counts is not excluded.
+    "non-linear": one of the two is flat, levels off or grows. "open": anything else, also while one of the two was not measured.
     reason: one sentence with the numbers and widths that it rests on.
     laws, states: of the judged quantities that were measured, by key; "curvature" is R·hessian_norm/gradient_norm.
     kinked: whether the network has kinks, so that its curvature says nothing.   unsure: the widths at which a longer
@@ -262,25 +264,24 @@ def _reason(
         bad = [key for key, state in judged.items() if state.name in _BAD]
         return "; ".join(_stays(key, laws[key].fit, states[key]) for key in bad)
     if missing:
-        there = [_falls(key, laws[key].fit, states[key]) for key in judged]
+        there = [_falls(key, laws[key].fit, state) for key, state in judged.items()]
         return "; ".join([*there, f"{' and '.join(missing)} not measured"])
+    falls = [_falls(key, laws[key].fit, state) for key, state in judged.items()]
     if name == "linear":
-        told = "; ".join(_falls(key, laws[key].fit, state) for key, state in judged.items())
-        if all(state.name == "zero" for state in judged.values()):
-            return told
-        return f"{told}; floors of {DECIDING_FLOOR[0]:.0%} and more of the last value are excluded"
+        if any(state.name != "zero" for state in judged.values()):
+            falls.append(f"floors of {DECIDING_FLOOR[0]:.0%} and more of the last value are excluded")
+        return "; ".join(falls)
     if name == "falling":
-        told = [_falls(key, laws[key].fit, state) for key, state in judged.items()]
-        told += [
-            f"a floor of up to {state.floor_high:.0%} of the last {key} is not excluded"
-            if state.floor_high is not None
+        falls += [
+            f"a floor of up to {state.floors.high:.0%} of the last {key} is not excluded"
+            if state.floors is not None
             else f"too few widths to exclude a floor of {key}"
             for key, state in judged.items()
             if state.name == "falls"
         ]
         if unsure and all(state.name != "falls" for state in judged.values()):
-            told.append(f"a longer search of the worst direction finds more at {_listed(unsure)}")
-        return "; ".join(told)
+            falls.append(f"a longer search of the worst direction finds more at {_listed(unsure)}")
+        return "; ".join(falls)
     unclear = {key: state for key, state in judged.items() if state.name == "open"}
     curvature = states.get(CURVATURE)
     if not unclear and curvature is not None:
@@ -303,9 +304,10 @@ def _stays(key: str, fit: Fit, state: State) -> str:
     if state.name in ("flat", "grows"):
         verb = "stays at" if state.name == "flat" else "grows to"
         return f"{key} {verb} {fit.last_value:.2g} over {where} (exponent {_exponent(state)})"
+    assert state.floors is not None
     return (
-        f"{key} levels off: {state.floor_low:.0%} to {state.floor_high:.0%} of its value at width {fit.last_width} is a "
-        "floor"
+        f"{key} levels off: a floor makes up {state.floors.low:.0%} to {state.floors.high:.0%} of its value at width "
+        f"{fit.last_width}"
     )
 
 
@@ -331,7 +333,7 @@ def _listed(widths: Sequence[int]) -> str:
 
 def _remarks(control: Law | None, kinked: bool, unsure: Sequence[int]) -> Iterable[str]:
     if kinked:
-        yield "has kinks: second derivatives leave part of its gradient's change unexplained, so its Hessian says little"
+        yield "has kinks, across which second derivatives see nothing, so its Hessian is not judged"
     if unsure:
         yield f"kernel_change_worst is a lower bound whose search is unsure at {_listed(unsure)}"
     fit = None if control is None else control.fit
@@ -380,9 +382,9 @@ def _of_quantity(law: Law, state: State) -> dict[str, Any]:
         "last_slope": state.last_slope,
         "first_value": fit.first_value,
         "last_value": fit.last_value,
-        "floor": state.floor,
-        "floor_low": state.floor_low,
-        "floor_high": state.floor_high,
+        "floor": None if state.floors is None else state.floors.share,
+        "floor_low": None if state.floors is None else state.floors.low,
+        "floor_high": None if state.floors is None else state.floors.high,
         "theory": None if claim is None else claim.exponent,
         "source": "" if claim is None else claim.source,
         "agrees": law.agrees,
@@ -390,7 +392,10 @@ def _of_quantity(law: Law, state: State) -> dict[str, Any]:
 
 
 def verdicts_frame(found: Sequence[Verdict]) -> pandas.DataFrame:
-    """Return verdicts as a pandas DataFrame, one row for each series; columns of a judged quantity begin with its name."""
+    """Return verdicts as a pandas DataFrame, one row for each series.
+
+    The columns of a judged quantity begin with its name: kernel_change_worst_state, kernel_change_worst_slope, ….
+    """
     import pandas
 
     rows = []

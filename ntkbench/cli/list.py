@@ -71,6 +71,7 @@ def to_json(entry: Entry) -> dict[str, Any]:
                 "direction": quantity.direction,
                 "bounds": [_number(bound) for bound in quantity.bounds],
                 "summary": quantity.summary,
+                "per": quantity.per,
             }
             for quantity in entry.quantities
         ]

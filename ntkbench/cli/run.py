@@ -66,6 +66,12 @@ REASONS_SHOWN = 10
     help="Of --until-decided: when it is spent, nothing more is added.",
 )
 @click.option("--probes", metavar="COUNT", help="Inputs at which everything is measured; without it the preset's.")
+@click.option(
+    "--radius",
+    multiple=True,
+    metavar="R",
+    help="Radius of the ball around the initial weights (repeatable) [default: 1].",
+)
 @click.option("--precision", default="float32", type=Named(["float32", "float64"]), help="Of all numbers.")
 @click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
 @click.option(

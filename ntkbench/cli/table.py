@@ -25,7 +25,12 @@ import click
     metavar="NAME",
     help="Show this quantity (repeatable) instead of the headlines.",
 )
-def command(run: str, format_: str, as_json: bool, quantities: tuple[str, ...]) -> None:
+@click.option(
+    "--why",
+    metavar="ARCH",
+    help="Instead, the variables of one architecture with their shares of the bend and of the tangent kernel.",
+)
+def command(run: str, format_: str, as_json: bool, quantities: tuple[str, ...], why: str | None) -> None:
     """Print the standard table of the finished or half-finished RUN.
 
     One row for each architecture: the exponent of each quantity in width with its 95 % interval, theory's exponent
@@ -33,7 +38,10 @@ def command(run: str, format_: str, as_json: bool, quantities: tuple[str, ...]) 
     """
     from ..store.run import load
 
-    table = load(run).table(quantities)
+    if why is not None and quantities:
+        raise click.UsageError("--why shows variables, no quantities; leave out --why or --quantity.")
+    found = load(run)
+    table = found.table(quantities) if why is None else found.why(why)
     text = (
         json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False) if as_json else table.text(format_)
     )

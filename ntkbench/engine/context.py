@@ -54,6 +54,7 @@ class Context:
         self.quantities: frozenset[str] = frozenset()
         self.theta = network.theta()
         self._make_rng, self._make_float64 = make_rng, make_float64
+        self._in_float64: Context | None = None
         self.rng = make_rng("")
 
     # -- the engine, bound -------------------------------------------------------------------------------------
@@ -128,12 +129,15 @@ class Context:
         spec = self.architecture
         return (12, 8) if spec.linear_output and not spec.bottleneck else (30, 15, 15)
 
-    @cached_property
+    @property
     def float64(self) -> Context:
         """The same model at the same weights in float64; itself when it is in float64 already."""
         if self.precision == "float64" or self._make_float64 is None:
             return self
-        return self._make_float64()
+        if self._in_float64 is None:
+            self._in_float64 = self._make_float64()
+        self._in_float64.settings = self.settings
+        return self._in_float64
 
     def confirmed(self, compute: Callable[[Context], float]) -> Value:
         """Return compute(self); a relative change below 1e-3 is computed again in float64, and that is returned."""
@@ -146,9 +150,14 @@ class Context:
     def float32(self) -> bool:
         return self.precision == "float32"
 
-    def start(self, measurement: str, quantities: frozenset[str]) -> None:
-        """Prepare for a measurement: weights at w0, its own random numbers, what it is asked for."""
+    def start(self, measurement: str, quantities: frozenset[str], settings: Settings | None = None) -> None:
+        """Prepare for a measurement: weights at w0, its own random numbers, the quantities it is asked for.
+
+        settings: of its cell, which may differ from those of another measurement in the radius only; by default they
+        stay.
+        """
         self.network.assign(self.theta)
+        self.settings = settings or self.settings
         self.rng = self._make_rng(measurement)
         self.quantities = quantities
 

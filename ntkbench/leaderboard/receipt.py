@@ -14,9 +14,9 @@ from attrs import frozen
 from .. import __version__
 from ..errors import NtkbenchError
 from ..store.cell_file import SCHEMA_VERSION, decode, plain
-from ..store.manifest import catalogue, theory
+from ..store.manifest import Catalogue, catalogue, theory
 from ..store.run import Run
-from ..types import Cell, CellResult, Status, canonical_json, digest
+from ..types import Cell, CellResult, Status, canonical_json, digest, quantity_of
 
 KIND = "ntkbench-receipt"
 RULES = 1
@@ -118,12 +118,13 @@ def read_receipt(data: bytes, source: str) -> Receipt:
     if body["hash"] != _hash({key: value for key, value in body.items() if key != "hash"}):
         check.fail("its hash is not that of its contents: something was changed after it was written")
     check.keys(body["plan"], _PLAN, "its plan")
-    results = tuple(_results(check, body["groups"]))
     manifest = {**body["plan"], "provenance": body["environment"], "labels": {}, "cells": []}
     try:
-        catalogue(manifest), theory(manifest)
+        theory(manifest)
+        quantities = catalogue(manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         check.fail(f"its plan is not understood ({type(error).__name__}: {error})")
+    results = tuple(_results(check, body["groups"], quantities))
     _complete(check, results)
     return Receipt(body["name"], body["hash"], body["environment"], manifest, results)
 
@@ -216,7 +217,7 @@ def _tame(message: str) -> str:
     return "".join(c if _TEXT.match(c) else " " for c in message)[:300].replace("..", ". .")
 
 
-def _results(check: _Check, groups: Any) -> Iterable[CellResult]:
+def _results(check: _Check, groups: Any, quantities: Catalogue) -> Iterable[CellResult]:
     if not isinstance(groups, list) or not groups:
         check.fail("it has no cells")
     for group in groups:
@@ -230,10 +231,12 @@ def _results(check: _Check, groups: Any) -> Iterable[CellResult]:
             check.fail(f"{label} is a file of the submitter's, which nobody else can run")
         for found in group["results"]:
             check.keys(found, _RESULT, f"a cell of {label}")
-            yield _result(check, label, identity, found)
+            yield _result(check, label, identity, found, quantities)
 
 
-def _result(check: _Check, label: str, identity: Mapping[str, Any], found: Mapping[str, Any]) -> CellResult:
+def _result(
+    check: _Check, label: str, identity: Mapping[str, Any], found: Mapping[str, Any], quantities: Catalogue
+) -> CellResult:
     cell = {**identity, "seed": found["seed"], "data_hash": found["data_hash"]}
     values = found["values"]
     if not isinstance(values, dict) or not all(isinstance(each, list) and len(each) == 4 for each in values.values()):
@@ -254,7 +257,9 @@ def _result(check: _Check, label: str, identity: Mapping[str, Any], found: Mappi
         result = decode(json.dumps(record), f"a cell of {label}")
     except NtkbenchError as error:
         check.fail(str(error).rstrip("."))
-    wrong = set(result.values) - set(result.cell.quantities)
+    declared = quantities.get(result.cell.measurement, {})
+    named = {key: key if (of := quantity_of(declared, key)) is None else of.key for key in result.values}
+    wrong = set(named.values()) - set(result.cell.quantities)
     if wrong or (result.status == Status.OK and not result.values):
         check.fail(f"a cell of {label} at width {result.cell.width} does not hold the quantities that it names")
     return result

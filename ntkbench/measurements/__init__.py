@@ -22,6 +22,10 @@ def _plain(
     return Quantity(name, symbol, unit, bounds, reduction=reduction, summary=summary)
 
 
+def _share(name: str, symbol: str, summary: str) -> Quantity:
+    return Quantity(name, symbol, "1", (0.0, 1.0), summary=summary, per="variable")
+
+
 GRADIENT = [
     _plain("gradient_norm", "‖∇f‖", "rms", "norm of the output's gradient at initialisation", "f"),
     _plain("q_infinity", "Q∞", "mean", "largest influence of one hidden neuron on the output", "f"),
@@ -54,6 +58,12 @@ KERNEL = [
     _plain("lambda_min", "λmin", "value", "smallest eigenvalue of the tangent kernel", "f^2", ANY),
     _plain("condition", "λmax/λmin", "value", "condition number of the tangent kernel", bounds=ANY),
 ]
+BEND = [
+    _lower("kernel_slope", "κ₁", "mean", "relative kernel change of one input per unit of radius, as R → 0"),
+    _share("bend_share", "‖H∇f‖² share", "share of a variable in ‖H∇f‖²: which weights bend the network"),
+    _share("kernel_share", "‖∇f‖² share", "share of a variable in ‖∇f‖², the trace of the tangent kernel"),
+    evolve(_plain("variable_size", "size", "value", "number of weights of a variable"), per="variable"),
+]
 CONVERGENCE = [
     _plain("kernel_convergence", "‖K−K∞‖/‖K∞‖", "value", "relative distance of the tangent kernel from its limit"),
 ]
@@ -67,7 +77,8 @@ def ntkbench_register_measurements(register):
     register("hessian", f"{here}.hessian:measure", quantities=HESSIAN, needs="hessian", summary="Hessian at the start")
     register("ball", f"{here}.ball:measure", quantities=BALL, needs="ball", summary="worst direction in a ball")
     register("gd", f"{here}.gd:measure", quantities=GD, needs="trajectory", summary="full-batch gradient descent")
-    register("random", f"{here}.random:measure", quantities=RANDOM, summary="random directions")
+    register("random", f"{here}.random:measure", quantities=RANDOM, needs="radius", summary="random directions")
+    register("bend", f"{here}.bend:measure", quantities=BEND, needs="hessian", summary="which weights bend the network")
     register("kernel", f"{here}.kernel:measure", quantities=KERNEL, summary="spectrum of the tangent kernel")
     register(
         "kernel_convergence",

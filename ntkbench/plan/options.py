@@ -91,12 +91,25 @@ def parse_retry(given: str | Iterable[Any] | None) -> tuple[Status, ...]:
     return tuple(Status(word) for word in dict.fromkeys(words))
 
 
-def _radius(value: Any) -> float | None:
-    if value is None:
+def parse_radii(given: Any) -> tuple[float, ...] | None:
+    """Return distinct positive radii in the given order, from one number or several; None for None or nothing.
+
+    Raises NtkbenchError for anything else.
+    """
+    if given is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise NtkbenchError(f"The radius is {value!r}; it is a positive number, such as 1.0.")
-    return float(value)
+    values = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    return tuple(dict.fromkeys(map(_radius, values))) or None
+
+
+def _radius(value: Any) -> float:
+    try:
+        number = float("nan") if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not 0 < number < float("inf"):
+        raise NtkbenchError(f"The radius is {value!r}; it is a positive number, for example --radius 1.")
+    return number
 
 
 def _texts(given: str | Iterable[Any] | None) -> tuple[str, ...] | None:
@@ -136,7 +149,8 @@ class RunOptions:
     """What a user asked for. None leaves a size to the preset.
 
     arch: SPECs: "all", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
-    widths, seeds, probes: positive whole numbers; seeds is a count.   radius: of the ball.
+    widths, seeds, probes: positive whole numbers; seeds is a count.
+    radius: of the ball, one or several; what does not depend on it is measured once, with the first.
     measure: measurements or quantities, or "all".
     dataset: "NAME:key=value".   device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]".   reinit: redraw saved weights.
     out: the run's folder, None for a new one.   force: measure again what is already there.
@@ -152,7 +166,7 @@ class RunOptions:
     precision: str = field(default="float32", validator=_known_precision)
     device: str = field(default="auto", validator=_known_device)
     probes: int | None = field(default=None, converter=_probes)
-    radius: float | None = field(default=None, converter=_radius)
+    radius: tuple[float, ...] | None = field(default=None, converter=parse_radii)
     reinit: bool = False
     out: str | None = field(default=None, converter=lambda path: None if path is None else str(path))
     force: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from ..errors import NtkbenchError, UnknownName
 from ..registry.manager import Registry
@@ -56,8 +56,11 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     NtkbenchError, as does every unknown name.
     """
     sizes = preset(options.preset)
-    asked = {"n_probes": options.probes, "radius": options.radius}
-    settings = Settings(**dict(sizes.settings) | {name: value for name, value in asked.items() if value is not None})
+    settings = Settings(**sizes.settings)
+    if options.probes is not None:
+        settings = evolve(settings, n_probes=options.probes)
+    radii = options.radius or (settings.radius,)
+    settings = evolve(settings, radius=radii[0])
     seeds = range(sizes.seeds if options.seeds is None else options.seeds)
     measured = choose_quantities(options.measure or sizes.measure, registry)
     # Asked for by name, it is planned everywhere, and says why where it has no meaning.
@@ -75,7 +78,9 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     left_out: dict[str, NtkbenchError] = {}
     cells: list[Cell] = []
     shapes: dict[str, tuple[int, ...]] = {}
-    plain_settings = asdict(settings)
+    # What does not depend on the radius is measured once, with the first.
+    each_radius = [asdict(evolve(settings, radius=radius)) for radius in radii]
+    settings_of = {m: each_radius if registry.measurements[m].depends_on_radius else each_radius[:1] for m in measured}
     for request in requests:
         entry = request.entry
         params = entry.resolve(request.params)
@@ -111,6 +116,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
             for seed in seeds
             for measurement, quantities in measured.items()
             if measurement not in without_limit or entry.has_limit
+            for plain_settings in settings_of[measurement]
         ]
         if not entry.has_limit:
             no_limit.append(request.label)
@@ -122,7 +128,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
         options=options,
         requests=tuple(request for request in requests if request.label not in left_out),
         input_shapes=shapes,
-        notes=(*_left_out(left_out), *_without_limit(without_limit, no_limit)),
+        notes=(*_left_out(left_out), *_without_limit(without_limit, no_limit), *_without_radius(radii, settings_of)),
     )
 
 
@@ -144,6 +150,11 @@ def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tu
         if word not in names:
             raise UnknownName("measurement or quantity", word, names)
     return {name: tuple(sorted(keys)) for name, keys in chosen.items()}
+
+
+def _without_radius(radii: Sequence[float], settings_of: Mapping[str, Sequence[Any]]) -> Iterable[str]:
+    if len(radii) > 1 and all(len(settings) == 1 for settings in settings_of.values()):
+        yield f"Nothing that is measured here depends on the radius: it is measured once, with R = {radii[0]:g}."
 
 
 def _widths(request: ArchitectureRequest, options: RunOptions, otherwise: tuple[int, ...]) -> tuple[int, ...]:

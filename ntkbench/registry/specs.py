@@ -12,7 +12,9 @@ from ..errors import NtkbenchError, RegistrationError, did_you_mean
 from ..types import DIRECTIONS, FORMS, Quantity, Theory
 from .calling import contained
 
-NEEDS = ("hessian", "ball", "trajectory", "limit")
+NEEDS = ("hessian", "ball", "radius", "trajectory", "limit")
+RADIUS_NEEDS = ("ball", "radius")
+"""What a measurement needs when its numbers depend on the radius R."""
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 
 
@@ -210,11 +212,17 @@ class Measurement(Entry):
     """A function of a model at its probes that returns named numbers.
 
     quantities: every number it can return.   needs: what it uses beyond first derivatives, for the cost
-    prediction: any of "hessian", "ball", "trajectory"; "limit" where it needs the kernel of infinite width.
+    prediction: any of "hessian", "ball", "trajectory"; "limit" where it needs the kernel of infinite width; "radius"
+    where it reads ctx.settings.radius ("ball" implies it).
     """
 
     quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)
     needs: tuple[str, ...] = field(factory=tuple, converter=_words)
+
+    @property
+    def depends_on_radius(self) -> bool:
+        """Whether it is measured again for each radius of a run."""
+        return not set(RADIUS_NEEDS).isdisjoint(self.needs)
 
     def __attrs_post_init__(self) -> None:
         if not self.quantities:
@@ -232,7 +240,7 @@ def _checked(name: str, quantity: Any) -> Quantity:
     """Return a quantity that a measurement may declare; raise RegistrationError otherwise."""
     if not isinstance(quantity, Quantity):
         raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; give a Quantity(name, symbol).")
-    words = ("name", "symbol", "unit", "reduction", "summary", "key")
+    words = ("name", "symbol", "unit", "reduction", "summary", "key", "per")
     if wrong := [word for word in words if not isinstance(getattr(quantity, word), str)]:
         raise RegistrationError(f"Measurement {name!r}: the {wrong[0]} of {quantity.name!r} is not text.")
     if quantity.direction not in DIRECTIONS:

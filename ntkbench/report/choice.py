@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from ..errors import NtkbenchError, did_you_mean
 from ..types import Quantity
 
+PER_VARIABLE = ("bend_share", "kernel_share", "variable_size")
 HEADLINES = ("gradient_norm", "hessian_norm", "kernel_change_worst", "kernel_change_gd")
 
 
@@ -20,6 +21,8 @@ def chosen(measured: Mapping[str, Quantity], wanted: Sequence[str] = ()) -> dict
     shown: dict[str, Quantity] = {}
     for name in wanted:
         keys = [name] if name in measured else [key for key, quantity in measured.items() if quantity.name == name]
+        if not keys and name.partition(":")[0] in PER_VARIABLE:
+            raise NtkbenchError(f"{name} has one number per variable; `ntkbench table RUN --why ARCH` shows them.")
         if not keys:
             raise NtkbenchError(f"This run did not measure {name!r}. {did_you_mean(name, measured)}")
         shown |= {key: measured[key] for key in keys}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from ..analysis.bend import bend_of
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.paired import Rank, most_judged, ranking
 from ..analysis.states import State
@@ -18,6 +19,7 @@ from .choice import HEADLINES
 from .escape import visible
 from .standard_table import id_of, standard_table
 from .svg import curves_plot, law_plot, overview_plot
+from .why import why_rows
 
 
 def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], problems: Sequence[str] = ()) -> str:
@@ -140,16 +142,28 @@ def _fold(of: Series, laws: Sequence[Law], judged: Verdict | None, number: int, 
         "seconds": f"{sum(result.seconds for result in of.results):.3g}",
         "problems": sorted(problems)[:20],
         "laws": [_law(each) for each in laws],
+        "bend": _bend(of),
     }
+
+
+def _bend(of: Series) -> dict[str, Any] | None:
+    found = bend_of(of)
+    if found is None:
+        return None
+    widths = list(dict.fromkeys((found.first_width, found.last_width)))
+    heads = [f"{what} at {width}" for what in ("bend", "K") for width in widths]
+    rows = [(name, [lines[0] for lines in cells]) for name, cells in why_rows(found)]
+    return {"reason": found.reason, "heads": ["weights", *heads], "rows": rows}
 
 
 def _tail(of: State) -> str:
     """Return the state, and the floor with its interval where one is supported."""
-    if of.name != "plateaus" or of.floor is None:
+    floors = of.floors
+    if of.name != "plateaus" or floors is None:
         return of.name
     return (
-        f"{of.name} · floor {of.floor:.0%} [{of.floor_low:.0%}, {of.floor_high:.0%}] of the value at the largest "
-        f"width · falls to it with the exponent {of.floored_slope:.2f} [{of.floored_low:.2f}, {of.floored_high:.2f}]"
+        f"{of.name} · floor {floors.share:.0%} [{floors.low:.0%}, {floors.high:.0%}] of the value at the largest width · "
+        f"falls to it with the exponent {floors.slope:.2f} [{floors.slope_low:.2f}, {floors.slope_high:.2f}]"
     )
 
 

@@ -222,7 +222,8 @@ def _notes(
     stopping = manifest.get("stopping")
     if isinstance(stopping, Mapping):
         yield (
-            f"Seeds and widths were added where a verdict was open or falling, in {len(stopping.get('looks', ()))} looks; "
+            "Seeds and widths were added where a verdict was open or falling, in "
+            f"{len(stopping.get('looks', ()))} looks; "
             f"{stopping.get('ended', '')}."
         )
     if any(each.fit.is_zero for each in laws):
@@ -257,8 +258,8 @@ def _verdict_notes(judged: Sequence[Verdict]) -> Iterable[str]:
     if not judged:
         return
     yield (
-        f"Verdict, from kernel_change_worst, kernel_change_gd and curvature (R·hessian_norm/gradient_norm), over the widths "
-        f"of the row: linear, both kernel changes are 0 or fall (exponent below -{FLAT}) and a floor of "
+        "Verdict, from kernel_change_worst, kernel_change_gd and curvature (R·hessian_norm/gradient_norm), over the "
+        f"widths of the row: linear, both kernel changes are 0 or fall (exponent below -{FLAT}) and a floor of "
         f"{DECIDING_FLOOR[0]:.0%} of the last value is excluded; falling, they fall but such a floor is not excluded; "
         f"non-lin, one of them stays (exponent within ±{FLAT}), levels off or grows; open, anything else."
     )
@@ -293,9 +294,9 @@ def _label(of: Verdict) -> str:
 
 def _floors(of: Verdict) -> str:
     shares = [
-        f"{state.floor_high:.0%} of {key}"
+        f"{state.floors.high:.0%} of {key}"
         for key, state in of.states.items()
-        if state.name == "falls" and key != CURVATURE and state.floor_high is not None
+        if state.name == "falls" and key != CURVATURE and state.floors is not None
     ]
     return f"{_label(of)} {' and '.join(shares) or of.reason}"
 

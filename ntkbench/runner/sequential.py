@@ -28,13 +28,13 @@ MORE_WIDTHS = 2
 LIKELY = 0.5
 """A design that decides in fewer of its simulations is not begun."""
 RULE = (
-    f"A verdict is decided when it is linear or non-linear with intervals at {100 * LEVEL:.1f} % (5 % over {LOOKS} looks). "
-    "Where it is falling or open, the design that is likely to decide is simulated from what was measured, and approached: "
-    f"seeds are added, at least two and at most as many as there are, up to {MOST_SEEDS}, and a doubled width where it "
-    f"calls for one, up to {MORE_WIDTHS}. Nothing is added where no design decides in {LIKELY:.0%} of its simulations. "
-    "The order of two architectures of one verdict is decided when their exponents differ at that confidence (Holm's "
-    f"correction over pairs), or by less than {CLOSE}; where it is not, both get seeds in the same way. It ends when all is "
-    f"decided, after {LOOKS} looks, or when the budget is spent; a look that has begun is finished."
+    f"A verdict is decided when it is linear or non-linear with intervals at {100 * LEVEL:.1f} % (5 % over {LOOKS} "
+    "looks). Where it is falling or open, the design that is likely to decide is simulated from what was measured, and "
+    f"approached: seeds are added, at least two and at most as many as there are, up to {MOST_SEEDS}, and a doubled "
+    f"width where it calls for one, up to {MORE_WIDTHS}. Nothing is added where no design decides in {LIKELY:.0%} of its "
+    "simulations. The order of two architectures of one verdict is decided when their exponents differ at that confidence (Holm's "
+    f"correction over pairs), or by less than {CLOSE}; where it is not, both get seeds in the same way. It ends when "
+    f"all is decided, after {LOOKS} looks, or when the budget is spent; a look that has begun is finished."
 )
 
 

@@ -25,7 +25,7 @@ from ..registry.calling import call_with_known_names
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..store.provenance import machine
-from ..types import FORMS, Cell, CellResult, Settings, Status, Value
+from ..types import FORMS, Cell, CellResult, Settings, Status, Value, quantity_of
 from .build import build_model
 
 TRACEBACK_LINES = 20
@@ -46,7 +46,7 @@ class GroupWorker:
 
     def results(self) -> Iterator[CellResult]:
         """Yield one result for each cell, as it is done. A failure is a result with its reason."""
-        for _, of_seed in groupby(self.cells, key=lambda cell: cell.seed):
+        for _, of_seed in groupby(self.cells, key=_of_one_context):
             cells = list(of_seed)
             began = time.perf_counter()
             try:
@@ -113,7 +113,7 @@ class GroupWorker:
         try:
             entry: Measurement = self.registry.get("measurements", cell.measurement)
             self._refuse_beyond(cell, context.network.size)
-            context.start(cell.measurement, frozenset(cell.quantities))
+            context.start(cell.measurement, frozenset(cell.quantities), Settings(**cell.settings))
             found = call_with_known_names(entry.load(), context)
             values = checked(entry, found, cell.quantities, context.precision)
         except Exception as error:
@@ -157,6 +157,14 @@ class GroupWorker:
             provenance=provenance(),
             traceback=last_lines(error),
         )
+
+
+def _of_one_context(cell: Cell) -> tuple[Any, ...]:
+    """Return what cells that share a context agree on: seed, precision and settings, except the radius.
+
+    The kernel at w0, its Hessians and the gradient-descent path do not depend on the radius and are computed once.
+    """
+    return cell.seed, cell.precision, {name: value for name, value in cell.settings.items() if name != "radius"}
 
 
 def weights_of(network: Network) -> list[np.ndarray]:
@@ -226,18 +234,24 @@ def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: st
     if not isinstance(found, Mapping):
         raise NtkbenchError(f"Measurement {entry.name!r} returned a {type(found).__name__}; it must return a dict.")
     declared = {quantity.key: quantity for quantity in entry.quantities}
-    if unknown := set(found) - set(declared):
+    returned: dict[str, list[str]] = {}
+    for key in found:
+        quantity = quantity_of(declared, key)
+        if quantity is not None and (not quantity.per or key != quantity.key):
+            returned.setdefault(quantity.key, []).append(key)
+    if unknown := set(found) - {key for keys in returned.values() for key in keys}:
         raise NtkbenchError(f"Measurement {entry.name!r} returned {sorted(unknown)}, which it does not declare.")
     values = {}
-    for key in wanted:
-        if key not in found:
-            raise Unsupported(f"{entry.name!r} has no {key} for this model.")
-        value = as_value(found[key], precision)
-        low, high = declared[key].bounds
-        if value.value is not None and not low <= value.value <= high:
-            outside = f"outside its bounds [{low:g}, {high:g}]"
-            raise NtkbenchError(f"{entry.name!r} returned {key} = {value.value:g}, {outside}.")
-        values[key] = value
+    for name in wanted:
+        if name not in returned:
+            raise Unsupported(f"{entry.name!r} has no {name} for this model.")
+        low, high = declared[name].bounds
+        for key in returned[name]:
+            value = as_value(found[key], precision)
+            if value.value is not None and not low <= value.value <= high:
+                outside = f"outside its bounds [{low:g}, {high:g}]"
+                raise NtkbenchError(f"{entry.name!r} returned {key} = {value.value:g}, {outside}.")
+            values[key] = value
     return values
 
 

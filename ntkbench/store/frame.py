@@ -36,7 +36,8 @@ def rows(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> I
     """Yield the tidy rows as plain mappings with the keys COLUMNS, None where there is no number.
 
     catalogue: the quantities of each measurement; without an entry, name and reduction are read off the key.
-    A cell that is not ok gives one row for each quantity that was wanted, with its status and message.
+    A quantity per variable gives one row for each variable, whose name stands in the column reduction. A cell
+    that is not ok gives one row for each quantity that was wanted, with its status and message.
     """
     for result in results:
         cell = result.cell
@@ -62,6 +63,8 @@ def rows(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> I
         }
         for key in dict.fromkeys([*cell.quantities, *sorted(result.values)]):
             quantity = find_quantity(catalogue or {}, cell.measurement, key)
+            if quantity.per and key == quantity.name and result.values:
+                continue  # its numbers stand under "name:variable"
             value = result.values.get(key, Value(None))
             row = shared | {
                 "quantity": quantity.name,

@@ -6,7 +6,9 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..types import Cell, Quantity, Theory
+from attrs import evolve
+
+from ..types import Cell, Quantity, Theory, quantity_of
 from .cell_file import SCHEMA_VERSION
 from .provenance import provenance
 
@@ -76,6 +78,7 @@ def catalogue(manifest: Mapping[str, Any]) -> dict[str, dict[str, Quantity]]:
                 reduction=entry.get("reduction", "value"),
                 summary=entry.get("summary", ""),
                 key=entry["key"],
+                per=entry.get("per", ""),
             )
             for entry in quantities
         }
@@ -83,11 +86,14 @@ def catalogue(manifest: Mapping[str, Any]) -> dict[str, dict[str, Quantity]]:
 
 
 def find_quantity(catalogue: Catalogue, measurement: str, key: str) -> Quantity:
-    """Return the Quantity of a result key; one nobody declares is told by its key, "name" or "name:reduction"."""
-    declared = catalogue.get(measurement, {}).get(key)
-    if declared is not None:
-        return declared
+    """Return the Quantity of a result key; an undeclared one is read off its key, "name" or "name:reduction".
+
+    The reduction of a number per variable is the name of its variable.
+    """
     name, _, reduction = key.partition(":")
+    declared = quantity_of(catalogue.get(measurement, {}), key)
+    if declared is not None:
+        return evolve(declared, key=key, reduction=reduction) if declared.per and reduction else declared
     return Quantity(name=name, symbol=name, unit="", reduction=reduction, key=key)
 
 
@@ -100,7 +106,7 @@ def theory(manifest: Mapping[str, Any]) -> dict[str, dict[str, Theory]]:
 
 
 def _quantity_to_json(quantity: Quantity) -> dict[str, Any]:
-    names = ("name", "key", "symbol", "unit", "reduction", "direction", "summary")
+    names = ("name", "key", "symbol", "unit", "reduction", "direction", "summary", "per")
     return {name: getattr(quantity, name) for name in names}
 
 

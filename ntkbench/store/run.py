@@ -87,6 +87,16 @@ class Run:
         problems = [*self.problems, *self.set_aside]
         return standard_table(self.results, self.manifest, quantities, problems, self.missing_plugins())
 
+    def why(self, label: str) -> Table:
+        """Return which variables bend an architecture: their shares of the bend and of the tangent kernel.
+
+        label: of the architecture, as the table prints it.   Raises NtkbenchError for an unknown one, and where the
+        run did not measure bend_share.
+        """
+        from ..report.why import why_table
+
+        return why_table(self.results, self.manifest, label, str(self.path))
+
     def fits(self, posterior: bool = False) -> pandas.DataFrame:
         """Return the scaling laws, one row for each architecture and quantity.
 

@@ -19,7 +19,7 @@ from ..registry.manager import Registry, registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..report.escape import visible
 from ..runner.worker import GroupWorker, as_value, checked, not_finite
-from ..types import Cell, ErrorKind, Quantity, Settings, Value
+from ..types import Cell, ErrorKind, Quantity, Settings, Value, quantity_of
 from .checks import Checks, numbered, require, skip
 
 FACTOR = 2.0  # by which outputs and targets are multiplied: a power of two, which rounds nothing
@@ -93,9 +93,10 @@ class MeasurementChecks(Checks):
 
         return self.shared(("context", architecture, factor, permuted), make)
 
-    def once(self, context: Context) -> Any:
-        """Return what the measurement returns, as a run calls it."""
-        context.start(self.measurement, frozenset(self.quantities))
+    def once(self, context: Context, radius: float | None = None) -> Any:
+        """Return what the measurement returns, as a run calls it, at the settings' radius or another one."""
+        settings = evolve(self.settings, radius=radius or self.settings.radius)
+        context.start(self.measurement, frozenset(self.quantities), settings)
         return call_with_known_names(self.entry.load(), context)
 
     def values(self, architecture: str, **options: Any) -> dict[str, Value]:
@@ -128,7 +129,8 @@ class MeasurementChecks(Checks):
     @numbered("M2", stops=True)
     def test_m02_returns_what_it_declares(self) -> None:
         """On a linear and on a curved model it returns its quantities, finite and within their bounds."""
-        found = {key for name in (self.linear, self.bent) for key in self.values(name)}
+        keys = {key for name in (self.linear, self.bent) for key in self.values(name)}
+        found = {quantity.key for key in keys if (quantity := quantity_of(self.quantities, key)) is not None}
         missing = sorted(set(self.quantities) - found)
         require(not missing, f"{', '.join(missing)} had no value, neither on {self.linear} nor on {self.bent}.")
 
@@ -139,7 +141,7 @@ class MeasurementChecks(Checks):
         for other in (1, 2):
             keras.utils.set_random_seed(other)
             given = self.once(context)
-            found.append({key: as_value(given[key], "float64").value for key in self.quantities if key in given})
+            found.append({key: as_value(value, "float64").value for key, value in given.items()})
         moved = [key for key in found[0] if not _alike(found[0][key], found[1].get(key), 1e-12)]
         require(not moved, f"{', '.join(moved)} changed from call to call. Draw random numbers from ctx.rng only.")
 
@@ -177,9 +179,10 @@ class MeasurementChecks(Checks):
         """When outputs and targets are doubled, every quantity in powers of f follows its unit."""
         once, twice = self.values(self.bent), self.values(self.bent, factor=FACTOR)
         compared = 0
-        for key, quantity in self.quantities.items():
-            power = power_of_output(quantity.unit)
-            if power is None or key not in once or key not in twice:
+        for key in once:
+            quantity = quantity_of(self.quantities, key)
+            power = None if quantity is None else power_of_output(quantity.unit)
+            if quantity is None or power is None or key not in twice:
                 continue
             compared += 1
             expected = _number(once[key]) * FACTOR**power
@@ -198,7 +201,7 @@ class MeasurementChecks(Checks):
     def test_m07_the_order_of_inputs_plays_no_part(self) -> None:
         """Another order of the probes gives the same numbers."""
         first, other = self.values(self.bent), self.values(self.bent, permuted=True)
-        for key in self.quantities:
+        for key in {**first, **other}:
             a, b = first.get(key), other.get(key)
             same = (a is None) == (b is None) and (a is None or b is None or _alike(a.value, b.value, _tolerance(a)))
             seen = " and ".join("no value" if v is None else f"{v.value:.4g}" for v in (a, b))
@@ -213,6 +216,15 @@ class MeasurementChecks(Checks):
         if "ball" in self.entry.needs:
             hidden -= {"hessian"}
         require(not hidden, f"It uses {', '.join(sorted(hidden))} of ctx; declare needs={sorted(hidden)}.")
+        if not self.entry.depends_on_radius:
+            first, given = self.values(self.bent), self.once(self.context(self.bent), 2 * self.settings.radius)
+            other = {key: as_value(given[key], "float64").value for key in first}
+            moved = [key for key, value in first.items() if not _alike(value.value, other[key], 1e-9)]
+            require(
+                not moved,
+                f'{", ".join(moved)} changed with ctx.settings.radius. Declare needs="radius", so that a run of '
+                "several radii measures it at each.",
+            )
 
     @numbered("M9")
     def test_m09_what_is_said_of_it_makes_sense(self) -> None:

@@ -55,3 +55,20 @@ def test_cells_of_one_run_only_and_other_endings():
     found = compare(RESULTS, ended)
     assert len(found.only_a) == 1 and found.only_b == () and found.statuses[0].endswith("ok → failed")
     assert not found.equal
+
+
+def test_a_run_of_several_radii_is_compared_radius_by_radius():
+    def at(radius, results, measurements=("ball", "gd")):
+        found = [each for each in results if each.cell.measurement in measurements]
+        return [evolve(e, cell=evolve(e.cell, settings={**e.cell.settings, "radius": radius})) for e in found]
+
+    wider = scaled(RESULTS, lambda: 3.0, "kernel_change_worst")
+    both = [*at(1.0, RESULTS), *at(5.0, wider, ("ball",))]
+    assert compare(both, list(reversed(both))).equal
+    found = compare(at(1.0, RESULTS), both)
+    assert all(change.differ == 0 for change in found.changes) and not found.only_a
+    assert len(found.only_b) == len(at(5.0, wider, ("ball",)))
+    assert {change.label for change in found.changes} == {"fc", "fc R = 1", "cnn", "cnn R = 1"}
+    # Two runs of one radius each are compared as before: the radius is a possible cause.
+    other = compare(at(1.0, RESULTS), at(5.0, wider))
+    assert other.causes == ("radius: 1.0 → 5.0",) and not other.only_a

@@ -120,3 +120,25 @@ def test_an_interrupted_run_says_how_to_go_on(here, capsys, monkeypatch):
     lines = capsys.readouterr().err.splitlines()
     assert lines[-2] == f"  ntkbench run --arch fc --executor serial {' '.join(TINY)} --out {lines[-1]}"
     assert (here / lines[-1] / "manifest.json").is_file()
+
+
+def test_several_radii(here, capsys):
+    words = ["run", "--arch", "fc", "--widths", "4,8,16", "--seeds", "2", "--probes", "3", "--quiet", "--out", "r"]
+    words += ["--measure", "kernel_change_worst", "--measure", "kernel_change_gd", "--executor", "serial"]
+    assert main([*words, "--radius", "1"]) == 0
+    first = {path.name for path in (here / "r" / "cells").iterdir()}
+    assert main([*words, "--radius", "1", "--radius", "5"]) == 0
+    assert first < {path.name for path in (here / "r" / "cells").iterdir()}
+    assert len(list((here / "r" / "cells").iterdir())) == 3 * 2 * 3
+    table = nb.load("r").table()
+    assert [row[0][-1].strip() for row in table.rows] == ["R = 1", "R = 5"] and "R = 1 and R = 5" in table.title
+    near, far = (record["quantities"] for record in table.records)
+    assert near["kernel_change_gd"] == far["kernel_change_gd"]
+    assert far["kernel_change_worst"]["last_value"] > 2 * near["kernel_change_worst"]["last_value"]
+    same = nb.run("fc", widths=[4, 8, 16], seeds=2, probes=3, measure="kernel_change_worst", radius=(1, 5), out="r2")
+    assert same.table(["kernel_change_worst"]).records[1]["quantities"] == {
+        "kernel_change_worst": far["kernel_change_worst"]
+    }
+    capsys.readouterr()
+    assert main([*words, "--radius", "big"]) == 2
+    assert "The radius is 'big'; it is a positive number, for example --radius 1." in capsys.readouterr().err

@@ -230,3 +230,23 @@ def test_what_would_overwhelm_a_reader_is_not_run(honest, tmp_path, capsys, chan
     (tmp_path / "small.json").write_text(json.dumps(body))
     assert main(["leaderboard", "verify", str(tmp_path / "small.json"), "--cells", "all"]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_numbers_per_variable_are_received_and_run_again(tmp_path, capsys):
+    run = nb.run("fc:depth=1", widths=[8, 16], seeds=2, probes=3, measure="bend", out=tmp_path / "run", device="cpu")
+    assert main(["leaderboard", "submit", str(run.path), "--name", "bent", "--boards", str(tmp_path)]) == 0
+    path = tmp_path / "submissions/bent.json"
+    assert main(["leaderboard", "verify", str(path), "--boards", str(tmp_path), "--cells", "all"]) == 0
+    assert capsys.readouterr().out.count(": agrees") == 4
+
+    body = json.loads(path.read_text())
+    values = body["groups"][0]["results"][0]["values"]
+    values["bend_share:readout/kernel"][0] *= 1.1
+    values["gradient_norm:readout/kernel"] = values["kernel_slope"]
+    for reason in ("does not hold the quantities that it names", "bend_share:readout/kernel is"):
+        body["hash"] = _hash({key: value for key, value in body.items() if key != "hash"})
+        path.write_text(json.dumps(body))
+        assert main(["leaderboard", "verify", str(path), "--boards", str(tmp_path), "--cells", "all"]) != 0
+        said = capsys.readouterr()
+        assert reason in said.out + said.err
+        values.pop("gradient_norm:readout/kernel", None)

@@ -11,10 +11,11 @@ import tensorflow as tf
 from attrs import evolve
 from measuring import FEW, Extended, cells, measured
 
+from ntkbench.engine import context, hessian
 from ntkbench.registry.manager import registry
 from ntkbench.registry.specs import Architecture
 from ntkbench.runner.worker import GroupWorker
-from ntkbench.types import Status
+from ntkbench.types import Status, quantity_of
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,9 @@ def values(results):
 def test_returns_exactly_what_it_declares(results, name):
     result, declared = results[name], {q.key: q for q in registry().measurements[name].quantities}
     assert result.status is Status.OK, result.message
-    assert set(result.values) == set(declared)
+    assert {quantity_of(declared, key) for key in result.values} == set(declared.values())
     for key, value in result.values.items():
-        low, high = declared[key].bounds
+        low, high = quantity_of(declared, key).bounds
         assert value.value is not None and low <= value.value <= high, key
         assert value.error is None or (math.isfinite(value.error) and value.error >= 0), key
         assert value.error_kind in ("", "exact", "bound", "statistical", "rounding"), key
@@ -132,3 +133,42 @@ def test_measurements_do_not_disturb_each_other(results):
     after_all_others = results["kernel"]
     for key, value in alone.values.items():
         assert after_all_others.values[key].value == pytest.approx(value.value, rel=1e-6), key
+
+
+def at(cell, radius):
+    return evolve(cell, settings={**cell.settings, "radius": radius})
+
+
+def test_radii_share_what_does_not_depend_on_them(monkeypatch):
+    """The cells of a seed walk one path of gradient descent and share Hessians; each is measured at its own radius."""
+    calls = []
+    for name, module in (("gradient_descent", context), ("norms_and_pairs", hessian)):
+        original = getattr(module, name)
+
+        def counted(*args, name=name, original=original, **options):
+            calls.append(name)
+            return original(*args, **options)
+
+        monkeypatch.setattr(module, name, counted)
+    planned = cells("fc", measure=["ball", "gd", "random"])
+    both = [at(cell, radius) for cell in planned for radius in (0.003, 0.001, 2.0)]
+    found = list(GroupWorker(both, registry()).results())
+    assert sorted(calls) == ["gradient_descent", "norms_and_pairs"]
+    for result in found:
+        (alone,) = GroupWorker([result.cell], registry()).results()
+        assert result.cell == alone.cell and result.status is Status.OK
+        for key, value in alone.values.items():
+            assert result.values[key].precision == value.precision
+            np.testing.assert_allclose(result.values[key].value, value.value, rtol=1e-6, err_msg=key)
+    # What is small is measured again in float64, at its own radius.
+    assert {r.values["kernel_change_random"].precision for r in found if "kernel_change_random" in r.values} == {
+        "float32",
+        "float64",
+    }
+
+
+def test_cells_that_differ_in_more_than_the_radius_share_nothing():
+    few, many = (cells("fc", measure=["gradient"], settings=evolve(FEW, n_probes=n))[0] for n in (2, 4))
+    found = list(GroupWorker([few, many, evolve(few, precision="float64")], registry()).results())
+    assert [result.n_probes for result in found] == [2, 4, 2]
+    assert found[2].values["gradient_norm"].precision == "float64"

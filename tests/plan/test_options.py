@@ -56,3 +56,14 @@ def test_bad_options(given, message):
 def test_options_are_plain_json():
     options = RunOptions(arch="fc", widths="8,4", seeds="2").to_json()
     assert (options["arch"], options["widths"], options["seeds"], options["measure"]) == (["fc"], [4, 8], 2, None)
+
+
+def test_one_radius_or_several():
+    radii = [RunOptions(radius=given).radius for given in (None, (), 5, "0.5", (5, 1, 5.0), ["1", 2.5])]
+    assert radii == [None, None, (5.0,), (0.5,), (5.0, 1.0), (1.0, 2.5)]
+
+
+@pytest.mark.parametrize("given", [0, -1, "wide", "", float("inf"), float("nan"), True, [1, None]])
+def test_bad_radii(given):
+    with pytest.raises(NtkbenchError, match="it is a positive number, for example --radius 1"):
+        RunOptions(radius=given)

@@ -121,3 +121,26 @@ def test_what_needs_a_limit_is_planned_where_there_may_be_one(registry):
     assert everything.notes == ("No kernel of infinite width is known of narrow, odd: no far there.",)
     named = plan(registry, arch=arches, measure="distance")
     assert {cell.label for cell in named.cells} == set(arches) and not named.notes
+
+
+def test_only_what_depends_on_the_radius_is_planned_for_each(registry):
+    for name, needs in (("far", "radius"), ("sphere", "ball")):
+        quantity = Quantity(f"{name}_change", "c")
+        registry.register("measurements", name, "a:b", distribution="acme", quantities=[quantity], needs=needs)
+    one, several = plan(registry, radius=2), plan(registry, radius=[2, 5, 0.5])
+    assert {cell.settings["radius"] for cell in one.cells} == {2.0} and several.settings.radius == 2
+    keys = {cell.key for cell in several.cells}
+    assert {cell.key for cell in one.cells} < keys and len(keys) == len(several.cells)
+    radii: dict[str, set[float]] = {}
+    for cell in several.cells:
+        radii.setdefault(cell.measurement, set()).add(cell.settings["radius"])
+    assert radii == {"curve": {2}, "path": {2}, "far": {2, 5, 0.5}, "sphere": {2, 5, 0.5}}
+    assert [group[0].width for group in several.groups()] == [4, 8]
+    default = plan(registry)
+    assert {cell.key for cell in default.cells} == {cell.key for cell in plan(registry, radius=1).cells}
+
+
+def test_radii_without_a_measurement_that_depends_on_them(registry):
+    made = plan(registry, radius=[2, 5])
+    assert made.notes == ("Nothing that is measured here depends on the radius: it is measured once, with R = 2.",)
+    assert made.cells == plan(registry, radius=2).cells and not plan(registry, radius=2).notes

@@ -80,3 +80,17 @@ def test_both_of_an_open_order_get_seeds():
     assert found["a"].seeds == found["b"].seeds and found["a"].widths == (64, 128, 256, 512)
     assert [each.label for each in sequential._for_ranks(judged(0.3), {"b"})] == ["b"], "the others get seeds already"
     assert sequential._for_ranks(judged(0.001), {"a", "b", "c"}) == []
+
+
+def test_several_radii_until_decided(tmp_path):
+    words = ["run", "--arch", "fc-bottleneck:k=1", "--widths", "8,16,32", "--probes", "3", "--seeds", "2", "--quiet"]
+    words += ["--measure", "gradient_norm", "--measure", "kernel_change_worst", "--radius", "1", "--radius", "3"]
+    out = tmp_path / "run"
+    assert main([*words, "--until-decided", "--budget", "0.03", "--executor", "serial", "--out", str(out)]) == 0
+    run = load(out)
+    assert [each["condition"] for each in run.table().records] == [["R = 1"], ["R = 3"]]
+    near, far = (each["seeds"] for each in run.table().records)
+    assert near == far and len(near) >= 4
+    places = [(r.cell.measurement, r.cell.width, r.cell.seed, r.cell.settings["radius"]) for r in run.results]
+    assert len(places) == len(set(places))
+    assert {radius for measurement, _, _, radius in places if measurement == "gradient"} == {1.0}

@@ -183,6 +183,7 @@ MEASUREMENTS = [
     ("M6", lambda ctx: of_gradient(ctx) ** 2, {"unit": "f"}, {}, "that is f^2."),
     ("M7", lambda ctx: float(ctx.empirical_ntk()[0, 0]), {"unit": "f^2"}, {}, "depends on the order of the probes"),
     ("M8", of_curvature, {"unit": "f"}, {}, "declare needs=['hessian']"),
+    ("M8", lambda ctx: ctx.settings.radius, {}, {}, "q changed with ctx.settings.radius"),
 ]
 
 

@@ -1,0 +1,116 @@
+"""Which variables bend a network: their shares of the bend beside their shares of the tangent kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from attrs import frozen
+
+from .laws import Series
+
+BEND, KERNEL, SIZE = "bend_share", "kernel_share", "variable_size"
+FAR = 2.0
+"""A variable bends the network out of proportion where its share of the bend is at least this many times its share of
+the kernel."""
+LEAST = 0.02
+"""A smaller share of the bend names no culprit."""
+TOGETHER = 0.25
+"""Culprits that together hold less of the bend explain no verdict."""
+
+
+@frozen
+class Share:
+    """One variable at one width, medians over seeds.
+
+    size: its number of weights.   bend: its share of ‖H∇f‖².   kernel: its share of the trace of the tangent kernel.
+    None where the run did not measure it.
+    """
+
+    size: int | None
+    bend: float | None
+    kernel: float | None
+
+
+@frozen
+class Bend:
+    """Which variables bend one series, at its smallest and largest width that were measured.
+
+    variables: name → shares at the first and at the last width, None where the variable is not there; the largest
+    share of the bend at the last width comes first.
+    """
+
+    first_width: int
+    last_width: int
+    variables: dict[str, tuple[Share | None, Share | None]]
+
+    @property
+    def culprits(self) -> list[str]:
+        """The variables that bend the network out of proportion at the largest width, none where these bend little."""
+        found = [name for name, (_, last) in self.variables.items() if last is not None and _out_of_proportion(last)]
+        return found if sum(self._last(name).bend or 0 for name in found) >= TOGETHER else []
+
+    @property
+    def reason(self) -> str:
+        """One sentence that names the culprits, "" where the shares are in proportion."""
+        names = self.culprits
+        if not names:
+            return ""
+        shares = [self._last(name) for name in names]
+        bend, kernel = (sum(getattr(share, of) or 0 for share in shares) for of in ("bend", "kernel"))
+        hold = "holds" if len(names) == 1 else "hold"
+        return (
+            f"{_who(names, [share.size for share in shares])} with {kernel:.0%} of K {hold} {bend:.0%} of the bend at "
+            f"width {self.last_width}."
+        )
+
+    def _last(self, name: str) -> Share:
+        last = self.variables[name][1]
+        assert last is not None
+        return last
+
+
+def bend_of(series: Series) -> Bend | None:
+    """Return which variables bend a series, None where the run did not measure it."""
+    found: dict[int, dict[str, dict[str, list[float]]]] = {}
+    seeds: dict[int, int] = {}
+    for result in series.by_key.get(BEND, ()):
+        of_width = found.setdefault(result.cell.width, {})
+        if any(key.startswith(f"{BEND}:") for key in result.values):
+            seeds[result.cell.width] = seeds.get(result.cell.width, 0) + 1
+        for key, value in result.values.items():
+            quantity, _, name = key.partition(":")
+            if quantity in (BEND, KERNEL, SIZE) and name and value.value is not None:
+                of_width.setdefault(name, {}).setdefault(quantity, []).append(value.value)
+    if not seeds:
+        return None
+    first, last = min(seeds), max(seeds)
+    at_first, at_last = ({name: _share(of, seeds[w]) for name, of in found[w].items()} for w in (first, last))
+    names = dict.fromkeys(sorted(at_last, key=lambda name: -(at_last[name].bend or 0)))
+    names |= dict.fromkeys(at_first)
+    return Bend(first, last, {name: (at_first.get(name), at_last.get(name)) for name in names})
+
+
+def _share(of: dict[str, list[float]], seeds: int) -> Share:
+    # In a seed where a variable is among the many that bend least, its share is about 0.
+    bend = median([*of[BEND], *[0.0] * (seeds - len(of[BEND]))])
+    return Share(
+        size=int(max(of[SIZE])) if SIZE in of else None,
+        bend=bend,
+        kernel=median(of[KERNEL]) if KERNEL in of else None,
+    )
+
+
+def _out_of_proportion(share: Share) -> bool:
+    if share.bend is None or share.kernel is None:
+        return False
+    return share.bend >= LEAST and share.bend >= FAR * share.kernel
+
+
+def _who(names: Sequence[str], sizes: Sequence[int | None]) -> str:
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    if all(size == 1 for size in sizes):
+        return f"{len(names)} scalar{'s' * (len(names) > 1)} ({listed})"
+    if len(names) > 1:
+        return f"{len(names)} variables ({listed})"
+    return listed
