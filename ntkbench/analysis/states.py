@@ -20,6 +20,8 @@ SUPPORTED_FLOOR = 0.1
 """A plateau has a floor of more than this share of the last value (p = 1), or of its square."""
 PLATEAU_WIDTHS = 5
 """Fewer widths do not tell a floor from a correction to scaling."""
+MISFIT = 0.99
+"""A law with a floor explains nothing where its misfit has less than the rest of this probability (F test)."""
 FLAT_WIDTHS = 3
 """What is flat over this many of the largest widths or more is flat, whatever it did before."""
 
@@ -124,19 +126,21 @@ def states(
         decays = falls & profile.excludes_from(counts, limit**2)
         steepens = profile.excludes_from((0.0, 0.0), limit**2)
         flat &= ~steepens
-        # What rises first and falls in the end is not flat.
-        flat &= found.from_width(widths - FLAT_WIDTHS).line()[0] >= -FLAT
+        # What begins to fall in the end is not flat: neither the last widths' slope nor the last step's says so.
+        step, spread, _ = found.from_width(widths - 2).line()
+        ends = (found.from_width(widths - FLAT_WIDTHS).line()[0] >= -FLAT) & (step + limit * spread >= -FLAT)
+        flat &= ends
         for start in range(1, widths - FLAT_WIDTHS + 1):
             slope, spread, _ = found.from_width(start).line()
-            top = ~flat & ~steepens & (np.abs(slope) + limit * spread <= FLAT)
+            top = ~flat & ends & ~steepens & (np.abs(slope) + limit * spread <= FLAT)
             flat, starts = flat | top, np.where(top, start, starts)
     if widths >= PLATEAU_WIDTHS:
-        # Two quantities may plateau: each of the two statements errs in half as many cases.
-        half = student_t(found.freedom, (1 + confidence) / 2)
-        plateaus = ~flat & _plateaus(found, profile, half)
+        # Two quantities and two kinds of floors: each may look like a plateau by chance.
+        strict = student_t(found.freedom, (3 + confidence) / 4)
+        plateaus = ~flat & _plateaus(found, profile, strict)
         if plateaus.any():
             others = found.from_width(1)
-            plateaus &= _plateaus(others, others.floors(shares), half)
+            plateaus &= _plateaus(others, others.floors(shares), strict)
     names = np.full(n, STATES.index("open"))
     for name, holds in (
         ("grows", grows), ("falls", falls), ("decays", decays), ("plateaus", plateaus), ("flat", flat)
@@ -147,8 +151,12 @@ def states(
 
 def _plateaus(found: Evidence, profile: FloorProfile, limit: float) -> Any:
     """Tell for which data sets [D] a floor is supported against every law without one that falls by more than −0.2."""
-    without = found.corrections(-FLAT)[1].min(-1) - profile.best().min(-1) > limit**2
-    return without & profile.excludes_below(SUPPORTED_FLOOR, limit**2)
+    from scipy.special import fdtri
+
+    best, free = profile.best().min(-1), len(found.x) - 3
+    fits = best <= free * fdtri(free, found.freedom, MISFIT)
+    without = found.corrections(-FLAT)[1].min(-1) - best > limit**2
+    return fits & without & profile.excludes_below(SUPPORTED_FLOOR, limit**2)
 
 
 def _interval(fit: Fit, confidence: float) -> tuple[Any, Any]:

@@ -31,10 +31,11 @@ RULE = (
     f"A verdict is decided when it is linear or non-linear with intervals at {100 * LEVEL:.1f} % (5 % over {LOOKS} "
     "looks). Where it is falling or open, the design that is likely to decide is simulated from what was measured, and "
     f"approached: seeds are added, at least two and at most as many as there are, up to {MOST_SEEDS}, and a doubled "
-    f"width where it calls for one, up to {MORE_WIDTHS}. Nothing is added where no design decides in {LIKELY:.0%} of its "
-    "simulations. The order of two architectures of one verdict is decided when their exponents differ at that confidence (Holm's "
-    f"correction over pairs), or by less than {CLOSE}; where it is not, both get seeds in the same way. It ends when "
-    f"all is decided, after {LOOKS} looks, or when the budget is spent; a look that has begun is finished."
+    f"width where it calls for one, up to {MORE_WIDTHS}. Nothing is added where no design decides in {LIKELY:.0%} of "
+    "its simulations. The order of two architectures of one verdict is decided when their exponents differ at that "
+    f"confidence (Holm's correction over pairs), or by less than {CLOSE}; where it is not, both get seeds in the same "
+    f"way. It ends when all is decided, after {LOOKS} looks, or when the budget is spent; a look that has begun is "
+    "finished."
 )
 
 

@@ -108,3 +108,32 @@ def test_small_designs():
 def test_lengths_must_match():
     with pytest.raises(NtkbenchError, match="as many widths"):
         fit_power_law([1, 2], [0], [1.0])
+
+
+PLACES = [(width, seed) for width in (64, 128, 256, 512, 1024) for seed in range(5)]
+
+
+def fitted(law, scatter=0.01):
+    values = [law(width) * (1 + scatter * ((7 * seed + width // 64) % 5 - 2)) for width, seed in PLACES]
+    return fit_power_law(*zip(*PLACES, strict=True), values)
+
+
+def test_an_exact_power_law_has_no_misfit():
+    assert fitted(lambda width: width**-0.5, scatter=0).misfit < 1e-9
+
+
+def test_a_bend_is_refused():
+    fit = fitted(lambda width: 4 if width in (128, 512) else 1)
+    assert fit.slope is None and fit.from_width is None and fit.note == "no power law fits the values"
+    assert fit.misfit > 0.3 and fit.misfit_p < 0.01
+
+
+def test_the_law_holds_from_a_width_on():
+    fit = fitted(lambda width: max(width, 256) ** -1.0)
+    assert fit.from_width == 256 and fit.slope == pytest.approx(-1, abs=0.02) and "from width 256 on" in fit.note
+    assert fit.first_width == 64
+
+
+def test_a_bend_within_the_scatter_is_no_reason():
+    fit = fitted(lambda width: 1.2 if width == 256 else 1, scatter=0.3)
+    assert fit.misfit_p > 0.01 and fit.slope is not None and fit.from_width == 64

@@ -1,0 +1,96 @@
+"""States of single series: what decays, falls, is flat, plateaus, grows, and what stays open."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from ntkbench.analysis.scaling import fit_power_law
+from ntkbench.analysis.states import state_of
+
+WIDTHS = (64, 128, 256, 512, 1024)
+
+
+def state(law, widths=WIDTHS, seeds=5, noise=0.02, seed=1, **options):
+    random = np.random.default_rng(seed)
+    levels = random.normal(size=seeds) * 0.3
+    points = [(m, s, law(m) * math.exp(levels[s] + noise * random.normal())) for m in widths for s in range(seeds)]
+    return state_of(fit_power_law(*map(list, zip(*points, strict=True))), points, **options)
+
+
+def floor(share, slope=-0.5, last=1024):
+    return lambda m: (1 - share) * (m / last) ** slope + share
+
+
+def saturated(m):
+    return 1 / (1 + math.sqrt(m / 1024))
+
+
+@pytest.mark.parametrize(
+    ("law", "options", "name"),
+    [
+        (lambda m: m**-0.5, {"noise": 0.01}, "decays"),
+        (lambda m: m**-1.0, {}, "decays"),
+        (lambda m: m**-0.5, {"noise": 0.1}, "falls"),
+        (floor(0.25), {}, "falls"),
+        (floor(0.5), {"seeds": 3}, "falls"),
+        (floor(0.5, -1.0), {}, "plateaus"),
+        (lambda m: m**-0.5 * (1 + 3 * (m / 64) ** -0.5), {"seeds": 10}, "falls"),
+        (lambda m: 1.0, {}, "flat"),
+        (lambda m: m**-0.1, {}, "flat"),
+        (lambda m: max(m / 256, 1) ** -0.5, {"widths": (16, 32, 64, 128, 256, 512)}, "open"),
+        (lambda m: max(64 / m, 0.25) + 0.01 * (m / 1024) ** -0.5, {"widths": (64, 128, 256, 512, 1024, 2048)}, "flat"),
+        (lambda m: m**0.5, {}, "grows"),
+        (lambda m: m**-0.2, {"noise": 0.1}, "open"),
+    ],
+)
+def test_the_states(law, options, name):
+    assert state(law, **options).name == name
+
+
+def test_flat_in_the_end_says_from_where():
+    """A bottleneck of 256 swept from 64 on: it falls while the swept layers are the narrow ones, then stays."""
+    found = state(lambda m: max(256 / m, 1.0) ** 0.5, (64, 128, 256, 512, 1024), noise=0.01)
+    assert found.name == "flat" and found.from_width in (128, 256) and abs(found.slope) < 0.2
+
+
+def test_four_widths_do_not_tell_a_floor_from_a_correction():
+    assert state(floor(0.5, -1.0, 512), WIDTHS[:4]).name == "falls"
+    assert state(floor(0.5, -1.0), WIDTHS).name == "plateaus"
+
+
+def test_a_floor_has_to_survive_without_the_smallest_width():
+    """One value that is too large at the smallest width looks like a fall to a floor."""
+    assert state(lambda m: m**-0.3 * (1.6 if m == 64 else 1.0)).name != "plateaus"
+
+
+def test_what_steepens_is_not_flat():
+    assert state(saturated, noise=0.005).name != "flat"
+
+
+def test_a_floor_is_measured_by_the_scale_that_is_given():
+    """A floor of kernel_change_gd that is small beside the last kernel_change_worst does not count."""
+    assert state(lambda m: m**-1.0, noise=0.3, seeds=5).name == "falls"
+    assert state(lambda m: m**-1.0, noise=0.3, seeds=5, scale=10.0).name == "decays"
+    assert state(lambda m: 1.0, noise=0.05, scale=10.0).name == "flat"
+
+
+def test_a_wider_confidence_decides_less():
+    assert state(lambda m: m**-0.5, noise=0.025).name == "decays"
+    assert state(lambda m: m**-0.5, noise=0.025, confidence=0.9999).name == "falls"
+
+
+def test_zero_and_nothing():
+    assert state_of(fit_power_law([64, 128], [0, 0], [0.0, 0.0]), []).name == "zero"
+    assert state_of(fit_power_law([64], [0], [1.0]), [(64, 0, 1.0)]).name == "open"
+    fit = fit_power_law([64, 128, 64, 128], [0, 0, 1, 1], [1.0, 0.0, 1.0, 0.5])
+    assert state_of(fit, [(64, 0, 1.0), (64, 1, 1.0), (128, 1, 0.5)]).name == "open", "some values are 0"
+
+
+def test_the_numbers_of_a_floor():
+    found = state(floor(0.5, -1.0), seeds=10).floors
+    assert found.low < 0.5 < found.high and found.slope_low < -1.0 < found.slope_high
+    assert found.share == pytest.approx(0.5, abs=0.06)
+    assert state(lambda m: m**-0.5, noise=0.005).floors.high < 0.25
