@@ -77,7 +77,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     shapes: dict[str, tuple[int, ...]] = {}
     plain_settings = asdict(settings)
     for request in requests:
-        entry = request.entry
+        entry = request.entry.resolved(request.params)
         params = entry.resolve(request.params)
         try:
             hashes, shapes[request.label] = probes.of(entry, params)

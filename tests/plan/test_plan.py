@@ -121,3 +121,14 @@ def test_what_needs_a_limit_is_planned_where_there_may_be_one(registry):
     assert everything.notes == ("No kernel of infinite width is known of narrow, odd: no far there.",)
     named = plan(registry, arch=arches, measure="distance")
     assert {cell.label for cell in named.cells} == set(arches) and not named.notes
+
+
+def test_what_depends_on_parameters_is_planned_for_each(registry):
+    registry.register("measurements", "far", "a:b", distribution="acme", quantities=[Quantity("distance", "d")],
+                      needs="limit")  # fmt: skip
+    registry.register("architectures", "neck", "a:b", distribution="acme", params={"k": {"default": 1, "minimum": 0}},
+                      bottleneck=lambda params: 16 // params["k"] > 1)  # fmt: skip
+    made = plan(registry, arch=("neck", "neck:k=32"))
+    assert {cell.label for cell in made.cells if cell.measurement == "far"} == {"neck:k=32"}
+    with pytest.raises(NtkbenchError, match="bottleneck .* no value for k=0: ZeroDivisionError"):
+        plan(registry, arch="neck:k=0")
