@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from ..store.frame import dataset_label
 from ..store.manifest import Catalogue, find_quantity
 from ..types import Cell, CellResult, Quantity, Theory, canonical_json
-from .agreement import agrees, theory_of
+from .agreement import Agreement, agreement, theory_of
 from .scaling import Fit, fit_power_law, rounding_level
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Law:
     quantity: Quantity
     fit: Fit
     theory: Theory | None = None
-    agrees: bool | None = None
+    agrees: Agreement | None = None
     points: tuple[tuple[int, int, float | None], ...] = field(default=(), repr=False)
 
     @property
@@ -135,8 +135,8 @@ def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[s
     )
     if of.one_model and fit.note == "one width":
         fit = evolve(fit, note="a saved model has one width")
-    claim = theory_of(theory, of.architecture, key)
-    return Law(of, key, quantity, fit, claim, agrees(fit, claim), points)
+    claim = theory_of(theory, of.label, key, fit)
+    return Law(of, key, quantity, fit, claim, agreement(fit, claim, key), points)
 
 
 def result_keys(results: Iterable[CellResult], catalogue: Catalogue) -> dict[str, Quantity]:
@@ -193,8 +193,8 @@ def _posteriors(laws: Sequence[Law]) -> list[dict[str, Any]]:
 
 _FITS_COLUMNS = (
     "architecture", "label", "condition", "quantity", "reduction", "slope", "low", "high", "stderr", "r_squared",
-    "theory", "source", "agrees", "first_width", "first_value", "last_width", "last_value", "n", "n_widths",
-    "n_seeds", "from_width", "misfit", "misfit_p", "floor", "floor_low", "floor_high",
+    "theory", "theory_kind", "source", "agrees", "first_width", "first_value", "last_width", "last_value", "n",
+    "n_widths", "n_seeds", "from_width", "misfit", "misfit_p", "floor", "floor_low", "floor_high",
     "floored_slope", "floored_low", "floored_high", "tail", "note",
 )  # fmt: skip
 _POSTERIOR_COLUMNS = [
@@ -212,6 +212,7 @@ def _row(law: Law) -> dict[str, Any]:
         "quantity": law.quantity.name,
         "reduction": law.quantity.reduction,
         "theory": None if law.theory is None else law.theory.exponent,
+        "theory_kind": "" if law.theory is None else law.theory.kind,
         "source": "" if law.theory is None else law.theory.source,
         "agrees": law.agrees,
     }

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ..store.manifest import Catalogue
 from ..types import CellResult, Quantity, Theory
-from .agreement import MARGIN
+from .agreement import MARGIN, Agreement, excess
 from .laws import Law, Series, law, result_keys, series
 from .scaling import FLAT, FLOOR_COUNTS, Fit, student_t
 
@@ -34,7 +34,7 @@ class Verdict:
 
     name: "linear" (in the limit of width), "non-linear" (however wide), "undecided".   law: of the judged quantity.
     reason: one sentence.   theory: the verdict that theory's exponent means, None where it is silent.
-    agrees: whether the interval meets theory's exponent ± 0.15, None where one of the two claims nothing.
+    agrees: of the interval with theory's exponent, see `agreement`; None where one of the two claims nothing.
     margin: how far inside (positive) or outside (negative) of that the interval ends.
     more_seeds, more_widths: how many more, each alone, would decide if slope and scatter stay; None: none would.
     """
@@ -44,7 +44,7 @@ class Verdict:
     name: Name
     reason: str
     theory: Name | None = None
-    agrees: bool | None = None
+    agrees: Agreement | None = None
     margin: float | None = None
     more_seeds: int | None = None
     more_widths: int | None = None
@@ -64,7 +64,7 @@ def verdicts_of(
     """Return the verdicts on series, as `verdicts` does. keys: `result_keys` of all results."""
     found = []
     for each in all_series:
-        judged = _judged(set(each.by_key), theory.get(each.architecture, {}))
+        judged = _judged(set(each.by_key), theory.get(each.label, {}))
         if judged is not None:
             control = law(each, CONTROL, keys[CONTROL], theory) if CONTROL in each.by_key else None
             found.append(verdict(law(each, judged, keys[judged], theory), control))
@@ -163,10 +163,8 @@ def _of_exponent(exponent: float) -> Name:
 
 
 def _margin(of: Law) -> float | None:
-    low, high = of.fit.low, of.fit.high
-    if of.theory is None or low is None or high is None:
-        return None
-    return MARGIN - max(low - of.theory.exponent, of.theory.exponent - high, 0.0)
+    far = excess(of.fit, of.theory)
+    return None if far is None else MARGIN - far
 
 
 def _what_would_decide(fit: Fit) -> tuple[int | None, int | None]:

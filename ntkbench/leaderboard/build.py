@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from .. import __version__
+from ..analysis.agreement import MARGIN, MARKS
 from ..analysis.laws import Law
 from ..analysis.paired import Rank, most_judged, ranking
 from ..analysis.scaling import FLAT
@@ -167,7 +168,7 @@ def _cells(row: Row) -> tuple[tuple[str, ...], ...]:
         (row.receipt.name,),
         (found.name,),
         (("0" if law.fit.is_zero else _exponent(law)) + judged,),
-        ("" if law.theory is None else numbers.theory_exponent(law.theory.exponent),),
+        ("" if law.theory is None else numbers.theory_claim(law.theory),),
         (_agrees(found),),
         (f"{_ok(row)}/{len(found.series.results)}",),
         ("; ".join(f"{each.cells} cells by {each.by}, {each.date}" for each in row.verifications) or "–",),
@@ -186,7 +187,7 @@ def _exponent(law: Law) -> str:
 def _agrees(found: Verdict) -> str:
     if found.agrees is None or found.margin is None:
         return ""
-    return f"{'✓' if found.agrees else '✗'} ({found.margin:+.2f})"
+    return f"{MARKS[found.agrees]} ({found.margin:+.2f})"
 
 
 def _ok(row: Row) -> int:
@@ -197,7 +198,9 @@ def _notes(rows: Sequence[Row], gap: float | None, records: Sequence[Record]) ->
     notes = [
         "Rank: those that a paired comparison over shared seeds cannot rule out (Holm, 5 %), 1 the steepest fall with "
         "width; rows that share a letter are not told apart. Exponent: of the judged quantity, ± half its 95 % "
-        "interval. Agrees: the interval meets theory's exponent ± 0.15; the margin is what is left of that.",
+        f"interval. Agrees: ✓ the interval meets theory's exponent ± {MARGIN} (or lies below it, where that is an "
+        "upper bound, ≤) and excludes its rival (0, or for 0 a fall), · it meets both, ✗ it misses theory's; the "
+        "margin is what is left of the first.",
     ]
     keys = [row.verdict.law.key for row in rows if row.ranks]
     if keys:
@@ -205,7 +208,7 @@ def _notes(rows: Sequence[Row], gap: float | None, records: Sequence[Record]) ->
     if gap is not None:
         notes.append(f"The smallest difference of exponents that this design resolves for a pair is about {gap:.2f}.")
     for row in rows:
-        if row.verdict.agrees is False:
+        if row.verdict.agrees == "disagrees":
             notes.append(f"{_name(row)} of {row.receipt.name} disagrees with theory: {row.verdict.law.theory.source}.")  # type: ignore[union-attr]
         if row.verdict.name == "undecided":
             notes.append(f"{_name(row)} of {row.receipt.name} is undecided: {row.verdict.reason}.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from ..analysis.agreement import MARKS, Agreement
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.paired import Rank, most_judged, ranking
 from ..analysis.scaling import FLOOR_COUNTS, Fit
@@ -18,6 +19,8 @@ from .choice import HEADLINES
 from .escape import visible
 from .standard_table import id_of, standard_table
 from .svg import curves_plot, law_plot, overview_plot
+
+_AGREES: dict[Agreement | None, str] = {"agrees": "yes", "disagrees": "no", "undecided": "undecided", None: ""}
 
 
 def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], problems: Sequence[str] = ()) -> str:
@@ -101,9 +104,9 @@ def _row(of: Series, judged: Verdict | None, rank: Rank | None, number: int) -> 
             "quantity": judged.law.key,
             "exponent": "0" if fit.is_zero else _exponent(judged.law),
             "slope": "-9" if fit.is_zero else "" if fit.slope is None else f"{fit.slope:.6f}",
-            "theory": "" if claim is None else numbers.theory_exponent(claim.exponent),
+            "theory": "" if claim is None else numbers.theory_claim(claim),
             "source": "" if claim is None else claim.source,
-            "agrees": {True: "yes", False: "no", None: ""}[judged.agrees],
+            "agrees": _AGREES[judged.agrees],
         }
     if rank is not None:
         row |= {
@@ -173,9 +176,9 @@ def _law(of: Law) -> dict[str, Any]:
         "summary": of.quantity.summary,
         "unit": of.quantity.unit,
         "exponent": "0" if fit.is_zero else _exponent(of),
-        "theory": "" if of.theory is None else numbers.theory_exponent(of.theory.exponent),
+        "theory": "" if of.theory is None else numbers.theory_claim(of.theory),
         "source": "" if of.theory is None else of.theory.source,
-        "agrees": {True: "✓", False: "✗", None: ""}[of.agrees],
+        "agrees": MARKS[of.agrees],
         "tail": _tail(fit),
         "note": fit.note,
         "plot": law_plot(of),
