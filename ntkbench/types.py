@@ -10,7 +10,7 @@ import operator
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import Factory, field, fields, frozen
+from attrs import Factory, field, fields, frozen, validators
 
 ErrorKind = Literal["exact", "bound", "statistical", "rounding", ""]
 Precision = Literal["float32", "float64"]
@@ -18,6 +18,8 @@ Form = Literal["vector", "image", "sequence"]
 FORMS: tuple[Form, ...] = ("vector", "image", "sequence")
 Direction = Literal["lower", "higher", "none"]
 DIRECTIONS: tuple[Direction, ...] = ("lower", "higher", "none")
+TheoryKind = Literal["rate", "upper bound"]
+THEORY_KINDS: tuple[TheoryKind, ...] = ("rate", "upper bound")
 
 
 class Status(enum.StrEnum):
@@ -79,10 +81,17 @@ class Value:
 
 @frozen
 class Theory:
-    """Theory's exponent of one quantity in width, and who says so."""
+    """Theory's exponent of one quantity in width, and who says so.
+
+    kind: "rate", the exponent itself; "upper bound", the largest that it can be: a steeper fall is fine.
+    from_width: the smallest width at which the exponent shows, where theory is about much larger widths than another
+    number (those of a bottleneck, say); at smaller widths the claim is silent.
+    """
 
     exponent: float
     source: str
+    kind: TheoryKind = field(default="rate", validator=validators.in_(THEORY_KINDS))
+    from_width: int = 1
 
 
 @frozen

@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 from ..store.frame import dataset_label
 from ..store.manifest import Catalogue, find_quantity
 from ..types import Cell, CellResult, Quantity, Theory, canonical_json
-from .agreement import agrees, theory_of
+from .agreement import Agreement, agreement, theory_of
 from .scaling import Fit, fit_power_law, rounding_level
 from .states import State, state_of
 
@@ -65,7 +65,7 @@ class Law:
     quantity: Quantity
     fit: Fit
     theory: Theory | None = None
-    agrees: bool | None = None
+    agrees: Agreement | None = None
     points: tuple[tuple[int, int, float | None], ...] = field(default=(), repr=False)
 
     @functools.cached_property
@@ -158,8 +158,8 @@ def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[s
         else:
             values.setdefault(place, (None, 0.0))
     found = law_of_points(of, key, quantity, [(*place, *values[place]) for place in sorted(values)])
-    claim = theory_of(theory, of.architecture, key)
-    return evolve(found, theory=claim, agrees=agrees(found.fit, claim))
+    claim = theory_of(theory, of.label, key, found.fit)
+    return evolve(found, theory=claim, agrees=agreement(found.fit, claim, key))
 
 
 def law_of_points(
@@ -230,8 +230,8 @@ def _posteriors(laws: Sequence[Law]) -> list[dict[str, Any]]:
 
 _FITS_COLUMNS = (
     "architecture", "label", "condition", "quantity", "reduction", "slope", "low", "high", "stderr", "r_squared",
-    "theory", "source", "agrees", "first_width", "first_value", "last_width", "last_value", "n", "n_widths",
-    "n_seeds", "from_width", "misfit", "misfit_p", "floor", "floor_low", "floor_high",
+    "theory", "theory_kind", "source", "agrees", "first_width", "first_value", "last_width", "last_value", "n",
+    "n_widths", "n_seeds", "from_width", "misfit", "misfit_p", "floor", "floor_low", "floor_high",
     "floored_slope", "floored_low", "floored_high", "state", "note",
 )  # fmt: skip
 _POSTERIOR_COLUMNS = [
@@ -242,11 +242,9 @@ _POSTERIOR_COLUMNS = [
 
 def _row(law: Law) -> dict[str, Any]:
     of_fit = {name: getattr(law.fit, name) for name in _FITS_COLUMNS if hasattr(law.fit, name)}
-    floors = law.state.floors
+    floors, claim = law.state.floors, law.theory
     of_floor = (
-        {}
-        if floors is None
-        else {
+        {
             "floor": floors.share,
             "floor_low": floors.low,
             "floor_high": floors.high,
@@ -254,22 +252,23 @@ def _row(law: Law) -> dict[str, Any]:
             "floored_low": floors.slope_low,
             "floored_high": floors.slope_high,
         }
+        if floors is not None
+        else {}
     )
-    return (
-        of_fit
-        | of_floor
-        | {
-            "state": law.state.name,
-            "architecture": law.series.architecture,
-            "label": law.series.label,
-            "condition": " ".join(law.series.condition),
-            "quantity": law.quantity.name,
-            "reduction": law.quantity.reduction,
-            "theory": None if law.theory is None else law.theory.exponent,
-            "source": "" if law.theory is None else law.theory.source,
-            "agrees": law.agrees,
-        }
-    )
+    return {
+        **of_fit,
+        **of_floor,
+        "state": law.state.name,
+        "architecture": law.series.architecture,
+        "label": law.series.label,
+        "condition": " ".join(law.series.condition),
+        "quantity": law.quantity.name,
+        "reduction": law.quantity.reduction,
+        "theory": None if claim is None else claim.exponent,
+        "theory_kind": "" if claim is None else claim.kind,
+        "source": "" if claim is None else claim.source,
+        "agrees": law.agrees,
+    }
 
 
 def _condition(cell: Cell) -> dict[str, str]:

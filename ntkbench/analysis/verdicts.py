@@ -48,7 +48,8 @@ class Verdict:
 
     name: "linear": kernel_change_worst and kernel_change_gd are 0 or decay, curvature does not contradict, and the
     worst-direction search passed its check. "falling": they fall, but a floor that counts is not excluded.
-    "non-linear": one of the two is flat, levels off or grows. "open": anything else, also while one of the two was not measured.
+    "non-linear": one of the two is flat, levels off or grows. "open": anything else, also while one of the two was
+    not measured.
     reason: one sentence with the numbers and widths that it rests on.
     laws, states: of the judged quantities that were measured, by key; "curvature" is R·hessian_norm/gradient_norm.
     kinked: whether the network has kinks, so that its curvature says nothing.   unsure: the widths at which a longer

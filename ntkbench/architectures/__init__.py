@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from ..registry.hookspecs import Register, hookimpl
@@ -43,21 +44,21 @@ def _linear_in_the_limit(register: Register) -> None:
         summary="fixed random features, trained readout: exactly linear in its parameters",
         width_means="random features",
         params=ACTIVATION | params.COMMON,
-        theory=theory.KERNEL_LIMIT,
+        theory=theory.kernel_limit,
     )
     register(
         "deep-linear",
         f"{__name__}.fully_connected:build",
         summary="fully connected without activations: linear in x, not in its parameters",
         params={"activation": params.fixed("linear", "no activation")} | DEPTH | params.COMMON,
-        theory=theory.SMOOTH,
+        theory=lambda given: theory.wide(given, given["depth"], plain=True),
     )
     register(
         "fc",
         f"{__name__}.fully_connected:build",
         summary="fully connected, smooth activation",
         params=DENSE,
-        theory=theory.SMOOTH,
+        theory=lambda given: theory.wide(given, given["depth"], plain=True),
     )
     register(
         "fc-relu",
@@ -66,7 +67,7 @@ def _linear_in_the_limit(register: Register) -> None:
         params={"activation": params.fixed("relu", "activation of the hidden layers")}
         | {"depth": params.depth(1)}  # the one depth that theory has a law of gradient descent for
         | params.COMMON,
-        theory=theory.RELU,
+        theory=lambda given: theory.wide(given, given["depth"], plain=True),
     )
     register(
         "cnn",
@@ -75,7 +76,7 @@ def _linear_in_the_limit(register: Register) -> None:
         width_means="channels of each convolution",
         inputs="image",
         params=ACTIVATION | {"depth": params.depth(2, "convolutions")} | CONVOLUTIONAL,
-        theory=theory.SMOOTH,
+        theory=lambda given: theory.wide(given, given["depth"]),
         widths=CHANNELS,
     )
     register(
@@ -84,14 +85,14 @@ def _linear_in_the_limit(register: Register) -> None:
         summary="fully connected with residual blocks",
         width_means="units of the residual stream",
         params=ACTIVATION | {"depth": params.depth(3, "residual blocks")} | params.COMMON,
-        theory=theory.SMOOTH,
+        theory=lambda given: theory.wide(given, given["depth"] + 1),
     )
     register(
         "densenet",
         f"{__name__}.densely_connected:build",
         summary="fully connected, every layer reads all earlier ones",
         params=ACTIVATION | {"depth": params.depth(3)} | params.COMMON,
-        theory=theory.SMOOTH,
+        theory=lambda given: theory.wide(given, given["depth"]),
     )
     register(
         "dag",
@@ -104,7 +105,7 @@ def _linear_in_the_limit(register: Register) -> None:
             "graph_seed": {"type": "int", "default": 0, "minimum": 0, "help": "draws the graph"},
         }
         | params.COMMON,
-        theory=theory.SMOOTH,
+        theory=lambda given: theory.wide(given, given["groups"]),
         widths=SHORTER,
     )
 
@@ -117,7 +118,7 @@ def _sequence_models(register: Register) -> None:
         width_means="units of the state",
         inputs="sequence",
         params=ACTIVATION | params.COMMON,
-        theory=theory.RECURRENT,
+        theory=theory.recurrent,
         widths=SHORTER,
         known_limit=False,  # known, and not yet among our kernels: every step shares the weights
     )
@@ -128,6 +129,7 @@ def _sequence_models(register: Register) -> None:
         width_means="channels and hidden units; the number of heads is fixed",
         inputs="sequence",
         params=BLOCKS | {"heads": {"type": "int", "default": 4, "minimum": 1, "help": "heads; they divide the width"}},
+        theory=theory.attention,
         widths=SHORTER,
         known_limit=False,  # random: the heads do not grow in number
     )
@@ -138,6 +140,7 @@ def _sequence_models(register: Register) -> None:
         width_means="channels and hidden units",
         inputs="sequence",
         params=BLOCKS,
+        theory=theory.mixer,
         widths=SHORTER,
         known_limit=False,  # random: the tokens do not grow in number
     )
@@ -154,14 +157,15 @@ def _counter_examples(register: Register) -> None:
             **spec,
         )
 
-    bent_output("fc-square-output", "quadratic", "f²/2", theory=theory.BENT_OUTPUT, targets=(0.5, 1.5))
-    bent_output("fc-softplus-output", "softplus", "log(1 + e^f)", theory=theory.BENT_OUTPUT, targets=(0.5, 1.5))
-    bent_output("fc-sigmoid-output", "sigmoid", "1/(1 + e^-f)", theory=theory.SATURATING_OUTPUT, targets=(0.25, 0.75))
+    saturating = functools.partial(theory.bent, saturating=True)
+    bent_output("fc-square-output", "quadratic", "f²/2", theory=theory.bent, targets=(0.5, 1.5))
+    bent_output("fc-softplus-output", "softplus", "log(1 + e^f)", theory=theory.bent, targets=(0.5, 1.5))
+    bent_output("fc-sigmoid-output", "sigmoid", "1/(1 + e^-f)", theory=saturating, targets=(0.25, 0.75))
     bent_output(
         "fc-softmax-output",
         "softmax",
         "softmax over two classes, the first is measured",
-        theory=theory.SATURATING_OUTPUT,
+        theory=saturating,
         targets=(0.25, 0.75),
         outputs=2,
     )
@@ -171,7 +175,7 @@ def _counter_examples(register: Register) -> None:
         summary="fully connected, hidden layers of m, k and m units",
         width_means="units m of the wide hidden layers",
         params=ACTIVATION | {"k": params.bottleneck()} | params.COMMON,
-        theory=theory.BOTTLENECK,
+        theory=theory.bottleneck,
         bottleneck=True,
         variants=({"k": 1}, {"k": 4}),
     )
@@ -182,7 +186,7 @@ def _counter_examples(register: Register) -> None:
         width_means="channels m of the wide convolutions",
         inputs="image",
         params=ACTIVATION | {"k": params.bottleneck("channels")} | CONVOLUTIONAL,
-        theory=theory.BOTTLENECK,
+        theory=theory.bottleneck,
         bottleneck=True,
         widths=CHANNELS,
     )
@@ -192,7 +196,7 @@ def _counter_examples(register: Register) -> None:
         summary="linear layers of m, k and m units",
         width_means="units m of the wide hidden layers",
         params={"activation": params.fixed("linear", "no activation"), "k": params.bottleneck()} | params.COMMON,
-        theory=theory.BOTTLENECK,
+        theory=theory.bottleneck,
         bottleneck=True,
     )
     register(
@@ -204,7 +208,7 @@ def _counter_examples(register: Register) -> None:
         | ACTIVATION
         | DEPTH
         | params.WEIGHTS,
-        theory=theory.LAZY_SCALE,
+        theory=theory.lazy,
         widths=ALPHAS,
         grows=False,
     )

@@ -34,6 +34,8 @@ class Maker:
     """Makes the layers of one network: each has a role, which names it and fixes its seed.
 
     A weight depends on the network's seed and its layer's role only, so another layer moves no weight.
+    parameterization: "ntk" or "standard", as layers know them, or "mean-field": "ntk", and `readout` divides by
+    another √fan_in.
     """
 
     seed: int
@@ -63,7 +65,7 @@ class Maker:
             "name": self.prefix + role,
             "seed": seed_for(self.seed, role),
             "init": self.init,
-            "parameterization": self.parameterization,
+            "parameterization": "ntk" if self.parameterization == "mean-field" else self.parameterization,
         }
 
 
@@ -120,8 +122,13 @@ def hidden_layers(make: Maker, h: Any, widths: list[int], activation: Any) -> An
 
 
 def readout(make: Maker, h: Any, outputs: int) -> Any:
-    """Return the linear output layer, "readout": [N, outputs]."""
-    return make.dense(outputs, "readout")(h)
+    """Return the linear output layer, "readout": [N, outputs].
+
+    In the mean-field parameterisation it is a mean over its inputs: W h / fan_in with weights N(0, 1) (Yang, Hu 2021,
+    arXiv 2011.14522), so that f is that of the NTK parameterisation over √fan_in.
+    """
+    std = 1 / math.sqrt(h.shape[-1]) if make.parameterization == "mean-field" else 1.0
+    return make.dense(outputs, "readout", weight_std=std)(h)
 
 
 def joined(features: list[Any]) -> Any:

@@ -40,8 +40,9 @@ def init(convolutional: bool = False) -> dict[str, Any]:
 PARAMETERIZATION = {
     "type": "str",
     "default": "ntk",
-    "choices": ("ntk", "standard"),
-    "help": "ntk: N(0,1) weights times 1/√fan_in; standard: the factor inside the weights",
+    "choices": ("ntk", "standard", "mean-field"),
+    "help": "ntk: N(0,1) weights times 1/√fan_in; standard: the factor inside the weights; mean-field: ntk, and the "
+    "readout times another 1/√fan_in",
 }
 ALPHA = {"type": "float", "default": 1.0, "minimum": 1e-6, "maximum": 1e6, "help": "output scale"}
 TWO_COPY = {"type": "bool", "default": False, "help": "difference of two equal copies, so that f(w0) = 0 exactly"}

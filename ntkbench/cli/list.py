@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+from attrs import asdict
 
 from ..errors import NtkbenchError, did_you_mean
+from ..plan.arch_spec import label_of
 from ..registry.manager import Registry, registry
 from ..registry.specs import Architecture, Dataset, Entry, Measurement
 from ..report.escape import visible
+from ..types import Theory
 from .columns import aligned
 from .options import no_plugin, warn_of_plugins
 
@@ -56,8 +60,12 @@ def to_json(entry: Entry) -> dict[str, Any]:
         found |= {
             "width_means": entry.width_means,
             "inputs": list(entry.inputs),
-            "theory": {name: {"exponent": law.exponent, "source": law.source} for name, law in entry.theory.items()},
+            "theory": _claims(entry),
             "variants": [dict(variant) for variant in entry.variants],
+            "theory_of_variants": {
+                label_of(entry.name, variant): _claims(entry.resolved(variant)) for variant in entry.variants if variant
+            },
+            "depends_on_params": list(entry.by_params),
             "widths": {name: list(widths) for name, widths in entry.widths.items()},
         }
     elif isinstance(entry, Measurement):
@@ -78,6 +86,10 @@ def to_json(entry: Entry) -> dict[str, Any]:
     elif isinstance(entry, Dataset):
         found["forms"] = list(entry.forms)
     return found
+
+
+def _claims(entry: Architecture) -> dict[str, dict[str, Any]]:
+    return {key: asdict(claim) for key, claim in entry.theory.items()}
 
 
 def lines(kind: str, entries: Sequence[Entry], known: Registry) -> list[str]:
@@ -113,12 +125,17 @@ def _architecture_lines(entries: Sequence[Architecture]) -> list[str]:
     for entry in entries:
         laws = [entry.theory.get(quantity) for quantity in HEADLINES]
         numbers = [sources.setdefault(law.source, len(sources) + 1) for law in laws if law is not None]
-        exponents = ["–" if law is None else f"{law.exponent:g}".replace("-", "−") for law in laws]
+        exponents = ["–" if law is None else _exponent(law) for law in laws]
         cited = "".join(f"[{number}]" for number in dict.fromkeys(numbers))
         rows.append((entry.name, entry.distribution, entry.width_means, *exponents, cited))
     listing = aligned([tuple(map(visible, row)) for row in rows], right=(3, 4, 5), limits=LIMITS | {2: 30}, fitting=2)
     legend = ", ".join(f"{symbol} {quantity}" for quantity, symbol in HEADLINES.items())
-    return [*listing, "", f"{legend}: theory's exponent in width.", *_numbered(sources)]
+    note = f"{legend}: theory's exponent in width with default parameters, ≤ an upper bound."
+    return [*listing, "", *textwrap.wrap(note, 98), *_numbered(sources)]
+
+
+def _exponent(of: Theory) -> str:
+    return ("≤" * (of.kind == "upper bound") + f"{of.exponent:.3g}").replace("-", "−")
 
 
 def _numbered(sources: Mapping[str, int]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from .. import __version__
+from ..analysis.agreement import MARGIN, MARKS
 from ..analysis.laws import Law
 from ..analysis.paired import Rank, most_judged, ranking
 from ..analysis.scaling import FLAT
@@ -33,7 +34,7 @@ from .records import Record, read_records
 FOLDER = f"v{RULES}"
 CSV_COLUMNS = (
     "rank_low", "rank_high", "ties", "submission", "label", "condition", "verdict", "quantity", "slope", "low", "high",
-    "theory", "theory_exponent", "agrees", "margin", "source", "cells_ok", "cells", "seeds", "verified_cells",
+    "theory", "theory_exponent", "agrees", "source", "cells_ok", "cells", "seeds", "verified_cells",
     "verified_by", "receipt",
 )  # fmt: skip
 
@@ -167,7 +168,7 @@ def _cells(row: Row) -> tuple[tuple[str, ...], ...]:
         (row.receipt.name,),
         (found.name,),
         (("0" if law.fit.is_zero else _exponent(law)) + judged,),
-        ("" if law.theory is None else numbers.theory_exponent(law.theory.exponent),),
+        ("" if law.theory is None else numbers.theory_claim(law.theory),),
         (_agrees(found),),
         (f"{_ok(row)}/{len(found.series.results)}",),
         ("; ".join(f"{each.cells} cells by {each.by}, {each.date}" for each in row.verifications) or "–",),
@@ -184,9 +185,7 @@ def _exponent(law: Law) -> str:
 
 
 def _agrees(found: Verdict) -> str:
-    if found.agrees is None or found.margin is None:
-        return ""
-    return f"{'✓' if found.agrees else '✗'} ({found.margin:+.2f})"
+    return MARKS[found.law.agrees]
 
 
 def _ok(row: Row) -> int:
@@ -197,7 +196,9 @@ def _notes(rows: Sequence[Row], gap: float | None, records: Sequence[Record]) ->
     notes = [
         "Rank: those that a paired comparison over shared seeds cannot rule out (Holm, 5 %), 1 the steepest fall with "
         "width; rows that share a letter are not told apart. Exponent: of the judged quantity, ± half its 95 % "
-        "interval. Agrees: the interval meets theory's exponent ± 0.15; the margin is what is left of that.",
+        f"interval. Agrees: ✓ the interval meets theory's exponent ± {MARGIN} (or lies below it, where that is an "
+        "upper bound, ≤) and excludes its rival (0, or for 0 a fall), · it meets both, ✗ it misses theory's; the "
+        "margin is what is left of the first.",
     ]
     keys = [row.verdict.law.key for row in rows if row.ranks]
     if keys:
@@ -205,10 +206,10 @@ def _notes(rows: Sequence[Row], gap: float | None, records: Sequence[Record]) ->
     if gap is not None:
         notes.append(f"The smallest difference of exponents that this design resolves for a pair is about {gap:.2f}.")
     for row in rows:
-        if row.verdict.agrees is False:
+        if row.verdict.law.agrees == "disagrees":
             notes.append(f"{_name(row)} of {row.receipt.name} disagrees with theory: {row.verdict.law.theory.source}.")  # type: ignore[union-attr]
-        if row.verdict.name == "undecided":
-            notes.append(f"{_name(row)} of {row.receipt.name} is undecided: {row.verdict.reason}.")
+        if row.verdict.name == "open":
+            notes.append(f"{_name(row)} of {row.receipt.name} is open: {row.verdict.reason}.")
         slope = row.verdict.law.fit.slope
         if row.verdict.name == "non-linear" and slope is not None and slope < -FLAT:
             notes.append(f"{_name(row)} of {row.receipt.name} is non-linear though it falls: {row.verdict.reason}.")
@@ -263,8 +264,7 @@ def _record(row: Row) -> dict[str, Any]:
         "high": fit.high,
         "theory": found.theory,
         "theory_exponent": None if claim is None else claim.exponent,
-        "agrees": found.agrees,
-        "margin": found.margin,
+        "agrees": found.law.agrees,
         "source": "" if claim is None else claim.source,
         "cells_ok": _ok(row),
         "cells": len(found.series.results),

@@ -66,17 +66,18 @@ def data_problems(receipt: Receipt, registry: Registry) -> list[str]:
 
 
 def plan_problems(receipt: Receipt, registry: Registry) -> list[str]:
-    """Return a sentence for each architecture and measurement of which the receipt's plan says other things than here.
+    """Return a sentence for each label and measurement of which the receipt's plan says other things than here.
 
     The verdict and its agreement with theory follow from the plan, and no re-run of a cell would show an edited one.
     """
     cells = [result.cell for result in receipt.results]
+    plugins = {cell.label: cell.architecture_plugin for cell in cells}
     here = new_manifest(cells, architectures=registry.architectures, measurements=registry.measurements)
     ours, theirs = catalogue(here), catalogue(receipt.manifest)
     problems = [
-        f"the theory of {name} is not what {registry.architectures[name].distribution} says here"
-        for name, laws in theory(here).items()
-        if theory(receipt.manifest).get(name) != laws
+        f"the theory of {label} is not what {plugins[label]} says here"
+        for label, claims in theory(here).items()
+        if theory(receipt.manifest).get(label) != claims
     ]
     return problems + [
         f"the quantities of {name} are not what {registry.measurements[name].distribution} says here"

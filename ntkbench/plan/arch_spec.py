@@ -43,7 +43,12 @@ class ArchitectureRequest:
     @property
     def label(self) -> str:
         """How tables call it: "fc", or "fc:depth=3" where something was set."""
-        return self.name + (":" + _written(self.params) if self.params else "")
+        return label_of(self.name, self.params)
+
+
+def label_of(name: str, params: Mapping[str, Any]) -> str:
+    """Return how tables call an architecture. params: those that were set."""
+    return name + (":" + _written(params) if params else "")
 
 
 def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[ArchitectureRequest]:

@@ -82,7 +82,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     each_radius = [asdict(evolve(settings, radius=radius)) for radius in radii]
     settings_of = {m: each_radius if registry.measurements[m].depends_on_radius else each_radius[:1] for m in measured}
     for request in requests:
-        entry = request.entry
+        entry = request.entry.resolved(request.params)
         params = entry.resolve(request.params)
         try:
             hashes, shapes[request.label] = probes.of(entry, params)

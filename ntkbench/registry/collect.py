@@ -69,7 +69,8 @@ def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str,
         raise RegistrationError(f"{name!r} cannot be a name ({ONE_OF[kind]}); use {form}.")
     if not callable(target) and not (isinstance(target, str) and _TARGET.match(target)):
         raise RegistrationError(f'{name!r} has the target {target!r}; give a function or "module:attribute".')
-    fields = {field.name for field in attrs.fields(KINDS[kind])} - {"name", "target", "distribution", "version"}
+    fields = {field.name for field in attrs.fields(KINDS[kind]) if field.init}
+    fields -= {"name", "target", "distribution", "version"}
     for word in spec:
         if word not in fields:
             hint = did_you_mean(word, fields)

@@ -210,12 +210,12 @@ class Registry:
             taken[kind, entry.name] = entry
 
 
-def _function_of(source: Source, kind: str, name: str) -> Any:
-    """Return the function that a plugin gives as a target, loading the plugin in this process."""
+def _function_of(source: Source, kind: str, name: str, field: str = "target") -> Any:
+    """Return the function that a plugin gives in a field of an entry, loading the plugin in this process."""
     try:
         for found_kind, entry in collect(source.load(), source).entries:
             if (found_kind, entry.name) == (kind, name):
-                return entry.load()
+                return entry.load() if field == "target" else getattr(entry, "by_params", {})[field]
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -20,7 +20,7 @@ from .probe import Probe
 from .sources import Source
 
 FOLDER = "NTKBENCH_CACHE"
-FORMAT = 1
+FORMAT = 2
 _MOST_FILES = 2000  # of a package, that are looked at for changes
 
 

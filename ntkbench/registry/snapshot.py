@@ -10,25 +10,42 @@ import attrs
 
 from ..types import Quantity
 from .collect import entry_of
-from .specs import Entry, Late
+from .specs import Architecture, Entry, Late, Remembered
 
 _OWN = ("name", "target", "distribution", "version")
 
 
 def to_json(entry: Entry) -> dict[str, Any]:
-    """Return an entry as plain values; a target that is a function becomes None."""
-    spec = {name: value for name, value in attrs.asdict(entry).items() if name not in _OWN}
-    return {"name": entry.name, "target": entry.target if isinstance(entry.target, str) else None, "spec": spec}
+    """Return an entry as plain values.
+
+    A target that is a function becomes None; a function of parameters becomes its values at the defaults and at the
+    variants.
+    """
+    written = {a.name for a in attrs.fields(type(entry)) if a.init}.difference(_OWN)
+    spec = {name: value for name, value in attrs.asdict(entry).items() if name in written}
+    by_params: dict[str, dict[str, Any]] = {}
+    if isinstance(entry, Architecture) and entry.by_params:
+        for params in ({}, *entry.variants):
+            plain, key = attrs.asdict(entry.resolved(params)), Remembered.key(entry.resolve(params))
+            for name in entry.by_params:
+                by_params.setdefault(name, {})[key] = plain[name]
+    target = entry.target if isinstance(entry.target, str) else None
+    return {"name": entry.name, "target": target, "spec": spec, "by_params": by_params}
 
 
-def from_json(
-    kind: str, given: Mapping[str, Any], distribution: str, version: str, find: Callable[[str, str], Any]
-) -> Entry:
-    """Return the entry that `to_json` wrote. find: returns a function target by kind and name, on first use."""
+def from_json(kind: str, given: Mapping[str, Any], distribution: str, version: str, find: Callable[..., Any]) -> Entry:
+    """Return the entry that `to_json` wrote.
+
+    find: returns the function that the plugin gives as a target, by kind and name, or as another field, by kind, name
+    and field; called on first use.
+    """
     name, target, spec = given["name"], given["target"], dict(given["spec"])
     spec["params"] = {key: {k: v for k, v in param.items() if k != "name"} for key, param in spec["params"].items()}
     if "quantities" in spec:
         spec["quantities"] = [Quantity(**{**q, "bounds": tuple(q["bounds"])}) for q in spec["quantities"]]
+    # To find a function registers the whole plugin again.
     if target is None:
-        target = Late(functools.cache(lambda: find(kind, name)))  # it registers the whole plugin again
+        target = Late(functools.cache(lambda: find(kind, name)))
+    for field, known in given["by_params"].items():
+        spec[field] = Remembered(functools.cache(functools.partial(find, kind, name, field)), known)
     return entry_of(kind, name, target, distribution, version, spec)

@@ -6,10 +6,10 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from ..errors import NtkbenchError, RegistrationError, did_you_mean
-from ..types import DIRECTIONS, FORMS, Quantity, Theory
+from ..types import DIRECTIONS, FORMS, THEORY_KINDS, Quantity, Theory, canonical_json
 from .calling import contained
 
 NEEDS = ("hessian", "ball", "radius", "trajectory", "limit")
@@ -94,15 +94,52 @@ def _params(given: Mapping[str, Any] | None) -> dict[str, Param]:
     return {name: Param.of(name, value) for name, value in (given or {}).items()}
 
 
-def _theory(given: Mapping[str, Any] | None) -> dict[str, Theory]:
-    result = {}
-    for quantity, value in (given or {}).items():
-        if not isinstance(value, Theory):
-            if not isinstance(value, Mapping) or not {"exponent", "source"} <= set(value):
-                raise RegistrationError(f"theory[{quantity!r}] needs an exponent and a source, got {value!r}.")
-            value = Theory(exponent=float(value["exponent"]), source=str(value["source"]))
-        result[quantity] = value
-    return result
+def _theory(given: Any) -> dict[str, Theory]:
+    if not isinstance(given, Mapping | None):
+        raise RegistrationError(f"theory is {given!r}; give {{quantity: Theory(exponent, source)}}.")
+    return {quantity: _claim(quantity, value) for quantity, value in (given or {}).items()}
+
+
+def _claim(quantity: Any, given: Any) -> Theory:
+    """Return the Theory that a plugin wrote as a mapping or as a Theory."""
+    if isinstance(given, Theory):
+        return given
+    if not isinstance(given, Mapping) or not {"exponent", "source"} <= set(given):
+        raise RegistrationError(f"theory[{quantity!r}] needs an exponent and a source, got {given!r}.")
+    kind = given.get("kind", "rate")
+    if kind not in THEORY_KINDS:
+        raise RegistrationError(
+            f"theory[{quantity!r}] is of the kind {kind!r}. {did_you_mean(str(kind), THEORY_KINDS)}"
+        )
+    try:
+        return Theory(float(given["exponent"]), str(given["source"]), kind, int(given.get("from_width", 1)))
+    except (TypeError, ValueError):
+        raise RegistrationError(
+            f"theory[{quantity!r}] is {dict(given)!r}; its exponent and from_width are numbers."
+        ) from None
+
+
+def _flag(given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise RegistrationError(f"{given!r} is neither True nor False.")
+    return given
+
+
+BY_PARAMS: dict[str, Callable[[Any], Any]] = {
+    "theory": _theory,
+    "bottleneck": _flag,
+    "known_limit": _flag,
+    "linear_output": _flag,
+}
+"""The fields of an Architecture that may be functions of its parameters, each with what makes a value plain."""
+
+
+def _theory_or_function(given: Any) -> Any:
+    return given if callable(given) else _theory(given)
+
+
+def _flag_or_function(given: Any) -> Any:
+    return given if callable(given) else _flag(given)
 
 
 def _words(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -127,6 +164,28 @@ class Late:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Find the function and call it."""
         return self.find()(*args, **kwargs)
+
+
+@frozen(eq=False)
+class Remembered:
+    """A function of parameters inside its plugin's module, and its values at the parameters that were tried.
+
+    find: loads the plugin and returns the function; called for other parameters only.   known: values by
+    `Remembered.key` of the parameters.
+    """
+
+    find: Callable[[], Callable[[Mapping[str, Any]], Any]]
+    known: Mapping[str, Any]
+
+    def __call__(self, params: Mapping[str, Any]) -> Any:
+        """Return the function's value."""
+        key = self.key(params)
+        return self.known[key] if key in self.known else self.find()(params)
+
+    @staticmethod
+    def key(params: Mapping[str, Any]) -> str:
+        """Return the text that stands for these parameters."""
+        return canonical_json(dict(params))
 
 
 Target = Callable[..., Any] | str
@@ -173,26 +232,31 @@ class Architecture(Entry):
     """A family of models indexed by width.
 
     width_means: what the swept number is.            inputs: the data forms it accepts, the preferred one first.
-    theory: {quantity: exponent and source}.          targets: the two regression targets for y = -1 and +1.
+    theory: {quantity: Theory, or a mapping of its fields}.   targets: the regression targets for y = -1 and +1.
     linear_output, bottleneck: decide the search budgets and gradient descent's step (metrics.md).
     widths: {preset: widths} where the preset's own list does not fit; "quick", "standard", "board", "full".
     grows: whether the number of weights grows with width; false where width is another number, such as a scale.
     known_limit: whether `ntkbench.kernels.infinite_width` may know the limit of the tangent kernel; what needs it is
     not planned otherwise.
     variants: parameter sets that `--arch all` runs instead of the defaults alone.
+
+    theory, linear_output, bottleneck and known_limit may each be given as a function of all parameters, such as
+    ``bottleneck=lambda params: params["k"] < 16``. The entry then holds the values at the defaults, and `resolved`
+    returns the entry of other parameters.   by_params: these functions, by field.
     """
 
     width_means: str = "units in each hidden layer"
     inputs: tuple[str, ...] = field(default=("vector",), converter=_words)
     outputs: int = 1
-    theory: Mapping[str, Theory] = field(factory=dict, converter=_theory)
+    theory: Mapping[str, Theory] = field(factory=dict, converter=_theory_or_function)
     targets: tuple[float, float] = field(default=(-1.0, 1.0), converter=_pair)
-    linear_output: bool = True
-    bottleneck: bool = False
+    linear_output: bool = field(default=True, converter=_flag_or_function)
+    bottleneck: bool = field(default=False, converter=_flag_or_function)
     widths: Mapping[str, tuple[int, ...]] = field(factory=dict, converter=_widths)
     variants: tuple[Mapping[str, Any], ...] = field(default=Factory(lambda: ({},)), converter=tuple)
     grows: bool = True
-    known_limit: bool = True
+    known_limit: bool = field(default=True, converter=_flag_or_function)
+    by_params: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(init=False, factory=dict, repr=False, eq=False)
 
     @property
     def has_limit(self) -> bool:
@@ -203,8 +267,40 @@ class Architecture(Entry):
         for form in self.inputs:
             if form not in FORMS:
                 raise RegistrationError(f"{self.name!r} wants inputs {form!r}. {did_you_mean(form, FORMS)}")
+        functions = {name: getattr(self, name) for name in BY_PARAMS if callable(getattr(self, name))}
+        object.__setattr__(self, "by_params", functions)
+        for name, value in self._values({}).items():
+            object.__setattr__(self, name, value)
         for variant in self.variants:
-            self.resolve(variant)
+            self._values(variant)
+
+    def resolved(self, params: Mapping[str, Any]) -> Architecture:
+        """Return the entry for one set of parameters, with plain values in place of functions of them.
+
+        Args:
+            params: the parameters that were set; the others have their defaults.
+
+        Raises:
+            NtkbenchError: a parameter that it does not have, or a function that fails or returns no such value.
+        """
+        return evolve(self, **self._values(params)) if self.by_params else self
+
+    def _values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of the functions of the parameters; raise NtkbenchError where one has none."""
+        params = self.resolve(given)
+        values = {}
+        for name, function in self.by_params.items():
+            try:
+                with contained("the function"):
+                    values[name] = BY_PARAMS[name](function(dict(params)))
+            except Exception as error:
+                what = str(error) if isinstance(error, NtkbenchError) else f"{type(error).__name__}: {error}"
+                where = ", ".join(f"{key}={value}" for key, value in params.items()) or "no parameters"
+                raise RegistrationError(
+                    f"{self.name!r} gives {name} as a function of its parameters, which has no value for {where}: "
+                    f"{what.rstrip('.: ')}. Its author has to mend it."
+                ) from error
+        return values
 
 
 @frozen(kw_only=True)

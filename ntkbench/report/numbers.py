@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-_FRACTIONS = {0.0: "0", -0.25: "-¼", -0.5: "-½", -0.75: "-¾", -1.0: "-1", -1.5: "-3/2", -2.0: "-2"}
+from ..types import Theory
+
+_FRACTIONS = {-0.25: "-¼", -0.333333: "-⅓", -0.5: "-½", -0.75: "-¾", -1.5: "-3/2", 0.5: "½"}
 
 
 def value(number: float | None, digits: int = 3) -> str:
@@ -35,9 +37,14 @@ def exponent(slope: float | None, half_width: float | None = None) -> str:
     return f"{_short(slope, decimals, sign=True)}±{_short(_rounded_up(half_width, decimals), decimals)}"
 
 
+def theory_claim(theory: Theory) -> str:
+    """Return theory's exponent, behind "≤" where it is an upper bound."""
+    return f"{'≤' * (theory.kind == 'upper bound')}{theory_exponent(theory.exponent)}"
+
+
 def theory_exponent(number: float) -> str:
-    """Return theory's exponent: 0, -½, -¾, -1, -3/2, otherwise decimal."""
-    return _FRACTIONS.get(round(number, 6), f"{number:.2g}")
+    """Return theory's exponent: 0, -⅓, -½, -¾, -1, -3/2, ½, otherwise decimal."""
+    return _FRACTIONS.get(round(number, 6), f"{number + 0.0:.2g}")  # -0 is 0
 
 
 def _rounded_up(half_width: float, decimals: int) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from ..analysis.agreement import MARKS, Agreement
 from ..analysis.bend import bend_of
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.paired import Rank, most_judged, ranking
@@ -20,6 +21,8 @@ from .escape import visible
 from .standard_table import id_of, standard_table
 from .svg import curves_plot, law_plot, overview_plot
 from .why import why_rows
+
+_AGREES: dict[Agreement | None, str] = {"agrees": "yes", "disagrees": "no", "undecided": "undecided", None: ""}
 
 
 def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], problems: Sequence[str] = ()) -> str:
@@ -103,9 +106,9 @@ def _row(of: Series, judged: Verdict | None, rank: Rank | None, number: int) -> 
             "quantity": judged.law.key,
             "exponent": "0" if fit.is_zero else _exponent(judged.law),
             "slope": "-9" if fit.is_zero else "" if fit.slope is None else f"{fit.slope:.6f}",
-            "theory": "" if claim is None else numbers.theory_exponent(claim.exponent),
+            "theory": "" if claim is None else numbers.theory_claim(claim),
             "source": "" if claim is None else claim.source,
-            "agrees": {True: "yes", False: "no", None: ""}[judged.law.agrees],
+            "agrees": _AGREES[judged.law.agrees],
         }
     if rank is not None:
         row |= {
@@ -162,8 +165,8 @@ def _tail(of: State) -> str:
     if of.name != "plateaus" or floors is None:
         return of.name
     return (
-        f"{of.name} · floor {floors.share:.0%} [{floors.low:.0%}, {floors.high:.0%}] of the value at the largest width · "
-        f"falls to it with the exponent {floors.slope:.2f} [{floors.slope_low:.2f}, {floors.slope_high:.2f}]"
+        f"{of.name} · floor {floors.share:.0%} [{floors.low:.0%}, {floors.high:.0%}] of the value at the largest width "
+        f"· falls to it with the exponent {floors.slope:.2f} [{floors.slope_low:.2f}, {floors.slope_high:.2f}]"
     )
 
 
@@ -181,9 +184,9 @@ def _law(of: Law) -> dict[str, Any]:
         "summary": of.quantity.summary,
         "unit": of.quantity.unit,
         "exponent": "0" if fit.is_zero else _exponent(of),
-        "theory": "" if of.theory is None else numbers.theory_exponent(of.theory.exponent),
+        "theory": "" if of.theory is None else numbers.theory_claim(of.theory),
         "source": "" if of.theory is None else of.theory.source,
-        "agrees": {True: "✓", False: "✗", None: ""}[of.agrees],
+        "agrees": MARKS[of.agrees],
         "tail": _tail(of.state),
         "note": fit.note,
         "plot": law_plot(of),

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..analysis.agreement import MARGIN
+from ..analysis.agreement import MARGIN, MARKS
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.scaling import FLAT
 from ..analysis.states import DECIDING_FLOOR
@@ -151,8 +151,7 @@ def _law_lines(law: Law, budget: int) -> tuple[str, ...]:
     half = None if fit.low is None or fit.high is None else (fit.high - fit.low) / 2
     first = [numbers.exponent(fit.slope, half)]
     if law.theory is not None and fit.slope is not None:
-        mark = {True: " ✓", False: " ✗", None: ""}[law.agrees]
-        first.append(f"({numbers.theory_exponent(law.theory.exponent)}){mark}")
+        first.append(f"({numbers.theory_claim(law.theory)}) {MARKS[law.agrees]}".rstrip())
     if fit.first_width == fit.last_width:
         second = [numbers.value(fit.first_value)]
     else:
@@ -215,7 +214,8 @@ def _notes(
     if any(each.fit.slope is not None for each in laws):
         yield (
             "First line: exponent of quantity = c·width^exponent ± half its 95 % interval (least squares on logs, one "
-            f"intercept per seed), (theory's exponent), ✓ the interval meets theory ± {MARGIN}, ✗ it does not. "
+            "intercept per seed), (theory's exponent, ≤ an upper bound); ✓ the interval meets theory ± "
+            f"{MARGIN} and excludes its rival (0, or for 0 a fall), · it meets both, ✗ it misses theory. "
             "Second line: median over seeds at the smallest→largest width."
         )
     yield from _verdict_notes(judged)
@@ -436,6 +436,7 @@ def _quantity_record(law: Law) -> dict[str, Any]:
     return {name: getattr(law.fit, name) for name in names} | {
         "state": law.state.name,
         "theory": None if law.theory is None else law.theory.exponent,
+        "kind": None if law.theory is None else law.theory.kind,
         "source": None if law.theory is None else law.theory.source,
         "agrees": law.agrees,
     }

@@ -113,7 +113,7 @@ def law_plot(of: Law, width: int = 240, height: int = 170) -> Plot | None:
         low, high = line(fit.low), line(fit.high)
         band = frame.path([low[0], centre, low[1], high[1], centre, high[0]])
     exponent = numbers.exponent(fit.slope, None if fit.low is None or fit.high is None else (fit.high - fit.low) / 2)
-    claim = "" if of.theory is None else f", theory {numbers.theory_exponent(of.theory.exponent)}"
+    claim = "" if of.theory is None else f", theory {numbers.theory_claim(of.theory)}"
     return Plot(
         width=width,
         height=height,

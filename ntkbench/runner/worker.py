@@ -41,7 +41,8 @@ class GroupWorker:
 
     def __init__(self, cells: Sequence[Cell], registry: Registry, device: str = "cpu", gib: float | None = None):
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
-        self.architecture: Architecture = registry.get("architectures", cells[0].architecture)
+        entry: Architecture = registry.get("architectures", cells[0].architecture)
+        self.architecture = entry.resolved(cells[0].params)
         self._networks: dict[str, Network] = {}
 
     def results(self) -> Iterator[CellResult]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
+from attrs import asdict, evolve
 
 from ..types import Cell, Quantity, Theory, quantity_of
 from .cell_file import SCHEMA_VERSION
 from .provenance import provenance
+
+if TYPE_CHECKING:
+    from ..registry.specs import Architecture
 
 Catalogue = Mapping[str, Mapping[str, Quantity]]
 """measurement → result key → Quantity."""
@@ -19,7 +22,7 @@ Catalogue = Mapping[str, Mapping[str, Quantity]]
 def new_manifest(
     cells: Sequence[Cell],
     *,
-    architectures: Mapping[str, Any],
+    architectures: Mapping[str, Architecture],
     measurements: Mapping[str, Any],
     command: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
@@ -30,6 +33,10 @@ def new_manifest(
     cells: in plan order.   architectures, measurements: the registered entries by name; a cell whose architecture
     is not among them (a user's file) has no theory.   command: the words on the command line.
     """
+    labels = {cell.key: cell.label or cell.architecture for cell in cells}
+    params = {
+        labels[cell.key]: (cell.architecture, cell.params) for cell in cells if cell.architecture in architectures
+    }
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     used = {cell.architecture: architectures[cell.architecture] for cell in cells if cell.architecture in architectures}
     measured = {cell.measurement: measurements[cell.measurement] for cell in cells if cell.measurement in measurements}
@@ -40,10 +47,10 @@ def new_manifest(
         "invocations": [invocation],
         "settings": dict(settings if settings is not None else (cells[0].settings if cells else {})),
         "cells": [cell.key for cell in cells],
-        "labels": {cell.key: cell.label or cell.architecture for cell in cells},
+        "labels": labels,
         "theory": {
-            name: {key: {"exponent": law.exponent, "source": law.source} for key, law in entry.theory.items()}
-            for name, entry in used.items()
+            label: {key: asdict(claim) for key, claim in used[name].resolved(given).theory.items()}
+            for label, (name, given) in params.items()
         },
         "width_means": {name: entry.width_means for name, entry in used.items()},
         "quantities": {name: [_quantity_to_json(q) for q in entry.quantities] for name, entry in measured.items()},
@@ -98,10 +105,17 @@ def find_quantity(catalogue: Catalogue, measurement: str, key: str) -> Quantity:
 
 
 def theory(manifest: Mapping[str, Any]) -> dict[str, dict[str, Theory]]:
-    """Return theory's exponents as the manifest holds them: architecture → quantity → Theory."""
+    """Return theory's claims as the manifest holds them: label → quantity → Theory.
+
+    Manifests of earlier versions name architectures instead, and so speak of default parameters only: there the label
+    is the architecture's name.
+    """
     return {
-        architecture: {key: Theory(float(law["exponent"]), str(law["source"])) for key, law in laws.items()}
-        for architecture, laws in manifest.get("theory", {}).items()
+        label: {
+            key: Theory(float(law["exponent"]), str(law["source"]), law.get("kind", "rate"), law.get("from_width", 1))
+            for key, law in laws.items()
+        }
+        for label, laws in manifest.get("theory", {}).items()
     }
 
 

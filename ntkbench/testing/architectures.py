@@ -246,7 +246,8 @@ class ArchitectureChecks(Checks):
     def test_a11_theory_is_about_quantities_that_exist(self) -> None:
         """Theory's exponents are finite, have a source, and belong to registered quantities."""
         known = {q.key for entry in registry().measurements.values() for q in entry.quantities}
-        for key, law in self.entry.theory.items():
+        sets = (self.request.params, *self.entry.variants)
+        for key, law in (claim for given in sets for claim in self.entry.resolved(given).theory.items()):
             hint = did_you_mean(key, known)
             require(key in known, f"theory names {key!r}, which no measurement declares. {hint}")
             require(math.isfinite(law.exponent), f"theory[{key!r}] has the exponent {law.exponent}; give a finite one.")

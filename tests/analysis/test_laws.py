@@ -17,7 +17,7 @@ def test_fits_of_a_sweep():
     table = fits_frame([*sweep("fc"), *sweep("cnn", widths=(16, 32, 64))], CATALOGUE, THEORY)
     assert len(table) == 10
     row = table[(table.label == "fc") & (table.quantity == "hessian_norm") & (table.reduction == "mean")].iloc[0]
-    assert row.slope == pytest.approx(-0.5, abs=0.1) and row.theory == -0.5 and row.agrees and row.n == 12
+    assert row.slope == pytest.approx(-0.5, abs=0.1) and row.theory == -0.5 and row.agrees == "agrees" and row.n == 12
     assert table[table.label == "cnn"].agrees.isna().all() if hasattr(table.agrees, "isna") else True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import subprocess
 import sys
@@ -279,15 +280,115 @@ def test_offered_activations_exist():
     assert set(params.ACTIVATIONS) == set(activations.TABLE) - {"softmax"}
 
 
+def _values(param):
+    return param.choices or (1, 2, 5)
+
+
 def test_theory_speaks_of_measured_quantities_and_names_its_source():
     measured = {
         quantity.name for group in (GRADIENT, HESSIAN, BALL, GD, RANDOM, KERNEL, CONVERGENCE) for quantity in group
     }
+    words = ("activation", "parameterization", "depth", "groups", "k", "heads")
     for architecture in ARCHITECTURES.values():
-        assert set(architecture.theory) <= measured
-        assert all(len(claim.source) > 10 for claim in architecture.theory.values())
+        swept = {name: _values(architecture.params[name]) for name in words if name in architecture.params}
+        for values in itertools.product(*swept.values()):
+            claims = architecture.resolved(dict(zip(swept, values, strict=True))).theory
+            assert set(claims) <= measured
+            assert all(len(claim.source) > 10 and claim.from_width >= 1 for claim in claims.values())
     assert not {"hessian_norm", "kernel_change_gd"} & set(ARCHITECTURES["linear"].theory)
     assert "hessian_norm" not in ARCHITECTURES["fc-sigmoid-output"].theory
+
+
+NORM, RATIO, WORST, DESCENT = "hessian_norm", "curvature_ratio", "kernel_change_worst", "kernel_change_gd"
+RANDOM_CHANGE, GRADIENT_NORM = "kernel_change_random", "gradient_norm"
+
+
+def linear(**changes):
+    return {GRADIENT_NORM: 0, NORM: -0.5, RATIO: -0.5, WORST: -0.5, DESCENT: -1, RANDOM_CHANGE: -1.5} | changes
+
+
+def kinked(**changes):
+    return linear(**{WORST: -1 / 3, DESCENT: None, RANDOM_CHANGE: None} | changes)
+
+
+STANDARD = {GRADIENT_NORM: 0.5, NORM: 0.5, RATIO: -0.5, WORST: 0, DESCENT: -1, RANDOM_CHANGE: None}
+SILENT = dict.fromkeys((NORM, RATIO, WORST, DESCENT, RANDOM_CHANGE))
+STAYS = dict.fromkeys((GRADIENT_NORM, NORM, RATIO, WORST, DESCENT), 0)
+MEAN_FIELD = {GRADIENT_NORM: -0.5, NORM: -1, RATIO: 0, DESCENT: 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "exponents"),
+    [
+        ("fc", {}, linear()),
+        ("fc", {"depth": 1}, linear(kernel_change_random=-1)),
+        ("fc", {"activation": "linear"}, linear()),
+        ("fc", {"activation": "quadratic"}, linear()),
+        ("fc", {"activation": "relu"}, kinked()),
+        ("fc", {"activation": "relu", "depth": 1}, kinked(kernel_change_gd=-0.75)),
+        ("fc", {"alpha": 3, "two_copy": True, "init": "orthogonal"}, linear()),
+        ("fc", {"parameterization": "standard"}, STANDARD),
+        ("fc", {"parameterization": "standard", "activation": "relu"}, STANDARD | {DESCENT: None}),
+        ("fc", {"parameterization": "standard", "depth": 1}, STANDARD | {NORM: 0, RATIO: -1, WORST: -0.5, DESCENT: -2}),
+        ("fc", {"parameterization": "mean-field"}, MEAN_FIELD | {WORST: -0.5, RANDOM_CHANGE: -1.5}),
+        ("fc", {"parameterization": "mean-field", "activation": "relu"}, MEAN_FIELD | {WORST: -1 / 3}),
+        ("fc-relu", {}, kinked(kernel_change_gd=-0.75)),
+        ("fc-relu", {"depth": 2}, kinked()),
+        ("deep-linear", {"depth": 1}, linear(kernel_change_random=-1)),
+        ("cnn", {"activation": "relu", "depth": 1}, kinked()),
+        ("resnet", {"depth": 1}, linear()),
+        ("resnet", {"parameterization": "standard"}, {GRADIENT_NORM: 0.5} | SILENT),
+        ("linear", {"parameterization": "standard"}, {GRADIENT_NORM: 0.5} | SILENT),
+        ("linear", {"parameterization": "mean-field"}, {GRADIENT_NORM: -0.5} | SILENT),
+        ("rnn", {}, linear(kernel_change_random=None)),
+        ("rnn", {"activation": "relu"}, {GRADIENT_NORM: 0} | SILENT),
+        ("attention", {"heads": 2}, STAYS),
+        ("attention", {"parameterization": "standard"}, {GRADIENT_NORM: 0.5} | SILENT),
+        ("mlp-mixer", {}, STAYS),
+        ("mlp-mixer", {"parameterization": "mean-field"}, {NORM: -0.5, RATIO: 0.5, WORST: 0, DESCENT: None}),
+        ("fc-bottleneck", {"k": 256}, STAYS),
+        ("fc-square-output", {}, STAYS),
+        ("fc-square-output", {"parameterization": "standard"}, {GRADIENT_NORM: None} | SILENT),
+        ("fc-sigmoid-output", {"parameterization": "mean-field"}, {GRADIENT_NORM: None} | SILENT),
+        ("fc-lazy", {"parameterization": "standard"}, {GRADIENT_NORM: 1, WORST: 0, DESCENT: -2}),
+        ("fc-lazy", {"activation": "relu"}, {NORM: 1, WORST: 0, DESCENT: None}),
+    ],
+)
+def test_theory_follows_the_parameters(name, params, exponents):
+    claims = ARCHITECTURES[name].resolved(params).theory
+    found = {key: claims[key].exponent if key in claims else None for key in exponents}
+    assert found == pytest.approx(exponents)
+
+
+def test_claims_speak_of_the_widths_where_they_show():
+    def first(name, key, **params):
+        return ARCHITECTURES[name].resolved(params).theory[key].from_width
+
+    assert [first("fc-bottleneck", NORM, k=k) for k in (1, 4, 256)] == [8, 32, 2048]
+    assert first("fc-bottleneck", GRADIENT_NORM, k=256) == 1 == first("fc", NORM)
+    assert first("attention", NORM, heads=8) == 64 and first("attention", WORST) > 1024
+    assert first("fc", WORST, parameterization="standard") == 1024
+
+
+def test_the_bounds_are_bounds():
+    bounds = {key for key, claim in ARCHITECTURES["rnn"].theory.items() if claim.kind == "upper bound"}
+    assert bounds == {WORST, DESCENT}
+    assert all(claim.kind == "rate" for claim in ARCHITECTURES["fc"].theory.values())
+    quadratic = ARCHITECTURES["fc"].resolved({"activation": "quadratic"}).theory
+    assert quadratic[WORST].kind == quadratic[NORM].kind == "upper bound" and quadratic[GRADIENT_NORM].kind == "rate"
+
+
+@pytest.mark.parametrize("name", ["fc", "cnn", "attention", "linear", "fc-square-output"])
+def test_the_mean_field_network_is_a_fraction_of_the_ntk_one(float64, name):
+    """Same weights; the readout's sum over n inputs is divided by another √n, in front of any output function."""
+    plain, mean = build(name), build(name, parameterization="mean-field")
+    for one, other in zip(plain.weights, mean.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    x = inputs(name)
+    fan_in = next(w.shape[0] for w in reversed(plain.weights) if w.path.startswith("readout"))
+    f, g = np.asarray(plain(x)), np.asarray(mean(x))
+    power = 2 if name == "fc-square-output" else 1
+    np.testing.assert_allclose(g, f / fan_in ** (power / 2), rtol=1e-12)
 
 
 def test_registering_loads_no_framework():

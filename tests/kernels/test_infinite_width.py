@@ -357,3 +357,13 @@ def test_the_standard_parameterisation_is_told():
     assert not ntk.standard and len(standard.standard) == 3
     for ours, theirs in zip(ntk.both(x), standard.both(x), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_the_mean_field_kernels_are_those_of_the_ntk_parameterisation_over_the_width():
+    x = probes((9,))
+    model, plain = (built("fc", parameterization=word)[0] for word in ("mean-field", "ntk"))
+    width = model.layers[-1].kernel.shape[0]
+    mean = infinite_width(model)
+    assert not mean.standard and width > 1
+    for ours, theirs in zip(mean.both(x), infinite_width(plain).both(x), strict=True):
+        np.testing.assert_allclose(ours, theirs / width, rtol=1e-12)

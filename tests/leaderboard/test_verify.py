@@ -167,11 +167,11 @@ def test_cells_of_what_is_not_installed_are_not_run(honest, tmp_path, capsys, wo
 
 
 def agreeable(body):
-    body["plan"]["theory"]["fc"]["hessian_norm"]["exponent"] = -0.4
+    body["plan"]["theory"]["fc:depth=1"]["hessian_norm"]["exponent"] = -0.4
 
 
 def silent(body):
-    del body["plan"]["theory"]["fc"]
+    del body["plan"]["theory"]["fc:depth=1"]
 
 
 def upside_down(body):
@@ -181,8 +181,8 @@ def upside_down(body):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (agreeable, "the theory of fc is not what ntkbench says here"),
-        (silent, "the theory of fc is not"),
+        (agreeable, "the theory of fc:depth=1 is not what ntkbench says here"),
+        (silent, "the theory of fc:depth=1 is not"),
         (upside_down, "the quantities of hessian are not what ntkbench says here"),
     ],
 )

@@ -144,3 +144,14 @@ def test_radii_without_a_measurement_that_depends_on_them(registry):
     made = plan(registry, radius=[2, 5])
     assert made.notes == ("Nothing that is measured here depends on the radius: it is measured once, with R = 2.",)
     assert made.cells == plan(registry, radius=2).cells and not plan(registry, radius=2).notes
+
+
+def test_what_depends_on_parameters_is_planned_for_each(registry):
+    registry.register("measurements", "far", "a:b", distribution="acme", quantities=[Quantity("distance", "d")],
+                      needs="limit")  # fmt: skip
+    registry.register("architectures", "neck", "a:b", distribution="acme", params={"k": {"default": 1, "minimum": 0}},
+                      bottleneck=lambda params: 16 // params["k"] > 1)  # fmt: skip
+    made = plan(registry, arch=("neck", "neck:k=32"))
+    assert {cell.label for cell in made.cells if cell.measurement == "far"} == {"neck:k=32"}
+    with pytest.raises(NtkbenchError, match="bottleneck .* no value for k=0: ZeroDivisionError"):
+        plan(registry, arch="neck:k=0")

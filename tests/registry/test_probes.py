@@ -9,6 +9,7 @@ import sys
 import pytest
 from fakes import hook, install, loaded, ntkbench, register
 
+from ntkbench.errors import NtkbenchError
 from ntkbench.registry import manager, probe as probing, probe_cache, sources
 
 GOOD = hook('"net", "acme.nets:build", params={"depth": {"default": 2, "minimum": 1}}, theory={"hessian_norm": '
@@ -294,3 +295,33 @@ def test_origins(site, told, origin):
     (site / "acme-1.0.dist-info/direct_url.json").write_text(json.dumps(told))
     (source,) = [source for source in sources.installed_sources() if source.distribution == "acme"]
     assert source.origin == origin
+
+
+BY_PARAMS = """
+from ntkbench import hookimpl
+
+def theory(params):
+    return {"hessian_norm": {"exponent": -1 / params["depth"], "source": "us"}}
+
+@hookimpl
+def ntkbench_register_architectures(register):
+    register("net", "acme.nets:build", params={"depth": DEFAULT}, theory=theory, variants=[{}, {"depth": 4}])
+"""
+
+
+def test_theory_of_the_defaults_and_variants_needs_no_plugin(site, monkeypatch):
+    install(site, "acme", BY_PARAMS.replace("DEFAULT", "2"))
+    for _ in range(2):
+        entry = loaded(monkeypatch).architectures["net"]
+        exponents = [entry.resolved(given).theory["hessian_norm"].exponent for given in ({}, {"depth": 4})]
+        assert exponents == [-0.5, -0.25] and "acme" not in sys.modules
+    assert entry.resolved({"depth": 1}).theory["hessian_norm"].exponent == -1 and "acme" in sys.modules
+    with pytest.raises(NtkbenchError, match="depth=0: ZeroDivisionError"):
+        entry.resolved({"depth": 0})
+
+
+def test_a_plugin_whose_theory_raises_is_left_out(site, monkeypatch):
+    install(site, "acme", BY_PARAMS.replace("DEFAULT", "0"))
+    known = loaded(monkeypatch)
+    assert "net" not in known.architectures
+    assert "theory as a function of its parameters, which has no value for depth=0" in row(known, "acme").reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -78,8 +79,6 @@ def build(width):
     ],
 )
 def test_entries_survive_being_written_as_json(entry):
-    import json
-
     kind = f"{type(entry).__name__.lower()}s"
     assert from_json(kind, json.loads(json.dumps(to_json(entry))), "", "", find=None) == entry
 
@@ -89,3 +88,71 @@ def test_a_function_target_is_found_on_first_use():
     known = {("architectures", "net"): build}
     again = from_json("architectures", to_json(entry), "acme", "1", lambda kind, name: known[kind, name])
     assert isinstance(again.target, Late) and again.load() is build and again.target(3) == 3
+
+
+CLAIM = {"hessian_norm": {"exponent": -0.5, "source": "us"}}
+
+
+def by_depth(params):
+    return CLAIM if params["depth"] > 1 else {}
+
+
+def net(**spec):
+    return Architecture(name="net", target="a:b", params={"depth": {"default": 2, "minimum": 0}}, **spec)
+
+
+def test_functions_of_the_parameters():
+    entry = net(theory=by_depth, bottleneck=lambda params: params["depth"] < 2, known_limit=lambda params: True)
+    assert set(entry.theory) == {"hessian_norm"} and entry.bottleneck is False and entry.has_limit is True
+    shallow = entry.resolved({"depth": "1"})
+    assert shallow.theory == {} and shallow.bottleneck is True and shallow.has_limit is False
+    assert entry.theory and entry.resolved({}).theory == entry.theory
+    plain = net(theory=CLAIM)
+    assert plain.resolved({"depth": 1}) is plain and not plain.by_params
+    with pytest.raises(NtkbenchError, match="no parameter 'dept'"):
+        entry.resolved({"dept": 1})
+
+
+def failing(params):
+    return 1 / (params["depth"] - 1) and CLAIM
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ({"theory": 3}, "theory is 3; give"),
+        ({"theory": {"q": 3}}, r"theory\['q'\] needs an exponent and a source, got 3"),
+        ({"theory": {"q": {"exponent": "steep", "source": "us"}}}, "its exponent and from_width are numbers"),
+        ({"theory": {"q": {"exponent": -1, "source": "us", "kind": "uper bound"}}}, "Did you mean 'upper bound'?"),
+        ({"bottleneck": "yes"}, "'yes' is neither True nor False"),
+        ({"theory": lambda params: params["dpth"]}, "'net' gives theory as a function .* depth=2: KeyError: 'dpth'"),
+        ({"theory": lambda params: {"q": -0.5}}, "needs an exponent and a source, got -0.5. Its author"),
+        ({"theory": lambda params: by_depth}, "theory is <function by_depth"),
+        ({"bottleneck": lambda params: params["depth"]}, "bottleneck as a function .* 2 is neither True nor False"),
+        ({"known_limit": lambda params: exit(3)}, "the function tried to end the process"),
+        ({"theory": failing, "variants": [{}, {"depth": 1}]}, "depth=1: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_claims_that_cannot_be(spec, sentence):
+    with pytest.raises(RegistrationError, match=sentence):
+        net(**spec)
+
+
+def test_a_function_without_a_value_elsewhere_is_a_sentence():
+    entry = net(theory=failing)
+    with pytest.raises(NtkbenchError, match="depth=1: ZeroDivisionError: division by zero. Its author has to mend it"):
+        entry.resolved({"depth": 1})
+
+
+def test_functions_of_the_parameters_are_remembered_where_they_were_tried():
+    entry = net(theory=by_depth, bottleneck=lambda params: params["depth"] == 0, variants=[{"depth": 1}])
+    asked = []
+
+    def find(kind, name, field):
+        asked.append((kind, name, field))
+        return entry.by_params[field]
+
+    again = from_json("architectures", json.loads(json.dumps(to_json(entry))), "acme", "1", find)
+    assert again.theory == entry.theory and again.resolved({"depth": 1}).theory == {} and asked == []
+    assert again.resolved({"depth": 0}).bottleneck is True and again.resolved({"depth": 3}).theory == entry.theory
+    assert asked == [("architectures", "net", "theory"), ("architectures", "net", "bottleneck")]

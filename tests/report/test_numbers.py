@@ -53,7 +53,17 @@ def test_exponents(slope, half, text):
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0.0, "0"), (-0.0, "0"), (-0.5, "-½"), (-0.75, "-¾"), (-1, "-1"), (-1.5, "-3/2"), (-0.33, "-0.33")],
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (-0.5, "-½"),
+        (-0.75, "-¾"),
+        (-1, "-1"),
+        (-1.5, "-3/2"),
+        (-0.33, "-0.33"),
+        (-1 / 3, "-⅓"),
+        (0.5, "½"),
+    ],
 )
 def test_theory(number, text):
     assert numbers.theory_exponent(number) == text

@@ -45,9 +45,18 @@ def test_json_is_complete():
     assert (row["label"], row["widths"], row["seeds"]) == ("fc", [64, 128, 256, 512], [0, 1, 2])
     assert (row["cells_ok"], row["cells_total"]) == (48, 48) and list(row["quantities"]) == list(HEADLINES)
     law = row["quantities"]["hessian_norm"]
-    assert law["low"] < law["slope"] < law["high"] and law["theory"] == -0.5 and law["agrees"] is True
+    assert law["low"] < law["slope"] < law["high"] and law["theory"] == -0.5
+    assert (law["agrees"], law["kind"]) == ("agrees", "rate")
     assert law["source"] == "Liu et al. 2020" and law["first_width"] == 64 and law["last_width"] == 512
     assert data["settings"]["n_probes"] == 8 and data["settings"]["precision"] == "float32"
+
+
+def test_the_marks_of_theory():
+    noisy = [*sweep("fc", noise=0.4, slopes=dict.fromkeys(SLOPES, -0.25))]
+    claims = {"gradient_norm": 0.0, "hessian_norm": -0.5, "kernel_change_worst": 0.0, "kernel_change_gd": -3.0}
+    table = standard_table(noisy, manifest(noisy, {"fc": claims}))
+    row = line_of(table.text(), "fc ")
+    assert "(0) ·" in row and "(-3) ✗" in row and "✓" not in row and "· it meets both" in " ".join(table.notes)
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -31,6 +31,10 @@ class Entry:
     def __init__(self, **fields: Any):
         self.__dict__.update(fields)
 
+    def resolved(self, params: Mapping[str, Any]) -> Entry:
+        del params
+        return self
+
 
 def cell(architecture: str = "fc", **changes: Any) -> Cell:
     fields: dict[str, Any] = {

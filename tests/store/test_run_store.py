@@ -15,12 +15,15 @@ import time
 import pytest
 from factories import cell, failed, finished, manifest, result, sweep
 
+from ntkbench.analysis.laws import all_laws
 from ntkbench.errors import NtkbenchError, RunStopped
+from ntkbench.registry.specs import Architecture
 from ntkbench.store import atomic, run_store
 from ntkbench.store.cell_file import encode
+from ntkbench.store.manifest import catalogue, new_manifest, theory
 from ntkbench.store.run_store import RunStore
 from ntkbench.store.strangers import read_cell
-from ntkbench.types import Status
+from ntkbench.types import Status, Theory
 
 
 def filled(path, results):
@@ -211,6 +214,10 @@ def test_a_foreign_directory_is_refused_and_untouched(tmp_path):
         ('{"schema_version": 1, "cells": {}}', "'cells' is not a list"),
         ('{"schema_version": 1, "cells": [[]]}', "not understood"),
         ('{"schema_version": 1, "theory": {"fc": {"hessian_norm": 3}}}', "not understood"),
+        (
+            '{"schema_version": 1, "theory": {"fc": {"q": {"exponent": 0, "source": "us", "kind": "guess"}}}}',
+            "not understood",
+        ),
         ('{"schema_version": 1, "quantities": {"gd": [{}]}}', "not understood"),
     ],
 )
@@ -316,3 +323,29 @@ def test_a_writer_reads_again_what_has_changed_and_nothing_else(tmp_path, monkey
     assert read == [second.cell.key]
     os.truncate(store.cells / f"{first.cell.key}.json", 100)
     assert store.take_stock() == [changed] and "is not JSON" in store.problems[0]
+
+
+def test_theory_is_kept_by_label():
+    results = [result(cell("neck", label=label, params={"k": k})) for k, label in ((1, "neck"), (4, "neck:k=4"))]
+    entry = Architecture(
+        name="neck",
+        target="a:b",
+        params={"k": 1},
+        theory=lambda params: {"hessian_norm": Theory(0.0, "us", from_width=8 * params["k"])},
+    )
+    written = new_manifest([each.cell for each in results], architectures={"neck": entry}, measurements={})
+    again = theory(json.loads(json.dumps(written)))
+    assert again == {
+        "neck": {"hessian_norm": Theory(0.0, "us", from_width=8)},
+        "neck:k=4": {"hessian_norm": Theory(0.0, "us", from_width=32)},
+    }
+
+
+def test_theory_of_an_old_manifest_speaks_of_defaults_only():
+    """It named architectures, and no kinds."""
+    results = [*sweep("fc"), *sweep("fc", label="fc:depth=1")]
+    old = manifest(results) | {"theory": {"fc": {"hessian_norm": {"exponent": -0.5, "source": "L10"}}}}
+    assert theory(old) == {"fc": {"hessian_norm": Theory(-0.5, "L10")}}
+    laws = all_laws(results, catalogue(old), theory(old))
+    claimed = {of.series.label: of.theory for of in laws if of.key == "hessian_norm"}
+    assert claimed == {"fc": Theory(-0.5, "L10"), "fc:depth=1": None}

@@ -6,25 +6,30 @@ ntkbench_hooks = "0.1"
 
 LIMIT = "derived: the tangent kernel has a limit"
 UNITS = "derived: each of m gated units enters the output through a weight of order 1/√m"
+VELOCITY = "derived: the kernel's velocity is a sum over m gated units of random sign, each m^(-3/2)"
 ROUTER = "derived: |∂²f/∂z²| ‖∂z/∂w‖² for one of the router's few logits z"
 BECOMES_LINEAR = {
     "gradient_norm": {"exponent": 0, "source": LIMIT},
     "hessian_norm": {"exponent": -0.5, "source": UNITS},
+    "curvature_ratio": {"exponent": -0.5, "source": UNITS},
     "kernel_change_worst": {"exponent": -0.5, "source": UNITS},
+    "kernel_change_gd": {"exponent": -1, "source": VELOCITY},
 }
 # At widths that are swept, the kernel of a SwiGLU net moves by more than itself: too far for an exponent of theory.
-AT_THE_START = {name: BECOMES_LINEAR[name] for name in ("gradient_norm", "hessian_norm")}
-STAYS = {
-    "gradient_norm": {"exponent": 0, "source": LIMIT},
-    "hessian_norm": {"exponent": 0, "source": ROUTER},
-    "kernel_change_worst": {"exponent": 0, "source": ROUTER},
-}
+AT_THE_START = {name: BECOMES_LINEAR[name] for name in ("gradient_norm", "hessian_norm", "curvature_ratio")}
 GATES = ("sigmoid", "silu", "gelu", "linear")
 
 
 def depth(default, what):
     """Return the parameter that counts layers."""
     return {"depth": {"default": default, "minimum": 1, "maximum": 64, "help": f"number of {what}"}}
+
+
+def routed(params):
+    """Return theory's claims on a mixture of a fixed number of experts: they show where width is well above it."""
+    bends = {"exponent": 0, "source": ROUTER, "from_width": 8 * params["experts"]}
+    stay = ("hessian_norm", "curvature_ratio", "kernel_change_worst", "kernel_change_gd")
+    return {"gradient_norm": {"exponent": 0, "source": LIMIT}} | dict.fromkeys(stay, bends)
 
 
 @hookimpl
@@ -60,6 +65,6 @@ def ntkbench_register_architectures(register):
         summary="mixture of a fixed number of experts, softly routed",
         width_means="hidden units of each expert; the number of experts is fixed",
         params={"experts": {"default": 4, "minimum": 2, "maximum": 64, "help": "number of experts"}},
-        theory=STAYS,
+        theory=routed,
         bottleneck=True,  # the router's logits, as few as experts
     )
