@@ -27,8 +27,6 @@ JUDGED = (WORST, GD, CURVATURE)
 """What every verdict rests on, whatever theory speaks of. All three are relative: a network that only becomes smaller
 changes none of them."""
 CONTROL = "gradient_norm"
-MEASURED = (WORST, GD, "hessian_norm", CONTROL)
-"""What has to be measured for a verdict."""
 RADIUS_OF_CURVATURE = Quantity(
     CURVATURE, "R‖H‖/‖∇f‖", direction="lower", summary="relative change of the gradient at distance R, by its curvature"
 )

@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from ntkbench.analysis.verdicts import MEASURED, verdicts
+from ntkbench.analysis.verdicts import verdicts
 from ntkbench.cli.main import main
 from ntkbench.runner import sequential
 from ntkbench.store.run import load
+from ntkbench.types import HEADLINES
 
-MEASURE = [word for key in MEASURED for word in ("--measure", key)]
+MEASURE = [word for key in HEADLINES for word in ("--measure", key)]
 WORDS = ["--widths", "8,16,32", "--probes", "3", *MEASURE]
 
 
@@ -37,7 +38,7 @@ def test_the_rule_is_recorded(run):
     assert list(stopping["looks"][0]["added"]) == ["fc-bottleneck:k=1"]
     assert stopping["looks"][0]["added"]["fc-bottleneck:k=1"][0] == 4
     added = [r.cell for r in run.results if r.cell.label == "fc-bottleneck:k=1" and r.cell.seed >= 2]
-    assert set(MEASURED) <= {key for cell in added for key in cell.quantities}, "all that a verdict rests on"
+    assert set(HEADLINES) <= {key for cell in added for key in cell.quantities}, "all that a verdict rests on"
     assert "looks" in run.table().text() and len(stopping["looks"]) <= sequential.LOOKS
 
 
