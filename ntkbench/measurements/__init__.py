@@ -9,6 +9,7 @@ from ..types import Quantity
 
 Bounds = tuple[float, float]
 NON_NEGATIVE: Bounds = (0.0, float("inf"))
+KINKED = 0.1  # kink_share above which a network counts as one with kinks
 ANY: Bounds = (float("-inf"), float("inf"))
 
 
@@ -34,6 +35,19 @@ HESSIAN = [
 BALL = [
     _lower("hessian_norm_ball", "sup ‖H‖", "mean", "largest Hessian norm found in the ball of radius R", "f"),
     _lower("kernel_change_worst", "ΔK worst", "value", "largest relative kernel change in the ball of radius R"),
+    _plain(
+        "search_gain",
+        "search gain",
+        "value",
+        "what the search for the worst kernel change found beyond the worse of its two independent halves, relative",
+    ),
+    _plain(
+        "kink_share",
+        "kinks",
+        "max",
+        "share of the gradient's change along a line that second derivatives do not explain, the largest over the "
+        "displacement of gradient descent, ±Jᵀc and random directions: 0 where the network is smooth",
+    ),
     _lower("linearization_error_worst", "Δf worst", "value", "largest relative error of the linear model in the ball"),
 ]
 GD = [

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 import numpy as np
 import tensorflow as tf
 
-from ..engine.ascent import Best, ascend
+from ..engine.ascent import NOTHING, Maximum, Objective, ascend, largest, unit
 from ..engine.context import Context
+from ..engine.crossings import Crossing, Crossings
 from ..engine.kernel_distance import relative_change
+from ..engine.kinks import kink_share
+from ..errors import Diverged
 from ..types import Value
+from . import KINKED
+
+KERNEL = frozenset({"kernel_change_worst", "search_gain"})
+ASCENT = 60  # evaluations of one ascent at most
+POLISHED = 1e-4  # relative gain at which the ascent from the best point found is settled
+LEADING = 3  # eigenvectors c of K whose Jᵀc are tried
+RANDOM = 2  # random directions along which kinks are looked for
+SMOOTH = (0.3, 0.6, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
 
 
 def measure(ctx: Context) -> dict[str, Value]:
     """Return the largest values found within R of w0: kernel_change_worst, linearization_error_worst,
     hessian_norm_ball (Liu, Zhu, Belkin 2020, arXiv 2010.01092). Lower bounds of the suprema.
+
+    With kernel_change_worst come search_gain and kink_share, which say how far its search can be trusted.
     """
     result: dict[str, Value] = {}
-    if "kernel_change_worst" in ctx.quantities:
-        result["kernel_change_worst"] = kernel_change_worst(ctx)
+    if not ctx.quantities.isdisjoint(KERNEL):
+        result |= kernel_change_worst(ctx)
+    elif "kink_share" in ctx.quantities:
+        result["kink_share"] = Value(largest_kink_share(ctx))
     if "linearization_error_worst" in ctx.quantities:
         result["linearization_error_worst"] = linearization_error_worst(ctx)
     if "hessian_norm_ball" in ctx.quantities:
@@ -26,17 +43,40 @@ def measure(ctx: Context) -> dict[str, Value]:
     return result
 
 
-def kernel_change_worst(ctx: Context) -> Value:
-    """Return max over the ball of ‖K(w) − K(w0)‖_F/‖K(w0)‖_F, started at ± the direction in which ‖K‖ grows."""
+def kernel_change_worst(ctx: Context) -> dict[str, Value]:
+    """Return max over the ball of ‖K(w) − K(w0)‖_F/‖K(w0)‖_F as kernel_change_worst, search_gain and kink_share.
+
+    Two searches share nothing but the objective. One ascends from ± the direction in which ‖K‖ grows and from the
+    best of ±Jᵀc, c the leading eigenvectors of K; the other from ± the displacement of gradient descent and from ± a
+    random direction. Where the gradient has kinks, both also move across them, each with its own draws. search_gain
+    is what both together found beyond the worse of the two, relative to that one.
+    """
     k0, radius = ctx.kernel, ctx.settings.radius
+    share = largest_kink_share(ctx)
 
     def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
         k, gradient = ctx.kernel_map.kernel_and_gradient(ctx.theta + radius * v, k0)
         return relative_change(k, k0), gradient
 
+    def value(v: tf.Tensor) -> float:
+        return _kernel_change_at(ctx, v)
+
     _, growth = ctx.kernel_map.kernel_and_gradient(ctx.theta, np.zeros_like(k0))
-    best = ascend(objective, _starts(ctx, growth))
-    return _confirmed(ctx, best, _kernel_change_at)
+    halves = [
+        [*_both(growth), _best_start(value, _along_outputs(ctx))],
+        [*_both(_descent(ctx)), *_both(ctx.direction())],
+    ]
+    found = [largest(ascend(objective, start, ASCENT) for start in starts) for starts in halves]
+    if share > KINKED:
+        found = [largest([smooth, *_across_kinks(ctx, objective, value)]) for smooth in found]
+    best = largest(found)
+    if best.direction is not None:
+        best = largest([best, ascend(objective, best.direction, ASCENT, POLISHED)])
+    return {
+        "kernel_change_worst": _confirmed(ctx, best, _kernel_change_at),
+        "search_gain": Value(_gain(best, found)),
+        "kink_share": Value(share),
+    }
 
 
 def _kernel_change_at(ctx: Context, direction: tf.Tensor) -> float:
@@ -44,8 +84,22 @@ def _kernel_change_at(ctx: Context, direction: tf.Tensor) -> float:
     return relative_change(k, ctx.kernel)
 
 
+def largest_kink_share(ctx: Context) -> float:
+    """Return the largest share of the gradient's change that second derivatives do not explain, over the displacement
+    of gradient descent, ±Jᵀc for the leading eigenvector c of K, and random directions, all but the first of length R.
+    """
+    radius, (outputs, *_) = ctx.settings.radius, _along_outputs(ctx)
+    directions = [outputs, -outputs, *(ctx.direction() for _ in range(RANDOM))]
+    scaled = [radius * v for v in map(unit, directions) if v is not None]
+    signs = [ctx.rng.choice([-1.0, 1.0], len(ctx.y)) for _ in range(len(scaled) + 1)]
+    displacements = zip([_descent(ctx), *scaled], signs, strict=True)
+    return max(kink_share(ctx.weighted_output, ctx.theta, v, c) for v, c in displacements)
+
+
 def linearization_error_worst(ctx: Context) -> Value:
-    """Return max over the ball of rms(f − f_lin)/(R·gradient_norm), started at ± the top Hessian eigenvector."""
+    """Return max over the ball of rms(f − f_lin)/(R·gradient_norm), started at ± the top Hessian eigenvector, ± the
+    displacement of gradient descent and ± a random direction.
+    """
     radius, model = ctx.settings.radius, ctx.linear_model
 
     def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
@@ -53,7 +107,8 @@ def linearization_error_worst(ctx: Context) -> Value:
         return _relative_error(ctx, residual), gradient
 
     top = max((sample.top for sample in ctx.curvatures), key=lambda top: abs(top.value))
-    best = ascend(objective, _starts(ctx, top.vector * float(top.value != 0)))
+    starts = [*_both(top.vector * float(top.value != 0)), *_both(_descent(ctx)), *_both(ctx.direction())]
+    best = largest(ascend(objective, start, ASCENT) for start in starts)
     return _confirmed(ctx, best, _linearization_error_at)
 
 
@@ -66,12 +121,70 @@ def _relative_error(ctx: Context, residual: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(residual)))) / scale if scale else 0.0
 
 
-def _starts(ctx: Context, direction: tf.Tensor) -> list[tuple[tf.Tensor, int]]:
-    budget = ctx.search_budget
-    return list(zip([direction, -direction, *(ctx.direction() for _ in budget[2:])], budget, strict=True))
+# -- where a search starts -----------------------------------------------------------------------------------------
 
 
-def _confirmed(ctx: Context, best: Best, value_at) -> Value:
+def _both(direction: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return direction, -direction
+
+
+def _descent(ctx: Context) -> tf.Tensor:
+    """Return the displacement of gradient descent [P], zero where it diverges."""
+    try:
+        return ctx.trajectory.end - ctx.trajectory.origin
+    except Diverged:
+        return tf.zeros_like(ctx.theta)
+
+
+def _along_outputs(ctx: Context) -> list[tf.Tensor]:
+    """Return ±Jᵀc [P] for the leading eigenvectors c of K."""
+    _, vectors = np.linalg.eigh(ctx.kernel)
+    found = [ctx.weighted_output.gradient(ctx.theta, c) for c in vectors.T[: -LEADING - 1 : -1]]
+    return [signed for direction in found for signed in _both(direction)]
+
+
+def _across_kinks(ctx: Context, objective: Objective, value: Callable[[tf.Tensor], float]) -> Iterator[Maximum]:
+    """Yield what is found by moving across kinks within R of w0, alone and with an ascent in the weights left."""
+    radius = ctx.settings.radius
+    crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)
+
+    def whole(crossing: Crossing) -> Maximum:
+        v = unit(crossing.within(radius))
+        return NOTHING if v is None else Maximum(value(v), v)
+
+    found = max(((whole(crossing), crossing) for crossing in crossings.found(radius)), key=lambda f: f[0].value, default=None)
+    if found is None:
+        return
+    best, crossing = found
+    yield best
+    for part in SMOOTH:
+        fixed = crossing.within(radius * (1 - part**2) ** 0.5) / radius
+
+        def beside(u: tf.Tensor) -> tuple[float, tf.Tensor]:
+            reached, gradient = objective(fixed + part * u)
+            return reached, tf.where(fixed == 0, gradient, 0)
+
+        _, start = objective(fixed)
+        smooth = ascend(beside, tf.where(fixed == 0, start, 0), ASCENT)
+        if smooth.direction is not None:
+            yield Maximum(smooth.value, fixed + part * smooth.direction)
+
+
+def _best_start(value: Callable[[tf.Tensor], float], directions: Iterable[tf.Tensor]) -> tf.Tensor:
+    """Return the unit vector of the direction [P] with the largest value."""
+    units = [v for v in map(unit, directions) if v is not None]
+    return largest(Maximum(value(v), v) for v in units).direction
+
+
+# -- what a search returns -----------------------------------------------------------------------------------------
+
+
+def _gain(best: Maximum, found: Iterable[Maximum]) -> float:
+    worse = min(maximum.value for maximum in found)
+    return best.value / worse - 1 if worse > 0 else 0.0
+
+
+def _confirmed(ctx: Context, best: Maximum, value_at: Callable[[Context, tf.Tensor], float]) -> Value:
     """Return the best value, measured again in float64 at the same point when it is small."""
     if best.direction is None:
         return Value(0.0, None, "bound", ctx.precision)

@@ -1,0 +1,118 @@
+"""Moves across the kinks nearby, which no gradient points to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from attrs import frozen
+
+from .network import Network
+from .weighted_output import WeightedOutput
+
+# Scales at which kinks are looked for: the spread of Gaussian displacements relative to each variable's rms, and the
+# length of the step along the gradient in units of R. A ReLU network of m units has kinks within (R²/m)^⅓.
+SCALES = ((0.3, 3.0), (0.1, 4.0), (0.05, 8.0), (0.025, 8.0))
+DRAWS = 8  # Gaussian displacements at each scale
+HALVINGS = 6  # of the interval in which a coordinate meets its kink
+ARRIVED = 0.25  # of a coordinate's jump that may be missing
+ABRUPT = 0.5  # of a coordinate's change that has to happen within its last interval, to be a jump
+TRIALS = 2  # lengths of the step that is cut down to crossings
+
+
+@frozen(eq=False)
+class Crossing:
+    """A displacement of weights [P] across kinks, and for each coordinate [P] when on the way it meets its kink."""
+
+    moved: tf.Tensor
+    times: tf.Tensor
+
+    def within(self, radius: float) -> tf.Tensor:
+        """Return the coordinates that meet their kink first, as many as fit into the radius: [P]."""
+        moved, order = self.moved.numpy(), np.argsort(self.times, kind="stable")
+        cost = np.cumsum(np.square(moved[order], dtype=np.float64))
+        moved[order[np.searchsorted(cost, radius**2, side="right") :]] = 0
+        return tf.constant(moved)
+
+
+class Crossings:
+    """Displacements of about length R that move the network across as many kinks as possible, all to the same effect on K.
+
+    Where a gradient is continuous but for jumps, the mean of its differences over Gaussian displacements is the
+    Hessian of a smoothed network, with the kinks in it: [g(w + ξ + εu) − g(w + ξ − εu)]/2ε ≈ H̄·u. With u = J(w + ξ)ᵀc
+    and c drawn with covariance K, this is in expectation the gradient of ¼‖K̄‖². A step along it crosses the kinks
+    that are cheap for what they change; it is then cut down, coordinate by coordinate, to where the gradient jumps.
+    """
+
+    def __init__(self, output: WeightedOutput, origin: tf.Tensor, kernel: np.ndarray, rng: np.random.Generator):
+        self.output, self.origin, self.rng = output, origin, rng
+        self.root = _root(kernel)
+        self.spread = _spread(output.net, origin)
+
+    def found(self, radius: float) -> Iterator[Crossing]:
+        """Yield crossings of about this length: at every scale, those that let ‖K‖ grow and those that let it fall."""
+        c = self.draw()
+        for spread, step in SCALES:
+            direction = self.smoothed_growth(spread, step * radius)
+            for signed in (direction, -direction):
+                yield from self._along(signed, c, radius)
+
+    def draw(self) -> np.ndarray:
+        """Return weights of the probes: [N], Gaussian with covariance K."""
+        return self.root @ self.rng.standard_normal(len(self.root))
+
+    def smoothed_growth(self, spread: float, step: float) -> tf.Tensor:
+        """Return the direction [P] in which the smoothed ‖K‖ grows, from DRAWS Gaussian displacements."""
+        output, total = self.output, tf.zeros_like(self.origin)
+        for _ in range(DRAWS):
+            seed = self.rng.integers(2**31, size=2)
+            noise = tf.random.stateless_normal(self.origin.shape, seed, dtype=self.origin.dtype)
+            w, c = self.origin + spread * self.spread * noise, self.draw()
+            u = output.gradient(w, c)
+            u *= step / max(float(tf.norm(u)), np.finfo(np.float32).tiny)
+            total += output.gradient(w + u, c) - output.gradient(w - u, c)
+        return total
+
+    def _along(self, direction: tf.Tensor, c: np.ndarray, radius: float) -> Iterator[Crossing]:
+        """Yield the crossings along `direction` for steps of several lengths, the last one of about the radius."""
+        length = float(tf.norm(direction))
+        if not 0 < length < np.inf:
+            return
+        step = 2 * radius / length
+        for _ in range(TRIALS):
+            crossing = self._crossing(step * direction, c)
+            size = float(tf.norm(crossing.moved))
+            if size == 0:
+                return
+            yield crossing
+            step *= np.clip((1.2 * radius / size) ** (2 / 3), 0.25, 4)  # the cost of n crossings grows as n³
+
+    def _crossing(self, v: tf.Tensor, c: np.ndarray) -> Crossing:
+        """Return v [P] cut down to the coordinates whose gradient jumps on the way, each to where it has jumped.
+
+        All coordinates are bisected at once.
+        """
+        output, origin = self.output, self.origin
+        end = output.gradient(origin + v, c)
+        jump = tf.abs(end - output.gradient(origin, c))
+        low, high = tf.zeros_like(v), tf.ones_like(v)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            missing = tf.abs(output.gradient(origin + middle * v, c) - end) > ARRIVED * jump
+            low, high = tf.where(missing, middle, low), tf.where(missing, high, middle)
+        across = tf.abs(output.gradient(origin + high * v, c) - output.gradient(origin + low * v, c))
+        times = tf.where((across >= ABRUPT * jump) & (jump > 0), high, 0.0)
+        return Crossing(times * v, times)
+
+
+def _root(kernel: np.ndarray) -> np.ndarray:
+    """Return A with A·Aᵀ = K: [N, N]."""
+    values, vectors = np.linalg.eigh(kernel)
+    return vectors * np.sqrt(np.clip(values, 0, None))
+
+
+def _spread(net: Network, origin: tf.Tensor) -> tf.Tensor:
+    """Return the rms of each weight's variable: [P]."""
+    parts = net.unflatten(origin)
+    return net.flatten([tf.fill(part.shape, tf.sqrt(tf.reduce_mean(tf.square(part)))) for part in parts])
