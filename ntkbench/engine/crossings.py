@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
+from .ascent import unit
 from .network import Network
 from .weighted_output import WeightedOutput
 
-# Scales at which kinks are looked for: the spread of Gaussian displacements relative to each variable's rms, and the
-# length of the step along the gradient in units of R. A ReLU network of m units has kinks within (R²/m)^⅓.
-SCALES = ((0.3, 3.0), (0.1, 4.0), (0.05, 8.0), (0.025, 8.0))
-DRAWS = 8  # Gaussian displacements at each scale
-HALVINGS = 6  # of the interval in which a coordinate meets its kink
+SPREADS = (0.4, 0.2, 0.1, 0.05, 0.025)  # of the Gaussian displacements, relative to each variable's rms
+REACH = 8.0  # length of the step along the gradient, in units of R: a few times the first kinks' (R²/m)^⅓·√m
+DRAWS, MORE_DRAWS = 8, 24  # Gaussian displacements at each spread, and at the best one
+HALVINGS = 7  # of the interval in which a coordinate meets its kink
 ARRIVED = 0.25  # of a coordinate's jump that may be missing
-ABRUPT = 0.5  # of a coordinate's change that has to happen within its last interval, to be a jump
-TRIALS = 2  # lengths of the step that is cut down to crossings
+ABRUPT = 0.2  # of a coordinate's change that has to happen within its last interval, to be a jump
+TRIALS = 4  # lengths of the step that is cut down to crossings
 
 
 @frozen(eq=False)
@@ -50,22 +50,34 @@ class Crossings:
         self.root = _root(kernel)
         self.spread = _spread(output.net, origin)
 
-    def found(self, radius: float) -> Iterator[Crossing]:
-        """Yield crossings of about this length: at every scale, those that let ‖K‖ grow and those that let it fall."""
-        c = self.draw()
-        for spread, step in SCALES:
-            direction = self.smoothed_growth(spread, step * radius)
-            for signed in (direction, -direction):
-                yield from self._along(signed, c, radius)
+    def best(self, value: Callable[[tf.Tensor], float], radius: float) -> Crossing | None:
+        """Return the crossing of largest value within the radius, None where nothing is crossed.
+
+        Every spread is tried with few draws, so that ‖K‖ grows and so that it falls; the best with more.
+
+        Args:
+            value: of a displacement [P] of length `radius`.
+        """
+        c, tried = self.draw(), []
+        for spread in SPREADS:
+            growth = self.smoothed_growth(spread, REACH * radius, DRAWS)
+            for sign in (1.0, -1.0):
+                tried += [(*found, spread, sign, growth) for found in self._along(sign * growth, c, value, radius)]
+        if not tried:
+            return None
+        reached, crossing, spread, sign, growth = max(tried, key=lambda each: each[0])
+        growth += self.smoothed_growth(spread, REACH * radius, MORE_DRAWS)
+        again = self._along(sign * growth, c, value, radius)
+        return max([(reached, crossing), *again], key=lambda each: each[0])[1]
 
     def draw(self) -> np.ndarray:
         """Return weights of the probes: [N], Gaussian with covariance K."""
         return self.root @ self.rng.standard_normal(len(self.root))
 
-    def smoothed_growth(self, spread: float, step: float) -> tf.Tensor:
-        """Return the direction [P] in which the smoothed ‖K‖ grows, from DRAWS Gaussian displacements."""
+    def smoothed_growth(self, spread: float, step: float, draws: int) -> tf.Tensor:
+        """Return the direction [P] in which the smoothed ‖K‖ grows, from Gaussian displacements."""
         output, total = self.output, tf.zeros_like(self.origin)
-        for _ in range(DRAWS):
+        for _ in range(draws):
             seed = self.rng.integers(2**31, size=2)
             noise = tf.random.stateless_normal(self.origin.shape, seed, dtype=self.origin.dtype)
             w, c = self.origin + spread * self.spread * noise, self.draw()
@@ -74,19 +86,22 @@ class Crossings:
             total += output.gradient(w + u, c) - output.gradient(w - u, c)
         return total
 
-    def _along(self, direction: tf.Tensor, c: np.ndarray, radius: float) -> Iterator[Crossing]:
-        """Yield the crossings along `direction` for steps of several lengths, the last one of about the radius."""
+    def _along(
+        self, direction: tf.Tensor, c: np.ndarray, value: Callable[[tf.Tensor], float], radius: float
+    ) -> Iterator[tuple[float, Crossing]]:
+        """Yield crossings along `direction` with their values, for steps of several lengths."""
         length = float(tf.norm(direction))
         if not 0 < length < np.inf:
             return
-        step = 2 * radius / length
+        step = 4 * radius / length
         for _ in range(TRIALS):
             crossing = self._crossing(step * direction, c)
-            size = float(tf.norm(crossing.moved))
-            if size == 0:
+            within = unit(crossing.within(radius))
+            if within is None:
                 return
-            yield crossing
-            step *= np.clip((1.2 * radius / size) ** (2 / 3), 0.25, 4)  # the cost of n crossings grows as n³
+            yield value(radius * within), crossing
+            size = float(tf.norm(crossing.moved))
+            step *= np.clip((1.1 * radius / size) ** (2 / 3), 0.25, 4)  # the cost of n crossings grows as n³
 
     def _crossing(self, v: tf.Tensor, c: np.ndarray) -> Crossing:
         """Return v [P] cut down to the coordinates whose gradient jumps on the way, each to where it has jumped.

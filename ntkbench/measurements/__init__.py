@@ -79,7 +79,14 @@ def ntkbench_register_measurements(register):
     here = __name__
     register("gradient", f"{here}.gradient:measure", quantities=GRADIENT, summary="gradient at initialisation")
     register("hessian", f"{here}.hessian:measure", quantities=HESSIAN, needs="hessian", summary="Hessian at the start")
-    register("ball", f"{here}.ball:measure", quantities=BALL, needs="ball", summary="worst direction in a ball")
+    register(
+        "ball",
+        f"{here}.ball:measure",
+        quantities=BALL,
+        needs=("ball", "trajectory"),
+        companions={"kernel_change_worst": ("search_gain", "kink_share")},
+        summary="worst direction in a ball",
+    )
     register("gd", f"{here}.gd:measure", quantities=GD, needs="trajectory", summary="full-batch gradient descent")
     register("random", f"{here}.random:measure", quantities=RANDOM, summary="random directions")
     register("kernel", f"{here}.kernel:measure", quantities=KERNEL, summary="spectrum of the tangent kernel")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ..engine.ascent import NOTHING, Maximum, Objective, ascend, largest, unit
 from ..engine.context import Context
-from ..engine.crossings import Crossing, Crossings
+from ..engine.crossings import Crossings
 from ..engine.kernel_distance import relative_change
 from ..engine.kinks import kink_share
 from ..errors import Diverged
@@ -68,7 +69,7 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     ]
     found = [largest(ascend(objective, start, ASCENT) for start in starts) for starts in halves]
     if share > KINKED:
-        found = [largest([smooth, *_across_kinks(ctx, objective, value)]) for smooth in found]
+        found = [largest([smooth, *_across_kinks(ctx, objective)]) for smooth in found]
     best = largest(found)
     if best.direction is not None:
         best = largest([best, ascend(objective, best.direction, ASCENT, POLISHED)])
@@ -143,31 +144,27 @@ def _along_outputs(ctx: Context) -> list[tf.Tensor]:
     return [signed for direction in found for signed in _both(direction)]
 
 
-def _across_kinks(ctx: Context, objective: Objective, value: Callable[[tf.Tensor], float]) -> Iterator[Maximum]:
+def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
     """Yield what is found by moving across kinks within R of w0, alone and with an ascent in the weights left."""
     radius = ctx.settings.radius
     crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)
-
-    def whole(crossing: Crossing) -> Maximum:
-        v = unit(crossing.within(radius))
-        return NOTHING if v is None else Maximum(value(v), v)
-
-    found = max(((whole(crossing), crossing) for crossing in crossings.found(radius)), key=lambda f: f[0].value, default=None)
-    if found is None:
+    crossing = crossings.best(lambda displacement: _kernel_change_at(ctx, displacement / radius), radius)
+    if crossing is None:
         return
-    best, crossing = found
-    yield best
+    if (alone := unit(crossing.within(radius))) is not None:
+        yield Maximum(_kernel_change_at(ctx, alone), alone)
     for part in SMOOTH:
         fixed = crossing.within(radius * (1 - part**2) ** 0.5) / radius
+        free = fixed == 0
 
-        def beside(u: tf.Tensor) -> tuple[float, tf.Tensor]:
+        def beside(u: tf.Tensor, part: float = part, fixed: tf.Tensor = fixed, free: tf.Tensor = free) -> Any:
             reached, gradient = objective(fixed + part * u)
-            return reached, tf.where(fixed == 0, gradient, 0)
+            return reached, tf.where(free, gradient, 0)
 
         _, start = objective(fixed)
-        smooth = ascend(beside, tf.where(fixed == 0, start, 0), ASCENT)
+        smooth = ascend(beside, tf.where(free, start, 0), ASCENT)
         if smooth.direction is not None:
-            yield Maximum(smooth.value, fixed + part * smooth.direction)
+            yield Maximum(smooth.value, unit(fixed + part * smooth.direction))
 
 
 def _best_start(value: Callable[[tf.Tensor], float], directions: Iterable[tf.Tensor]) -> tf.Tensor:

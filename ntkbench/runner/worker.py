@@ -222,14 +222,19 @@ def check_output(network: Network, x: Any, name: str) -> None:
 
 
 def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: str) -> dict[str, Value]:
-    """Return a measurement's result as Values of the wanted quantities, or raise NtkbenchError with a sentence."""
+    """Return a measurement's result as Values of the wanted quantities and their companions.
+
+    Raises NtkbenchError with a sentence for a result that breaks what the measurement declares.
+    """
     if not isinstance(found, Mapping):
         raise NtkbenchError(f"Measurement {entry.name!r} returned a {type(found).__name__}; it must return a dict.")
     declared = {quantity.key: quantity for quantity in entry.quantities}
     if unknown := set(found) - set(declared):
         raise NtkbenchError(f"Measurement {entry.name!r} returned {sorted(unknown)}, which it does not declare.")
     values = {}
-    for key in wanted:
+    wanted = tuple(wanted)
+    companions = [key for each in wanted for key in entry.companions.get(each, ()) if key in found]
+    for key in dict.fromkeys([*wanted, *companions]):
         if key not in found:
             raise Unsupported(f"{entry.name!r} has no {key} for this model.")
         value = as_value(found[key], precision)
