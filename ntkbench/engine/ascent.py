@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import tensorflow as tf
 from attrs import evolve, frozen
 
+FIRST = 4  # evaluations of every start, before the best is followed
 SETTLED = 1e-3  # relative: two gains in a row that are smaller end an ascent
 LEAST = 2.0**-6  # damping, below which no step has found more
 
@@ -52,6 +53,14 @@ def ascend(objective: Objective, start: tf.Tensor, evaluations: int, settled_at:
         if v is None:
             break
     return Maximum(reached.value, reached.v) if reached and reached.value > 0 else NOTHING
+
+
+def ascend_best(objective: Objective, starts: Iterable[tf.Tensor], evaluations: int) -> Maximum:
+    """Return what `ascend` finds from the start that leads highest in its FIRST evaluations."""
+    first = largest(ascend(objective, start, FIRST) for start in starts)
+    if first.direction is None:
+        return first
+    return largest([first, ascend(objective, first.direction, evaluations)])
 
 
 def largest(found: Iterable[Maximum]) -> Maximum:

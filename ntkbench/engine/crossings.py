@@ -18,7 +18,7 @@ DRAWS, MORE_DRAWS = 8, 24  # Gaussian displacements at each spread, and at the b
 HALVINGS = 7  # of the interval in which a coordinate meets its kink
 ARRIVED = 0.25  # of a coordinate's jump that may be missing
 ABRUPT = 0.2  # of a coordinate's change that has to happen within its last interval, to be a jump
-TRIALS = 4  # lengths of the step that is cut down to crossings
+TRIALS, MORE_TRIALS = 2, 4  # lengths of the step that is cut down to crossings, and of the best one
 
 
 @frozen(eq=False)
@@ -37,7 +37,7 @@ class Crossing:
 
 
 class Crossings:
-    """Displacements of about length R that move the network across as many kinks as possible, all to the same effect on K.
+    """Displacements across as many kinks as a length R allows, all to the same effect on K.
 
     Where a gradient is continuous but for jumps, the mean of its differences over Gaussian displacements is the
     Hessian of a smoothed network, with the kinks in it: [g(w + ξ + εu) − g(w + ξ − εu)]/2ε ≈ H̄·u. With u = J(w + ξ)ᵀc
@@ -58,16 +58,17 @@ class Crossings:
         Args:
             value: of a displacement [P] of length `radius`.
         """
-        c, tried = self.draw(), []
+        c = self.draw()
+        tried: list[tuple[float, Crossing, float, float, tf.Tensor]] = []
         for spread in SPREADS:
             growth = self.smoothed_growth(spread, REACH * radius, DRAWS)
             for sign in (1.0, -1.0):
-                tried += [(*found, spread, sign, growth) for found in self._along(sign * growth, c, value, radius)]
+                tried += [(*found, spread, sign, growth) for found in self._along(sign * growth, c, value, radius, TRIALS)]
         if not tried:
             return None
         reached, crossing, spread, sign, growth = max(tried, key=lambda each: each[0])
         growth += self.smoothed_growth(spread, REACH * radius, MORE_DRAWS)
-        again = self._along(sign * growth, c, value, radius)
+        again = self._along(sign * growth, c, value, radius, MORE_TRIALS)
         return max([(reached, crossing), *again], key=lambda each: each[0])[1]
 
     def draw(self) -> np.ndarray:
@@ -82,26 +83,26 @@ class Crossings:
             noise = tf.random.stateless_normal(self.origin.shape, seed, dtype=self.origin.dtype)
             w, c = self.origin + spread * self.spread * noise, self.draw()
             u = output.gradient(w, c)
-            u *= step / max(float(tf.norm(u)), np.finfo(np.float32).tiny)
+            u *= step / max(float(tf.norm(u)), float(np.finfo(np.float32).tiny))
             total += output.gradient(w + u, c) - output.gradient(w - u, c)
         return total
 
     def _along(
-        self, direction: tf.Tensor, c: np.ndarray, value: Callable[[tf.Tensor], float], radius: float
+        self, direction: tf.Tensor, c: np.ndarray, value: Callable[[tf.Tensor], float], radius: float, trials: int
     ) -> Iterator[tuple[float, Crossing]]:
         """Yield crossings along `direction` with their values, for steps of several lengths."""
         length = float(tf.norm(direction))
         if not 0 < length < np.inf:
             return
-        step = 4 * radius / length
-        for _ in range(TRIALS):
+        step = 4.0 * radius / length
+        for _ in range(trials):
             crossing = self._crossing(step * direction, c)
             within = unit(crossing.within(radius))
             if within is None:
                 return
             yield value(radius * within), crossing
             size = float(tf.norm(crossing.moved))
-            step *= np.clip((1.1 * radius / size) ** (2 / 3), 0.25, 4)  # the cost of n crossings grows as n³
+            step *= float(np.clip((1.1 * radius / size) ** (2 / 3), 0.25, 4))  # the cost of n crossings grows as n³
 
     def _crossing(self, v: tf.Tensor, c: np.ndarray) -> Crossing:
         """Return v [P] cut down to the coordinates whose gradient jumps on the way, each to where it has jumped.

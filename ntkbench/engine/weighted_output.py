@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from .gradient import dense_gradient
-from .hvp import forward_safe
 from .network import Network
 
 
@@ -26,9 +25,8 @@ class WeightedOutput:
         return self.net.function("weighted gradient", self._build_gradient)(w, self.x, tf.cast(c, self.net.dtype))
 
     def gradient_and_product(self, w: tf.Tensor, c: np.ndarray, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return ∇F_c(w) and ∇²F_c(w)·v: [P] each, for v: [P]."""
-        build = self._build_forward if forward_safe(self.net) else self._build_double
-        return self.net.function("weighted product", build)(w, self.x, tf.cast(c, self.net.dtype), v)
+        """Return ∇F_c(w) and ∇²F_c(w)·v: [P] each, for v: [P], by double backward, which is right for every model."""
+        return self.net.function("weighted product", self._build_product)(w, self.x, tf.cast(c, self.net.dtype), v)
 
     def _build_gradient(self) -> Any:
         net = self.net
@@ -41,25 +39,10 @@ class WeightedOutput:
 
         return gradient
 
-    def _build_forward(self) -> Any:
+    def _build_product(self) -> Any:
         net = self.net
 
-        def forward_over_backward(w: tf.Tensor, x: tf.Tensor, c: tf.Tensor, v: tf.Tensor) -> Any:
-            net.assign(w)
-            with tf.autodiff.ForwardAccumulator(net.variables, net.unflatten(v)) as accumulator:
-                with tf.GradientTape() as tape:
-                    f = net.scalar(x)
-                gradient = dense_gradient(tape, f, net.variables, c)
-            zero = tf.UnconnectedGradients.ZERO
-            product = [accumulator.jvp(g, unconnected_gradients=zero) for g in gradient]
-            return net.flatten(gradient), net.flatten(product)
-
-        return forward_over_backward
-
-    def _build_double(self) -> Any:
-        net = self.net
-
-        def double_backward(w: tf.Tensor, x: tf.Tensor, c: tf.Tensor, v: tf.Tensor) -> Any:
+        def gradient_and_product(w: tf.Tensor, x: tf.Tensor, c: tf.Tensor, v: tf.Tensor) -> Any:
             net.assign(w)
             with tf.GradientTape() as outer:
                 with tf.GradientTape() as inner:
@@ -68,4 +51,4 @@ class WeightedOutput:
                 along = tf.reduce_sum(gradient * v)
             return gradient, net.flatten(dense_gradient(outer, along, net.variables))
 
-        return double_backward
+        return gradient_and_product

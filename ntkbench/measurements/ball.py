@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ..engine.ascent import NOTHING, Maximum, Objective, ascend, largest, unit
+from ..engine.ascent import Maximum, Objective, ascend, ascend_best, largest, unit
 from ..engine.context import Context
 from ..engine.crossings import Crossings
 from ..engine.kernel_distance import relative_change
@@ -20,7 +20,6 @@ from . import KINKED
 KERNEL = frozenset({"kernel_change_worst", "search_gain"})
 ASCENT = 60  # evaluations of one ascent at most
 POLISHED = 1e-4  # relative gain at which the ascent from the best point found is settled
-LEADING = 3  # eigenvectors c of K whose Jᵀc are tried
 RANDOM = 2  # random directions along which kinks are looked for
 SMOOTH = (0.3, 0.6, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
 
@@ -35,7 +34,7 @@ def measure(ctx: Context) -> dict[str, Value]:
     if not ctx.quantities.isdisjoint(KERNEL):
         result |= kernel_change_worst(ctx)
     elif "kink_share" in ctx.quantities:
-        result["kink_share"] = Value(largest_kink_share(ctx))
+        result["kink_share"] = Value(largest_kink_share(ctx), None, "bound")
     if "linearization_error_worst" in ctx.quantities:
         result["linearization_error_worst"] = linearization_error_worst(ctx)
     if "hessian_norm_ball" in ctx.quantities:
@@ -47,10 +46,10 @@ def measure(ctx: Context) -> dict[str, Value]:
 def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     """Return max over the ball of ‖K(w) − K(w0)‖_F/‖K(w0)‖_F as kernel_change_worst, search_gain and kink_share.
 
-    Two searches share nothing but the objective. One ascends from ± the direction in which ‖K‖ grows and from the
-    best of ±Jᵀc, c the leading eigenvectors of K; the other from ± the displacement of gradient descent and from ± a
-    random direction. Where the gradient has kinks, both also move across them, each with its own draws. search_gain
-    is what both together found beyond the worse of the two, relative to that one.
+    Two searches share nothing but the objective. One starts from ± the direction in which ‖K‖ grows and from ±Jᵀc, c
+    the leading eigenvector of K; the other from ± the displacement of gradient descent and from ± a random direction.
+    Where the gradient has kinks, both also move across them, each with its own draws. search_gain is what both
+    together found beyond the worse of the two, relative to that one.
     """
     k0, radius = ctx.kernel, ctx.settings.radius
     share = largest_kink_share(ctx)
@@ -59,15 +58,12 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
         k, gradient = ctx.kernel_map.kernel_and_gradient(ctx.theta + radius * v, k0)
         return relative_change(k, k0), gradient
 
-    def value(v: tf.Tensor) -> float:
-        return _kernel_change_at(ctx, v)
-
     _, growth = ctx.kernel_map.kernel_and_gradient(ctx.theta, np.zeros_like(k0))
-    halves = [
-        [*_both(growth), _best_start(value, _along_outputs(ctx))],
-        [*_both(_descent(ctx)), *_both(ctx.direction())],
+    halves: list[list[Sequence[tf.Tensor]]] = [
+        [[*_both(growth), *_both(_along_outputs(ctx))]],
+        [_both(_descent(ctx)), _both(ctx.direction())],
     ]
-    found = [largest(ascend(objective, start, ASCENT) for start in starts) for starts in halves]
+    found = [largest(ascend_best(objective, starts, ASCENT) for starts in half) for half in halves]
     if share > KINKED:
         found = [largest([smooth, *_across_kinks(ctx, objective)]) for smooth in found]
     best = largest(found)
@@ -75,8 +71,8 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
         best = largest([best, ascend(objective, best.direction, ASCENT, POLISHED)])
     return {
         "kernel_change_worst": _confirmed(ctx, best, _kernel_change_at),
-        "search_gain": Value(_gain(best, found)),
-        "kink_share": Value(share),
+        "search_gain": Value(_gain(best, found), None, "bound"),
+        "kink_share": Value(share, None, "bound"),
     }
 
 
@@ -89,12 +85,10 @@ def largest_kink_share(ctx: Context) -> float:
     """Return the largest share of the gradient's change that second derivatives do not explain, over the displacement
     of gradient descent, ±Jᵀc for the leading eigenvector c of K, and random directions, all but the first of length R.
     """
-    radius, (outputs, *_) = ctx.settings.radius, _along_outputs(ctx)
-    directions = [outputs, -outputs, *(ctx.direction() for _ in range(RANDOM))]
-    scaled = [radius * v for v in map(unit, directions) if v is not None]
-    signs = [ctx.rng.choice([-1.0, 1.0], len(ctx.y)) for _ in range(len(scaled) + 1)]
-    displacements = zip([_descent(ctx), *scaled], signs, strict=True)
-    return max(kink_share(ctx.weighted_output, ctx.theta, v, c) for v, c in displacements)
+    radius, everywhere = ctx.settings.radius, np.ones(len(ctx.y))
+    directions = [*_both(_along_outputs(ctx)), *(ctx.direction() for _ in range(RANDOM))]
+    displacements = [_descent(ctx), *(radius * v for v in map(unit, directions) if v is not None)]
+    return max(kink_share(ctx.weighted_output, ctx.theta, v, everywhere) for v in displacements)
 
 
 def linearization_error_worst(ctx: Context) -> Value:
@@ -108,8 +102,8 @@ def linearization_error_worst(ctx: Context) -> Value:
         return _relative_error(ctx, residual), gradient
 
     top = max((sample.top for sample in ctx.curvatures), key=lambda top: abs(top.value))
-    starts = [*_both(top.vector * float(top.value != 0)), *_both(_descent(ctx)), *_both(ctx.direction())]
-    best = largest(ascend(objective, start, ASCENT) for start in starts)
+    starts = [top.vector * float(top.value != 0), _descent(ctx), ctx.direction()]
+    best = largest(ascend_best(objective, _both(start), ASCENT) for start in starts)
     return _confirmed(ctx, best, _linearization_error_at)
 
 
@@ -137,11 +131,11 @@ def _descent(ctx: Context) -> tf.Tensor:
         return tf.zeros_like(ctx.theta)
 
 
-def _along_outputs(ctx: Context) -> list[tf.Tensor]:
-    """Return ±Jᵀc [P] for the leading eigenvectors c of K."""
+def _along_outputs(ctx: Context) -> tf.Tensor:
+    """Return Jᵀc [P] for the leading eigenvector c of K."""
     _, vectors = np.linalg.eigh(ctx.kernel)
-    found = [ctx.weighted_output.gradient(ctx.theta, c) for c in vectors.T[: -LEADING - 1 : -1]]
-    return [signed for direction in found for signed in _both(direction)]
+    gradient, _ = ctx.weighted_output.gradient_and_product(ctx.theta, vectors[:, -1], tf.zeros_like(ctx.theta))
+    return gradient
 
 
 def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
@@ -165,12 +159,6 @@ def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
         smooth = ascend(beside, tf.where(free, start, 0), ASCENT)
         if smooth.direction is not None:
             yield Maximum(smooth.value, unit(fixed + part * smooth.direction))
-
-
-def _best_start(value: Callable[[tf.Tensor], float], directions: Iterable[tf.Tensor]) -> tf.Tensor:
-    """Return the unit vector of the direction [P] with the largest value."""
-    units = [v for v in map(unit, directions) if v is not None]
-    return largest(Maximum(value(v), v) for v in units).direction
 
 
 # -- what a search returns -----------------------------------------------------------------------------------------
