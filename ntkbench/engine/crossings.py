@@ -63,7 +63,9 @@ class Crossings:
         for spread in SPREADS:
             growth = self.smoothed_growth(spread, REACH * radius, DRAWS)
             for sign in (1.0, -1.0):
-                tried += [(*found, spread, sign, growth) for found in self._along(sign * growth, c, value, radius, TRIALS)]
+                tried += [
+                    (*found, spread, sign, growth) for found in self._along(sign * growth, c, value, radius, TRIALS)
+                ]
         if not tried:
             return None
         reached, crossing, spread, sign, growth = max(tried, key=lambda each: each[0])
