@@ -8,12 +8,13 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from .ascent import unit
+from .ascent import Maximum, largest, unit
 from .network import Network
 from .weighted_output import WeightedOutput
 
-SPREADS = (0.4, 0.2, 0.1, 0.05, 0.025)  # of the Gaussian displacements, relative to each variable's rms
+SPREADS = (0.3, 0.1, 0.05, 0.025)  # of the Gaussian displacements, relative to each variable's rms
 REACH = 8.0  # length of the step along the gradient, in units of R: a few times the first kinks' (R²/m)^⅓·√m
+PROPOSALS = 64  # steps that `climb` tries
 DRAWS, MORE_DRAWS = 8, 24  # Gaussian displacements at each spread, and at the best one
 HALVINGS = 7  # of the interval in which a coordinate meets its kink
 ARRIVED = 0.25  # of a coordinate's jump that may be missing
@@ -48,7 +49,7 @@ class Crossings:
     def __init__(self, output: WeightedOutput, origin: tf.Tensor, kernel: np.ndarray, rng: np.random.Generator):
         self.output, self.origin, self.rng = output, origin, rng
         self.root = _root(kernel)
-        self.spread = _spread(output.net, origin)
+        self.rms = rms_of_variables(output.net, origin)
 
     def best(self, value: Callable[[tf.Tensor], float], radius: float) -> Crossing | None:
         """Return the crossing of largest value within the radius, None where nothing is crossed.
@@ -73,6 +74,24 @@ class Crossings:
         again = self._along(sign * growth, c, value, radius, MORE_TRIALS)
         return max([(reached, crossing), *again], key=lambda each: each[0])[1]
 
+    def climb(self, value: Callable[[tf.Tensor], float], radius: float) -> Maximum:
+        """Return the best of displacements [P] that move the outputs, as a unit vector: for kinks of the output, which
+        a few outputs cross one by one.
+
+        Starts from ±Jᵀc, c the leading eigenvector of K, and tries random steps along Jᵀc', J at w0 and where it is.
+        """
+        _, vectors = np.linalg.eigh(self.root @ self.root.T)
+        at_origin = self.output.gradient(self.origin, vectors[:, -1])
+        best = largest(Maximum(value(radius * v), v) for v in map(unit, (at_origin, -at_origin)) if v is not None)
+        for _ in range(PROPOSALS if best.direction is not None else 0):
+            step = float(2 ** self.rng.uniform(-4, 2))
+            places = self.origin, self.origin + radius * best.direction
+            drawn = [unit(self.output.gradient(w, self.rng.standard_normal(len(self.root)))) for w in places]
+            moved = unit(tf.add_n([best.direction, *(step * v for v in drawn if v is not None)]))
+            if moved is not None:
+                best = largest([best, Maximum(value(radius * moved), moved)])
+        return best
+
     def draw(self) -> np.ndarray:
         """Return weights of the probes: [N], Gaussian with covariance K."""
         return self.root @ self.rng.standard_normal(len(self.root))
@@ -83,7 +102,7 @@ class Crossings:
         for _ in range(draws):
             seed = self.rng.integers(2**31, size=2)
             noise = tf.random.stateless_normal(self.origin.shape, seed, dtype=self.origin.dtype)
-            w, c = self.origin + spread * self.spread * noise, self.draw()
+            w, c = self.origin + spread * self.rms * noise, self.draw()
             u = output.gradient(w, c)
             u *= step / max(float(tf.norm(u)), float(np.finfo(np.float32).tiny))
             total += output.gradient(w + u, c) - output.gradient(w - u, c)
@@ -130,7 +149,7 @@ def _root(kernel: np.ndarray) -> np.ndarray:
     return vectors * np.sqrt(np.clip(values, 0, None))
 
 
-def _spread(net: Network, origin: tf.Tensor) -> tf.Tensor:
+def rms_of_variables(net: Network, origin: tf.Tensor) -> tf.Tensor:
     """Return the rms of each weight's variable: [P]."""
     parts = net.unflatten(origin)
     return net.flatten([tf.fill(part.shape, tf.sqrt(tf.reduce_mean(tf.square(part)))) for part in parts])

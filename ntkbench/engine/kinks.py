@@ -8,7 +8,7 @@ import tensorflow as tf
 from .weighted_output import WeightedOutput
 
 FEWEST, MOST = 1, 64  # segments of the trapezoid rule
-STILL = 0.01  # change of the share below which the number of segments is not doubled again
+STILL = 0.02  # change of the share below which the number of segments is not doubled again
 ROUNDING = 100  # of the precision's epsilon, relative to the gradient: smaller changes are taken as none
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ..engine.ascent import Maximum, Objective, ascend, ascend_best, largest, unit
 from ..engine.context import Context
-from ..engine.crossings import Crossings
+from ..engine.crossings import Crossings, rms_of_variables
 from ..engine.kernel_distance import relative_change
 from ..engine.kinks import kink_share
 from ..errors import Diverged
@@ -20,7 +20,7 @@ from . import KINKED
 KERNEL = frozenset({"kernel_change_worst", "search_gain"})
 ASCENT = 60  # evaluations of one ascent at most
 POLISHED = 1e-4  # relative gain at which the ascent from the best point found is settled
-RANDOM = 2  # random directions along which kinks are looked for
+NOISE = 0.5  # of the Gaussian displacement along which kinks are looked for, relative to each variable's rms
 SMOOTH = (0.3, 0.6, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
 
 
@@ -46,10 +46,10 @@ def measure(ctx: Context) -> dict[str, Value]:
 def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     """Return max over the ball of ‖K(w) − K(w0)‖_F/‖K(w0)‖_F as kernel_change_worst, search_gain and kink_share.
 
-    Two searches share nothing but the objective. One starts from ± the direction in which ‖K‖ grows and from ±Jᵀc, c
-    the leading eigenvector of K; the other from ± the displacement of gradient descent and from ± a random direction.
-    Where the gradient has kinks, both also move across them, each with its own draws. search_gain is what both
-    together found beyond the worse of the two, relative to that one.
+    Two searches share nothing but the objective. One ascends from ± the direction in which ‖K‖ grows; the other from
+    ± the displacement of gradient descent and from ± a random direction. Where the gradient has kinks, both also move
+    across them, each with its own draws. search_gain is what both together found beyond the worse of the two,
+    relative to that one.
     """
     k0, radius = ctx.kernel, ctx.settings.radius
     share = largest_kink_share(ctx)
@@ -59,11 +59,8 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
         return relative_change(k, k0), gradient
 
     _, growth = ctx.kernel_map.kernel_and_gradient(ctx.theta, np.zeros_like(k0))
-    halves: list[list[Sequence[tf.Tensor]]] = [
-        [[*_both(growth), *_both(_along_outputs(ctx))]],
-        [_both(_descent(ctx)), _both(ctx.direction())],
-    ]
-    found = [largest(ascend_best(objective, starts, ASCENT) for starts in half) for half in halves]
+    halves = [[growth], [_descent(ctx), ctx.direction()]]
+    found = [largest(ascend_best(objective, _both(start), ASCENT) for start in half) for half in halves]
     if share > KINKED:
         found = [largest([smooth, *_across_kinks(ctx, objective)]) for smooth in found]
     best = largest(found)
@@ -83,11 +80,14 @@ def _kernel_change_at(ctx: Context, direction: tf.Tensor) -> float:
 
 def largest_kink_share(ctx: Context) -> float:
     """Return the largest share of the gradient's change that second derivatives do not explain, over the displacement
-    of gradient descent, ±Jᵀc for the leading eigenvector c of K, and random directions, all but the first of length R.
+    of gradient descent, Jᵀc of length R for the leading eigenvector c of K, and a Gaussian displacement that reaches
+    kinks which no gradient leads to.
     """
-    radius, everywhere = ctx.settings.radius, np.ones(len(ctx.y))
-    directions = [*_both(_along_outputs(ctx)), *(ctx.direction() for _ in range(RANDOM))]
-    displacements = [_descent(ctx), *(radius * v for v in map(unit, directions) if v is not None)]
+    noise = ctx.rng.standard_normal(ctx.network.size) * NOISE
+    gaussian = rms_of_variables(ctx.network, ctx.theta) * tf.constant(noise, ctx.network.dtype)
+    outputs = unit(_along_outputs(ctx))
+    displacements = [_descent(ctx), gaussian, *([] if outputs is None else [ctx.settings.radius * outputs])]
+    everywhere = np.ones(len(ctx.y))
     return max(kink_share(ctx.weighted_output, ctx.theta, v, everywhere) for v in displacements)
 
 
@@ -142,7 +142,12 @@ def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
     """Yield what is found by moving across kinks within R of w0, alone and with an ascent in the weights left."""
     radius = ctx.settings.radius
     crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)
-    crossing = crossings.best(lambda displacement: _kernel_change_at(ctx, displacement / radius), radius)
+
+    def value(displacement: tf.Tensor) -> float:
+        return _kernel_change_at(ctx, displacement / radius)
+
+    yield crossings.climb(value, radius)
+    crossing = crossings.best(value, radius)
     if crossing is None:
         return
     if (alone := unit(crossing.within(radius))) is not None:
