@@ -83,7 +83,9 @@ class Crossings:
         _, vectors = np.linalg.eigh(self.root @ self.root.T)
         at_origin = self.output.gradient(self.origin, vectors[:, -1])
         best = largest(Maximum(value(radius * v), v) for v in map(unit, (at_origin, -at_origin)) if v is not None)
-        for _ in range(PROPOSALS if best.direction is not None else 0):
+        for _ in range(PROPOSALS):
+            if best.direction is None:
+                break
             step = float(2 ** self.rng.uniform(-4, 2))
             places = self.origin, self.origin + radius * best.direction
             drawn = [unit(self.output.gradient(w, self.rng.standard_normal(len(self.root)))) for w in places]
