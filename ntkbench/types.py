@@ -24,6 +24,8 @@ THEORY_KINDS: tuple[TheoryKind, ...] = ("rate", "upper bound")
 
 HEADLINES = ("gradient_norm", "hessian_norm", "kernel_change_worst", "kernel_change_gd")
 """The quantities that a verdict rests on, and that tables show."""
+KINKED = 0.1
+"""A network has kinks where its kink_share is above this."""
 
 
 class Status(enum.StrEnum):
