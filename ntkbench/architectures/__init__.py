@@ -15,16 +15,16 @@ CONVOLUTIONAL = params.COMMON | {"init": params.init(convolutional=True)}
 BLOCKS = {"activation": params.activation("gelu"), "depth": params.depth(1, "blocks")} | params.COMMON
 
 CHANNELS = {
-    "quick": (16, 32, 64, 128),
-    "standard": (16, 32, 64, 128, 256),
-    "board": (16, 32, 64, 128, 256),
-    "full": (16, 32, 64, 128, 256, 512),
+    "quick": (8, 20, 52, 128),
+    "standard": (8, 16, 32, 64, 128, 256),
+    "board": (8, 16, 32, 64, 128, 256),
+    "full": (8, 16, 32, 64, 128, 256, 512),
 }
 SHORTER = {
-    "quick": (32, 64, 128, 256),
-    "standard": (32, 64, 128, 256, 512),
-    "board": (32, 64, 128, 256, 512),
-    "full": (32, 64, 128, 256, 512, 1024),
+    "quick": (16, 40, 104, 256),
+    "standard": (16, 32, 64, 128, 256, 512),
+    "board": (16, 32, 64, 128, 256, 512),
+    "full": (16, 32, 64, 128, 256, 512, 1024),
 }
 ALPHAS = {"quick": (1, 4, 16, 64)} | dict.fromkeys(("standard", "board", "full"), (1, 4, 16, 64, 256))
 

@@ -47,7 +47,7 @@ def test_widths_come_from_the_user_the_architecture_or_the_preset(registry):
     def widths(**options):
         return sorted({cell.width for cell in plan(registry, measure="loss", seeds=1, **options).cells})
 
-    assert widths(widths=None, preset="standard") == [64, 128, 256, 512, 1024]
+    assert widths(widths=None, preset="standard") == [32, 64, 128, 256, 512, 1024]
     assert widths(widths=None, preset="board", arch="neck") == [4, 8]
     assert widths(widths="3", arch="neck") == [3]
 

@@ -16,7 +16,7 @@ def test_every_preset_reads(name):
 
 def test_own_widths_replace_the_presets():
     own = {"standard": (16, 32)}
-    assert preset("quick").widths_for(own) == (64, 128, 256, 512)
+    assert preset("quick").widths_for(own) == (32, 80, 208, 512)
     assert preset("standard").widths_for(own) == (16, 32)
     assert preset("full").widths_for(own) == (16, 32)
     assert preset("full").widths_for({}) == preset("full").widths
