@@ -12,6 +12,7 @@ from attrs import frozen
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
 from ..types import Cell, CellResult, Status, Value, canonical_json
+from .groups import radius_of
 from .scaling import EPSILON, student_t
 from .verdicts import Name, Verdict, verdicts
 
@@ -100,7 +101,8 @@ def compare(
             statuses.append(f"{_name(one.cell)}: {one.status} → {other.status}")
         if one.status == other.status == Status.OK:
             for key in one.values.keys() & other.values.keys():
-                label = one.cell.label + (_at(one.cell) if one.cell.measurement in several else "")
+                radius = one.cell.settings.get("radius", 1.0)
+                label = one.cell.label + (_at(radius) if one.cell.measurement in several else "")
                 values.setdefault((label, key), []).append((one.values[key], other.values[key]))
     changes, tests = [], []
     for (label, key), pairs in sorted(values.items()):
@@ -138,12 +140,12 @@ def _verdicts(
         cell = each.series.results[0].cell
         data = dataset_label(cell.dataset, cell.dataset_params)
         place = canonical_json([cell.architecture, dict(cell.params), data, cell.reinit])
-        found[each.series.label + (_at(cell) if several else ""), place] = each
+        found[each.series.label + (_at(radius_of(each.series)) if several else ""), place] = each
     return found
 
 
-def _at(cell: Cell) -> str:
-    return f" R = {cell.settings['radius']:g}"
+def _at(radius: float) -> str:
+    return f" R = {radius:g}"
 
 
 def differs(a: Value, b: Value) -> bool:

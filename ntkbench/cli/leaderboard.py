@@ -137,8 +137,7 @@ def diff(before: Path, after: Path) -> None:
     old, new = load_receipt(before), load_receipt(after)
     found = compare(old.results, new.results, old.manifest, new.manifest)
     click.echo(comparison_table(found, old.name, new.name).text().rstrip("\n"))
-    verdicts = [f"{each.label}: {each.before} → {each.after} ({each.reason})" for each in found.verdicts]
-    for title, changes in (("Verdicts", verdicts), ("Ties", board_changes(new_board([old]), new_board([new])))):
-        click.echo(f"\n{title}: " + ("none changed." if not changes else ""))
-        for change in changes:
-            click.echo(f"  {visible(change)}")
+    changes = board_changes(new_board([old]), new_board([new]))
+    click.echo("\nRows and ties: " + ("none changed." if not changes else ""))
+    for change in changes:
+        click.echo(f"  {visible(change)}")

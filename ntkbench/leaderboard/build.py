@@ -340,7 +340,7 @@ def board_changes(before: Board, after: Board) -> list[str]:
     """
     old, new = ({name_of(row.verdict): row for row in board.rows} for board in (before, after))
     changes = [f"{name}: gone" for name in old if name not in new] + [f"{name}: new" for name in new if name not in old]
-    common = [name for name in old if name in new]
+    common = sorted(old.keys() & new.keys())
     for one, other in combinations(common, 2):
         pairs = [(rows[one], rows[other]) for rows in (old, new)]
         if all(a.ties and b.ties and a.verdict.name == b.verdict.name for a, b in pairs):

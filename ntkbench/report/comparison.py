@@ -65,7 +65,7 @@ def _notes(found: Comparison, differing: int) -> list[str]:
         )
     if found.judged:
         same = found.judged - len(found.verdicts)
-        notes.append(f"{same} of {found.judged} verdicts are the same.")
+        notes.append(f"Verdicts: {same} of {found.judged} are the same.")
     notes += [f"Verdict of {each.label}: {each.before} → {each.after} ({each.reason})." for each in found.verdicts]
     notes += [f"Differs: {cause}." for cause in found.causes]
     if differing and not found.causes:

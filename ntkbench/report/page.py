@@ -77,7 +77,8 @@ def _rows(
             "theory": theory_mark(place.verdict.laws.get(WORST)),
             "source": _source(place.verdict.laws.get(WORST)),
             "notes": flags(place.verdict, grouping.radius),
-            "reason": place.verdict.reason,
+            # The columns say why a row is linear or falling; its fold has the sentence.
+            "reason": place.verdict.reason if place.verdict.name in ("non-linear", "open") else "",
         }
         for place in grouping.places
     ]
