@@ -1,4 +1,4 @@
-"""How often intervals cover and tails are named rightly, on simulated laws; writes the tables of docs/laws.md.
+"""How often intervals cover, and the posterior names tails rightly, on simulated laws; writes tables of docs/laws.md.
 
 python benchmarks/law_coverage.py closed       least squares, as in the table and on the board
 python benchmarks/law_coverage.py posterior    the posterior, as in Run.fits(posterior=True)
@@ -18,6 +18,7 @@ from attrs import frozen
 
 from ntkbench.analysis.posterior import posteriors
 from ntkbench.analysis.scaling import fit_power_law
+from ntkbench.analysis.states import state_of
 
 WIDTHS, SEEDS = (64, 128, 256, 512, 1024), 5
 NOISES = (0.02, 0.03, 0.1, 0.5)
@@ -49,12 +50,12 @@ CASES = (
 @frozen
 class Rates:
     """slope, floor: how often the 95 % interval covers, None where there is none: the slope above a floor in the
-    posterior, the floor of a flat law.   right, wrong: tails named."""
+    posterior, the floor of a flat law.   right, wrong: tails named, by the posterior only."""
 
     slope: float | None
     floor: float | None
-    right: float
-    wrong: float
+    right: float | None = None
+    wrong: float | None = None
 
 
 def draw(case: Case, noise: float, kind: str, random: np.random.Generator) -> list[tuple[int, int, float]]:
@@ -73,18 +74,21 @@ def rates(case: Case, noise: float, kind: str, draws: int, route: str, seed: int
     """Return what one route finds on `draws` simulated series. A refused exponent counts as not covering."""
     random = np.random.default_rng([seed, NOISES.index(noise), KINDS.index(kind), CASES.index(case)])
     series = [draw(case, noise, kind, random) for _ in range(draws)]
-    found = posteriors(series) if route == "posterior" else [fit_power_law(*zip(*points)) for points in series]  # noqa: B905
-    ends = ("floored_low", "floored_high") if case.share else ("low", "high")
-    slope = [_covers(each, *ends, case.slope) for each in found]
-    floor = [_covers(each, "floor_low", "floor_high", case.share) for each in found]
-    tails = Counter(each.tail for each in found)
-    wrong = {"decays": "plateaus", "plateaus": "decays"}[case.right]
-    return Rates(
-        None if case.share and route == "posterior" else sum(slope) / draws,
-        sum(floor) / draws if case.slope else None,
-        tails[case.right] / draws,
-        tails[wrong] / draws,
-    )
+    if route == "posterior":
+        found = posteriors(series)
+        tails = Counter(each.tail for each in found)
+        wrong = {"decays": "plateaus", "plateaus": "decays"}[case.right]
+        slope = None if case.share else sum(_covers(each, "low", "high", case.slope) for each in found) / draws
+        floor = sum(_covers(each, "floor_low", "floor_high", case.share) for each in found) / draws
+        return Rates(slope, floor if case.slope else None, tails[case.right] / draws, tails[wrong] / draws)
+    fits = [fit_power_law(*map(list, zip(*points, strict=True))) for points in series]
+    floors = [state_of(fit, points).floors for fit, points in zip(fits, series, strict=True)]
+    if case.share:
+        slope = sum(_covers(each, "slope_low", "slope_high", case.slope) for each in floors) / draws
+    else:
+        slope = sum(_covers(each, "low", "high", case.slope) for each in fits) / draws
+    floor = sum(_covers(each, "low", "high", case.share) for each in floors) / draws
+    return Rates(slope, floor if case.slope else None)
 
 
 def _covers(found: object, low: str, high: str, truth: float) -> bool:
@@ -95,18 +99,18 @@ def _covers(found: object, low: str, high: str, truth: float) -> bool:
 def table(route: str, draws: int) -> Iterator[str]:
     """Yield the lines of one route's table."""
     yield f"{draws:,} draws of each law.\n"
-    yield "| slope | floor's share | noise | | covers slope | covers floor | tail right | tail wrong | undecided |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    tails = ("tail right", "tail wrong", "undecided") if route == "posterior" else ()
+    yield f"| {' | '.join(('slope', 'share of the floor', 'noise', '', 'covers slope', 'covers floor', *tails))} |"
+    yield "|" + "---|" * (6 + len(tails))
     for case in CASES:
         for noise in NOISES:
             for kind in KINDS:
                 found = rates(case, noise, kind, draws, route)
-                slope, floor = ("" if each is None else f"{each:.1%}" for each in (found.slope, found.floor))
-                rest = max(1 - found.right - found.wrong, 0)
-                yield (
-                    f"| {case.slope:g} | {case.share:g} | {noise:g} | {kind} | {slope} | {floor} | {found.right:.1%} "
-                    f"| {found.wrong:.1%} | {rest:.1%} |"
-                )
+                shares = [found.slope, found.floor]
+                if found.right is not None and found.wrong is not None:
+                    shares += [found.right, found.wrong, max(1 - found.right - found.wrong, 0)]
+                cells = ["" if each is None else f"{each:.1%}" for each in shares]
+                yield f"| {case.slope:g} | {case.share:g} | {noise:g} | {kind} | {' | '.join(cells)} |"
 
 
 def main(route: str) -> None:

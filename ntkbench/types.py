@@ -22,6 +22,12 @@ TheoryKind = Literal["rate", "upper bound"]
 THEORY_KINDS: tuple[TheoryKind, ...] = ("rate", "upper bound")
 
 
+HEADLINES = ("gradient_norm", "hessian_norm", "kernel_change_worst", "kernel_change_gd")
+"""The quantities that a verdict rests on, and that tables show."""
+KINKED = 0.1
+"""A network has kinks where its kink_share is above this."""
+
+
 class Status(enum.StrEnum):
     """How a cell ended. "Running" is never stored."""
 
@@ -175,7 +181,7 @@ class Cell:
     data_hash: str = ""
     source_hash: str = ""
     reinit: bool = False
-    numerics_version: int = 2
+    numerics_version: int = 3
     label: str = ""
 
     def identity(self) -> dict[str, Any]:

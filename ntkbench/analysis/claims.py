@@ -12,6 +12,7 @@ from attrs import frozen
 from ..plan.suite import Claim
 from ..types import CellResult
 from .scaling import fit_power_law, student_t
+from .verdicts import verdicts
 
 Finding = Literal["holds", "fails", "undecided"]
 
@@ -39,12 +40,25 @@ def judge(claim: Claim, results: Iterable[CellResult]) -> Judged:
     """Judge a claim by the results of its own cells.
 
     An exponent or value holds when it lies in the expected interval and its own interval excludes the rivals; it fails
-    when its interval lies outside; otherwise it is undecided. A bound fails with a single value above it.
+    when its interval lies outside; otherwise it is undecided. A bound fails with a single value above it. A verdict
+    holds when it is expected, and fails when it is decided otherwise.
     """
+    if claim.law == "verdict":
+        return _of_verdict(claim, list(results))
     points = _points(claim, results)
     if not points:
         return Judged(claim, "undecided", note="no finished cell has all that the claim needs")
     return judge_points(claim, points)
+
+
+def _of_verdict(claim: Claim, results: Sequence[CellResult]) -> Judged:
+    found = verdicts(results, {}, {})
+    if not found:
+        return Judged(claim, "undecided", note="no finished cell has all that the claim needs")
+    wrong = [each for each in found if each.name not in claim.verdict]
+    finding: Finding = "fails" if any(each.decided for each in wrong) else "undecided" if wrong else "holds"
+    told = "; ".join(f"{each.series.label} is {each.name}: {each.reason}" for each in wrong or found)
+    return Judged(claim, finding, n=len({result.cell.seed for result in results}), note=told)
 
 
 def judge_points(claim: Claim, points: Sequence[Point]) -> Judged:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import frozen
 
 from ..store.manifest import Catalogue
-from ..types import CellResult, Quantity, Theory
+from ..types import KINKED, CellResult, Quantity, Theory
 from .advice import Advice, Measured, what_would_decide
 from .laws import Law, Series, law, law_of_points, result_keys, series
 from .scaling import CONFIDENCE, FLAT, Fit
@@ -27,13 +27,9 @@ JUDGED = (WORST, GD, CURVATURE)
 """What every verdict rests on, whatever theory speaks of. All three are relative: a network that only becomes smaller
 changes none of them."""
 CONTROL = "gradient_norm"
-MEASURED = (WORST, GD, "hessian_norm", CONTROL)
-"""What has to be measured for a verdict."""
 RADIUS_OF_CURVATURE = Quantity(
     CURVATURE, "R‖H‖/‖∇f‖", direction="lower", summary="relative change of the gradient at distance R, by its curvature"
 )
-KINKED = 0.1
-"""A network has kinks when second derivatives leave more than this share of its gradient's change unexplained."""
 UNSURE = 0.1
 """A worst-direction search is unsure where a longer one finds more than this much more, as a share."""
 

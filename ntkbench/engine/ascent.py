@@ -2,55 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 from attrs import evolve, frozen
 
-SETTLED = 1e-4  # relative: two gains in a row that are smaller end an ascent
+FIRST = 4  # evaluations of every start, before the best is followed
+SETTLED = 1e-3  # relative: two gains in a row that are smaller end an ascent
 LEAST = 2.0**-6  # damping, below which no step has found more
 
 Objective = Callable[[tf.Tensor], tuple[float, tf.Tensor]]
 
 
 @frozen
-class Best:
-    """The largest value found and the unit direction [P] it was found at."""
+class Maximum:
+    """The largest value found and the unit direction [P] it was found at, None for no direction."""
 
     value: float
     direction: tf.Tensor | None
 
 
-def ascend(objective: Objective, starts: Sequence[tuple[tf.Tensor, int]]) -> Best:
-    """Return the best of several damped ascents over the unit sphere: a lower bound of the supremum.
+NOTHING = Maximum(0.0, None)
+
+
+def ascend(objective: Objective, start: tf.Tensor, evaluations: int, settled_at: float = SETTLED) -> Maximum:
+    """Return the largest value found by a damped ascent over the unit sphere: a lower bound of the supremum.
 
     v ← normalise(v/‖v‖ + d·g/‖g‖) from the best point so far, where the damping d starts at 1 and is halved whenever
-    the value did not grow; undamped, the update oscillates between two points. An ascent ends early when its value has
-    settled.
+    the value did not grow; undamped, the update oscillates between two points. The ascent ends early when its value
+    has settled.
 
     Args:
         objective: v [P] of unit length -> (value, gradient [P] in v, up to a positive factor).
-        starts: (direction [P], most evaluations); a start of length zero is skipped.
+        start: direction [P]; from a start of length zero nothing is found.
+        evaluations: the most evaluations of the objective.
+        settled_at: relative gain; two smaller ones in a row end the ascent.
     """
-    best = Best(0.0, None)
-    for start, evaluations in starts:
-        v, reached, settled = unit(start), None, 0
-        for _ in range(evaluations if v is not None else 0):
-            value, gradient = objective(v)
-            if value > best.value:
-                best = Best(value, v)
-            if reached is None or value > reached.value:
-                gain = value - (reached.value if reached else 0.0)
-                settled = settled + 1 if gain <= SETTLED * value else 0
-                reached = _Reached(value, v, unit(gradient), reached.damping if reached else 1.0)
-            else:
-                reached = evolve(reached, damping=reached.damping / 2)
-            if settled == 2 or reached.ascent is None or reached.damping < LEAST:
-                break
-            v = unit(reached.v + reached.damping * reached.ascent)
-            if v is None:
-                break
-    return best
+    v, reached, settled = unit(start), None, 0
+    for _ in range(evaluations if v is not None else 0):
+        value, gradient = objective(v)
+        if reached is None or value > reached.value:
+            gain = value - (reached.value if reached else 0.0)
+            settled = settled + 1 if gain <= settled_at * value else 0
+            reached = _Reached(value, v, unit(gradient), reached.damping if reached else 1.0)
+        else:
+            reached = evolve(reached, damping=reached.damping / 2)
+        if settled == 2 or reached.ascent is None or reached.damping < LEAST:
+            break
+        v = unit(reached.v + reached.damping * reached.ascent)
+        if v is None:
+            break
+    return Maximum(reached.value, reached.v) if reached and reached.value > 0 else NOTHING
+
+
+def ascend_best(objective: Objective, starts: Iterable[tf.Tensor], evaluations: int) -> Maximum:
+    """Return what `ascend` finds from the start that leads highest in its FIRST evaluations."""
+    first = largest(ascend(objective, start, FIRST) for start in starts)
+    if first.direction is None:
+        return first
+    return largest([first, ascend(objective, first.direction, evaluations)])
+
+
+def largest(found: Iterable[Maximum]) -> Maximum:
+    """Return the first of the largest maxima, NOTHING of none."""
+    return max(found, key=lambda maximum: maximum.value, default=NOTHING)
 
 
 @frozen

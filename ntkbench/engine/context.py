@@ -18,6 +18,7 @@ from .linearize import Linearized, LinearModel
 from .network import Network
 from .precision import full_precision
 from .training import Trajectory, gradient_descent
+from .weighted_output import WeightedOutput
 
 CONFIRM_BELOW = 1e-3  # relative changes below this are measured again in float64
 
@@ -29,7 +30,8 @@ class Context:
     seed, precision, device: of the cell.          rng: a numpy Generator of this cell's own.
     settings: sizes and procedures (`Settings`).   quantities: the result keys that are wanted.
     architecture: the registered specification.
-    network: the model in flat weights.   theta: w0 as one vector [P].   kernel_map, linear_model: at the probes.
+    network: the model in flat weights.   theta: w0 as one vector [P].   kernel_map, linear_model,
+    weighted_output: at the probes.
     trajectory: the gradient-descent path, computed once and shared by all measurements.
     """
 
@@ -94,6 +96,10 @@ class Context:
         return LinearModel(self.network, self.x, self.theta)
 
     @cached_property
+    def weighted_output(self) -> WeightedOutput:
+        return WeightedOutput(self.network, self.x)
+
+    @cached_property
     def gradient_norm(self) -> float:
         """rms over the probes of ‖∇f(w0; x)‖."""
         return float(np.sqrt(np.mean(np.diag(self.kernel))))
@@ -122,12 +128,6 @@ class Context:
         return gradient_descent(
             self.network, self.x, self.y, self.theta, safety=safety, target_ratio=s.target_ratio, max_steps=s.max_steps
         )
-
-    @property
-    def search_budget(self) -> tuple[int, ...]:
-        """Evaluations of a worst-direction search from v0, from −v0, and from random restarts."""
-        spec = self.architecture
-        return (12, 8) if spec.linear_output and not spec.bottleneck else (30, 15, 15)
 
     @property
     def float64(self) -> Context:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from .ascent import Best, ascend
+from .ascent import Maximum, ascend
 from .factored import FactoredProduct
 from .gradient import dense_gradient
 from .hessian import Eigenpair, tied
@@ -20,6 +20,7 @@ from .structure import structure_of
 INNER_STEPS = 4  # Lanczos steps at a point of the ascent, from the eigenvectors of the point before
 SECOND = 0.1  # of the second eigenvector added to that start, so that it can take over
 BUDGET = (8, 5)  # evaluations from ±v0
+SETTLED = 1e-4  # relative gain at which they end early
 RESTARTS = 15  # of the Lanczos steps at the best point, at most
 
 
@@ -44,7 +45,7 @@ class SampleCurvature:
         evaluate = self.net.function(("curvature", self.x.shape), lambda: _evaluation(self.net, self.x))
         first = self.top.vector + SECOND * self.top.second
         _, v0, _ = evaluate(origin, self.x, first)
-        best, at_best = Best(abs(self.top.value), None), first
+        best, at_best = Maximum(abs(self.top.value), None), first
         for direction, evaluations in zip([v0, -v0], BUDGET, strict=True):
             start, reached = first, 0.0
 
@@ -55,7 +56,7 @@ class SampleCurvature:
                     reached, start = float(value), following
                 return float(value), gradient
 
-            found = ascend(objective, [(direction, evaluations)])
+            found = ascend(objective, direction, evaluations, SETTLED)
             if found.value > best.value:
                 best, at_best = found, start
         if best.direction is None:

@@ -38,6 +38,19 @@ HESSIAN = [
 BALL = [
     _lower("hessian_norm_ball", "sup ‖H‖", "mean", "largest Hessian norm found in the ball of radius R", "f"),
     _lower("kernel_change_worst", "ΔK worst", "value", "largest relative kernel change in the ball of radius R"),
+    _plain(
+        "search_gain",
+        "search gain",
+        "value",
+        "what the search for the worst kernel change found beyond the worse of its two independent halves, relative",
+    ),
+    _plain(
+        "kink_share",
+        "kinks",
+        "max",
+        "share of the gradient's change along a line that second derivatives do not explain, the largest over the "
+        "displacement of gradient descent, ±Jᵀc and random directions: 0 where the network is smooth",
+    ),
     _lower("linearization_error_worst", "Δf worst", "value", "largest relative error of the linear model in the ball"),
 ]
 GD = [
@@ -75,7 +88,14 @@ def ntkbench_register_measurements(register):
     here = __name__
     register("gradient", f"{here}.gradient:measure", quantities=GRADIENT, summary="gradient at initialisation")
     register("hessian", f"{here}.hessian:measure", quantities=HESSIAN, needs="hessian", summary="Hessian at the start")
-    register("ball", f"{here}.ball:measure", quantities=BALL, needs="ball", summary="worst direction in a ball")
+    register(
+        "ball",
+        f"{here}.ball:measure",
+        quantities=BALL,
+        needs=("ball", "trajectory"),
+        companions={"kernel_change_worst": ("search_gain", "kink_share")},
+        summary="worst direction in a ball",
+    )
     register("gd", f"{here}.gd:measure", quantities=GD, needs="trajectory", summary="full-batch gradient descent")
     register("random", f"{here}.random:measure", quantities=RANDOM, needs="radius", summary="random directions")
     register("bend", f"{here}.bend:measure", quantities=BEND, needs="hessian", summary="which weights bend the network")

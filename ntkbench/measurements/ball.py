@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-from ..engine.ascent import Best, ascend
+from ..engine.ascent import Maximum, Objective, ascend, ascend_best, largest, unit
 from ..engine.context import Context
+from ..engine.crossings import Crossings, rms_of_variables
 from ..engine.kernel_distance import relative_change
-from ..types import Value
+from ..engine.kinks import kink_share
+from ..errors import Diverged
+from ..types import KINKED, Value
+
+KERNEL = frozenset({"kernel_change_worst", "search_gain"})
+ASCENT = 60  # evaluations of one ascent at most
+POLISHED = 1e-4  # relative gain at which the ascent from the best point found is settled
+NOISE = 0.5  # of the Gaussian displacement along which kinks are looked for, relative to each variable's rms
+SMOOTH = (0.3, 0.6, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
 
 
 def measure(ctx: Context) -> dict[str, Value]:
     """Return the largest values found within R of w0: kernel_change_worst, linearization_error_worst,
     hessian_norm_ball (Liu, Zhu, Belkin 2020, arXiv 2010.01092). Lower bounds of the suprema.
+
+    With kernel_change_worst come search_gain and kink_share, which say how far its search can be trusted.
     """
     result: dict[str, Value] = {}
-    if "kernel_change_worst" in ctx.quantities:
-        result["kernel_change_worst"] = kernel_change_worst(ctx)
+    if not ctx.quantities.isdisjoint(KERNEL):
+        result |= kernel_change_worst(ctx)
+    elif "kink_share" in ctx.quantities:
+        result["kink_share"] = Value(largest_kink_share(ctx), None, "bound")
     if "linearization_error_worst" in ctx.quantities:
         result["linearization_error_worst"] = linearization_error_worst(ctx)
     if "hessian_norm_ball" in ctx.quantities:
@@ -26,17 +42,34 @@ def measure(ctx: Context) -> dict[str, Value]:
     return result
 
 
-def kernel_change_worst(ctx: Context) -> Value:
-    """Return max over the ball of ‖K(w) − K(w0)‖_F/‖K(w0)‖_F, started at ± the direction in which ‖K‖ grows."""
+def kernel_change_worst(ctx: Context) -> dict[str, Value]:
+    """Return max over the ball of ‖K(w) − K(w0)‖_F/‖K(w0)‖_F as kernel_change_worst, search_gain and kink_share.
+
+    Two searches share nothing but the objective. One ascends from ± the direction in which ‖K‖ grows; the other from
+    ± the displacement of gradient descent and from ± a random direction. Where the gradient has kinks, both also move
+    across them, each with its own draws. search_gain is what both together found beyond the worse of the two,
+    relative to that one.
+    """
     k0, radius = ctx.kernel, ctx.settings.radius
+    share = largest_kink_share(ctx)
 
     def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
         k, gradient = ctx.kernel_map.kernel_and_gradient(ctx.theta + radius * v, k0)
         return relative_change(k, k0), gradient
 
     _, growth = ctx.kernel_map.kernel_and_gradient(ctx.theta, np.zeros_like(k0))
-    best = ascend(objective, _starts(ctx, growth))
-    return _confirmed(ctx, best, _kernel_change_at)
+    halves = [[growth], [_descent(ctx), ctx.direction()]]
+    found = [largest(ascend_best(objective, _both(start), ASCENT) for start in half) for half in halves]
+    if share > KINKED:
+        found = [largest([smooth, *_across_kinks(ctx, objective)]) for smooth in found]
+    best = largest(found)
+    if best.direction is not None:
+        best = largest([best, ascend(objective, best.direction, ASCENT, POLISHED)])
+    return {
+        "kernel_change_worst": _confirmed(ctx, best, _kernel_change_at),
+        "search_gain": Value(_gain(best, found), None, "bound"),
+        "kink_share": Value(share, None, "bound"),
+    }
 
 
 def _kernel_change_at(ctx: Context, direction: tf.Tensor) -> float:
@@ -44,8 +77,23 @@ def _kernel_change_at(ctx: Context, direction: tf.Tensor) -> float:
     return relative_change(k, ctx.kernel)
 
 
+def largest_kink_share(ctx: Context) -> float:
+    """Return the largest share of the gradient's change that second derivatives do not explain, over the displacement
+    of gradient descent, Jᵀc of length R for the leading eigenvector c of K, and a Gaussian displacement that reaches
+    kinks which no gradient leads to.
+    """
+    noise = ctx.rng.standard_normal(ctx.network.size) * NOISE
+    gaussian = rms_of_variables(ctx.network, ctx.theta) * tf.constant(noise, ctx.network.dtype)
+    outputs = unit(_along_outputs(ctx))
+    displacements = [_descent(ctx), gaussian, *([] if outputs is None else [ctx.settings.radius * outputs])]
+    everywhere = np.ones(len(ctx.y))
+    return max(kink_share(ctx.weighted_output, ctx.theta, v, everywhere) for v in displacements)
+
+
 def linearization_error_worst(ctx: Context) -> Value:
-    """Return max over the ball of rms(f − f_lin)/(R·gradient_norm), started at ± the top Hessian eigenvector."""
+    """Return max over the ball of rms(f − f_lin)/(R·gradient_norm), started at ± the top Hessian eigenvector, ± the
+    displacement of gradient descent and ± a random direction.
+    """
     radius, model = ctx.settings.radius, ctx.linear_model
 
     def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
@@ -53,7 +101,8 @@ def linearization_error_worst(ctx: Context) -> Value:
         return _relative_error(ctx, residual), gradient
 
     top = max((sample.top for sample in ctx.curvatures), key=lambda top: abs(top.value))
-    best = ascend(objective, _starts(ctx, top.vector * float(top.value != 0)))
+    starts = [top.vector * float(top.value != 0), _descent(ctx), ctx.direction()]
+    best = largest(ascend_best(objective, _both(start), ASCENT) for start in starts)
     return _confirmed(ctx, best, _linearization_error_at)
 
 
@@ -66,12 +115,65 @@ def _relative_error(ctx: Context, residual: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(residual)))) / scale if scale else 0.0
 
 
-def _starts(ctx: Context, direction: tf.Tensor) -> list[tuple[tf.Tensor, int]]:
-    budget = ctx.search_budget
-    return list(zip([direction, -direction, *(ctx.direction() for _ in budget[2:])], budget, strict=True))
+# -- where a search starts -----------------------------------------------------------------------------------------
 
 
-def _confirmed(ctx: Context, best: Best, value_at) -> Value:
+def _both(direction: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return direction, -direction
+
+
+def _descent(ctx: Context) -> tf.Tensor:
+    """Return the displacement of gradient descent [P], zero where it diverges."""
+    try:
+        return ctx.trajectory.end - ctx.trajectory.origin
+    except Diverged:
+        return tf.zeros_like(ctx.theta)
+
+
+def _along_outputs(ctx: Context) -> tf.Tensor:
+    """Return Jᵀc [P] for the leading eigenvector c of K."""
+    _, vectors = np.linalg.eigh(ctx.kernel)
+    gradient, _ = ctx.weighted_output.gradient_and_product(ctx.theta, vectors[:, -1], tf.zeros_like(ctx.theta))
+    return gradient
+
+
+def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
+    """Yield what is found by moving across kinks within R of w0, alone and with an ascent in the weights left."""
+    radius = ctx.settings.radius
+    crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)
+
+    def value(displacement: tf.Tensor) -> float:
+        return _kernel_change_at(ctx, displacement / radius)
+
+    yield crossings.climb(value, radius)
+    crossing = crossings.best(value, radius)
+    if crossing is None:
+        return
+    if (alone := unit(crossing.within(radius))) is not None:
+        yield Maximum(_kernel_change_at(ctx, alone), alone)
+    for part in SMOOTH:
+        fixed = crossing.within(radius * (1 - part**2) ** 0.5) / radius
+        free = fixed == 0
+
+        def beside(u: tf.Tensor, part: float = part, fixed: tf.Tensor = fixed, free: tf.Tensor = free) -> Any:
+            reached, gradient = objective(fixed + part * u)
+            return reached, tf.where(free, gradient, 0)
+
+        _, start = objective(fixed)
+        smooth = ascend(beside, tf.where(free, start, 0), ASCENT)
+        if smooth.direction is not None:
+            yield Maximum(smooth.value, unit(fixed + part * smooth.direction))
+
+
+# -- what a search returns -----------------------------------------------------------------------------------------
+
+
+def _gain(best: Maximum, found: Iterable[Maximum]) -> float:
+    worse = min(maximum.value for maximum in found)
+    return best.value / worse - 1 if worse > 0 else 0.0
+
+
+def _confirmed(ctx: Context, best: Maximum, value_at: Callable[[Context, tf.Tensor], float]) -> Value:
     """Return the best value, measured again in float64 at the same point when it is small."""
     if best.direction is None:
         return Value(0.0, None, "bound", ctx.precision)

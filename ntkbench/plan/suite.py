@@ -11,13 +11,15 @@ from attrs import field, fields, frozen
 
 from ..errors import NtkbenchError, did_you_mean
 from ..registry.manager import Registry
+from ..types import HEADLINES
 from .options import RunOptions, parse_widths
 from .plan import Plan, make_plan
 
 Status = Literal["printed", "derived", "measured", "own", "unconfirmed"]
 """Who says it: the source prints it; it follows from the source in a few lines; it was measured before, with other
 code; it is our own; or it is remembered and no text confirms it, so that it gates nothing."""
-Law = Literal["exponent", "value", "at most", "check"]
+Law = Literal["exponent", "value", "at most", "check", "verdict"]
+VERDICTS = ("linear", "falling", "non-linear", "open")
 
 
 def _texts(given: Any) -> tuple[str, ...]:
@@ -38,7 +40,8 @@ class Claim:
 
     law: "exponent" of the quantity in width (or in the parameter `against`, or in the "radius"); "value": the mean
     over seeds at the largest width; "at most": every value is at most the upper end of expected; "check": every number
-    that the function `check` returns for any of three seeds lies within expected.
+    that the function `check` returns for any of three seeds lies within expected; "verdict": the architecture's
+    verdict is among `verdict`.
     quantity: a result key, or {key: power}, a product.   expected: [low, high].
     excludes: rival values that the interval must not meet for the claim to hold.
     arch: one SPEC or several.   over: a SPEC; each value is divided by this architecture's at the same width and seed,
@@ -53,7 +56,8 @@ class Claim:
     source: str
     status: Status
     law: Law
-    expected: tuple[float, ...] = field(converter=_numbers)
+    expected: tuple[float, ...] = field(default=(), converter=_numbers)
+    verdict: tuple[str, ...] = field(default=(), converter=_texts)
     excludes: tuple[float, ...] = field(default=(), converter=_numbers)
     quantity: Mapping[str, float] = field(factory=dict, converter=_powers)
     arch: tuple[str, ...] = field(default=(), converter=_texts)
@@ -72,10 +76,22 @@ class Claim:
             word = getattr(self, name)
             if word not in get_args(kinds):
                 raise NtkbenchError(f"{name} is {word!r}. {did_you_mean(str(word), get_args(kinds))}")
+        if self.law == "verdict":
+            if not self.arch or not self.verdict or self.check or self.quantity or self.expected:
+                raise NtkbenchError('law = "verdict" takes an arch and a verdict, and no quantity, check or expected.')
+            for word in self.verdict:
+                if word not in VERDICTS:
+                    raise NtkbenchError(f"verdict is {word!r}. {did_you_mean(word, VERDICTS)}")
+            return
         if len(self.expected) != 2 or self.expected[0] > self.expected[1]:
             raise NtkbenchError(f"expected is {list(self.expected)}; write [low, high].")
         if bool(self.check) == bool(self.quantity and self.arch) or (self.law == "check" and not self.check):
             raise NtkbenchError('a claim names an arch and a quantity, or a check, and law = "check" needs a check.')
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The quantities that it rests on."""
+        return HEADLINES if self.law == "verdict" else tuple(self.quantity)
 
     @property
     def settings(self) -> list[tuple[Any, ...]]:
@@ -174,7 +190,7 @@ def _options(setting: tuple[Any, ...], claims: Sequence[Claim], device: str, out
         probes=probes,
         radius=radius,
         precision=precision,
-        measure=tuple(sorted({key for claim in claims for key in claim.quantity})),
+        measure=tuple(sorted({key for claim in claims for key in claim.measured})),
         device=device,
         out=out,
     )

@@ -52,7 +52,7 @@ def ntkbench_register_measurements(register: Register) -> Any:
     :param register: call it as ``register(name, target, quantities=[Quantity(...)], **spec)``. `target` is
         ``measure(ctx) -> {quantity: float | (value, error) | Value}`` or "module:attribute"; `ctx` is an
         :class:`ntkbench.engine.context.Context`. `spec` holds the fields of
-        :class:`ntkbench.registry.specs.Measurement`: summary, params, quantities, needs.
+        :class:`ntkbench.registry.specs.Measurement`: summary, params, quantities, needs, companions.
 
     .. versionadded:: 0.1
     """

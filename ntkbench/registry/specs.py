@@ -151,8 +151,8 @@ def _pair(given: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def _widths(given: Mapping[str, Sequence[int]] | None) -> dict[str, tuple[int, ...]]:
-    return {preset: tuple(widths) for preset, widths in (given or {}).items()}
+def _tuples(given: Mapping[str, Sequence[Any]] | None) -> dict[str, tuple[Any, ...]]:
+    return {name: tuple(values) for name, values in (given or {}).items()}
 
 
 @frozen(eq=False)
@@ -252,7 +252,7 @@ class Architecture(Entry):
     targets: tuple[float, float] = field(default=(-1.0, 1.0), converter=_pair)
     linear_output: bool = field(default=True, converter=_flag_or_function)
     bottleneck: bool = field(default=False, converter=_flag_or_function)
-    widths: Mapping[str, tuple[int, ...]] = field(factory=dict, converter=_widths)
+    widths: Mapping[str, tuple[int, ...]] = field(factory=dict, converter=_tuples)
     variants: tuple[Mapping[str, Any], ...] = field(default=Factory(lambda: ({},)), converter=tuple)
     grows: bool = True
     known_limit: bool = field(default=True, converter=_flag_or_function)
@@ -310,10 +310,12 @@ class Measurement(Entry):
     quantities: every number it can return.   needs: what it uses beyond first derivatives, for the cost
     prediction: any of "hessian", "ball", "trajectory"; "limit" where it needs the kernel of infinite width; "radius"
     where it reads ctx.settings.radius ("ball" implies it).
+    companions: {result key: result keys that are stored with it whenever the measurement returns them}.
     """
 
     quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)
     needs: tuple[str, ...] = field(factory=tuple, converter=_words)
+    companions: Mapping[str, tuple[str, ...]] = field(factory=dict, converter=_tuples)
 
     @property
     def depends_on_radius(self) -> bool:
@@ -330,6 +332,9 @@ class Measurement(Entry):
         for key in keys:
             if keys.count(key) > 1:
                 raise RegistrationError(f"Measurement {self.name!r} declares {key!r} twice; give each its own key.")
+        for key in {*self.companions, *(key for companions in self.companions.values() for key in companions)}:
+            if key not in keys:
+                raise RegistrationError(f"Measurement {self.name!r} has a companion {key!r}. {did_you_mean(key, keys)}")
 
 
 def _checked(name: str, quantity: Any) -> Quantity:

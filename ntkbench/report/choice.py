@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import NtkbenchError, did_you_mean
-from ..types import Quantity
+from ..types import HEADLINES, Quantity
 
 PER_VARIABLE = ("bend_share", "kernel_share", "variable_size")
-HEADLINES = ("gradient_norm", "hessian_norm", "kernel_change_worst", "kernel_change_gd")
 
 
 def chosen(measured: Mapping[str, Quantity], wanted: Sequence[str] = ()) -> dict[str, Quantity]:

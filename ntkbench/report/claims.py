@@ -38,8 +38,8 @@ def record(of: Judged) -> dict[str, object]:
     claim = of.claim
     return {
         "id": claim.id, "says": claim.says, "source": claim.source, "status": claim.status, "law": claim.law,
-        "expected": list(claim.expected), "excludes": list(claim.excludes), "measured": of.measured, "low": of.low,
-        "high": of.high, "n": of.n, "finding": of.finding, "gates": of.gates, "note": of.note,
+        "expected": list(claim.verdict or claim.expected), "excludes": list(claim.excludes), "measured": of.measured,
+        "low": of.low, "high": of.high, "n": of.n, "finding": of.finding, "gates": of.gates, "note": of.note,
         "explained": claim.explained,
     }  # fmt: skip
 
@@ -55,11 +55,14 @@ def _rows(judged: Sequence[Judged]) -> Iterator[tuple[tuple[str, ...], ...]]:
 def _row(of: Judged) -> tuple[tuple[str, ...], ...]:
     """Return id, expected, measured and finding."""
     claim = of.claim
-    low, high = claim.expected
-    if claim.law == "at most":
-        expected: tuple[str, ...] = ("every value", f"≤ {numbers.value(high)}")
+    expected: tuple[str, ...]
+    if claim.law == "verdict":
+        expected = ("verdict", " or ".join(claim.verdict))
+    elif claim.law == "at most":
+        expected = ("every value", f"≤ {numbers.value(claim.expected[1])}")
     else:
-        expected = ({"exponent": "exponent", "value": "value", "check": "every value"}[claim.law], _interval(low, high))
+        what = {"exponent": "exponent", "value": "value", "check": "every value"}[claim.law]
+        expected = (what, _interval(*claim.expected))
     measured: tuple[str, ...] = ("–",)
     if of.measured is not None:
         measured = (numbers.value(of.measured),)

@@ -9,13 +9,14 @@ from typing import Any
 from attrs import evolve, frozen
 
 from ..analysis.paired import CLOSE, open_pairs
-from ..analysis.verdicts import MEASURED, NAMES, WORST, Verdict, verdicts
+from ..analysis.verdicts import NAMES, WORST, Verdict, verdicts
 from ..plan.arch_spec import ArchitectureRequest
 from ..plan.plan import Plan, make_plan
 from ..registry.manager import Registry
 from ..store.manifest import catalogue, theory
 from ..store.run import Run
 from ..store.run_store import RunStore
+from ..types import HEADLINES
 from .executors.executor import Executor
 from .progress import Progress
 from .run import Outcome, check, open_store, run_plan
@@ -151,7 +152,7 @@ def _plan_of(
         arch=(_spec(request),),
         widths=addition.widths,
         seeds=addition.seeds,
-        measure=tuple(key for key in MEASURED if key in judged.series.by_key),
+        measure=tuple(key for key in HEADLINES if key in judged.series.by_key),
         out=out,
         force=False,
     )

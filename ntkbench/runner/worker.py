@@ -231,7 +231,10 @@ def check_output(network: Network, x: Any, name: str) -> None:
 
 
 def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: str) -> dict[str, Value]:
-    """Return a measurement's result as Values of the wanted quantities, or raise NtkbenchError with a sentence."""
+    """Return a measurement's result as Values of the wanted quantities and their companions.
+
+    Raises NtkbenchError with a sentence for a result that breaks what the measurement declares.
+    """
     if not isinstance(found, Mapping):
         raise NtkbenchError(f"Measurement {entry.name!r} returned a {type(found).__name__}; it must return a dict.")
     declared = {quantity.key: quantity for quantity in entry.quantities}
@@ -243,7 +246,9 @@ def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: st
     if unknown := set(found) - {key for keys in returned.values() for key in keys}:
         raise NtkbenchError(f"Measurement {entry.name!r} returned {sorted(unknown)}, which it does not declare.")
     values = {}
-    for name in wanted:
+    wanted = tuple(wanted)
+    companions = [each for name in wanted for each in entry.companions.get(name, ()) if each in returned]
+    for name in dict.fromkeys([*wanted, *companions]):
         if name not in returned:
             raise Unsupported(f"{entry.name!r} has no {name} for this model.")
         low, high = declared[name].bounds

@@ -7,8 +7,9 @@ from attrs import evolve
 from factories import SLOPES, sweep
 
 from ntkbench.analysis.claims import judge, judge_all, judge_points
+from ntkbench.errors import NtkbenchError
 from ntkbench.plan.suite import Claim
-from ntkbench.types import Value
+from ntkbench.types import HEADLINES, Value
 
 RESULTS = sweep("fc", noise=0.03)
 
@@ -93,3 +94,28 @@ def test_points_from_a_function():
     found = judge_points(mean, [(0, seed, 1 + 0.02 * seed) for seed in range(3)])
     assert found.finding == "holds" and found.measured == pytest.approx(1.02) and found.low < 1.02 < found.high
     assert judge_points(mean, [(0, 0, 1.0)]).finding == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("slopes", "expected", "finding"),
+    [
+        ({}, ["linear", "falling"], "holds"),
+        ({"kernel_change_gd": 0.0}, ["linear", "falling"], "fails"),
+        ({"kernel_change_gd": 0.0}, "non-linear", "holds"),
+        ({"kernel_change_gd": -0.2}, "non-linear", "undecided"),
+    ],
+)
+def test_a_verdict_is_a_claim_too(slopes, expected, finding):
+    from factories import SLOPES, sweep
+
+    own = Claim(id="v", says="s", source="s", status="own", law="verdict", arch="fc", verdict=expected)
+    assert own.measured == HEADLINES
+    found = judge(own, sweep("fc", slopes=SLOPES | slopes, noise=0.02, seeds=5))
+    assert found.finding == finding and found.n == 5 and "fc is " in found.note
+
+
+def test_a_claim_on_a_verdict_names_one():
+    with pytest.raises(NtkbenchError, match="Did you mean 'linear'"):
+        Claim(id="v", says="s", source="s", status="own", law="verdict", arch="fc", verdict="linea")
+    with pytest.raises(NtkbenchError, match="takes an arch and a verdict"):
+        Claim(id="v", says="s", source="s", status="own", law="verdict", arch="fc")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from law_coverage import CASES, KINDS, NOISES, rates
 
 from ntkbench.analysis.scaling import fit_power_law
 from ntkbench.analysis.states import state_of
@@ -94,3 +95,21 @@ def test_the_numbers_of_a_floor():
     assert found.low < 0.5 < found.high and found.slope_low < -1.0 < found.slope_high
     assert found.share == pytest.approx(0.5, abs=0.06)
     assert state(lambda m: m**-0.5, noise=0.005).floors.high < 0.25
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("noise", NOISES)
+def test_intervals_cover(noise, kind):
+    """300 draws: three binomial standard errors around 95 %."""
+    for case in (CASES[0], *CASES[2:4]):
+        found = rates(case, noise, kind, 300, "closed")
+        assert found.slope >= 0.91 and found.floor >= 0.91
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"slope {case.slope:g} floor {case.share:g}")
+def test_intervals_cover_over_2000_draws(case, noise, kind):
+    found = rates(case, noise, kind, 2000, "closed")
+    assert found.slope >= 0.925 and (found.floor is None or found.floor >= 0.925)

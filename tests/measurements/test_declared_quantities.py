@@ -59,6 +59,7 @@ def test_a_linear_model_does_not_change():
     assert len(still) == 7
     for key in still:
         assert values[key] == 0.0, key
+    assert values["search_gain"] == values["kink_share"] == 0.0
     # f − f_lin is a difference of two float32 numbers of order 1
     assert values["linearization_error_gd"] <= 1e-5 and values["linearization_error_worst"] <= 1e-5
 

@@ -6,12 +6,14 @@ import json
 
 import pytest
 
-from ntkbench.analysis.scaling import Fit
+from ntkbench.analysis.verdicts import verdicts
 from ntkbench.cli.main import main
 from ntkbench.runner import sequential
 from ntkbench.store.run import load
+from ntkbench.types import HEADLINES
 
-WORDS = ["--widths", "8,16,32", "--probes", "3", "--measure", "gradient_norm", "--measure", "hessian_norm"]
+MEASURE = [word for key in HEADLINES for word in ("--measure", key)]
+WORDS = ["--widths", "8,16,32", "--probes", "3", *MEASURE]
 
 
 @pytest.fixture(scope="module")
@@ -35,36 +37,63 @@ def test_the_rule_is_recorded(run):
     assert stopping["ended"] and stopping["verdicts"]["linear"] == "linear"
     assert list(stopping["looks"][0]["added"]) == ["fc-bottleneck:k=1"]
     assert stopping["looks"][0]["added"]["fc-bottleneck:k=1"][0] == 4
+    added = [r.cell for r in run.results if r.cell.label == "fc-bottleneck:k=1" and r.cell.seed >= 2]
+    assert set(HEADLINES) <= {key for cell in added for key in cell.quantities}, "all that a verdict rests on"
     assert "looks" in run.table().text() and len(stopping["looks"]) <= sequential.LOOKS
 
 
 def test_a_look_is_stricter_than_the_table():
-    wide = sequential._widened(Fit(slope=-0.5, low=-0.6, high=-0.4, n=20, n_seeds=5))
-    assert wide.slope == -0.5 and 0.12 < wide.high - wide.slope < 0.2
-    assert sequential._widened(Fit(note="no value")) == Fit(note="no value")
-
-
-def test_seeds_first_then_widths():
-    from attrs import evolve
     from factories import SLOPES, sweep
 
-    from ntkbench.analysis.verdicts import verdicts
+    results = sweep("fc", slopes=SLOPES, noise=0.03, widths=(64, 128, 256, 512, 1024), seeds=5)
+    table, look = (verdicts(results, {}, {}, *confidence)[0] for confidence in ((), (sequential.LEVEL,)))
+    states = [each.states["kernel_change_worst"] for each in (table, look)]
+    assert states[1].high - states[1].low > 1.2 * (states[0].high - states[0].low)
 
-    def undecided(seeds, widths=(16, 32, 64)):
-        found = verdicts(sweep("fc", widths=widths, seeds=seeds, slopes=SLOPES), {}, {})[0]
-        return evolve(found, name="undecided", more_seeds=9)
 
-    addition = sequential._addition(undecided(3), 3)[0]
-    assert addition.seeds == 6 and addition.widths == (16, 32, 64)
-    addition = sequential._addition(undecided(sequential.MOST_SEEDS), 3)[0]
-    assert addition.seeds == sequential.MOST_SEEDS and addition.widths == (16, 32, 64, 128)
-    assert sequential._addition(undecided(sequential.MOST_SEEDS, (4, 8, 16, 32, 64)), 3) == []
+def advised(monkeypatch, seeds, widths, more_seeds, more_widths, power=0.9):
+    """A verdict that is falling and has this advice."""
+    from factories import sweep
+
+    from ntkbench.analysis import verdicts as module
+    from ntkbench.analysis.advice import Advice
+
+    monkeypatch.setattr(module, "what_would_decide", lambda *_: Advice(more_seeds, more_widths, power))
+    found = verdicts(sweep("fc", widths=widths, seeds=seeds, noise=0.2), {}, {})[0]
+    assert not found.decided
+    return found
+
+
+WIDTHS = (16, 32, 64)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "widths", "advice", "wanted"),
+    [
+        (3, WIDTHS, (9, 0), (6, WIDTHS)),
+        (3, WIDTHS, (2, 0), (5, WIDTHS)),
+        (3, WIDTHS, (9, 2), (6, (*WIDTHS, 128))),
+        (3, WIDTHS, (0, 1), (3, (*WIDTHS, 128))),
+        (38, WIDTHS, (20, 0), (40, WIDTHS)),
+        (5, (4, 8, 16, 32, 64), (0, 1), None),
+        (3, WIDTHS, (9, 2, 0.4), None),
+    ],
+    ids=["at most as many", "at least two", "and a width", "a width alone", "up to 40", "no third width", "unlikely"],
+)
+def test_what_is_added(monkeypatch, seeds, widths, advice, wanted):
+    found = sequential._addition(advised(monkeypatch, seeds, widths, *advice), 3)
+    assert [(each.seeds, each.widths) for each in found] == ([] if wanted is None else [wanted])
+
+
+def test_what_lacks_a_measurement_gets_nothing():
+    from factories import sweep
+
+    only = [each for each in sweep("fc") if each.cell.measurement != "gd"]
+    assert sequential._addition(verdicts(only, {}, {})[0], 3) == []
 
 
 def test_both_of_an_open_order_get_seeds():
     from factories import SLOPES, sweep
-
-    from ntkbench.analysis.verdicts import verdicts
 
     def judged(noise):
         names = {"a": -0.5, "b": -0.5, "c": -3.0}
@@ -83,8 +112,8 @@ def test_both_of_an_open_order_get_seeds():
 
 
 def test_several_radii_until_decided(tmp_path):
-    words = ["run", "--arch", "fc-bottleneck:k=1", "--widths", "8,16,32", "--probes", "3", "--seeds", "2", "--quiet"]
-    words += ["--measure", "gradient_norm", "--measure", "kernel_change_worst", "--radius", "1", "--radius", "3"]
+    words = ["run", "--arch", "fc-bottleneck:k=1", *WORDS, "--seeds", "2", "--quiet"]
+    words += ["--radius", "1", "--radius", "3"]
     out = tmp_path / "run"
     assert main([*words, "--until-decided", "--budget", "0.03", "--executor", "serial", "--out", str(out)]) == 0
     run = load(out)

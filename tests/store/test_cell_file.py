@@ -117,7 +117,7 @@ def test_damage_is_a_sentence_that_names_the_file(damage, says):
     ("written", "instead", "says"),
     [
         (', "reinit": false', "", "missing required field `reinit`"),
-        (', "numerics_version": 2', "", "missing required field `numerics_version`"),
+        (', "numerics_version": 3', "", "missing required field `numerics_version`"),
         ('"reinit": false', '"reinit": false, "hue": 1', "unknown field `hue`"),
     ],
 )

@@ -1,0 +1,177 @@
+"""The search for the worst direction: kinks, explicit flips, starts, effort and the search's check of itself."""
+
+from __future__ import annotations
+
+import keras
+import kinked
+import numpy as np
+import pytest
+import relu_flips
+from attrs import evolve
+from measuring import Extended, cells
+
+from ntkbench.layers import Dense
+from ntkbench.measurements import KINKED
+from ntkbench.registry.manager import registry
+from ntkbench.registry.specs import Architecture
+from ntkbench.runner.worker import GroupWorker
+from ntkbench.types import Settings, Status
+
+SMOOTH = ("tanh", "gelu", "silu", "sin", "softplus", "erf", "quadratic")
+
+
+def ball(build, width, *, seed=0, probes=8, asked="kernel_change_worst", **spec):
+    """Return the context and the values of one cell of the ball measurement, of a build function or a registered name."""
+    known = registry() if isinstance(build, str) else Extended(Architecture(name="own", target=build, **spec))
+    name = build if isinstance(build, str) else "own"
+    cell = cells(name, width, measure=["ball"], seeds=(seed,), known=known, settings=Settings(n_probes=probes))[0]
+    cell = evolve(cell, quantities=(asked,))
+    worker = GroupWorker([cell], known)
+    context = worker.context(cell)
+    result = worker.measure(cell, context, 0.0)
+    assert result.status is Status.OK, result.message
+    return context, {key: value.value for key, value in result.values.items()}
+
+
+def over_flips(width, probes, seed):
+    """Return the change found for one hidden ReLU layer, and that over the change of explicit flips."""
+    context, values = ball(kinked.dense("relu"), width, seed=seed, probes=probes)
+    hidden, readout = (v.numpy().astype(np.float64) for v in context.network.variables)
+    x = context.x.numpy().astype(np.float64)
+    found = values["kernel_change_worst"]
+    return found, found / relu_flips.largest_change(x, hidden.T, readout[:, 0])
+
+
+# -- one hidden ReLU layer -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_explicit_flips_are_flips(sign):
+    rng = np.random.default_rng(0)
+    x, u, a = rng.standard_normal((3, 20)), rng.standard_normal((200, 20)), rng.standard_normal(200)
+    moved = u + relu_flips.flips(x, u, sign, 1.0)
+    assert np.linalg.norm(moved - u) <= 1 + 1e-9
+    before, after = x @ u.T > 0, x @ moved.T > 0
+    flipped = before != after
+    assert flipped.sum() > 20 and (after[flipped] == (sign > 0)).mean() > 0.9
+
+
+@pytest.mark.parametrize("probes", [1, 8])
+@pytest.mark.parametrize("width", [64, 512])
+def test_finds_what_explicit_flips_find(width, probes):
+    assert over_flips(width, probes, seed=0)[1] >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("probes", [1, 8])
+def test_finds_what_explicit_flips_find_at_every_width(probes):
+    for width in (64, 256, 1024, 4096, 8192):
+        for seed in range(3):
+            assert over_flips(width, probes, seed)[1] >= 0.9, (width, seed)
+
+
+@pytest.mark.slow
+def test_one_probe_of_a_relu_layer_falls_as_the_cube_root_of_width():
+    """Flipping the pre-activations |z| < δ of m units costs about m·δ³, so about m^⅔ units can be flipped."""
+    widths = (64, 256, 1024, 4096, 8192)
+    means = [np.mean([over_flips(width, 1, seed)[0] for seed in range(5)]) for width in widths]
+    assert np.polyfit(np.log(widths), np.log(means), 1)[0] == pytest.approx(-1 / 3, abs=0.06)
+
+
+# -- kinks of the output -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("build", [kinked.random_features, kinked.wide_with_output])
+@pytest.mark.parametrize("activation", ["relu", kinked.leaky_relu, kinked.absolute])
+def test_a_kinked_output_moves_by_half_at_least(build, activation):
+    for width in (64, 512):
+        _, values = ball(build(activation), width)
+        assert values["kernel_change_worst"] >= 0.5 and values["kink_share"] > KINKED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [kinked.random_features, kinked.wide_with_output])
+@pytest.mark.parametrize("activation", ["relu", kinked.leaky_relu, kinked.absolute])
+def test_a_kinked_output_moves_by_half_at_large_width(build, activation):
+    for seed in range(2):
+        assert ball(build(activation), 4096, seed=seed)[1]["kernel_change_worst"] >= 0.5
+
+
+# -- kink_share ----------------------------------------------------------------------------------------------------
+
+
+def share(build, width, seed=0):
+    _, values = ball(build, width, seed=seed, asked="kink_share")
+    assert set(values) == {"kink_share"}
+    return values["kink_share"]
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("activation", SMOOTH)
+def test_smooth_networks_have_no_kinks(activation, depth):
+    for width in (16, 256):
+        assert share(kinked.dense(activation, depth), width) <= KINKED / 4
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("activation", kinked.KINKED)
+def test_kinked_activations_have_kinks(activation, depth):
+    for width in (16, 256):
+        assert share(kinked.dense(activation, depth), width) > KINKED
+
+
+@pytest.mark.parametrize("activation", kinked.KINKED)
+def test_one_kink_in_the_output_of_a_smooth_network_is_seen(activation):
+    for width in (16, 256):
+        assert share(kinked.wide_with_output(activation), width) > KINKED
+
+
+@pytest.mark.parametrize("build", [kinked.larger_of_two, kinked.routed])
+def test_choices_between_networks_are_kinks(build):
+    for width in (16, 256):
+        assert share(build, width) > KINKED
+
+
+@pytest.mark.parametrize("name", ["attention", "mlp-mixer", "fc-softmax-output", "fc-square-output", "rnn"])
+def test_smooth_architectures_have_no_kinks(name):
+    assert share(name, 32) <= KINKED / 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [1, 3])
+def test_kinks_are_told_apart_at_every_width_and_seed(depth):
+    for width in (16, 64, 256, 1024):
+        for seed in range(3):
+            for activation in SMOOTH:
+                assert share(kinked.dense(activation, depth), width, seed) <= KINKED / 4, (activation, width, seed)
+            for activation in kinked.KINKED:
+                assert share(kinked.dense(activation, depth), width, seed) > KINKED, (activation, width, seed)
+
+
+# -- the search itself ---------------------------------------------------------------------------------------------
+
+
+def test_the_worst_change_comes_with_its_check():
+    _, values = ball("fc", 32)
+    assert set(values) == {"kernel_change_worst", "search_gain", "kink_share"}
+    assert 0 <= values["search_gain"] < 0.1
+
+
+def test_effort_does_not_depend_on_labels():
+    plain = ball(kinked.dense("tanh"), 32)[1]
+    for labels in ({"linear_output": False}, {"bottleneck": True, "linear_output": False}):
+        labelled = ball(kinked.dense("tanh"), 32, **labels)[1]
+        assert labelled["kernel_change_worst"] == pytest.approx(plain["kernel_change_worst"], rel=1e-3)
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    for build in (kinked.dense("relu"), kinked.dense("tanh")):
+        assert ball(build, 32)[1] == ball(build, 32)[1]
+
+
+def test_a_network_whose_descent_diverges_is_searched_all_the_same():
+    def explosive(width, *, input_shape, seed):
+        layers = [Dense(width, "tanh", seed=seed), Dense(1, lambda x: keras.ops.exp(x * x), seed=seed + 1)]
+        return keras.Sequential([keras.Input(input_shape), *layers])
+
+    assert ball(explosive, 16, targets=(-1e30, 1e30))[1]["kernel_change_worst"] > 0
