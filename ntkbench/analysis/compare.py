@@ -10,8 +10,11 @@ from typing import Any
 from attrs import frozen
 
 from ..store.frame import dataset_label
+from ..store.manifest import catalogue, theory
 from ..types import Cell, CellResult, Status, Value, canonical_json
+from .groups import radius_of
 from .scaling import EPSILON, student_t
+from .verdicts import Name, Verdict, verdicts
 
 EQUAL = 1e-5
 """Equal runs agree to this, relatively, or within the error that came with a value."""
@@ -39,14 +42,32 @@ class Change:
 
 
 @frozen
+class VerdictChange:
+    """One architecture whose verdict differs between two runs. reason: of the second."""
+
+    label: str
+    before: Name
+    after: Name
+    reason: str
+
+
+@frozen
 class Comparison:
-    """The changes, those that moved first; the cells that only one run has; what else differs: "what: a → b"."""
+    """What differs between two runs.
+
+    changes: of the quantities, those that moved first.   only_a, only_b: the cells that only one run has.
+    causes: what else differs, "what: a → b".   statuses: the cells that ended differently.
+    judged: the number of architectures that have a verdict in both runs, each by all of its own cells.
+    verdicts: the verdicts that differ.
+    """
 
     changes: tuple[Change, ...]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
     causes: tuple[str, ...]
     statuses: tuple[str, ...]
+    judged: int = 0
+    verdicts: tuple[VerdictChange, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -64,6 +85,10 @@ def compare(
     """Compare two runs cell by cell: the same architecture, params, width, seed, data set and measurement.
 
     Settings, versions, precision and hardware may differ: they are told as possible causes.
+
+    Args:
+        a, b: the results of the runs.
+        manifest_a, manifest_b: their manifests, for theory, the declared quantities and the provenance.
     """
     several = _at_several_radii(a) | _at_several_radii(b)
     first, second = ({_place(each.cell, several): each for each in results} for results in (a, b))
@@ -76,9 +101,8 @@ def compare(
             statuses.append(f"{_name(one.cell)}: {one.status} → {other.status}")
         if one.status == other.status == Status.OK:
             for key in one.values.keys() & other.values.keys():
-                label = one.cell.label
-                if one.cell.measurement in several:
-                    label += f" R = {one.cell.settings['radius']:g}"
+                radius = one.cell.settings.get("radius", 1.0)
+                label = one.cell.label + (_at(radius) if one.cell.measurement in several else "")
                 values.setdefault((label, key), []).append((one.values[key], other.values[key]))
     changes, tests = [], []
     for (label, key), pairs in sorted(values.items()):
@@ -90,13 +114,38 @@ def compare(
 
     changes = [evolve(change, moved=i in moved) for i, change in enumerate(changes)]
     changes.sort(key=lambda change: (not change.moved, change.differ == 0, -abs(change.shift or 0)))
+    before, after = (_verdicts(*run, bool(several)) for run in ((a, manifest_a), (b, manifest_b)))
+    both = [place for place in before if place in after]
     return Comparison(
         changes=tuple(changes),
         only_a=tuple(_name(first[place].cell) for place in first if place not in second),
         only_b=tuple(_name(second[place].cell) for place in second if place not in first),
         causes=tuple(_causes([first[p] for p in common], [second[p] for p in common], manifest_a, manifest_b)),
         statuses=tuple(statuses),
+        judged=len(both),
+        verdicts=tuple(
+            VerdictChange(place[0], before[place].name, after[place].name, after[place].reason)
+            for place in both
+            if before[place].name != after[place].name
+        ),
     )
+
+
+def _verdicts(
+    results: Sequence[CellResult], manifest: Mapping[str, Any] | None, several: bool
+) -> dict[tuple[str, str], Verdict]:
+    """Return the verdicts by label and place of their first cell. several: whether a run has several radii."""
+    found = {}
+    for each in verdicts(results, catalogue(manifest or {}), theory(manifest or {})):
+        cell = each.series.results[0].cell
+        data = dataset_label(cell.dataset, cell.dataset_params)
+        place = canonical_json([cell.architecture, dict(cell.params), data, cell.reinit])
+        found[each.series.label + (_at(radius_of(each.series)) if several else ""), place] = each
+    return found
+
+
+def _at(radius: float) -> str:
+    return f" R = {radius:g}"
 
 
 def differs(a: Value, b: Value) -> bool:

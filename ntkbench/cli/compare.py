@@ -16,11 +16,11 @@ from ..errors import NtkbenchError
 def command(run_a: str, run_b: str, as_json: bool) -> int:
     """Say what moved between RUN_A and RUN_B, whether by more than noise, and what else differs between them.
 
-    Cells are matched by architecture, parameters, width, seed, data set and measurement. Exits with 0 when nothing
-    moved beyond noise, 1 when something did.
+    Cells are matched by architecture, parameters, width, seed, data set and measurement. Verdicts that differ are
+    listed; each rests on all cells of its own run. Exits with 0 when no quantity moved beyond noise, 1 when one did.
     """
     from ..analysis.compare import compare
-    from ..report.comparison import comparison_table
+    from ..report.comparison import comparison_json, comparison_table
     from ..store.run import load
 
     a, b = load(run_a), load(run_b)
@@ -30,8 +30,10 @@ def command(run_a: str, run_b: str, as_json: bool) -> int:
             f"{run_a} and {run_b} have no finished cell in common: the same architecture, parameters, width, seed, "
             "data set and measurement. Compare runs that overlap."
         )
-    table = comparison_table(found, run_a, run_b)
-    text = json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False) if as_json else table.text()
+    if as_json:
+        text = json.dumps(comparison_json(found, run_a, run_b), indent=1, ensure_ascii=False, allow_nan=False)
+    else:
+        text = comparison_table(found, run_a, run_b).text()
     click.echo(text.rstrip("\n"))
     for problem in (*a.problems, *b.problems):
         click.echo(f"Warning: {problem}", err=True)

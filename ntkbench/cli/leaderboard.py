@@ -25,7 +25,7 @@ _BOARDS = click.option(
 def command() -> None:
     """Publish runs, re-run what others published, build the board.
 
-    RULES.md in the folder of boards says what is run and how ranks are treated.
+    RULES.md in the folder of boards says what is run and how verdicts and ties are treated.
     """
 
 
@@ -128,16 +128,16 @@ def build(boards: Path) -> None:
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 def diff(before: Path, after: Path) -> None:
-    """Say which cells and ranks moved between two receipts, and why: code, versions, settings, data."""
+    """Say what differs between two receipts: values, verdicts and ties; and why: code, versions, settings, data."""
     from ..analysis.compare import compare
-    from ..leaderboard.build import board_rows, rank_changes
+    from ..leaderboard.build import board_changes, new_board
     from ..leaderboard.receipt import load_receipt
     from ..report.comparison import comparison_table
 
     old, new = load_receipt(before), load_receipt(after)
     found = compare(old.results, new.results, old.manifest, new.manifest)
     click.echo(comparison_table(found, old.name, new.name).text().rstrip("\n"))
-    changes = rank_changes(board_rows([old], [])[0], board_rows([new], [])[0])
-    click.echo("\nRanks and verdicts: " + ("none moved." if not changes else ""))
+    changes = board_changes(new_board([old]), new_board([new]))
+    click.echo("\nRows and ties: " + ("none changed." if not changes else ""))
     for change in changes:
         click.echo(f"  {visible(change)}")

@@ -8,23 +8,35 @@ import io
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import combinations, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
 from .. import __version__
-from ..analysis.agreement import MARGIN, MARKS
-from ..analysis.laws import Law
-from ..analysis.paired import Rank, most_judged, ranking
-from ..analysis.scaling import FLAT
-from ..analysis.verdicts import Verdict, verdicts
+from ..analysis.groups import Grouped, grouped, radius_of
+from ..analysis.verdicts import CURVATURE, GD, WORST, Verdict, verdicts
 from ..errors import NtkbenchError
 from ..report import numbers
 from ..report.escape import spreadsheet
 from ..report.figure import figure
 from ..report.table import Column, Table
+from ..report.template import render
+from ..report.verdict_words import (
+    COLUMNS,
+    TIES,
+    exponent,
+    flags,
+    floor,
+    last_step,
+    meaning,
+    name_of,
+    theory_mark,
+    what_would_decide,
+)
 from ..store.atomic import write_atomically
 from ..store.manifest import catalogue, theory
 from ..types import Status
@@ -32,21 +44,23 @@ from .receipt import RULES, Receipt, load_receipt
 from .records import Record, read_records
 
 FOLDER = f"v{RULES}"
+_JUDGED = {"worst": WORST, "gd": GD, "curvature": CURVATURE}
+_NUMBERS = ("slope", "low", "high", "last_slope", "floor_high", "state")
 CSV_COLUMNS = (
-    "rank_low", "rank_high", "ties", "submission", "label", "condition", "verdict", "quantity", "slope", "low", "high",
-    "theory", "theory_exponent", "agrees", "source", "cells_ok", "cells", "seeds", "verified_cells",
-    "verified_by", "receipt",
+    "verdict", "ties", "submission", "label", "condition", "reason", "widths",
+    *(f"{short}_{name}" for short in _JUDGED for name in _NUMBERS),
+    "theory", "theory_exponent", "theory_kind", "agrees", "source", "kinked", "unsure", "radius", "cells_ok", "cells",
+    "seeds", "verified_cells", "verified_by", "receipt",
 )  # fmt: skip
 
 
 @frozen
 class Row:
-    """One architecture of one submission on the board. rank: None where nothing could be compared with others."""
+    """One architecture of one submission on the board. ties: as in `analysis.groups`."""
 
     receipt: Receipt
     verdict: Verdict
-    rank: Rank | None
-    ranks: tuple[int, int] | None
+    ties: str
     records: tuple[Record, ...]
 
     @property
@@ -71,34 +85,36 @@ def load_board(folder: Path) -> tuple[list[Receipt], list[Record]]:
     return standing, records
 
 
-def board_rows(receipts: Sequence[Receipt], records: Sequence[Record]) -> tuple[list[Row], float | None]:
-    """Return the rows in order of rank, and the smallest difference of exponents that the design resolves.
+@frozen
+class Board:
+    """The rows in order, how they were compared, and what became of the receipts."""
 
-    What is judged on another quantity than most is not ranked with them; what has too few cells to be compared keeps a
-    rank that reaches over all.
-    """
+    rows: tuple[Row, ...]
+    grouping: Grouped
+    records: tuple[Record, ...] = ()
+
+
+def new_board(receipts: Sequence[Receipt], records: Sequence[Record] = ()) -> Board:
+    """Return the board that receipts and records make: rows by verdict, the steepest fall first, with their ties."""
     judged: list[tuple[Receipt, Verdict]] = []
     for receipt in receipts:
         claims = theory(receipt.manifest)
         judged += [(receipt, each) for each in verdicts(receipt.results, catalogue(receipt.manifest), claims)]
-    common = most_judged([each.law for _, each in judged])
-    found = ranking([each.law for _, each in judged if each.law.key == common])
-    ranks = {id(rank.law): rank for rank in found.ranks}
-    everybody = len(found.ranks) + len(found.unranked)
+    origins = {id(each): receipt for receipt, each in judged}
+    grouping = grouped([each for _, each in judged])
     rows = []
-    for receipt, each in judged:
-        rank = ranks.get(id(each.law))
-        between = (rank.low, min(rank.high + len(found.unranked), everybody)) if rank else (1, everybody)
+    for place in grouping.places:
+        receipt = origins[id(place.verdict)]
         own = tuple(record for record in records if record.receipt == receipt.hash)
-        rows.append(Row(receipt, each, rank, between if each.law.key == common else None, own))
-    return sorted(rows, key=_order), found.smallest_gap
+        rows.append(Row(receipt, place.verdict, place.ties, own))
+    return Board(tuple(rows), grouping, tuple(records))
 
 
 def build(folder: Path) -> list[Path]:
     """Write `folder`/v1: board.md, board.csv, board.html, pictures and manifest.json. Return the files."""
     receipts, records = load_board(folder)
-    rows, gap = board_rows(receipts, records)
-    table = board_table(rows, gap, records)
+    board = new_board(receipts, records)
+    table = board_table(board)
     out = folder / FOLDER
     out.mkdir(parents=True, exist_ok=True)
     files: dict[str, bytes] = {}
@@ -108,8 +124,8 @@ def build(folder: Path) -> list[Path]:
     pictures = sorted(files)
     files |= {
         "board.md": _document(table, pictures).encode(),
-        "board.csv": _csv(rows),
-        "board.html": _page(table, pictures).encode(),
+        "board.csv": _csv(board),
+        "board.html": _page(table, board, pictures).encode(),
     }
     manifest = {
         "rules": RULES,
@@ -126,107 +142,106 @@ def build(folder: Path) -> list[Path]:
     return [out / name for name in files]
 
 
-def board_table(rows: Sequence[Row], gap: float | None, records: Sequence[Record]) -> Table:
+def board_table(board: Board) -> Table:
     """Return the board as a table."""
     columns = (
-        Column(("rank",)),
+        Column(("verdict",)),
         Column(("ties",)),
         Column(("architecture",), outside=True),
         Column(("submission",), outside=True),
-        Column(("verdict",)),
-        Column(("exponent",)),
+        Column(("worst",)),
+        Column(("last step",)),
+        Column(("floor",)),
+        Column(("gd",)),
         Column(("theory",)),
-        Column(("agrees", " (margin)")),
+        Column(("notes",)),
         Column(("cells",), align="right"),
         Column(("re-run",)),
     )
     return Table(
         title=f"Which networks become linear in their parameters: board v{RULES}",
         columns=columns,
-        rows=tuple(_cells(row) for row in rows),
-        notes=tuple(_notes(rows, gap, records)),
-        records=tuple(_record(row) for row in rows),
+        rows=tuple(_cells(row, board.grouping) for row in board.rows),
+        notes=tuple(_notes(board)),
+        records=tuple(_record(row) for row in board.rows),
     )
 
 
-def _order(row: Row) -> tuple[Any, ...]:
-    slope = row.rank.slope if row.rank else row.verdict.law.fit.slope
-    return (row.ranks is None, row.rank is None, slope if slope is not None else 0.0, _name(row), row.receipt.name)
-
-
-def _name(row: Row) -> str:
-    return " ".join([row.verdict.series.label, *row.verdict.series.condition])
-
-
-def _cells(row: Row) -> tuple[tuple[str, ...], ...]:
-    found, law = row.verdict, row.verdict.law
-    judged = "" if row.ranks else f" (on {law.key})"
-    return (
-        (_span(row.ranks),),
-        (row.rank.group if row.rank else "",),
-        (_name(row),),
-        (row.receipt.name,),
-        (found.name,),
-        (("0" if law.fit.is_zero else _exponent(law)) + judged,),
-        ("" if law.theory is None else numbers.theory_claim(law.theory),),
-        (_agrees(found),),
-        (f"{_ok(row)}/{len(found.series.results)}",),
-        ("; ".join(f"{each.cells} cells by {each.by}, {each.date}" for each in row.verifications) or "–",),
+def _cells(row: Row, grouping: Grouped) -> tuple[tuple[str, ...], ...]:
+    found = row.verdict
+    texts = (
+        found.name,
+        row.ties,
+        name_of(found),
+        row.receipt.name,
+        exponent(found.laws.get(WORST)),
+        last_step(found),
+        floor(found),
+        exponent(found.laws.get(GD)),
+        theory_mark(found.laws.get(WORST)),
+        flags(found, grouping.radius),
+        f"{_ok(row)}/{len(found.series.results)}",
+        "; ".join(f"{each.cells} cells by {each.by}, {each.date}" for each in row.verifications) or "–",
     )
-
-
-def _span(ranks: tuple[int, int] | None) -> str:
-    return "–" if ranks is None else str(ranks[0]) if ranks[0] == ranks[1] else f"{ranks[0]}–{ranks[1]}"
-
-
-def _exponent(law: Law) -> str:
-    fit = law.fit
-    return numbers.exponent(fit.slope, None if fit.low is None or fit.high is None else (fit.high - fit.low) / 2)
-
-
-def _agrees(found: Verdict) -> str:
-    return MARKS[found.law.agrees]
+    return tuple((text,) for text in texts)
 
 
 def _ok(row: Row) -> int:
     return sum(result.status == Status.OK for result in row.verdict.series.results)
 
 
-def _notes(rows: Sequence[Row], gap: float | None, records: Sequence[Record]) -> list[str]:
-    notes = [
-        "Rank: those that a paired comparison over shared seeds cannot rule out (Holm, 5 %), 1 the steepest fall with "
-        "width; rows that share a letter are not told apart. Exponent: of the judged quantity, ± half its 95 % "
-        f"interval. Agrees: ✓ the interval meets theory's exponent ± {MARGIN} (or lies below it, where that is an "
-        "upper bound, ≤) and excludes its rival (0, or for 0 a fall), · it meets both, ✗ it misses theory's; the "
-        "margin is what is left of the first.",
-    ]
-    keys = [row.verdict.law.key for row in rows if row.ranks]
-    if keys:
-        notes.append(f"Judged on {keys[0]} unless said otherwise; what is judged on another quantity has no rank.")
-    if gap is not None:
-        notes.append(f"The smallest difference of exponents that this design resolves for a pair is about {gap:.2f}.")
-    for row in rows:
-        if row.verdict.law.agrees == "disagrees":
-            notes.append(f"{_name(row)} of {row.receipt.name} disagrees with theory: {row.verdict.law.theory.source}.")  # type: ignore[union-attr]
-        if row.verdict.name == "open":
-            notes.append(f"{_name(row)} of {row.receipt.name} is open: {row.verdict.reason}.")
-        slope = row.verdict.law.fit.slope
-        if row.verdict.name == "non-linear" and slope is not None and slope < -FLAT:
-            notes.append(f"{_name(row)} of {row.receipt.name} is non-linear though it falls: {row.verdict.reason}.")
-    notes += [note for row in rows for note in _without_values(row)]
-    for record in records:
+def _notes(board: Board) -> Iterable[str]:
+    names = _names(board.rows)
+
+    def name(of: Verdict) -> str:
+        return names[id(of)]
+
+    found = [row.verdict for row in board.rows]
+    yield meaning()
+    yield COLUMNS
+    yield f"{TIES} Rows without a letter were measured at another radius or with fewer than two seeds."
+    if board.grouping.gaps:
+        gaps = ", ".join(f"{gap:.2f} ({verdict})" for verdict, gap in board.grouping.gaps.items())
+        yield f"The smallest difference of exponents that a pair is told apart by (median over pairs): {gaps}."
+    if board.grouping.radius is not None:
+        yield f"kernel_change_worst is measured at R = {board.grouping.radius:g} unless a row's notes say otherwise."
+    for each in found:
+        if each.name in ("non-linear", "open"):
+            yield f"{name(each)} is {each.name}: {each.reason}."
+    yield from what_would_decide([each for each in found if not each.decided], name)
+    for each in found:
+        yield from _disagreements(each, name(each))
+    for row in board.rows:
+        yield from _without_values(row, name(row.verdict))
+    for record in board.records:
         if record.kind != "verification":
-            notes.append(f"{record.kind} of {record.receipt[:12]} by {record.by}, {record.date}: {record.why}.")
-    return [*notes, *_submissions(rows)]
+            yield f"{record.kind} of {record.receipt[:12]} by {record.by}, {record.date}: {record.why}."
+    yield from _submissions(board.rows)
 
 
-def _without_values(row: Row) -> list[str]:
+def _names(rows: Sequence[Row]) -> dict[int, str]:
+    """Return the name of each row's verdict, with that of its submission where the board has several."""
+    several = len({row.receipt.hash for row in rows}) > 1
+    return {id(row.verdict): name_of(row.verdict) + (f" of {row.receipt.name}" if several else "") for row in rows}
+
+
+def _disagreements(of: Verdict, name: str) -> Iterable[str]:
+    """Yield a sentence for each exponent that misses theory's, and one where the verdicts contradict each other."""
+    for key, law in of.laws.items():
+        if law.agrees == "disagrees" and law.theory is not None:
+            claim = numbers.theory_claim(law.theory)
+            yield f"{name} disagrees with theory: {key} {exponent(law)}, theory {claim} ({law.theory.source})."
+    if of.theory is not None and of.decided and of.theory != of.name:
+        yield f"{name} disagrees with theory: it is {of.name}, and theory's exponents mean {of.theory}."
+
+
+def _without_values(row: Row, name: str) -> list[str]:
     """Return a sentence for each measurement that has cells which did not end well, with the first one's reason."""
     missing = [result for result in row.verdict.series.results if result.status != Status.OK]
     kinds = Counter((result.cell.measurement, str(result.status)) for result in missing)
     first = {(each.cell.measurement, str(each.status)): each.message for each in reversed(missing)}
     return [
-        f"{_name(row)} of {row.receipt.name}: {count} cells of {measurement} ended as {status}: "
+        f"{name}: {count} cells of {measurement} ended as {status}: "
         f"{textwrap.shorten(first[measurement, status], 200, placeholder='…')}"
         for (measurement, status), count in sorted(kinds.items())
     ]
@@ -249,23 +264,26 @@ def _submissions(rows: Sequence[Row]) -> list[str]:
 
 
 def _record(row: Row) -> dict[str, Any]:
-    found, fit, claim = row.verdict, row.verdict.law.fit, row.verdict.law.theory
+    found = row.verdict
+    worst = found.laws.get(WORST)
+    claim = None if worst is None else worst.theory
     values = {
-        "rank_low": row.ranks[0] if row.ranks else None,
-        "rank_high": row.ranks[1] if row.ranks else None,
-        "ties": row.rank.group if row.rank else "",
+        "verdict": found.name,
+        "ties": row.ties,
         "submission": row.receipt.name,
         "label": found.series.label,
         "condition": " ".join(found.series.condition),
-        "verdict": found.name,
-        "quantity": found.law.key,
-        "slope": fit.slope,
-        "low": fit.low,
-        "high": fit.high,
+        "reason": found.reason,
+        "widths": " ".join(map(str, found.series.widths)),
+        **{f"{short}_{name}": value for short, key in _JUDGED.items() for name, value in _numbers(found, key).items()},
         "theory": found.theory,
         "theory_exponent": None if claim is None else claim.exponent,
-        "agrees": found.law.agrees,
-        "source": "" if claim is None else claim.source,
+        "theory_kind": None if claim is None else claim.kind,
+        "agrees": None if worst is None else worst.agrees,
+        "source": None if claim is None else claim.source,
+        "kinked": found.kinked,
+        "unsure": " ".join(map(str, found.unsure)),
+        "radius": radius_of(found.series),
         "cells_ok": _ok(row),
         "cells": len(found.series.results),
         "seeds": len(found.series.seeds),
@@ -276,11 +294,19 @@ def _record(row: Row) -> dict[str, Any]:
     return {name: values[name] for name in CSV_COLUMNS}
 
 
-def _csv(rows: Sequence[Row]) -> bytes:
+def _numbers(found: Verdict, key: str) -> dict[str, Any]:
+    if key not in found.laws:
+        return dict.fromkeys(_NUMBERS)
+    fit, state = found.laws[key].fit, found.states[key]
+    high = None if state.floors is None else state.floors.high
+    return dict(zip(_NUMBERS, (fit.slope, fit.low, fit.high, state.last_slope, high, state.name), strict=True))
+
+
+def _csv(board: Board) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    for row in rows:
+    for row in board.rows:
         writer.writerow([_short(value) for value in _record(row).values()])
     return text.getvalue().encode()
 
@@ -296,47 +322,28 @@ def _document(table: Table, pictures: Sequence[str]) -> str:
     return "\n\n".join([table.markdown().rstrip("\n"), *images]) + "\n"
 
 
-def _page(table: Table, pictures: Sequence[str]) -> str:
-    body = table.text("html").replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")
-    images = [f'<p><img src="{name}" alt="{_ALT}"></p>' for name in pictures]
-    return _PAGE.replace("@body@", "\n".join([body, *images]))
+def _page(table: Table, board: Board, pictures: Sequence[str]) -> str:
+    heads = ["".join(column.header) for column in table.columns]
+    lines = [list(zip(heads, (cell[0] for cell in row), strict=True)) for row in table.rows]
+    pairs = zip((row.verdict.name for row in board.rows), lines, strict=True)
+    groups = [(verdict, [line for _, line in own]) for verdict, own in groupby(pairs, key=itemgetter(0))]
+    return render("board.html.j2", table=table, heads=heads, groups=groups, pictures=pictures, alt=_ALT)
 
 
 _ALT = "Every quantity against width, a line for each architecture"
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; style-src 'unsafe-inline'; img-src 'self'">
-<title>ntkbench: board</title><style>
-:root { --paper: #fff; --ink: #1c1e21; --rule: #d9dde2; --shade: #f4f6f8; }
-@media (prefers-color-scheme: dark) { :root { --paper: #14171a; --ink: #e6e9ec; --rule: #343a41; --shade: #1d2125; } }
-body { margin: 0 auto; max-width: 1240px; padding: 24px 16px 48px; font: 15px/1.5 system-ui, sans-serif;
-  background: var(--paper); color: var(--ink); }
-strong { font-size: 1.2em; } p { max-width: 85ch; }
-.scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92em; }
-th, td { padding: 6px 10px; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--rule); }
-th { background: var(--shade); } tbody tr:last-child td { border-bottom: 0; }
-img { width: 100%; max-width: 900px; background: #fff; border-radius: 6px; }
-</style></head><body>
-@body@
-</body></html>
-"""
 
+def board_changes(before: Board, after: Board) -> list[str]:
+    """Return a sentence for each architecture on one of two boards only, and for each pair whose tie changed.
 
-def rank_changes(before: Sequence[Row], after: Sequence[Row]) -> list[str]:
-    """Return a sentence for each architecture whose rank or verdict differs between two boards."""
-    old, new = ({_name(row): row for row in rows} for rows in (before, after))
-    changes = []
-    for name in dict.fromkeys([*old, *new]):
-        if name not in new or name not in old:
-            changes.append(f"{name}: {'gone' if name not in new else 'new'}")
-            continue
-        one, other = old[name], new[name]
-        if one.ranks != other.ranks:
-            changes.append(f"{name}: rank {_span(one.ranks)} → {_span(other.ranks)}")
-        if one.verdict.name != other.verdict.name:
-            changes.append(f"{name}: {one.verdict.name} → {other.verdict.name} ({other.verdict.reason})")
+    A tie is that of two architectures of one verdict; pairs that two verdicts tell apart on a board are left out.
+    """
+    old, new = ({name_of(row.verdict): row for row in board.rows} for board in (before, after))
+    changes = [f"{name}: gone" for name in old if name not in new] + [f"{name}: new" for name in new if name not in old]
+    common = sorted(old.keys() & new.keys())
+    for one, other in combinations(common, 2):
+        pairs = [(rows[one], rows[other]) for rows in (old, new)]
+        if all(a.ties and b.ties and a.verdict.name == b.verdict.name for a, b in pairs):
+            was, now = ("tied" if set(a.ties) & set(b.ties) else "told apart" for a, b in pairs)
+            changes += [f"{one} and {other}: {was} → {now}"] if was != now else []
     return changes

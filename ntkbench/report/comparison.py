@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+from attrs import asdict
 
 from ..analysis.compare import Change, Comparison
 from . import numbers
@@ -34,6 +37,11 @@ def comparison_table(found: Comparison, name_a: str, name_b: str) -> Table:
     )
 
 
+def comparison_json(found: Comparison, name_a: str, name_b: str) -> dict[str, Any]:
+    """Return the comparison as plain JSON: every quantity, with every digit, and the verdicts that differ."""
+    return comparison_table(found, name_a, name_b).to_json() | {"verdicts": [asdict(each) for each in found.verdicts]}
+
+
 def _row(change: Change) -> tuple[tuple[str, ...], ...]:
     shift = "–"
     if change.shift is not None and change.low is not None and change.high is not None:
@@ -55,6 +63,10 @@ def _notes(found: Comparison, differing: int) -> list[str]:
             "Beyond noise: the mean shift is told from 0 by a paired t test over cells, with the chance of any false "
             "yes in the table below 5 % (Holm)."
         )
+    if found.judged:
+        same = found.judged - len(found.verdicts)
+        notes.append(f"Verdicts: {same} of {found.judged} are the same.")
+    notes += [f"Verdict of {each.label}: {each.before} → {each.after} ({each.reason})." for each in found.verdicts]
     notes += [f"Differs: {cause}." for cause in found.causes]
     if differing and not found.causes:
         notes.append("Code, versions, settings, seeds' data and hardware are recorded as the same.")

@@ -37,6 +37,11 @@ def exponent(slope: float | None, half_width: float | None = None) -> str:
     return f"{_short(slope, decimals, sign=True)}±{_short(_rounded_up(half_width, decimals), decimals)}"
 
 
+def slope(number: float) -> str:
+    """Return an exponent without an interval, short and signed: "-.45"."""
+    return _short(number, 2, sign=True)
+
+
 def theory_claim(theory: Theory) -> str:
     """Return theory's exponent, behind "≤" where it is an upper bound."""
     return f"{'≤' * (theory.kind == 'upper bound')}{theory_exponent(theory.exponent)}"

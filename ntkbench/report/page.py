@@ -6,23 +6,22 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from ..analysis.agreement import MARKS, Agreement
+from ..analysis.agreement import MARKS
 from ..analysis.bend import bend_of
+from ..analysis.groups import Grouped, grouped
 from ..analysis.laws import Law, Series, law, result_keys, series
-from ..analysis.paired import Rank, most_judged, ranking
 from ..analysis.states import State
-from ..analysis.verdicts import Verdict, verdicts_of
+from ..analysis.verdicts import GD, WORST, Verdict, verdicts_of
 from ..store.curves import decode
 from ..store.manifest import catalogue, theory
 from ..types import CellResult, Status
 from . import numbers
 from .choice import HEADLINES
-from .escape import visible
 from .standard_table import id_of, standard_table
 from .svg import curves_plot, law_plot, overview_plot
+from .template import render
+from .verdict_words import COLUMNS, TIES, exponent, flags, floor, last_step, meaning, theory_mark
 from .why import why_rows
-
-_AGREES: dict[Agreement | None, str] = {"agrees": "yes", "disagrees": "no", "undecided": "undecided", None: ""}
 
 
 def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], problems: Sequence[str] = ()) -> str:
@@ -33,7 +32,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     laws = {id_of(each): [law(each, key, quantity, claims) for key, quantity in keys.items()] for each in found}
     laws = {name: [each for each in own if each.points] for name, own in laws.items()}
     judged = {id_of(each.series): each for each in verdicts_of(found, keys, claims)}
-    ranks = _ranks(judged)
+    grouping = grouped(list(judged.values()))
     table = standard_table(results, manifest, problems=problems)
     overviews = [
         overview_plot([each for own in laws.values() for each in own if each.key == key])
@@ -42,16 +41,15 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     means = manifest.get("width_means", {})
     panels = decode(manifest)
     places = {label: i % 7 for i, label in enumerate(dict.fromkeys(c.label for p in panels for c in p.curves))}
-    return _template("report.html.j2").render(
+    return render(
+        "report.html.j2",
         title=table.title,
         notes=table.notes,
         manifest=manifest,
         overviews=[each for each in overviews if each],
         curves=[(panel, plot) for panel in panels if (plot := curves_plot(panel, places)) is not None],
-        smallest_gap=ranks[1],
-        rows=[
-            _row(each, judged.get(id_of(each)), ranks[0].get(id_of(each)), number) for number, each in enumerate(found)
-        ],
+        rows=_rows(found, judged, grouping),
+        legend=(meaning(), COLUMNS, TIES),
         folds=[
             _fold(each, laws[id_of(each)], judged.get(id_of(each)), number, str(means.get(each.architecture, "")))
             for number, each in enumerate(found)
@@ -59,69 +57,58 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     )
 
 
-def _template(name: str) -> Any:
-    """Return a template whose every expression is escaped; what jinja2 guesses from a file's name is not relied on."""
-    import jinja2
+def _rows(
+    found: Sequence[Series], judged: Mapping[tuple[str, ...], Verdict], grouping: Grouped
+) -> list[dict[str, Any]]:
+    """Return the rows of the verdict table in the order of the board; what was not judged comes last."""
+    numbered = {id_of(each): number for number, each in enumerate(found)}
+    rows = [
+        _row(place.verdict.series, numbered[id_of(place.verdict.series)])
+        | {
+            "verdict": place.verdict.name,
+            "ties": place.ties,
+            "worst": exponent(place.verdict.laws.get(WORST)),
+            "worst_key": _key(place.verdict.laws.get(WORST)),
+            "last": last_step(place.verdict),
+            "floor": floor(place.verdict),
+            "floor_key": floor(place.verdict).partition("%")[0],
+            "gd": exponent(place.verdict.laws.get(GD)),
+            "gd_key": _key(place.verdict.laws.get(GD)),
+            "theory": theory_mark(place.verdict.laws.get(WORST)),
+            "source": _source(place.verdict.laws.get(WORST)),
+            "notes": flags(place.verdict, grouping.radius),
+            # The columns say why a row is linear or falling; its fold has the sentence.
+            "reason": place.verdict.reason if place.verdict.name in ("non-linear", "open") else "",
+        }
+        for place in grouping.places
+    ]
+    return rows + [_row(each, numbered[id_of(each)]) for each in found if id_of(each) not in judged]
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ntkbench", "report/templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=lambda value: visible(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
 
-
-def _ranks(judged: Mapping[tuple[str, ...], Verdict]) -> tuple[dict[tuple[str, ...], Rank], float | None]:
-    """Rank what is judged on the commonest quantity; return the ranks by series and the smallest resolvable gap."""
-    common = most_judged([each.law for each in judged.values()])
-    found = ranking([each.law for each in judged.values() if each.law.key == common])
-    return {id_of(rank.law.series): rank for rank in found.ranks}, found.smallest_gap
-
-
-def _row(of: Series, judged: Verdict | None, rank: Rank | None, number: int) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _row(of: Series, number: int) -> dict[str, Any]:
+    texts = ("ties", "worst_key", "last", "floor", "floor_key", "gd_key", "theory", "source", "notes", "reason")
+    return dict.fromkeys(texts, "") | {
         "number": number,
         "name": " ".join([of.label, *of.condition]),
+        "first_width": of.widths[0],
         "widths": f"{of.widths[0]}…{of.widths[-1]}" if len(of.widths) > 1 else str(of.widths[0]),
         "ok": sum(result.status == Status.OK for result in of.results),
         "cells": len(of.results),
-        "verdict": "–" if judged is None else judged.name,
-        "reason": "" if judged is None else judged.reason,
-        "quantity": "",
-        "exponent": "–",
-        "slope": "",
-        "theory": "",
-        "source": "",
-        "agrees": "",
-        "rank": "",
-        "best": "",
-        "group": "",
+        "verdict": "–",
+        "worst": "–",
+        "gd": "–",
     }
-    if judged is not None:
-        fit, claim = judged.law.fit, judged.law.theory
-        row |= {
-            "quantity": judged.law.key,
-            "exponent": "0" if fit.is_zero else _exponent(judged.law),
-            "slope": "-9" if fit.is_zero else "" if fit.slope is None else f"{fit.slope:.6f}",
-            "theory": "" if claim is None else numbers.theory_claim(claim),
-            "source": "" if claim is None else claim.source,
-            "agrees": _AGREES[judged.law.agrees],
-        }
-    if rank is not None:
-        row |= {
-            "rank": str(rank.low) if rank.low == rank.high else f"{rank.low}–{rank.high}",
-            "best": rank.low,
-            "group": rank.group,
-        }
-    return row
 
 
-def _exponent(of: Law) -> str:
-    fit = of.fit
-    return numbers.exponent(fit.slope, None if fit.low is None or fit.high is None else (fit.high - fit.low) / 2)
+def _key(of: Law | None) -> str:
+    """Return what an exponent is sorted by, zeros first; empty without one."""
+    if of is None or (of.fit.slope is None and not of.fit.is_zero):
+        return ""
+    return "-9" if of.fit.is_zero else f"{of.fit.slope:.6f}"
+
+
+def _source(of: Law | None) -> str:
+    return "" if of is None or of.theory is None else of.theory.source
 
 
 def _fold(of: Series, laws: Sequence[Law], judged: Verdict | None, number: int, means: str) -> dict[str, Any]:
@@ -183,7 +170,7 @@ def _law(of: Law) -> dict[str, Any]:
         "key": of.key,
         "summary": of.quantity.summary,
         "unit": of.quantity.unit,
-        "exponent": "0" if fit.is_zero else _exponent(of),
+        "exponent": exponent(of),
         "theory": "" if of.theory is None else numbers.theory_claim(of.theory),
         "source": "" if of.theory is None else of.theory.source,
         "agrees": MARKS[of.agrees],

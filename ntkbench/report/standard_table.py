@@ -8,8 +8,6 @@ from typing import Any
 
 from ..analysis.agreement import MARGIN, MARKS
 from ..analysis.laws import Law, Series, law, result_keys, series
-from ..analysis.scaling import FLAT
-from ..analysis.states import DECIDING_FLOOR
 from ..analysis.verdicts import CURVATURE, Verdict, record, verdicts_of
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
@@ -17,6 +15,7 @@ from ..types import Cell, CellResult, Quantity, Status
 from . import numbers
 from .choice import chosen
 from .table import Column, Table
+from .verdict_words import meaning, name_of, what_would_decide
 
 WIDTH = 100
 _NAME = 18
@@ -257,39 +256,18 @@ def _notes(
 def _verdict_notes(judged: Sequence[Verdict]) -> Iterable[str]:
     if not judged:
         return
-    yield (
-        "Verdict, from kernel_change_worst, kernel_change_gd and curvature (R·hessian_norm/gradient_norm), over the "
-        f"widths of the row: linear, both kernel changes are 0 or fall (exponent below -{FLAT}) and a floor of "
-        f"{DECIDING_FLOOR[0]:.0%} of the last value is excluded; falling, they fall but such a floor is not excluded; "
-        f"non-lin, one of them stays (exponent within ±{FLAT}), levels off or grows; open, anything else."
-    )
+    yield meaning("non-lin")
     falling = [each for each in judged if each.name == "falling"]
     if falling:
         yield f"Falling, with the largest floor that is not excluded: {'; '.join(map(_floors, falling))}."
     if those := [each for each in judged if each.name == "non-linear"]:
-        yield f"Non-linear: {'; '.join(f'{_label(each)}, {each.reason}' for each in those)}."
+        yield f"Non-linear: {'; '.join(f'{name_of(each)}, {each.reason}' for each in those)}."
     if those := [each for each in judged if each.name == "open"]:
-        yield f"Open: {'; '.join(f'{_label(each)}, {each.reason}' for each in those)}."
-    yield from _what_would_decide([each for each in judged if not each.decided])
-    remarks = _grouped(((remark, _label(each)) for each in judged for remark in each.remarks), limit=len(judged))
+        yield f"Open: {'; '.join(f'{name_of(each)}, {each.reason}' for each in those)}."
+    yield from what_would_decide([each for each in judged if not each.decided])
+    remarks = _grouped(((remark, name_of(each)) for each in judged for remark in each.remarks), limit=len(judged))
     for remark, names in remarks:
         yield f"{names}: {remark}."
-
-
-def _what_would_decide(undecided: Sequence[Verdict]) -> Iterable[str]:
-    groups: dict[str, list[str]] = {}
-    for each in undecided:
-        if each.advice is None:
-            groups.setdefault(each.what_would_decide(), []).append(_label(each))
-        else:
-            groups.setdefault(each.advice.words(), []).append(f"{_label(each)} ({each.advice.power:.0%})")
-    if groups:
-        ways = "; ".join(f"{words}: {', '.join(names)}" for words, names in groups.items())
-        yield f"What would decide (in this share of simulations): {ways}."
-
-
-def _label(of: Verdict) -> str:
-    return " ".join([of.series.label, *of.series.condition])
 
 
 def _floors(of: Verdict) -> str:
@@ -298,7 +276,7 @@ def _floors(of: Verdict) -> str:
         for key, state in of.states.items()
         if state.name == "falls" and key != CURVATURE and state.floors is not None
     ]
-    return f"{_label(of)} {' and '.join(shares) or of.reason}"
+    return f"{name_of(of)} {' and '.join(shares) or of.reason}"
 
 
 def _odd(law: Law) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from attrs import evolve
-from factories import manifest, sweep
+from factories import SLOPES, manifest, sweep
 
 from ntkbench.analysis.compare import compare, differs
 from ntkbench.types import Status, Value
@@ -72,3 +72,30 @@ def test_a_run_of_several_radii_is_compared_radius_by_radius():
     # Two runs of one radius each are compared as before: the radius is a possible cause.
     other = compare(at(1.0, RESULTS), at(5.0, wider))
     assert other.causes == ("radius: 1.0 → 5.0",) and not other.only_a
+
+
+def test_verdicts_rest_on_all_cells_of_their_run():
+    declared = manifest(RESULTS)
+    flat = sweep("fc", slopes=dict.fromkeys(SLOPES, 0.0), noise=0.01)
+    found = compare(RESULTS, [*flat, *RESULTS[len(flat) :]], declared, declared)
+    (change,) = found.verdicts
+    assert found.judged == 2 and (change.label, change.before, change.after) == ("fc", "falling", "non-linear")
+    assert change.reason.startswith("kernel_change_worst stays at")
+    same = compare(RESULTS, RESULTS, declared, declared)
+    assert same.verdicts == () and same.judged == 2 and same.equal
+
+
+def test_verdicts_need_no_manifest_and_match_over_precision_and_radius():
+    other = [
+        evolve(e, cell=evolve(e.cell, precision="float64", settings={**e.cell.settings, "radius": 5.0}))
+        for e in RESULTS
+    ]
+    assert compare(RESULTS, other).judged == 2
+    both = [*RESULTS, *(each for each in other if each.cell.measurement == "ball")]
+    found = compare(both, RESULTS)
+    assert found.judged == 2, "the second run has one of the radii"
+
+
+def test_hessians_alone_have_no_verdict():
+    only = [each for each in RESULTS if each.cell.measurement == "hessian"]
+    assert compare(only, only).judged == 0

@@ -1,4 +1,4 @@
-"""Boards: the same bytes twice, inert names, partial ranks, corrections, and no framework."""
+"""Boards: the same bytes twice, inert names, ties within verdicts, corrections, and no framework."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from factories import SLOPES, failed, manifest, sweep
 
 from ntkbench.cli.main import main
 from ntkbench.errors import NtkbenchError
-from ntkbench.leaderboard.build import _csv, board_rows, board_table, build, load_board, rank_changes
+from ntkbench.leaderboard.build import _csv, _page, board_changes, board_table, build, load_board, new_board
 from ntkbench.leaderboard.receipt import Receipt, read_receipt, write_receipt
 from ntkbench.leaderboard.records import new_record, read_records, write_record
 from ntkbench.store.run import load
 from ntkbench.store.run_store import RunStore
+from ntkbench.types import Value
 
 FLAT = dict.fromkeys(SLOPES, 0.0)
 HOSTILE = "<script>alert(1)</script>|=cmd"
@@ -38,6 +39,10 @@ def submitted(folder, name, results, theory=None):
     (folder / "submissions").mkdir(exist_ok=True)
     (folder / "submissions" / f"{name}.json").write_bytes(data)
     return read_receipt(data, name)
+
+
+def board_of(results):
+    return new_board([Receipt("all", "0" * 64, {}, manifest(results), tuple(results))])
 
 
 @pytest.fixture
@@ -79,14 +84,67 @@ def test_two_builds_are_the_same_bytes(boards):
     assert listed == {n: hashlib.sha256(d).hexdigest() for n, d in first.items() if n != "manifest.json"}
 
 
+def cells_of(text):
+    """The rows of the board in Markdown: column → cell."""
+    head, _, *lines = [line for line in text.splitlines() if line.startswith("|")]
+    names, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in (head, *lines))
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
 def test_the_board_says_what_it_should(boards):
     build(boards)
     text = (boards / "v1/board.md").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
-    assert [line.split("|")[3].strip() for line in lines][-1] == "bent" and lines[-1].split("|")[1].strip() == "3"
-    assert "cnn of first disagrees with theory" in text and "smallest difference" in text
-    assert "linear" in lines[0] and "non-linear" in lines[-1]
-    assert text.endswith("](first.svg)\n") and '<img src="first.svg"' in (boards / "v1/board.html").read_text("utf-8")
+    rows = cells_of(text)
+    assert [row["verdict"] for row in rows] == ["linear", "falling", "non-linear"]
+    assert [row["architecture"] for row in rows] == ["fc", "cnn", "bent"] and rows[2]["ties"] == "a"
+    assert [row["theory"] for row in rows] == ["-½ ✓", "0 ✗", "0 ✓"]
+    assert rows[0]["worst"].startswith("-.5") and rows[0]["last step"].startswith("-.") and "%" in rows[1]["floor"]
+    assert rows[0]["gd"].startswith(("-.9", "-1.0")) and rows[2]["floor"] == "" and rows[0]["notes"] == ""
+    assert "rank" not in text and "in the limit" not in text
+    for sentence in ("- Verdict, from kernel\\_change\\_worst", "cnn disagrees with theory: kernel", "- Ties: "):
+        assert sentence.replace("\\", "") in text.replace("\\", ""), sentence
+    assert "bent is non-linear: kernel_change_worst stays at" in text.replace("\\", "") and "cnn is falling" not in text
+    assert "What would decide" in text and "measured at R = 1" in text
+    assert text.endswith("](first.svg)\n")
+    page = (boards / "v1/board.html").read_text("utf-8")
+    assert '<img src="first.svg"' in page and page.count('class="group"') == 3 and '<td class="non-linear">' in page
+
+
+def test_csv_says_what_the_board_does(boards):
+    build(boards)
+    rows = list(csv.DictReader((boards / "v1/board.csv").open(encoding="utf-8")))
+    assert [row["label"] for row in rows] == ["fc", "cnn", "bent"] and rows[2]["gd_state"] == "flat"
+    fc = rows[0]
+    assert float(fc["worst_low"]) < float(fc["worst_slope"]) < float(fc["worst_high"]) < -0.2
+    assert float(fc["gd_slope"]) < float(fc["worst_slope"]) and fc["worst_state"] == "decays"
+    assert fc["theory"] == "linear" and fc["theory_exponent"] == "-0.5" and fc["theory_kind"] == "rate"
+    assert fc["agrees"] == "agrees" and fc["radius"] == "1" and fc["kinked"] == "False" and fc["unsure"] == ""
+    assert fc["widths"] == "64 128 256 512" and "falls as m^" in fc["reason"]
+
+
+def test_kinks_unsure_searches_and_other_radii_are_flagged():
+    odd = [
+        evolve(each, values=dict(each.values) | {"kink_share": Value(0.8), "search_gain": Value(0.5)})
+        if each.cell.measurement == "ball"
+        else each
+        for each in sweep("odd")
+    ]
+    far = [
+        evolve(each, cell=evolve(each.cell, settings=dict(each.cell.settings) | {"radius": 5.0}))
+        for each in sweep("far")
+    ]
+    table = board_table(board_of([*sweep("fc"), *sweep("cnn", widths=(16, 32, 64)), *odd, *far]))
+    rows = {row["architecture"]: row for row in cells_of(table.markdown())}
+    assert rows["odd"]["notes"] == "kinks, search unsure" and rows["odd"]["verdict"] == "falling"
+    assert rows["far"]["notes"] == "R = 5" and rows["far"]["ties"] == "" and rows["fc"]["ties"]
+    assert any("(median over pairs): 0." in note and "(falling)" in note for note in table.notes)
+
+
+def test_two_submissions_are_told_apart(boards):
+    submitted(boards, "second", sweep("bent", slopes=FLAT, seeds=5))
+    build(boards)
+    text = (boards / "v1/board.md").read_text("utf-8")
+    assert "bent of first is non-linear" in text and "bent of second is non-linear" in text
 
 
 def test_hostile_names_are_inert(boards):
@@ -96,46 +154,37 @@ def test_hostile_names_are_inert(boards):
         evolve(each, cell=evolve(each.cell, architecture=HOSTILE, label=HOSTILE)) for each in whole.results[:100]
     ]
     hostile[0] = evolve(failed(hostile[0].cell), message=HOSTILE * 100)
-    rows, gap = board_rows([Receipt(HOSTILE, "0" * 64, {"cpu": HOSTILE}, whole.manifest, tuple(hostile))], [])
-    table = board_table(rows, gap, [])
-    html = table.text("html")
+    board = new_board([Receipt(HOSTILE, "0" * 64, {"cpu": HOSTILE}, whole.manifest, tuple(hostile))])
+    table = board_table(board)
+    html = _page(table, board, [])
     assert "<script" not in html and "&lt;script&gt;" in html
     markdown = table.markdown()
     assert "<script" not in markdown
     for line in markdown.splitlines():
-        assert not line.startswith("|") or line.replace(r"\|", "").count("|") == 11
+        assert not line.startswith("|") or line.replace(r"\|", "").count("|") == 13
     latex = [line for line in table.latex().splitlines() if not line.startswith("%")]
     assert any(r"\ensuremath{<}script\ensuremath{>}" in line for line in latex)
     assert not any("<script" in line for line in latex)
     formula = [evolve(each, cell=evolve(each.cell, label="=cmd|' /C calc'!A0")) for each in whole.results[:100]]
-    rows, _ = board_rows([Receipt("=x", "0" * 64, {}, whole.manifest, tuple(formula))], [])
-    read = list(csv.DictReader(io.StringIO(_csv(rows).decode())))
+    board = new_board([Receipt("=x", "0" * 64, {}, whole.manifest, tuple(formula))])
+    read = list(csv.DictReader(io.StringIO(_csv(board).decode())))
     assert read[0]["label"] == "'=cmd|' /C calc'!A0" and read[0]["submission"] == "'=x"
 
 
-def test_a_failed_cell_keeps_a_wider_rank(tmp_path):
-    # Three architectures, clearly apart; one has a single seed that is whole.
-    slopes = {"a": -1.0, "b": -0.5, "c": 0.0}
+def test_failed_cells_widen_ties(tmp_path):
+    # Three architectures that fall, clearly apart; of one a single seed is whole.
+    slopes = {"a": -1.2, "b": -0.8, "c": -0.4}
     results = [
         each for n, s in slopes.items() for each in sweep(n, slopes=SLOPES | {"kernel_change_worst": s}, seeds=6)
     ]
-    whole = submitted(tmp_path, "whole", results)
-    part = submitted(
-        tmp_path,
-        "part",
-        [
-            failed(r.cell) if r.cell.label == "b" and r.cell.seed and r.cell.measurement == "ball" else r
-            for r in results
-        ],
-    )
-    ranks = [{row.verdict.series.label: row.ranks for row in board_rows([of], [])[0]} for of in (whole, part)]
-    rows, gap = board_rows([part], [])
-    notes = [note for note in board_table(rows, gap, []).notes if note.startswith("b of part: ")]
-    assert notes == ["b of part: 20 cells of ball ended as failed: it broke"]
-    assert ranks[0] == {"a": (1, 1), "b": (2, 2), "c": (3, 3)}
-    assert ranks[1]["b"] == (1, 3) and ranks[1]["a"] == (1, 2) and ranks[1]["c"] == (2, 3)
-    changes = rank_changes(board_rows([whole], [])[0], board_rows([part], [])[0])
-    assert "b: rank 2 → 1–3" in changes
+    broken = [
+        failed(r.cell) if r.cell.label == "b" and r.cell.seed and r.cell.measurement == "ball" else r for r in results
+    ]
+    whole, part = (new_board([submitted(tmp_path, name, of)]) for name, of in (("whole", results), ("part", broken)))
+    ties = [{row.verdict.series.label: row.ties for row in board.rows} for board in (whole, part)]
+    assert ties == [{"a": "a", "b": "b", "c": "c"}, {"a": "a", "c": "b", "b": ""}]
+    notes = [note for note in board_table(part).notes if note.startswith("b: ")]
+    assert notes == ["b: 20 cells of ball ended as failed: it broke"]
 
 
 def test_corrections_and_withdrawals_are_records(boards, capsys):
@@ -170,9 +219,24 @@ def test_diff(boards, capsys):
     paths = [str(boards / f"submissions/{name}.json") for name in ("first", "second")]
     assert main(["leaderboard", "diff", *paths]) == 0
     out = capsys.readouterr().out
-    assert "bent: non-linear → linear" in out and "cnn: gone" in out and " yes" in out
+    assert "bent: non-linear → falling (kernel_change_worst falls" in out and "cnn: gone" in out and " yes" in out
+    assert "rank" not in out.lower()
     assert main(["leaderboard", "diff", paths[0], paths[0]]) == 0
-    assert "none moved" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Verdicts: 3 of 3 are the same." in out and "ties: none changed." in out
+
+
+def test_ties_that_changed_are_named():
+    def board(slope):
+        steep, other = SLOPES | {"kernel_change_worst": -1.0}, SLOPES | {"kernel_change_worst": slope}
+        return board_of(
+            [each for name, s in (("a", steep), ("b", other)) for each in sweep(name, slopes=s, noise=0.01)]
+        )
+
+    apart, close, stays = board(-0.8), board(-1.0), board(0.0)
+    assert board_changes(apart, close) == ["a and b: told apart → tied"]
+    assert board_changes(close, apart) == ["a and b: tied → told apart"]
+    assert board_changes(apart, stays) == [], "two verdicts are no tie"
 
 
 def test_an_empty_folder_is_a_sentence(tmp_path, capsys):

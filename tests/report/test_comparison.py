@@ -35,6 +35,7 @@ def test_equal_runs(runs, capsys):
     assert main(["compare", runs[0], runs[0]]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("A: ") and lines[1] == "" and lines[2].startswith("5 of 5 quantities agree")
+    assert lines[3] == "Verdicts: 1 of 1 are the same."
 
 
 def test_moved_runs(runs, capsys):
@@ -46,6 +47,23 @@ def test_moved_runs(runs, capsys):
     assert main(["compare", runs[0], runs[1], "--json"]) == 1
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert len(rows) == 5 and all(row["moved"] for row in rows)
+
+
+def test_verdicts_that_differ_are_told_and_do_not_fail(tmp_path, capsys):
+    paths = []
+    for name in ("a", "b"):  # the common cells are the same; the second run has fewer widths
+        results = sweep("fc", seeds=5, noise=0.01, widths=(64, 128, 256, 512, 1024))
+        kept = [each for each in results if name == "a" or each.cell.width < 256]
+        paths.append(write(tmp_path / name, kept))
+    assert main(["compare", *paths]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        "Verdicts: 0 of 1 are the same." in out and "Verdict of fc: linear → falling (kernel_change_worst falls" in out
+    )
+    assert main(["compare", *paths, "--json"]) == 0
+    (change,) = json.loads(capsys.readouterr().out)["verdicts"]
+    assert change["label"] == "fc" and (change["before"], change["after"]) == ("linear", "falling")
+    assert "64…128" in change["reason"]
 
 
 def test_nothing_in_common_is_a_sentence(runs, capsys):

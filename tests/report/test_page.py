@@ -14,6 +14,7 @@ from factories import SLOPES, failed, manifest, sweep
 from ntkbench.cli.main import main
 from ntkbench.report.page import report_page
 from ntkbench.store.run_store import RunStore
+from ntkbench.types import Value
 
 HOSTILE = "<script>alert(1)</script>|=cmd"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -48,10 +49,50 @@ def test_it_holds_every_architecture_and_quantity(page, results):
         assert f">{name}</a>" in page and f"<h3>{name}</h3>" in page
     assert page.count('class="fit"') == 15 and page.count('class="theory"') == 10
     assert (
-        page.count("<tr data-verdict=") == 3 and 'data-verdict="linear"' in page and 'data-verdict="non-linear"' in page
+        page.count("<tr data-verdict=") == 3
+        and 'data-verdict="falling"' in page
+        and 'data-verdict="non-linear"' in page
     )
     plots = re.findall(r'role="img" aria-label="([^"]*)"', page)
     assert len(plots) == page.count("<svg") == 4 + 15 and all(len(text) > 30 for text in plots)
+
+
+def verdict_rows(page):
+    """The rows of the verdict table as lists of texts."""
+    body = page.partition('id="table"')[2].partition("</table>")[0]
+    return [
+        [re.sub(r"<[^>]*>", "", cell).strip() for cell in re.findall(r"<(?:th|td)[ >].*?</(?:th|td)>", row, re.S)]
+        for row in re.findall(r"<tr data-verdict.*?</tr>", body, re.S)
+    ]
+
+
+def test_rows_are_grouped_as_on_the_board(results):
+    claims = {"fc": SLOPES, "deep": SLOPES, "bent": dict.fromkeys(SLOPES, 0.0)}
+    own = [*sweep("bent", slopes=dict.fromkeys(SLOPES, 0.0)), *sweep("fc"), *sweep("deep", noise=0.001, seeds=5)]
+    hessian = [each for each in sweep("other") if each.cell.measurement == "gradient"]
+    page = report_page([*own, *hessian], manifest([*own, *hessian], claims))
+    rows = verdict_rows(page)
+    assert [row[:2] for row in rows] == [
+        ["deep", "linear"], ["fc", "falling"], ["bent", "non-linear"], ["other", "–"],
+    ]  # fmt: skip
+    name, verdict, ties, worst, last, floor, gd, theory, notes, widths, cells, why = rows[1]
+    assert ties == "a" and worst.startswith("-.") and last.startswith("-.") and floor.endswith("%")
+    assert (
+        gd.startswith(("-1.", "-.9")) and theory == "-½ ✓" and notes == "" and widths == "64…512" and cells == "48/48"
+    )
+    assert why == "" and rows[2][-1].startswith("kernel_change_worst stays at 0.")
+    assert "in the limit" not in page and "Rank" not in page and "falls as m^" in page
+    for verdict in ("linear", "falling", "non-linear", "open"):
+        assert f"<option>{verdict}</option>" in page and f".{verdict} {{ color: var(--{verdict});" in page
+
+
+def test_remarks_and_flags_are_shown():
+    kinked = [
+        evolve(each, values=dict(each.values) | {"kink_share": Value(0.8)}) if each.cell.measurement == "ball" else each
+        for each in sweep("fc")
+    ]
+    page = report_page(kinked, manifest(kinked))
+    assert verdict_rows(page)[0][8] == "kinks" and "<dt>Remark</dt><dd>has kinks" in page
 
 
 def test_hostile_names_are_text(page):
@@ -109,8 +150,8 @@ def test_in_a_browser(page, tmp_path):
     const seen = [], visible = () => [...body.rows].filter(row => row.offsetHeight > 0);
     const names = () => visible().map(row => row.cells[0].textContent.trim());
     const heads = table.tHead.rows[0].cells;
-    heads[2].firstElementChild.click(); seen.push(names(), heads[2].getAttribute("aria-sort"));
-    heads[2].firstElementChild.click(); seen.push(names(), heads[2].getAttribute("aria-sort"));
+    heads[3].firstElementChild.click(); seen.push(names(), heads[3].getAttribute("aria-sort"));
+    heads[3].firstElementChild.click(); seen.push(names(), heads[3].getAttribute("aria-sort"));
     kind.value = "non-linear"; kind.dispatchEvent(new Event("change")); seen.push(names(), count.textContent);
     kind.value = ""; words.value = "SCRIPT"; words.dispatchEvent(new Event("input")); seen.push(names());
     heads[0].firstElementChild.focus(); seen.push(document.activeElement.tagName);

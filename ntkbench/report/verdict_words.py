@@ -1,0 +1,97 @@
+"""What tables, the report and the board say of verdicts, in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from ..analysis.agreement import MARGIN, MARKS
+from ..analysis.groups import radius_of
+from ..analysis.laws import Law
+from ..analysis.scaling import FLAT
+from ..analysis.states import DECIDING_FLOOR, State
+from ..analysis.verdicts import GD, WORST, Verdict
+from . import numbers
+
+COLUMNS = (
+    "Worst, gd: exponents of kernel_change_worst and kernel_change_gd, each ± half its 95 % interval. Last step: the "
+    "exponent of kernel_change_worst between the two largest widths alone. Floor: where it falls, the largest constant "
+    "part that is not excluded (97.5 %), as a share of its value at the largest width. Theory: its exponent of "
+    f"kernel_change_worst, ≤ an upper bound; ✓ the interval meets it ± {MARGIN} and excludes its rival (0, or for 0 a "
+    "fall), · it meets both, ✗ it misses theory's."
+)
+TIES = (
+    "Ties: rows of one verdict that share a letter are not told apart by a paired comparison over the seeds they share "
+    "(5 %, Holm over the pairs of the verdict), so the order inside a tie means nothing."
+)
+
+
+def meaning(non_linear: str = "non-linear") -> str:
+    """Return what each verdict means. non_linear: that verdict's name, as the table writes it."""
+    return (
+        "Verdict, from kernel_change_worst, kernel_change_gd and curvature (R·hessian_norm/gradient_norm), over the "
+        f"widths of the row: linear, both kernel changes are 0 or fall (exponent below -{FLAT}) and a floor of "
+        f"{DECIDING_FLOOR[0]:.0%} of the last value is excluded; falling, they fall but such a floor is not excluded; "
+        f"{non_linear}, one of them stays (exponent within ±{FLAT}), levels off or grows; open, anything else."
+    )
+
+
+def name_of(of: Verdict) -> str:
+    """Return the name of a verdict's row: the label, and the condition that tells it from others of this label."""
+    return " ".join([of.series.label, *of.series.condition])
+
+
+def what_would_decide(undecided: Sequence[Verdict], name: Callable[[Verdict], str] = name_of) -> Iterable[str]:
+    """Yield the sentence on what would decide each verdict, rows with the same answer together; none where all are."""
+    groups: dict[str, list[str]] = {}
+    for each in undecided:
+        if each.advice is None:
+            groups.setdefault(each.what_would_decide(), []).append(name(each))
+        else:
+            groups.setdefault(each.advice.words(), []).append(f"{name(each)} ({each.advice.power:.0%})")
+    if groups:
+        ways = "; ".join(f"{words}: {', '.join(names)}" for words, names in groups.items())
+        yield f"What would decide (in this share of simulations): {ways}."
+
+
+def exponent(of: Law | None) -> str:
+    """Return the exponent of a law ± half its interval; "0" where every value is 0, "–" without a law."""
+    if of is None:
+        return "–"
+    fit = of.fit
+    half = None if fit.low is None or fit.high is None else (fit.high - fit.low) / 2
+    return "0" if fit.is_zero else numbers.exponent(fit.slope, half)
+
+
+def last_step(of: Verdict) -> str:
+    """Return the exponent of kernel_change_worst between the two largest widths, empty where there is none."""
+    state = of.states.get(WORST)
+    return "" if state is None or state.last_slope is None else numbers.slope(state.last_slope)
+
+
+def floor(of: Verdict) -> str:
+    """Return the largest floor of kernel_change_worst that is not excluded, where it falls; empty elsewhere.
+
+    Behind it that of kernel_change_gd, where this is what keeps the verdict from "linear".
+    """
+    worst, gd = of.states.get(WORST), of.states.get(GD)
+    texts = [_floor(worst)] if worst is not None and worst.name in ("decays", "falls") else []
+    texts += [f"gd {_floor(gd)}"] if gd is not None and gd.name == "falls" else []
+    return ", ".join(texts)
+
+
+def _floor(of: State) -> str:
+    return "any" if of.floors is None else f"{max(of.floors.high, 0):.0%}"
+
+
+def theory_mark(of: Law | None) -> str:
+    """Return theory's claim on a law and whether the law agrees, empty where theory is silent."""
+    return "" if of is None or of.theory is None else f"{numbers.theory_claim(of.theory)} {MARKS[of.agrees]}".rstrip()
+
+
+def flags(of: Verdict, radius: float | None) -> str:
+    """Return what a reader of a row should know, in a few words. radius: that of most rows, which is not repeated."""
+    own = f"R = {radius_of(of.series):g}"
+    other = own not in of.series.condition and radius_of(of.series) != radius
+    return ", ".join(
+        text for text, holds in (("kinks", of.kinked), ("search unsure", of.unsure), (own, other)) if holds
+    )  # fmt: skip
