@@ -28,7 +28,10 @@ FLAT_WIDTHS = 3
 
 @frozen
 class Floors:
-    """An added floor, as a share of the last value, and the exponent of the fall to it, each with its 95 % interval."""
+    """An added floor, as a share of the last value, and the exponent of the fall to it, each with its 95 % interval.
+
+    quadrature_high: the largest share that is not excluded of a floor that joins in quadrature.
+    """
 
     share: float
     low: float
@@ -36,6 +39,15 @@ class Floors:
     slope: float
     slope_low: float
     slope_high: float
+    quadrature_high: float
+
+    @property
+    def left(self) -> str:
+        """In words, the largest floor that is not excluded, of the kind that is nearer to counting."""
+        added, quadrature = DECIDING_FLOOR
+        if self.high / added >= self.quadrature_high / quadrature:
+            return f"{self.high:.0%}"
+        return f"{self.quadrature_high:.0%} in quadrature"
 
 
 @frozen(eq=False)
@@ -191,4 +203,5 @@ def _floors(found: Evidence) -> Floors | None:
         slope=float(np.interp(share, profile.shares, slope)),
         slope_low=float((slope - reach)[inside].min()),
         slope_high=float((slope + reach)[inside].max()),
+        quadrature_high=interval(profile.shares, profile.distance[0, 1], limit**2)[2] ** 0.5,
     )

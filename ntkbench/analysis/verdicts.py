@@ -215,11 +215,13 @@ def curvature_points(of: Series) -> list[tuple[int, int, float | None, float]]:
     norms = {(each.cell.width, each.cell.seed): each for each in of.by_key.get("hessian_norm", ())}
     gradients = {(each.cell.width, each.cell.seed): each for each in of.by_key.get(CONTROL, ())}
     found: list[tuple[int, int, float | None, float]] = []
+    # Of several radii, that of the series: the Hessian's own cells are shared by all of them.
+    radius = float((of.by_key.get(WORST) or of.results)[0].cell.settings.get("radius", 1.0))
     for place in sorted(norms.keys() & gradients.keys()):
         norm, gradient = norms[place].values.get("hessian_norm"), gradients[place].values.get(CONTROL)
         value = None
         if norm is not None and gradient is not None and norm.value is not None and gradient.value:
-            value = float(norms[place].cell.settings.get("radius", 1.0)) * norm.value / gradient.value
+            value = radius * norm.value / gradient.value
         found.append((*place, value, 0.0))
     return found
 
@@ -270,7 +272,7 @@ def _reason(
         return "; ".join(falls)
     if name == "falling":
         falls += [
-            f"a floor of up to {state.floors.high:.0%} of the last {key} is not excluded"
+            f"a floor of up to {state.floors.left} of the last {key} is not excluded"
             if state.floors is not None
             else f"too few widths to exclude a floor of {key}"
             for key, state in judged.items()

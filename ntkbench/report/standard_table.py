@@ -272,7 +272,7 @@ def _verdict_notes(judged: Sequence[Verdict]) -> Iterable[str]:
 
 def _floors(of: Verdict) -> str:
     shares = [
-        f"{state.floors.high:.0%} of {key}"
+        f"{state.floors.left} of {key}"
         for key, state in of.states.items()
         if state.name == "falls" and key != CURVATURE and state.floors is not None
     ]

@@ -15,7 +15,7 @@ from . import numbers
 COLUMNS = (
     "Worst, gd: exponents of kernel_change_worst and kernel_change_gd, each ± half its 95 % interval. Last step: the "
     "exponent of kernel_change_worst between the two largest widths alone. Floor: where it falls, the largest constant "
-    "part that is not excluded (97.5 %), as a share of its value at the largest width. Theory: its exponent of "
+    "part that is not excluded (97.5 %), as a share of its value at the largest width, added or in quadrature. Theory: its exponent of "
     f"kernel_change_worst, ≤ an upper bound; ✓ the interval meets it ± {MARGIN} and excludes its rival (0, or for 0 a "
     "fall), · it meets both, ✗ it misses theory's."
 )
@@ -80,7 +80,7 @@ def floor(of: Verdict) -> str:
 
 
 def _floor(of: State) -> str:
-    return "any" if of.floors is None else f"{max(of.floors.high, 0):.0%}"
+    return "any" if of.floors is None else of.floors.left
 
 
 def theory_mark(of: Law | None) -> str:

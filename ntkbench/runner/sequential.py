@@ -1,4 +1,4 @@
-"""Adding seeds, then widths, only where a verdict or a rank is open, by a rule that is fixed before and recorded."""
+"""Adding seeds, then widths, only where a verdict or an order is open, by a rule that is fixed before and recorded."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from ..analysis.groups import comparable
 from ..analysis.paired import CLOSE, open_pairs
-from ..analysis.verdicts import NAMES, WORST, Verdict, verdicts
+from ..analysis.verdicts import Verdict, verdicts
 from ..plan.arch_spec import ArchitectureRequest
 from ..plan.plan import Plan, make_plan
 from ..registry.manager import Registry
@@ -127,7 +128,7 @@ def _addition(of: Verdict, widths_at_first: int) -> list[Addition]:
 def _for_ranks(found: Sequence[Verdict], labels: Container[str]) -> list[Addition]:
     """Return the seeds for those of the labels whose order among the others of their verdict is open."""
     wanted: dict[str, Addition] = {}
-    groups = [[each.law for each in found if each.name == name and each.law.key == WORST] for name in NAMES]
+    groups = comparable(found).values()
     for first, second, more in (pair for laws in groups for pair in open_pairs(laws, 1 - LEVEL)):
         for of in (first.series, second.series):
             seeds = len(of.seeds)
