@@ -9,7 +9,7 @@ from ..types import Quantity
 
 Bounds = tuple[float, float]
 NON_NEGATIVE: Bounds = (0.0, float("inf"))
-KINKED = 0.1  # kink_share above which a network counts as one with kinks
+KINKED = 0.05  # kink_share above which a network counts as one with kinks; smooth ones stay below kinks.STILL
 ANY: Bounds = (float("-inf"), float("inf"))
 
 

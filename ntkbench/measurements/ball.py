@@ -20,7 +20,7 @@ from . import KINKED
 KERNEL = frozenset({"kernel_change_worst", "search_gain"})
 ASCENT = 60  # evaluations of one ascent at most
 POLISHED = 1e-4  # relative gain at which the ascent from the best point found is settled
-NOISE = 0.5  # of the Gaussian displacement along which kinks are looked for, relative to each variable's rms
+NOISE = 1.0  # of the Gaussian displacement along which kinks are looked for, relative to each variable's rms
 SMOOTH = (0.3, 0.6, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
 
 
