@@ -10,6 +10,7 @@ from ..types import Quantity
 Bounds = tuple[float, float]
 NON_NEGATIVE: Bounds = (0.0, float("inf"))
 KINKED = 0.05  # kink_share above which a network counts as one with kinks; smooth ones stay below kinks.STILL
+UNSURE = 0.1  # search_gain above which kernel_change_worst is a lower bound only, its search unsure
 ANY: Bounds = (float("-inf"), float("inf"))
 
 

@@ -144,14 +144,15 @@ def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
     crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)
 
     def value(displacement: tf.Tensor) -> float:
-        return _kernel_change_at(ctx, displacement / radius)
+        found = _kernel_change_at(ctx, displacement / radius)
+        return found if np.isfinite(found) else 0.0
 
     yield crossings.climb(value, radius)
     crossing = crossings.best(value, radius)
     if crossing is None:
         return
     if (alone := unit(crossing.within(radius))) is not None:
-        yield Maximum(_kernel_change_at(ctx, alone), alone)
+        yield Maximum(value(radius * alone), alone)
     for part in SMOOTH:
         fixed = crossing.within(radius * (1 - part**2) ** 0.5) / radius
         free = fixed == 0
@@ -162,16 +163,19 @@ def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
 
         _, start = objective(fixed)
         smooth = ascend(beside, tf.where(free, start, 0), ASCENT)
-        if smooth.direction is not None:
-            yield Maximum(smooth.value, unit(fixed + part * smooth.direction))
+        if smooth.direction is not None and (both := unit(fixed + part * smooth.direction)) is not None:
+            yield Maximum(value(radius * both), both)
 
 
 # -- what a search returns -----------------------------------------------------------------------------------------
 
 
 def _gain(best: Maximum, found: Iterable[Maximum]) -> float:
+    """Return what was found beyond the worse search, relative to it: infinite where that one found nothing."""
     worse = min(maximum.value for maximum in found)
-    return best.value / worse - 1 if worse > 0 else 0.0
+    if worse > 0:
+        return best.value / worse - 1
+    return float("inf") if best.value > 0 else 0.0
 
 
 def _confirmed(ctx: Context, best: Maximum, value_at: Callable[[Context, tf.Tensor], float]) -> Value:
