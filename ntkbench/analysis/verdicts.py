@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import frozen
 
 from ..store.manifest import Catalogue
-from ..types import KINKED, CellResult, Quantity, Theory
+from ..types import KINKED, UNSURE, CellResult, Quantity, Theory
 from .advice import Advice, Measured, what_would_decide
 from .laws import Law, Series, law, law_of_points, result_keys, series
 from .scaling import CONFIDENCE, FLAT, Fit
@@ -30,8 +30,6 @@ CONTROL = "gradient_norm"
 RADIUS_OF_CURVATURE = Quantity(
     CURVATURE, "R‖H‖/‖∇f‖", direction="lower", summary="relative change of the gradient at distance R, by its curvature"
 )
-UNSURE = 0.1
-"""A worst-direction search is unsure where a longer one finds more than this much more, as a share."""
 
 _GOOD: tuple[StateName, ...] = ("zero", "decays")
 _FALLING: tuple[StateName, ...] = (*_GOOD, "falls")

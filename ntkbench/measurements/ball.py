@@ -19,7 +19,7 @@ from ..types import KINKED, Value
 KERNEL = frozenset({"kernel_change_worst", "search_gain"})
 ASCENT = 60  # evaluations of one ascent at most
 POLISHED = 1e-4  # relative gain at which the ascent from the best point found is settled
-NOISE = 0.5  # of the Gaussian displacement along which kinks are looked for, relative to each variable's rms
+NOISE = 1.0  # of the Gaussian displacement along which kinks are looked for, relative to each variable's rms
 SMOOTH = (0.3, 0.6, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
 
 
@@ -143,14 +143,15 @@ def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
     crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)
 
     def value(displacement: tf.Tensor) -> float:
-        return _kernel_change_at(ctx, displacement / radius)
+        found = _kernel_change_at(ctx, displacement / radius)
+        return found if np.isfinite(found) else 0.0
 
     yield crossings.climb(value, radius)
     crossing = crossings.best(value, radius)
     if crossing is None:
         return
     if (alone := unit(crossing.within(radius))) is not None:
-        yield Maximum(_kernel_change_at(ctx, alone), alone)
+        yield Maximum(value(radius * alone), alone)
     for part in SMOOTH:
         fixed = crossing.within(radius * (1 - part**2) ** 0.5) / radius
         free = fixed == 0
@@ -161,16 +162,19 @@ def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
 
         _, start = objective(fixed)
         smooth = ascend(beside, tf.where(free, start, 0), ASCENT)
-        if smooth.direction is not None:
-            yield Maximum(smooth.value, unit(fixed + part * smooth.direction))
+        if smooth.direction is not None and (both := unit(fixed + part * smooth.direction)) is not None:
+            yield Maximum(value(radius * both), both)
 
 
 # -- what a search returns -----------------------------------------------------------------------------------------
 
 
 def _gain(best: Maximum, found: Iterable[Maximum]) -> float:
+    """Return what was found beyond the worse search, relative to it: infinite where that one found nothing."""
     worse = min(maximum.value for maximum in found)
-    return best.value / worse - 1 if worse > 0 else 0.0
+    if worse > 0:
+        return best.value / worse - 1
+    return float("inf") if best.value > 0 else 0.0
 
 
 def _confirmed(ctx: Context, best: Maximum, value_at: Callable[[Context, tf.Tensor], float]) -> Value:

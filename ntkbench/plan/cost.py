@@ -24,7 +24,8 @@ COMPILE_SECONDS = 2.0  # tracing for one architecture at one width
 QUANTITY_SECONDS = {  # small nets
     "hessian_norm": 0.4,
     "hessian_norm_ball": 1.5,
-    "linearization_error_worst": 0.3,
+    "kernel_change_worst": 0.1,
+    "linearization_error_worst": 0.6,
     "kernel_convergence": 0.1,
 }
 OTHER_SECONDS = 0.03  # any other quantity

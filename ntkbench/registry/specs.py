@@ -233,7 +233,8 @@ class Architecture(Entry):
 
     width_means: what the swept number is.            inputs: the data forms it accepts, the preferred one first.
     theory: {quantity: Theory, or a mapping of its fields}.   targets: the regression targets for y = -1 and +1.
-    linear_output, bottleneck: decide the search budgets and gradient descent's step (metrics.md).
+    linear_output: whether the last layer is linear.   bottleneck: whether one is narrow; gradient descent then takes
+    smaller steps.
     widths: {preset: widths} where the preset's own list does not fit; "quick", "standard", "board", "full".
     grows: whether the number of weights grows with width; false where width is another number, such as a scale.
     known_limit: whether `ntkbench.kernels.infinite_width` may know the limit of the tangent kernel; what needs it is

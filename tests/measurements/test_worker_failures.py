@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 from measuring import measured, of_build, of_measure
 
-from ntkbench.errors import Diverged, Unsupported
+from ntkbench.errors import Diverged, NtkbenchError, RegistrationError, Unsupported
+from ntkbench.registry.specs import Measurement
 from ntkbench.runner import worker
-from ntkbench.types import Status, Value
+from ntkbench.types import Quantity, Status, Value
 
 
 def dense(width, *, input_shape):
@@ -141,3 +142,18 @@ def test_a_failing_seed_leaves_the_others(monkeypatch):
     first, second = measured("linear", measure=["kernel"], seeds=(0, 1))
     assert first.status is Status.FAILED and "OSError: disk" in first.message
     assert second.cell.seed == 1 and second.status is Status.OK
+
+
+def test_companions_are_stored_with_what_was_asked_for():
+    first, second = (Quantity(name, name, bounds=(0.0, 1.0)) for name in ("first", "second"))
+    found = {"first": 0.25, "second": 0.5}
+    own = Measurement(
+        name="own", target=lambda ctx: found, quantities=[first, second], companions={"first": ("second",)}
+    )
+    assert set(worker.checked(own, found, ["first"], "float32")) == {"first", "second"}
+    assert set(worker.checked(own, found, ["second"], "float32")) == {"second"}
+    assert set(worker.checked(own, {"first": 0.25}, ["first"], "float32")) == {"first"}
+    with pytest.raises(NtkbenchError, match="outside its bounds"):
+        worker.checked(own, {"first": 0.25, "second": 2.0}, ["first"], "float32")
+    with pytest.raises(RegistrationError, match="third"):
+        Measurement(name="own", target=lambda ctx: found, quantities=[first], companions={"first": ("third",)})

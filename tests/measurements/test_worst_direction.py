@@ -21,7 +21,7 @@ SMOOTH = ("tanh", "gelu", "silu", "sin", "softplus", "erf", "quadratic")
 
 
 def ball(build, width, *, seed=0, probes=8, asked="kernel_change_worst", **spec):
-    """Return the context and the values of one cell of the ball measurement, of a build function or a registered name."""
+    """Return the context and the values of a cell of the ball measurement: of a build function or a registered name."""
     known = registry() if isinstance(build, str) else Extended(Architecture(name="own", target=build, **spec))
     name = build if isinstance(build, str) else "own"
     cell = cells(name, width, measure=["ball"], seeds=(seed,), known=known, settings=Settings(n_probes=probes))[0]
@@ -48,7 +48,7 @@ def over_flips(width, probes, seed):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_explicit_flips_are_flips(sign):
     rng = np.random.default_rng(0)
-    x, u, a = rng.standard_normal((3, 20)), rng.standard_normal((200, 20)), rng.standard_normal(200)
+    x, u = rng.standard_normal((3, 20)), rng.standard_normal((200, 20))
     moved = u + relu_flips.flips(x, u, sign, 1.0)
     assert np.linalg.norm(moved - u) <= 1 + 1e-9
     before, after = x @ u.T > 0, x @ moved.T > 0
@@ -110,11 +110,12 @@ def share(build, width, seed=0):
 @pytest.mark.parametrize("activation", SMOOTH)
 def test_smooth_networks_have_no_kinks(activation, depth):
     for width in (16, 256):
-        assert share(kinked.dense(activation, depth), width) <= KINKED / 4
+        assert share(kinked.dense(activation, depth), width) <= KINKED / 2
 
 
-@pytest.mark.parametrize("depth", [1, 3])
-@pytest.mark.parametrize("activation", kinked.KINKED)
+@pytest.mark.parametrize(
+    ("activation", "depth"), [*((each, 1) for each in kinked.KINKED), *((each, 3) for each in kinked.REACHED)]
+)
 def test_kinked_activations_have_kinks(activation, depth):
     for width in (16, 256):
         assert share(kinked.dense(activation, depth), width) > KINKED
@@ -134,7 +135,7 @@ def test_choices_between_networks_are_kinks(build):
 
 @pytest.mark.parametrize("name", ["attention", "mlp-mixer", "fc-softmax-output", "fc-square-output", "rnn"])
 def test_smooth_architectures_have_no_kinks(name):
-    assert share(name, 32) <= KINKED / 4
+    assert share(name, 32) <= KINKED / 2
 
 
 @pytest.mark.slow
@@ -143,8 +144,8 @@ def test_kinks_are_told_apart_at_every_width_and_seed(depth):
     for width in (16, 64, 256, 1024):
         for seed in range(3):
             for activation in SMOOTH:
-                assert share(kinked.dense(activation, depth), width, seed) <= KINKED / 4, (activation, width, seed)
-            for activation in kinked.KINKED:
+                assert share(kinked.dense(activation, depth), width, seed) <= KINKED / 2, (activation, width, seed)
+            for activation in kinked.KINKED if depth == 1 else kinked.REACHED:
                 assert share(kinked.dense(activation, depth), width, seed) > KINKED, (activation, width, seed)
 
 

@@ -37,13 +37,13 @@ def test_worst_kernel_change_is_linear_in_the_radius(context):
     found = []
     for radius in radii:
         ctx = context("fc", 256, depth=1, settings=evolve(SETTINGS, radius=radius))
-        found.append(ball.kernel_change_worst(ctx).value)
+        found.append(ball.kernel_change_worst(ctx)["kernel_change_worst"].value)
     assert 0.95 <= _slope(radii, found) <= 1.05
 
 
 def test_worst_direction_is_worse_than_random_ones(context):
     ctx = context("fc", 64, settings=SETTINGS)
-    worst = ball.kernel_change_worst(ctx).value
+    worst = ball.kernel_change_worst(ctx)["kernel_change_worst"].value
     random = [ball._kernel_change_at(ctx, ctx.direction()) for _ in range(5)]
     assert worst > 5 * max(random)
 
@@ -70,6 +70,6 @@ def test_scale_is_not_width(context):
         ctx.theta = ctx.network.theta()
         kernels = ctx.trajectory.kernels
         along.append(max(np.linalg.norm(k - kernels[0]) for k in kernels.values()) / np.linalg.norm(kernels[0]))
-        worst.append(ball.kernel_change_worst(ctx).value)
+        worst.append(ball.kernel_change_worst(ctx)["kernel_change_worst"].value)
     assert -2.1 <= _slope(alphas, along) <= -1.9
     assert abs(_slope(alphas, worst)) <= 0.01
