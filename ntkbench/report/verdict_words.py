@@ -15,9 +15,9 @@ from . import numbers
 COLUMNS = (
     "Worst, gd: exponents of kernel_change_worst and kernel_change_gd, each ± half its 95 % interval. Last step: the "
     "exponent of kernel_change_worst between the two largest widths alone. Floor: where it falls, the largest constant "
-    "part that is not excluded (97.5 %), as a share of its value at the largest width, added or in quadrature. Theory: its exponent of "
-    f"kernel_change_worst, ≤ an upper bound; ✓ the interval meets it ± {MARGIN} and excludes its rival (0, or for 0 a "
-    "fall), · it meets both, ✗ it misses theory's."
+    "part that is not excluded (97.5 %), as a share of its value at the largest width, added or in quadrature. Theory: "
+    f"its exponent of kernel_change_worst, ≤ an upper bound; ✓ the interval meets it ± {MARGIN} and excludes its rival "
+    "(0, or for 0 a fall), · it meets both, ✗ it misses theory's."
 )
 TIES = (
     "Ties: rows of one verdict that share a letter are not told apart by a paired comparison over the seeds they share "

@@ -90,7 +90,7 @@ def test_a_right_model_as_json(capsys, here):
     assert {"python", "ntkbench", "tensorflow", "keras", "numpy"} <= set(found["versions"])
     (model,) = found["models"]
     assert model["precision"] == "float64" and model["sure"]
-    assert model["parameters"] == 61 * 8 + 8 + 8 + 1
+    assert model["parameters"] == 61 * 4 + 4 + 4 + 1
     assert model["repeat"] == 0.0
     assert model["hessian"] < 1e-6 and model["kernel"] < 1e-12
     assert [layer["kind"] for layer in model["routes"]["layers"]] == ["Dense"]

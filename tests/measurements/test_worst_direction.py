@@ -11,11 +11,10 @@ from attrs import evolve
 from measuring import Extended, cells
 
 from ntkbench.layers import Dense
-from ntkbench.measurements import KINKED
 from ntkbench.registry.manager import registry
 from ntkbench.registry.specs import Architecture
 from ntkbench.runner.worker import GroupWorker
-from ntkbench.types import Settings, Status
+from ntkbench.types import KINKED, Settings, Status
 
 SMOOTH = ("tanh", "gelu", "silu", "sin", "softplus", "erf", "quadratic")
 
