@@ -35,7 +35,7 @@ def ball(build, width, *, seed=0, probes=8, asked="kernel_change_worst", **spec)
 def over_flips(width, probes, seed):
     """Return the change found for one hidden ReLU layer, and that over the change of explicit flips."""
     context, values = ball(kinked.dense("relu"), width, seed=seed, probes=probes)
-    hidden, readout = (v.numpy().astype(np.float64) for v in context.network.variables)
+    hidden, readout = (v.numpy().astype(np.float64) for v in context.network.unflatten(context.theta))
     x = context.x.numpy().astype(np.float64)
     found = values["kernel_change_worst"]
     return found, found / relu_flips.largest_change(x, hidden.T, readout[:, 0])
