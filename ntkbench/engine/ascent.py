@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import tensorflow as tf
 from attrs import evolve, frozen
 
-FIRST = 4  # evaluations of every start, before the best is followed
-SETTLED = 1e-3  # relative: two gains in a row that are smaller end an ascent
+FIRST = 2  # evaluations of every start, before the best is followed
+SETTLED = 3e-3  # relative: two gains in a row that are smaller end an ascent
 LEAST = 2.0**-6  # damping, below which no step has found more
 
 Objective = Callable[[tf.Tensor], tuple[float, tf.Tensor]]
