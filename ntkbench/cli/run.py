@@ -55,7 +55,7 @@ REASONS_SHOWN = 10
 @click.option(
     "--until-decided",
     is_flag=True,
-    help="Then add seeds, and widths, only where a verdict or a rank is open, by a rule that the manifest records.",
+    help="Then add seeds and widths, only where a verdict or an order is open, by a rule that the manifest records.",
 )
 @click.option(
     "--budget",

@@ -107,7 +107,7 @@ class Run:
         return fits_frame(self.results, catalogue(self.manifest), theory(self.manifest), posterior)
 
     def verdicts(self) -> pandas.DataFrame:
-        """Return the verdict on each architecture: linear in the limit, non-linear, or undecided; and why."""
+        """Return the verdict on each architecture over its widths: linear, falling, non-linear or open; and why."""
         from ..analysis.verdicts import verdicts, verdicts_frame
 
         return verdicts_frame(verdicts(self.results, catalogue(self.manifest), theory(self.manifest)))

@@ -12,6 +12,7 @@ import pytest
 
 from ntkbench.cli.main import VERBS, main
 from ntkbench.plan.preset import preset
+from ntkbench.types import HEADLINES
 from ntkbench.registry.manager import registry
 
 ROOT = Path(__file__).parents[2]
@@ -145,15 +146,16 @@ def test_options_named_in_passing_exist(capsys):
 
 
 def test_the_presets_table_is_what_the_presets_say():
-    rows = re.findall(r"^\| `(\w+)`.*?\| ([\d, ]+) \| (\d+) \| (\d+) \| (all|the four headlines) \|$", README, re.M)
+    rows = re.findall(r"^\| `(\w+)`.*?\| ([\d, ]+) \| (\d+) \| (\d+) \| (all|the four headlines|the four headlines, `bend`) \|$", README, re.M)
     assert [row[0] for row in rows] == ["quick", "standard", "board", "full"]
     for name, widths, seeds, probes, quantities in rows:
         found = preset(name)
         assert widths == ", ".join(map(str, found.widths))
         assert int(seeds) == found.seeds
         assert int(probes) == found.settings["n_probes"]
-        assert quantities == ("all" if list(found.measure) == ["all"] else "the four headlines")
-        assert len(found.measure) == (1 if quantities == "all" else 4)
+        named = {"all": ["all"], "the four headlines": list(HEADLINES)}
+        named["the four headlines, `bend`"] = [*HEADLINES, "bend"]
+        assert list(found.measure) == named[quantities]
 
 
 def test_links_lead_to_files():
