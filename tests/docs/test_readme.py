@@ -12,8 +12,8 @@ import pytest
 
 from ntkbench.cli.main import VERBS, main
 from ntkbench.plan.preset import preset
-from ntkbench.types import HEADLINES
 from ntkbench.registry.manager import registry
+from ntkbench.types import HEADLINES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -146,7 +146,7 @@ def test_options_named_in_passing_exist(capsys):
 
 
 def test_the_presets_table_is_what_the_presets_say():
-    rows = re.findall(r"^\| `(\w+)`.*?\| ([\d, ]+) \| (\d+) \| (\d+) \| (all|the four headlines|the four headlines, `bend`) \|$", README, re.M)
+    rows = re.findall(r"^\| `(\w+)`.*?\| ([\d, ]+) \| (\d+) \| (\d+) \| (all|the four [^|]*) \|$", README, re.M)
     assert [row[0] for row in rows] == ["quick", "standard", "board", "full"]
     for name, widths, seeds, probes, quantities in rows:
         found = preset(name)
