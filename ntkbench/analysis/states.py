@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -60,7 +61,6 @@ class State:
     than a tenth of the last value, and no power law, with its first correction or without, explains it as well.
     "grows": the slope's interval lies above 0.2. "open": none of these.
     from_width: the smallest width that the slope was read from.   slope, low, high: from there on.
-    floors: what is known of a floor, None of fewer than three widths.
     last_slope: the slope between the two largest widths.
     evidence: what the state was read from; None where there is none.
     """
@@ -70,9 +70,13 @@ class State:
     slope: float | None = None
     low: float | None = None
     high: float | None = None
-    floors: Floors | None = None
     last_slope: float | None = None
     evidence: Evidence | None = field(default=None, repr=False)
+
+    @functools.cached_property
+    def floors(self) -> Floors | None:
+        """What is known of a floor; None of fewer than three widths, or without evidence."""
+        return None if self.evidence is None or len(self.evidence.x) < 3 else _floors(self.evidence)
 
 
 def state_of(fit: Fit, points: Points, confidence: float = CONFIDENCE, scale: float = 1.0) -> State:
@@ -107,7 +111,6 @@ def state_of(fit: Fit, points: Points, confidence: float = CONFIDENCE, scale: fl
         slope=slope,
         low=None if np.isnan(low[0]) else float(low[0]),
         high=None if np.isnan(high[0]) else float(high[0]),
-        floors=_floors(found),
         last_slope=float((effects[-1] - effects[-2]) / (found.x[-1] - found.x[-2])),
         evidence=found,
     )
@@ -182,12 +185,9 @@ def _interval(fit: Fit, confidence: float) -> tuple[Any, Any]:
     return np.array([fit.slope - half]), np.array([fit.slope + half])
 
 
-def _floors(found: Evidence) -> Floors | None:
-    """Return what is known of an added floor; nothing of fewer than three widths."""
+def _floors(found: Evidence) -> Floors:
     import numpy as np
 
-    if len(found.x) < 3:
-        return None
     profile, limit = found.floors(), student_t(found.freedom)
     distance, slope, spread = (each[0, 0] for each in (profile.distance, profile.slope, profile.spread))
     share, low, high = interval(profile.shares, distance, limit**2)
