@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
@@ -244,8 +245,8 @@ def _unsure(of: Series) -> tuple[int, ...]:
     gains: dict[int, list[float]] = {}
     for each in of.by_key.get("search_gain", ()):
         value = each.values.get("search_gain")
-        if value is not None and value.value is not None:
-            gains.setdefault(each.cell.width, []).append(value.value)
+        if value is not None:  # without a number where one of the two searches found nothing
+            gains.setdefault(each.cell.width, []).append(math.inf if value.value is None else value.value)
     return tuple(width for width, found in sorted(gains.items()) if median(found) > UNSURE)
 
 

@@ -185,3 +185,7 @@ def test_the_frame():
     frame = verdicts_frame(verdicts(sweep("fc", noise=0.01, widths=WIDE, seeds=5), CATALOGUE, {}))
     assert list(frame.verdict) == ["linear"] and frame.label[0] == series(sweep("fc"))[0].label
     assert list(frame.kernel_change_worst_state) == ["decays"] and frame.kernel_change_gd_slope[0] < -0.9
+
+
+def test_a_search_of_which_one_half_found_nothing_is_unsure():
+    assert judge(results=with_value("search_gain", lambda width: None)).unsure == WIDE
