@@ -259,7 +259,8 @@ def _result(
         check.fail(str(error).rstrip("."))
     declared = quantities.get(result.cell.measurement, {})
     named = {key: key if (of := quantity_of(declared, key)) is None else of.key for key in result.values}
-    wrong = set(named.values()) - set(result.cell.quantities)
+    # What a quantity comes with, such as its search's gain, is declared but not asked for.
+    wrong = set(named.values()) - set(result.cell.quantities) - set(declared)
     if wrong or (result.status == Status.OK and not result.values):
         check.fail(f"a cell of {label} at width {result.cell.width} does not hold the quantities that it names")
     return result

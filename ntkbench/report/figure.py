@@ -17,6 +17,7 @@ from ..store.manifest import catalogue, theory
 from ..types import CellResult, Quantity
 from . import escape
 from .choice import chosen
+from .ticks import labelled
 
 FORMATS = (".png", ".svg", ".pdf")
 _NO_DATE: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -124,7 +125,8 @@ def _panel(axis: Any, quantity: Quantity, laws: Sequence[Law], styles: Mapping[s
     axis.set_yscale("log")
     widths = sorted({width for each in drawn for width, *_ in each.points})
     if widths:
-        axis.set_xticks(widths, [str(width) for width in widths])
+        shown = labelled(widths)
+        axis.set_xticks(shown, [str(width) for width in shown])
         axis.xaxis.set_minor_locator(NullLocator())
         plain_decades(axis)
         _guide(axis, quantity, drawn, widths)

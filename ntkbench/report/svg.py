@@ -11,6 +11,7 @@ from attrs import frozen
 from ..analysis.laws import Law
 from ..types import Curve, Panel
 from . import numbers
+from .ticks import labelled
 
 
 @frozen
@@ -230,8 +231,9 @@ def _frame(points: Sequence[tuple[float, float]], width: int, height: int) -> _F
 
 
 def _x_ticks(frame: _Frame, widths: Sequence[int]) -> tuple[tuple[float, str], ...]:
-    step = -(-len(widths) // 8)
-    return tuple((frame.at(x, math.exp(frame.y[0]))[0], str(x)) for x in widths[::step])
+    shown = labelled(widths)
+    step = -(-len(shown) // 8)
+    return tuple((frame.at(x, math.exp(frame.y[0]))[0], str(x)) for x in shown[::step])
 
 
 def _y_ticks(frame: _Frame) -> tuple[tuple[float, str], ...]:
