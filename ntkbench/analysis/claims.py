@@ -57,8 +57,8 @@ def _of_verdict(claim: Claim, results: Sequence[CellResult]) -> Judged:
         return Judged(claim, "undecided", note="no finished cell has all that the claim needs")
     wrong = [each for each in found if each.name not in claim.verdict]
     finding: Finding = "fails" if any(each.decided for each in wrong) else "undecided" if wrong else "holds"
-    told = "; ".join(f"{each.series.label} is {each.name}: {each.reason}" for each in wrong or found)
-    return Judged(claim, finding, n=len({result.cell.seed for result in results}), note=told)
+    reasons = "; ".join(f"{each.series.label} is {each.name}: {each.reason}" for each in wrong or found)
+    return Judged(claim, finding, n=len({result.cell.seed for result in results}), note=reasons)
 
 
 def judge_points(claim: Claim, points: Sequence[Point]) -> Judged:
