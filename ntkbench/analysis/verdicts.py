@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
+from .. import numbers
 from ..store.manifest import Catalogue
 from ..types import KINKED, UNSURE, CellResult, Quantity, Theory
 from .advice import Advice, Measured, what_would_decide
@@ -284,14 +285,14 @@ def _reason(
     curvature = states.get(CURVATURE)
     if not unclear and curvature is not None:
         return f"the kernel's change falls, but {_stays(CURVATURE, laws[CURVATURE].fit, curvature)}"
-    return " and ".join(_unclear(key, laws[key].fit, state) for key, state in unclear.items())
+    return _unclear({key: (laws[key].fit, state) for key, state in unclear.items()})
 
 
 def _falls(key: str, fit: Fit, state: State) -> str:
     if state.name == "zero":
         return f"{key} is 0 at every width ({fit.note})"
     if state.name == "open":
-        return _unclear(key, fit, state)
+        return _unclear({key: (fit, state)})
     if state.name in _BAD:
         return _stays(key, fit, state)
     return f"{key} falls as m^{_exponent(state)} over {_range(state.from_width, fit.last_width)}"
@@ -309,16 +310,26 @@ def _stays(key: str, fit: Fit, state: State) -> str:
     )
 
 
-def _unclear(key: str, fit: Fit, state: State) -> str:
-    if state.low is None or state.high is None:
-        return f"{key} has no exponent ({fit.note or 'too few values for an interval'})"
-    return f"the exponent of {key}, {_exponent(state)}, is unclear"
+def _unclear(of: Mapping[str, tuple[Fit, State]]) -> str:
+    wide = [f"of {key}, {_exponent(state)}," for key, (_, state) in of.items() if _has_interval(state)]
+    plural = len(wide) > 1
+    parts = [f"the exponent{'s' * plural} {' and '.join(wide)} {'are' if plural else 'is'} unclear"] if wide else []
+    parts += [
+        f"{key} has no exponent ({fit.note or 'too few values for an interval'})"
+        for key, (fit, state) in of.items()
+        if not _has_interval(state)
+    ]
+    return " and ".join(parts)
+
+
+def _has_interval(state: State) -> bool:
+    return state.low is not None and state.high is not None
 
 
 def _exponent(state: State) -> str:
     if state.slope is None or state.low is None or state.high is None:
         return "?"
-    return f"{state.slope:+.2f}±{(state.high - state.low) / 2:.2f}".replace("0.", ".").replace("-", "−")
+    return numbers.exponent(state.slope, (state.high - state.low) / 2)
 
 
 def _range(first: int | None, last: int | None) -> str:

@@ -314,7 +314,7 @@ def _name_lines(label: str) -> tuple[str, ...]:
 
 
 def _error(number: float | None) -> str:
-    from ..report import numbers
+    from .. import numbers
 
     return numbers.value(number, digits=1)
 

@@ -16,11 +16,10 @@ from typing import Any
 
 from attrs import frozen
 
-from .. import __version__
+from .. import __version__, numbers
 from ..analysis.groups import Grouped, grouped, radius_of
 from ..analysis.verdicts import CURVATURE, GD, WORST, Verdict, verdicts
 from ..errors import NtkbenchError
-from ..report import numbers
 from ..report.escape import spreadsheet
 from ..report.figure import figure
 from ..report.table import Column, Table

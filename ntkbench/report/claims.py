@@ -6,8 +6,8 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from .. import numbers
 from ..analysis.claims import Judged
-from . import numbers
 from .table import Column, Table
 
 _COLUMNS, _SAYS = 100, (26, 40)

@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import asdict
 
+from .. import numbers
 from ..analysis.compare import Change, Comparison
-from . import numbers
 from .table import Column, Table
 
 LISTED = 5

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from .. import numbers
 from ..analysis.agreement import MARKS
 from ..analysis.bend import bend_of
 from ..analysis.groups import Grouped, grouped
@@ -15,7 +16,6 @@ from ..analysis.verdicts import GD, WORST, Verdict, verdicts_of
 from ..store.curves import decode
 from ..store.manifest import catalogue, theory
 from ..types import CellResult, Status
-from . import numbers
 from .choice import HEADLINES
 from .standard_table import id_of, standard_table
 from .svg import curves_plot, law_plot, overview_plot

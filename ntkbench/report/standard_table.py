@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from .. import numbers
 from ..analysis.agreement import MARGIN, MARKS
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.verdicts import CURVATURE, Verdict, record, verdicts_of
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
 from ..types import Cell, CellResult, Quantity, Status
-from . import numbers
 from .choice import chosen
 from .table import Column, Table
 from .verdict_words import meaning, name_of, what_would_decide

@@ -8,9 +8,9 @@ from statistics import median
 
 from attrs import frozen
 
+from .. import numbers
 from ..analysis.laws import Law
 from ..types import Curve, Panel
-from . import numbers
 from .ticks import labelled
 
 

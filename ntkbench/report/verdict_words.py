@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from .. import numbers
 from ..analysis.agreement import MARGIN, MARKS
 from ..analysis.groups import radius_of
 from ..analysis.laws import Law
 from ..analysis.scaling import FLAT
 from ..analysis.states import DECIDING_FLOOR, State
 from ..analysis.verdicts import GD, WORST, Verdict
-from . import numbers
 
 COLUMNS = (
     "Worst, gd: exponents of kernel_change_worst and kernel_change_gd, each ± half its 95 % interval. Last step: the "

@@ -51,7 +51,7 @@ def with_value(key, number):
 def test_what_falls_to_nothing_is_linear():
     found = judge()
     assert found.name == "linear" and found.decided and found.what_would_decide() == ""
-    assert "kernel_change_worst falls as m^−.50" in found.reason and "64…1024" in found.reason
+    assert "kernel_change_worst falls as m^-.50" in found.reason and "64…1024" in found.reason
     assert {key: state.name for key, state in found.states.items()} == {
         "kernel_change_worst": "decays",
         "kernel_change_gd": "decays",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from ntkbench.report import numbers
+from ntkbench import numbers
 
 
 @pytest.mark.parametrize(

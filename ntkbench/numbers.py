@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-from ..types import Theory
+from .types import Theory
 
 _FRACTIONS = {-0.25: "-¼", -0.333333: "-⅓", -0.5: "-½", -0.75: "-¾", -1.5: "-3/2", 0.5: "½"}
 
