@@ -162,7 +162,9 @@ class Cell:
     params: what the user set, completed with the defaults.
     quantities: the result keys wanted from the measurement, sorted.
     settings: the fields of `Settings` (a plain mapping, so that the identity is plain JSON).
-    data_hash, source_hash: of the loaded data, and of the user's own file ("" for registered names).
+    data_hash, source_hash: of the loaded data, and of the user's own file with what it imports ("" for registered
+    names).
+    architecture_code, measurement_code: of the plugins' files ("" for what comes with ntkbench).
     label: how the tables call architecture and params, "fc" or "fc:depth=3"; not part of the identity.
     """
 
@@ -185,12 +187,14 @@ class Cell:
     reinit: bool = False
     numerics_version: int = 3
     label: str = ""
+    architecture_code: str = ""
+    measurement_code: str = ""
 
     def identity(self) -> dict[str, Any]:
         """Return the plain JSON mapping that the key is the hash of."""
         identity = dict(zip(IDENTITY, _identity(self), strict=True))
         identity["quantities"] = list(self.quantities)
-        return identity
+        return {name: value for name, value in identity.items() if value or name not in LATER}
 
     @functools.cached_property
     def key(self) -> str:
@@ -210,6 +214,8 @@ class Cell:
 
 IDENTITY = tuple(attribute.name for attribute in fields(Cell) if attribute.name != "label")
 """The fields of a cell that its key is the hash of."""
+LATER = ("architecture_code", "measurement_code")
+"""Of these, the fields that are no part of an identity where they are empty, so that older cells keep their keys."""
 _identity = operator.attrgetter(*IDENTITY)
 
 

@@ -237,7 +237,9 @@ def _facts(results: Sequence[CellResult], manifest: Mapping[str, Any] | None) ->
         add("numbers of our own code (numerics_version)", cell.numerics_version)
         add("architecture's plugin", f"{cell.architecture_plugin} {cell.architecture_version}".strip())
         add("measurement's plugin", f"{cell.measurement_plugin} {cell.measurement_version}".strip())
-        add("a user's file", cell.source_hash[:8])
+        add("a user's code", cell.source_hash[:8])
+        add(f"code of {cell.architecture_plugin}", cell.architecture_code[:8])
+        add(f"code of {cell.measurement_plugin}", cell.measurement_code[:8])
         add(f"data of seed {cell.seed}", cell.data_hash[:8])
         add("device", result.device)
         for name, value in cell.settings.items():

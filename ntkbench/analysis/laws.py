@@ -83,7 +83,7 @@ MOVED_BY_RADIUS = frozenset({"ball", "random"})
 """The built-in measurements that move the weights by R."""
 _TOLD_APART_BY = operator.attrgetter(
     "architecture", "params", "dataset", "dataset_params", "precision", "settings", "architecture_plugin",
-    "architecture_version", "source_hash", "numerics_version", "reinit",
+    "architecture_version", "architecture_code", "source_hash", "numerics_version", "reinit",
 )  # fmt: skip
 
 
@@ -279,7 +279,7 @@ def _condition(cell: Cell) -> dict[str, str]:
         "precision": cell.precision,
         **{name: _setting(name, value) for name, value in sorted(cell.settings.items())},
         "version": f"{cell.architecture_plugin} {cell.architecture_version}",
-        "source": f"file {cell.source_hash[:6]}",
+        "source": f"code {(cell.source_hash or cell.architecture_code)[:6]}",
         "numerics": f"numerics {cell.numerics_version}",
         "reinit": "new weights" if cell.reinit else "saved weights",
     }

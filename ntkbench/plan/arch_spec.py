@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..errors import NtkbenchError
+from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..registry.specs import Architecture
-from .user_model import file_architecture, keras_architecture
+from ..types import canonical_json
+from .user_model import FileArchitecture, KerasArchitecture, file_architecture, keras_architecture
 
 _FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<function>[^:=,]*))?(?::(?P<params>.*))?\Z")
 _KERAS = re.compile(r"(?P<path>.+\.keras)(?::(?P<params>.*))?\Z")
@@ -27,8 +28,9 @@ class ArchitectureRequest:
     """One architecture that the user asked for.
 
     name: as in the tables: a registered name, "FILE.py:FUNCTION" or "MODEL.keras" (no folder).
-    params: only what the user or the variant set, checked.   path, function, source_hash: of a user's own file.
-    entry: what builds it.   expanded: it came from "all", so that it may be left out where the data do not fit.
+    params: only what the user or the variant set, checked.   path, function: of a user's own file.
+    code: what it rests on.   entry: what builds it.
+    expanded: it came from "all", so that it may be left out where the data do not fit.
     """
 
     kind: Kind
@@ -36,7 +38,7 @@ class ArchitectureRequest:
     params: Mapping[str, Any] = field(factory=dict)
     path: str = ""
     function: str = ""
-    source_hash: str = ""
+    code: Code = field(repr=False)
     entry: Architecture = field(repr=False)
     expanded: bool = False
 
@@ -59,7 +61,7 @@ def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[A
     spec = spec.strip()
     if spec == "all":
         return [
-            ArchitectureRequest(kind="registered", name=entry.name, params=dict(variant), entry=entry, expanded=True)
+            evolve(_request("registered", entry, variant), expanded=True)
             for entry in registry.architectures.values()
             for variant in entry.variants
         ]
@@ -75,18 +77,26 @@ def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[A
 
 
 def _request(
-    kind: Kind, entry: Architecture, given: Mapping[str, str], path: str = "", function: str = ""
+    kind: Kind, entry: Architecture, given: Mapping[str, Any], path: str = "", function: str = ""
 ) -> ArchitectureRequest:
     checked = entry.resolve(given)
     params = {name: checked[name] for name in given}
-    source_hash = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:32] if path else ""
     return ArchitectureRequest(
-        kind=kind, name=entry.name, params=params, path=path, function=function, source_hash=source_hash, entry=entry
+        kind=kind,
+        name=entry.name,
+        params=params,
+        path=path,
+        function=function,
+        code=entry.code if isinstance(entry, FileArchitecture | KerasArchitecture) else code_of_entry(entry),
+        entry=entry,
     )
 
 
 def parse_arches(specs: Iterable[str], registry: Registry, *, reinit: bool = False) -> list[ArchitectureRequest]:
-    """Return the requests of several SPECs, each architecture with its parameters once, the first one kept."""
+    """Return the requests of several SPECs, each architecture with its parameters once, however they are written.
+
+    The first one is kept: fc, fc:depth=2 and fc:activation=tanh are one architecture where these are the defaults.
+    """
     requests: dict[str, ArchitectureRequest] = {}
     paths: dict[str, str] = {}
     for request in (request for spec in specs for request in parse_arch(spec, registry, reinit=reinit)):
@@ -95,7 +105,8 @@ def parse_arches(specs: Iterable[str], registry: Registry, *, reinit: bool = Fal
             raise NtkbenchError(
                 f"{same_name} and {request.path} would both be called {request.name!r} in the tables; rename one."
             )
-        requests.setdefault(request.label, request)
+        resolved = request.entry.resolved(request.params).resolve(request.params)
+        requests.setdefault(canonical_json([request.name, resolved]), request)
     return list(requests.values())
 
 

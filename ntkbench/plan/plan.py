@@ -9,6 +9,7 @@ from typing import Any
 from attrs import asdict, evolve, field, frozen
 
 from ..errors import NtkbenchError, UnknownName
+from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset
 from ..types import Cell, Settings
@@ -27,6 +28,7 @@ class Plan:
 
     cells: those of one group are adjacent.   requests: the architectures that are measured, in order.
     input_shapes: of one input, by the request's label.   notes: sentences on what was left out, and why.
+    code: what the architectures, by label, and the measurements, by name, rest on, where it is not ntkbench's own.
     """
 
     cells: tuple[Cell, ...]
@@ -35,6 +37,7 @@ class Plan:
     requests: tuple[ArchitectureRequest, ...]
     input_shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
     notes: tuple[str, ...] = ()
+    code: Mapping[str, Code] = field(factory=dict, repr=False)
 
     def groups(self, without: Collection[str] = ()) -> list[tuple[Cell, ...]]:
         """Return the cells by group: one architecture with its params at one width, all seeds.
@@ -80,6 +83,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     shapes: dict[str, tuple[int, ...]] = {}
     # What does not depend on the radius is measured once, with the first.
     each_radius = [asdict(evolve(settings, radius=radius)) for radius in radii]
+    code_of = {m: code_of_entry(registry.measurements[m]) for m in measured}
     settings_of = {m: each_radius if registry.measurements[m].depends_on_radius else each_radius[:1] for m in measured}
     for request in requests:
         entry = request.entry.resolved(request.params)
@@ -108,7 +112,9 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
                 measurement_plugin=registry.measurements[measurement].distribution,
                 measurement_version=registry.measurements[measurement].version,
                 data_hash=hashes[seed],
-                source_hash=request.source_hash,
+                source_hash=request.code.fingerprint if request.kind != "registered" else "",
+                architecture_code=request.code.fingerprint if request.kind == "registered" else "",
+                measurement_code=code_of[measurement].fingerprint,
                 reinit=options.reinit and request.kind == "keras",
                 label=request.label,
             )
@@ -122,11 +128,13 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
             no_limit.append(request.label)
     if not cells:
         raise next(iter(left_out.values()), NtkbenchError("No architecture is registered, so there is nothing to run."))
+    requests = [request for request in requests if request.label not in left_out]
     return Plan(
         cells=tuple(cells),
         settings=settings,
         options=options,
-        requests=tuple(request for request in requests if request.label not in left_out),
+        requests=tuple(requests),
+        code={request.label: request.code for request in requests} | code_of,
         input_shapes=shapes,
         notes=(*_left_out(left_out), *_without_limit(without_limit, no_limit), *_without_radius(radii, settings_of)),
     )

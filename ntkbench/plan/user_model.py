@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib.util
 import json
 import sys
@@ -12,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from ..errors import NtkbenchError, UnknownName, did_you_mean
+from ..registry.code import Code, code_of_file
 from ..registry.specs import Architecture, Param
-from ..types import FORMS
+from ..types import FORMS, digest
 from .seeds import seed_for
+from .user_modules import enter
 
 # What the runner gives to every build; the rest of its signature are the user's own parameters.
 GIVEN = ("width", "input_shape", "outputs", "seed", "inputs")
@@ -28,12 +29,13 @@ FORM_OF_RANK = {1: "vector", 2: "sequence", 3: "image"}
 class FileArchitecture(Architecture):
     """A function of a Python file. The file runs when a model is built, not when it is planned.
 
-    loose: parameters without a default of a plain type.   required: those of them without any default.
+    code: what it rests on.   loose: parameters without a default of a plain type.   required: those of them without any default.
     open_ended: the function takes any keyword.
     """
 
     path: Path
     function: str
+    code: Code = field(factory=Code, repr=False)
     loose: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     open_ended: bool = False
@@ -51,11 +53,15 @@ class FileArchitecture(Architecture):
         return super().resolve({name: given[name] for name in given if name not in loose}) | loose
 
     def load(self) -> Callable[..., Any]:
-        """Run the file and return its function."""
-        name = f"ntkbench_file_{hashlib.sha256(str(self.path).encode()).hexdigest()[:16]}"
-        folder = str(self.path.parent)
-        if folder not in sys.path:
-            sys.path.append(folder)  # the file may import its neighbours, as it could when run as a script
+        """Run the file, where these contents have not run yet, and return its function.
+
+        The file may import its neighbours, as it could when run as a script.
+        """
+        beside = {name.partition("/")[0].removesuffix(".py") for name in self.code.files} - {self.path.stem}
+        enter(self.path.parent, self.code.fingerprint, beside)
+        name = f"ntkbench_file_{digest([str(self.path), self.code.fingerprint], 16)}"
+        if name in sys.modules:
+            return getattr(sys.modules[name], self.function)
         spec = importlib.util.spec_from_file_location(name, self.path)
         if spec is None or spec.loader is None:
             raise NtkbenchError(f"{self.path} cannot be imported as Python.")
@@ -92,6 +98,7 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
         "target": f"{path.stem}:{function}",
         "path": path.resolve(),
         "function": function,
+        "code": code_of_file(path),
         "width_means": "the first argument",
     }
     inputs = Param(name="inputs", type="str", default="vector", choices=FORMS, help="the form of the data")
@@ -185,6 +192,7 @@ class KerasArchitecture(Architecture):
 
     path: Path
     input_shape: tuple[int | None, ...]
+    code: Code = field(factory=Code, repr=False)
     reinit: bool = False
 
     def load(self) -> Callable[..., Any]:
@@ -219,6 +227,7 @@ def keras_architecture(path: Path, *, reinit: bool = False) -> KerasArchitecture
         inputs=(FORM_OF_RANK[len(shape)],),
         path=path.resolve(),
         input_shape=shape,
+        code=code_of_file(path),
         reinit=reinit,
     )
 

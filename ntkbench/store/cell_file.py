@@ -13,20 +13,24 @@ import attrs
 import msgspec
 
 from ..errors import NtkbenchError
-from ..types import IDENTITY, Cell, CellResult, Status, Value
+from ..types import IDENTITY, LATER, Cell, CellResult, Status, Value
 
 SCHEMA_VERSION = 1
 
 _MARK = b',\n "checksum": "'
 
 
-def _all_of(kind: type, names: Collection[str], **options: Any) -> Any:
-    """Return a type whose texts hold every field of an attrs class: what a text lacks is never made up."""
+def _all_of(kind: type, names: Collection[str], later: Collection[str] = (), **options: Any) -> Any:
+    """Return a type whose texts hold every field of an attrs class: what a text lacks is never made up.
+
+    later: fields that a text lacks where they are empty.
+    """
     hints = get_type_hints(kind)
-    return msgspec.defstruct(f"_{kind.__name__}", [(name, hints[name]) for name in names], **options)
+    told = [(name, hints[name]) for name in names if name not in later]
+    return msgspec.defstruct(f"_{kind.__name__}", [*told, *((name, hints[name], "") for name in later)], **options)
 
 
-_Cell = _all_of(Cell, IDENTITY, forbid_unknown_fields=True)
+_Cell = _all_of(Cell, IDENTITY, LATER, forbid_unknown_fields=True)
 _Value = _all_of(Value, [field.name for field in attrs.fields(Value)])
 
 

@@ -30,6 +30,7 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_cl
 from ... import __version__
 from ...errors import NtkbenchError
 from ...plan.cost import GIB, memory_gib
+from ...plan.user_model import FileArchitecture, KerasArchitecture
 from ...types import Cell, CellResult, Status
 from ..agenda import Agenda
 from ..progress import Progress
@@ -350,7 +351,7 @@ class Bench(WorkerPlugin):
 
     name: str
     setting: Setting
-    files: dict[str, bytes] = Factory(dict)
+    files: dict[str, dict[str, tuple[Path, bytes]]] = Factory(dict)
     idle: list[Processes] = Factory(list)
     all: list[Processes] = Factory(list)
     folder: str = ""
@@ -358,20 +359,23 @@ class Bench(WorkerPlugin):
     def __attrs_post_init__(self) -> None:
         # The user's own files go along: the worker may be on another machine.
         for name, entry in self.setting.architectures.items():
-            if (path := getattr(entry, "path", None)) is not None:
-                self.files[name] = Path(path).read_bytes()
+            if isinstance(entry, FileArchitecture | KerasArchitecture):
+                self.files[name] = {word: (path, path.read_bytes()) for word, path in entry.code.paths.items()}
 
     def setup(self, worker: Any) -> None:
         """Write the user's files that this machine does not have."""
         del worker
         own = {}
         for name, entry in self.setting.architectures.items():
-            path = getattr(entry, "path", None)
-            if path is not None and not _holds(path, self.files[name]):
+            files = self.files.get(name, {})
+            if not all(_holds(path, content) for path, content in files.values()):
                 self.folder = self.folder or tempfile.mkdtemp(prefix="ntkbench-")
-                path = Path(self.folder, Path(path).name)
-                path.write_bytes(self.files[name])
-                entry = evolve(entry, path=path)  # type: ignore[call-arg]
+                folder = Path(self.folder, str(len(own)))  # two files may have neighbours of one name
+                for word, (_, content) in files.items():
+                    place = folder / word
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.write_bytes(content)
+                entry = evolve(entry, path=folder / entry.path.name)  # type: ignore[attr-defined, call-arg]
             own[name] = entry
         self.setting = evolve(self.setting, architectures=own)
 

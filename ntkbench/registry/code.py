@@ -1,0 +1,204 @@
+"""The code that numbers rest on: its files, found without running any of them, and one fingerprint of their contents.
+
+A user's file rests on itself and on what it imports from its own folder, or from anywhere else that nobody installed;
+an entry of a plugin on all files of the plugin's package. Python, TensorFlow, Keras and whatever else was installed are
+provenance: they are recorded with every result and are no part of a cell's identity.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from attrs import field, frozen
+
+from ..types import digest
+from .sources import GROUP, same
+from .specs import Entry, Late
+
+OWN = __name__.partition(".")[0]
+_MOST_FILES = 5000
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+@frozen
+class Code:
+    """What something rests on. files: the hash of each file's contents, by the name that messages give it.
+
+    paths: where each of them lies here.
+    """
+
+    files: Mapping[str, str] = field(factory=dict)
+    paths: Mapping[str, Path] = field(factory=dict, eq=False, repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """One hash of all contents, 32 hexadecimal digits; of a single file its own, "" of none."""
+        if len(self.files) == 1:
+            return next(iter(self.files.values()))
+        return digest(dict(self.files), 32) if self.files else ""
+
+
+def code_of_file(path: Path) -> Code:
+    """Return the code of a user's file: itself, and what it imports, directly or not, that nobody installed."""
+    search = _Search(path.parent)
+    search.add(path)
+    return search.found()
+
+
+def code_of_entry(entry: Entry) -> Code:
+    """Return the code of a registered entry; none for what comes with ntkbench, whose code `numerics_version` counts.
+
+    It is every file of the packages that hold the plugin's entry points and the entry's target. For what a decorator
+    registered it is the file of the function; where there is none, as in an interactive session, the function itself.
+    """
+    if entry.distribution == OWN:
+        return Code()
+    modules = list(_entry_modules(entry.distribution))
+    if isinstance(entry.target, str):
+        modules.append(entry.target.partition(":")[0])
+    elif not isinstance(entry.target, Late):
+        return _code_of_function(entry.target)
+    search = _Search()
+    for module in dict.fromkeys(name.partition(".")[0] for name in modules):
+        search.add_module(module, whole=True)
+    return search.found()
+
+
+def _entry_modules(distribution: str) -> Iterator[str]:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError, ValueError):
+        for point in importlib.metadata.distribution(distribution).entry_points:
+            if point.group == GROUP and same(distribution):
+                yield point.module
+
+
+def _code_of_function(function: Callable[..., Any]) -> Code:
+    plain = inspect.unwrap(function)
+    with contextlib.suppress(TypeError):
+        source = inspect.getsourcefile(plain)
+        if source is not None and Path(source).is_file():
+            return code_of_file(Path(source))
+    code = getattr(plain, "__code__", None)
+    name = getattr(plain, "__qualname__", type(plain).__name__)
+    return Code({name: digest(_plain(code), 32)}) if isinstance(code, CodeType) else Code()
+
+
+def _plain(code: CodeType) -> list[Any]:
+    """Return what a function does, without where it was written."""
+    constants = [_plain(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
+    return [code.co_code.hex(), constants, list(code.co_names), list(code.co_varnames)]
+
+
+class _Search:
+    """Files on which others rest. folder: the one whose modules come before those that are installed."""
+
+    def __init__(self, folder: Path | None = None):
+        self.folder = folder
+        self._paths: dict[Path, str] = {}
+
+    def found(self) -> Code:
+        """Return what was found."""
+        files, paths = {}, {}
+        for path, name in sorted(self._paths.items(), key=lambda each: each[1]):
+            with contextlib.suppress(OSError):
+                files[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+                paths[name] = path
+        return Code(files, paths)
+
+    def add(self, path: Path, name: str = "", package: tuple[str, ...] = ()) -> None:
+        """Take a file, and what it imports if it is Python. package: the names of the packages that it lies in."""
+        path = path.resolve()
+        if path in self._paths or len(self._paths) >= _MOST_FILES:
+            return
+        name = name or path.name
+        while name in self._paths.values():  # of another folder
+            name = f"{path.parent.name}/{name}"
+        self._paths[path] = name
+        if path.suffix == ".py":
+            with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
+                for module in _imported(ast.parse(path.read_bytes()), package):
+                    self.add_module(module)
+
+    def add_module(self, module: str, *, whole: bool = False) -> None:
+        """Take a module by its dotted name, if nobody installed it, and with it the package that it lies in.
+
+        whole: take it where it is installed as well, with the files of its package that are no Python.
+        """
+        top = module.partition(".")[0]
+        if not top or top == OWN or top in sys.stdlib_module_names:
+            return
+        own = self._in_folder(top)
+        for place in own or _places(top):
+            if not (own or whole or not _is_installed(place)):
+                continue
+            if place.is_dir():
+                for file in _files(place, python_only=not whole):
+                    inside = file.relative_to(place)
+                    self.add(file, f"{top}/{inside.as_posix()}", (top, *inside.parent.parts))
+            else:
+                self.add(place)
+
+    def _in_folder(self, top: str) -> list[Path]:
+        if self.folder is None:
+            return []
+        file, package = self.folder / f"{top}.py", self.folder / top
+        if (package / "__init__.py").is_file():
+            return [package]
+        if file.is_file():
+            return [file]
+        return [package] if package.is_dir() and next(_files(package, python_only=True), None) else []
+
+
+def _imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
+    """Yield the modules that a file imports, also within functions and by `importlib.import_module("name")`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if not node.level:
+                yield node.module or ""
+            elif not package:  # "from . import helper" of a file outside any package
+                yield from [node.module] if node.module else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
+                yield node.args[0].value
+
+
+def _places(top: str) -> list[Path]:
+    """Return the folders or the file of a module that Python would import; it is not imported."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError, AttributeError):
+        return []
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is not None:
+        return [Path(place) for place in spec.submodule_search_locations]
+    return [Path(spec.origin)] if spec.has_location and spec.origin else []
+
+
+def _is_installed(place: Path) -> bool:
+    own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    return not set(_INSTALLED).isdisjoint(place.parts) or any(place.is_relative_to(each) for each in own if each)
+
+
+def _files(place: Path, *, python_only: bool) -> Iterable[Path]:
+    """Yield the files of a package, without those that Python or an editor made of them."""
+    for parent, folders, names in os.walk(place):
+        folders[:] = sorted(name for name in folders if name != "__pycache__" and not name.startswith("."))
+        for name in sorted(names):
+            if name.startswith(".") or name.endswith((".pyc", "~")) or (python_only and not name.endswith(".py")):
+                continue
+            yield Path(parent, name)
