@@ -209,7 +209,7 @@ def follow(place: tuple[int, float, str], draws: int) -> Counter[str]:
     return found
 
 
-def advice(draws: int = 30) -> Iterator[str]:
+def advice(draws: int = 15) -> Iterator[str]:
     """Yield the lines of the table of followed advice."""
     found = _everywhere(follow, draws)
     yield f"{draws:,} draws each.\n"

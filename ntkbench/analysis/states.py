@@ -28,7 +28,7 @@ FLAT_WIDTHS = 3
 SLOW = 0.25
 """A decay by this exponent is slow, but it is a decay: of what is flat in the end it has to be excluded, ..."""
 SLOW_ERROR = 0.1
-"""... with this part of the error of a one-sided statement, for several ranges of widths may look flat by chance, ..."""
+"""... with this part of the error of a one-sided statement, for any of several ranges may look flat by chance, ..."""
 FLAT_ERROR = 0.4
 """... and of what is flat over all widths a fall has to be excluded with this part of it."""
 
