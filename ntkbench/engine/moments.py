@@ -7,10 +7,10 @@ both orders of automatic differentiation.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 
 import tensorflow as tf
-from keras.src.backend.tensorflow import rnn
 
 from .exact_ops import resize, softsign
 from .scopes import shared
@@ -24,6 +24,10 @@ def moments(x, axes, shift=None, keepdims=False, name=None):
     if not keepdims:
         mean, variance = tf.squeeze(mean, axes), tf.squeeze(variance, axes)
     return mean, variance
+
+
+# Its package has a function of the same name.
+rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")
 
 
 def no_cudnn(*args, **kwargs):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from keras.src.backend.tensorflow import rnn
 
 import ntkbench as nb
+from ntkbench.engine.moments import rnn
 from ntkbench.engine.network import Network
 
 

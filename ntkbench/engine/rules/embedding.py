@@ -9,7 +9,6 @@ import tensorflow as tf
 from ..reshape import reshape
 from .rule import Apply, Product, Rule, matrix
 
-
 LARGEST = 512  # tokens: one-hot rows of more cost more than the gradients of the table, [N, T, V] against [N, V, b]
 
 
