@@ -186,6 +186,7 @@ class KerasArchitecture(Architecture):
     path: Path
     input_shape: tuple[int | None, ...]
     reinit: bool = False
+    seed_bits: int = 63
 
     def load(self) -> Callable[..., Any]:
         """Return the function that loads the model, in Keras's safe mode."""
