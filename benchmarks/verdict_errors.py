@@ -24,7 +24,7 @@ from ntkbench.plan.preset import preset
 from ntkbench.types import Quantity
 
 DOC = Path(__file__).parents[1] / "docs/laws.md"
-DRAWS = 100
+DRAWS = 1000
 NOISES = (0.03, 0.1, 0.25)
 DESIGNS = {name: (preset(name).widths, preset(name).seeds) for name in ("quick", "standard", "board")}
 BETWEEN_SEEDS = 0.3

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import kernels as kernels, layers as layers, testing as testing
-    from .engine.hessian import HessianNorm as HessianNorm, hessian_eigs as hessian_eigs, hessian_norm as hessian_norm
+    from .engine.hessian import (
+        HessianEigs as HessianEigs,
+        HessianNorm as HessianNorm,
+        hessian_eigs as hessian_eigs,
+        hessian_norm as hessian_norm,
+    )
     from .engine.hvp import hvp as hvp
     from .engine.kernel_distance import kernel_distance as kernel_distance, relative_change as relative_change
     from .engine.linearize import Linearized as Linearized, linearize as linearize
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    ".engine.hessian": "HessianNorm hessian_eigs hessian_norm",
+    ".engine.hessian": "HessianEigs HessianNorm hessian_eigs hessian_norm",
     ".engine.hvp": "hvp",
     ".engine.kernel_distance": "kernel_distance relative_change",
     ".engine.linearize": "Linearized linearize",

@@ -124,7 +124,7 @@ def compare(
         statuses=tuple(statuses),
         judged=len(both),
         verdicts=tuple(
-            VerdictChange(place[0], before[place].name, after[place].name, after[place].reason)
+            VerdictChange(before[place].series.label + place[0], before[place].name, after[place].name, after[place].reason)
             for place in both
             if before[place].name != after[place].name
         ),
@@ -134,13 +134,13 @@ def compare(
 def _verdicts(
     results: Sequence[CellResult], manifest: Mapping[str, Any] | None, several: bool
 ) -> dict[tuple[str, str], Verdict]:
-    """Return the verdicts by label and place of their first cell. several: whether a run has several radii."""
+    """Return the verdicts by radius and place of their first cell. several: whether a run has several radii."""
     found = {}
     for each in verdicts(results, catalogue(manifest or {}), theory(manifest or {})):
         cell = each.series.results[0].cell
         data = dataset_label(cell.dataset, cell.dataset_params)
         place = canonical_json([cell.architecture, dict(cell.params), data, cell.reinit])
-        found[each.series.label + (_at(radius_of(each.series)) if several else ""), place] = each
+        found[_at(radius_of(each.series)) if several else "", place] = each
     return found
 
 

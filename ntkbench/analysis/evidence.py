@@ -75,22 +75,20 @@ class Evidence:
         values = np.where(there, y, 0.0)
         if freedom < 1:
             return cls._of_line(x, values, there)
-        fits = [_weighted(values, there, np.exp(2 * trend * x)) for trend in _TRENDS]
-        scores = [
-            (freedom * math.log(max(fit[2], 1e-300)) + fit[3]) / 2 + (trend / _TREND_SPREAD) ** 2 / 2
-            for fit, trend in zip(fits, _TRENDS, strict=True)
-        ]
-        best = int(np.argmin(scores)) if freedom >= 4 else _TRENDS.index(0.0)
-        effects, information, squares, _ = fits[best]
-        noise = max(squares / freedom, 1e-14)
-        variances = noise * np.exp(2 * _TRENDS[best] * x)
-        return cls(x, effects[None], _softened(information / noise)[None], freedom, len(y), variances)
+        trends = np.array(_TRENDS if freedom >= 4 else (0.0,))
+        effects, information, squares, determinant = _weighted(values, there, np.exp(2 * trends[:, None] * x))
+        scores = freedom * np.log(np.maximum(squares, 1e-300)) + determinant + (trends / _TREND_SPREAD) ** 2
+        best = int(scores.argmin())
+        noise = max(float(squares[best]) / freedom, 1e-14)
+        variances = noise * np.exp(2 * trends[best] * x)
+        softened = _softened(information[best] / noise)
+        return cls(x, effects[best : best + 1], softened[None], freedom, len(y), variances)
 
     @classmethod
     def _of_line(cls, x: Any, values: Any, there: Any) -> Evidence | None:
         import numpy as np
 
-        effects, information, *_ = _weighted(values, there, np.ones(len(x)))
+        effects, information, *_ = (each[0] for each in _weighted(values, there, np.ones((1, len(x)))))
         freedom = int(there.sum()) - len(values) - 1
         if freedom < 1:
             return None
@@ -245,20 +243,24 @@ def _floored(slope: Any, share: Any, power: Any, x: Any) -> tuple[Any, Any]:
     return np.log(total) / power, x * falling / total
 
 
-def _weighted(values: Any, there: Any, variance: Any) -> tuple[Any, Any, float, float]:
-    """Return width effects [W], their information [W, W], the residual sum of squares and the REML determinant term."""
+def _weighted(values: Any, there: Any, variances: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the weighted least squares of width effects for each of T variances [T, W].
+
+    Returns:
+        effects [T, W]; their information [T, W, W]; residual sum of squares and REML determinant term [T].
+    """
     import numpy as np
 
-    weight = there / variance
-    totals = weight.sum(1, keepdims=True)
-    information = np.diag(weight.sum(0)) - weight.T @ (weight / totals)
-    pull = (weight * (values - (weight * values).sum(1, keepdims=True) / totals)).sum(0)
-    effects = np.linalg.pinv(information) @ pull
-    left = values - effects
-    left = left - (weight * left).sum(1, keepdims=True) / totals
-    sign = np.linalg.eigvalsh(information)[1:]
-    determinant = float((there * np.log(variance)).sum() + np.log(totals).sum() + np.log(np.maximum(sign, 1e-12)).sum())
-    return effects, information, float((weight * left**2).sum()), determinant
+    weight = there / variances[:, None]  # [T, S, W]
+    totals = weight.sum(-1, keepdims=True)
+    information = np.eye(values.shape[1]) * weight.sum(1)[:, None] - np.swapaxes(weight, 1, 2) @ (weight / totals)
+    pull = (weight * (values - (weight * values).sum(-1, keepdims=True) / totals)).sum(1)
+    effects = (np.linalg.pinv(information, 1e-12, hermitian=True) @ pull[..., None])[..., 0]
+    left = values - effects[:, None]
+    left = left - (weight * left).sum(-1, keepdims=True) / totals
+    sizes = np.maximum(np.linalg.eigvalsh(information)[:, 1:], 1e-12)
+    determinant = (there * np.log(variances)[:, None]).sum((1, 2)) + np.log(totals).sum((1, 2)) + np.log(sizes).sum(1)
+    return effects, information, (weight * left**2).sum((1, 2)), determinant
 
 
 def _softened(information: Any) -> Any:

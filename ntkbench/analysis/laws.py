@@ -90,35 +90,66 @@ _TOLD_APART_BY = operator.attrgetter(
 def series(results: Iterable[CellResult]) -> list[Series]:
     """Split results into series, in the order of their first appearance.
 
-    Results of one label that differ in data set, precision, settings, version or source file are different series.
-    Series that differ in the radius only share the results that do not depend on it (see `_share_over_radii`).
+    Results of one architecture, however its parameters were written, that differ in data set, precision, settings,
+    version or code are different series; so are those of two versions of one measurement (see `_one_version`). Series
+    that differ in the radius only share the results that do not depend on it (see `_share_over_radii`).
     """
     groups: dict[str, list[CellResult]] = {}
     known: dict[str, list[tuple[Any, list[CellResult]]]] = {}
     for result in results:
-        cell, of_label = result.cell, known.setdefault(result.cell.label, [])
+        cell, of_name = result.cell, known.setdefault(result.cell.architecture, [])
         told = _TOLD_APART_BY(cell)
         # Of many cells, few conditions.
-        group = next((group for other, group in of_label if other == told), None)
+        group = next((group for other, group in of_name if other == told), None)
         if group is None:
-            group = groups.setdefault(canonical_json([cell.label, _condition(cell)]), [])
-            of_label.append((told, group))
+            group = groups.setdefault(canonical_json(_condition(cell)), [])
+            of_name.append((told, group))
         group.append(result)
     _share_over_radii(groups.values())
+    found = [part for group in groups.values() for part in _one_version(group)]
     by_label: dict[str, list[list[CellResult]]] = {}
-    for group in groups.values():
+    for group, _ in found:
         by_label.setdefault(group[0].cell.label, []).append(group)
     return [
         Series(
             architecture=group[0].cell.architecture,
             label=group[0].cell.label or group[0].cell.architecture,
             params=dict(group[0].cell.params),
-            condition=_what_differs(group, by_label[group[0].cell.label]),
+            condition=(*_what_differs(group, by_label[group[0].cell.label]), *version),
             results=tuple(group),
             one_model=group[0].cell.architecture.endswith(".keras"),
         )
-        for group in groups.values()
+        for group, version in found
     ]
+
+
+def _one_version(group: list[CellResult]) -> list[tuple[list[CellResult], tuple[str, ...]]]:
+    """Return the results of a series with one version of each measurement, and what to call each of them.
+
+    The latest version of each measurement stays with the others; what an earlier one measured is a series of its own.
+    """
+    versions: dict[str, list[tuple[str, str]]] = {}
+    for result in group:
+        of_measurement = versions.setdefault(result.cell.measurement, [])
+        if (version := _version(result.cell)) not in of_measurement:
+            of_measurement.append(version)
+    if all(len(several) == 1 for several in versions.values()):
+        return [(group, ())]
+    latest = {name: several[-1] for name, several in versions.items()}
+    parts = [([result for result in group if _version(result.cell) == latest[result.cell.measurement]], ())]
+    for name, (*earlier, _) in versions.items():
+        for version in earlier:
+            own = [r for r in group if r.cell.measurement == name and _version(r.cell) == version]
+            parts.append((own, (_version_name(version, latest[name]),)))
+    return parts
+
+
+def _version(cell: Cell) -> tuple[str, str]:
+    return f"{cell.measurement_plugin} {cell.measurement_version}".strip(), cell.measurement_code
+
+
+def _version_name(of: tuple[str, str], latest: tuple[str, str]) -> str:
+    return of[0] if of[0] != latest[0] else f"{of[0]}, code {of[1][:6] or 'unknown'}"
 
 
 def _share_over_radii(groups: Iterable[list[CellResult]]) -> None:
@@ -132,7 +163,7 @@ def _share_over_radii(groups: Iterable[list[CellResult]]) -> None:
     for group in groups:
         cell = group[0].cell
         condition = _condition(evolve(cell, settings={**cell.settings, "radius": None}))
-        alike.setdefault(canonical_json([cell.label, condition]), []).append(group)
+        alike.setdefault(canonical_json(condition), []).append(group)
     for several in alike.values():
         counts = Counter(name for group in several for name in {result.cell.measurement for result in group})
         if max(counts.values()) > 1:

@@ -25,6 +25,12 @@ MISFIT = 0.99
 """A law with a floor explains nothing where its misfit has less than the rest of this probability (F test)."""
 FLAT_WIDTHS = 3
 """What is flat over this many of the largest widths or more is flat, whatever it did before."""
+SLOW = 0.25
+"""A decay by this exponent is slow, but it is a decay: of what is flat in the end it has to be excluded, ..."""
+SLOW_ERROR = 0.1
+"""... with this part of the error of a one-sided statement, for any of several ranges may look flat by chance, ..."""
+FLAT_ERROR = 0.4
+"""... and of what is flat over all widths a fall has to be excluded with this part of it."""
 
 
 @frozen
@@ -57,9 +63,9 @@ class State:
 
     name: "zero": every value is 0 to rounding. "decays": the slope's interval lies below −0.2 and a floor that counts
     is excluded. "falls": the slope's interval lies below −0.2, but a floor that counts is not excluded. "flat": the
-    slope's interval lies within ±0.2, over all widths or from `from_width` on. "plateaus": it falls to a floor of more
-    than a tenth of the last value, and no power law, with its first correction or without, explains it as well.
-    "grows": the slope's interval lies above 0.2. "open": none of these.
+    slope lies within ±0.2 and a fall is excluded, over all widths or from `from_width` on. "plateaus": it falls to a
+    floor of more than a tenth of the last value, and no power law, with its first correction or without, explains it
+    as well. "grows": the slope's interval lies above 0.2. "open": none of these.
     from_width: the smallest width that the slope was read from.   slope, low, high: from there on.
     last_slope: the slope between the two largest widths.
     evidence: what the state was read from; None where there is none.
@@ -132,7 +138,9 @@ def states(
 
     n, widths, limit = len(found.effects), len(found.x), student_t(found.freedom, confidence)
     falls, grows = high < -FLAT, low > FLAT
-    flat = np.abs(np.stack([low, high])).max(0) <= FLAT
+    surer, much_surer = (student_t(found.freedom, 1 - part * (1 - confidence)) for part in (FLAT_ERROR, SLOW_ERROR))
+    middle, spread = (low + high) / 2, (high - low) / 2 / limit
+    flat = (np.abs(middle) <= FLAT) & (middle - surer * spread >= -FLAT)
     starts = np.zeros(n, int)
     decays, plateaus = np.zeros(n, bool), np.zeros(n, bool)
     if widths >= 3:
@@ -147,7 +155,8 @@ def states(
         flat &= ends
         for start in range(1, widths - FLAT_WIDTHS + 1):
             slope, spread, _ = found.from_width(start).line()
-            top = ~flat & ends & ~steepens & (np.abs(slope) + limit * spread <= FLAT)
+            stays = (np.abs(slope) <= FLAT) & (slope - limit * spread >= -FLAT) & (slope - much_surer * spread >= -SLOW)
+            top = ~flat & ends & ~steepens & stays
             flat, starts = flat | top, np.where(top, start, starts)
     if widths >= PLATEAU_WIDTHS:
         # Two quantities and two kinds of floors: each may look like a plateau by chance.

@@ -11,10 +11,11 @@ from attrs import frozen
 
 from ..errors import NtkbenchError, did_you_mean
 from .distribute import Replicas, shares
+from .eigenpairs import leading
 from .factored import FactoredHessian, factored_product
 from .hessian_plan import factored_sizes, flat_sizes, plan
 from .hvp import flat_hvp
-from .lanczos import Lanczos, extreme
+from .lanczos import extreme
 from .memory import GIB, budget, model_sizes
 from .network import Network, network
 from .ntk_blocks import parts
@@ -179,37 +180,81 @@ def tied(first: Any, second: Any) -> Any:
     return (first < 0) & (second >= -(1 - TIED) * first)
 
 
+@frozen
+class HessianEigs:
+    """The eigenvalues of largest magnitude of ∇²f(w; x_n). As an array, and indexed, it is its `value`.
+
+    value: [N, k] float64, signed, by falling magnitude.    error: [N, k], absolute: the residual of each Ritz pair,
+    or rounding.    converged: [N, k] bool, error <= tol·|largest|.    iterations: Lanczos steps in all.
+    """
+
+    value: np.ndarray
+    error: np.ndarray
+    converged: np.ndarray
+    iterations: int
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.value, dtype) if copy else np.asarray(self.value, dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.value[key]
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+
 @full_precision()
 def hessian_eigs(
     model: Any, x: Any, k: int, *, output: int = 0, vectors: bool = False, tol: float = 1e-3, seed: int = 0
-) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-    """Return the k eigenvalues of largest magnitude of each input's Hessian: [N, k], signed, largest first.
+) -> HessianEigs | tuple[HessianEigs, np.ndarray]:
+    """Return the k eigenvalues of largest magnitude of each input's Hessian, an eigenvalue as often as it occurs.
 
-    With `vectors`, also the eigenvectors over the flattened trainable weights: [N, k, P]. Eigenvalues that the
-    Hessian does not have (its rank is below k) are 0. An eigenvalue that occurs more than twice may be found fewer
-    times than it occurs.
+    Lanczos is started again beside what was found until nothing larger turns up, so that repeated eigenvalues are
+    found too. Eigenvalues of a Hessian that has fewer than k (of P < k weights) are 0.
 
-    Args and source: as for `hessian_norm`; the residual of every pair is at most tol times the largest magnitude.
+    Args:
+        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.
+        k: how many eigenvalues, at least 1.
+        vectors: also return the eigenvectors over the flattened trainable weights.
+        tol: relative: converged means a residual of at most tol times the largest magnitude.
+        seed: draws the random starts.
+
+    Returns:
+        A `HessianEigs` with values [N, k], their errors and whether they converged; with `vectors` a pair of it and
+        of the eigenvectors [N, k, P].
+
+    Raises:
+        NtkbenchError: for k below 1, or when one sample does not fit into the memory.
+
+    Source: as for `hessian_norm`.
+
+    The Hessian of v·u·x in (u, v) has the eigenvalues x and −x:
+
+    >>> import keras, numpy as np
+    >>> layers = [keras.layers.Dense(1, use_bias=False) for _ in range(2)]
+    >>> found = hessian_eigs(keras.Sequential([keras.Input((1,)), *layers]), np.array([[3.0]]), 2)
+    >>> print(np.sort(found.value).round(3), found.converged.all())
+    [[-3.  3.]] True
     """
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise NtkbenchError(f"k={k!r} is no number of eigenvalues; give a whole number of at least 1.")
     net = network(model, output)
     x = net.inputs(x)
-    values, found = np.zeros((len(x), k)), np.zeros((len(x), k, net.size if vectors else 0), net.dtype.as_numpy_dtype)
+    shape = (len(x), int(k))
+    values, errors, steps = np.zeros(shape), np.zeros(shape), 0
+    found = np.zeros((*shape, net.size if vectors else 0), net.dtype.as_numpy_dtype)
     for each in _parts(net, x, _method(net, x, "auto"), MAX_ITERATIONS, budget(None)):
         part, operator = each.samples, each.operator
-        rng = np.random.default_rng([seed, part.start])
-        run = Lanczos(operator.matvec, operator.start(rng))
-        for step in range(1, each.steps + 1):
-            run.step()
-            if run.exhausted or (step >= 2 * k and step % 4 == 0):
-                eigenvalues, residual, _ = run.eigen(k)
-                if run.exhausted or np.all(residual <= tol * np.abs(eigenvalues[:, :1])):
-                    break
-        eigenvalues, _, coefficients = run.eigen(k)
-        values[part, : eigenvalues.shape[1]] = eigenvalues
-        if vectors:
-            for i in range(eigenvalues.shape[1]):
-                found[part, i] = operator.flat(run.vectors(coefficients[:, :, i])).numpy()
-    return (values, found) if vectors else values
+        pairs = leading(operator, shape[1], np.random.default_rng([seed, part.start]), tol=tol, max_steps=each.steps)
+        count, steps = pairs.values.shape[1], max(steps, pairs.steps)
+        values[part, :count] = pairs.values
+        errors[part, :count] = pairs.residuals
+        for i in range(count if vectors else 0):
+            found[part, i] = operator.flat(pairs.vectors[:, i]).numpy()
+    largest = np.abs(values).max(1, keepdims=True)
+    errors = np.maximum(errors, ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * largest)
+    result = HessianEigs(values, errors, errors <= tol * largest, steps)
+    return (result, found) if vectors else result
 
 
 @frozen

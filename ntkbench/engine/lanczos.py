@@ -43,11 +43,16 @@ class Ritz:
 class Lanczos:
     """The Krylov spaces of B operators, grown step by step from `s` start vectors each.
 
-    matvec: [B, s, D] -> [B, s, D].   start: [B, s, D].
+    matvec: [B, s, D] -> [B, s, D].   start: [B, s, D].   known: orthonormal rows [B, q, D] that the spaces are kept
+    orthogonal to: eigenvectors that are not to be found again.
     """
 
-    def __init__(self, matvec: Matvec, start: tf.Tensor):
+    def __init__(self, matvec: Matvec, start: tf.Tensor, known: tf.Tensor | None = None):
         self.matvec = matvec
+        self._known = 0 if known is None else known.shape[1]
+        if known is not None:
+            for _ in range(2):  # the second time takes out the rounding of the first
+                start, _ = _without(start, known)
         self.s = start.shape[1]
         self._large = start.shape.num_elements() >= LARGE
         if self._large:
@@ -57,7 +62,9 @@ class Lanczos:
         self.vectors_now, _ = _orthonormal(start, _rounding(start), self.s)
         self._before = tf.zeros_like(start)
         nothing = [] if self._large else [start[:, :0]]
-        self._joined, self._recent, self._nothing = nothing, nothing, nothing  # the basis: [B, k·s, D] in parts
+        self._joined, self._recent, self._nothing = nothing, nothing, nothing  # the basis: [B, q + k·s, D] in parts
+        if known is not None and self._known:
+            self._joined = [known]
         self._projected: list[np.ndarray] = []  # of each step: basis so far · H · newest vectors, [B, k·s, s]
         self._beta = np.zeros(0)
 
@@ -68,7 +75,7 @@ class Lanczos:
 
     @property
     def basis(self) -> list[tf.Tensor]:
-        """The vectors so far, [B, k·s, D] in parts."""
+        """The known vectors and those so far, [B, q + k·s, D] in parts."""
         return [*self._joined, *self._recent]
 
     def step(self) -> None:
@@ -77,7 +84,7 @@ class Lanczos:
         self.vectors_now, columns, beta = self._advance(w, self._before, newest, self.basis)
         self._before = newest
         self._add(newest)
-        self._projected.append(columns.numpy().astype(np.float64))
+        self._projected.append(columns[:, self._known :].numpy().astype(np.float64))
         self._beta = beta.numpy().astype(np.float64)
 
     def _add(self, newest: tf.Tensor) -> None:
@@ -113,6 +120,7 @@ class Lanczos:
 
     def vectors(self, coefficients: np.ndarray) -> tf.Tensor:
         """Return Ritz vectors from coefficients [B, k·s]: [B, D]."""
+        coefficients = np.pad(coefficients, [(0, 0), (self._known, 0)])
         total, at = tf.zeros_like(self.vectors_now[:, 0]), 0
         for block in self.basis:
             part = tf.cast(coefficients[:, at : at + block.shape[1]], total.dtype)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,11 @@ from attrs import frozen
 
 from ..errors import NtkbenchError, did_you_mean
 
+log = logging.getLogger("ntkbench")
+
 METHODS = ("ntk", "nngp", "nngp_gradient")
-LARGEST_JITTER = 1e-3  # of the mean of the diagonal
+SINGULAR = 1e-12  # of the largest eigenvalue: smaller ones, and what targets have along them, may be rounding
+MISSED = 1e-3  # of the largest target: predictions that are further from a target are reported
 
 
 @frozen
@@ -21,6 +26,7 @@ class Prediction:
     """mean: [M, O].   covariance: [M, M] of one output, the same for all.   jitter: what was added to the diagonal.
 
     mean and covariance are those of the outputs over the ensemble; at trained inputs they go to the targets and to 0.
+    Where an input has several targets, the mean goes to theirs.
     """
 
     mean: np.ndarray
@@ -43,13 +49,19 @@ class Ensemble:
             initialisation, that is Bayesian networks. "nngp_gradient": the last layer alone is trained.
         noise: the variance of the targets' noise for "nngp", and of the others the ridge λ of the loss
             Σ (f − y)² / 2 + λ ‖w − w0‖² / 2.
-        jitter: relative to the mean of the diagonal of the training kernel, what is added to it. None: 0, or the least
-            power of ten from 1e-14 (float64) on with which a Cholesky decomposition succeeds.
+        jitter: relative to the mean of the diagonal of the training kernel, what is added to it.
         block: inputs to be predicted at a time; their covariances [N, block] are what is held.
         progress: is called with the share of blocks that are done.
 
+    Attributes:
+        condition: the condition number of the training kernel with noise and jitter, in the 1-norm; infinity where it
+            is singular.
+        rank: how many of its eigenvalues are above 1e-12 of the largest one. Where that is fewer than N (an input that
+            comes twice, more inputs than the kernel has features), the predictions are those of the solution of least
+            norm: they fit what the network can fit, in the least squares. A warning says how far targets are missed.
+
     The decomposition takes O(N³) operations and [N, N] numbers, each block O(N² · block). All in float64.
-    Raises NtkbenchError for data that do not fit together, and where no jitter helps.
+    Raises NtkbenchError for data that do not fit together or are not finite numbers.
 
     Source: Lee et al. 2019 (arXiv 1902.06720), equations 14–16; with ridge: Hu, Li, Yu 2020 (arXiv 1905.11368).
     """
@@ -62,23 +74,33 @@ class Ensemble:
         *,
         train: str = "ntk",
         noise: float = 0.0,
-        jitter: float | None = None,
+        jitter: float = 0.0,
         block: int = 1024,
         progress: Callable[[float], None] | None = None,
     ):
         if train not in METHODS:
             raise NtkbenchError(f"An ensemble cannot be trained by {train!r}. {did_you_mean(str(train), METHODS)}")
-        self.kernel, self.train, self.noise = kernel, train, float(noise)
-        self.x, targets = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        self.kernel, self.train = kernel, train
+        self.noise, jitter = _not_negative("noise", noise), _not_negative("jitter", jitter)
+        self.x, targets = _numbers("inputs", x), _numbers("targets", y)
+        if self.x.ndim <= kernel.feature_ndims or targets.ndim == 0:
+            raise NtkbenchError(
+                f"The inputs have shape {list(self.x.shape)} and the targets {list(targets.shape)}; need [N, ...] with "
+                f"inputs of rank {kernel.feature_ndims}, and [N] or [N, O]."
+            )
+        if len(targets) != len(self.x) or not len(self.x):
+            raise NtkbenchError(f"There are {len(self.x)} inputs and {len(targets)} targets; give one target for each.")
         self.y = targets.reshape(len(targets), -1)
-        if len(self.y) != len(self.x) or not len(self.x):
-            raise NtkbenchError(f"There are {len(self.x)} inputs and {len(self.y)} targets; give one target for each.")
         self.block, self.progress = int(block), progress
         nngp, ntk = (k.numpy() for k in kernel.both(self.x))
         self._nngp = nngp
         self._train_kernel = ntk if train == "ntk" else nngp
-        self.jitter, self._factor = _cholesky(self._train_kernel, self.noise, jitter)
-        self._spectrum: tuple[np.ndarray, np.ndarray] | None = None
+        if not np.isfinite(self._train_kernel).all():
+            raise NtkbenchError("The training kernel is not finite: the inputs are too large for it. Scale them down.")
+        self.jitter = jitter * float(np.mean(np.diagonal(self._train_kernel)))
+        self._factor, self.condition = _cholesky(self._regularised())
+        self.rank = len(self.x) if self._factor is not None else int(np.count_nonzero(self._spectrum[0]))
+        self._warn_of_missed_targets()
 
     def predict(self, x: Any, time: float | None = None, *, covariance: bool = True) -> Prediction:
         """Return the outputs at inputs x [M, *F] after training for `time`, None for ever.
@@ -91,7 +113,9 @@ class Ensemble:
                 f"time={time!r} makes no sense with train={self.train!r}; give None, or a time of at least 0 for a "
                 "network that is trained."
             )
-        x = np.asarray(x, np.float64)
+        x = _numbers("inputs", x)
+        if x.shape[1:] != self.x.shape[1:] or x.ndim != self.x.ndim:
+            raise NtkbenchError(f"The inputs have shape {list(x.shape)}; those trained on have {list(self.x.shape)}.")
         parts = [slice(start, start + self.block) for start in range(0, len(x), self.block)]
         columns: list[tuple[np.ndarray, np.ndarray]] = []
         means = []
@@ -109,18 +133,38 @@ class Ensemble:
 
     def _weights(self, cross: np.ndarray, time: float | None) -> np.ndarray:
         """Return A [N, M] with mean = Aᵀ y: what training has made of the targets."""
-        if time is None:
+        if time is None and self._factor is not None:
             return scipy.linalg.cho_solve(self._factor, cross)
-        if self._spectrum is None:
-            self._spectrum = np.linalg.eigh(self._train_kernel + self._diagonal() * np.eye(len(self.x)))
         values, vectors = self._spectrum
-        # (1 − e^{−λt}) / λ, which is t at λ = 0
-        safe = np.where(values > 0, values, 1.0)
-        factor = np.where(values > 0, -np.expm1(-safe * time) / safe, time)
+        kept = values > 0
+        safe = np.where(kept, values, 1.0)
+        # (1 − e^{−λt}) / λ; what is 0 up to rounding stays where it started
+        factor = np.where(kept, 1.0 if time is None else -np.expm1(-safe * time), 0.0) / safe
         return vectors @ (factor[:, None] * (vectors.T @ cross))
 
-    def _diagonal(self) -> float:
-        return self.noise + self.jitter
+    @cached_property
+    def _spectrum(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return eigenvalues [N] of the kernel with noise and jitter, 0 where they are rounding, and eigenvectors."""
+        values, vectors = np.linalg.eigh(self._regularised())
+        return np.where(values > SINGULAR * np.abs(values).max(), values, 0.0), vectors
+
+    def _regularised(self) -> np.ndarray:
+        return self._train_kernel + (self.noise + self.jitter) * np.eye(len(self.x))
+
+    def _warn_of_missed_targets(self) -> None:
+        """Say how far targets are from what the network can fit, where its kernel is singular."""
+        if self.rank == len(self.x):
+            return
+        values, vectors = self._spectrum
+        null = vectors[:, values == 0]
+        missed = float(np.abs(null @ (null.T @ self.y)).max())
+        if missed > MISSED * np.abs(self.y).max():
+            log.warning(
+                "ntkbench: the training kernel of %d inputs has rank %d up to rounding, and predictions at these "
+                "inputs miss their targets by up to %.2g: inputs that come twice have different targets, or the "
+                "network cannot tell them apart. noise= makes a model of it.",
+                len(self.x), self.rank, missed,
+            )  # fmt: skip
 
     def _covariance(self, x: np.ndarray, columns: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         """Return cov[f(x) − Aᵀ (f(X) − y)] of initial outputs that are a Gaussian process."""
@@ -134,18 +178,32 @@ class Ensemble:
         return prior - mixed - mixed.T + weights.T @ self._nngp @ weights
 
 
-def _cholesky(kernel: np.ndarray, noise: float, jitter: float | None) -> tuple[float, tuple[np.ndarray, bool]]:
-    """Return the jitter that was added and the Cholesky factor."""
-    scale = float(np.mean(np.diagonal(kernel))) or 1.0
-    tried = [0.0, *(10.0**power for power in range(-14, round(math.log10(LARGEST_JITTER)) + 1))]
-    for share in tried if jitter is None else [jitter]:
-        try:
-            factor = scipy.linalg.cho_factor(kernel + (noise + share * scale) * np.eye(len(kernel)), lower=True)
-        except scipy.linalg.LinAlgError:
-            continue
-        return share * scale, factor
-    raise NtkbenchError(
-        f"The training kernel of {len(kernel)} inputs is singular, also with a jitter of "
-        f"{LARGEST_JITTER if jitter is None else jitter:g} of its diagonal; take out inputs that come "
-        "twice, or give noise."
-    )
+def _cholesky(kernel: np.ndarray) -> tuple[tuple[np.ndarray, bool] | None, float]:
+    """Return the Cholesky factor, None where it would make more of rounding, and the condition number."""
+    try:
+        factor = scipy.linalg.cho_factor(kernel, lower=True)
+    except scipy.linalg.LinAlgError:
+        return None, math.inf
+    inverse, _ = scipy.linalg.lapack.dpocon(factor[0], np.linalg.norm(kernel, 1), uplo="L")
+    # The condition number in the 1-norm is up to N times that of eigenvalues.
+    return (factor if inverse > SINGULAR * len(kernel) else None), 1 / inverse if inverse > 0 else math.inf
+
+
+def _numbers(what: str, given: Any) -> np.ndarray:
+    """Return an array in float64; raise NtkbenchError where it holds anything but finite numbers."""
+    try:
+        found = np.asarray(given)
+        found = found.astype(np.float64) if found.dtype.kind in "fiub" else np.asarray(None)
+    except ValueError:
+        found = np.asarray(None)
+    if found.dtype == object:
+        raise NtkbenchError(f"The {what} are a {type(given).__name__} that is no array of real numbers.")
+    if not np.isfinite(found).all():
+        raise NtkbenchError(f"The {what} hold NaN or infinity; every entry must be finite.")
+    return found
+
+
+def _not_negative(name: str, value: Any) -> float:
+    if not 0 <= value < math.inf:
+        raise NtkbenchError(f"{name}={value!r} is no variance; give a number of at least 0.")
+    return float(value)

@@ -11,7 +11,7 @@ from attrs import asdict, evolve, field, frozen
 from ..errors import NtkbenchError, UnknownName
 from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
-from ..registry.specs import Architecture, Dataset
+from ..registry.specs import SEED_BITS, Architecture, Dataset
 from ..types import Cell, Settings
 from .arch_spec import ArchitectureRequest, parse_arches, parse_params
 from .data import data_hash, form_for, load_data
@@ -95,6 +95,8 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
                 raise
             left_out[request.label] = error
             continue
+        # Build functions that get a shorter seed than they once did draw other weights.
+        numerics = {"numerics_version": 4} if entry.seed_bits < SEED_BITS else {}
         cells += [
             Cell(
                 architecture=request.name,
@@ -115,6 +117,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
                 source_hash=request.code.fingerprint if request.kind != "registered" else "",
                 architecture_code=request.code.fingerprint if request.kind == "registered" else "",
                 measurement_code=code_of[measurement].fingerprint,
+                **numerics,
                 reinit=options.reinit and request.kind == "keras",
                 label=request.label,
             )

@@ -194,6 +194,7 @@ class KerasArchitecture(Architecture):
     input_shape: tuple[int | None, ...]
     code: Code = field(factory=Code, repr=False)
     reinit: bool = False
+    seed_bits: int = 63
 
     def load(self) -> Callable[..., Any]:
         """Return the function that loads the model, in Keras's safe mode."""

@@ -36,7 +36,8 @@ def ntkbench_register_architectures(register: Register) -> Any:
         ``build(width, *, input_shape, outputs=1, seed, **params) -> keras.Model`` or the string
         "module:attribute" (listing then imports nothing); names that `build` does not take are not passed.
         `spec` holds the fields of :class:`ntkbench.registry.specs.Architecture`: summary, params, inputs,
-        width_means, outputs, theory, targets, linear_output, bottleneck, widths, variants, grows, known_limit.
+        width_means, outputs, theory, targets, linear_output, bottleneck, widths, variants, grows, seed_bits,
+        known_limit. `seed` is an integer of seed_bits bits, 31 by default: ``0 <= seed < 2**31``.
         theory maps a quantity to ``{"exponent": -0.5, "source": "who says so"}``, and where they apply
         ``"kind": "upper bound"`` and ``"from_width": 64``. It, linear_output, bottleneck and known_limit may be
         functions of all parameters instead, such as ``bottleneck=lambda params: params["k"] < 16``.

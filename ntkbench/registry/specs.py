@@ -15,6 +15,8 @@ from .calling import contained
 NEEDS = ("hessian", "ball", "radius", "trajectory", "limit")
 RADIUS_NEEDS = ("ball", "radius")
 """What a measurement needs when its numbers depend on the radius R."""
+SEED_BITS = 63
+"""The bits of a seed as `ntkbench.plan.seeds.seed_for` makes it."""
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 
 
@@ -240,6 +242,8 @@ class Architecture(Entry):
     known_limit: whether `ntkbench.kernels.infinite_width` may know the limit of the tangent kernel; what needs it is
     not planned otherwise.
     variants: parameter sets that `--arch all` runs instead of the defaults alone.
+    seed_bits: bits of the seed that the build function is given, from 1 to 63. 31 suits every generator; what
+    `keras.utils.set_random_seed` and NumPy's `RandomState` take ends at 32.
 
     theory, linear_output, bottleneck and known_limit may each be given as a function of all parameters, such as
     ``bottleneck=lambda params: params["k"] < 16``. The entry then holds the values at the defaults, and `resolved`
@@ -256,6 +260,7 @@ class Architecture(Entry):
     widths: Mapping[str, tuple[int, ...]] = field(factory=dict, converter=_tuples)
     variants: tuple[Mapping[str, Any], ...] = field(default=Factory(lambda: ({},)), converter=tuple)
     grows: bool = True
+    seed_bits: int = 31
     known_limit: bool = field(default=True, converter=_flag_or_function)
     by_params: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(init=False, factory=dict, repr=False, eq=False)
 
@@ -268,6 +273,8 @@ class Architecture(Entry):
         for form in self.inputs:
             if form not in FORMS:
                 raise RegistrationError(f"{self.name!r} wants inputs {form!r}. {did_you_mean(form, FORMS)}")
+        if self.seed_bits not in range(1, SEED_BITS + 1):
+            raise RegistrationError(f"{self.name!r} has seed_bits={self.seed_bits!r}; use 1 to {SEED_BITS}.")
         functions = {name: getattr(self, name) for name in BY_PARAMS if callable(getattr(self, name))}
         object.__setattr__(self, "by_params", functions)
         for name, value in self._values({}).items():

@@ -48,8 +48,9 @@ def standard_table(
     ]
     judged = {id_of(each.series): each for each in verdicts_of((each for each, _ in found), keys, claims)}
     planned = Counter(manifest.get("labels", {}).values())
-    conditions = Counter(each.label for each, _ in found)
-    totals = [planned[each.label] if conditions[each.label] == 1 else 0 for each, _ in found]
+    labels = [{result.cell.label for result in each.results} for each, _ in found]
+    rows_of = Counter(label for several in labels for label in several)
+    totals = [sum(planned[label] for label in several if rows_of[label] == 1) for several in labels]
     totals = [max(total, len(each.results)) for total, (each, _) in zip(totals, found, strict=True)]
 
     ok_column = [

@@ -16,7 +16,7 @@ from ..engine.casting import dtype_policy, in_precision
 from ..errors import NtkbenchError
 from ..plan.seeds import seed_for
 from ..registry.calling import call_with_known_names, takes
-from ..registry.specs import Architecture
+from ..registry.specs import SEED_BITS, Architecture
 from ..types import Cell
 
 
@@ -47,7 +47,8 @@ def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], p
         if not takes(build, "seed"):
             # Only then: it throws away what TensorFlow has prepared of compiled functions, a second for the next cell.
             tf.random.set_seed(seed)
-        return _built(entry, build, cell.width, input_shape, precision, seed, cell.params)
+        given = seed >> (SEED_BITS - entry.seed_bits)
+        return _built(entry, build, cell.width, input_shape, precision, given, cell.params)
 
 
 def build_with(

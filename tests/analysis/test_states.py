@@ -57,6 +57,30 @@ def test_flat_in_the_end_says_from_where():
     assert found.name == "flat" and found.from_width in (128, 256) and abs(found.slope) < 0.2
 
 
+@pytest.mark.parametrize(
+    ("law", "widths", "seeds", "noise"),
+    [
+        (lambda m: m**-0.25, (32, 64, 128, 256, 512, 1024), 5, 0.25),
+        (lambda m: m**-0.25, (32, 80, 208, 512), 3, 0.25),
+        (lambda m: 1 / (1 + math.sqrt(m / 256)), (32, 80, 208, 512), 3, 0.25),
+    ],
+)
+def test_noisy_slow_falls_are_seldom_called_flat(law, widths, seeds, noise):
+    """400 draws of one quantity: half of 2.5 %, for a verdict has two, and three binomial standard errors."""
+    found = [state(law, widths, seeds, noise, seed=draw).name for draw in range(400)]
+    assert found.count("flat") / 400 <= 0.0125 + 3 * (0.0125 * 0.9875 / 400) ** 0.5
+
+
+def test_noisy_constants_are_mostly_called_flat():
+    found = [state(lambda m: 1.0, (32, 80, 208, 512), 3, 0.25, seed=draw).name for draw in range(200)]
+    assert found.count("flat") / 200 >= 0.4
+
+
+def test_what_may_grow_but_does_not_fall_is_flat():
+    found = state(lambda m: m**0.1, (32, 80, 208, 512), 3, 0.1, seed=3)
+    assert found.name == "flat" and found.high > 0.2
+
+
 def test_four_widths_do_not_tell_a_floor_from_a_correction():
     assert state(floor(0.5, -1.0, 512), WIDTHS[:4]).name == "falls"
     assert state(floor(0.5, -1.0), WIDTHS).name == "plateaus"

@@ -22,4 +22,4 @@ def test_the_page_runs_from_top_to_bottom(capsys):
     assert names["accuracy"] > 0.92 and names["right"] > 0.92
     wrong = [np.mean(np.argmax(each.mean, 1) != names["digit"][1000:1400]) for each in (names["early"], names["late"])]
     assert wrong[1] < 0.08 and wrong[0] >= wrong[1]
-    assert names["ensemble"].jitter < 1e-6
+    assert names["ensemble"].rank == 1000

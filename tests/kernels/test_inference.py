@@ -60,13 +60,78 @@ def test_blocks_change_nothing_and_tell_how_far_they_are():
     assert shares == [0.5, 1.0]
 
 
-def test_jitter_is_chosen_and_reported():
-    assert k.Ensemble(KERNEL, X, Y).jitter == 0
+def test_a_jitter_is_what_is_added():
+    base = KERNEL.matrix(X).numpy()
+    found = k.Ensemble(KERNEL, X, Y, jitter=1e-2)
+    assert found.jitter == pytest.approx(1e-2 * np.diagonal(base).mean())
+    expected = KERNEL.matrix(NEW, X) @ np.linalg.solve(base + found.jitter * np.eye(10), Y[:, None])
+    np.testing.assert_allclose(found.predict(NEW).mean, expected, rtol=1e-9)
+    plain = k.Ensemble(KERNEL, X, Y)
+    assert (plain.jitter, plain.rank) == (0, 10)
+    assert plain.condition == pytest.approx(np.linalg.cond(base, 1), rel=0.5)
+
+
+KERNELS = {
+    "relu": k.named("fully-connected", depth=2, activation="relu", weight_std=1.5, bias_std=0.05),
+    "erf": k.named("fully-connected", depth=3, activation="erf", weight_std=1.5, bias_std=0.1),
+    "tanh": KERNEL,
+}
+
+
+@pytest.mark.parametrize("train", ["ntk", "nngp", "nngp_gradient"])
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("times", [2, 3])
+def test_an_input_with_several_targets_gets_their_mean(name, train, times, caplog):
+    x, y = X, np.sin(X[:, 0])
+    targets = [y + shift for shift in np.arange(times) - 5.0]
+    ensemble = k.Ensemble(KERNELS[name], np.tile(x, (times, 1)), np.concatenate(targets), train=train)
+    assert ensemble.rank == len(x) and ensemble.condition > 1e12
+    assert "miss their targets by up to" in caplog.text
+    found = ensemble.predict(x)
+    np.testing.assert_allclose(found.mean[:, 0], np.mean(targets, 0), atol=1e-4)
+    assert found.std.max() < 1e-3
+    np.testing.assert_allclose(ensemble.predict(x[:3]).mean, found.mean[:3], atol=1e-4)
+    once = k.Ensemble(KERNELS[name], x, np.mean(targets, 0), train=train).predict(x[:, ::-1] + 0.3)
+    np.testing.assert_allclose(ensemble.predict(x[:, ::-1] + 0.3).mean, once.mean, atol=1e-3)
+    if train != "nngp":
+        np.testing.assert_allclose(ensemble.predict(x, 1e17).mean, found.mean, atol=1e-4)
+
+
+@pytest.mark.parametrize("distance", [1e-15, 1e-14, 1e-12, 1e-8, 1e-2])
+def test_nearly_equal_inputs_stay_finite_and_fit_what_they_can(distance):
+    x, y = np.concatenate([X, X * (1 + distance)]), np.concatenate([Y, Y])
+    found = k.Ensemble(KERNEL, x, y).predict(X)
+    np.testing.assert_allclose(found.mean[:, 0], Y, atol=1e-4)
+
+
+def test_more_inputs_than_features_is_least_squares(caplog):
+    linear = k.InfiniteWidth([k.Dense()])
+    y = RNG.normal(size=(10, 2))
+    ensemble = k.Ensemble(linear, X, y)
+    assert ensemble.rank == 3 and "rank 3" in caplog.text
+    weights = np.linalg.lstsq(X, y, rcond=None)[0]
+    np.testing.assert_allclose(ensemble.predict(NEW).mean, NEW @ weights, atol=1e-10)
+    # with noise: ridge regression, no warning
+    caplog.clear()
+    ridge = np.linalg.solve(X.T @ X + 0.3 * np.eye(3), X.T @ y)
+    np.testing.assert_allclose(k.Ensemble(linear, X, y, noise=0.1).predict(NEW).mean, NEW @ ridge, atol=1e-10)
+    assert not caplog.text
+
+
+def test_inputs_of_zero_cannot_be_fitted_without_a_bias(caplog):
+    x, y = np.concatenate([X, np.zeros((2, 3))]), np.concatenate([Y, [1.0, 3.0]])
+    found = k.Ensemble(KERNEL, x, y).predict(x)
+    np.testing.assert_allclose(found.mean[:, 0], np.concatenate([Y, [0.0, 0.0]]), atol=1e-6)
+    assert "up to 3" in caplog.text
+    everything = k.Ensemble(KERNEL, 0 * X, Y)
+    assert everything.rank == 0
+    np.testing.assert_array_equal(everything.predict(NEW).mean, np.zeros((4, 1)))
+
+
+def test_targets_without_conflict_warn_of_nothing(caplog):
     twice = k.Ensemble(KERNEL, np.concatenate([X, X]), np.concatenate([Y, Y]))
-    assert 0 < twice.jitter <= 1e-8
-    np.testing.assert_allclose(twice.predict(X).mean[:, 0], Y, atol=1e-4)
-    with pytest.raises(nb.NtkbenchError, match="singular, also with a jitter of 0 of its diagonal"):
-        k.Ensemble(k.InfiniteWidth([k.Dense()]), np.zeros((2, 3)), [1.0, 2.0], jitter=0.0)
+    np.testing.assert_allclose(twice.predict(X).mean[:, 0], Y, atol=1e-6)
+    assert twice.rank == 10 and not caplog.text
 
 
 def test_mistakes_are_sentences():
@@ -76,6 +141,30 @@ def test_mistakes_are_sentences():
         k.Ensemble(KERNEL, X, Y[:3])
     with pytest.raises(nb.NtkbenchError, match="time=-1.0 makes no sense"):
         k.Ensemble(KERNEL, X, Y).predict(NEW, -1.0)
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        (lambda: k.Ensemble(KERNEL, X * np.nan, Y), "inputs hold NaN or infinity"),
+        (lambda: k.Ensemble(KERNEL, X, Y * np.inf), "targets hold NaN or infinity"),
+        (lambda: k.Ensemble(KERNEL, X, list("abcdefghij")), "targets are a list that is no array of real numbers"),
+        (lambda: k.Ensemble(KERNEL, X + 1j, Y), "inputs are a ndarray that is no array of real numbers"),
+        (lambda: k.Ensemble(KERNEL, X, [[1.0], [1.0, 2.0]] * 5), "targets are a list that is no array"),
+        (lambda: k.Ensemble(KERNEL, X[0, 0], Y), "inputs have shape"),
+        (lambda: k.Ensemble(KERNEL, X[:, 0], Y), "inputs have shape"),
+        (lambda: k.Ensemble(KERNEL, X, 1.0), "targets"),
+        (lambda: k.Ensemble(KERNEL, X * 1e200, Y), "training kernel is not finite"),
+        (lambda: k.Ensemble(KERNEL, X, Y, noise=-1.0), "noise=-1.0 is no variance"),
+        (lambda: k.Ensemble(KERNEL, X, Y, jitter=np.nan), "jitter=nan is no variance"),
+        (lambda: k.Ensemble(KERNEL, X, Y).predict(NEW[:, :2]), r"shape \[4, 2\]; those trained on have \[10, 3\]"),
+        (lambda: k.Ensemble(KERNEL, X, Y).predict(NEW[0]), r"shape \[3\]"),
+        (lambda: k.Ensemble(KERNEL, X, Y).predict(NEW * np.nan), "NaN"),
+    ],
+)
+def test_data_that_are_no_numbers_are_refused(call, said):
+    with pytest.raises(nb.NtkbenchError, match=said):
+        call()
 
 
 def test_trained_finite_networks_are_the_ensemble():

@@ -174,6 +174,14 @@ def plain_keras(width, *, input_shape, seed):
     return keras.Model(x, keras.layers.Dense(1, kernel_initializer=init[2])(h))
 
 
+def plain_keras_shallow(width, *, input_shape, seed):
+    """Keras's own layers, one hidden layer."""
+    x = inputs(input_shape)
+    init = [keras.initializers.LecunNormal(seed + i) for i in range(2)]
+    h = keras.layers.Dense(width, "tanh", kernel_initializer=init[0])(x)
+    return keras.Model(x, keras.layers.Dense(1, kernel_initializer=init[1])(h))
+
+
 def mean_field(width, *, input_shape, seed):
     """f/√m: gradient descent on it learns features, so that its kernel moves at every width."""
     x = inputs(input_shape)

@@ -16,6 +16,7 @@ SLOW = "the narrowest layer has a power of m units, so that the bend decays like
 WIDE = "wide, smooth, linear output: Zhu, Liu, Belkin 2022 (arXiv 2205.11786), theorem 3.6"
 TIED = "a matrix that is used a fixed number of times is still a sum over m units"
 DEEP = "a fixed depth changes constants, no powers"
+STANDARD = "standard parameterisation: a step R along h in the last hidden weights moves all units by R"
 SCALE = "relative changes in a ball do not notice a constant factor"
 FEATURES = "f/√m learns features at every width: Yang, Hu 2021 (arXiv 2011.14522)"
 
@@ -42,7 +43,8 @@ ANSWERS = {
     "deep_linear": (FALLS, DEEP),
     "deep_tanh": (FALLS, DEEP),
     "deep_residual": (FALLS, DEEP),
-    "plain_keras": (FALLS, "over these widths; the ball's radius is relative to the growing gradient"),
+    "plain_keras": (STAYS, STANDARD),
+    "plain_keras_shallow": (FALLS, "a step of length R changes h by R, and ‖h‖ grows as √m"),
     "mean_field": (STAYS, FEATURES),
     "scaled": (FALLS, SCALE),
 }

@@ -7,10 +7,15 @@ import random
 import keras
 import numpy as np
 import pytest
+from attrs import evolve
 
 import ntkbench as nb
-from ntkbench.runner.build import _drawing_from
+from ntkbench.plan.seeds import seed_for
+from ntkbench.registry.manager import registry
+from ntkbench.registry.specs import Architecture
+from ntkbench.runner.build import _drawing_from, build_model
 from ntkbench.runner.worker import sentence
+from ntkbench.types import Cell
 
 UNSEEDED = """
 import keras, numpy as np, tensorflow as tf
@@ -63,6 +68,75 @@ def test_the_users_generators_go_on_where_they_were():
     assert [first, drawn()] == expected
     with _drawing_from(2**40 + 3):
         assert drawn() == inside not in expected
+
+
+SEEDED = """
+import random
+import keras, numpy as np, tensorflow as tf
+
+def net(width, input_shape, init="glorot_uniform"):
+    hidden = keras.layers.Dense(width, "tanh", kernel_initializer=init)
+    return keras.Sequential([keras.Input(input_shape), hidden, keras.layers.Dense(1)])
+
+def by_keras(width, *, input_shape, seed):
+    keras.utils.set_random_seed(seed)
+    return net(width, input_shape)
+
+def by_randomstate(width, *, input_shape, seed):
+    draw = np.random.RandomState(seed)
+    return net(width, input_shape, lambda shape, dtype=None: tf.constant(draw.randn(*shape) / 8, dtype))
+
+def by_numpy(width, *, input_shape, seed):
+    np.random.seed(seed)
+    return net(width, input_shape, lambda shape, dtype=None: tf.constant(np.random.randn(*shape) / 8, dtype))
+
+def by_int32(width, *, input_shape, seed):
+    key = tf.constant([seed, seed], tf.int32)
+    return net(width, input_shape, lambda shape, dtype=None: tf.random.stateless_normal(shape, key, dtype=dtype))
+
+def by_generator(width, *, input_shape, seed):
+    draw = tf.random.Generator.from_seed(seed)
+    return net(width, input_shape, lambda shape, dtype=None: draw.normal(shape, dtype=dtype))
+
+def by_initializer(width, *, input_shape, seed):
+    return net(width, input_shape, keras.initializers.GlorotNormal(seed))
+
+def by_position(width, input_shape, outputs, seed):
+    return by_randomstate(width, input_shape=input_shape, seed=np.int32(seed))
+"""
+WAYS = ("keras", "randomstate", "numpy", "int32", "generator", "initializer", "position")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_seed_of_a_build_function_suits_the_usual_generators(way, tmp_path):
+    (tmp_path / "net.py").write_text(SEEDED)
+    words = {"widths": [4], "seeds": 2, "probes": 2, "measure": "gradient_norm", "dataset": "gaussian"}
+    run = nb.run(f"{tmp_path / 'net.py'}:by_{way}", **words, out=tmp_path / way)
+    assert [result.status for result in run.results] == ["ok", "ok"], run.results[0].message
+    assert len(set(run.frame()["value"])) == 2, "another seed draws other weights"
+
+
+def test_a_registered_function_is_given_31_bits_and_the_built_ins_keep_theirs():
+    seeds = {}
+
+    def build(width, *, input_shape, seed):
+        seeds[width] = seed
+        return keras.Sequential([keras.Input(input_shape), keras.layers.Dense(1)])
+
+    cell = Cell("mine", {}, 4, 0, "digits", {}, "gradient", (), {}, "float32")
+    entries = {bits: Architecture(name="mine", target=build, seed_bits=bits) for bits in (31, 63)}
+    assert Architecture(name="mine", target=build).seed_bits == 31
+    for bits, entry in entries.items():
+        build_model(entry, evolve(cell, width=bits), (3,), "float32")
+        assert seeds[bits] == seed_for("weights", "mine", {}, bits, 0) >> (63 - bits)
+    built_in = [entry for entry in registry().architectures.values() if entry.distribution == "ntkbench"]
+    assert built_in and {entry.seed_bits for entry in built_in} == {63}, "their recorded numbers depend on it"
+
+
+@pytest.mark.parametrize("bits", [0, 64, 31.5, "31"])
+def test_bits_of_a_seed_are_checked(bits):
+    with pytest.raises(nb.NtkbenchError, match="seed_bits"):
+        Architecture(name="mine", target="package:build", seed_bits=bits)
 
 
 IMAGES = """

@@ -9,13 +9,19 @@ import tensorflow as tf
 from ..reshape import reshape
 from .rule import Apply, Product, Rule, matrix
 
+LARGEST = 512  # tokens: one-hot rows of more cost more than the gradients of the table, [N, T, V] against [N, V, b]
+
 
 class Embedding(Rule):
-    """z = one-hot rows · table; every token is a position."""
+    """z = one-hot rows · table; every token is a position. Tables of more than LARGEST tokens go by gradients."""
 
     def __init__(self, layer: Any):
         super().__init__(layer)
         self.products = [Product(matrix(layer.embeddings))]
+
+    @classmethod
+    def accepts(cls, layer: Any) -> bool:
+        return layer.input_dim <= LARGEST
 
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         table = self.layer.embeddings

@@ -8,6 +8,9 @@ import tensorflow as tf
 
 Pair = tuple[tf.Tensor, tf.Tensor]
 
+EPS = {tf.float32: 2.0**-23, tf.float64: 2.0**-52}
+PARALLEL = 32  # units of roundoff below which 1 − ρ² is rounding
+
 
 class Dual(ABC):
     """The moments of an activation φ of Gaussians (u, u') of mean 0, variances v1 and v2, and covariance c.
@@ -40,3 +43,17 @@ def safe_sqrt(x: tf.Tensor, floor: tf.Tensor | float = 0.0) -> tf.Tensor:
     """Return √x, and 0 with gradient 0 where x is not above `floor`."""
     positive = x > floor
     return tf.where(positive, tf.sqrt(tf.where(positive, x, tf.ones_like(x))), tf.zeros_like(x))
+
+
+def correlation(v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
+    """Return ρ = c / √(v1 v2), and 0 where a variance is 0, in an order in which nothing over- or underflows."""
+    inverse = [tf.where(v > 0, tf.math.rsqrt(tf.where(v > 0, v, tf.ones_like(v))), tf.zeros_like(v)) for v in (v1, v2)]
+    return c * (inverse[0] * inverse[1])
+
+
+def decorrelation(v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
+    """Return 1 − ρ², and 0 where it is rounding, as it is for parallel inputs. Gradients are those of 1 − ρ²."""
+    rho = correlation(v1, v2, c)
+    found = (1 - rho) * (1 + rho)
+    kept = tf.where(found > PARALLEL * EPS[c.dtype], found, tf.zeros_like(found))
+    return found + tf.stop_gradient(kept - found)

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from scipy.special import roots_hermitenorm
 
 from ...errors import NtkbenchError
-from .dual import Dual, Pair, safe_sqrt
+from .dual import Dual, Pair, correlation, safe_sqrt
 
 ORDER = 64  # terms: tanh, erf, softplus, SiLU at unit variance to rounding in float64
 NODES = 3  # for each term
@@ -40,7 +40,7 @@ class Quadrature(Dual):
         """Return E[φ(u) φ(u')] and E[φ'(u) φ'(u')]."""
         left, left_slope = self._coefficients(v1)
         right, right_slope = self._coefficients(v2)
-        rho = _correlation(v1, v2, c)
+        rho = correlation(v1, v2, c)
         return _series(left, right, rho), _series(left_slope, right_slope, rho)
 
     def second(self, v: tf.Tensor) -> tf.Tensor:
@@ -73,7 +73,7 @@ class Polynomial(Dual):
 
     def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
         """Return E[φ(u) φ(u')] and E[φ'(u) φ'(u')]."""
-        rho = _correlation(v1, v2, c)
+        rho = correlation(v1, v2, c)
         slopes = tuple(k * a for k, a in enumerate(self.coefficients))[1:] or (0.0,)
         value, slope = (_series(_hermite_of(of, v1), _hermite_of(of, v2), rho) for of in (self.coefficients, slopes))
         return value, slope
@@ -110,12 +110,6 @@ def value_and_slope(function: Callable[[tf.Tensor], tf.Tensor], u: tf.Tensor) ->
             "each entry alone and keep the type."
         )
     return value, slope
-
-
-def _correlation(v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
-    """Return c / √(v1 v2), 0 where a variance is 0."""
-    inverse = [tf.where(v > 0, tf.math.rsqrt(tf.where(v > 0, v, tf.ones_like(v))), tf.zeros_like(v)) for v in (v1, v2)]
-    return c * inverse[0] * inverse[1]
 
 
 def _series(left: tf.Tensor, right: tf.Tensor, rho: tf.Tensor) -> tf.Tensor:

@@ -7,15 +7,15 @@ import math
 import tensorflow as tf
 from attrs import frozen
 
-from .dual import Dual, Pair, safe_sqrt
+from .dual import Dual, Pair, correlation, decorrelation, safe_sqrt
 
 
 @frozen
 class Piecewise(Dual):
     """φ(u) = negative · u for u < 0, positive · u otherwise.
 
-    With φ = α u + β |u|: E[φφ'] = α² c + β² (2/π) (s + c ψ) and E[φ'φ'] = α² + β² (2/π) ψ, where s = √(v1 v2 − c²) and
-    ψ = arctan(c / s). The mixed terms are odd.
+    With φ = α u + β |u|: E[φφ'] = α² c + β² (2/π) (√(v1 v2) cos ψ + c ψ) and E[φ'φ'] = α² + β² (2/π) ψ, where ψ is the
+    arcsine of the correlation. The mixed terms are odd.
 
     Source: Cho, Saul 2009, "Kernel methods for deep learning"; Tsuchida et al. 2018 (arXiv 1711.09090) for two slopes.
     """
@@ -28,12 +28,11 @@ class Piecewise(Dual):
         straight, bent = self._weights()
         if not bent:
             return straight * c, straight * tf.ones_like(c)
-        product = v1 * v2
-        # Parallel inputs differ from |c|² = v1 v2 by rounding, of which a square root would make much more.
-        s = safe_sqrt(product - c * c, PARALLEL * EPS[c.dtype] * product)
-        angle = _angle(c, s)
+        cosine = safe_sqrt(decorrelation(v1, v2, c))
+        angle = _angle(correlation(v1, v2, c), cosine)
         scale = bent * 2 / math.pi
-        return straight * c + scale * (s + c * angle), straight + scale * angle
+        # No product of variances: in float32 it leaves the range of numbers for inputs of 1e10 and of 1e-10.
+        return straight * c + scale * (safe_sqrt(v1) * safe_sqrt(v2) * cosine + c * angle), straight + scale * angle
 
     def second(self, v: tf.Tensor) -> tf.Tensor:
         """Return E[φ(u)²]."""
@@ -48,12 +47,8 @@ class Piecewise(Dual):
         return ((self.positive + self.negative) / 2) ** 2, ((self.positive - self.negative) / 2) ** 2
 
 
-EPS = {tf.float32: 2.0**-23, tf.float64: 2.0**-52}
-PARALLEL = 32  # units of roundoff below which 1 − ρ² is rounding
-
-
-def _angle(c: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
-    """Return arctan(c / s) in [−π/2, π/2], 0 at c = s = 0, with gradient 0 at s = 0."""
-    apart = s > 0
-    parallel = tf.sign(c) * tf.constant(math.pi / 2, c.dtype)
-    return tf.where(apart, tf.atan2(tf.where(apart, c, tf.ones_like(c)), tf.where(apart, s, tf.ones_like(s))), parallel)
+def _angle(sine: tf.Tensor, cosine: tf.Tensor) -> tf.Tensor:
+    """Return the angle in [−π/2, π/2] of this sine, with gradient 0 where its cosine is 0."""
+    apart = cosine > 0
+    angle = tf.atan2(tf.where(apart, sine, tf.ones_like(sine)), tf.where(apart, cosine, tf.ones_like(cosine)))
+    return tf.where(apart, angle, tf.sign(sine) * tf.constant(math.pi / 2, sine.dtype))

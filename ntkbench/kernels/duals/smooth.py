@@ -7,7 +7,9 @@ import math
 import tensorflow as tf
 from attrs import frozen
 
-from .dual import Dual, Pair
+from .dual import EPS, Dual, Pair, decorrelation
+
+SAME = 8  # units of roundoff within which c and the mean of the variances are equal
 
 
 @frozen
@@ -24,11 +26,10 @@ class Erf(Dual):
 
     def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
         """Return E[φ(u) φ(u')] and E[φ'(u) φ'(u')]."""
-        square = self.b**2
-        x = 2 * square * c
-        root = tf.sqrt((1 + 2 * square * v1) * (1 + 2 * square * v2) - x * x)
+        twice = 2 * self.b**2
+        g = Regularised.of(twice * v1, twice * v2, twice * c)
         scale = self.a**2 * 2 / math.pi
-        return scale * tf.atan2(x, root) + self.shift**2, 2 * square * scale / root
+        return scale * tf.atan2(g.sine, g.cosine) + self.shift**2, twice * scale * g.root / g.cosine
 
     def mean(self, v: tf.Tensor) -> tf.Tensor | None:
         """Return E[φ(u)]."""
@@ -39,7 +40,8 @@ class Erf(Dual):
 class Sinusoid(Dual):
     """φ(u) = a · sin(b u + phase); the cosine has phase π/2.
 
-    E[φφ'] = a²/2 (e^{−b² E(u−u')²/2} − cos(2 phase) e^{−b² E(u+u')²/2}), from the product formula of sines.
+    E[φφ'] = a²/2 (e^A − cos(2 phase) e^B) with A = −b² E(u−u')²/2 and B = −b² E(u+u')²/2, from the product formula of
+    sines. A and B are nearly equal for small inputs, hence the difference is taken by expm1.
     """
 
     a: float = 1.0
@@ -50,9 +52,13 @@ class Sinusoid(Dual):
         """Return E[φ(u) φ(u')] and E[φ'(u) φ'(u')]."""
         square = self.b**2
         middle = (v1 + v2) / 2
-        difference, total = tf.exp(square * (c - middle)), math.cos(2 * self.phase) * tf.exp(-square * (c + middle))
+        size = tf.where(c >= 0, c, -c)
+        nearer, farther = tf.exp(square * _not_above(size, middle)), tf.exp(-square * (size + middle))
+        difference = tf.where(c >= 0, nearer, -nearer) * -tf.math.expm1(-2 * square * size)  # e^A − e^B
+        second = tf.where(c >= 0, farther, nearer)  # e^B
         scale = self.a**2 / 2
-        return scale * (difference - total), scale * square * (difference + total)
+        value = difference + 2 * math.sin(self.phase) ** 2 * second
+        return scale * value, scale * square * (difference + 2 * math.cos(self.phase) ** 2 * second)
 
     def mean(self, v: tf.Tensor) -> tf.Tensor | None:
         """Return E[φ(u)]."""
@@ -69,10 +75,10 @@ class Gaussian(Dual):
 
     def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
         """Return E[φ(u) φ(u')] and E[φ'(u) φ'(u')]."""
-        x = 2 * self.b * c
-        det = (1 + 2 * self.b * v1) * (1 + 2 * self.b * v2) - x * x
-        value = self.a**2 * tf.math.rsqrt(det)
-        return value, 2 * self.b * x * value / det
+        twice = 2 * self.b
+        g = Regularised.of(twice * v1, twice * v2, twice * c)
+        value = self.a**2 * g.root / g.cosine
+        return value, twice * value * g.sine * g.root / g.cosine**2
 
     def mean(self, v: tf.Tensor) -> tf.Tensor | None:
         """Return E[φ(u)]."""
@@ -88,15 +94,46 @@ class Gelu(Dual):
 
     def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
         """Return E[φ(u) φ(u')] and E[φ'(u) φ'(u')]."""
-        det = (1 + v1) * (1 + v2) - c * c
-        root = tf.sqrt(det)
-        both_positive = 0.25 + tf.atan2(c, root) / (2 * math.pi)
-        density = 1 / (2 * math.pi * root)
-        left = 1 - v1 / (1 + v1) - v2 / (1 + v2)
-        bracket = v1 * v2 + c * c * left
-        value = c * both_positive + density * bracket
-        return value, both_positive + c * density * (1 + bracket / det + 2 * left)
+        g = Regularised.of(v1, v2, c)
+        both_positive = tf.atan2(g.cosine, -g.sine) / (2 * math.pi)
+        density = 1 / (2 * math.pi * g.cosine)
+        total, product = g.p1 + g.p2, g.p1 * g.p2
+        bracket = (v1 * tf.sqrt(g.p1)) * (v2 * tf.sqrt(g.p2)) * g.apart + c * g.sine * total
+        slope = g.sine * density * (total + product / g.cosine**2)
+        return c * both_positive + density * bracket, both_positive + slope
 
     def mean(self, v: tf.Tensor) -> tf.Tensor | None:
         """Return E[φ(u)]."""
         return v * tf.math.rsqrt(2 * math.pi * (1 + v))
+
+
+@frozen
+class Regularised:
+    """The covariance matrix I + Σ of u and u' with noise of variance 1 each.
+
+    p1, p2: 1 / (1 + v).   root: √(p1 p2).   sine, cosine: the correlation of the matrix, and √(1 − sine²), so that its
+    determinant is (cosine / root)².   apart: 1 − ρ² of u and u'. The cosine is a sum of positive terms: the determinant
+    itself over- and underflows, and for large parallel inputs nothing is left of it.
+    """
+
+    p1: tf.Tensor
+    p2: tf.Tensor
+    root: tf.Tensor
+    sine: tf.Tensor
+    cosine: tf.Tensor
+    apart: tf.Tensor
+
+    @classmethod
+    def of(cls, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Regularised:
+        """Return it for the variances v1, v2 and the covariance c of u and u'."""
+        p1, p2 = 1 / (1 + v1), 1 / (1 + v2)
+        root, apart = tf.sqrt(p1) * tf.sqrt(p2), decorrelation(v1, v2, c)
+        cosine = tf.sqrt(p1 + p2 - p1 * p2 + (v1 * p1) * (v2 * p2) * apart)
+        return cls(p1, p2, root, c * root, cosine, apart)
+
+
+def _not_above(c: tf.Tensor, middle: tf.Tensor) -> tf.Tensor:
+    """Return c − middle, which is never above 0, and 0 where it is rounding. Gradients are those of the difference."""
+    found = c - middle
+    kept = tf.where(found < -SAME * EPS[c.dtype] * middle, found, tf.zeros_like(found))
+    return found + tf.stop_gradient(kept - found)

@@ -1,5 +1,7 @@
 """Gated networks as a plugin of ntkbench: GLU and SwiGLU, highway, and a softly routed mixture of experts."""
 
+import functools
+
 from ntkbench import hookimpl
 
 ntkbench_hooks = "0.1"
@@ -35,6 +37,7 @@ def routed(params):
 @hookimpl
 def ntkbench_register_architectures(register):
     """Register the gated networks."""
+    register = functools.partial(register, seed_bits=63)
     gate = {"gate": {"default": "sigmoid", "choices": GATES, "help": "function of the gates; linear is bilinear"}}
     register(
         "glu",

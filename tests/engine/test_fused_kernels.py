@@ -1,0 +1,45 @@
+"""On a GPU, Keras's LSTM and GRU would call cuDNN, whose derivatives are wrong or missing: no measure reaches it."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import ntkbench as nb
+from ntkbench.engine.moments import rnn
+from ntkbench.engine.network import Network
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Let Keras believe in a GPU; calls of cuDNN are counted and fail."""
+    reached = []
+
+    def cudnn(*args, **kwargs):
+        reached.append(1)
+        raise AssertionError("cuDNN was called")
+
+    monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
+    for name in ("_cudnn_lstm", "_cudnn_gru"):
+        monkeypatch.setattr(rnn, name, cudnn)
+    return reached
+
+
+@pytest.mark.parametrize("layer", ["LSTM", "GRU"])
+def test_cudnn_is_never_reached(layer, gpu):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((3, 2))
+    model = keras.Model(inputs, keras.layers.Dense(2)(getattr(keras.layers, layer)(2)(inputs)))
+    x = np.random.default_rng(0).standard_normal((2, 3, 2)).astype("float32")
+    with pytest.raises(AssertionError, match="cuDNN was called"):
+        model(x)
+    gpu.clear()
+    for method in ("auto", "jacobian", "ntk_vector_products"):
+        nb.empirical_ntk(model, x, method=method)
+    nb.hvp(model, x, [np.ones(v.shape) for v in Network(model).variables])
+    nb.hessian_norm(model, x)
+    nb.hessian_eigs(model, x, 1)
+    assert not gpu
+    with pytest.raises(AssertionError, match="cuDNN was called"):
+        model(x)
