@@ -124,9 +124,10 @@ def compare(
         statuses=tuple(statuses),
         judged=len(both),
         verdicts=tuple(
-            VerdictChange(before[place].series.label + place[0], before[place].name, after[place].name, after[place].reason)
+            VerdictChange(one.series.label + place[0], one.name, other.name, other.reason)
             for place in both
-            if before[place].name != after[place].name
+            for one, other in [(before[place], after[place])]
+            if one.name != other.name
         ),
     )
 

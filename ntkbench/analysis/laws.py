@@ -136,7 +136,8 @@ def _one_version(group: list[CellResult]) -> list[tuple[list[CellResult], tuple[
     if all(len(several) == 1 for several in versions.values()):
         return [(group, ())]
     latest = {name: several[-1] for name, several in versions.items()}
-    parts = [([result for result in group if _version(result.cell) == latest[result.cell.measurement]], ())]
+    parts: list[tuple[list[CellResult], tuple[str, ...]]] = []
+    parts.append(([result for result in group if _version(result.cell) == latest[result.cell.measurement]], ()))
     for name, (*earlier, _) in versions.items():
         for version in earlier:
             own = [r for r in group if r.cell.measurement == name and _version(r.cell) == version]

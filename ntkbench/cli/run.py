@@ -166,6 +166,8 @@ def command(
         choice.executor(registry, device) as measuring,
         closing(open_store(plan, registry, command=["ntkbench", *given])) as store,
     ):
+        for note in store.notes:
+            click.echo(visible(note), err=True)
         outcome = run_plan(plan, store, measuring, progress_on(quiet=quiet))
         more: list[Outcome] = []
         if until_decided and not outcome.incomplete:

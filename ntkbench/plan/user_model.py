@@ -29,8 +29,8 @@ FORM_OF_RANK = {1: "vector", 2: "sequence", 3: "image"}
 class FileArchitecture(Architecture):
     """A function of a Python file. The file runs when a model is built, not when it is planned.
 
-    code: what it rests on.   loose: parameters without a default of a plain type.   required: those of them without any default.
-    open_ended: the function takes any keyword.
+    code: what it rests on.   loose: parameters without a default of a plain type.   required: those of them without
+    any default.   open_ended: the function takes any keyword.
     """
 
     path: Path

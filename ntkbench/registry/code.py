@@ -16,7 +16,7 @@ import inspect
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -194,7 +194,7 @@ def _is_installed(place: Path) -> bool:
     return not set(_INSTALLED).isdisjoint(place.parts) or any(place.is_relative_to(each) for each in own if each)
 
 
-def _files(place: Path, *, python_only: bool) -> Iterable[Path]:
+def _files(place: Path, *, python_only: bool) -> Iterator[Path]:
     """Yield the files of a package, without those that Python or an editor made of them."""
     for parent, folders, names in os.walk(place):
         folders[:] = sorted(name for name in folders if name != "__pycache__" and not name.startswith("."))

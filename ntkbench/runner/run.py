@@ -125,6 +125,7 @@ def open_store(plan: Plan, registry: Registry, command: Sequence[str] = ()) -> R
         command=command,
         options=plan.options.to_json(),
         settings=asdict(plan.settings),
+        code={name: code.files for name, code in plan.code.items()},
     )
     store.create_or_open(manifest)
     return store

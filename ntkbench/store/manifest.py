@@ -27,11 +27,13 @@ def new_manifest(
     command: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
+    code: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Return the manifest of one invocation.
 
     cells: in plan order.   architectures, measurements: the registered entries by name; a cell whose architecture
     is not among them (a user's file) has no theory.   command: the words on the command line.
+    code: the files that architectures, by label, and measurements, by name, rest on, with the hashes of their contents.
     """
     labels = {cell.key: cell.label or cell.architecture for cell in cells}
     params = {
@@ -53,6 +55,7 @@ def new_manifest(
             for label, (name, given) in params.items()
         },
         "width_means": {name: entry.width_means for name, entry in used.items()},
+        "code": {name: dict(files) for name, files in (code or {}).items() if files},
         "quantities": {name: [_quantity_to_json(q) for q in entry.quantities] for name, entry in measured.items()},
         "provenance": provenance(),
     }
@@ -67,9 +70,28 @@ def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**old, **new, "created": old.get("created", new.get("created"))}
     merged["invocations"] = [*_invocations(old), *_invocations(new)]
     merged["cells"] = list(dict.fromkeys([*old.get("cells", ()), *new.get("cells", ())]))
-    for name in ("labels", "theory", "width_means", "quantities"):
+    for name in ("labels", "theory", "width_means", "quantities", "code"):
         merged[name] = {**old.get(name, {}), **new.get(name, {})}
     return merged
+
+
+def changed_code(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each architecture and measurement whose code is another one than when it was last planned.
+
+    old, new: the manifest of the directory, and that of the invocation that is about to run there.
+    """
+    sentences = []
+    for name, files in new.get("code", {}).items():
+        before = old.get("code", {}).get(name)
+        if before is None or before == files:
+            continue
+        changed = sorted(file for file in {*before, *files} if before.get(file) != files.get(file))
+        listed = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
+        sentences.append(
+            f"{name}: {listed} changed since the last run here. What this code has not measured yet is measured; the "
+            "earlier cells stay, as a row of their own."
+        )
+    return sentences
 
 
 def catalogue(manifest: Mapping[str, Any]) -> dict[str, dict[str, Quantity]]:

@@ -20,7 +20,7 @@ from . import curves
 from .atomic import is_temporary, remove_leftovers, replace, sync_directory
 from .cell_file import SCHEMA_VERSION, encode, plain
 from .lock import NAME as LOCK, WriterLock
-from .manifest import catalogue, merge, theory
+from .manifest import catalogue, changed_code, merge, theory
 from .strangers import move_aside, read_cell, told
 
 SYNC_SECONDS = 0.1
@@ -32,11 +32,13 @@ class RunStore:
     """The directory of a run. Any number of readers, one writing process at a time.
 
     path: the directory.
+    notes: sentences on what `create_or_open` found to have changed since the directory was last written to.
     problems: a sentence for each file among the cells that the latest `read` found to hold none of this run.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
+        self.notes: list[str] = []
         self.problems: list[str] = []
         self._strangers: list[Path] = []
         self._known: dict[str, tuple[Any, CellResult]] = {}  # of one that was a writer, who reads more than once
@@ -75,6 +77,7 @@ class RunStore:
             self._begin()
             with _updating:
                 old = self.manifest()
+                self.notes = changed_code(old, manifest)
                 merged = merge(old, plain(manifest))
                 if not old:
                     merged = merge(merged, self._found())
@@ -273,6 +276,7 @@ _MANIFEST_TYPES: dict[str, type] = {
     "quantities": dict,
     "settings": dict,
     "provenance": dict,
+    "code": dict,
 }
 
 

@@ -106,3 +106,29 @@ def test_results_are_shared_within_one_condition_only():
         (("float32", "R = 5"), {"ball"}),
         (("float64", "R = 1"), {"gd"}),
     ]
+
+
+def test_one_architecture_is_one_series_however_its_parameters_were_written():
+    params = {"activation": "gelu", "depth": 3}
+    first = sweep("fc", label="fc:depth=3,activation=gelu", widths=(64, 128), params=params)
+    second = sweep("fc", label="fc:activation=gelu,depth=3", widths=(256,), params=params)
+    (found,) = series([*first, *second])
+    assert found.label == "fc:depth=3,activation=gelu" and found.widths == [64, 128, 256]
+
+
+def test_two_versions_of_a_measurement_are_no_law():
+    def measured(version, code="", **changes):
+        return [
+            evolve(each, cell=evolve(each.cell, measurement_version=version, measurement_code=code))
+            if each.cell.measurement == "hessian"
+            else each
+            for each in sweep("fc", **changes)
+        ]
+
+    for later in ({"version": "2.0"}, {"version": "1.0", "code": "c" * 32}):
+        results = [*measured("1.0", widths=(64, 128)), *measured(**later, widths=(256, 512))]
+        latest, earlier = series(results)
+        assert latest.condition == () and latest.widths == [64, 128, 256, 512]
+        assert {each.cell.width for each in latest.by_key["hessian_norm:mean"]} == {256, 512}
+        assert earlier.widths == [64, 128] and earlier.condition[0].startswith("ntkbench 1.0")
+        assert {each.cell.measurement for each in earlier.results} == {"hessian"}

@@ -69,9 +69,9 @@ def test_a_file_is_read_but_not_run(registry, file):
     assert request.params == {"depth": 5, "inputs": "image", "extra": 0.5, "scale": 2}
     assert request.entry.resolve({}) == {"inputs": "vector", "depth": 3, "act": "tanh"}
     assert request.label == "my_net.py:build:depth=5,inputs=image,extra=0.5,scale=2"
-    before = request.source_hash
+    before = request.code.fingerprint
     file.write_text(SOURCE + "#")
-    assert parse_arch(f"{file}:build", registry)[0].source_hash != before
+    assert parse_arch(f"{file}:build", registry)[0].code.fingerprint != before
 
 
 @pytest.mark.parametrize(

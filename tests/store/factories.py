@@ -91,6 +91,8 @@ def sweep(
     draw = random.Random(label or architecture)
     effects = [draw.gauss(0, 0.2) for _ in range(seeds)]
     results = []
+    if label and label != architecture:  # what is called otherwise has other parameters
+        changes.setdefault("params", {"as": label.removeprefix(architecture)})
     for width in widths:
         for seed in range(seeds):
             for measurement, quantities in QUANTITIES.items():

@@ -31,6 +31,7 @@ from ... import __version__
 from ...errors import NtkbenchError
 from ...plan.cost import GIB, memory_gib
 from ...plan.user_model import FileArchitecture, KerasArchitecture
+from ...registry.specs import Architecture
 from ...types import Cell, CellResult, Status
 from ..agenda import Agenda
 from ..progress import Progress
@@ -365,7 +366,7 @@ class Bench(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Write the user's files that this machine does not have."""
         del worker
-        own = {}
+        own: dict[str, Architecture] = {}
         for name, entry in self.setting.architectures.items():
             files = self.files.get(name, {})
             if not all(_holds(path, content) for path, content in files.values()):

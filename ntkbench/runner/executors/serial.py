@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...plan.user_modules import leave
 from ...registry.manager import Registry
 from ...types import CellResult
 from ..agenda import Agenda
@@ -21,10 +22,13 @@ class Serial(Executor):
         """Yield the result of every cell of every group, telling `progress` which cell is next."""
         from ..worker import GroupWorker
 
-        while agenda:
-            cells = agenda.take()
-            progress.now(cells[0])
-            for number, result in enumerate(GroupWorker(cells, self.registry, self.device).results(), start=1):
-                yield result
-                if number < len(cells):
-                    progress.now(cells[number])
+        try:
+            while agenda:
+                cells = agenda.take()
+                progress.now(cells[0])
+                for number, result in enumerate(GroupWorker(cells, self.registry, self.device).results(), start=1):
+                    yield result
+                    if number < len(cells):
+                        progress.now(cells[number])
+        finally:
+            leave()

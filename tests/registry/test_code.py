@@ -1,0 +1,108 @@
+"""The code that numbers rest on: what counts, what does not, and that one hash follows every change of it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+from ntkbench.registry.code import code_of_entry, code_of_file
+from ntkbench.registry.specs import Architecture
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        path = folder / f"{name.replace('__', '/', 1)}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import helper",
+        "from helper import act",
+        "from helper import *",
+        "def build(width):\n    import helper",
+        "import importlib\nhelper = importlib.import_module('helper')",
+        "helper = __import__('helper')",
+        "try:\n    import helper\nexcept ImportError:\n    pass",
+        "from .helper import act",
+        "from . import helper",
+    ],
+)
+def test_a_neighbour_counts_however_it_is_imported(tmp_path, line):
+    write(tmp_path, one=line, helper="act = 'tanh'", other="act = 'relu'")
+    before = code_of_file(tmp_path / "one.py")
+    assert list(before.files) == ["helper.py", "one.py"]
+    write(tmp_path, helper="act = 'softplus'")
+    assert code_of_file(tmp_path / "one.py").fingerprint != before.fingerprint
+    write(tmp_path, helper="act = 'tanh'", other="changed = True")
+    assert code_of_file(tmp_path / "one.py").fingerprint == before.fingerprint
+
+
+def test_neighbours_of_neighbours_and_packages_count_whole(tmp_path):
+    write(tmp_path, one="import nets.wide", nets____init__="", nets__wide="import deeper", deeper="x = 1")
+    write(tmp_path, nets__narrow="")
+    assert list(code_of_file(tmp_path / "one.py").files) == [
+        "deeper.py",
+        "nets/__init__.py",
+        "nets/narrow.py",
+        "nets/wide.py",
+        "one.py",
+    ]
+
+
+def test_what_was_installed_does_not_count(tmp_path):
+    write(tmp_path, one="import json, numpy, keras\nfrom ntkbench import layers", json="this is never imported")
+    code = code_of_file(tmp_path / "one.py")
+    assert list(code.files) == ["one.py"]
+    assert code.fingerprint == code.files["one.py"]
+
+
+def test_what_lies_on_the_path_counts_where_nobody_installed_it(tmp_path, monkeypatch):
+    write(tmp_path, work__one="import shared_nets", lib__shared_nets="x = 1")
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    importlib.invalidate_caches()
+    assert list(code_of_file(tmp_path / "work/one.py").files) == ["one.py", "shared_nets.py"]
+
+
+def test_the_folder_s_place_does_not_count(tmp_path):
+    for folder in ("a", "b/c"):
+        write(tmp_path / folder, one="import helper", helper="")
+    first, second = (code_of_file(tmp_path / folder / "one.py") for folder in ("a", "b/c"))
+    assert first == second
+
+
+def test_a_plugin_rests_on_every_file_of_its_package(tmp_path, monkeypatch):
+    write(tmp_path, plug____init__="", plug__net="import plug_beside", plug_beside="")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    entry = Architecture(name="plug", target="plug.net:build", distribution="plug", version="1.0")
+    before = code_of_entry(entry)
+    assert list(before.files) == ["plug/__init__.py", "plug/net.py", "plug_beside.py"]
+    (tmp_path / "plug/table.json").write_text("{}")
+    assert code_of_entry(entry).fingerprint != before.fingerprint
+    (tmp_path / "plug/table.json").unlink()
+    (tmp_path / "plug/__pycache__").mkdir()
+    (tmp_path / "plug/__pycache__/net.pyc").write_bytes(b"x")
+    assert code_of_entry(entry) == before
+    assert "plug" not in sys.modules
+
+
+def test_ntkbench_s_own_code_is_counted_by_the_numerics_version():
+    entry = Architecture(name="fc", target="ntkbench.architectures.fc:build", distribution="ntkbench", version="9")
+    assert code_of_entry(entry).fingerprint == ""
+
+
+def test_a_function_without_a_file_counts_by_what_it_does():
+    def made(text):
+        scope = {}
+        exec(text, scope)
+        return Architecture(name="f", target=scope["f"], distribution="__main__", version="")
+
+    first = code_of_entry(made("def f(width): return [width + k for k in (1, 2)]"))
+    again = code_of_entry(made("\n\ndef f(width): return [width + k for k in (1, 2)]"))
+    other = code_of_entry(made("def f(width): return [width - k for k in (1, 2)]"))
+    assert first.fingerprint and first.fingerprint == again.fingerprint != other.fingerprint
