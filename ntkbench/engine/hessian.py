@@ -12,6 +12,7 @@ from attrs import frozen
 from ..errors import NtkbenchError, did_you_mean
 from .distribute import Replicas, shares
 from .factored import FactoredHessian, factored_product
+from .guard import require_right_derivatives
 from .hessian_plan import factored_sizes, flat_sizes, plan
 from .hvp import flat_hvp
 from .lanczos import Lanczos, extreme
@@ -110,6 +111,7 @@ def _on_replicas(
     seed: int,
     limit: Any,
 ) -> HessianNorm:
+    require_right_derivatives(net, x, order=2)
     route = _method(net, x, method)
     replicas = Replicas(net, strategy)
     parts_of = shares(len(x), replicas.count)
@@ -151,6 +153,7 @@ def norms_and_pairs(
     memory_gib: float | None = None,
 ) -> tuple[HessianNorm, list[Eigenpair]]:
     """Return `hessian_norm`, and the eigenpairs of the first `pairs` samples, which no dense method gives."""
+    require_right_derivatives(net, x, order=2)
     route = _method(net, x, method)
     if route == "dense":
         value, error = _dense(net, x)
@@ -193,6 +196,7 @@ def hessian_eigs(
     """
     net = network(model, output)
     x = net.inputs(x)
+    require_right_derivatives(net, x, order=2)
     values, found = np.zeros((len(x), k)), np.zeros((len(x), k, net.size if vectors else 0), net.dtype.as_numpy_dtype)
     for each in _parts(net, x, _method(net, x, "auto"), MAX_ITERATIONS, budget(None)):
         part, operator = each.samples, each.operator

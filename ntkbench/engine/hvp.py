@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ..errors import NtkbenchError, did_you_mean
 from .gradient import dense_gradient, inner_product
+from .guard import require_right_derivatives
 from .network import Network, network
 from .stock import is_stock, joined_by_layers
 
@@ -67,6 +68,7 @@ def hvp(
     if shapes != net.shapes:
         raise NtkbenchError(f"The vectors have shapes {shapes}; the trainable variables have {net.shapes}.")
     x = net.inputs(x)
+    require_right_derivatives(net, x, order=2, mode=mode)
     vector = net.flatten([tf.cast(v, net.dtype) for v in vectors])
     result = flat_hvp(net, mode)(x, vector)
     return [part.numpy() for part in net.unflatten(result)]

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from ..errors import NtkbenchError
 from .gradient import dense_gradient, jvp, with_rise
+from .guard import require_right_derivatives
 from .network import Network, network
 
 
@@ -30,6 +31,7 @@ class Linearized:
         if shapes != self.net.shapes:
             raise NtkbenchError(f"delta has shapes {shapes}; the trainable variables have {self.net.shapes}.")
         x = self.net.inputs(x)
+        require_right_derivatives(self.net, x, order=1)
         now = self.net.theta()
         self.net.assign(self.origin)
         try:
@@ -58,6 +60,7 @@ class LinearModel:
     """
 
     def __init__(self, net: Network, x: tf.Tensor, origin: tf.Tensor):
+        require_right_derivatives(net, x, order=1)
         self.net, self.x, self.origin = net, x, origin
 
     def expansion(self, delta: tf.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
