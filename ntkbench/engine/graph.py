@@ -26,8 +26,8 @@ PROVEN = frozenset(
         "RealDiv", "Reciprocal", "Relu", "Relu6", "Reshape", "ResourceGather", "ReverseV2", "Roll", "Rsqrt", "Selu",
         "Sigmoid", "Sin", "Sinh", "Slice", "Softmax", "Softplus", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV",
         "Sqrt", "Square", "SquaredDifference", "Squeeze", "StridedSlice", "Sub", "Sum", "Tan", "Tanh",
-        "TensorListConcat", "TensorListFromTensor", "TensorListGetItem", "TensorListPopBack", "TensorListPushBack", "TensorListReserve",
-        "TensorListResize", "TensorListSetItem", "TensorListStack", "Tile", "Transpose", "Unpack",
+        "TensorListConcat", "TensorListFromTensor", "TensorListGetItem", "TensorListPopBack", "TensorListPushBack",
+        "TensorListReserve", "TensorListResize", "TensorListSetItem", "TensorListStack", "Tile", "Transpose", "Unpack",
     }
 )  # fmt: skip
 # Operations that are constant between jumps, so that a derivative of 0 is right.

@@ -65,9 +65,13 @@ def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
             f"{_named(stateful[0])} is stateful: its outputs depend on the calls and batches before, so the model is "
             "not a function of one input. Build it with stateful=False."
         )
-    x = _two_of(net.inputs(x))
+    x = net.inputs(x)
+    x = _two_of(x)
     with unchanged(net):
-        found = check_outputs(net, x)
+        try:
+            found = check_outputs(net, x)
+        except NtkbenchError as error:
+            return f"{str(error).rstrip('.')}. The model must take any batch size, one input too."
     if found.problem in ("stochastic", "coupled"):
         return _sentence(guilty_layers(net, x, found.problem), order)
     if found.problem or (known and not forced):

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from ..errors import NtkbenchError, did_you_mean
 from .distribute import Replicas, shares
+from .explained import explained
 from .factored import FactoredHessian, factored_product
 from .guard import require_right_derivatives
 from .hessian_plan import factored_sizes, flat_sizes, plan
@@ -46,12 +47,14 @@ class HessianNorm:
     method: str
 
 
+@explained("TensorFlow cannot differentiate this model")
 @full_precision()
 def hessian_norm(
     model: Any,
     x: Any,
     *,
     output: int = 0,
+    output_name: str | int | None = None,
     method: Literal["auto", "factored", "hvp", "dense"] = "auto",
     tol: float = 1e-3,
     max_iterations: int | None = None,
@@ -65,7 +68,7 @@ def hessian_norm(
     largest eigenvalue.
 
     Args:
-        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.
+        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.   output_name: as there.
         method: "factored" (all samples at once, on the small space the Hessian lives in; needs a rule for every
             trainable layer), "hvp" (sample by sample, on vectors of all P weights; any model), "dense" (the whole
             Hessian by P products and `eigh`; P up to 4096), or "auto": factored where it can, otherwise hvp.
@@ -91,7 +94,7 @@ def hessian_norm(
     >>> print(hessian_norm(model, np.array([[3.0, 4.0]])).value.round(3))
     [25.]
     """
-    net = network(model, output)
+    net = network(model, output, output_name)
     x = net.inputs(x)
     if strategy is not None:
         return _on_replicas(net, x, strategy, memory_gib, method=method, tol=tol, seed=seed, limit=max_iterations)
@@ -182,9 +185,18 @@ def tied(first: Any, second: Any) -> Any:
     return (first < 0) & (second >= -(1 - TIED) * first)
 
 
+@explained("TensorFlow cannot differentiate this model")
 @full_precision()
 def hessian_eigs(
-    model: Any, x: Any, k: int, *, output: int = 0, vectors: bool = False, tol: float = 1e-3, seed: int = 0
+    model: Any,
+    x: Any,
+    k: int,
+    *,
+    output: int = 0,
+    output_name: str | int | None = None,
+    vectors: bool = False,
+    tol: float = 1e-3,
+    seed: int = 0,
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """Return the k eigenvalues of largest magnitude of each input's Hessian: [N, k], signed, largest first.
 
@@ -194,7 +206,9 @@ def hessian_eigs(
 
     Args and source: as for `hessian_norm`; the residual of every pair is at most tol times the largest magnitude.
     """
-    net = network(model, output)
+    net = network(model, output, output_name)
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise NtkbenchError(f"k={k!r} is no number of eigenvalues; need a whole number, 1 or more.")
     x = net.inputs(x)
     require_right_derivatives(net, x, order=2)
     values, found = np.zeros((len(x), k)), np.zeros((len(x), k, net.size if vectors else 0), net.dtype.as_numpy_dtype)

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
+from .explained import explained
 from .gradient import dense_gradient, jvp, with_rise
 from .guard import require_right_derivatives
 from .network import Network, network
@@ -25,6 +26,7 @@ class Linearized:
         self.net = net
         self.origin = net.theta()
 
+    @explained("TensorFlow cannot differentiate this model")
     def __call__(self, x: Any, delta: Sequence[Any]) -> np.ndarray:
         """Return f(w0; x) + J(w0; x)·δ: [N, O]. Source: Lee et al. 2019 (arXiv 1902.06720), eq. 5."""
         shapes = [tuple(np.shape(d)) for d in delta]
@@ -41,8 +43,10 @@ class Linearized:
             self.net.assign(now)
 
 
-def linearize(model: Any) -> Linearized:
+def linearize(model: Any, *, output_name: str | int | None = None) -> Linearized:
     """Return the linear model around a copy of the model's weights of now.
+
+    output_name: which output of a model that has several, as for `empirical_ntk`.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "exponential", use_bias=False)])
@@ -50,7 +54,7 @@ def linearize(model: Any) -> Linearized:
     >>> print(linearize(model)(np.array([[2.0]]), [np.array([[0.5]])]))
     [[2.]]
     """
-    return Linearized(network(model))
+    return Linearized(network(model, output_name=output_name))
 
 
 class LinearModel:

@@ -13,6 +13,7 @@ from attrs import evolve
 from ..errors import NtkbenchError, did_you_mean
 from .casting import in_precision
 from .distribute import Replicas, kernels
+from .explained import explained
 from .guard import require_right_derivatives
 from .memory import GIB, budget, model_sizes
 from .network import Network, network
@@ -30,6 +31,7 @@ PRECISIONS = ("float32", "float64")
 WORTH_XLA = 2e9  # operations: compiling takes about half a second more, and then large products take half their time
 
 
+@explained("TensorFlow cannot differentiate this model")
 def empirical_ntk(
     model: Any,
     x1: Any,

@@ -257,7 +257,7 @@ def test_the_refusal_is_remembered(monkeypatch):
     for _ in range(2):
         with pytest.raises(nb.NtkbenchError, match="StoppedVariance .*relative error 0"):
             require_right_derivatives(net, normal(2, 5), order=2)
-        monkeypatch.setattr("ntkbench.engine.checks_model.check_derivatives", None)
+        monkeypatch.setattr("ntkbench.engine.guard.check_derivatives", None)
 
 
 def test_the_error_is_that_of_the_dense_hessians():
@@ -276,9 +276,9 @@ def test_the_error_is_that_of_the_dense_hessians():
 
 
 def test_only_layers_nobody_knows_cost_anything(monkeypatch):
-    monkeypatch.setattr("ntkbench.engine.checks_model.check_derivatives", None)
+    monkeypatch.setattr("ntkbench.engine.guard.check_derivatives", None)
     require_right_derivatives(Network(convolution()), normal(2, 7, 7, 1), order=2)
-    require_right_second_derivatives(Network(with_layer(Plain)), normal(2, 5))  # alone, not the model
+    require_right_derivatives(Network(with_layer(Plain)), normal(2, 5), order=2)  # the graph, not the model
     require_right_derivatives(Network(with_layer(lambda: Around(Plain()))), normal(2, 5), order=2)
     with pytest.raises(TypeError):
         require_right_derivatives(Network(AnyModel(0)), normal(2, 4), order=2)
@@ -324,7 +324,9 @@ def test_alike_layers_are_checked_once(monkeypatch):
 
     checked = []
     alone = checks_layers._alone
-    monkeypatch.setattr(checks_layers, "_alone", lambda call: checked.append(call[0].power) or alone(call))
+    monkeypatch.setattr(
+        checks_layers, "_alone", lambda call, *args: checked.append(call[0].power) or alone(call, *args)
+    )
     with dtype_policy("float64"):
         layers = [L.Dense(4), Power(3), L.Dense(4), Power(3), L.Dense(4), Power(2), L.Dense(1)]
         net = Network(keras.Sequential([keras.Input((5,), dtype="float64"), *layers]))
