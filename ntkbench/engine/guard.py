@@ -52,13 +52,7 @@ def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
     layers = list(net.model._flatten_layers()) if hasattr(net.model, "_flatten_layers") else []
     known = bool(layers) and all(map(known_right, layers))
     forced = mode == "forward_over_backward" and not forward_safe(net)
-    if (
-        known
-        and not forced
-        and joined_by_layers(layers)
-        and not _called_for_training(layers)
-        and all(map(_apart, layers))
-    ):
+    if known and not forced and joined_by_layers(layers) and all(map(_apart, layers)):
         return ""
     if stateful := [each for each in layers if getattr(each, "stateful", False) and hasattr(each, "reset_state")]:
         return (
@@ -118,12 +112,6 @@ def _two_of(x: tf.Tensor) -> tf.Tensor:
     if len(x) > 1:
         return x[:SAMPLES]
     return tf.concat([x, x * 7 / 8 + 1 / 8 if x.dtype.is_floating else tf.roll(x, 1, -1)], 0)
-
-
-def _called_for_training(layers: Sequence[Any]) -> bool:
-    """Return whether a functional model calls a layer with training=True, whatever the model is called with."""
-    calls = [node for each in layers for op in getattr(each, "operations", ()) for node in op._inbound_nodes]
-    return any(node.arguments.kwargs.get("training") for node in calls)
 
 
 def _apart(layer: Any) -> bool:

@@ -42,7 +42,7 @@ def calls(model):
 def test_wrong_gradients_are_refused_everywhere(function):
     first, second = calls(around(function))
     for call in {**first, **second}.values():
-        with pytest.raises(nb.NtkbenchError, match="cannot be trusted: Mine"):
+        with pytest.raises(nb.NtkbenchError, match="cannot be trusted: (Mine|Sequential)"):
             call()
 
 
@@ -59,13 +59,6 @@ def test_right_models_are_not_refused(function):
     first, second = calls(around(function))
     for call in {**first, **second}.values():
         call()
-
-
-def test_dropout_that_is_on_at_inference_is_refused():
-    x = keras.Input((5,))
-    model = keras.Model(x, L.Dense(1)(L.Dropout(0.5)(L.Dense(4)(x), training=True)))
-    with pytest.raises(nb.NtkbenchError, match="something else at every call"):
-        nb.empirical_ntk(model, X)
 
 
 def test_arguments_are_refused_in_a_sentence():
