@@ -12,7 +12,9 @@ from attrs import frozen
 from ..errors import NtkbenchError, did_you_mean
 from .distribute import Replicas, shares
 from .eigenpairs import leading
+from .explained import explained
 from .factored import FactoredHessian, factored_product
+from .guard import require_right_derivatives
 from .hessian_plan import factored_sizes, flat_sizes, plan
 from .hvp import flat_hvp
 from .lanczos import extreme
@@ -46,12 +48,14 @@ class HessianNorm:
     method: str
 
 
+@explained("TensorFlow cannot differentiate this model")
 @full_precision()
 def hessian_norm(
     model: Any,
     x: Any,
     *,
     output: int = 0,
+    output_name: str | int | None = None,
     method: Literal["auto", "factored", "hvp", "dense"] = "auto",
     tol: float = 1e-3,
     max_iterations: int | None = None,
@@ -65,7 +69,7 @@ def hessian_norm(
     largest eigenvalue.
 
     Args:
-        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.
+        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.   output_name: as there.
         method: "factored" (all samples at once, on the small space the Hessian lives in; needs a rule for every
             trainable layer), "hvp" (sample by sample, on vectors of all P weights; any model), "dense" (the whole
             Hessian by P products and `eigh`; P up to 4096), or "auto": factored where it can, otherwise hvp.
@@ -91,7 +95,7 @@ def hessian_norm(
     >>> print(hessian_norm(model, np.array([[3.0, 4.0]])).value.round(3))
     [25.]
     """
-    net = network(model, output)
+    net = network(model, output, output_name)
     x = net.inputs(x)
     if strategy is not None:
         return _on_replicas(net, x, strategy, memory_gib, method=method, tol=tol, seed=seed, limit=max_iterations)
@@ -111,6 +115,7 @@ def _on_replicas(
     seed: int,
     limit: Any,
 ) -> HessianNorm:
+    require_right_derivatives(net, x, order=2)
     route = _method(net, x, method)
     replicas = Replicas(net, strategy)
     parts_of = shares(len(x), replicas.count)
@@ -152,6 +157,7 @@ def norms_and_pairs(
     memory_gib: float | None = None,
 ) -> tuple[HessianNorm, list[Eigenpair]]:
     """Return `hessian_norm`, and the eigenpairs of the first `pairs` samples, which no dense method gives."""
+    require_right_derivatives(net, x, order=2)
     route = _method(net, x, method)
     if route == "dense":
         value, error = _dense(net, x)
@@ -203,9 +209,18 @@ class HessianEigs:
         return len(self.value)
 
 
+@explained("TensorFlow cannot differentiate this model")
 @full_precision()
 def hessian_eigs(
-    model: Any, x: Any, k: int, *, output: int = 0, vectors: bool = False, tol: float = 1e-3, seed: int = 0
+    model: Any,
+    x: Any,
+    k: int,
+    *,
+    output: int = 0,
+    output_name: str | int | None = None,
+    vectors: bool = False,
+    tol: float = 1e-3,
+    seed: int = 0,
 ) -> HessianEigs | tuple[HessianEigs, np.ndarray]:
     """Return the k eigenvalues of largest magnitude of each input's Hessian, an eigenvalue as often as it occurs.
 
@@ -214,6 +229,7 @@ def hessian_eigs(
 
     Args:
         model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.
+        output_name: as for `empirical_ntk`.
         k: how many eigenvalues, at least 1.
         vectors: also return the eigenvectors over the flattened trainable weights.
         tol: relative: converged means a residual of at most tol times the largest magnitude.
@@ -238,8 +254,9 @@ def hessian_eigs(
     """
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise NtkbenchError(f"k={k!r} is no number of eigenvalues; give a whole number of at least 1.")
-    net = network(model, output)
+    net = network(model, output, output_name)
     x = net.inputs(x)
+    require_right_derivatives(net, x, order=2)
     shape = (len(x), int(k))
     values, errors, steps = np.zeros(shape), np.zeros(shape), 0
     found = np.zeros((*shape, net.size if vectors else 0), net.dtype.as_numpy_dtype)

@@ -8,8 +8,10 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from ..errors import NtkbenchError, did_you_mean
+from ..errors import NtkbenchError, did_you_mean, reason_of
+from .explained import explained
 from .gradient import dense_gradient, inner_product
+from .guard import require_right_derivatives
 from .network import Network, network
 from .stock import is_stock, joined_by_layers
 
@@ -28,15 +30,17 @@ FORWARD_SAFE = frozenset(
 )  # fmt: skip
 
 # What TensorFlow raises where it has no derivative.
-NO_DERIVATIVE = (LookupError, NotImplementedError, TypeError, ValueError, AttributeError, tf.errors.UnimplementedError)
+NO_DERIVATIVE = (LookupError, NotImplementedError, TypeError, ValueError, AttributeError, tf.errors.OpError)
 
 
+@explained("TensorFlow cannot differentiate this model")
 def hvp(
     model: Any,
     x: Any,
     vectors: Sequence[Any],
     *,
     output: int = 0,
+    output_name: str | int | None = None,
     mode: Literal["auto", "forward_over_backward", "double_backward"] = "auto",
 ) -> list[np.ndarray]:
     """Return the Hessian of Σ_n f(w; x_n) times a vector, where f is one output unit.
@@ -44,7 +48,7 @@ def hvp(
     Args:
         model: as for `empirical_ntk`.   x: [N, ...]; the result is the SUM over its N inputs.
         vectors: one array for each trainable variable, of its shape.
-        output: the output unit.
+        output: the output unit.   output_name: as for `empirical_ntk`.
         mode: "forward_over_backward", "double_backward", or "auto": the first for models made of layers known to be
             right under it, otherwise the second, which is right for every model that Keras can run.
 
@@ -60,13 +64,14 @@ def hvp(
     >>> print(hvp(model, np.array([[3.0]]), [np.array([[1.0]])])[0])
     [[9.]]
     """
-    net = network(model, output)
+    net = network(model, output, output_name)
     if mode not in MODES:
         raise NtkbenchError(f"No mode is called {mode!r}. {did_you_mean(mode, MODES)}")
     shapes = [tuple(np.shape(v)) for v in vectors]
     if shapes != net.shapes:
         raise NtkbenchError(f"The vectors have shapes {shapes}; the trainable variables have {net.shapes}.")
     x = net.inputs(x)
+    require_right_derivatives(net, x, order=2, mode=mode)
     vector = net.flatten([tf.cast(v, net.dtype) for v in vectors])
     result = flat_hvp(net, mode)(x, vector)
     return [part.numpy() for part in net.unflatten(result)]
@@ -84,10 +89,12 @@ def flat_hvp(net: Network, mode: str = "auto") -> Any:
             return compiled(x, v)
         except NtkbenchError:
             raise
+        except tf.errors.ResourceExhaustedError:
+            raise
         except NO_DERIVATIVE as error:
             instead = "use mode='double_backward' or 'auto'" if mode != "double_backward" else "write it in other terms"
             raise NtkbenchError(
-                f"TensorFlow cannot do {mode.replace('_', ' ')} for this model ({type(error).__name__}); {instead}."
+                f"TensorFlow cannot do {mode.replace('_', ' ')} for this model ({reason_of(error)}); {instead}."
             ) from error
 
     return product

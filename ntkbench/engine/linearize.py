@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
+from .explained import explained
 from .gradient import dense_gradient, jvp, with_rise
+from .guard import require_right_derivatives
 from .network import Network, network
 
 
@@ -24,12 +26,14 @@ class Linearized:
         self.net = net
         self.origin = net.theta()
 
+    @explained("TensorFlow cannot differentiate this model")
     def __call__(self, x: Any, delta: Sequence[Any]) -> np.ndarray:
         """Return f(w0; x) + J(w0; x)·δ: [N, O]. Source: Lee et al. 2019 (arXiv 1902.06720), eq. 5."""
         shapes = [tuple(np.shape(d)) for d in delta]
         if shapes != self.net.shapes:
             raise NtkbenchError(f"delta has shapes {shapes}; the trainable variables have {self.net.shapes}.")
         x = self.net.inputs(x)
+        require_right_derivatives(self.net, x, order=1)
         now = self.net.theta()
         self.net.assign(self.origin)
         try:
@@ -39,8 +43,10 @@ class Linearized:
             self.net.assign(now)
 
 
-def linearize(model: Any) -> Linearized:
+def linearize(model: Any, *, output_name: str | int | None = None) -> Linearized:
     """Return the linear model around a copy of the model's weights of now.
+
+    output_name: which output of a model that has several, as for `empirical_ntk`.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "exponential", use_bias=False)])
@@ -48,7 +54,7 @@ def linearize(model: Any) -> Linearized:
     >>> print(linearize(model)(np.array([[2.0]]), [np.array([[0.5]])]))
     [[2.]]
     """
-    return Linearized(network(model))
+    return Linearized(network(model, output_name=output_name))
 
 
 class LinearModel:
@@ -58,6 +64,7 @@ class LinearModel:
     """
 
     def __init__(self, net: Network, x: tf.Tensor, origin: tf.Tensor):
+        require_right_derivatives(net, x, order=1)
         self.net, self.x, self.origin = net, x, origin
 
     def expansion(self, delta: tf.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

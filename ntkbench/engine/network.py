@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
+from .explained import explained
 from .moments import exact_moments
 from .precision import full_precision
 from .vectorised import hushed
@@ -28,6 +29,10 @@ class Network:
     """
 
     def __init__(self, model: Any, output: int = 0, output_name: str | int | None = None):
+        if isinstance(output, bool) or not isinstance(output, int | np.integer):
+            raise NtkbenchError(f"output={output!r} is no output unit; need a whole number, counted from 0.")
+        if not isinstance(output_name, str | int | None):
+            raise NtkbenchError(f"output_name={output_name!r} is no output; need a name, a dict key or an index.")
         self.model = model
         self.output = output
         self.output_name = output_name
@@ -48,7 +53,7 @@ class Network:
 
     def outputs(self, x: tf.Tensor) -> tf.Tensor:
         """Return f(w; x) with its outputs flattened: [N, ...] -> [N, O]."""
-        with exact_moments():
+        with explained(f"The model cannot be called with inputs of shape {list(x.shape)}"), exact_moments():
             y = self.model(x, training=False) if _is_keras(self.model) else self.model(x)
         y = self._one(y)
         if y.shape.rank is None or y.shape.rank == 0:
@@ -92,6 +97,9 @@ class Network:
         Raises NtkbenchError for anything but finite numbers of the shape that the model takes.
         """
         if isinstance(x, dict | list | tuple) and not _is_numeric(x):
+            raise NtkbenchError(f"The model takes {len(x)} separate inputs; wrap it in a model of one input.")
+        several = [each for each in (getattr(self.model, "_build_shapes_dict", None) or {}).values()]
+        if isinstance(x, list | tuple) and any(each and isinstance(each[0], list | tuple) for each in several):
             raise NtkbenchError(f"The model takes {len(x)} separate inputs; wrap it in a model of one input.")
         try:
             x = tf.convert_to_tensor(x)
@@ -156,6 +164,10 @@ def network(model: Any, output: int = 0, output_name: str | int | None = None) -
     """Return the Network around `model`, the same one for the same model, output and trainable weights."""
     if isinstance(model, Network):
         return model
+    if isinstance(model, type):
+        raise NtkbenchError(f"Got the class {model.__name__}; pass an instance of it, such as {model.__name__}().")
+    if not isinstance(output, int | np.integer) or not isinstance(output_name, str | int | None):
+        return Network(model, output, output_name)  # which says what is wrong
     known: dict[Hashable, Network] = getattr(model, "__dict__", {}).setdefault("_ntkbench_networks", {})
     key = (output, output_name)
     found = known.get(key)

@@ -13,6 +13,8 @@ from attrs import evolve
 from ..errors import NtkbenchError, did_you_mean
 from .casting import in_precision
 from .distribute import Replicas, kernels
+from .explained import explained
+from .guard import require_right_derivatives
 from .memory import GIB, budget, model_sizes
 from .network import Network, network
 from .ntk_blocks import Route, compute
@@ -29,6 +31,7 @@ PRECISIONS = ("float32", "float64")
 WORTH_XLA = 2e9  # operations: compiling takes about half a second more, and then large products take half their time
 
 
+@explained("TensorFlow cannot differentiate this model")
 def empirical_ntk(
     model: Any,
     x1: Any,
@@ -106,6 +109,7 @@ def empirical_ntk(
     x2 = None if x2 is None else net.inputs(x2)
     if x2 is not None and x2.shape[1:] != x1.shape[1:]:
         raise NtkbenchError(f"x1 has shape {list(x1.shape)} and x2 {list(x2.shape)}; only N may differ.")
+    require_right_derivatives(net, x1, order=1)
     rules, variables = _weights(net, x1, method)
     sizes = model_sizes(net, rules, x1)
     units = _units(outputs, sizes.outputs)
