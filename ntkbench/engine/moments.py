@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from .exact_ops import resize, softsign
+from .exact_ops import replacements
 from .scopes import shared
 
 
@@ -28,7 +28,7 @@ def moments(x, axes, shift=None, keepdims=False, name=None):
 @shared
 def exact_moments() -> Iterator[None]:
     """Let Keras layers that are called in this scope use `moments` above, and the operations of exact_ops.py."""
-    exact = [(tf.nn, "moments", moments), (tf.nn, "softsign", softsign), (tf.image, "resize", resize)]
+    exact = [(tf.nn, "moments", moments), *replacements()]
     original = [getattr(module, name) for module, name, _ in exact]
     try:
         for module, name, function in exact:
