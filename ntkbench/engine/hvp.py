@@ -56,7 +56,9 @@ def hvp(
         One array for each trainable variable, in the model's precision.
 
     Raises:
-        NtkbenchError: for vectors of other shapes, or a mode that TensorFlow cannot do for this model.
+        NtkbenchError: for vectors of other shapes, or a mode that TensorFlow cannot do for this model. Where
+            "forward_over_backward" is requested for a model that is not known to be right under it, its product is
+            compared with the other mode's, and refused where they differ.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "exponential", use_bias=False)])
@@ -74,7 +76,21 @@ def hvp(
     require_right_derivatives(net, x, order=2, mode=mode)
     vector = net.flatten([tf.cast(v, net.dtype) for v in vectors])
     result = flat_hvp(net, mode)(x, vector)
+    if mode == "forward_over_backward" and not forward_safe(net):
+        _require_agreement(result, flat_hvp(net, "double_backward")(x, vector))
     return [part.numpy() for part in net.unflatten(result)]
+
+
+def _require_agreement(forward: tf.Tensor, double: tf.Tensor) -> None:
+    """Raise NtkbenchError where products of the two modes differ by more than rounding."""
+    size = max(float(tf.norm(forward)), float(tf.norm(double)))
+    difference = float(tf.norm(forward - double))
+    if difference > np.sqrt(np.finfo(forward.dtype.as_numpy_dtype).eps) * size:
+        raise NtkbenchError(
+            f"mode='forward_over_backward' is not right for this model: its product differs by "
+            f"{difference / size:.2g} (relative) from that of double backward, as TensorFlow's forward mode does for "
+            f"grouped convolutions. Use mode='double_backward' or 'auto'."
+        )
 
 
 def flat_hvp(net: Network, mode: str = "auto") -> Any:
