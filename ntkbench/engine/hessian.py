@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -11,15 +12,18 @@ from attrs import frozen
 
 from ..errors import NtkbenchError, did_you_mean
 from .distribute import Replicas, shares
+from .door import enter
 from .factored import FactoredHessian, factored_product
+from .finite import NotFinite, explained, require_finite
 from .hessian_plan import factored_sizes, flat_sizes, plan
 from .hvp import flat_hvp
 from .lanczos import Lanczos, extreme
 from .memory import GIB, budget, model_sizes
-from .network import Network, network
+from .network import Network
 from .ntk_blocks import parts
 from .precision import full_precision
 from .structure import structure_of
+from .trace import rounding_of
 
 METHODS = ("auto", "factored", "hvp", "dense")
 DENSE_LIMIT = 4096  # parameters: a dense Hessian of this size takes 128 MiB in float64
@@ -90,8 +94,7 @@ def hessian_norm(
     >>> print(hessian_norm(model, np.array([[3.0, 4.0]])).value.round(3))
     [25.]
     """
-    net = network(model, output)
-    x = net.inputs(x)
+    net, x, _ = enter(model, x, output=output)
     if strategy is not None:
         return _on_replicas(net, x, strategy, memory_gib, method=method, tol=tol, seed=seed, limit=max_iterations)
     return norms_and_pairs(
@@ -160,9 +163,10 @@ def norms_and_pairs(
     for each in _parts(net, x, route, limit, budget(memory_gib)):
         part, operator = each.samples, each.operator
         rng = np.random.default_rng([seed, part.start])
-        ritz = extreme(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
+        with _explaining(net, x[part]):
+            ritz = extreme(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
         value[part] = np.abs(ritz.values[:, 0])
-        rounding = ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * value[part]
+        rounding = ROUNDING * rounding_of(net, x) * value[part]
         error[part] = np.maximum(ritz.residual, rounding)
         steps = max(steps, ritz.steps)
         wanted = min(pairs, part.stop) - part.start
@@ -191,15 +195,15 @@ def hessian_eigs(
 
     Args and source: as for `hessian_norm`; the residual of every pair is at most tol times the largest magnitude.
     """
-    net = network(model, output)
-    x = net.inputs(x)
+    net, x, _ = enter(model, x, output=output)
     values, found = np.zeros((len(x), k)), np.zeros((len(x), k, net.size if vectors else 0), net.dtype.as_numpy_dtype)
     for each in _parts(net, x, _method(net, x, "auto"), MAX_ITERATIONS, budget(None)):
         part, operator = each.samples, each.operator
         rng = np.random.default_rng([seed, part.start])
         run = Lanczos(operator.matvec, operator.start(rng))
         for step in range(1, each.steps + 1):
-            run.step()
+            with _explaining(net, x[part]):
+                run.step()
             if run.exhausted or (step >= 2 * k and step % 4 == 0):
                 eigenvalues, residual, _ = run.eigen(k)
                 if run.exhausted or np.all(residual <= tol * np.abs(eigenvalues[:, :1])):
@@ -210,6 +214,15 @@ def hessian_eigs(
             for i in range(eigenvalues.shape[1]):
                 found[part, i] = operator.flat(run.vectors(coefficients[:, :, i])).numpy()
     return (values, found) if vectors else values
+
+
+@contextlib.contextmanager
+def _explaining(net: Network, x: tf.Tensor) -> Iterator[None]:
+    """Let products with the Hessian that are not finite be refused with their cause."""
+    try:
+        yield
+    except NotFinite:
+        raise explained(net, x, "Hessian") from None
 
 
 @frozen
@@ -277,7 +290,8 @@ def _dense(net: Network, x: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
     for n in range(len(x)):
         columns = [product(x[n : n + 1], row).numpy() for row in tf.eye(net.size, dtype=net.dtype)]
         h = np.asarray(columns, np.float64)
+        require_finite(h, net, x[n : n + 1], "Hessian")
         value[n] = np.abs(np.linalg.eigvalsh((h + h.T) / 2)).max()
         # eigvalsh of a symmetric matrix moves by at most the norm of what was done to its entries
-        error[n] = np.linalg.norm(h - h.T) / 2 + ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * np.linalg.norm(h)
+        error[n] = np.linalg.norm(h - h.T) / 2 + ROUNDING * rounding_of(net, x) * np.linalg.norm(h)
     return value, error
