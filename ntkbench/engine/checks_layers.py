@@ -13,11 +13,9 @@ from attrs import evolve, frozen
 from .checks import COUPLED_TOLERANCE, REPEAT_TOLERANCE, Derivatives, Problem, check_derivatives, relative, unchanged
 from .moments import exact_moments
 from .network import Network
-from .stock import is_stock
+from .stock import OPAQUE, is_stock
 from .taps import replaced_calls
 
-# Keras layers that run code of somebody else.
-OPAQUE = frozenset({"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"})
 # Rooms of keras.ops whose functions have right second derivatives, apart from the function that hides them.
 OPS = frozenset({"keras.src.ops.core", "keras.src.ops.math", "keras.src.ops.nn", "keras.src.ops.numpy"})
 

@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError, did_you_mean, reason_of
+from .door import enter
 from .explained import explained
+from .finite import require_finite
 from .gradient import dense_gradient, inner_product
 from .guard import require_right_derivatives
-from .network import Network, network
+from .network import Network
 from .stock import is_stock, joined_by_layers
 
 MODES = ("auto", "forward_over_backward", "double_backward")
@@ -66,18 +68,18 @@ def hvp(
     >>> print(hvp(model, np.array([[3.0]]), [np.array([[1.0]])])[0])
     [[9.]]
     """
-    net = network(model, output, output_name)
     if mode not in MODES:
         raise NtkbenchError(f"No mode is called {mode!r}. {did_you_mean(mode, MODES)}")
+    net, x, _ = enter(model, x, output=output, output_name=output_name)
     shapes = [tuple(np.shape(v)) for v in vectors]
     if shapes != net.shapes:
         raise NtkbenchError(f"The vectors have shapes {shapes}; the trainable variables have {net.shapes}.")
-    x = net.inputs(x)
     require_right_derivatives(net, x, order=2, mode=mode)
     vector = net.flatten([tf.cast(v, net.dtype) for v in vectors])
     result = flat_hvp(net, mode)(x, vector)
     if mode == "forward_over_backward" and not forward_safe(net):
         _require_agreement(result, flat_hvp(net, "double_backward")(x, vector))
+    require_finite(result, net, x, "Hessian-vector product")
     return [part.numpy() for part in net.unflatten(result)]
 
 
