@@ -37,7 +37,7 @@ def dtype_policy(precision: str) -> Iterator[None]:
 
 
 def in_precision(model: Any, precision: str) -> Any:
-    """Return the model itself when all its layers have this precision, otherwise a copy with the same weights that does.
+    """Return the model when all its layers have this precision, otherwise a copy with the same weights that does.
 
     All layers of the copy store and compute in it, those whose code or configuration names another policy too. What a
     layer's own code casts to stays: see `require_precision`.

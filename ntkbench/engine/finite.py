@@ -57,8 +57,8 @@ def not_finite(net: Network, x: tf.Tensor, what: str, name: str = "x") -> NotFin
         if not np.isfinite(outputs.numpy()).all():
             unit = int(np.argmin(np.isfinite(outputs.numpy()[0])))
             return NotFinite(
-                f"The model's output is {outputs.numpy()[0, unit]} at input {n} of {name} (unit {unit}), so its {what} is "
-                f"not finite. Look for numbers too large for {net.dtype.name}, a logarithm or a division of 0."
+                f"The model's output is {outputs.numpy()[0, unit]} at input {n} of {name} (unit {unit}), so its {what} "
+                f"is not finite. Look for numbers too large for {net.dtype.name}, a logarithm or a division of 0."
             )
         for variable, gradient in zip(variables, dense_gradient(tape, total, variables), strict=True):
             if not np.isfinite(gradient.numpy()).all():

@@ -24,8 +24,8 @@ ADVICE = "Check how the inputs are encoded, and the sizes of the model's tables.
 def require_lookups(net: Network, x: tf.Tensor, name: str = "x") -> None:
     """Raise NtkbenchError, which names the sample, when the model looks up what its tables do not have.
 
-    The model is called plainly on all of x: [N, ...]. The one index that is no row of ones by definition, −1, is left to
-    one-hot encodings.
+    The model is called plainly on all of x: [N, ...]. The one index that is no row of ones by definition, −1, is left
+    to one-hot encodings.
     """
     for start in range(0, len(x), AT_ONCE):
         found = _beyond(net, x[start : start + AT_ONCE])

@@ -65,13 +65,13 @@ class Network:
         y = tf.convert_to_tensor(y)
         if y.dtype.is_complex:
             raise NtkbenchError(
-                f"The model's outputs are complex ({y.dtype.name}), and derivatives are taken of real ones only. Let it "
-                "return their real part, imaginary part or absolute value."
+                f"The model's outputs are complex ({y.dtype.name}), and derivatives are taken of real ones only. Let "
+                "it return their real part, imaginary part or absolute value."
             )
         if not y.dtype.is_floating:
             raise NtkbenchError(
-                f"The model's outputs have type {y.dtype.name}, which has no derivatives. Let it return the real numbers "
-                "that classes, counts or decisions are made from."
+                f"The model's outputs have type {y.dtype.name}, which has no derivatives. Let it return the real "
+                "numbers that classes, counts or decisions are made from."
             )
         if y.shape.rank is None or y.shape.rank == 0 or None in y.shape[1:]:
             raise NtkbenchError(f"The model returned a value of shape {y.shape}; it must return [N, ...].")
@@ -79,7 +79,8 @@ class Network:
             raise NtkbenchError(f"The model returned a value of shape {y.shape}, which has no output units.")
         if None not in (y.shape[0], x.shape[0]) and y.shape[0] != x.shape[0]:
             raise NtkbenchError(
-                f"The model returned {y.shape[0]} outputs for {x.shape[0]} inputs; it must return one for each, [N, ...]."
+                f"The model returned {y.shape[0]} outputs for {x.shape[0]} inputs; it must return one for each, "
+                "[N, ...]."
             )
         return tf.cast(tf.reshape(y, [tf.shape(y)[0], int(np.prod(y.shape[1:]))]), self.dtype)
 
@@ -136,8 +137,8 @@ class Network:
             ) from error
         if x.dtype.is_complex:
             raise NtkbenchError(
-                f"{name} is complex ({x.dtype.name}), and models are taken at real inputs. Pass real and imaginary parts "
-                "side by side."
+                f"{name} is complex ({x.dtype.name}), and models are taken at real inputs. Pass real and imaginary "
+                "parts side by side."
             )
         if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
             raise NtkbenchError(f"{name} holds {x.dtype.name}s; need numbers, [N, ...]. Encode them first.")
@@ -262,7 +263,8 @@ def _check_finite(x: tf.Tensor, name: str, when: str) -> None:
     finite = np.isfinite(x.numpy().reshape(len(x), -1)).all(1) if x.dtype.is_floating else np.ones(1, bool)
     if not finite.all():
         raise NtkbenchError(
-            f"Input {int(np.argmin(finite))} of {name} (of {len(x)}) holds NaN or infinity{when}; every entry must be finite."
+            f"Input {int(np.argmin(finite))} of {name} (of {len(x)}) holds NaN or infinity{when}; every entry must be "
+            "finite."
         )
 
 

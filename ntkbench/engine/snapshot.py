@@ -1,4 +1,4 @@
-"""What a model's Python objects hold beside their weights: settings, activations, layers, and the functions they call."""
+"""What a model's Python objects hold beside their weights: settings, activations, layers, and functions they call."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ TRAINING = frozenset({"_compiled_trainable_state", "_eval_epoch_iterator", "hist
 class Snapshot:
     """What the objects that make up a model hold now, each under the way to it.
 
-    Plain values count as they are, small arrays by their numbers, containers by what is in them, and all else (variables,
-    functions, layers) by identity and, where it is an object of somebody's own, by what it holds in turn. Tensors do not
-    count: models keep intermediate results.
+    Plain values count as they are, small arrays by their numbers, containers by what is in them, and all else
+    (variables, functions, layers) by identity and, where it is an object of somebody's own, by what it holds in turn.
+    Tensors do not count: models keep intermediate results.
     """
 
     def __init__(self, model: Any):
@@ -91,7 +91,7 @@ def _inside(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from _own(value)
     elif _is_data(value):
         if not isinstance(value, tf.Module):
-            yield "class call", getattr(type(value), "__call__", None)
+            yield "class call", vars(type(value)).get("__call__")
         yield from _own(value)
 
 
@@ -116,7 +116,7 @@ def _cell(cell: Any) -> Any:
 
 
 def _is_data(value: Any) -> bool:
-    """Return whether what an object holds is to be looked at: it is somebody's own, and no variable, class or module."""
+    """Return whether to look at what an object holds: it is somebody's own, and no variable, class or module."""
     if isinstance(value, type | types.ModuleType | keras.Variable | tf.Variable) or not hasattr(value, "__dict__"):
         return False
     module = type(value).__module__

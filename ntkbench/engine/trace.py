@@ -1,4 +1,4 @@
-"""The traced outputs of a model: a compiled plain call, the precision it computes in, and whether it looks up tables."""
+"""A model's traced outputs: a compiled plain call, the precision it computes in, and whether it looks up tables."""
 
 from __future__ import annotations
 
