@@ -30,6 +30,12 @@ def calls(model):
     return first, second
 
 
+def log_sum_exp(x):
+    """The maximum, which is not differentiated, cancels."""
+    largest = tf.stop_gradient(tf.reduce_max(x, 1, keepdims=True))
+    return x + largest + tf.math.log(tf.reduce_sum(tf.exp(x - largest), 1, keepdims=True))
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -51,7 +57,8 @@ def test_wrong_gradients_are_refused_everywhere(function):
     [
         lambda x: x + tf.round(x),
         lambda x: x * tf.one_hot(tf.argmax(x, 1), 4),
-        lambda x: tf.exp(x - tf.stop_gradient(tf.reduce_max(x, 1, keepdims=True))) * 0 + tf.nn.silu(x),
+        log_sum_exp,
+        tf.nn.silu,
         lambda x: tf.maximum(x, 0.0),
     ],
 )
