@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -45,3 +46,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return f"Did you mean {' or '.join(map(repr, near))}?"
     return f"Known: {', '.join(known)}." if known else "None is registered."
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the type and the first telling line of somebody else's error, without a full stop.
+
+    Keras heads a layer's error with the layer's name, sets the reason below in bold, and lists all arguments after it.
+    """
+    lines = [line.strip() for line in re.sub("\x1b\\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
+        lines = [f"{lines[0].removeprefix('Exception encountered when ').rstrip('.')}: {lines[1]}"]
+    return f"{type(error).__name__}: {(lines[0] if lines else 'no message')[:300].rstrip('.')}"

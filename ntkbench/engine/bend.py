@@ -7,6 +7,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from .gradient import gradients
+from .guard import require_right_derivatives
 from .hvp import flat_hvp
 from .network import Network
 
@@ -24,6 +25,7 @@ class Bend:
 
 def bend(net: Network, x: tf.Tensor) -> Bend:
     """Return the bend of one output at inputs x: [N, ...], with one Hessian-vector product for each input."""
+    require_right_derivatives(net, x, order=2)
     product = flat_hvp(net)
     ends = np.cumsum(net.sizes)[:-1]
 

@@ -1,4 +1,4 @@
-"""Checks of a model's numbers: derivatives against finite differences, the kernel by two routes, and repetition."""
+"""Checks of a model's numbers: derivatives against finite differences, and outputs against a second call."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from ..errors import NtkbenchError
 from .casting import in_precision
 from .gradient import dense_gradient
 from .network import Network
-from .ntk import empirical_ntk
-from .structure import structure_of
 
 Problem = Literal["", "stochastic", "coupled", "not finite", "gradient", "no second derivative", "hessian", "symmetry"]
 
+SAMPLES = 2  # inputs that a model is checked at
 DIRECTIONS = 3  # a model is blamed only when all of them disagree
 # Steps in units of each variable's own size, the next one taken only where the one before has not agreed: a small
 # step crosses fewer kinks (ReLU, max pooling), a large one has less rounding.
@@ -40,7 +39,7 @@ class Derivatives:
 
     All errors are relative: to the quantity itself, or to the gradient where the quantity is small beside it.
     repeat: outputs and ∇f at the same weights and inputs, twice (0: bit for bit).
-    coupled: outputs at an input alone against those at the same input among others.
+    coupled: outputs at an input alone, or among copies of itself, against those at the same input among others.
     gradient: ⟨∇f, v⟩ against the difference of f.   hessian: H·v against the difference of ∇f.
     symmetry: ⟨u, Hv⟩ against ⟨v, Hu⟩.
     None where it was not reached.   problem: what is wrong, "" for nothing.   reason: TensorFlow's own words.
@@ -70,7 +69,7 @@ class Derivatives:
         return own.get(self.problem)
 
 
-def check_derivatives(net: Network, x: Any, *, mode: str = "auto", seed: int = 0) -> Derivatives:
+def check_derivatives(net: Network, x: Any, *, order: int = 2, mode: str = "auto", seed: int = 0) -> Derivatives:
     """Compare first and second derivatives of the chosen output, summed over x, with finite differences.
 
     A right model is never blamed: the difference has to disagree by more than its own uncertainty (how much it moves
@@ -81,13 +80,35 @@ def check_derivatives(net: Network, x: Any, *, mode: str = "auto", seed: int = 0
 
     Args:
         net: the model, in its own precision; float64 resolves 1e-5 of the Hessian, float32 2e-3.
-        x: [N, ...], few inputs.   mode: as for `hvp`.   seed: draws the directions.
+        x: [N, ...], few inputs.   order: 1 leaves second derivatives out.   mode: as for `hvp`.
+        seed: draws the directions.
 
     The network is left at its weights, and its state (moving averages, random seeds) as it was.
     """
     x = net.inputs(x)
     with unchanged(net):
-        return _Point(net, x, mode, np.random.default_rng(seed)).derivatives()
+        return _Point(net, x, mode, np.random.default_rng(seed)).derivatives(order)
+
+
+def check_outputs(net: Network, x: tf.Tensor) -> Derivatives:
+    """Return whether outputs at x: [N, ...] repeat, and whether the first input's depend on the others.
+
+    The model is called plainly, because a compiled function repeats what Python draws. The other inputs are replaced by
+    the first one, where nothing but rounding may change, and taken away, where another batch size takes other kernels.
+    """
+    eps = float(np.finfo(net.dtype.as_numpy_dtype).eps)
+    calls = (x, x, tf.repeat(x[:1], len(x), axis=0), x[:1])
+    together, again, copies, alone = (net.outputs(each).numpy() for each in calls)
+    repeat = relative(together, again)
+    replaced, taken_away = relative(together[:1], copies[:1]), relative(together[:1], alone)
+    found = Derivatives(net.dtype.name, repeat, max(replaced, taken_away))
+    if not np.isfinite(together).all():
+        return evolve(found, problem="not finite", sure=False)
+    if repeat > REPEAT_TOLERANCE * eps:
+        return evolve(found, problem="stochastic")
+    if replaced > REPEAT_TOLERANCE * eps or taken_away > COUPLED_TOLERANCE * eps:
+        return evolve(found, problem="coupled")
+    return found
 
 
 class _Point:
@@ -101,29 +122,33 @@ class _Point:
         aside = ASIDE[self.precision] * self.unit * rng.standard_normal(net.size)
         self.theta = net.theta() + tf.constant(aside, net.dtype)
 
-    def derivatives(self) -> Derivatives:
+    def derivatives(self, order: int) -> Derivatives:
         """Return the comparison."""
-        found = Derivatives(self.precision, *self.outputs())
+        found = check_outputs(self.net, self.x)
+        if found.problem:
+            return found
+        found = evolve(found, repeat=max(found.repeat, relative(*(self.at(None)[1] for _ in range(2)))))
         if not np.isfinite(found.repeat):
             return evolve(found, problem="not finite", sure=False)
         if found.repeat > REPEAT_TOLERANCE * self.eps:
             return evolve(found, problem="stochastic")
-        if found.coupled > COUPLED_TOLERANCE * self.eps:
-            return evolve(found, problem="coupled")
         self.f, self.g = self.at(None)
         # In float32 rounding inside a function (the elu of 1e-6 is a staircase) makes it another one at small steps,
         # consistently; a number shows that only at some larger step, a vector by an error that falls with larger ones.
         first = _Comparison(self.precision, every_step=self.precision == "float32")
         second = _Comparison(self.precision)
+        second.agrees = order == 1
         u, symmetry = self.rng.standard_normal(self.net.size), None
         for _ in range(DIRECTIONS):
             v = self.rng.standard_normal(self.net.size)
-            try:
-                hv = self.hvp(v)
-                if symmetry is None:
-                    symmetry = self.asymmetry(u, self.hvp(u), v, hv)
-            except NtkbenchError as error:
-                return evolve(found, problem="no second derivative", reason=str(error).rstrip("."))
+            hv = np.zeros_like(v)
+            if order == 2:
+                try:
+                    hv = self.hvp(v)
+                    if symmetry is None:
+                        symmetry = self.asymmetry(u, self.hvp(u), v, hv)
+                except NtkbenchError as error:
+                    return evolve(found, problem="no second derivative", reason=str(error).rstrip("."))
             if not np.isfinite(hv).all():
                 return evolve(found, problem="not finite", sure=False)
             self.differences(v, hv, first, second)
@@ -156,15 +181,6 @@ class _Point:
                 break
         first.end()
         second.end()
-
-    def outputs(self) -> tuple[float, float]:
-        """Return how far two calls differ, and how far the first input's outputs depend on the others.
-
-        A compiled function repeats what TensorFlow draws, a plain call also what Python draws.
-        """
-        together, again, alone = (self.net.outputs(x).numpy() for x in (self.x, self.x, self.x[:1]))
-        gradients = [self.at(None)[1] for _ in range(2)]
-        return max(relative(together, again), relative(*gradients)), relative(together[:1], alone)
 
     def at(self, shift: np.ndarray | None) -> tuple[float, np.ndarray]:
         """Return f and ∂f/∂shift at w + unit·shift, in float64."""
@@ -255,19 +271,6 @@ def _value_and_gradient(net: Network) -> Any:
         return compute
 
     return net.function("value and gradient", build)
-
-
-def check_kernel(net: Network, x: Any) -> tuple[float, tuple[str, str]]:
-    """Return the relative difference of the tangent kernel of the chosen output by two routes, and their names.
-
-    x: [N, ...], few inputs. The routes are "jacobian" and what `method="auto"` does where some layer has a rule, and
-    otherwise "jacobian" and "ntk_vector_products". They agree where the difference is at most `KERNEL_TOLERANCE`.
-    """
-    x = net.inputs(x)
-    other: Literal["auto", "ntk_vector_products"] = "auto" if structure_of(net, x).rules else "ntk_vector_products"
-    first = np.asarray(empirical_ntk(net, x, outputs=net.output, method="jacobian"))
-    second = np.asarray(empirical_ntk(net, x, outputs=net.output, method=other))
-    return relative(first, second), ("jacobian", other)
 
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:

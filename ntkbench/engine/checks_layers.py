@@ -8,16 +8,14 @@ from typing import Any, Literal
 import keras
 import numpy as np
 import tensorflow as tf
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .checks import COUPLED_TOLERANCE, REPEAT_TOLERANCE, Derivatives, Problem, check_derivatives, relative, unchanged
 from .moments import exact_moments
 from .network import Network
-from .stock import is_stock
+from .stock import OPAQUE, is_stock
 from .taps import replaced_calls
 
-# Keras layers that run code of somebody else.
-OPAQUE = frozenset({"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"})
 # Rooms of keras.ops whose functions have right second derivatives, apart from the function that hides them.
 OPS = frozenset({"keras.src.ops.core", "keras.src.ops.math", "keras.src.ops.nn", "keras.src.ops.numpy"})
 
@@ -40,7 +38,7 @@ class Guilty:
     """A layer that fails on its own, at the inputs that it gets inside the model.
 
     name, kind: of the layer and its class.   found: its own check; None where only its outputs were compared.
-    mode: the order of differentiation it fails in.
+    mode: the order of differentiation it fails in.   asked: whether the user asked for that mode.
     """
 
     name: str
@@ -48,6 +46,7 @@ class Guilty:
     problem: Problem
     found: Derivatives | None = None
     mode: str = "double_backward"
+    asked: bool = False
 
     def __str__(self) -> str:
         error = None if self.found is None else self.found.error
@@ -60,7 +59,9 @@ class Guilty:
         """What to use instead, as a sentence."""
         kind = self.kind.lower()
         if self.mode == "forward_over_backward":
-            return "Use mode='double_backward', which is right; that 'auto' took the other one is for us to mend."
+            return "Use mode='double_backward', which is right" + (
+                "." if self.asked else "; that 'auto' took the other one is for us to mend."
+            )
         if self.problem == "stochastic":
             return "Draw random numbers only when training is true, as keras.layers.Dropout does."
         if self.problem == "coupled":
@@ -76,7 +77,9 @@ class Guilty:
         return "Write it without tf.stop_gradient, tf.nn.moments, tf.recompute_grad and tf.custom_gradient."
 
 
-def guilty_layers(net: Network, x: Any, problem: Problem, mode: str = "double_backward") -> list[Guilty]:
+def guilty_layers(
+    net: Network, x: Any, problem: Problem, mode: str = "double_backward", order: int = 2
+) -> list[Guilty]:
     """Return the innermost layers that fail alone, in the order in which the model is called.
 
     Each is run at the inputs that it gets inside the model at x: [N, ...]; its derivatives with respect to its own
@@ -85,21 +88,42 @@ def guilty_layers(net: Network, x: Any, problem: Problem, mode: str = "double_ba
     fails. A model without Keras layers, or with a fault between them, is named itself.
 
     problem: the model's own; "" where that is not resolved, and then only layers not known to be right are tried.
-    mode: the order of differentiation that layers are checked in, as for `hvp`.
+    mode: the order of differentiation that layers are checked in, as for `hvp`.   order: 1 for gradients only.
     """
     with unchanged(net):
         calls = recorded_calls(net, net.inputs(x))
         if problem in ("stochastic", "coupled"):
             found = _differing(calls, problem, len(x))
         else:
-            found = _failing(calls, net.model, mode, known=(False, True) if problem else (False,))
+            found = _failing(calls, net.model, mode, order, known=(False, True) if problem else (False,))
     if found:
         inside = {id(layer): {id(each) for each in layer._flatten_layers(include_self=False)} for layer, _, _ in calls}
         return [guilty for at, guilty in found.items() if inside[at].isdisjoint(found)]
     return [Guilty(getattr(net.model, "name", None) or "model", type(net.model).__name__, problem, mode=mode)]
 
 
-def unknown_layers(net: Network, x: Any) -> Literal["right", "wrong", "open"]:
+def blamed(net: Network, x: Any, found: Derivatives, order: int = 2, mode: str = "auto") -> tuple[Guilty, ...]:
+    """Return the layers to blame for what was found of a model.
+
+    Where the whole model leaves it open, these are only layers that are surely wrong alone. order, mode: of the check.
+    """
+    if found.sure and not found.problem:
+        return ()
+    at_fault = "double_backward"
+    if found.problem in ("hessian", "symmetry", "no second derivative"):
+        other = check_derivatives(net, x, mode=at_fault)
+        if other.sure and not other.problem:
+            at_fault = "forward_over_backward"  # which `hvp` has chosen for this model, wrongly, or was asked for
+    guilty = guilty_layers(net, x, found.problem, at_fault, order)
+    if at_fault == mode:
+        guilty = [evolve(each, asked=True) for each in guilty]
+    if not found.problem:
+        # The model has kinks closer than any step of its precision; its layers one by one may tell.
+        guilty = [each for each in guilty if each.problem not in ("", "not finite")]
+    return tuple(guilty)
+
+
+def unknown_layers(net: Network, x: Any, order: int = 2) -> Literal["right", "wrong", "open"]:
     """Return whether the layers that are not known to be right are right alone, at the inputs x: [N, ...] of the model.
 
     "right" is the verdict on the whole model then: a composition of right layers is right. "wrong": one is surely
@@ -114,7 +138,7 @@ def unknown_layers(net: Network, x: Any) -> Literal["right", "wrong", "open"]:
         calls = [call for call in recorded_calls(net, net.inputs(x)) if id(call[0]) in unknown]
         settled = len(calls) == len(unknown) and not _differing(calls, "coupled", len(x))
         for call in {_likeness(call): call for call in calls if call[0] is not net.model}.values():
-            found = _alone(call)
+            found = _alone(call, order)
             if found is not None and found.problem not in ("", "not finite"):
                 return "wrong"
             settled = settled and found is not None and found.sure
@@ -178,12 +202,12 @@ def _differing(calls: list[Call], problem: Problem, samples: int) -> dict[int, G
     return found
 
 
-def _failing(calls: list[Call], model: Any, mode: str, known: tuple[bool, ...]) -> dict[int, Guilty]:
+def _failing(calls: list[Call], model: Any, mode: str, order: int, known: tuple[bool, ...]) -> dict[int, Guilty]:
     for right in known:
         found = {}
         for call in calls:
             layer = call[0]
-            checked = None if layer is model or known_right(layer) != right else _alone(call, mode)
+            checked = None if layer is model or known_right(layer) != right else _alone(call, order, mode)
             if checked is not None and checked.problem:
                 found[id(layer)] = Guilty(layer.name, type(layer).__name__, checked.problem, checked, mode)
         if found:
@@ -191,10 +215,10 @@ def _failing(calls: list[Call], model: Any, mode: str, known: tuple[bool, ...]) 
     return {}
 
 
-def _alone(call: Call, mode: str = "double_backward") -> Derivatives | None:
+def _alone(call: Call, order: int, mode: str = "double_backward") -> Derivatives | None:
     """Return the check of a layer on its own; None where it does not run on its own, so that nothing is known."""
     try:
-        return check_derivatives(Network(LayerAlone(*call)), tf.zeros([1]), mode=mode)
+        return check_derivatives(Network(LayerAlone(*call)), tf.zeros([1]), order=order, mode=mode)
     except Exception:  # a user's layer may do anything outside its model
         return None
 

@@ -1,18 +1,19 @@
-"""The verdict on a whole model: its self-test, the routes it takes, and the refusal to differentiate it twice."""
+"""The verdict on a whole model: its self-test, and the routes it takes."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from attrs import evolve, frozen
+import numpy as np
+from attrs import frozen
 
 from ..errors import NtkbenchError
-from .checks import KERNEL_TOLERANCE, Derivatives, check_derivatives, check_kernel, in_float64
-from .checks_layers import Guilty, guilty_layers, known_right, unknown_layers
+from .checks import KERNEL_TOLERANCE, SAMPLES, Derivatives, check_derivatives, in_float64, relative
+from .checks_layers import Guilty, blamed, known_right
+from .hessian import hessian_norm
 from .network import Network
+from .ntk import empirical_ntk
 from .structure import structure_of
-
-SAMPLES = 2  # inputs that a model is checked at
 
 
 @frozen
@@ -64,62 +65,22 @@ def self_test(net: Network, x: Any, *, seed: int = 0) -> SelfTest:
     precision = found.precision
     if found.problem in ("stochastic", "coupled", "not finite", "gradient", "no second derivative"):
         # The kernel of such a gradient means nothing, or has no second route.
-        return SelfTest(precision, found, guilty=_blamed(net, x, found))
+        return SelfTest(precision, found, guilty=blamed(net, x, found))
     kernel, routes = check_kernel(net, net.inputs(x))
-    return SelfTest(precision, found, kernel, routes, _blamed(net, x, found))
+    return SelfTest(precision, found, kernel, routes, blamed(net, x, found))
 
 
-def _blamed(net: Network, x: Any, found: Derivatives) -> tuple[Guilty, ...]:
-    """Return the layers to blame; where the whole model leaves it open, only layers that are surely wrong alone."""
-    if found.sure and not found.problem:
-        return ()
-    mode = "double_backward"
-    if found.problem in ("hessian", "symmetry", "no second derivative"):
-        other = check_derivatives(net, x, mode=mode)
-        if other.sure and not other.problem:
-            mode = "forward_over_backward"  # which `hvp` has chosen for this model, wrongly
-    guilty = guilty_layers(net, x, found.problem, mode)
-    if not found.problem:
-        # The model has kinks closer than any step of its precision; its layers one by one may tell.
-        guilty = [each for each in guilty if each.problem not in ("", "not finite")]
-    return tuple(guilty)
+def check_kernel(net: Network, x: Any) -> tuple[float, tuple[str, str]]:
+    """Return the relative difference of the tangent kernel of the chosen output by two routes, and their names.
 
-
-def require_right_second_derivatives(net: Network, x: Any) -> None:
-    """Raise NtkbenchError that names the guilty layer when second derivatives of the model are wrong.
-
-    Models of layers that are known to be right return at once. Otherwise derivatives are compared with finite
-    differences at the first inputs of x: [N, ...], once for each network: those of the unknown layers alone, and where
-    that is not enough those of the model, in its own precision; what fails there, or cannot be told there for kinks or
-    rounding, is decided in float64 where the model can be cast.
+    x: [N, ...], few inputs. The routes are "jacobian" and what `method="auto"` does where some layer has a rule, and
+    otherwise "jacobian" and "ntk_vector_products". They agree where the difference is at most `KERNEL_TOLERANCE`.
     """
-    refusal = net.cached("second derivatives", lambda: _refusal(net, x))
-    if refusal:
-        raise NtkbenchError(refusal)
-
-
-def _refusal(net: Network, x: Any) -> str:
-    """Return why the model must not be differentiated twice, "" where nothing is known against it."""
-    if hasattr(net.model, "_flatten_layers") and all(map(known_right, net.model._flatten_layers())):
-        return ""
-    x = net.inputs(x)[:SAMPLES]
-    alone = unknown_layers(net, x)
-    if alone == "right":
-        return ""
-    found = check_derivatives(net, x)
-    if found.problem or not found.sure or alone == "wrong":
-        exact = in_float64(net, x)
-        if exact is not None and exact is not net:
-            net, found, alone = exact, check_derivatives(exact, x), "open"
-    if found.problem == "not finite":
-        return ""  # numbers that are not finite show themselves
-    # What a wrong layer does can be too little, among all others, for the whole model to tell.
-    guilty = _blamed(net, x, evolve(found, sure=found.sure and alone != "wrong"))
-    if not guilty:
-        return ""
-    reasons = "; ".join(map(str, guilty))
-    instead = " ".join(dict.fromkeys(each.instead for each in guilty))
-    return f"The second derivatives of this model cannot be trusted: {reasons}. {instead}"
+    x = net.inputs(x)
+    other: Literal["auto", "ntk_vector_products"] = "auto" if structure_of(net, x).rules else "ntk_vector_products"
+    first = np.asarray(empirical_ntk(net, x, outputs=net.output, method="jacobian"))
+    second = np.asarray(empirical_ntk(net, x, outputs=net.output, method=other))
+    return relative(first, second), ("jacobian", other)
 
 
 @frozen
@@ -153,8 +114,6 @@ class Routes:
 
 def routes_of(net: Network, x: Any) -> Routes:
     """Return the routes that are taken for a model at inputs like x: [N, ...], and which layers have rules."""
-    from .hessian import hessian_norm  # here, because it asks this room itself whether a model is right
-
     x = net.inputs(x)[:1]
     structure = structure_of(net, x)
     kernel = [name for name, used in (("structured", structure.rules), ("jacobian", structure.rest)) if used]

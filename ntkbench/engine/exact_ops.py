@@ -1,16 +1,21 @@
-"""TensorFlow operations whose second derivatives are wrong or missing, written out.
+"""TensorFlow and Keras operations with wrong or missing derivatives, written in operations whose derivatives are right.
 
-`tf.image.resize` (bilinear) drops the second derivative of everything before it, without a word: the operation that is
-its gradient is marked as not differentiable. Bicubic resizing and `tf.nn.softsign` have no second derivative at all.
+Each has the values of the original; `sinc` is more precise in float64, where Keras rounds π to float32.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 _resize = tf.image.resize
+_reduce_prod = tf.reduce_prod
+_cumprod = tf.math.cumprod
+_segment_prod = tf.math.unsorted_segment_prod
+_max_pool = tf.nn.max_pool
 
 
 def resize(images: Any, size: Any, method: Any = tf.image.ResizeMethod.BILINEAR, *args: Any, **kwargs: Any) -> Any:
@@ -35,3 +40,148 @@ def softsign(features: Any, name: Any = None) -> Any:
     del name
     features = tf.convert_to_tensor(features)
     return features / (1 + tf.abs(features))
+
+
+def softmax_cross_entropy(labels: Any, logits: Any, axis: int = -1, name: Any = None) -> Any:
+    """Return −Σ labels·log softmax(logits). TensorFlow's own gradient drops how labels and logits act together."""
+    del name
+    logits = tf.convert_to_tensor(logits)
+    return -tf.reduce_sum(tf.cast(labels, logits.dtype) * tf.nn.log_softmax(logits, axis), axis)
+
+
+def reduce_prod(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: Any = None) -> Any:
+    """Return the product over axes, by pairs: TensorFlow's gradient divides by factors when it is differentiated."""
+    x = tf.convert_to_tensor(input_tensor)
+    rank = x.shape.rank
+    if rank is None or not x.dtype.is_floating or tf.is_tensor(axis):
+        return _reduce_prod(input_tensor, axis, keepdims, name)
+    axes = range(rank) if axis is None else [int(each) % rank for each in np.ravel(axis)]
+    if None in [x.shape[each] for each in axes]:
+        return _reduce_prod(input_tensor, axis, keepdims, name)
+    for each in axes:
+        x = _product(x, each)
+    return x if keepdims else tf.squeeze(x, list(axes))
+
+
+def _product(x: tf.Tensor, axis: int) -> tf.Tensor:
+    """Return the product over one axis, which stays, of length 1."""
+    while (n := x.shape[axis]) > 1:
+        first, second, rest = tf.split(x, [n // 2, n // 2, n % 2], axis)
+        x = tf.concat([first * second, rest], axis)
+    return x if n else _reduce_prod(x, axis, keepdims=True)
+
+
+def cumprod(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False, name: Any = None) -> Any:
+    """Return cumulative products, by doubling: TensorFlow's gradient is 0 wherever a factor is 0."""
+    x = tf.convert_to_tensor(x)
+    if tf.is_tensor(axis) or x.shape.rank is None or x.shape[axis] is None or not x.dtype.is_floating:
+        return _cumprod(x, axis, exclusive, reverse, name)
+    axis = int(axis) % x.shape.rank
+    n, y = x.shape[axis], tf.reverse(x, [axis]) if reverse else x
+
+    def shifted(y: tf.Tensor, by: int) -> tf.Tensor:
+        kept, _ = tf.split(y, [n - by, by], axis)
+        _, ones = tf.split(tf.ones_like(y), [n - by, by], axis)
+        return tf.concat([ones, kept], axis)
+
+    if exclusive and n:
+        y = shifted(y, 1)
+    by = 1
+    while by < n:
+        y, by = y * shifted(y, by), 2 * by
+    return tf.reverse(y, [axis]) if reverse else y
+
+
+def segment_prod(data: Any, segment_ids: Any, num_segments: Any, name: Any = None) -> Any:
+    """Return the product of the rows of each segment; as `reduce_prod`, right where a factor is 0."""
+    data, ids = tf.convert_to_tensor(data), tf.convert_to_tensor(segment_ids)
+    if not data.dtype.is_floating or data.shape.rank is None or ids.shape.rank != 1 or data.shape[0] is None:
+        return _segment_prod(data, segment_ids, num_segments, name)
+    member = ids[None] == tf.range(num_segments, dtype=ids.dtype)[:, None]
+    member = tf.reshape(member, [-1, data.shape[0], *[1] * (data.shape.rank - 1)])
+    return reduce_prod(tf.where(member, data[None], tf.ones_like(data)[None]), 1)
+
+
+def max_pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: Any = None, name: Any = None) -> Any:
+    """Return the largest entry of every window; of equal ones the first has the derivative, as in TensorFlow.
+
+    Windows that start at every position and hang over the edge are written out: TensorFlow's second derivative of
+    them, backward over backward, is wrong.
+    """
+    x = tf.convert_to_tensor(input)
+    rank = 0 if x.shape.rank is None else x.shape.rank
+    space = rank - 2
+    sizes, steps = ([*np.ravel(each)] for each in (ksize, strides))
+    sizes, steps = (each[1:-1] if len(each) == rank else each for each in (sizes, steps))
+    sizes, steps = (each * space if len(each) == 1 else each for each in (sizes, steps))
+    last = data_format is None or not str(data_format).startswith("NC")
+    known = None not in x.shape[1:-1]
+    if not (padding == "SAME" and last and known and x.dtype.is_floating and len(sizes) == space and set(steps) == {1}):
+        return _max_pool(input, ksize, strides, padding, data_format, name)
+    before = [(int(size) - 1) // 2 for size in sizes]
+    edges = [[0, 0], *([b, int(size) - 1 - b] for b, size in zip(before, sizes, strict=True)), [0, 0]]
+    padded = tf.pad(x, edges, constant_values=x.dtype.min)
+    shape = tf.shape(x)
+    windows = tf.stack([tf.slice(padded, [0, *at, 0], shape) for at in np.ndindex(*map(int, sizes))], -1)
+    largest = tf.one_hot(tf.argmax(windows, -1), int(np.prod(sizes)), on_value=True, off_value=False)
+    return tf.reduce_sum(tf.where(largest, windows, tf.zeros_like(windows)), -1)
+
+
+def celu(x: Any, alpha: float = 1.0) -> Any:
+    """Return x, or α·(exp(x/α) − 1) below 0. Keras's sum of two parts has twice the derivative at 0."""
+    x = keras.ops.convert_to_tensor(x)
+    positive = x > 0
+    return tf.where(positive, x, alpha * tf.math.expm1(tf.where(positive, tf.zeros_like(x), x) / alpha))
+
+
+_keras_hypot = keras.src.backend.numpy.hypot
+
+
+def hypot(x1: Any, x2: Any) -> Any:
+    """Return √(x1² + x2²) without overflow. Keras's form has a kink where x1 = 0, x2 = 0 or |x1| = |x2|.
+
+    The result does not depend on the scale that is taken out, so that the scale counts as a constant.
+    """
+    x1, x2 = keras.ops.convert_to_tensor(x1), keras.ops.convert_to_tensor(x2)
+    if not (x1.dtype.is_floating and x1.dtype == x2.dtype):
+        return _keras_hypot(x1, x2)
+    scale = tf.stop_gradient(tf.maximum(tf.abs(x1), tf.abs(x2)))
+    zero = tf.equal(scale, 0)
+    scale = tf.where(zero, tf.ones_like(scale), scale)
+    squares = tf.square(x1 / scale) + tf.square(x2 / scale)
+    return tf.where(zero, tf.zeros_like(squares), scale * tf.sqrt(tf.where(zero, tf.ones_like(squares), squares)))
+
+
+def sinc(x: Any) -> Any:
+    """Return sin(πx)/(πx). Keras's derivatives at 0 are NaN, and its π is that of float32."""
+    x = keras.ops.cast(x, keras.src.backend.result_type(keras.ops.convert_to_tensor(x).dtype, float))
+    pi_x = tf.constant(np.pi, x.dtype) * x
+    zero = tf.equal(pi_x, 0)
+    safe = tf.where(zero, tf.ones_like(x), pi_x)
+    return tf.where(zero, 1 - tf.square(pi_x) / 6, tf.sin(safe) / safe)
+
+
+def ldexp(x1: Any, x2: Any) -> Any:
+    """Return x1·2^x2. Keras's gradient is wrong where x1 = 0."""
+    x1 = keras.ops.convert_to_tensor(x1)
+    x1 = keras.ops.cast(x1, keras.src.backend.result_type(x1.dtype, float))
+    return x1 * tf.pow(tf.constant(2, x1.dtype), tf.cast(x2, x1.dtype))
+
+
+def replacements() -> list[tuple[Any, str, Any]]:
+    """Return (module, name, function) of everything that is replaced here."""
+    of_keras = keras.src.backend
+    return [
+        (tf.nn, "softsign", softsign),
+        (tf.nn, "softmax_cross_entropy_with_logits", softmax_cross_entropy),
+        (tf.nn, "max_pool", max_pool),
+        (tf.image, "resize", resize),
+        (tf, "reduce_prod", reduce_prod),
+        (tf.math, "reduce_prod", reduce_prod),
+        (tf.math, "cumprod", cumprod),
+        (tf.math, "unsorted_segment_prod", segment_prod),
+        (of_keras.nn, "celu", celu),
+        (of_keras.numpy, "hypot", hypot),
+        (of_keras.numpy, "sinc", sinc),
+        (of_keras.numpy, "ldexp", ldexp),
+    ]

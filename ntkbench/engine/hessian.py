@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -11,16 +12,21 @@ from attrs import frozen
 
 from ..errors import NtkbenchError, did_you_mean
 from .distribute import Replicas, shares
+from .door import enter
 from .eigenpairs import leading
+from .explained import explained
 from .factored import FactoredHessian, factored_product
+from .finite import NotFinite, not_finite, require_finite
+from .guard import require_right_derivatives
 from .hessian_plan import factored_sizes, flat_sizes, plan
 from .hvp import flat_hvp
 from .lanczos import extreme
 from .memory import GIB, budget, model_sizes
-from .network import Network, network
+from .network import Network
 from .ntk_blocks import parts
 from .precision import full_precision
 from .structure import structure_of
+from .trace import rounding_of
 
 METHODS = ("auto", "factored", "hvp", "dense")
 DENSE_LIMIT = 4096  # parameters: a dense Hessian of this size takes 128 MiB in float64
@@ -46,12 +52,14 @@ class HessianNorm:
     method: str
 
 
+@explained("TensorFlow cannot differentiate this model")
 @full_precision()
 def hessian_norm(
     model: Any,
     x: Any,
     *,
     output: int = 0,
+    output_name: str | int | None = None,
     method: Literal["auto", "factored", "hvp", "dense"] = "auto",
     tol: float = 1e-3,
     max_iterations: int | None = None,
@@ -65,7 +73,7 @@ def hessian_norm(
     largest eigenvalue.
 
     Args:
-        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.
+        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.   output_name: as there.
         method: "factored" (all samples at once, on the small space the Hessian lives in; needs a rule for every
             trainable layer), "hvp" (sample by sample, on vectors of all P weights; any model), "dense" (the whole
             Hessian by P products and `eigh`; P up to 4096), or "auto": factored where it can, otherwise hvp.
@@ -91,8 +99,7 @@ def hessian_norm(
     >>> print(hessian_norm(model, np.array([[3.0, 4.0]])).value.round(3))
     [25.]
     """
-    net = network(model, output)
-    x = net.inputs(x)
+    net, x, _ = enter(model, x, output=output, output_name=output_name)
     if strategy is not None:
         return _on_replicas(net, x, strategy, memory_gib, method=method, tol=tol, seed=seed, limit=max_iterations)
     return norms_and_pairs(
@@ -111,6 +118,7 @@ def _on_replicas(
     seed: int,
     limit: Any,
 ) -> HessianNorm:
+    require_right_derivatives(net, x, order=2)
     route = _method(net, x, method)
     replicas = Replicas(net, strategy)
     parts_of = shares(len(x), replicas.count)
@@ -152,6 +160,7 @@ def norms_and_pairs(
     memory_gib: float | None = None,
 ) -> tuple[HessianNorm, list[Eigenpair]]:
     """Return `hessian_norm`, and the eigenpairs of the first `pairs` samples, which no dense method gives."""
+    require_right_derivatives(net, x, order=2)
     route = _method(net, x, method)
     if route == "dense":
         value, error = _dense(net, x)
@@ -161,9 +170,10 @@ def norms_and_pairs(
     for each in _parts(net, x, route, limit, budget(memory_gib)):
         part, operator = each.samples, each.operator
         rng = np.random.default_rng([seed, part.start])
-        ritz = extreme(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
+        with _explaining(net, x[part]):
+            ritz = extreme(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
         value[part] = np.abs(ritz.values[:, 0])
-        rounding = ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * value[part]
+        rounding = ROUNDING * rounding_of(net, x) * value[part]
         error[part] = np.maximum(ritz.residual, rounding)
         steps = max(steps, ritz.steps)
         wanted = min(pairs, part.stop) - part.start
@@ -203,9 +213,18 @@ class HessianEigs:
         return len(self.value)
 
 
+@explained("TensorFlow cannot differentiate this model")
 @full_precision()
 def hessian_eigs(
-    model: Any, x: Any, k: int, *, output: int = 0, vectors: bool = False, tol: float = 1e-3, seed: int = 0
+    model: Any,
+    x: Any,
+    k: int,
+    *,
+    output: int = 0,
+    output_name: str | int | None = None,
+    vectors: bool = False,
+    tol: float = 1e-3,
+    seed: int = 0,
 ) -> HessianEigs | tuple[HessianEigs, np.ndarray]:
     """Return the k eigenvalues of largest magnitude of each input's Hessian, an eigenvalue as often as it occurs.
 
@@ -214,6 +233,7 @@ def hessian_eigs(
 
     Args:
         model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.
+        output_name: as for `empirical_ntk`.
         k: how many eigenvalues, at least 1.
         vectors: also return the eigenvectors over the flattened trainable weights.
         tol: relative: converged means a residual of at most tol times the largest magnitude.
@@ -238,14 +258,16 @@ def hessian_eigs(
     """
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise NtkbenchError(f"k={k!r} is no number of eigenvalues; give a whole number of at least 1.")
-    net = network(model, output)
-    x = net.inputs(x)
+    net, x, _ = enter(model, x, output=output, output_name=output_name)
+    require_right_derivatives(net, x, order=2)
     shape = (len(x), int(k))
     values, errors, steps = np.zeros(shape), np.zeros(shape), 0
     found = np.zeros((*shape, net.size if vectors else 0), net.dtype.as_numpy_dtype)
     for each in _parts(net, x, _method(net, x, "auto"), MAX_ITERATIONS, budget(None)):
         part, operator = each.samples, each.operator
-        pairs = leading(operator, shape[1], np.random.default_rng([seed, part.start]), tol=tol, max_steps=each.steps)
+        rng = np.random.default_rng([seed, part.start])
+        with _explaining(net, x[part]):
+            pairs = leading(operator, shape[1], rng, tol=tol, max_steps=each.steps)
         count, steps = pairs.values.shape[1], max(steps, pairs.steps)
         values[part, :count] = pairs.values
         errors[part, :count] = pairs.residuals
@@ -255,6 +277,15 @@ def hessian_eigs(
     errors = np.maximum(errors, ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * largest)
     result = HessianEigs(values, errors, errors <= tol * largest, steps)
     return (result, found) if vectors else result
+
+
+@contextlib.contextmanager
+def _explaining(net: Network, x: tf.Tensor) -> Iterator[None]:
+    """Let products with the Hessian that are not finite be refused with their cause."""
+    try:
+        yield
+    except NotFinite:
+        raise not_finite(net, x, "Hessian") from None
 
 
 @frozen
@@ -322,7 +353,8 @@ def _dense(net: Network, x: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
     for n in range(len(x)):
         columns = [product(x[n : n + 1], row).numpy() for row in tf.eye(net.size, dtype=net.dtype)]
         h = np.asarray(columns, np.float64)
+        require_finite(h, net, x[n : n + 1], "Hessian")
         value[n] = np.abs(np.linalg.eigvalsh((h + h.T) / 2)).max()
         # eigvalsh of a symmetric matrix moves by at most the norm of what was done to its entries
-        error[n] = np.linalg.norm(h - h.T) / 2 + ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * np.linalg.norm(h)
+        error[n] = np.linalg.norm(h - h.T) / 2 + ROUNDING * rounding_of(net, x) * np.linalg.norm(h)
     return value, error

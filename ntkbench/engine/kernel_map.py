@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from . import structured_ntk
 from .gradient import gradients
+from .guard import require_right_derivatives
 from .hvp import flat_hvp
 from .network import Network
 from .structure import structure_of
@@ -18,6 +19,7 @@ class KernelMap:
     """The tangent kernel of one output unit at probes x: [N, ...], as a function of flat weights w: [P]."""
 
     def __init__(self, net: Network, x: tf.Tensor):
+        require_right_derivatives(net, x, order=1)
         self.net, self.x = net, x
         self.structure = structure_of(net, x)
 
@@ -31,6 +33,7 @@ class KernelMap:
 
     def kernel_and_gradient(self, w: tf.Tensor, reference: np.ndarray) -> tuple[np.ndarray, tf.Tensor]:
         """Return K(w): [N, N] float64 and the gradient of ½‖K(w) − reference‖²_F: [P]."""
+        require_right_derivatives(self.net, self.x, order=2)
         if self.structure.complete:
             reference = tf.constant(reference, self.net.dtype)
             k, gradient = self.net.function("kernel and gradient", self._build_gradient)(w, self.x, reference)

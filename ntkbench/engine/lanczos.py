@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
+from .finite import NotFinite
+
 Matvec = Callable[[tf.Tensor], tf.Tensor]
 
 CHECK_EVERY = 3
@@ -79,13 +81,18 @@ class Lanczos:
         return [*self._joined, *self._recent]
 
     def step(self) -> None:
-        """Apply the operators once and orthogonalise the results against all vectors before, the last two twice."""
+        """Apply the operators once and orthogonalise the results against all vectors before, the last two twice.
+
+        Raises NotFinite.
+        """
         w, newest = self.matvec(self.vectors_now), self.vectors_now
         self.vectors_now, columns, beta = self._advance(w, self._before, newest, self.basis)
         self._before = newest
         self._add(newest)
         self._projected.append(columns[:, self._known :].numpy().astype(np.float64))
         self._beta = beta.numpy().astype(np.float64)
+        if not (np.isfinite(self._projected[-1]).all() and np.isfinite(self._beta).all()):
+            raise NotFinite("A product with the Hessian is not finite.")
 
     def _add(self, newest: tf.Tensor) -> None:
         """Add a step's vectors to the basis. Of large ones no part is copied twice, and parts have few shapes."""

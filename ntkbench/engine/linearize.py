@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,37 +10,66 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
+from .door import enter
+from .explained import explained
+from .finite import require_finite
 from .gradient import dense_gradient, jvp, with_rise
+from .guard import require_right_derivatives
 from .network import Network, network
 
 
 class Linearized:
-    """The first-order Taylor expansion of a model in its trainable weights, around a copy of them taken now.
+    """The first-order Taylor expansion of a model in its trainable weights, around a copy of all its weights taken now.
 
     call(x, delta): [N, ...] and one array for each trainable variable -> [N, O], all output units.
     """
 
-    def __init__(self, net: Network):
-        self.net = net
-        self.origin = net.theta()
+    def __init__(self, model: Any, output_name: str | int | None = None):
+        self.model, self.output_name = model, output_name
+        self.net = network(model, output_name=output_name)
+        self.origin = [(variable, variable.numpy()) for variable in _variables(self.net)]
 
+    @explained("TensorFlow cannot differentiate this model")
     def __call__(self, x: Any, delta: Sequence[Any]) -> np.ndarray:
-        """Return f(w0; x) + J(w0; x)·δ: [N, O]. Source: Lee et al. 2019 (arXiv 1902.06720), eq. 5."""
+        """Return f(w0; x) + J(w0; x)·δ: [N, O]. Source: Lee et al. 2019 (arXiv 1902.06720), eq. 5.
+
+        Weights that are not trained, and moving statistics, are those of the copy too; all are put back in the model.
+        """
         shapes = [tuple(np.shape(d)) for d in delta]
         if shapes != self.net.shapes:
             raise NtkbenchError(f"delta has shapes {shapes}; the trainable variables have {self.net.shapes}.")
-        x = self.net.inputs(x)
-        now = self.net.theta()
-        self.net.assign(self.origin)
+        now = [(variable, variable.numpy()) for variable, _ in self.origin]
+        _assign(self.origin)
         try:
-            at_origin = self.net.function("outputs", lambda: self.net.outputs)(x).numpy()
-            return at_origin + jvp(self.net, x, self.net.flatten([tf.cast(d, self.net.dtype) for d in delta]))
+            net, x, _ = enter(self.model, x, output_name=self.output_name)
+            require_right_derivatives(net, x, order=1)
+            if [id(v) for v in net.variables] != [id(v) for v in self.net.variables]:
+                raise NtkbenchError(
+                    "The model has other trainable variables than when it was linearized; linearize it anew."
+                )
+            at_origin = net.function("outputs", lambda: net.outputs)(x).numpy()
+            found = at_origin + jvp(net, x, net.flatten([tf.cast(d, net.dtype) for d in delta]))
+            require_finite(found, net, x, "linear model")
+            return found
         finally:
-            self.net.assign(now)
+            _assign(now)
 
 
-def linearize(model: Any) -> Linearized:
-    """Return the linear model around a copy of the model's weights of now.
+def _variables(net: Network) -> list[tf.Variable]:
+    """Return all variables of a model, each once: trained or not, moving statistics, states of generators."""
+    others = [v if isinstance(v, tf.Variable) else v.value for v in getattr(net.model, "variables", ())]
+    return list({id(v): v for v in [*net.variables, *others]}.values())
+
+
+def _assign(values: Iterable[tuple[tf.Variable, np.ndarray]]) -> None:
+    for variable, value in values:
+        variable.assign(value)
+
+
+def linearize(model: Any, *, output_name: str | int | None = None) -> Linearized:
+    """Return the linear model around a copy of all of the model's weights of now.
+
+    output_name: which output of a model that has several, as for `empirical_ntk`.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "exponential", use_bias=False)])
@@ -48,7 +77,7 @@ def linearize(model: Any) -> Linearized:
     >>> print(linearize(model)(np.array([[2.0]]), [np.array([[0.5]])]))
     [[2.]]
     """
-    return Linearized(network(model))
+    return Linearized(model, output_name)
 
 
 class LinearModel:
@@ -58,6 +87,7 @@ class LinearModel:
     """
 
     def __init__(self, net: Network, x: tf.Tensor, origin: tf.Tensor):
+        require_right_derivatives(net, x, order=1)
         self.net, self.x, self.origin = net, x, origin
 
     def expansion(self, delta: tf.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from .exact_ops import resize, softsign
+from .exact_ops import replacements
 from .scopes import shared
 
 
@@ -42,8 +42,7 @@ def no_cudnn(*args, **kwargs):
 @shared
 def exact_moments() -> Iterator[None]:
     """Let Keras layers that are called in this scope use `moments` above, and the operations of exact_ops.py."""
-    exact = [(tf.nn, "moments", moments), (tf.nn, "softsign", softsign), (tf.image, "resize", resize)]
-    exact.append((rnn, "cudnn_ok", no_cudnn))
+    exact = [(tf.nn, "moments", moments), (rnn, "cudnn_ok", no_cudnn), *replacements()]
     original = [getattr(module, name) for module, name, _ in exact]
     try:
         for module, name, function in exact:

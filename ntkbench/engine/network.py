@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
+from .explained import explained
 from .moments import exact_moments
 from .precision import full_precision
 from .vectorised import hushed
@@ -28,6 +29,10 @@ class Network:
     """
 
     def __init__(self, model: Any, output: int = 0, output_name: str | int | None = None):
+        if isinstance(output, bool) or not isinstance(output, int | np.integer):
+            raise NtkbenchError(f"output={output!r} is no output unit; need a whole number, counted from 0.")
+        if not isinstance(output_name, str | int | None):
+            raise NtkbenchError(f"output_name={output_name!r} is no output; need a name, a dict key or an index.")
         self.model = model
         self.output = output
         self.output_name = output_name
@@ -48,14 +53,38 @@ class Network:
 
     def outputs(self, x: tf.Tensor) -> tf.Tensor:
         """Return f(w; x) with its outputs flattened: [N, ...] -> [N, O]."""
-        with exact_moments():
+        with explained(f"The model cannot be called with inputs of shape {list(x.shape)}"), exact_moments():
             y = self.model(x, training=False) if _is_keras(self.model) else self.model(x)
-        y = self._one(y)
-        if y.shape.rank is None or y.shape.rank == 0:
-            raise NtkbenchError(f"The model returned a value of shape {y.shape}; it must return [N, ...].")
-        return tf.reshape(y, [tf.shape(y)[0], int(np.prod(y.shape[1:]))])
+        return self._flat(self._one(y), x)
 
-    def _one(self, y: Any) -> tf.Tensor:
+    def _flat(self, y: Any, x: tf.Tensor) -> tf.Tensor:
+        """Return one output y of the model at x: [N, ...] flattened, in the model's precision: [N, O]."""
+        kind = "nothing (None)" if y is None else f"a {type(y).__name__}"
+        if not isinstance(y, np.ndarray | tf.Tensor | tf.Variable):
+            raise NtkbenchError(f"The model returned {kind}; it must return a dense tensor [N, ...].")
+        y = tf.convert_to_tensor(y)
+        if y.dtype.is_complex:
+            raise NtkbenchError(
+                f"The model's outputs are complex ({y.dtype.name}), and derivatives are taken of real ones only. Let "
+                "it return their real part, imaginary part or absolute value."
+            )
+        if not y.dtype.is_floating:
+            raise NtkbenchError(
+                f"The model's outputs have type {y.dtype.name}, which has no derivatives. Let it return the real "
+                "numbers that classes, counts or decisions are made from."
+            )
+        if y.shape.rank is None or y.shape.rank == 0 or None in y.shape[1:]:
+            raise NtkbenchError(f"The model returned a value of shape {y.shape}; it must return [N, ...].")
+        if 0 in y.shape[1:]:
+            raise NtkbenchError(f"The model returned a value of shape {y.shape}, which has no output units.")
+        if None not in (y.shape[0], x.shape[0]) and y.shape[0] != x.shape[0]:
+            raise NtkbenchError(
+                f"The model returned {y.shape[0]} outputs for {x.shape[0]} inputs; it must return one for each, "
+                "[N, ...]."
+            )
+        return tf.cast(tf.reshape(y, [tf.shape(y)[0], int(np.prod(y.shape[1:]))]), self.dtype)
+
+    def _one(self, y: Any) -> Any:
         """Return the output called `output_name`."""
         several = isinstance(y, dict | list | tuple)
         names = _output_names(self.model, y) if several else []
@@ -74,7 +103,7 @@ class Network:
                 raise NtkbenchError(f"The output {chosen!r} is not one tensor; wrap the model so that it is.")
         elif chosen not in (None, 0, *getattr(self.model, "output_names", ())):
             raise NtkbenchError(f"The model has one output only; it has none called {chosen!r}.")
-        return tf.convert_to_tensor(y)
+        return y
 
     def scalar(self, x: tf.Tensor) -> tf.Tensor:
         """Return the chosen output unit: [N, ...] -> [N]."""
@@ -86,26 +115,45 @@ class Network:
             raise NtkbenchError(f"The model has {outputs.shape[1]} output units; there is no unit {self.output}.")
         return outputs[:, self.output]
 
-    def inputs(self, x: Any) -> tf.Tensor:
+    def inputs(self, x: Any, name: str = "x") -> tf.Tensor:
         """Return x: [N, ...] in the model's precision (integers stay integers where the model wants them).
 
-        Raises NtkbenchError for anything but finite numbers of the shape that the model takes.
+        Raises NtkbenchError, which says `name`, for anything but finite real numbers of the shape that the model takes.
         """
         if isinstance(x, dict | list | tuple) and not _is_numeric(x):
             raise NtkbenchError(f"The model takes {len(x)} separate inputs; wrap it in a model of one input.")
+        several = (getattr(self.model, "_build_shapes_dict", None) or {}).values()
+        if isinstance(x, list | tuple) and any(each and isinstance(each[0], list | tuple) for each in several):
+            raise NtkbenchError(f"The model takes {len(x)} separate inputs; wrap it in a model of one input.")
+        if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+            raise NtkbenchError(
+                f"{name} is an array with masked entries; fill them, as with x.filled(0), or leave them out."
+            )
         try:
             x = tf.convert_to_tensor(x)
         except (TypeError, ValueError) as error:
-            raise NtkbenchError(f"Got a {type(x).__name__} that is no array of numbers; need x: [N, ...].") from error
+            raise NtkbenchError(
+                f"{name} is a {type(x).__name__} that is no array of numbers; need {name}: [N, ...]."
+            ) from error
+        if x.dtype.is_complex:
+            raise NtkbenchError(
+                f"{name} is complex ({x.dtype.name}), and models are taken at real inputs. Pass real and imaginary "
+                "parts side by side."
+            )
+        if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
+            raise NtkbenchError(f"{name} holds {x.dtype.name}s; need numbers, [N, ...]. Encode them first.")
         declared = _input_spec(self.model)
         _check_shape(tuple(x.shape), declared)
-        if not x.dtype.is_floating:
-            return tf.cast(x, self.dtype) if declared is not None and "float" in declared.dtype else x
-        finite = np.isfinite(np.asarray(x))
-        if not finite.all():
-            first = int(np.argmin(finite.reshape(len(finite), -1).all(1)))
-            raise NtkbenchError(f"Input {first} of {len(x)} holds NaN or infinity; every entry must be finite.")
-        return tf.cast(x, self.dtype)
+        wanted = self.dtype if declared is None else tf.dtypes.as_dtype(declared.dtype)
+        if x.dtype.is_floating:
+            _check_finite(x, name, "")
+        if declared is None and not x.dtype.is_floating:
+            return x
+        if wanted.is_floating:
+            found = tf.cast(x, self.dtype)
+            _check_finite(found, name, f" as {self.dtype.name}")
+            return found
+        return _whole(x, wanted, name) if wanted.is_integer else x
 
     # -- flat weights ------------------------------------------------------------------------------------------
 
@@ -156,12 +204,23 @@ def network(model: Any, output: int = 0, output_name: str | int | None = None) -
     """Return the Network around `model`, the same one for the same model, output and trainable weights."""
     if isinstance(model, Network):
         return model
+    if isinstance(model, type):
+        raise NtkbenchError(f"Got the class {model.__name__}; pass an instance of it, such as {model.__name__}().")
+    if not isinstance(output, int | np.integer) or not isinstance(output_name, str | int | None):
+        return Network(model, output, output_name)  # which says what is wrong
     known: dict[Hashable, Network] = getattr(model, "__dict__", {}).setdefault("_ntkbench_networks", {})
     key = (output, output_name)
     found = known.get(key)
     if found is None or [id(v) for v in found.variables] != [id(v) for v in _trainable(model)]:
         found = known[key] = Network(model, output, output_name)
     return found
+
+
+def renewed(net: Network) -> Network:
+    """Return a Network around the model as it is now, which knows nothing yet, in place of the one that was."""
+    fresh = Network(net.model, net.output, net.output_name)
+    getattr(net.model, "__dict__", {}).setdefault("_ntkbench_networks", {})[net.output, net.output_name] = fresh
+    return fresh
 
 
 def _is_keras(model: Any) -> bool:
@@ -198,6 +257,28 @@ def _check_shape(shape: tuple[int, ...], declared: Any) -> None:
     if len(expected) != len(shape) - 1 or not all(matches):
         wanted = ", ".join("*" if e is None else str(e) for e in expected)
         raise NtkbenchError(f"The inputs have shape {list(shape)}; the model takes [N, {wanted}].")
+
+
+def _check_finite(x: tf.Tensor, name: str, when: str) -> None:
+    finite = np.isfinite(x.numpy().reshape(len(x), -1)).all(1) if x.dtype.is_floating else np.ones(1, bool)
+    if not finite.all():
+        raise NtkbenchError(
+            f"Input {int(np.argmin(finite))} of {name} (of {len(x)}) holds NaN or infinity{when}; every entry must be "
+            "finite."
+        )
+
+
+def _whole(x: tf.Tensor, dtype: tf.DType, name: str) -> tf.Tensor:
+    """Return x: [N, ...] as integers of a type. Raises NtkbenchError when that changes a number."""
+    found = tf.cast(x, dtype)
+    same = (tf.cast(found, x.dtype) == x).numpy().reshape(len(x), -1)
+    if not same.all():
+        n = int(np.argmin(same.all(1)))
+        number = x.numpy().reshape(len(x), -1)[n, int(np.argmin(same[n]))]
+        raise NtkbenchError(
+            f"Input {n} of {name} holds {number}; the model takes {dtype.name}. Pass indices of that type."
+        )
+    return found
 
 
 def _is_numeric(x: Any) -> bool:

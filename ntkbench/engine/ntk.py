@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,8 +12,12 @@ import tensorflow as tf
 from attrs import evolve
 
 from ..errors import NtkbenchError, did_you_mean
-from .casting import in_precision
+from .casting import in_precision, require_same_outputs
 from .distribute import Replicas, kernels
+from .door import enter
+from .explained import explained
+from .finite import NotFinite, not_finite
+from .guard import require_right_derivatives
 from .memory import GIB, budget, model_sizes
 from .network import Network, network
 from .ntk_blocks import Route, compute
@@ -22,6 +27,7 @@ from .ntk_store import Store, file_store
 from .owners import layers_of
 from .rules.rule import Rule
 from .structure import structure_of
+from .trace import require_precision
 from .vectorised import vectorises
 
 METHODS = ("auto", "structured", "jacobian", "ntk_vector_products")
@@ -29,6 +35,7 @@ PRECISIONS = ("float32", "float64")
 WORTH_XLA = 2e9  # operations: compiling takes about half a second more, and then large products take half their time
 
 
+@explained("TensorFlow cannot differentiate this model")
 def empirical_ntk(
     model: Any,
     x1: Any,
@@ -101,11 +108,12 @@ def empirical_ntk(
     if per_layer and out is not None:
         raise NtkbenchError("per_layer=True makes several kernels, and out= holds one; leave one of them away.")
     allowed = budget(memory_gib)
-    net = _network(model, output_name, precision)
-    x1 = net.inputs(x1)
-    x2 = None if x2 is None else net.inputs(x2)
-    if x2 is not None and x2.shape[1:] != x1.shape[1:]:
-        raise NtkbenchError(f"x1 has shape {list(x1.shape)} and x2 {list(x2.shape)}; only N may differ.")
+    given1, given2 = x1, x2
+    net, x1, x2 = enter(model, x1, x2, output_name=output_name)
+    if precision is not None:
+        net = _in_precision(net, x1, precision)
+        x1, x2 = net.inputs(given1), None if given2 is None else net.inputs(given2)
+    require_right_derivatives(net, x1, order=1)
     rules, variables = _weights(net, x1, method)
     sizes = model_sizes(net, rules, x1)
     units = _units(outputs, sizes.outputs)
@@ -152,26 +160,45 @@ def empirical_ntk(
     shape = (problem.n, problem.m) if problem.trace else (problem.n, problem.m, len(units), len(units))
     dtype = net.dtype.as_numpy_dtype
     if out is not None:
-        with file_store(out, shape, dtype) as file:
+        with file_store(out, shape, dtype) as file, _explaining(net, x1, x2):
             compute(route, x1, x2, units, chosen, file)
         return np.load(out, mmap_mode="r")
     store = Store(problem.kernels, shape, dtype)
-    compute(route, x1, x2, units, chosen, store)
+    with _explaining(net, x1, x2):
+        compute(route, x1, x2, units, chosen, store)
     return dict(zip(layers, store.kernels, strict=True)) if layers else store.kernels[0]
 
 
-def _network(model: Any, output_name: str | int | None, precision: str | None) -> Network:
-    """Return the network that computes in a precision: of the model, or of a copy of it with the weights of now."""
-    net = network(model, output_name=output_name)
-    if precision is None or precision == net.dtype.name:
-        return net
+def _in_precision(net: Network, x: tf.Tensor, precision: str) -> Network:
+    """Return the network that computes in a precision: the model's, or that of a copy of it with the weights of now."""
     if precision not in PRECISIONS:
         raise NtkbenchError(f"No precision is called {precision!r}. {did_you_mean(str(precision), PRECISIONS)}")
-    copy = net.cached(("in precision", precision), lambda: in_precision(net.model, precision))
-    for ours, theirs in zip(net.model.variables, copy.variables, strict=True):
-        theirs.assign(ours)
-        theirs.trainable = ours.trainable
-    return network(copy, output_name=net.output_name)
+
+    def cast() -> Any:
+        copy = in_precision(net.model, precision)
+        if copy is not net.model:
+            require_same_outputs(net, network(copy, output_name=net.output_name), x)
+        return copy
+
+    copy = net.cached(("in precision", precision), cast)
+    if copy is not net.model:
+        for ours, theirs in zip(net.model.variables, copy.variables, strict=True):
+            theirs.assign(tf.cast(ours.value, theirs.dtype))
+        net = network(copy, output_name=net.output_name)
+    require_precision(net, net.inputs(x), precision)
+    return net
+
+
+@contextlib.contextmanager
+def _explaining(net: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> Iterator[None]:
+    """Let a kernel that is not finite be refused with its cause."""
+    try:
+        yield
+    except NotFinite:
+        causes = [not_finite(net, x1, "tangent kernel", "x" if x2 is None else "x1")]
+        if x2 is not None and "although" in str(causes[0]):
+            causes.insert(0, not_finite(net, x2, "tangent kernel", "x2"))
+        raise causes[0] from None
 
 
 def _weights(net: Network, x: tf.Tensor, method: str) -> tuple[Sequence[Rule], Sequence[tf.Variable]]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NtkbenchError
+from .finite import NotFinite
 from .memory import gib
 
 
@@ -33,10 +34,12 @@ class Store:
     ) -> None:
         """Put blocks [N, M] or [N, O, M, O] of every kernel at some rows and columns and output units left and right.
 
-        add: add them to what is there.
+        add: add them to what is there.   Raises NotFinite.
         """
         for i, block in enumerate(blocks):
             block = np.asarray(block)
+            if not np.isfinite(block).all():
+                raise NotFinite("The kernel is not finite.")
             block = block if self.trace else block.transpose(0, 2, 1, 3)
             if block.shape == self.shape:
                 self._put(i, np.ascontiguousarray(block))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+# Keras layers that run code of somebody else.
+OPAQUE = frozenset({"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"})
+
 
 def is_stock(layer: Any) -> bool:
     """Return whether a layer's type is Keras's or ours, and so are its activations and its `call`.

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from .gradient import dense_gradient
+from .guard import require_right_derivatives
 from .network import Network
 
 
@@ -18,6 +19,7 @@ class WeightedOutput:
     """
 
     def __init__(self, net: Network, x: tf.Tensor):
+        require_right_derivatives(net, x, order=1)
         self.net, self.x = net, x
 
     def gradient(self, w: tf.Tensor, c: np.ndarray) -> tf.Tensor:
@@ -26,6 +28,7 @@ class WeightedOutput:
 
     def gradient_and_product(self, w: tf.Tensor, c: np.ndarray, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return ∇F_c(w) and ∇²F_c(w)·v: [P] each, for v: [P], by double backward, which is right for every model."""
+        require_right_derivatives(self.net, self.x, order=2, mode="double_backward")
         return self.net.function("weighted product", self._build_product)(w, self.x, tf.cast(c, self.net.dtype), v)
 
     def _build_gradient(self) -> Any:

@@ -17,7 +17,8 @@ from ntkbench.engine import hvp as hvp_module
 from ntkbench.engine.casting import dtype_policy
 from ntkbench.engine.checks import check_derivatives, in_float64, relative
 from ntkbench.engine.checks_layers import known_right, recorded_calls
-from ntkbench.engine.checks_model import require_right_second_derivatives, routes_of, self_test
+from ntkbench.engine.checks_model import routes_of, self_test
+from ntkbench.engine.guard import require_right_derivatives
 from ntkbench.engine.network import Network
 
 L = keras.layers
@@ -94,7 +95,7 @@ def test_right_models_pass(name):
     assert test.derivatives.repeat == 0.0
     # Differences at a step of 1e-5 or less; what is near TOLERANCE would be a slip of the check itself.
     assert max(test.derivatives.gradient, test.derivatives.hessian, test.derivatives.symmetry) < 1e-6
-    require_right_second_derivatives(net, x)
+    require_right_derivatives(net, x, order=2)
 
 
 def test_the_hessian_of_a_linear_model_is_zero():
@@ -246,7 +247,7 @@ def test_wrong_layers_are_named(make, precision):
     assert not test.right and instead in test.problems[0]
     for _ in range(2):  # the second time from memory
         with pytest.raises(nb.NtkbenchError, match=f"cannot be trusted: {kind} '"):
-            require_right_second_derivatives(Network(model), x)
+            require_right_derivatives(Network(model), x, order=2)
     assert all(map(np.array_equal, state, model.get_weights()))
     assert not any("call" in vars(layer) for layer in model._flatten_layers())
 
@@ -255,8 +256,8 @@ def test_the_refusal_is_remembered(monkeypatch):
     net = Network(with_layer(StoppedVariance))
     for _ in range(2):
         with pytest.raises(nb.NtkbenchError, match="StoppedVariance .*relative error 0"):
-            require_right_second_derivatives(net, normal(2, 5))
-        monkeypatch.setattr("ntkbench.engine.checks_model.check_derivatives", None)
+            require_right_derivatives(net, normal(2, 5), order=2)
+        monkeypatch.setattr("ntkbench.engine.guard.check_derivatives", None)
 
 
 def test_the_error_is_that_of_the_dense_hessians():
@@ -275,12 +276,11 @@ def test_the_error_is_that_of_the_dense_hessians():
 
 
 def test_only_layers_nobody_knows_cost_anything(monkeypatch):
-    monkeypatch.setattr("ntkbench.engine.checks_model.check_derivatives", None)
-    require_right_second_derivatives(Network(convolution()), normal(2, 7, 7, 1))
-    require_right_second_derivatives(Network(with_layer(Plain)), normal(2, 5))  # alone, not the model
-    require_right_second_derivatives(Network(with_layer(lambda: Around(Plain()))), normal(2, 5))
-    with pytest.raises(TypeError):
-        require_right_second_derivatives(Network(AnyModel(0)), normal(2, 4))
+    monkeypatch.setattr("ntkbench.engine.guard.check_derivatives", None)
+    require_right_derivatives(Network(convolution()), normal(2, 7, 7, 1), order=2)
+    require_right_derivatives(Network(with_layer(Plain)), normal(2, 5), order=2)  # the graph, not the model
+    require_right_derivatives(Network(with_layer(lambda: Around(Plain()))), normal(2, 5), order=2)
+    require_right_derivatives(Network(AnyModel(0)), normal(2, 4), order=2)
 
 
 def test_a_wrong_layer_that_hardly_shows_is_found_in_float32():
@@ -304,10 +304,10 @@ def test_a_wrong_layer_that_hardly_shows_is_found_in_float32():
         net = Network(model)
         assert check_derivatives(net, x).problem == ""
         if not wrong:
-            require_right_second_derivatives(net, x)
+            require_right_derivatives(net, x, order=2)
             continue
         with pytest.raises(nb.NtkbenchError, match="StoppedVariance"):
-            require_right_second_derivatives(net, x)
+            require_right_derivatives(net, x, order=2)
 
 
 def test_alike_layers_are_checked_once(monkeypatch):
@@ -323,7 +323,9 @@ def test_alike_layers_are_checked_once(monkeypatch):
 
     checked = []
     alone = checks_layers._alone
-    monkeypatch.setattr(checks_layers, "_alone", lambda call: checked.append(call[0].power) or alone(call))
+    monkeypatch.setattr(
+        checks_layers, "_alone", lambda call, *args: checked.append(call[0].power) or alone(call, *args)
+    )
     with dtype_policy("float64"):
         layers = [L.Dense(4), Power(3), L.Dense(4), Power(3), L.Dense(4), Power(2), L.Dense(1)]
         net = Network(keras.Sequential([keras.Input((5,), dtype="float64"), *layers]))
@@ -353,7 +355,7 @@ def test_operations_between_layers_are_looked_at():
         plain = keras.Model(x, L.Dense(1)(h * keras.ops.tanh(h)))
     assert known_right(plain) and not known_right(stopped)
     with pytest.raises(nb.NtkbenchError, match="Functional"):
-        require_right_second_derivatives(Network(stopped), normal(2, 5))
+        require_right_derivatives(Network(stopped), normal(2, 5), order=2)
 
 
 def test_forward_over_backward_is_blamed_where_only_it_is_wrong(monkeypatch):
@@ -417,7 +419,7 @@ def uncompiled():
 def test_no_right_model_is_refused(uncompiled):
     for seed in range(110):
         x = 10.0 ** np.random.default_rng(seed).uniform(-2, 2) * normal(3, 4, seed=seed)
-        require_right_second_derivatives(Network(AnyModel(seed)), x)
+        require_right_derivatives(Network(AnyModel(seed)), x, order=2)
 
 
 def test_most_right_models_are_known_to_be_right(uncompiled):
@@ -444,7 +446,7 @@ def test_most_wrong_models_are_refused_in_float32(uncompiled):
     refused = 0
     for seed, activation in enumerate(ACTIVATIONS):
         try:
-            require_right_second_derivatives(Network(WrongModel(activation, seed)), normal(3, 4, seed=seed))
+            require_right_derivatives(Network(WrongModel(activation, seed)), normal(3, 4, seed=seed), order=2)
         except nb.NtkbenchError as error:
             assert "WrongModel" in str(error)
             refused += 1
@@ -460,7 +462,7 @@ def test_units_at_their_kink_are_no_fault(blank):
     x[:, :4] *= not blank
     test = self_test(net, x)
     assert test.right and test.derivatives.sure
-    require_right_second_derivatives(net, x)
+    require_right_derivatives(net, x, order=2)
 
 
 def test_wide_relu_in_float32():
@@ -470,7 +472,7 @@ def test_wide_relu_in_float32():
     net, x = Network(model), normal(2, 20).astype("float32")
     assert check_derivatives(net, x).problem == ""
     assert check_derivatives(in_float64(net, x), x).sure
-    require_right_second_derivatives(net, x)
+    require_right_derivatives(net, x, order=2)
 
 
 def test_relative():

@@ -60,7 +60,7 @@ def not_trained(width, *, input_shape):
         (no_model, "own built a int; a build function returns a Keras model"),
         (not_finite, "not finite for 4 of 4 probes"),
         (other_inputs, "own does not take inputs of shape [61]"),
-        (one_for_all, "own returned 1 outputs for 4 inputs"),
+        (one_for_all, "The model returned 1 outputs for 4 inputs"),
         (two_outputs, "2 separate outputs"),
         (not_trained, "no trainable weights"),
     ],

@@ -1,0 +1,167 @@
+"""What the traced graph of a model says about its derivatives: which operations stand between weights and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+from attrs import frozen
+
+from .network import Network
+from .vectorised import hushed
+
+# Operations whose gradients, and the gradients of those, are right wherever they are finite. Everything else is
+# compared with finite differences: operations with ties (Maximum, Abs), with special cases at 0 (Prod, Pow, Xlogy,
+# DivNoNan), and those that hide a derivative.
+PROVEN = frozenset(
+    {
+        "Add", "AddN", "AddV2", "Asinh", "Assert", "Atan", "AvgPool", "AvgPool3D", "BatchMatMul", "BatchMatMulV2",
+        "BatchMatMulV3", "BatchToSpaceND", "BiasAdd", "BroadcastTo", "Cast", "Concat", "ConcatV2", "Conv2D",
+        "Conv2DBackpropInput", "Conv3D", "Conv3DBackpropInputV2", "Cos", "Cosh", "Cumsum", "DepthToSpace",
+        "DepthwiseConv2dNative", "Einsum", "Elu", "EnsureShape", "Erf", "Erfc", "Exp", "ExpandDims", "Expm1", "Gather",
+        "GatherNd", "GatherV2", "Identity", "LeakyRelu", "Log", "Log1p", "LogSoftmax", "MatMul", "MatrixBandPart",
+        "MatrixDiagPartV3", "MatrixDiagV3", "Mean", "MirrorPad", "Mul", "Neg", "Pack", "Pad", "PadV2", "ReadVariableOp",
+        "RealDiv", "Reciprocal", "Relu", "Relu6", "Reshape", "ResourceGather", "ReverseV2", "Roll", "Rsqrt", "Selu",
+        "Sigmoid", "Sin", "Sinh", "Slice", "Softmax", "Softplus", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV",
+        "Sqrt", "Square", "SquaredDifference", "Squeeze", "StridedSlice", "Sub", "Sum", "Tan", "Tanh",
+        "TensorListConcat", "TensorListFromTensor", "TensorListGetItem", "TensorListPopBack", "TensorListPushBack",
+        "TensorListReserve", "TensorListResize", "TensorListSetItem", "TensorListStack", "Tile", "Transpose", "Unpack",
+    }
+)  # fmt: skip
+# Operations that are constant between jumps, so that a derivative of 0 is right.
+ROUNDS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
+CALLS = frozenset({"Case", "If", "PartitionedCall", "StatefulPartitionedCall", "StatelessCase", "StatelessIf"})
+LOOPS = frozenset({"While", "StatelessWhile"})
+
+
+@frozen
+class Graph:
+    """What was found in a model's graph.
+
+    doubtful: (type, name) of the operations on trained weights that are not known to have right derivatives.
+    rounds: whether trained weights reach an operation that rounds.
+    random: whether the graph draws random numbers.
+    untracked: trainable variables that the model reads and Keras does not know, and so nobody differentiates by.
+    """
+
+    doubtful: tuple[tuple[str, str], ...]
+    rounds: bool
+    random: bool
+    untracked: tuple[tf.Variable, ...]
+
+
+def graph_of(net: Network, x: tf.Tensor) -> Graph:
+    """Return what the graph of the model's outputs at inputs like x: [N, ...] shows."""
+    with hushed():
+        traced = tf.function(net.outputs, autograph=False).get_concrete_function(tf.TensorSpec(x.shape, x.dtype))
+    trained = {id(v.handle) for v in net.variables}
+    captures = list(traced.graph.captures)
+    found = _Walk()
+    found.walk(traced.graph, {inner.name for outer, inner in captures if id(outer) in trained})
+    return Graph(tuple(found.doubtful), found.rounds, found.random, tuple(_untracked(net, traced)))
+
+
+class _Walk:
+    """Follows what depends on trained weights, from operation to operation and into functions."""
+
+    def __init__(self) -> None:
+        self.doubtful: list[tuple[str, str]] = []
+        self.rounds = self.random = False
+
+    def walk(self, graph: Any, reached: set[str]) -> list[bool]:
+        """Take a graph into account, given the names of its tensors that depend on weights.
+
+        Returns for each of its outputs whether that depends on them.
+        """
+        for op in graph.get_operations():
+            self.random |= "Random" in op.type or op.type == "StatelessMultinomial"
+            inner = _functions(op)
+            given = [each.name in reached for each in op.inputs]
+            passed = self._into(op, inner, given) if inner else [any(given)] * len(op.outputs)
+            if any(given) and not inner:
+                passed = self._through(op)
+            reached |= {each.name for each, on in zip(op.outputs, passed, strict=True) if on and _carries(each.dtype)}
+        return [each.name in reached for each in graph.outputs]
+
+    def _through(self, op: Any) -> list[bool]:
+        """Return which outputs of an operation on weights depend on them, and note what is doubtful about it."""
+        if op.type in ROUNDS or (op.type == "Cast" and not _carries(op.outputs[0].dtype)):
+            self.rounds = True
+            return [False] * len(op.outputs)
+        carrying = any(_carries(each.dtype) for each in op.outputs)
+        if carrying and (op.type not in PROVEN or "_gradient_op_type" in op.node_def.attr):
+            self.doubtful.append((op.type, op.name))
+        return [True] * len(op.outputs)
+
+    def _into(self, op: Any, inner: list[Any], given: list[bool]) -> list[bool]:
+        """Return which outputs of a call depend on weights."""
+        passed = [False] * len(op.outputs)
+        if op.type not in CALLS | LOOPS:
+            if any(given):
+                self.doubtful.append((op.type, op.name))
+            return [any(given)] * len(op.outputs)
+        if any(given) and "_gradient_op_type" in op.node_def.attr:
+            self.doubtful.append((op.type, op.name))
+        for graph in inner:
+            # A conditional's first input is what it chooses by; a loop's outputs are its next inputs.
+            mine = given[len(given) - len(graph.inputs) :]
+            while True:
+                reached = {each.name for each, on in zip(graph.inputs, mine, strict=True) if on}
+                out = self.walk(graph, reached)
+                again = [a or b for a, b in zip(mine, out, strict=True)] if len(out) == len(mine) else mine
+                if op.type not in LOOPS or again == mine:
+                    break
+                mine = given = again
+            if len(out) == len(passed):  # a loop's condition has one output of its own
+                passed = [a or b for a, b in zip(passed, out, strict=True)]
+        return passed
+
+
+def _functions(op: Any) -> list[Any]:
+    """Return the graphs that an operation calls."""
+    found = []
+    for value in op.node_def.attr.values():
+        for each in [value.func, *value.list.func]:
+            function = op.graph._get_function(each.name) if each.name else None
+            if function is not None:
+                found.append(function.graph)
+    return found
+
+
+def _carries(dtype: tf.DType) -> bool:
+    """Return whether derivatives pass through tensors of a type. variant: lists of tensors, in loops."""
+    return dtype.is_floating or dtype.is_complex or dtype in (tf.variant, tf.resource)
+
+
+def _untracked(net: Network, traced: Any) -> Iterator[tf.Variable]:
+    """Yield what a Keras model reads of trainable variables that are not among its own.
+
+    Other models state their trainable_variables themselves.
+    """
+    if not isinstance(net.model, keras.Layer):
+        return
+    known = {id(each.value) for each in net.model.variables} | {id(each) for each in net.variables}
+    for variable in traced.graph.variables:
+        if id(variable) not in known and variable.trainable and variable.dtype.is_floating:
+            yield variable
+
+
+def owner_of(variable: tf.Variable, layers: Iterable[Any]) -> Any:
+    """Return the layer that holds a variable in one of its attributes, however deep, or None."""
+
+    def held(value: Any, depth: int = 3) -> bool:
+        if value is variable or getattr(value, "value", None) is variable:
+            return True
+        if depth == 0 or isinstance(value, keras.Layer | str | bytes | tf.Tensor | tf.Variable):
+            return False
+        if isinstance(value, dict):
+            inside: Iterable[Any] = value.values()
+        elif isinstance(value, list | tuple | set):
+            inside = value
+        else:
+            inside = getattr(value, "__dict__", {}).values()
+        return any(held(each, depth - 1) for each in list(inside))
+
+    return next((each for each in layers if any(held(value) for value in list(vars(each).values()))), None)
