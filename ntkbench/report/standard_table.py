@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -111,8 +112,8 @@ def _name_lines(of: Series, missing: Collection[str] = ()) -> tuple[str, ...]:
     name = [of.label[start : start + _NAME] for start in range(0, len(of.label), _NAME)]
     if len(name) > _NAME_LINES:
         name = [*name[: _NAME_LINES - 1], "…" + name[-1][-_NAME + 1 :]]
-    below = [f"  {text}" for text in (_widths(of), *of.condition, *(["not installed"] * (_plugin(of) in missing)))]
-    return (*name, *(text if len(text) <= _NAME else text[: _NAME - 1] + "…" for text in below))
+    below = [_widths(of), *of.condition, *(["not installed"] * (_plugin(of) in missing))]
+    return (*name, *(f"  {line}" for text in below for line in textwrap.wrap(text, _NAME - 2)[:_NAME_LINES]))
 
 
 def _plugin(of: Series) -> str:
@@ -201,6 +202,19 @@ def _title(settings: Mapping[str, Any]) -> str:
     return " · ".join([*words, f"{seeds} seed{'s' * (seeds != 1)}"])
 
 
+def _version_notes(results: Sequence[CellResult]) -> Iterable[str]:
+    """Yield a sentence for each measurement of which two versions are among the results."""
+    versions: dict[str, dict[tuple[str, str], None]] = {}
+    for cell in _cells(results):
+        name = f"{cell.measurement_plugin} {cell.measurement_version}"
+        versions.setdefault(cell.measurement, {})[name, cell.measurement_code] = None
+    for measurement, several in versions.items():
+        if len(several) > 1:
+            names = dict.fromkeys(name for name, _ in several)
+            by = ", ".join(names) if len(names) > 1 else f"{len(several)} states of the code of {next(iter(names))}"
+            yield f"{measurement} was measured by {by}; each is a row of its own."
+
+
 def _notes(
     results: Sequence[CellResult],
     manifest: Mapping[str, Any],
@@ -228,6 +242,7 @@ def _notes(
         )
     if any(each.fit.is_zero for each in laws):
         yield "0: every value is 0, exactly or to rounding (50 units of roundoff)."
+    yield from _version_notes(results)
     yield from _meanings(found, manifest)
     yield from _settings_note(settings)
     for note, places in _grouped((each.fit.note, f"{each.series.label} {each.key}") for each in laws if _odd(each)):
