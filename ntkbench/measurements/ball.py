@@ -64,7 +64,7 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
         found = [largest([smooth, *_across_kinks(ctx, objective)]) for smooth in found]
     best = largest(found)
     if best.direction is not None:
-        best = largest([best, ascend(objective, best.direction, ASCENT, POLISHED)])
+        best = largest([best, ascend(objective, best, ASCENT, POLISHED)])
     return {
         "kernel_change_worst": _confirmed(ctx, best, _kernel_change_at),
         "search_gain": Value(_gain(best, found), None, "bound"),
