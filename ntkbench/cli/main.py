@@ -76,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupted. NTKBENCH_DEBUG=1 shows the traceback of what nobody expected.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other work runs on
     try:
         code = ntkbench.main(args=list(arguments), prog_name="ntkbench", standalone_mode=False, obj=arguments)
         sys.stdout.flush()

@@ -18,9 +18,7 @@ from ..errors import NtkbenchError, reason_of
 from .network import Network
 from .trace import EPS, trace_of
 
-COPIED = (
-    1e-2  # relative difference of a copy's outputs, from the rounding of float32 where outputs are small differences
-)
+COPIED = 1e-2  # relative difference of a copy's outputs: rounding of float32 where outputs are small differences
 ROUNDING = 64  # units of roundoff, of coarser types
 POLICIES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from .. import layers as layers  # so that Keras knows them in a saved model
 from ..engine.casting import dtype_policy, in_precision
+from ..engine.keras_settings import keras_settings
 from ..errors import NtkbenchError
 from ..plan.seeds import seed_for
 from ..registry.calling import call_with_known_names, takes
@@ -42,7 +43,7 @@ def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], p
     Weights depend on architecture, params, width and seed only, also where the build function takes no seed.
     """
     seed = seed_for("weights", cell.architecture, dict(cell.params), cell.width, cell.seed)
-    with _drawing_from(seed), dtype_policy(precision):
+    with _drawing_from(seed), keras_settings(), dtype_policy(precision):
         build = entry.load()
         if not takes(build, "seed"):
             # Only then: it throws away what TensorFlow has prepared of compiled functions, a second for the next cell.
@@ -64,7 +65,7 @@ def build_with(
 
     What it draws without the seed comes from wherever Keras, NumPy and TensorFlow are.
     """
-    with dtype_policy(precision):
+    with keras_settings(), dtype_policy(precision):
         return _built(entry, entry.load(), width, input_shape, precision, seed, params)
 
 

@@ -30,7 +30,8 @@ def prepare(device: str, *, hushed: bool = False) -> str:
     if kind == "cpu":
         # Before the import it also saves the seconds in which CUDA starts.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    with _stderr_held() if hushed else nullcontext():
+    with _stderr_held() if hushed else nullcontext(), _without_keras_json() if hushed else nullcontext():
+        import keras  # noqa: F401 - it reads its settings when it is imported
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -49,6 +50,20 @@ def prepare(device: str, *, hushed: bool = False) -> str:
         raise NtkbenchError(f"The device {device!r} was asked for, and TensorFlow finds {found}. Use --device cpu.")
     _show([gpus[index]], device)
     return f"gpu:{index}"
+
+
+@contextmanager
+def _without_keras_json() -> Iterator[None]:
+    """Let TensorFlow and Keras be imported with their own settings: with some of a user's they cannot be imported."""
+    before = os.environ.get("KERAS_HOME")
+    with tempfile.TemporaryDirectory(prefix="ntkbench-") as folder:
+        os.environ["KERAS_HOME"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("KERAS_HOME")
+            if before is not None:
+                os.environ["KERAS_HOME"] = before
 
 
 def placed(device: str) -> AbstractContextManager[Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..engine.context import Context
+from ..engine.keras_settings import keras_settings
 from ..engine.network import Network
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported
 from ..plan.cost import memory_gib
@@ -61,6 +62,7 @@ class GroupWorker:
                 yield self.measure(cell, context, began)
                 began = time.perf_counter()
 
+    @keras_settings()
     def context(self, cell: Cell) -> Context:
         """Return what a measurement of this cell is given."""
         settings = Settings(**cell.settings)
@@ -109,6 +111,7 @@ class GroupWorker:
         self._networks[precision] = Network(model)
         return self._networks[precision]
 
+    @keras_settings()
     def measure(self, cell: Cell, context: Context, began: float) -> CellResult:
         """Return the result of one cell."""
         try:
