@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import functools
 import io
 import json
@@ -101,13 +100,11 @@ def answer(text: str) -> None:
 
 
 def answer_json(found: Any) -> None:
-    """Write `found` as JSON to standard output; in an encoding other than a Unicode one it is plain ASCII.
+    """Write `found` as JSON to standard output, in ASCII: valid in every encoding, and inert on a terminal.
 
     Raises as `answer` does.
     """
-    encoding = getattr(_answers or sys.stdout, "encoding", None) or "utf-8"
-    unicode = codecs.lookup(encoding).name.startswith("utf")
-    answer(json.dumps(found, indent=1, ensure_ascii=not unicode, allow_nan=False))
+    answer(json.dumps(found, indent=1, allow_nan=False))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..errors import UnknownName
 from ..registry.manager import Registry, registry
+from ..registry.probe import Probe
 from ..registry.probe_cache import again
 from ..registry.sources import installed_sources, same
 from .checks import Checks, Finding
@@ -25,7 +26,7 @@ def check(name: str) -> list[Finding]:
 def findings(name: str) -> Iterator[Finding]:
     """Yield what `check` returns, one by one as it is found. A plugin is first tried anew."""
     sources = [source for source in installed_sources() if same(source.distribution) == same(name)]
-    tried = [again(source) for source in sources]
+    tried = [Probe(source.damage) if source.damage else again(source) for source in sources]
     known = registry()
     became = {plugin.name: plugin for plugin in known.plugins}
     for source, probe in zip(sources, tried, strict=True):
