@@ -94,8 +94,9 @@ def registers(plugin: Plugin) -> str:
 def check(name: str, as_json: bool) -> int:
     """Run the numbered checks of NAME and say what to do about those that fail.
 
-    NAME is an installed plugin (everything that it registers), a registered architecture, measurement, data set or
-    kernel, or FILE.py:FUNCTION. Exits with 0 when all checks hold, 1 when one fails, 2 when the command was wrong.
+    NAME is an installed plugin (everything that it registers), a registered architecture, measurement, data set,
+    kernel, suite or layer rule, or FILE.py:FUNCTION. Exits with 0 when all checks hold, 1 when one fails, 2 when the
+    command was wrong.
     """
     from ..runner.device import prepare
     from ..testing.subjects import findings

@@ -231,6 +231,7 @@ def _run_suite(
     from ..runner.device import prepare
     from ..runner.progress import progress_on
     from ..runner.suite import run_suite
+    from ..store.run import load
 
     for word in given:
         option = word.partition("=")[0]
@@ -239,9 +240,16 @@ def _run_suite(
     registry = the_registry()
     suite = load_suite(name, registry)
     planned = [plan for plan, _ in plans(suite, registry)]
+    for note in dict.fromkeys(note for plan in planned for note in plan.notes):
+        click.echo(visible(note), err=True)
+    if dry_run and suite.options is not None:
+        return _dry_run(planned[0], as_json)
     if dry_run:
         cells = {cell.key for plan in planned for cell in plan.cells}
-        answer(f"{suite.name}: {len(suite.claims)} claims, {len(cells)} cells.")
+        if as_json:
+            answer_json({"suite": suite.name, "claims": len(suite.claims), "cells": len(cells)})
+        else:
+            answer(f"{suite.name}: {len(suite.claims)} claims, {len(cells)} cells.")
         return 0
     choice = chosen(planned, device)
     ready = prepare(device, hushed=True)
@@ -265,7 +273,7 @@ def _run_suite(
             f"Interrupted; what is finished is kept. The same command with --out {found.path} goes on.", err=True
         )
         return 130
-    table = claims_table(suite.name, found.judged)
+    table = claims_table(suite.name, found.judged) if suite.claims else load(found.path).table()
     _show(table, format_, as_json, found.path)
     for outcome in found.outcomes:
         _say_failures(outcome, outcome.ok + outcome.failed)
