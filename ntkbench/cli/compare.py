@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from ..errors import NtkbenchError
+from ..streams import answer, answer_json, answering
 
 
 @click.command("compare")
 @click.argument("run_a", type=click.Path())
 @click.argument("run_b", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Every quantity as JSON, with every digit.")
+@answering
 def command(run_a: str, run_b: str, as_json: bool) -> int:
     """Say what moved between RUN_A and RUN_B, whether by more than noise, and what else differs between them.
 
@@ -31,10 +31,9 @@ def command(run_a: str, run_b: str, as_json: bool) -> int:
             "data set and measurement. Compare runs that overlap."
         )
     if as_json:
-        text = json.dumps(comparison_json(found, run_a, run_b), indent=1, ensure_ascii=False, allow_nan=False)
+        answer_json(comparison_json(found, run_a, run_b))
     else:
-        text = comparison_table(found, run_a, run_b).text()
-    click.echo(text.rstrip("\n"))
+        answer(comparison_table(found, run_a, run_b).text().rstrip("\n"))
     for problem in (*a.problems, *b.problems):
         click.echo(f"Warning: {problem}", err=True)
     return 1 if any(change.moved for change in found.changes) or found.statuses else 0

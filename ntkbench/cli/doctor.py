@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import textwrap
@@ -15,6 +14,7 @@ from attrs import asdict
 
 from ..errors import NtkbenchError
 from ..report.escape import visible
+from ..streams import answer, answer_json, answering
 from .columns import aligned
 from .options import no_plugin
 
@@ -45,6 +45,7 @@ OPEN_SIZE = 32  # of an image's or sequence's axis that a saved model leaves ope
 @click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output, nothing else there.")
 @no_plugin
+@answering
 def command(model: str | None, dataset: str | None, device: str, as_json: bool) -> int:
     """Test the numbers of every registered architecture at its smallest width, or of MODEL.
 
@@ -64,8 +65,7 @@ def command(model: str | None, dataset: str | None, device: str, as_json: bool) 
     requests = inputs.accepted(parse_arch(model or "all", registry))
     surroundings = _surroundings(prepare(device, hushed=True))
     if not as_json:
-        click.echo("\n".join(_surroundings_lines(surroundings)) + "\n")
-        sys.stdout.flush()
+        answer("\n".join(_surroundings_lines(surroundings)) + "\n")
     found = []
     with _status() as say:
         for request in requests:
@@ -77,13 +77,13 @@ def command(model: str | None, dataset: str | None, device: str, as_json: bool) 
         problems += [text if text.startswith(label) else f"{label}: {text}" for text in each["problems"]]
     if as_json:
         everything = {"ok": not problems, "problems": problems, **surroundings, "models": found}
-        click.echo(json.dumps(everything, indent=1, ensure_ascii=False, allow_nan=False))
+        answer_json(everything)
     else:
-        click.echo(_table(found, inputs.label).text().rstrip("\n"))
+        answer(_table(found, inputs.label).text().rstrip("\n"))
         for each in found:
             if each["routes"]:
-                click.echo("\n" + "\n".join(_routes_lines(each["routes"])))
-        click.echo("\n" + "\n".join(_verdict_lines(found, problems)))
+                answer("\n" + "\n".join(_routes_lines(each["routes"])))
+        answer("\n" + "\n".join(_verdict_lines(found, problems)))
     return 1 if problems else 0
 
 

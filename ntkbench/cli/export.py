@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import did_you_mean
+from ..streams import writing_to
 
 if TYPE_CHECKING:
     from ..store.run import Run
@@ -43,8 +44,8 @@ def command(run: str, format_: str, output: str | None) -> None:
     for problem in found.problems:
         click.echo(f"Warning: {problem}", err=True)
     if output is None or output == "-":
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        with writing_to(sys.stdout) as stream:
+            stream.buffer.write(data)
     else:
         from ..store.atomic import write_atomically
 

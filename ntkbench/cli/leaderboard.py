@@ -9,6 +9,7 @@ import click
 
 from ..errors import NtkbenchError
 from ..report.escape import visible
+from ..streams import answer, answering
 from .options import no_plugin
 
 _BOARDS = click.option(
@@ -33,6 +34,7 @@ def command() -> None:
 @click.argument("run", type=click.Path())
 @click.option("--name", required=True, metavar="NAME", help="Of the submission: small letters, digits, '.', '-', '_'.")
 @_BOARDS
+@answering
 def submit(run: str, name: str, boards: Path) -> None:
     """Write the receipt of the finished RUN to submissions/NAME.json: plain data with its hash."""
     from ..leaderboard.receipt import write_receipt
@@ -45,7 +47,7 @@ def submit(run: str, name: str, boards: Path) -> None:
         raise NtkbenchError(f"{path} is there already; receipts are not overwritten. Choose another --name.")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
-    click.echo(str(path))
+    answer(str(path))
 
 
 @command.command("verify")
@@ -55,6 +57,7 @@ def submit(run: str, name: str, boards: Path) -> None:
 @click.option("--by", metavar="NAME", help="Write a record of an agreeing re-run in your name.")
 @_BOARDS
 @no_plugin
+@answering
 def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Path) -> int:
     """Check the receipt FILE, then run random cells of it again here, with their seeds.
 
@@ -74,7 +77,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     try:
         receipt = load_receipt(file)
     except NtkbenchError as error:
-        click.echo(visible(str(error)))
+        answer(visible(str(error)))
         return 1
     registry = the_registry()
     problems = [*plan_problems(receipt, registry), *data_problems(receipt, registry)]
@@ -83,17 +86,17 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
         device = prepare("auto", hushed=True)
         for finding in rerun(drawn, registry, device):
             cell = finding.cell
-            click.echo(f"{cell.label} width {cell.width} seed {cell.seed} {cell.measurement}: "
+            answer(f"{cell.label} width {cell.width} seed {cell.seed} {cell.measurement}: "
                        f"{visible(finding.problem) or 'agrees'}")  # fmt: skip
             problems += [finding.problem] if finding.problem else []
     for problem in problems:
-        click.echo(f"{file} is rejected: {visible(problem)}.")
+        answer(f"{file} is rejected: {visible(problem)}.")
     if problems:
         return 1
-    click.echo(f"{file} is accepted: {len(receipt.results)} cells are sound, {len(drawn)} were run again and agree.")
+    answer(f"{file} is accepted: {len(receipt.results)} cells are sound, {len(drawn)} were run again and agree.")
     if by and drawn:
         words: dict[str, Any] = {"cells": len(drawn), "agreed": len(drawn), "why": "random cells were run again"}
-        click.echo(str(write_record(boards, new_record(kind="verification", receipt=receipt.hash, by=by, **words))))
+        answer(str(write_record(boards, new_record(kind="verification", receipt=receipt.hash, by=by, **words))))
     return 0
 
 
@@ -103,6 +106,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
 @click.option("--why", required=True, metavar="TEXT", help="The reason, shown on the board.")
 @click.option("--replaced-by", type=click.Path(path_type=Path), metavar="FILE", help="The corrected receipt.")
 @_BOARDS
+@answering
 def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Path) -> None:
     """Take the receipt FILE off the board by a record; with --replaced-by it is a correction. Nothing is deleted."""
     from ..leaderboard.receipt import load_receipt
@@ -111,22 +115,24 @@ def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Pa
     fields: dict[str, Any] = {"kind": "withdrawal", "receipt": load_receipt(file).hash, "by": by, "why": why}
     if replaced_by is not None:
         fields |= {"kind": "correction", "replaced_by": load_receipt(replaced_by).hash}
-    click.echo(str(write_record(boards, new_record(**fields))))
+    answer(str(write_record(boards, new_record(**fields))))
 
 
 @command.command("build")
 @_BOARDS
+@answering
 def build(boards: Path) -> None:
     """Build the board from all submissions: markdown, csv, html, pictures, a manifest with hashes."""
     from ..leaderboard.build import build as build_board
 
     for path in build_board(boards):
-        click.echo(str(path))
+        answer(str(path))
 
 
 @command.command("diff")
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
+@answering
 def diff(before: Path, after: Path) -> None:
     """Say what differs between two receipts: values, verdicts and ties; and why: code, versions, settings, data."""
     from ..analysis.compare import compare
@@ -136,8 +142,8 @@ def diff(before: Path, after: Path) -> None:
 
     old, new = load_receipt(before), load_receipt(after)
     found = compare(old.results, new.results, old.manifest, new.manifest)
-    click.echo(comparison_table(found, old.name, new.name).text().rstrip("\n"))
+    answer(comparison_table(found, old.name, new.name).text().rstrip("\n"))
     changes = board_changes(new_board([old]), new_board([new]))
-    click.echo("\nRows and ties: " + ("none changed." if not changes else ""))
+    answer("\nRows and ties: " + ("none changed." if not changes else ""))
     for change in changes:
-        click.echo(f"  {visible(change)}")
+        answer(f"  {visible(change)}")

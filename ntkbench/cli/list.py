@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from ..plan.arch_spec import label_of
 from ..registry.manager import Registry, registry
 from ..registry.specs import Architecture, Dataset, Entry, Measurement
 from ..report.escape import visible
+from ..streams import answer, answer_json, answering
 from ..types import Theory
 from .columns import aligned
 from .options import no_plugin, warn_of_plugins
@@ -30,6 +30,7 @@ HEADLINES = {"hessian_norm": "‖H‖", "kernel_change_worst": "ΔK worst", "ker
 @click.argument("kind", default="architectures", metavar="[architectures|measurements|datasets|kernels|suites]")
 @click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
 @no_plugin
+@answering
 def command(kind: str, as_json: bool) -> None:
     """Show what is registered, architectures without a name.
 
@@ -41,9 +42,9 @@ def command(kind: str, as_json: bool) -> None:
     known = registry()
     entries = list(getattr(known, kind).values())
     if as_json:
-        click.echo(json.dumps([to_json(entry) for entry in entries], indent=1, ensure_ascii=False))
+        answer_json([to_json(entry) for entry in entries])
     else:
-        click.echo("\n".join(lines(kind, entries, known)))
+        answer("\n".join(lines(kind, entries, known)))
     warn_of_plugins(known)
 
 

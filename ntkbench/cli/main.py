@@ -13,6 +13,7 @@ import click
 from .. import __version__
 from ..errors import NtkbenchError, RunStopped, did_you_mean
 from ..report.escape import visible
+from ..streams import keep_standard_output
 
 # Said here so that --help imports none of them.
 VERBS = {
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other work runs on
+    keep_standard_output()
     try:
         code = ntkbench.main(args=list(arguments), prog_name="ntkbench", standalone_mode=False, obj=arguments)
         sys.stdout.flush()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from ..streams import answer, answering
+
 
 @click.command("plot")
 @click.argument("run", type=click.Path())
@@ -22,6 +24,7 @@ import click
     help="Draw this quantity (repeatable) instead of the headlines.",
 )
 @click.option("--curves", is_flag=True, help="Draw the curves that a suite left in RUN, in place of quantities.")
+@answering
 def command(run: str, output: str | None, quantities: tuple[str, ...], curves: bool) -> None:
     """Draw the quantities of the finished or half-finished RUN against width, on logarithmic axes."""
     from ..store.run import load
@@ -36,4 +39,4 @@ def command(run: str, output: str | None, quantities: tuple[str, ...], curves: b
         found.plot(path, quantities)
     for problem in found.problems:
         click.echo(f"Warning: {problem}", err=True)
-    click.echo(path)
+    answer(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import textwrap
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from ..errors import did_you_mean
 from ..registry.collect import ONE_OF
 from ..registry.manager import Plugin, Registry, registry
 from ..report.escape import visible
+from ..streams import answer, answer_json, answering
 from .columns import aligned
 from .options import Named, no_plugin
 
@@ -46,6 +46,7 @@ def command() -> None:
 @command.command("list", short_help="Show what is installed, and why something was left out.")
 @click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
 @no_plugin
+@answering
 def list_(as_json: bool) -> None:
     """Show the installed plugins: where each comes from, what it registers, or why it was left out.
 
@@ -54,9 +55,9 @@ def list_(as_json: bool) -> None:
     known = registry()
     plugins = installed(known)
     if as_json:
-        click.echo(json.dumps([plugin.to_json() for plugin in plugins], indent=1))
+        answer_json([plugin.to_json() for plugin in plugins])
     else:
-        click.echo("\n".join(lines(plugins)))
+        answer("\n".join(lines(plugins)))
 
 
 def installed(known: Registry) -> list[Plugin]:
@@ -89,11 +90,13 @@ def registers(plugin: Plugin) -> str:
 @click.argument("name", metavar="NAME")
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON on standard output, nothing else there.")
 @no_plugin
+@answering
 def check(name: str, as_json: bool) -> int:
     """Run the numbered checks of NAME and say what to do about those that fail.
 
-    NAME is an installed plugin (everything that it registers), a registered architecture, measurement, data set or
-    kernel, or FILE.py:FUNCTION. Exits with 0 when all checks hold, 1 when one fails, 2 when the command was wrong.
+    NAME is an installed plugin (everything that it registers), a registered architecture, measurement, data set,
+    kernel, suite or layer rule, or FILE.py:FUNCTION. Exits with 0 when all checks hold, 1 when one fails, 2 when the
+    command was wrong.
     """
     from ..runner.device import prepare
     from ..testing.subjects import findings
@@ -103,16 +106,16 @@ def check(name: str, as_json: bool) -> int:
     for finding in findings(name):
         if not as_json:
             if not found or found[-1].subject != finding.subject:
-                click.echo(visible(finding.subject))
+                answer(visible(finding.subject))
             text = textwrap.fill(visible(str(finding)), WIDTH, initial_indent="  ", subsequent_indent="       ")
-            click.echo(text)
+            answer(text)
         found.append(finding)
     failed = sum(finding.status == "failed" for finding in found)
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in found], indent=1))
+        answer_json([asdict(finding) for finding in found])
     else:
         ending = "All of them hold." if not failed else f"{failed} of them failed."
-        click.echo(f"{len(found)} checks. {ending}")
+        answer(f"{len(found)} checks. {ending}")
     return 1 if failed else 0
 
 
@@ -123,6 +126,7 @@ def check(name: str, as_json: bool) -> int:
 )
 @click.option("-o", "--output", type=click.Path(), metavar="DIR", help="The folder; without it, one called NAME here.")
 @no_plugin
+@answering
 def new(name: str, kind: str, output: str | None) -> None:
     """Write a package called NAME that registers an architecture or a measurement and passes its checks.
 
@@ -137,6 +141,6 @@ def new(name: str, kind: str, output: str | None) -> None:
     folder, entry = output or name, Names.of(name).entry
     option = "--arch" if kind == "architecture" else "--arch fc --measure"
     for path in written:
-        click.echo(f"{folder}/{path}")
-    click.echo("\nTo install it, test it and use it:\n")
-    click.echo(f'  cd {shlex.quote(folder)}\n  pip install -e ".[test]"\n  pytest\n  ntkbench run {option} {entry}')
+        answer(f"{folder}/{path}")
+    answer("\nTo install it, test it and use it:\n")
+    answer(f'  cd {shlex.quote(folder)}\n  pip install -e ".[test]"\n  pytest\n  ntkbench run {option} {entry}')

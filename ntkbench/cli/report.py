@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ..streams import answer, answering
+
 
 @click.command("report")
 @click.argument("run", type=click.Path())
@@ -16,6 +18,7 @@ import click
     metavar="DIR",
     help="The folder of report.html; without it, the run's own.",
 )
+@answering
 def command(run: str, output: str | None) -> None:
     """Write the finished or half-finished RUN as one HTML page.
 
@@ -37,4 +40,4 @@ def command(run: str, output: str | None) -> None:
     write_atomically(folder / "report.html", text.encode())
     for problem in found.problems:
         click.echo(f"Warning: {problem}", err=True)
-    click.echo(str(folder / "report.html"))
+    answer(str(folder / "report.html"))

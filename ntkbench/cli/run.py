@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import did_you_mean
+from ..errors import RunStopped, did_you_mean
 from ..report.escape import visible
+from ..streams import answer, answer_json, answering
 from .options import Named, no_plugin, warn_of_plugins
 
 if TYPE_CHECKING:
     from ..plan.cost import Estimate
     from ..plan.plan import Plan
+    from ..report.table import Table
     from ..runner.executors.choose import Choice
     from ..runner.run import Outcome
     from ..types import Status
@@ -109,6 +110,7 @@ REASONS_SHOWN = 10
 @click.option("--json", "as_json", is_flag=True, help="The table as JSON on standard output, nothing else there.")
 @no_plugin
 @click.pass_obj
+@answering
 def command(
     given: Sequence[str],
     dry_run: bool,
@@ -187,11 +189,7 @@ def command(
         return 130
     bad = any(each.failed or each.lost for each in (outcome, *more))
     table = Run(store.path, store).table()
-    if as_json:
-        click.echo(json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
-    else:
-        click.echo(table.text(format_).rstrip("\n"))
-    sys.stdout.flush()
+    _show(table, format_, as_json, store.path)
     for each in (outcome, *more):
         _say_failures(each, len(plan.cells) if each is outcome else each.ok + each.failed)
     click.echo(str(store.path), err=True)
@@ -233,6 +231,7 @@ def _run_suite(
     from ..runner.device import prepare
     from ..runner.progress import progress_on
     from ..runner.suite import run_suite
+    from ..store.run import load
 
     for word in given:
         option = word.partition("=")[0]
@@ -241,9 +240,16 @@ def _run_suite(
     registry = the_registry()
     suite = load_suite(name, registry)
     planned = [plan for plan, _ in plans(suite, registry)]
+    for note in dict.fromkeys(note for plan in planned for note in plan.notes):
+        click.echo(visible(note), err=True)
+    if dry_run and suite.options is not None:
+        return _dry_run(planned[0], as_json)
     if dry_run:
         cells = {cell.key for plan in planned for cell in plan.cells}
-        click.echo(f"{suite.name}: {len(suite.claims)} claims, {len(cells)} cells.")
+        if as_json:
+            answer_json({"suite": suite.name, "claims": len(suite.claims), "cells": len(cells)})
+        else:
+            answer(f"{suite.name}: {len(suite.claims)} claims, {len(cells)} cells.")
         return 0
     choice = chosen(planned, device)
     ready = prepare(device, hushed=True)
@@ -267,16 +273,25 @@ def _run_suite(
             f"Interrupted; what is finished is kept. The same command with --out {found.path} goes on.", err=True
         )
         return 130
-    table = claims_table(suite.name, found.judged)
-    if as_json:
-        click.echo(json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
-    else:
-        click.echo(table.text(format_).rstrip("\n"))
-    sys.stdout.flush()
+    table = claims_table(suite.name, found.judged) if suite.claims else load(found.path).table()
+    _show(table, format_, as_json, found.path)
     for outcome in found.outcomes:
         _say_failures(outcome, outcome.ok + outcome.failed)
     click.echo(str(found.path), err=True)
     return 1 if found.bad else 0
+
+
+def _show(table: Table, format_: str, as_json: bool, path: Path) -> None:
+    """Print the table of a finished run; the run is as good when standard output cannot be written."""
+    try:
+        if as_json:
+            answer_json(table.to_json())
+        else:
+            answer(table.text(format_).rstrip("\n"))
+    except BrokenPipeError:
+        pass  # the reader, such as `head`, has seen enough
+    except RunStopped as error:
+        click.echo(f"{error} The results are kept in {path}.", err=True)
 
 
 def _dry_run(plan: Any, as_json: bool) -> int:
@@ -286,10 +301,10 @@ def _dry_run(plan: Any, as_json: bool) -> int:
     prepare("cpu", hushed=True)
     estimates = estimate(plan)
     if as_json:
-        click.echo(json.dumps([each.to_json() for each in estimates], indent=1, ensure_ascii=False))
+        answer_json([each.to_json() for each in estimates])
     else:
-        click.echo("\n".join(_estimate_lines(estimates, plan)))
-        click.echo(f"This machine has {machine_memory_gib():.3g} GiB of memory.")
+        answer("\n".join(_estimate_lines(estimates, plan)))
+        answer(f"This machine has {machine_memory_gib():.3g} GiB of memory.")
     refuse_what_cannot_fit(estimates)
     return 0
 

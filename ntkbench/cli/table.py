@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from ..streams import answer, answer_json, answering
 
 
 @click.command("table")
@@ -30,6 +30,7 @@ import click
     metavar="ARCH",
     help="Instead, the variables of one architecture with their shares of the bend and of the tangent kernel.",
 )
+@answering
 def command(run: str, format_: str, as_json: bool, quantities: tuple[str, ...], why: str | None) -> None:
     """Print the standard table of the finished or half-finished RUN.
 
@@ -42,7 +43,7 @@ def command(run: str, format_: str, as_json: bool, quantities: tuple[str, ...], 
         raise click.UsageError("--why shows variables, no quantities; leave out --why or --quantity.")
     found = load(run)
     table = found.table(quantities) if why is None else found.why(why)
-    text = (
-        json.dumps(table.to_json(), indent=1, ensure_ascii=False, allow_nan=False) if as_json else table.text(format_)
-    )
-    click.echo(text.rstrip("\n"))
+    if as_json:
+        answer_json(table.to_json())
+    else:
+        answer(table.text(format_).rstrip("\n"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
 from ..errors import NtkbenchError, did_you_mean
 from ..registry.manager import Registry
@@ -19,6 +19,8 @@ Status = Literal["printed", "derived", "measured", "own", "unconfirmed"]
 """Who says it: the source prints it; it follows from the source in a few lines; it was measured before, with other
 code; it is our own; or it is remembered and no text confirms it, so that it gates nothing."""
 Law = Literal["exponent", "value", "at most", "check", "verdict"]
+OF_THE_COMMAND = ("device", "out", "force", "retry")
+OPTIONS = tuple(option.name for option in fields(RunOptions) if option.name not in OF_THE_COMMAND)
 VERDICTS = ("linear", "falling", "non-linear", "open")
 
 
@@ -103,8 +105,9 @@ class Claim:
 
 @frozen
 class Suite:
-    """A named list of claims.
+    """A named list of claims, or one run without any.
 
+    options: of the run, for a suite without claims.
     curves: a function "module:function" without arguments that returns the `Panel`s kept with a run; empty for none.
     """
 
@@ -112,12 +115,14 @@ class Suite:
     summary: str
     claims: tuple[Claim, ...]
     curves: str = ""
+    options: RunOptions | None = None
 
 
 def load_suite(given: str, registry: Registry) -> Suite:
     """Return the suite of a registered name or of a FILE.toml; raise NtkbenchError with a sentence otherwise.
 
-    A registered target is a path to a TOML file, or a function that returns what such a file would hold.
+    A registered target is a path to a TOML file, or a function that returns what such a file would hold: claims, or
+    the options of one run.
     """
     if given.endswith(".toml"):
         return _read(Path(given))
@@ -136,9 +141,14 @@ def _read(path: Path) -> Suite:
 
 
 def _suite(found: Mapping[str, Any], source: str) -> Suite:
+    if "arch" in found or "measure" in found:
+        return _of_options(found, source)
     defaults, claims = found.get("defaults", {}), found.get("claim", [])
     if not isinstance(claims, list) or not claims:
-        raise NtkbenchError(f"The suite {source} has no claims; write them as [[claim]].")
+        raise NtkbenchError(
+            f"The suite {source} has no claims; write them as [[claim]], or write the options of a run, such as "
+            'arch = ["fc"].'
+        )
     known = [attribute.name for attribute in fields(Claim)]
     read = []
     for number, words in enumerate(claims, 1):
@@ -161,10 +171,28 @@ def _suite(found: Mapping[str, Any], source: str) -> Suite:
     )
 
 
+def _of_options(found: Mapping[str, Any], source: str) -> Suite:
+    given = {word: value for word, value in found.items() if word not in ("name", "summary")}
+    for word in given:
+        if word in OF_THE_COMMAND:
+            raise NtkbenchError(f"The suite {source} sets {word!r}, which the command that runs it does. Leave it out.")
+        if word not in OPTIONS:
+            raise NtkbenchError(f"In the suite {source}, {word!r} is unknown. {did_you_mean(word, OPTIONS)}")
+    try:
+        options = RunOptions(**given)
+    except (TypeError, ValueError) as error:
+        raise NtkbenchError(f"In the suite {source}: {error}.") from None
+    except NtkbenchError as error:
+        raise NtkbenchError(f"In the suite {source}: {error}") from None
+    return Suite(str(found.get("name", source)), str(found.get("summary", "")), (), options=options)
+
+
 def plans(
     suite: Suite, registry: Registry, *, device: str = "auto", out: str | None = None
 ) -> list[tuple[Plan, list[Claim]]]:
     """Return what has to be measured: one plan for each setting, with the claims that rest on it."""
+    if suite.options is not None:
+        return [(make_plan(evolve(suite.options, device=device, out=out), registry), [])]
     settings: dict[tuple[Any, ...], list[Claim]] = {}
     for claim in suite.claims:
         if not claim.check:

@@ -52,7 +52,8 @@ def ntkbench_register_measurements(register: Register) -> Any:
 
     :param register: call it as ``register(name, target, quantities=[Quantity(...)], **spec)``. `target` is
         ``measure(ctx) -> {quantity: float | (value, error) | Value}`` or "module:attribute"; `ctx` is an
-        :class:`ntkbench.engine.context.Context`. `spec` holds the fields of
+        :class:`ntkbench.engine.context.Context`. The error of a pair is statistical, a standard error; a certified
+        bound is written ``Value(value, error, "bound")``. `spec` holds the fields of
         :class:`ntkbench.registry.specs.Measurement`: summary, params, quantities, needs, companions.
 
     .. versionadded:: 0.1
@@ -85,10 +86,12 @@ def ntkbench_register_kernels(register: Register) -> Any:
 
 @hookspec
 def ntkbench_register_suites(register: Register) -> Any:
-    """Register suites: named sets of runs.
+    """Register suites: named runs, or claims with what has to be measured for them.
 
     :param register: call it as ``register(name, target, summary=...)``. `target` is a callable without
-        arguments, or "module:attribute", that returns the options of `ntkbench.run` as a mapping.
+        arguments, or "module:attribute", that returns the options of `ntkbench.run` as a mapping: arch, widths,
+        seeds, measure, dataset, preset, probes, radius, precision and reinit; the device and the folder are the
+        user's. A mapping with the key "claim", or the path of a TOML file, is a suite of claims.
 
     .. versionadded:: 0.1
     """

@@ -269,7 +269,7 @@ def registry() -> Registry:
 def _fill(known: Registry, chosen: Iterable[tuple[Source, str]]) -> None:
     """Take what the chosen plugins register, in their order."""
     chosen = list(chosen)
-    tried = [source for source, reason in chosen if not reason]
+    tried = [source for source, reason in chosen if not reason and not source.damage]
     found: Iterable[Probe] = ()
     if tried:
         from .probe_cache import probes  # which finds the user's cache folder
@@ -279,6 +279,8 @@ def _fill(known: Registry, chosen: Iterable[tuple[Source, str]]) -> None:
     for source, reason in chosen:
         if reason:
             known.leave_out(source, "off", reason)
+        elif source.damage:
+            known.leave_out(source, "broken", source.damage)
         else:
             known.take(source, next(results))
     for name in sources.allowed_but_missing():

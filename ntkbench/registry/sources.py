@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ class Source:
     """One plugin before it is loaded: where it comes from and how to get its module.
 
     name: unique among all sources.   point: the entry point of an installed one.
+    damage: why it cannot be loaded, where its metadata say so.
     """
 
     distribution: str
@@ -34,6 +36,7 @@ class Source:
     name: str
     load: Callable[[], Any]
     point: importlib.metadata.EntryPoint | None = None
+    damage: str = ""
 
     @property
     def origin(self) -> str:
@@ -66,17 +69,50 @@ def builtin_sources() -> Iterator[Source]:
 
 
 def installed_sources() -> Iterator[Source]:
-    """Yield the installed plugins: entry points of the group "ntkbench", by distribution and name."""
-    known: dict[int, tuple[str, str]] = {}
-    found = []
-    for point in importlib.metadata.entry_points(group=GROUP):
-        dist = point.dist
-        if id(dist) not in known:
-            # Every look at name or version parses the metadata anew.
-            known[id(dist)] = (str(dist.name or point.name), str(dist.version or "")) if dist else (point.name, "")
-        found.append((*known[id(dist)], point))
-    for distribution, version, point in sorted(found, key=lambda each: (same(each[0]), each[2].name)):
-        yield Source(distribution, version, f"{distribution}:{point.name}", point.load, point)
+    """Yield the installed plugins: entry points of the group "ntkbench", by distribution and name.
+
+    A distribution whose metadata are damaged is one source, with the reason: nobody knows what it registers.
+    """
+    distributions: dict[str, importlib.metadata.Distribution] = {}
+    for dist in importlib.metadata.distributions():
+        # Of two distributions of one name, the first on sys.path is the one that is imported.
+        distributions.setdefault(same(_folder_name(dist)[0]), dist)
+    found = [source for dist in distributions.values() for source in _sources_of(dist)]
+    yield from sorted(found, key=lambda source: (same(source.distribution), source.name))
+
+
+def _sources_of(dist: importlib.metadata.Distribution) -> Iterator[Source]:
+    """Yield the plugins of one distribution, whatever its files hold."""
+    file = "entry_points.txt"
+    try:
+        points = [point for point in dist.entry_points if point.group == GROUP]
+        if not points:
+            return
+        # Every look at name or version parses the metadata anew.
+        file = "METADATA"
+        name, version = str(dist.name or points[0].name), str(dist.version or "")
+    except Exception as error:  # a file of somebody else's package: undecodable, no INI file, a looping link
+        name, version = _folder_name(dist)
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        damage = f"Its {file} cannot be read ({why}). Reinstall it, or remove {_folder(dist)}."
+        yield Source(name, version, f"{name}:{file}", lambda: None, damage=damage)
+        return
+    for point in points:
+        damage = ""
+        if importlib.metadata.EntryPoint.pattern.match(point.value) is None:
+            damage = f'Its entry point is "{point.name} = {point.value}"; write a module or "module:object".'
+        yield Source(name, version, f"{name}:{point.name}", point.load, point, damage)
+
+
+def _folder(dist: importlib.metadata.Distribution) -> Path:
+    """Return the folder NAME-VERSION.dist-info of a distribution."""
+    return Path(str(getattr(dist, "_path", f"unknown{id(dist)}-0")))
+
+
+def _folder_name(dist: importlib.metadata.Distribution) -> tuple[str, str]:
+    """Return the name and version in the name of a distribution's folder."""
+    name, _, version = _folder(dist).stem.partition("-")
+    return name, version.partition("-")[0]
 
 
 def same(name: str) -> str:

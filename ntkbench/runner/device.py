@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from ..errors import NtkbenchError
@@ -94,7 +94,8 @@ def _stderr_held() -> Iterator[None]:
             yield
         except BaseException:
             held.seek(0)
-            os.write(kept, held.read())
+            with suppress(OSError):
+                os.write(kept, held.read())
             raise
         finally:
             os.dup2(kept, 2)

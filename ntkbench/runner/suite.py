@@ -88,7 +88,9 @@ def run_suite(
     results = list(RunStore(out).read()) if out is not None else []
     try:
         checked = _check_all([claim for claim in suite.claims if claim.check], progress())
-        panels = _loaded(suite.curves, f"The curves {suite.curves!r} of {suite.name!r}")() if suite.curves else None
+        panels = (
+            load_function(suite.curves, f"The curves {suite.curves!r} of {suite.name!r}")() if suite.curves else None
+        )
     except KeyboardInterrupt:
         return SuiteOutcome(Path(out or "."), (*outcomes, Outcome(ok=0, interrupted=True)), ())
     judged = tuple(
@@ -122,7 +124,7 @@ def _check_all(claims: Sequence[Claim], progress: Progress) -> dict[str, Judged]
 
 def _checked(claim: Claim) -> Judged:
     """Judge a claim by the function it names."""
-    function = _loaded(claim.check, f"The check {claim.check!r} of claim {claim.id!r}")
+    function = load_function(claim.check, f"The check {claim.check!r} of claim {claim.id!r}")
     every = claim.law == "check"
     points: list[Point] = []
     for seed in range(CHECK_SEEDS if every else claim.seeds):
@@ -139,7 +141,7 @@ def _checked(claim: Claim) -> Judged:
     return judge_all(claim, values) if every else judge_points(claim, points)
 
 
-def _loaded(target: str, what: str) -> Callable[..., Any]:
+def load_function(target: str, what: str) -> Callable[..., Any]:
     """Return the function "module:function", or raise NtkbenchError that begins with `what`."""
     module, _, name = target.partition(":")
     try:

@@ -273,11 +273,15 @@ def not_finite(entry: Measurement, found: Mapping[str, Any], values: Mapping[str
 
 
 def as_value(given: Any, precision: str) -> Value:
-    """Return what a measurement wrote for one quantity as a Value; numbers that are not finite become None."""
+    """Return what a measurement wrote for one quantity as a Value; numbers that are not finite become None.
+
+    given: a number, a pair (value, standard error), or a Value, which alone can say "bound", "rounding" or "exact".
+    """
     if isinstance(given, Value):
         value, error, kind, precision = given.value, given.error, given.error_kind, given.precision or precision
     elif isinstance(given, tuple):
-        (value, error), kind = given, "bound"
+        # An error without a kind is a standard error: a bound is certified, and only its author can say so.
+        (value, error), kind = given, "statistical"
     else:
         value, error, kind = given, None, ""
 

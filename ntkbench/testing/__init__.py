@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .layer_rules import LayerRuleChecks as LayerRuleChecks
     from .measurements import MeasurementChecks as MeasurementChecks
     from .subjects import check as check
+    from .suites import SuiteChecks as SuiteChecks
 
 _HOME = {
     "ArchitectureChecks": "architectures",
@@ -36,6 +37,7 @@ _HOME = {
     "KernelChecks": "kernels",
     "LayerRuleChecks": "layer_rules",
     "MeasurementChecks": "measurements",
+    "SuiteChecks": "suites",
     "check": "subjects",
 }
 __all__ = sorted(_HOME)

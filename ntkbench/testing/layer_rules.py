@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -16,34 +18,58 @@ from ..engine.network import Network
 from ..engine.ntk import empirical_ntk
 from ..engine.rules.rule import key_of, rule_for
 from ..engine.structure import structure_of
-from .checks import Checks, numbered, require
+from ..registry.manager import registry
+from .checks import Checks, Fault, numbered, require, skip
 
 TOLERANCE = 1e-9  # relative, in float64
+INPUT_SHAPES = ((5,), (6, 5), (6, 6, 4), (4, 4, 4, 3))
+SMALL = 3  # for an argument without a default: units, filters, a rank
+SMALLER = {"kernel_size": 2, "pool_size": 2, "num_heads": 2, "groups": 1}
 
 
 class LayerRuleChecks(Checks):
     """Checks L1 to L5 of the rule of one layer type.
 
     layer: returns a new layer (wrap a class in `staticmethod`).   input_shape: of one input.
+    layer_rule: instead of both, the registered name "module:Class"; the class is then made with small numbers for the
+    arguments that have no default, and given the first of INPUT_SHAPES that it and its rule take.
     """
 
     layer: Callable[[], keras.Layer] | None = None
     input_shape: tuple[int, ...] = (5,)
+    layer_rule: str = ""
 
     @property
     def model(self) -> keras.Model:
         """Input → layer → flatten → tanh of fixed weighted sums, in float64, its weights drawn."""
         return self.shared("model", self._make)
 
-    def _make(self) -> keras.Model:
-        make = type(self).layer
+    def _subject(self) -> tuple[Callable[[], keras.Layer], tuple[int, ...]]:
+        """Return how to make the layer, and the shape of its input."""
+        make, name = type(self).layer, self.layer_rule
+        if make is not None:
+            return make, self.input_shape
         require(
-            make is not None, f"{type(self).__name__} has no layer; set layer = staticmethod(lambda: MyLayer(...))."
+            name, f"{type(self).__name__} has no layer; set layer = staticmethod(lambda: MyLayer(...)), or layer_rule."
         )
-        assert make is not None
+        kind = _layer_type(name)
+        own = f"{kind.__module__}:{kind.__qualname__}"
+        require(own == name, f"The layer's type is {own!r}, and no layer is found under {name!r}. Register that type.")
+        registry().get("layer_rules", name).load()
+        found = _example(kind)
+        if found is None:
+            skip(
+                f"{name} was not tested: no layer could be made with small numbers and called, or its rule accepts "
+                "none. Subclass LayerRuleChecks with a layer and an input_shape in a test of your own."
+            )
+        assert found is not None
+        return found
+
+    def _make(self) -> keras.Model:
+        make, shape = self.shared("subject", self._subject)
         rng = np.random.default_rng(0)
         with dtype_policy("float64"):
-            x = keras.Input(self.input_shape)
+            x = keras.Input(shape)
             layer = make()
             h = keras.layers.Flatten()(layer(x))
             readout = keras.layers.Dense(2, "tanh", use_bias=False, trainable=False)
@@ -55,7 +81,7 @@ class LayerRuleChecks(Checks):
     @property
     def x(self) -> Any:
         """Three inputs: [3, ...]."""
-        return np.random.default_rng(1).standard_normal((3, *self.input_shape))
+        return np.random.default_rng(1).standard_normal((3, *self.shared("subject", self._subject)[1]))
 
     @property
     def built(self) -> keras.Layer:
@@ -114,3 +140,41 @@ def _applied(product: Any, rows: tf.Tensor) -> tf.Tensor:
     grouped = rows if len(rows.shape) == 4 else rows[:, :, None, :]
     z = product.apply(product.scale * grouped)
     return z if len(rows.shape) == 4 else z[:, :, 0, :]
+
+
+def _layer_type(name: str) -> type[keras.Layer]:
+    """Return the class that a rule is registered under; raise a fault where there is none."""
+    module, _, qualified = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for attribute in qualified.split("."):
+            found = getattr(found, attribute)
+        return found
+    except (ImportError, AttributeError) as error:
+        raise Fault(
+            f"The layer type {name!r} cannot be imported ({error}). Register the rule under its name."
+        ) from None
+
+
+def _example(kind: type[keras.Layer]) -> tuple[Callable[[], keras.Layer], tuple[int, ...]] | None:
+    """Return how to make a layer of a type, and a shape that it and its rule take; None where neither is found."""
+    arguments = {
+        name: SMALLER.get(name, SMALL)
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+
+    def make() -> keras.Layer:
+        return kind(**arguments)
+
+    for shape in INPUT_SHAPES:
+        try:
+            with dtype_policy("float64"):
+                layer = make()
+                layer(keras.Input(shape))
+        except Exception:  # whatever a layer of somebody else raises for arguments or shapes that it does not take
+            continue
+        if layer.trainable_weights and rule_for(layer) is not None:
+            return make, shape
+    return None

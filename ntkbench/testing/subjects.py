@@ -6,18 +6,20 @@ from collections.abc import Iterator
 
 from ..errors import UnknownName
 from ..registry.manager import Registry, registry
+from ..registry.probe import Probe
 from ..registry.probe_cache import again
 from ..registry.sources import installed_sources, same
 from .checks import Checks, Finding
 
-CHECKED = ("architectures", "measurements", "datasets", "kernels")
+CHECKED = ("architectures", "measurements", "datasets", "kernels", "suites", "layer_rules")
 
 
 def check(name: str) -> list[Finding]:
     """Return the findings on everything that `name` stands for.
 
     name: an installed plugin's distribution; a registered architecture (also "NAME:key=value"), measurement, data
-    set or kernel; or "FILE.py:FUNCTION". Raises NtkbenchError, with the nearest names, for anything else.
+    set, kernel, suite or layer rule; or "FILE.py:FUNCTION". Raises NtkbenchError, with the nearest names, for
+    anything else.
     """
     return list(findings(name))
 
@@ -25,7 +27,7 @@ def check(name: str) -> list[Finding]:
 def findings(name: str) -> Iterator[Finding]:
     """Yield what `check` returns, one by one as it is found. A plugin is first tried anew."""
     sources = [source for source in installed_sources() if same(source.distribution) == same(name)]
-    tried = [again(source) for source in sources]
+    tried = [Probe(source.damage) if source.damage else again(source) for source in sources]
     known = registry()
     became = {plugin.name: plugin for plugin in known.plugins}
     for source, probe in zip(sources, tried, strict=True):
@@ -38,7 +40,7 @@ def findings(name: str) -> Iterator[Finding]:
     if not sources and not subjects:
         names = {entry for kind in CHECKED for entry in known.everything()[kind]}
         names |= {plugin.distribution for plugin in known.plugins} - {"ntkbench"}
-        raise UnknownName("plugin, architecture, measurement, data set or kernel", name, names)
+        raise UnknownName("plugin, architecture, measurement, data set, kernel, suite or layer rule", name, names)
 
 
 def _subjects(name: str, known: Registry, is_plugin: bool) -> Iterator[tuple[str, type[Checks]]]:
@@ -46,13 +48,17 @@ def _subjects(name: str, known: Registry, is_plugin: bool) -> Iterator[tuple[str
     from .architectures import ArchitectureChecks
     from .datasets import DatasetChecks
     from .kernels import KernelChecks
+    from .layer_rules import LayerRuleChecks
     from .measurements import MeasurementChecks
+    from .suites import SuiteChecks
 
-    kits = {
+    kits: dict[str, tuple[str, type[Checks]]] = {
         "architectures": ("architecture", ArchitectureChecks),
         "measurements": ("measurement", MeasurementChecks),
         "datasets": ("dataset", DatasetChecks),
         "kernels": ("kernel", KernelChecks),
+        "suites": ("suite", SuiteChecks),
+        "layer_rules": ("layer rule", LayerRuleChecks),
     }
     word, _, _ = name.partition(":")
     for kind, (attribute, kit) in kits.items():
@@ -60,6 +66,6 @@ def _subjects(name: str, known: Registry, is_plugin: bool) -> Iterator[tuple[str
             own = is_plugin and same(entry.distribution) == same(name)
             if own or entry.name == name or (kind == "architectures" and entry.name == word):
                 spec = entry.name if own else name
-                yield f"{attribute} {spec}", type(kit.__name__, (kit,), {attribute: spec})
+                yield f"{attribute} {spec}", type(kit.__name__, (kit,), {attribute.replace(" ", "_"): spec})
     if not is_plugin and word.endswith(".py"):
         yield f"architecture {name}", type("FileChecks", (ArchitectureChecks,), {"architecture": name})

@@ -7,7 +7,6 @@ import gc
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Mapping
 from multiprocessing.connection import Connection, wait
@@ -18,6 +17,7 @@ from attrs import frozen
 from ...errors import NtkbenchError
 from ...registry.manager import block, registry
 from ...registry.specs import Architecture
+from ...streams import print_to_standard_error
 from ..limits import Limits
 
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -52,7 +52,7 @@ def serve(connection: Connection, setting: Setting) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent answers
     _end_with_parent()
     _go_first()
-    os.dup2(sys.stderr.fileno(), 1)  # what plugins print is no table
+    print_to_standard_error()  # what plugins print is no table
     for name in BLAS_THREADS:
         os.environ.setdefault(name, str(setting.threads))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
