@@ -26,7 +26,6 @@ from ..report.table import Column, Table
 from ..report.template import render
 from ..report.verdict_words import (
     COLUMNS,
-    TIES,
     exponent,
     flags,
     floor,
@@ -34,6 +33,7 @@ from ..report.verdict_words import (
     meaning,
     name_of,
     theory_mark,
+    ties,
     what_would_decide,
 )
 from ..store.atomic import write_atomically
@@ -198,7 +198,7 @@ def _notes(board: Board) -> Iterable[str]:
     found = [row.verdict for row in board.rows]
     yield meaning()
     yield COLUMNS
-    yield f"{TIES} Rows without a letter were measured at another radius or with fewer than two seeds."
+    yield f"{ties(board.grouping)} Rows without a letter were measured at another radius or with fewer than two seeds."
     if board.grouping.gaps:
         gaps = ", ".join(f"{gap:.2f} ({verdict})" for verdict, gap in board.grouping.gaps.items())
         yield f"The smallest difference of exponents that a pair is told apart by (median over pairs): {gaps}."
@@ -337,12 +337,17 @@ def board_changes(before: Board, after: Board) -> list[str]:
 
     A tie is that of two architectures of one verdict; pairs that two verdicts tell apart on a board are left out.
     """
-    old, new = ({name_of(row.verdict): row for row in board.rows} for board in (before, after))
+    old, new = ({name_of(row.verdict): i for i, row in enumerate(board.rows)} for board in (before, after))
     changes = [f"{name}: gone" for name in old if name not in new] + [f"{name}: new" for name in new if name not in old]
-    common = sorted(old.keys() & new.keys())
-    for one, other in combinations(common, 2):
-        pairs = [(rows[one], rows[other]) for rows in (old, new)]
-        if all(a.ties and b.ties and a.verdict.name == b.verdict.name for a, b in pairs):
-            was, now = ("tied" if set(a.ties) & set(b.ties) else "told apart" for a, b in pairs)
-            changes += [f"{one} and {other}: {was} → {now}"] if was != now else []
+    for one, other in combinations(sorted(old.keys() & new.keys()), 2):
+        was, now = (_tie(board, places[one], places[other]) for board, places in ((before, old), (after, new)))
+        changes += [f"{one} and {other}: {was} → {now}"] if was and now and was != now else []
     return changes
+
+
+def _tie(board: Board, one: int, other: int) -> str:
+    """Return whether two rows are tied or told apart; empty where they are not compared."""
+    first, second = board.rows[one], board.rows[other]
+    if not (first.ties and second.ties and first.verdict.name == second.verdict.name):
+        return ""
+    return "told apart" if (min(one, other), max(one, other)) in board.grouping.apart else "tied"
