@@ -34,11 +34,15 @@ class Grouped:
     radius: the one that is compared; None where nothing was measured.
     gaps: for each verdict with a pair to compare, the median over its pairs of the smallest difference of exponents
     that a single paired comparison tells from 0 (95 %).
+    apart: the pairs of places of one verdict that are told apart, as (i, j) with i < j.
+    unmarked: pairs that are not told apart and yet share no letter, because a place would need too many.
     """
 
     places: tuple[Place, ...]
     radius: float | None
     gaps: Mapping[Name, float]
+    apart: frozenset[tuple[int, int]] = frozenset()
+    unmarked: int = 0
 
 
 def grouped(found: Sequence[Verdict]) -> Grouped:
@@ -47,7 +51,14 @@ def grouped(found: Sequence[Verdict]) -> Grouped:
     letters = {id(rank.law): rank.group for each in rankings.values() for rank in each.ranks}
     places = [Place(each, letters.get(id(each.laws.get(WORST)), "")) for each in sorted(found, key=_order)]
     gaps = {name: each.smallest_gap for name, each in rankings.items() if each.smallest_gap is not None}
-    return Grouped(tuple(places), _commonest_radius(found), gaps)
+    index = {id(place.verdict.laws.get(WORST)): i for i, place in enumerate(places)}
+    apart = set()
+    for each in rankings.values():
+        for pair in each.apart:
+            one, other = (index[id(each.ranks[i].law)] for i in pair)
+            apart.add((min(one, other), max(one, other)))
+    unmarked = sum(each.unmarked for each in rankings.values())
+    return Grouped(tuple(places), _commonest_radius(found), gaps, frozenset(apart), unmarked)
 
 
 def comparable(found: Sequence[Verdict]) -> dict[Name, list[Law]]:

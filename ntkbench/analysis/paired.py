@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from statistics import fmean, median, stdev
 
 from attrs import frozen
 
 from .laws import Law
+from .letters import letters, share
 from .scaling import student_t, within_seeds
 
 LEVEL = 0.05
@@ -20,7 +22,7 @@ class Rank:
     """Where an architecture stands among the others.
 
     slope: the mean of the seeds' exponents.   low, high: the ranks that the design cannot rule out, 1 the most linear.
-    group: its letters; two that share a letter are not told apart.   seeds: those that count.
+    group: its letters, as `letters` gives them: two that share one are not told apart.   seeds: those that count.
     """
 
     law: Law
@@ -37,11 +39,19 @@ class Ranking:
 
     smallest_gap: the median over pairs of the smallest difference of exponents that a single paired comparison tells
     from 0 (95 %), None with fewer than two architectures.   unranked: laws without exponents in two seeds.
+    apart: the pairs of ranks that are told apart, as (i, j) with i < j.
     """
 
     ranks: tuple[Rank, ...]
     smallest_gap: float | None
     unranked: tuple[Law, ...]
+    apart: frozenset[tuple[int, int]] = frozenset()
+
+    @property
+    def unmarked(self) -> int:
+        """The pairs that are not told apart and yet share no letter, because a row would need too many."""
+        pairs = combinations(range(len(self.ranks)), 2)
+        return sum(pair not in self.apart and not share(*(self.ranks[i].group for i in pair)) for pair in pairs)
 
 
 def ranking(laws: Sequence[Law]) -> Ranking:
@@ -66,7 +76,9 @@ def ranking(laws: Sequence[Law]) -> Ranking:
         above = sum((i, j) in different for j in range(i + 1, n))
         rank = Rank(each, fmean(own.values()), before + 1 + below, before + n - above, groups[i], len(own))
         ranks.append(rank)
-    return Ranking(tuple(ranks), median(gaps) if gaps else None, few)
+    apart = {(i, before + j) for i in range(before) for j in range(n)}
+    apart |= {(before + i, before + j) for i, j in different}
+    return Ranking(tuple(ranks), median(gaps) if gaps else None, few, frozenset(apart))
 
 
 def open_pairs(laws: Sequence[Law], level: float = LEVEL) -> list[tuple[Law, Law, int]]:
@@ -191,17 +203,5 @@ def _holm(pairs: Sequence[_Pair], level: float = LEVEL) -> set[tuple[int, int]]:
 
 
 def _groups(n: int, different: set[tuple[int, int]], shift: bool) -> list[str]:
-    """Return each place's letters: two share one exactly when they are not told apart (Piepho 2004, insert-absorb)."""
-    sets: list[frozenset[int]] = [frozenset(range(n))]
-    for first, second in sorted(different):
-        split = [
-            part for each in sets for part in ([each - {first}, each - {second}] if {first, second} <= each else [each])
-        ]
-        split = list(dict.fromkeys(split))
-        sets = [each for each in split if not any(each < other for other in split)]
-    sets.sort(key=sorted)
-    return ["".join(_letter(number + shift) for number, each in enumerate(sets) if i in each) for i in range(n)]
-
-
-def _letter(number: int) -> str:
-    return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
+    """Return each place's letters. shift: "a" is taken, by exact zeros."""
+    return letters(n, different, int(shift))

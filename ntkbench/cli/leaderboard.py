@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import evolve
 
+from .. import __version__
 from ..errors import NtkbenchError
 from ..report.escape import visible
 from ..streams import answer, answering
 from .options import no_plugin
+
+if TYPE_CHECKING:
+    from ..leaderboard.receipt import Receipt
 
 _BOARDS = click.option(
     "--boards",
@@ -37,7 +42,8 @@ def command() -> None:
 @answering
 def submit(run: str, name: str, boards: Path) -> None:
     """Write the receipt of the finished RUN to submissions/NAME.json: plain data with its hash."""
-    from ..leaderboard.receipt import write_receipt
+    from ..leaderboard.receipt import read_receipt, write_receipt
+    from ..leaderboard.standing import twin_of
     from ..store.atomic import write_atomically
     from ..store.run import load
 
@@ -45,6 +51,12 @@ def submit(run: str, name: str, boards: Path) -> None:
     path = boards / "submissions" / f"{name}.json"
     if path.exists() and path.read_bytes() != data:
         raise NtkbenchError(f"{path} is there already; receipts are not overwritten. Choose another --name.")
+    twin = twin_of(read_receipt(data, name), boards)
+    if twin is not None:
+        raise NtkbenchError(
+            f"{boards / 'submissions' / twin}.json holds every cell of {run} with the same values, and a run is "
+            "submitted once. To confirm its numbers, run its cells again: `ntkbench leaderboard verify FILE --by NAME`."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
     answer(str(path))
@@ -64,7 +76,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     Values have to agree within their errors or 0.1 % (gradient descent 5 %). Exits with 0 when it is accepted, 1 when
     it is rejected, with each reason.
     """
-    from ..leaderboard.receipt import load_receipt
+    from ..leaderboard.receipt import load_receipt, minor
     from ..leaderboard.records import new_record, write_record
     from ..leaderboard.verify import choose, data_problems, plan_problems, rerun
     from ..registry.manager import registry as the_registry
@@ -72,6 +84,8 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
 
     if cells != "all" and not cells.isdecimal():
         raise click.UsageError(f"--cells {cells} is neither a count nor all.")
+    if by is not None and cells.isdecimal() and not int(cells):
+        raise click.UsageError(f"--by records cells that were run again, and --cells {cells} runs none.")
     if not file.is_file():
         raise NtkbenchError(f"There is no receipt {file}.")
     try:
@@ -79,6 +93,10 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     except NtkbenchError as error:
         answer(visible(str(error)))
         return 1
+    if minor(receipt.version) != minor(__version__):
+        return _of_another_version(file, receipt, cells)
+    fields: dict[str, Any] = {"kind": "verification", "receipt": receipt.hash, "why": "random cells were run again"}
+    record = None if by is None else new_record(by=by, **fields)
     registry = the_registry()
     problems = [*plan_problems(receipt, registry), *data_problems(receipt, registry)]
     drawn = choose(receipt, None if cells == "all" else int(cells), seed) if not problems else []
@@ -94,10 +112,24 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     if problems:
         return 1
     answer(f"{file} is accepted: {len(receipt.results)} cells are sound, {len(drawn)} were run again and agree.")
-    if by and drawn:
-        words: dict[str, Any] = {"cells": len(drawn), "agreed": len(drawn), "why": "random cells were run again"}
-        answer(str(write_record(boards, new_record(kind="verification", receipt=receipt.hash, by=by, **words))))
+    if record is not None and drawn:
+        keys = tuple(sorted(result.cell.key for result in drawn))
+        answer(str(write_record(boards, evolve(record, cells=len(keys), agreed=len(keys), rerun=keys))))
+    elif record is not None:
+        answer("No record was written: no cell of it ended well, so none could be run again.")
     return 0
+
+
+def _of_another_version(file: Path, receipt: Receipt, cells: str) -> int:
+    """Say what can be said of a receipt that an earlier version wrote: its form is sound, its cells cannot be run."""
+    sound = f"{len(receipt.results)} cells are there, the hash is that of its contents"
+    if cells.isdecimal() and not int(cells):
+        answer(f"{file} is sound: {sound}. It is of ntkbench {receipt.version}; its plan and data were not checked.")
+        return 0
+    raise NtkbenchError(
+        f"{file} is sound ({sound}), but it is of ntkbench {receipt.version} and this is {__version__}: install the "
+        "receipt's version to run its cells again, or give --cells 0."
+    )
 
 
 @command.command("withdraw")
@@ -108,13 +140,18 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
 @_BOARDS
 @answering
 def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Path) -> None:
-    """Take the receipt FILE off the board by a record; with --replaced-by it is a correction. Nothing is deleted."""
-    from ..leaderboard.receipt import load_receipt
+    """Take the receipt FILE off the board by a record; with --replaced-by it is a correction. Nothing is deleted.
+
+    FILE may be a receipt that is not accepted any more, such as an edited one or one of another version.
+    """
+    from ..leaderboard.receipt import hash_of_file, load_receipt
     from ..leaderboard.records import new_record, write_record
 
-    fields: dict[str, Any] = {"kind": "withdrawal", "receipt": load_receipt(file).hash, "by": by, "why": why}
+    fields: dict[str, Any] = {"kind": "withdrawal", "receipt": hash_of_file(file), "by": by, "why": why}
     if replaced_by is not None:
         fields |= {"kind": "correction", "replaced_by": load_receipt(replaced_by).hash}
+        if fields["replaced_by"] == fields["receipt"]:
+            raise NtkbenchError(f"{replaced_by} is the receipt that is taken off the board; it cannot replace itself.")
     answer(str(write_record(boards, new_record(**fields))))
 
 
@@ -125,7 +162,7 @@ def build(boards: Path) -> None:
     """Build the board from all submissions: markdown, csv, html, pictures, a manifest with hashes."""
     from ..leaderboard.build import build as build_board
 
-    for path in build_board(boards):
+    for path in build_board(boards, lambda sentence: click.echo(visible(sentence), err=True)):
         answer(str(path))
 
 

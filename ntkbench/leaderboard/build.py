@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations, groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import __version__, numbers
 from ..analysis.groups import Grouped, grouped, radius_of
-from ..analysis.verdicts import CURVATURE, GD, WORST, Verdict, verdicts
+from ..analysis.laws import Series, result_keys, series
+from ..analysis.verdicts import CURVATURE, GD, WORST, Verdict, verdict
 from ..errors import NtkbenchError
 from ..report.escape import spreadsheet
 from ..report.figure import figure
@@ -26,7 +28,6 @@ from ..report.table import Column, Table
 from ..report.template import render
 from ..report.verdict_words import (
     COLUMNS,
-    TIES,
     exponent,
     flags,
     floor,
@@ -34,15 +35,16 @@ from ..report.verdict_words import (
     meaning,
     name_of,
     theory_mark,
+    ties,
     what_would_decide,
 )
 from ..store.atomic import write_atomically
 from ..store.manifest import catalogue, theory
 from ..types import Status
-from .receipt import RULES, Receipt, load_receipt
-from .records import Record, read_records
+from .receipt import NAME, RULES, Receipt
+from .records import Record
+from .standing import FOLDER, load_board
 
-FOLDER = f"v{RULES}"
 _JUDGED = {"worst": WORST, "gd": GD, "curvature": CURVATURE}
 _NUMBERS = ("slope", "low", "high", "last_slope", "floor_high", "state")
 CSV_COLUMNS = (
@@ -55,7 +57,7 @@ CSV_COLUMNS = (
 
 @frozen
 class Row:
-    """One architecture of one submission on the board. ties: as in `analysis.groups`."""
+    """One architecture of one submission on the board. ties: as in `analysis.groups`.   records: of its receipt."""
 
     receipt: Receipt
     verdict: Verdict
@@ -63,34 +65,21 @@ class Row:
     records: tuple[Record, ...]
 
     @property
-    def verifications(self) -> list[Record]:
-        """The re-runs that agreed in every cell."""
-        return [each for each in self.records if each.kind == "verification" and each.agreed == each.cells > 0]
-
-
-def load_board(folder: Path) -> tuple[list[Receipt], list[Record]]:
-    """Return the receipts under `folder`/submissions that stand, and all records.
-
-    Raises NtkbenchError for a receipt or record that cannot be accepted: a board is built of sound parts only.
-    """
-    receipts = [load_receipt(path) for path in sorted((folder / "submissions").glob("*.json"))]
-    records = read_records(folder)
-    gone = {record.receipt for record in records if record.kind in ("withdrawal", "correction")}
-    standing = [receipt for receipt in receipts if receipt.hash not in gone]
-    if not standing:
-        raise NtkbenchError(
-            f"{folder / 'submissions'} holds no receipt that stands; make one with `ntkbench leaderboard submit RUN`."
-        )
-    return standing, records
+    def reruns(self) -> dict[Record, int]:
+        """How many of the row's cells each re-run measured again, with agreement; without those that did none."""
+        own = {result.cell.key for result in self.verdict.series.results}
+        counts = {record: len(own.intersection(record.rerun)) for record in self.records if _agreed(record)}
+        return {record: count for record, count in counts.items() if count}
 
 
 @frozen
 class Board:
-    """The rows in order, how they were compared, and what became of the receipts."""
+    """The rows in order, how they were compared, what became of the receipts, and remarks on those without rows."""
 
     rows: tuple[Row, ...]
     grouping: Grouped
     records: tuple[Record, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def new_board(receipts: Sequence[Receipt], records: Sequence[Record] = ()) -> Board:
@@ -98,7 +87,8 @@ def new_board(receipts: Sequence[Receipt], records: Sequence[Record] = ()) -> Bo
     judged: list[tuple[Receipt, Verdict]] = []
     for receipt in receipts:
         claims = theory(receipt.manifest)
-        judged += [(receipt, each) for each in verdicts(receipt.results, catalogue(receipt.manifest), claims)]
+        keys = result_keys(receipt.results, catalogue(receipt.manifest))
+        judged += [(receipt, verdict(each, keys, claims) or _unjudged(each)) for each in series(receipt.results)]
     origins = {id(each): receipt for receipt, each in judged}
     grouping = grouped([each for _, each in judged])
     rows = []
@@ -109,17 +99,32 @@ def new_board(receipts: Sequence[Receipt], records: Sequence[Record] = ()) -> Bo
     return Board(tuple(rows), grouping, tuple(records))
 
 
-def build(folder: Path) -> list[Path]:
-    """Write `folder`/v1: board.md, board.csv, board.html, pictures and manifest.json. Return the files."""
-    receipts, records = load_board(folder)
-    board = new_board(receipts, records)
-    table = board_table(board)
+def _unjudged(of: Series) -> Verdict:
+    """Return the verdict on a series without a value of any judged quantity: submitted, so it has a row."""
+    return Verdict(of, "open", "no quantity that is judged has a value", {}, {}, missing=(WORST, GD))
+
+
+def build(folder: Path, tell: Callable[[str], object] = lambda sentence: None) -> list[Path]:
+    """Write `folder`/v1: board.md, board.csv, board.html, pictures and manifest.json. Return the files.
+
+    tell: is given each sentence on a receipt that is left out or has no picture; the board says it too.
+    """
+    receipts, records, remarks = load_board(folder)
     out = folder / FOLDER
     out.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier_pictures(folder)
     files: dict[str, bytes] = {}
     for receipt in receipts:
-        figure(receipt.results, out / f"{receipt.name}.svg", receipt.manifest)
-        files[f"{receipt.name}.svg"] = (out / f"{receipt.name}.svg").read_bytes()
+        try:
+            figure(receipt.results, out / f"{receipt.name}.svg", receipt.manifest)
+        except NtkbenchError as error:
+            remarks.append(f"{receipt.name} has no picture: {error}")
+        else:
+            files[f"{receipt.name}.svg"] = (out / f"{receipt.name}.svg").read_bytes()
+    for remark in remarks:
+        tell(remark)
+    board = evolve(new_board(receipts, records), remarks=tuple(remarks))
+    table = board_table(board)
     pictures = sorted(files)
     files |= {
         "board.md": _document(table, pictures).encode(),
@@ -135,10 +140,17 @@ def build(folder: Path) -> list[Path]:
     files["manifest.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     for name, data in files.items():
         write_atomically(out / name, data)
-    for submission in (folder / "submissions").glob("*.json"):
-        if (picture := f"{submission.stem}.svg") not in files:  # it was withdrawn
-            (out / picture).unlink(missing_ok=True)
+    for picture in earlier - set(files):
+        (out / picture).unlink(missing_ok=True)
     return [out / name for name in files]
+
+
+def _earlier_pictures(folder: Path) -> set[str]:
+    """Return the pictures that an earlier build may have left: of the receipts here, and of those it lists."""
+    names = {path.stem for path in (folder / "submissions").glob("*.json")}
+    with contextlib.suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
+        names |= set(json.loads((folder / FOLDER / "manifest.json").read_bytes())["receipts"])
+    return {f"{name}.svg" for name in names if NAME.match(name)}
 
 
 def board_table(board: Board) -> Table:
@@ -180,9 +192,13 @@ def _cells(row: Row, grouping: Grouped) -> tuple[tuple[str, ...], ...]:
         theory_mark(found.laws.get(WORST)),
         flags(found, grouping.radius),
         f"{_ok(row)}/{len(found.series.results)}",
-        "; ".join(f"{each.cells} cells by {each.by}, {each.date}" for each in row.verifications) or "–",
+        str(sum(row.reruns.values()) or "–"),
     )
     return tuple((text,) for text in texts)
+
+
+def _agreed(record: Record) -> bool:
+    return record.kind == "verification" and record.agreed == record.cells > 0
 
 
 def _ok(row: Row) -> int:
@@ -196,9 +212,12 @@ def _notes(board: Board) -> Iterable[str]:
         return names[id(of)]
 
     found = [row.verdict for row in board.rows]
+    if not found:
+        yield "No receipt stands, so there is no row."
+    yield from board.remarks
     yield meaning()
-    yield COLUMNS
-    yield f"{TIES} Rows without a letter were measured at another radius or with fewer than two seeds."
+    yield f"{COLUMNS} Re-run: how many of the row's cells were run again and agreed."
+    yield f"{ties(board.grouping)} Rows without a letter were measured at another radius or with fewer than two seeds."
     if board.grouping.gaps:
         gaps = ", ".join(f"{gap:.2f} ({verdict})" for verdict, gap in board.grouping.gaps.items())
         yield f"The smallest difference of exponents that a pair is told apart by (median over pairs): {gaps}."
@@ -216,6 +235,7 @@ def _notes(board: Board) -> Iterable[str]:
         if record.kind != "verification":
             yield f"{record.kind} of {record.receipt[:12]} by {record.by}, {record.date}: {record.why}."
     yield from _submissions(board.rows)
+    yield from _reruns(board)
 
 
 def _names(rows: Sequence[Row]) -> dict[int, str]:
@@ -262,6 +282,19 @@ def _submissions(rows: Sequence[Row]) -> list[str]:
     return [notes[name] for name in sorted(notes)]
 
 
+def _reruns(board: Board) -> list[str]:
+    """Return a sentence for each receipt that was run again: how many cells, by whom and when."""
+    names = {row.receipt.hash: row.receipt.name for row in board.rows}
+    said: dict[str, list[str]] = {}
+    for record in board.records:
+        if record.receipt in names and _agreed(record):
+            unknown = "" if record.rerun else " (the record does not say which, so no row counts them)"
+            said.setdefault(names[record.receipt], []).append(
+                f"{record.cells} cells by {record.by}, {record.date}{unknown}"
+            )
+    return [f"{name} was run again: {'; '.join(said[name])}." for name in sorted(said)]
+
+
 def _record(row: Row) -> dict[str, Any]:
     found = row.verdict
     worst = found.laws.get(WORST)
@@ -286,8 +319,8 @@ def _record(row: Row) -> dict[str, Any]:
         "cells_ok": _ok(row),
         "cells": len(found.series.results),
         "seeds": len(found.series.seeds),
-        "verified_cells": sum(each.cells for each in row.verifications),
-        "verified_by": "; ".join(each.by for each in row.verifications),
+        "verified_cells": sum(row.reruns.values()),
+        "verified_by": "; ".join(dict.fromkeys(each.by for each in row.reruns)),
         "receipt": row.receipt.hash,
     }
     return {name: values[name] for name in CSV_COLUMNS}
@@ -337,12 +370,17 @@ def board_changes(before: Board, after: Board) -> list[str]:
 
     A tie is that of two architectures of one verdict; pairs that two verdicts tell apart on a board are left out.
     """
-    old, new = ({name_of(row.verdict): row for row in board.rows} for board in (before, after))
+    old, new = ({name_of(row.verdict): i for i, row in enumerate(board.rows)} for board in (before, after))
     changes = [f"{name}: gone" for name in old if name not in new] + [f"{name}: new" for name in new if name not in old]
-    common = sorted(old.keys() & new.keys())
-    for one, other in combinations(common, 2):
-        pairs = [(rows[one], rows[other]) for rows in (old, new)]
-        if all(a.ties and b.ties and a.verdict.name == b.verdict.name for a, b in pairs):
-            was, now = ("tied" if set(a.ties) & set(b.ties) else "told apart" for a, b in pairs)
-            changes += [f"{one} and {other}: {was} → {now}"] if was != now else []
+    for one, other in combinations(sorted(old.keys() & new.keys()), 2):
+        was, now = (_tie(board, places[one], places[other]) for board, places in ((before, old), (after, new)))
+        changes += [f"{one} and {other}: {was} → {now}"] if was and now and was != now else []
     return changes
+
+
+def _tie(board: Board, one: int, other: int) -> str:
+    """Return whether two rows are tied or told apart; empty where they are not compared."""
+    first, second = board.rows[one], board.rows[other]
+    if not (first.ties and second.ties and first.verdict.name == second.verdict.name):
+        return ""
+    return "told apart" if (min(one, other), max(one, other)) in board.grouping.apart else "tied"

@@ -25,6 +25,9 @@ LARGEST_FILE = 64 * 2**20
 LARGEST_NUMBER = 1e100
 LONGEST_TEXT = 2000
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\Z)")
+"""Names that Windows keeps for devices, with any ending: a repository with such a file cannot be checked out there."""
+_VERSION = re.compile(r"\d{1,6}\.\d{1,6}(?:[.a-z+-][a-z0-9.+-]{0,40})?\Z")
 _TEXT = re.compile(r"[^\x00-\x1f\x7f<>\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]*\Z")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:,=+-]{0,199}\Z")
 _FIELDS = {"kind", "rules", "name", "ntkbench", "schema_version", "plan", "environment", "groups", "hash"}
@@ -35,13 +38,26 @@ _RESULT = {"seed", "data_hash", "status", "message", "seconds", "n_parameters", 
 
 @frozen
 class Receipt:
-    """A checked receipt. hash: SHA-256 of everything else in it.   manifest: what tables need.   results: the cells."""
+    """A checked receipt.
+
+    hash: SHA-256 of everything else in it.   manifest: what tables need.   results: the cells.
+    version: of the ntkbench that wrote it.
+    """
 
     name: str
     hash: str
     environment: Mapping[str, Any]
     manifest: Mapping[str, Any]
     results: tuple[CellResult, ...]
+    version: str = __version__
+
+
+class OtherVersion(NtkbenchError):
+    """A receipt, perhaps a sound one, that only another version of ntkbench can read. why: the reason, no sentence."""
+
+    def __init__(self, source: str, why: str):
+        super().__init__(f"{source} is rejected: {why}.")
+        self.why = why
 
 
 def write_receipt(run: Run, name: str) -> bytes:
@@ -55,6 +71,8 @@ def write_receipt(run: Run, name: str) -> bytes:
             f"{name!r} is no name for a submission: use small letters, digits, '.', '-' and '_', at most 64, such as "
             "'board-2026'."
         )
+    if _DEVICE.match(name):
+        raise NtkbenchError(f"{name!r} is no name for a submission: Windows keeps it for a device. Choose another one.")
     results = run.results
     if run.problems:
         raise NtkbenchError(f"{run.path} holds files that cannot be read: {run.problems[0]}")
@@ -86,33 +104,59 @@ def write_receipt(run: Run, name: str) -> bytes:
 
 def load_receipt(path: Path) -> Receipt:
     """Return the checked receipt in a file; raise NtkbenchError, saying why, for one that cannot be accepted."""
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise NtkbenchError(f"{path} is rejected: it is larger than {LARGEST_FILE >> 20} MiB.")
-        data = path.read_bytes()
-    except OSError as error:
-        raise NtkbenchError(f"{path} could not be read: {error.strerror or error}.") from None
-    receipt = read_receipt(data, str(path))
+    receipt = read_receipt(_read(path), str(path))
     if path.name != f"{receipt.name}.json":
         raise NtkbenchError(f"{path} is rejected: it is called {receipt.name!r} inside; the file must be named so.")
     return receipt
 
 
+def hash_of_file(path: Path) -> str:
+    """Return the hash by which records name the receipt in a file, also one that cannot be accepted.
+
+    It is made of the contents, never read from them: else a forged copy that is withdrawn would take the honest
+    receipt with it.   Raises NtkbenchError for a file that cannot be read.
+    """
+    data = _read(path)
+    try:
+        body = _Check(str(path)).parse(data)
+        return _hash({key: value for key, value in body.items() if key != "hash"})
+    except (NtkbenchError, ValueError, RecursionError):
+        return hashlib.sha256(data).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise NtkbenchError(f"{path} is rejected: it is larger than {LARGEST_FILE >> 20} MiB.")
+        return path.read_bytes()
+    except OSError as error:
+        raise NtkbenchError(f"{path} could not be read: {error.strerror or error}.") from None
+
+
 def read_receipt(data: bytes, source: str) -> Receipt:
-    """Return the receipt in `data`, every field checked: form, names, numbers, hash, and that no cell is missing."""
+    """Return the receipt in `data`, every field checked: form, names, numbers, hash, and that no cell is missing.
+
+    Receipts of earlier versions of ntkbench with this form are read too.   Raises OtherVersion for a receipt of a later
+    version or of another form, NtkbenchError for any other that cannot be accepted.
+    """
     check = _Check(source)
     body = check.parse(data)
-    check.keys(body, _FIELDS, "the receipt")
-    if body["kind"] != KIND:
-        check.fail(f"its kind is {body['kind']!r}, not {KIND!r}")
-    if body["rules"] != RULES or body["schema_version"] != SCHEMA_VERSION:
-        check.fail(
-            f"it follows rules {body['rules']!r} and schema {body['schema_version']!r}; here they are {RULES} and "
-            f"{SCHEMA_VERSION}"
+    if body.get("kind") != KIND:
+        check.fail(f"its kind is {body.get('kind')!r:.80}, not {KIND!r}")
+    rules, schema, version = (body.get(name) for name in ("rules", "schema_version", "ntkbench"))
+    if rules != RULES or schema != SCHEMA_VERSION:
+        raise OtherVersion(
+            source,
+            f"it follows rules {rules!r:.20} and schema {schema!r:.20}; here they are {RULES} and {SCHEMA_VERSION}",
         )
-    if minor(body["ntkbench"]) != minor(__version__):
-        check.fail(f"it is of ntkbench {body['ntkbench']!r}, this is {__version__}; only one version's rows compare")
-    if not isinstance(body["name"], str) or not NAME.match(body["name"]):
+    if not isinstance(version, str) or not _VERSION.match(version):
+        check.fail(f"its version {version!r:.80} is no version of ntkbench")
+    if order(version) > order(__version__):
+        raise OtherVersion(
+            source, f"it is of ntkbench {version}, this is {__version__}; only one version's rows compare"
+        )
+    check.keys(body, _FIELDS, "the receipt")
+    if not isinstance(body["name"], str) or not NAME.match(body["name"]) or _DEVICE.match(body["name"]):
         check.fail(f"its name {body['name']!r} is no name: small letters, digits, '.', '-' and '_' only")
     check.data(body, "it")
     if body["hash"] != _hash({key: value for key, value in body.items() if key != "hash"}):
@@ -126,7 +170,7 @@ def read_receipt(data: bytes, source: str) -> Receipt:
         check.fail(f"its plan is not understood ({type(error).__name__}: {error})")
     results = tuple(_results(check, body["groups"], quantities))
     _complete(check, results)
-    return Receipt(body["name"], body["hash"], body["environment"], manifest, results)
+    return Receipt(body["name"], body["hash"], body["environment"], manifest, results, version)
 
 
 class _Check:
@@ -297,6 +341,14 @@ def _complete(check: _Check, results: Sequence[CellResult]) -> None:
         check.fail(f"{max(wanted - len(seen), 1)} cells of its widths × seeds × measurements are missing")
 
 
+def measured(receipt: Receipt) -> set[tuple[Any, ...]]:
+    """Return what a receipt says of each cell: its key, its status and its values. Two of one run say the same."""
+    return {
+        (result.cell.key, result.status, *sorted((key, value.value) for key, value in result.values.items()))
+        for result in receipt.results
+    }
+
+
 def _hash(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(body).encode()).hexdigest()
 
@@ -304,3 +356,8 @@ def _hash(body: Mapping[str, Any]) -> str:
 def minor(version: Any) -> str:
     """Return the first two numbers of a version: rows of one minor version compare."""
     return ".".join(str(version).split(".")[:2])
+
+
+def order(version: str) -> tuple[int, ...]:
+    """Return the first two numbers of a version, to be compared with those of others."""
+    return tuple(int(re.match(r"\d*", part)[0] or 0) for part in version.split(".")[:2])  # type: ignore[index]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,12 +20,18 @@ _HASH = re.compile(r"[0-9a-f]{64}\Z")
 _WORDS = re.compile(r"[^\x00-\x1f<>|`]{1,300}\Z")
 
 
+def _texts(found: Iterable[str]) -> tuple[str, ...]:
+    return tuple(found)
+
+
 @frozen(kw_only=True)
 class Record:
     """One event in a receipt's life. Records are added, never deleted.
 
     receipt: its hash.   by: who says so.   why: of a correction or withdrawal, or what was re-run.
     replaced_by: the hash of the corrected receipt.   cells, agreed: of a verification.   date: YYYY-MM-DD.
+    rerun: the keys of a verification's cells; earlier records name none.
+    time: of the day, in UTC, so that two equal re-runs are two records; earlier records have none.
     """
 
     kind: Kind = field(validator=validators.in_(get_args(Kind)))
@@ -36,12 +42,26 @@ class Record:
     replaced_by: str = field(default="", validator=validators.matches_re(r"(?:[0-9a-f]{64})?\Z"))
     cells: int = field(default=0, validator=[validators.instance_of(int), validators.ge(0)])
     agreed: int = field(default=0, validator=[validators.instance_of(int), validators.ge(0)])
+    rerun: tuple[str, ...] = field(
+        default=(), converter=_texts, validator=validators.deep_iterable(validators.matches_re(r"[0-9a-f]{32}\Z"))
+    )
+    time: str = field(default="", validator=validators.matches_re(r"(?:\d\d:\d\d:\d\d\.\d{6})?\Z"))
+
+    def __attrs_post_init__(self) -> None:
+        if self.rerun and not len(set(self.rerun)) == len(self.rerun) == self.cells:
+            raise ValueError(f"it says that {self.cells} cells were run again and names {len(set(self.rerun))}")
 
 
 def new_record(**fields: Any) -> Record:
-    """Return a record of today; raise NtkbenchError for a field that cannot be accepted."""
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return _record({"date": today} | fields, "The record")
+    """Return a record of this moment; raise NtkbenchError for a field that cannot be accepted."""
+    for name in ("by", "why"):
+        if not _WORDS.match(fields[name]):
+            raise NtkbenchError(
+                f"{name} {fields[name]!r:.80} cannot be accepted: give 1 to 300 characters on one line without <, >, | "
+                "and `."
+            )
+    now = datetime.datetime.now(datetime.UTC)
+    return _record({"date": now.date().isoformat(), "time": f"{now:%H:%M:%S.%f}"} | fields, "The record")
 
 
 def write_record(folder: Path, record: Record) -> Path:
@@ -63,7 +83,7 @@ def read_records(folder: Path) -> list[Record]:
         if not isinstance(fields, Mapping):
             raise NtkbenchError(f"{path} is no record: it is not a JSON object.")
         found.append(_record(fields, str(path)))
-    return sorted(found, key=lambda record: (record.date, record.kind, record.receipt, record.by))
+    return sorted(found, key=lambda record: (record.date, record.kind, record.receipt, record.by, record.time))
 
 
 def _record(fields: Mapping[str, Any], source: str) -> Record:

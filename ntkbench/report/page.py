@@ -20,7 +20,7 @@ from .choice import HEADLINES
 from .standard_table import id_of, standard_table
 from .svg import curves_plot, law_plot, overview_plot
 from .template import render
-from .verdict_words import COLUMNS, TIES, exponent, flags, floor, last_step, meaning, theory_mark
+from .verdict_words import COLUMNS, exponent, flags, floor, last_step, meaning, theory_mark, ties
 from .why import why_rows
 
 
@@ -49,7 +49,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
         overviews=[each for each in overviews if each],
         curves=[(panel, plot) for panel in panels if (plot := curves_plot(panel, places)) is not None],
         rows=_rows(found, judged, grouping),
-        legend=(meaning(), COLUMNS, TIES),
+        legend=(meaning(), COLUMNS, ties(grouping)),
         folds=[
             _fold(each, laws[id_of(each)], judged.get(id_of(each)), number, str(means.get(each.architecture, "")))
             for number, each in enumerate(found)

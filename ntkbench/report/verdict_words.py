@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from .. import numbers
 from ..analysis.agreement import MARGIN, MARKS
-from ..analysis.groups import radius_of
+from ..analysis.groups import Grouped, radius_of
 from ..analysis.laws import Law
+from ..analysis.letters import LONGEST
 from ..analysis.scaling import FLAT
 from ..analysis.states import DECIDING_FLOOR, State
 from ..analysis.verdicts import GD, WORST, Verdict
@@ -23,6 +24,16 @@ TIES = (
     "Ties: rows of one verdict that share a letter are not told apart by a paired comparison over the seeds they share "
     "(5 %, Holm over the pairs of the verdict), so the order inside a tie means nothing."
 )
+
+
+def ties(grouping: Grouped) -> str:
+    """Return what the letters of ties mean, and how many ties they do not show."""
+    if not grouping.unmarked:
+        return TIES
+    return (
+        f"{TIES} {grouping.unmarked} pairs share no letter although they are not told apart either: a row shows at "
+        f"most {LONGEST} letters."
+    )
 
 
 def meaning(non_linear: str = "non-linear") -> str:
