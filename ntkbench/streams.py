@@ -41,9 +41,9 @@ def print_to_standard_error() -> None:
     _open_closed()
     os.dup2(2, 1)
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    sys.stdout = sys.stderr = Forgiving(
-        os.fdopen(2, "wb", closefd=False), encoding=encoding, errors=LOSSLESS, line_buffering=True
-    )
+    stream = Forgiving(os.fdopen(2, "wb", closefd=False), encoding=encoding, errors=LOSSLESS, line_buffering=True)
+    for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
+        setattr(sys, name, stream)
 
 
 def keep_standard_output() -> None:
