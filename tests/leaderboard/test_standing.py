@@ -149,6 +149,17 @@ def test_what_is_no_receipt_can_be_withdrawn(boards, damage):
     assert len(rows(boards)) == 2
 
 
+def test_a_file_that_is_too_large_can_be_withdrawn(boards, monkeypatch):
+    (boards / "submissions/large.json").write_bytes(b" " * 2000)
+    before = load_receipt(boards / "submissions/first.json")
+    monkeypatch.setattr("ntkbench.leaderboard.receipt.LARGEST_FILE", 1999)
+    with pytest.raises(NtkbenchError, match="it is larger than"):
+        load_receipt(boards / "submissions/large.json")
+    assert withdraw(boards, boards / "submissions/large.json") == 0
+    monkeypatch.undo()
+    assert [each.hash for each in load_board(boards)[0]] == [before.hash]
+
+
 def test_a_run_is_submitted_once(boards, capsys):
     words = ["leaderboard", "submit", str(boards / "run-first"), "--boards", str(boards), "--name"]
     assert main([*words, "second"]) == 2
