@@ -150,7 +150,7 @@ def _earlier_pictures(folder: Path) -> set[str]:
     names = {path.stem for path in (folder / "submissions").glob("*.json")}
     with contextlib.suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
         names |= set(json.loads((folder / FOLDER / "manifest.json").read_bytes())["receipts"])
-    return {f"{name}.svg" for name in names if NAME.match(name)}
+    return {f"{name}.svg" for name in names if isinstance(name, str) and NAME.match(name)}
 
 
 def board_table(board: Board) -> Table:

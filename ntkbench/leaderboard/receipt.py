@@ -116,6 +116,9 @@ def hash_of_file(path: Path) -> str:
     It is made of the contents, never read from them: else a forged copy that is withdrawn would take the honest
     receipt with it.   Raises NtkbenchError for a file that cannot be read.
     """
+    if path.is_file() and path.stat().st_size > LARGEST_FILE:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     data = _read(path)
     try:
         body = _Check(str(path)).parse(data)

@@ -45,7 +45,8 @@ def load_board(folder: Path) -> tuple[list[Receipt], list[Record], list[str]]:
     kept: dict[str, set[tuple[Any, ...]]] = {}
     for receipt in receipts:
         own = measured(receipt)
-        same = {name: len(own & theirs) for name, theirs in kept.items()}
+        # Exact zeros are alike in every run.
+        same = {name: sum(any(v for _, v in cell[2:]) for cell in own & theirs) for name, theirs in kept.items()}
         twin = next((name for name, theirs in kept.items() if own == theirs), None)
         if order(receipt.version) != newest:
             remarks.append(
@@ -59,7 +60,7 @@ def load_board(folder: Path) -> tuple[list[Receipt], list[Record], list[str]]:
         else:
             kept[receipt.name] = own
             remarks += [
-                f"{receipt.name} and {name} share {count} cells with the same values: one measurement, shown twice."
+                f"{receipt.name} and {name} share {count} cells with the same values, as receipts of one run do."
                 for name, count in same.items()
                 if count
             ]
