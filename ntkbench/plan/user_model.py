@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib.util
 import json
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -61,7 +63,7 @@ class FileArchitecture(Architecture):
         enter(self.path.parent, self.code.fingerprint, beside)
         name = f"ntkbench_file_{digest([str(self.path), self.code.fingerprint], 16)}"
         if name in sys.modules:
-            return getattr(sys.modules[name], self.function)
+            return self._function_in(sys.modules[name])
         spec = importlib.util.spec_from_file_location(name, self.path)
         if spec is None or spec.loader is None:
             raise NtkbenchError(f"{self.path} cannot be imported as Python.")
@@ -69,11 +71,17 @@ class FileArchitecture(Architecture):
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-            return getattr(module, self.function)
         except Exception as error:
             del sys.modules[name]
             reason = f"{type(error).__name__}: {error}"
             raise NtkbenchError(f"{self.path} stopped while it was imported: {reason}. Mend the file.") from error
+        return self._function_in(module)
+
+    def _function_in(self, module: ModuleType) -> Callable[..., Any]:
+        names = {name: value for name, value in vars(module).items() if callable(value)}
+        if self.function not in names:
+            raise UnknownName(f"function in {self.path}", self.function, names)
+        return names[self.function]
 
 
 def file_architecture(path: Path, function: str) -> FileArchitecture:
@@ -89,10 +97,10 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
         hint = f"one of {', '.join(functions)}" if functions else "but it defines none"
         example = f"{path}:{functions[0] if functions else 'build'}"
         raise NtkbenchError(f"{path} is given without a function; name {hint}, for example --arch {example}.")
-    if function not in names:
+    if function not in names and (difflib.get_close_matches(function, functions) or not _binds_unseen(tree)):
         raise UnknownName(f"function in {path}", function, functions)
     name = f"{path.name}:{function}"
-    node = names[function]
+    node = names.get(function)
     shared: dict[str, Any] = {
         "name": name,
         "target": f"{path.stem}:{function}",
@@ -159,6 +167,30 @@ def _definitions(body: list[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
         elif isinstance(node, ast.If | ast.Try | ast.With):
             for part in ("body", "orelse", "finalbody"):
                 yield from _definitions(getattr(node, part, []))
+
+
+def _binds_unseen(tree: ast.Module) -> bool:
+    """Return whether a module may bind names that its text does not show, or stop before it has bound them.
+
+    Only running it tells which, with its own reason.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            return True
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("exec", "globals", "setattr", "vars"):
+            return True
+    return any(isinstance(node, ast.Raise) for node in _statements(tree.body))
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield what a module does when it is imported, without the bodies of functions and classes."""
+    for node in body:
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for part in ("body", "orelse", "finalbody"):
+                yield from _statements(getattr(node, part, []))
+            for handler in getattr(node, "handlers", []):
+                yield from _statements(handler.body)
 
 
 def _literal(node: ast.expr | None) -> Any:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from ntkbench.errors import NtkbenchError
 from ntkbench.plan.user_model import file_architecture
 from ntkbench.plan.user_modules import leave
 
@@ -64,3 +65,19 @@ def test_python_s_own_modules_are_never_replaced(tmp_path):
     path = write(tmp_path, 1, "import json\ndef build(width): return json.dumps(width)")
     (tmp_path / "json.py").write_text("raise RuntimeError")
     assert file_architecture(path, "build").load()(8) == "8"
+
+
+@pytest.mark.parametrize("text", ["raise ImportError('install foo first')", "from helper import *"])
+def test_a_file_that_stops_says_why(tmp_path, text):
+    path = write(tmp_path, 1, text)
+    (tmp_path / "helper.py").write_text("raise ImportError('install foo first')")
+    with pytest.raises(NtkbenchError, match="install foo first"):
+        file_architecture(path, "build").load()
+
+
+def test_names_of_a_star_import_are_found_when_the_file_runs(tmp_path):
+    path = write(tmp_path, 1, "from helper import *")
+    (tmp_path / "helper.py").write_text("def build(width): return width")
+    assert file_architecture(path, "build").load()(3) == 3
+    with pytest.raises(NtkbenchError, match="No function in .*one.py is called 'biuld'. Did you mean 'build'"):
+        file_architecture(path, "biuld").load()
