@@ -201,6 +201,10 @@ class Cell:
         """The name of the cell's file: a hash of its identity. Hardware and TensorFlow's version are not in it."""
         return digest(self.identity())
 
+    def wants(self, key: str) -> bool:
+        """Return whether a result key was asked for, and is no companion that says how far to trust another."""
+        return any(key == name or key.startswith(f"{name}:") for name in self.quantities)
+
     def remember_key(self, key: str) -> None:
         """Take a key that is known to be this cell's, for hashing ten thousand cells again takes a while."""
         object.__setattr__(self, "key", key)

@@ -100,7 +100,7 @@ def compare(
         if one.status != other.status:
             statuses.append(f"{_name(one.cell)}: {one.status} → {other.status}")
         if one.status == other.status == Status.OK:
-            for key in one.values.keys() & other.values.keys():
+            for key in filter(one.cell.wants, one.values.keys() & other.values.keys()):
                 radius = one.cell.settings.get("radius", 1.0)
                 label = one.cell.label + (_at(radius) if one.cell.measurement in several else "")
                 values.setdefault((label, key), []).append((one.values[key], other.values[key]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import functools
 import importlib
 import importlib.metadata
@@ -88,9 +89,10 @@ def _sources_of(dist: importlib.metadata.Distribution) -> Iterator[Source]:
         points = [point for point in dist.entry_points if point.group == GROUP]
         if not points:
             return
-        # Every look at name or version parses the metadata anew.
+        # Parsed here, for what is missing there is None, a warning or an error, as versions of importlib.metadata go.
         file = "METADATA"
-        name, version = str(dist.name or points[0].name), str(dist.version or "")
+        told = email.message_from_string(dist.read_text(file) or dist.read_text("PKG-INFO") or "")
+        name, version = str(told.get("Name") or points[0].name), str(told.get("Version") or "")
     except Exception as error:  # a file of somebody else's package: undecodable, no INI file, a looping link
         name, version = _folder_name(dist)
         why = " ".join(f"{type(error).__name__}: {error}".split())[:200]

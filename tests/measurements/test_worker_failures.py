@@ -111,10 +111,10 @@ def test_measurements(measure, status, sentence):
     [
         (0.5, Value(0.5, None, "", "float32")),
         (np.float32(0.5), Value(0.5, None, "", "float32")),
-        ((0.5, 0.1), Value(0.5, 0.1, "bound", "float32")),
+        ((0.5, 0.1), Value(0.5, 0.1, "statistical", "float32")),
         (Value(0.5, 0.1, "rounding", "float64"), Value(0.5, 0.1, "rounding", "float64")),
         (float("nan"), Value(None, None, "", "float32")),
-        ((0.5, float("inf")), Value(0.5, None, "bound", "float32")),
+        ((0.5, float("inf")), Value(0.5, None, "statistical", "float32")),
     ],
 )
 def test_what_measurements_may_write(given, value):
