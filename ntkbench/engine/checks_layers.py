@@ -11,7 +11,7 @@ import tensorflow as tf
 from attrs import evolve, frozen
 
 from .checks import COUPLED_TOLERANCE, REPEAT_TOLERANCE, Derivatives, Problem, check_derivatives, relative, unchanged
-from .moments import exact_moments
+from .exact_ops import exact_operations
 from .network import Network
 from .stock import OPAQUE, is_stock
 from .taps import replaced_calls
@@ -188,7 +188,7 @@ def _differing(calls: list[Call], problem: Problem, samples: int) -> dict[int, G
     found = {}
     for layer, args, kwargs in calls:
         try:
-            with exact_moments():
+            with exact_operations():
                 outputs = _floats(layer(*args, **kwargs))
                 if problem == "stochastic":
                     others = _floats(layer(*args, **kwargs))

@@ -5,12 +5,19 @@ Each has the values of the original; `sinc` is more precise in float64, where Ke
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from .moments import moments
+from .scopes import shared
+
+# Its package has a function of the same name.
+rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")
 _resize = tf.image.resize
 _reduce_prod = tf.reduce_prod
 _cumprod = tf.math.cumprod
@@ -168,10 +175,20 @@ def ldexp(x1: Any, x2: Any) -> Any:
     return x1 * tf.pow(tf.constant(2, x1.dtype), tf.cast(x2, x1.dtype))
 
 
+def no_cudnn(*args: Any, **kwargs: Any) -> bool:
+    """Return False: LSTM and GRU run as loops on a GPU too.
+
+    The backward pass of cuDNN overwrites what it kept of the forward pass, so that a second gradient from one tape is
+    wrong, and it has no second derivative.
+    """
+    return False
+
+
 def replacements() -> list[tuple[Any, str, Any]]:
     """Return (module, name, function) of everything that is replaced here."""
     of_keras = keras.src.backend
     return [
+        (tf.nn, "moments", moments),
         (tf.nn, "softsign", softsign),
         (tf.nn, "softmax_cross_entropy_with_logits", softmax_cross_entropy),
         (tf.nn, "max_pool", max_pool),
@@ -184,4 +201,19 @@ def replacements() -> list[tuple[Any, str, Any]]:
         (of_keras.numpy, "hypot", hypot),
         (of_keras.numpy, "sinc", sinc),
         (of_keras.numpy, "ldexp", ldexp),
+        (rnn, "cudnn_ok", no_cudnn),
     ]
+
+
+@shared
+def exact_operations() -> Iterator[None]:
+    """Let models that are called in this scope use the operations above in place of the originals."""
+    exact = replacements()
+    original = [getattr(module, name) for module, name, _ in exact]
+    try:
+        for module, name, function in exact:
+            setattr(module, name, function)
+        yield
+    finally:
+        for (module, name, _), function in zip(exact, original, strict=True):
+            setattr(module, name, function)

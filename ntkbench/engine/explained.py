@@ -18,4 +18,6 @@ def explained(what: str) -> Iterator[None]:
     except tf.errors.ResourceExhaustedError:
         raise
     except (LookupError, NotImplementedError, tf.errors.OpError) as error:
+        if isinstance(error, KeyError | IndexError):  # of somebody's code: TensorFlow's missing gradients are neither
+            raise
         raise NtkbenchError(f"{what}: {reason_of(error)}.") from error

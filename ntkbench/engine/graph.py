@@ -10,7 +10,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from .network import Network
-from .vectorised import hushed
+from .trace import called, carries, trace_of
 
 # Operations whose gradients, and the gradients of those, are right wherever they are finite. Everything else is
 # compared with finite differences: operations with ties (Maximum, Abs), with special cases at 0 (Prod, Pow, Xlogy,
@@ -54,13 +54,12 @@ class Graph:
 
 def graph_of(net: Network, x: tf.Tensor) -> Graph:
     """Return what the graph of the model's outputs at inputs like x: [N, ...] shows."""
-    with hushed():
-        traced = tf.function(net.outputs, autograph=False).get_concrete_function(tf.TensorSpec(x.shape, x.dtype))
+    graph = trace_of(net, x).graph
     trained = {id(v.handle) for v in net.variables}
-    captures = list(traced.graph.captures)
+    captures = list(graph.captures)
     found = _Walk()
-    found.walk(traced.graph, {inner.name for outer, inner in captures if id(outer) in trained})
-    return Graph(tuple(found.doubtful), found.rounds, found.random, tuple(_untracked(net, traced)))
+    found.walk(graph, {inner.name for outer, inner in captures if id(outer) in trained})
+    return Graph(tuple(found.doubtful), found.rounds, found.random, tuple(_untracked(net, graph)))
 
 
 class _Walk:
@@ -77,20 +76,20 @@ class _Walk:
         """
         for op in graph.get_operations():
             self.random |= "Random" in op.type or op.type == "StatelessMultinomial"
-            inner = _functions(op)
+            inner = called(op)
             given = [each.name in reached for each in op.inputs]
             passed = self._into(op, inner, given) if inner else [any(given)] * len(op.outputs)
             if any(given) and not inner:
                 passed = self._through(op)
-            reached |= {each.name for each, on in zip(op.outputs, passed, strict=True) if on and _carries(each.dtype)}
+            reached |= {each.name for each, on in zip(op.outputs, passed, strict=True) if on and carries(each.dtype)}
         return [each.name in reached for each in graph.outputs]
 
     def _through(self, op: Any) -> list[bool]:
         """Return which outputs of an operation on weights depend on them, and note what is doubtful about it."""
-        if op.type in ROUNDS or (op.type == "Cast" and not _carries(op.outputs[0].dtype)):
+        if op.type in ROUNDS or (op.type == "Cast" and not carries(op.outputs[0].dtype)):
             self.rounds = True
             return [False] * len(op.outputs)
-        carrying = any(_carries(each.dtype) for each in op.outputs)
+        carrying = any(carries(each.dtype) for each in op.outputs)
         if carrying and (op.type not in PROVEN or "_gradient_op_type" in op.node_def.attr):
             self.doubtful.append((op.type, op.name))
         return [True] * len(op.outputs)
@@ -119,23 +118,7 @@ class _Walk:
         return passed
 
 
-def _functions(op: Any) -> list[Any]:
-    """Return the graphs that an operation calls."""
-    found = []
-    for value in op.node_def.attr.values():
-        for each in [value.func, *value.list.func]:
-            function = op.graph._get_function(each.name) if each.name else None
-            if function is not None:
-                found.append(function.graph)
-    return found
-
-
-def _carries(dtype: tf.DType) -> bool:
-    """Return whether derivatives pass through tensors of a type. variant: lists of tensors, in loops."""
-    return dtype.is_floating or dtype.is_complex or dtype in (tf.variant, tf.resource)
-
-
-def _untracked(net: Network, traced: Any) -> Iterator[tf.Variable]:
+def _untracked(net: Network, graph: Any) -> Iterator[tf.Variable]:
     """Yield what a Keras model reads of trainable variables that are not among its own.
 
     Other models state their trainable_variables themselves.
@@ -143,7 +126,7 @@ def _untracked(net: Network, traced: Any) -> Iterator[tf.Variable]:
     if not isinstance(net.model, keras.Layer):
         return
     known = {id(each.value) for each in net.model.variables} | {id(each) for each in net.variables}
-    for variable in traced.graph.variables:
+    for variable in graph.variables:
         if id(variable) not in known and variable.trainable and variable.dtype.is_floating:
             yield variable
 

@@ -105,9 +105,7 @@ def flat_hvp(net: Network, mode: str = "auto") -> Any:
     def product(x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
         try:
             return compiled(x, v)
-        except NtkbenchError:
-            raise
-        except tf.errors.ResourceExhaustedError:
+        except (NtkbenchError, tf.errors.ResourceExhaustedError):
             raise
         except NO_DERIVATIVE as error:
             instead = "use mode='double_backward' or 'auto'" if mode != "double_backward" else "write it in other terms"

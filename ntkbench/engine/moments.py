@@ -7,13 +7,7 @@ both orders of automatic differentiation.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
-
 import tensorflow as tf
-
-from .exact_ops import replacements
-from .scopes import shared
 
 
 def moments(x, axes, shift=None, keepdims=False, name=None):
@@ -24,30 +18,3 @@ def moments(x, axes, shift=None, keepdims=False, name=None):
     if not keepdims:
         mean, variance = tf.squeeze(mean, axes), tf.squeeze(variance, axes)
     return mean, variance
-
-
-# Its package has a function of the same name.
-rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")
-
-
-def no_cudnn(*args, **kwargs):
-    """Return False: LSTM and GRU run as loops on a GPU too.
-
-    The backward pass of cuDNN overwrites what it kept of the forward pass, so that a second gradient from one tape is
-    wrong, and it has no second derivative.
-    """
-    return False
-
-
-@shared
-def exact_moments() -> Iterator[None]:
-    """Let Keras layers that are called in this scope use `moments` above, and the operations of exact_ops.py."""
-    exact = [(tf.nn, "moments", moments), (rnn, "cudnn_ok", no_cudnn), *replacements()]
-    original = [getattr(module, name) for module, name, _ in exact]
-    try:
-        for module, name, function in exact:
-            setattr(module, name, function)
-        yield
-    finally:
-        for (module, name, _), function in zip(exact, original, strict=True):
-            setattr(module, name, function)

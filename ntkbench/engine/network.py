@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
+from .exact_ops import exact_operations
 from .explained import explained
-from .moments import exact_moments
 from .precision import full_precision
 from .vectorised import hushed
 
@@ -53,7 +53,7 @@ class Network:
 
     def outputs(self, x: tf.Tensor) -> tf.Tensor:
         """Return f(w; x) with its outputs flattened: [N, ...] -> [N, O]."""
-        with explained(f"The model cannot be called with inputs of shape {list(x.shape)}"), exact_moments():
+        with explained(f"The model cannot be called with inputs of shape {list(x.shape)}"), exact_operations():
             y = self.model(x, training=False) if _is_keras(self.model) else self.model(x)
         return self._flat(self._one(y), x)
 

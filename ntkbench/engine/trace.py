@@ -33,12 +33,14 @@ SCOPE = "ntkbench."  # and the number of a layer: the name scope of what it comp
 class Trace:
     """A model traced at one input.
 
-    outputs: the compiled function [1, ...] -> [1, O].   coarsest: the float type with the largest rounding that weights
-    or float inputs pass through on their way to the outputs.   where: the layer that computes in it.
+    outputs: the compiled function [1, ...] -> [1, O].   graph: its operations.
+    coarsest: the float type with the largest rounding that weights or float inputs pass through on their way to the
+    outputs.   where: the layer that computes in it.
     looks_up: whether an index into a table depends on the inputs.
     """
 
     outputs: Callable[[tf.Tensor], tf.Tensor]
+    graph: Any
     coarsest: tf.DType
     where: str
     looks_up: bool
@@ -113,7 +115,7 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
         with full_precision(), hushed():
             return traced(one)
 
-    return Trace(outputs, coarsest, _owner(name, layers, net.model), looks_up)
+    return Trace(outputs, graph, coarsest, _owner(name, layers, net.model), looks_up)
 
 
 def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -139,21 +141,21 @@ def _float_path(graph: Any, given: set[str], uses: list[tuple[tf.DType, str]], i
     inside: the name of the operation that calls the graph.
     """
     operations = graph.get_operations()
-    wanted = {each.name for each in graph.outputs if _carries(each.dtype)}
+    wanted = {each.name for each in graph.outputs if carries(each.dtype)}
     for op in reversed(operations):
         if any(each.name in wanted for each in op.outputs):
-            wanted |= {each.name for each in op.inputs if _carries(each.dtype)}
+            wanted |= {each.name for each in op.inputs if carries(each.dtype)}
     reached = set(given)
     for op in operations:
-        on = [each.name in reached and _carries(each.dtype) for each in op.inputs]
+        on = [each.name in reached and carries(each.dtype) for each in op.inputs]
         if not any(on) or not any(each.name in wanted for each in op.outputs):
             continue
-        name, called = f"{inside}/{op.name}", _called(op)
-        for inner in called:
+        name = f"{inside}/{op.name}"
+        for inner in called(op):
             mine = [True] * len(inner.inputs) if "While" in op.type else on[len(on) - len(inner.inputs) :]
-            starts = {each.name for each, yes in zip(inner.inputs, mine, strict=False) if yes and _carries(each.dtype)}
+            starts = {each.name for each, yes in zip(inner.inputs, mine, strict=False) if yes and carries(each.dtype)}
             _float_path(inner, starts, uses, name)
-        reached |= {each.name for each in op.outputs if _carries(each.dtype)}
+        reached |= {each.name for each in op.outputs if carries(each.dtype)}
         if op.type not in ("Identity", "ReadVariableOp"):  # which round nothing
             uses += [(kind, name) for each in op.outputs if (kind := _real(each.dtype)) in EPS]
 
@@ -165,14 +167,14 @@ def _index_from(graph: Any, reached: set[str]) -> bool:
         if op.type in LOOKUPS and on[LOOKUPS[op.type]]:
             return True
         if any(on):
-            for inner in _called(op):
+            for inner in called(op):
                 if _index_from(inner, {each.name for each in inner.inputs}):
                     return True
             reached |= {each.name for each in op.outputs}
     return False
 
 
-def _called(op: Any) -> list[Any]:
+def called(op: Any) -> list[Any]:
     """Return the graphs of the functions that an operation calls."""
     names = [each.name for value in op.node_def.attr.values() for each in [value.func, *value.list.func] if each.name]
     found = []
@@ -182,8 +184,8 @@ def _called(op: Any) -> list[Any]:
     return found
 
 
-def _carries(dtype: tf.DType) -> bool:
-    """Return whether rounded numbers pass through tensors of a type. variant: lists of tensors, in loops."""
+def carries(dtype: tf.DType) -> bool:
+    """Return whether numbers, and derivatives, pass through tensors of a type. variant: lists of tensors, in loops."""
     return dtype.is_floating or dtype.is_complex or dtype in (tf.variant, tf.resource)
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from ntkbench import NtkbenchError, hvp
-from ntkbench.engine.moments import exact_moments
+from ntkbench.engine.exact_ops import exact_operations
 
 ops = keras.ops
 
@@ -53,7 +53,7 @@ SMOOTH = {
 
 def _value(function, c):
     def value(h):
-        with exact_moments():
+        with exact_operations():
             y = tf.cast(function(h), tf.float64)
         return tf.reduce_sum(tf.sin(tf.reshape(y, [-1]) + 0.3) * c)
 
@@ -95,7 +95,7 @@ def _differences(value, h, v, step=2e-4):
 @pytest.mark.parametrize("name", SMOOTH)
 def test_derivatives_equal_differences_of_values(name, point):
     h, rng = POINTS[point], np.random.default_rng(3)
-    with exact_moments():
+    with exact_operations():
         size = int(np.prod(SMOOTH[name](tf.constant(h)).shape))
     value = _value(SMOOTH[name], tf.constant(rng.standard_normal(size)))
     v = rng.standard_normal(h.size)
@@ -110,7 +110,7 @@ def test_derivatives_equal_differences_of_values(name, point):
 @pytest.mark.parametrize("name", SMOOTH)
 def test_values_are_those_of_the_original(name, point):
     h = tf.constant(POINTS[point])
-    with exact_moments():
+    with exact_operations():
         ours = SMOOTH[name](h)
     original = np.sinc(h) if name == "sinc" else SMOOTH[name](h)  # Keras rounds π to float32
     np.testing.assert_allclose(ours, original, rtol=1e-12, atol=1e-14)
@@ -119,7 +119,7 @@ def test_values_are_those_of_the_original(name, point):
 @pytest.mark.parametrize("alpha", [1.0, 0.5, 2.0])
 def test_celu_has_slope_one_at_zero(alpha):
     h = tf.Variable([-1.0, 0.0, 2.0], dtype=tf.float64)
-    with tf.GradientTape() as tape, exact_moments():
+    with tf.GradientTape() as tape, exact_operations():
         y = ops.celu(h, alpha)
     np.testing.assert_allclose(tape.gradient(y, h), [np.exp(-1 / alpha), 1.0, 1.0])
     np.testing.assert_allclose(y, [alpha * np.expm1(-1 / alpha), 0.0, 2.0])
@@ -127,7 +127,7 @@ def test_celu_has_slope_one_at_zero(alpha):
 
 def test_hypot_of_zeros_and_of_large_numbers():
     h = tf.Variable([0.0, 3e300], dtype=tf.float64)
-    with tf.GradientTape() as tape, exact_moments():
+    with tf.GradientTape() as tape, exact_operations():
         y = ops.hypot(h, tf.constant([0.0, 4e300], tf.float64))
     np.testing.assert_allclose(y, [0.0, 5e300])
     np.testing.assert_allclose(tape.gradient(y, h), [0.0, 0.6])
@@ -147,7 +147,7 @@ def test_max_pooling_at_every_position(shape, size):
     np.testing.assert_allclose(first, first_differences, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(double, second_differences, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(forward, second_differences, rtol=1e-4, atol=1e-5)
-    with exact_moments():
+    with exact_operations():
         ours = pool(x.ravel())
     np.testing.assert_array_equal(ours, pool(x.ravel()))
 
@@ -155,7 +155,7 @@ def test_max_pooling_at_every_position(shape, size):
 def test_max_pooling_gives_the_first_of_equals_the_derivative():
     x = tf.Variable(tf.ones([1, 4, 4, 1], tf.float64))
     found = []
-    for scope in (exact_moments(), pytest.MonkeyPatch.context()):
+    for scope in (exact_operations(), pytest.MonkeyPatch.context()):
         with tf.GradientTape() as tape, scope:
             y = ops.max_pool(x, 3, 1, padding="same")
         found.append(tape.gradient(y, x).numpy())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import ntkbench as nb
-from ntkbench.engine.moments import rnn
+from ntkbench.engine.exact_ops import rnn
 from ntkbench.engine.network import Network
 
 
