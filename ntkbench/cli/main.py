@@ -13,6 +13,7 @@ import click
 from .. import __version__
 from ..errors import NtkbenchError, RunStopped, did_you_mean
 from ..report.escape import visible
+from ..runner.device import quiet_environment
 from ..streams import keep_standard_output
 
 # Said here so that --help imports none of them.
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupted. NTKBENCH_DEBUG=1 shows the traceback of what nobody expected.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other work runs on
+    quiet_environment(ours=True)
     keep_standard_output()
     try:
         code = ntkbench.main(args=list(arguments), prog_name="ntkbench", standalone_mode=False, obj=arguments)

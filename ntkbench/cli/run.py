@@ -157,7 +157,7 @@ def command(
     warn_of_plugins(registry)
     plan = make_plan(options, registry)
     for note in plan.notes:
-        click.echo(visible(note), err=True)
+        _say(note)
     if dry_run:
         return _dry_run(plan, as_json)
 
@@ -169,7 +169,7 @@ def command(
         closing(open_store(plan, registry, command=["ntkbench", *given])) as store,
     ):
         for note in store.notes:
-            click.echo(visible(note), err=True)
+            _say(note)
         outcome = run_plan(plan, store, measuring, progress_on(quiet=quiet))
         more: list[Outcome] = []
         if until_decided and not outcome.incomplete:
@@ -241,7 +241,7 @@ def _run_suite(
     suite = load_suite(name, registry)
     planned = [plan for plan, _ in plans(suite, registry)]
     for note in dict.fromkeys(note for plan in planned for note in plan.notes):
-        click.echo(visible(note), err=True)
+        _say(note)
     if dry_run and suite.options is not None:
         return _dry_run(planned[0], as_json)
     if dry_run:
@@ -263,6 +263,7 @@ def _run_suite(
             out=out,
             command=["ntkbench", *given],
             progress=lambda: progress_on(quiet=quiet),
+            say=_say,
         )
     if found.lost:
         click.echo(visible(found.lost), err=True)
@@ -279,6 +280,10 @@ def _run_suite(
         _say_failures(outcome, outcome.ok + outcome.failed)
     click.echo(str(found.path), err=True)
     return 1 if found.bad else 0
+
+
+def _say(note: str) -> None:
+    click.echo(visible(note), err=True)
 
 
 def _show(table: Table, format_: str, as_json: bool, path: Path) -> None:

@@ -66,28 +66,23 @@ _folders: dict[Path, _Folder] = {}
 _active: _Folder | None = None
 
 
-def enter(path: Path, version: str, names: Iterable[str]) -> bool:
+def enter(path: Path, version: str, names: Iterable[str]) -> None:
     """Let what is imported from now on be found in a folder first, until another one is entered or `leave` is called.
 
     Args:
         path: the folder of a user's file.
         version: a fingerprint of the files. Modules of another version are forgotten and imported anew.
         names: the modules that the file imports from there. Others of the same names are put aside meanwhile.
-
-    Returns:
-        Whether this version of the folder had been entered before.
     """
     global _active
     with _lock:
         folder = _folders.get(path)
-        known = folder is not None and folder.version == version
-        if folder is None or not known:
+        if folder is None or folder.version != version:
             folder = _folders[path] = _Folder(path, version, names)
         if folder is not _active:
             leave()
             folder.enter()
             _active = folder
-        return known
 
 
 def leave() -> None:

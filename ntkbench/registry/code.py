@@ -24,7 +24,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..types import digest
-from .sources import GROUP, same
+from .sources import GROUP
 from .specs import Entry, Late
 
 OWN = __name__.partition(".")[0]
@@ -79,7 +79,7 @@ def code_of_entry(entry: Entry) -> Code:
 def _entry_modules(distribution: str) -> Iterator[str]:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError, ValueError):
         for point in importlib.metadata.distribution(distribution).entry_points:
-            if point.group == GROUP and same(distribution):
+            if point.group == GROUP:
                 yield point.module
 
 

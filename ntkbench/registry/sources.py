@@ -91,8 +91,8 @@ def _sources_of(dist: importlib.metadata.Distribution) -> Iterator[Source]:
             return
         # Parsed here, for what is missing there is None, a warning or an error, as versions of importlib.metadata go.
         file = "METADATA"
-        told = email.message_from_string(dist.read_text(file) or dist.read_text("PKG-INFO") or "")
-        name, version = str(told.get("Name") or points[0].name), str(told.get("Version") or "")
+        metadata = email.message_from_string(dist.read_text(file) or dist.read_text("PKG-INFO") or "")
+        name, version = str(metadata.get("Name") or points[0].name), str(metadata.get("Version") or "")
     except Exception as error:  # a file of somebody else's package: undecodable, no INI file, a looping link
         name, version = _folder_name(dist)
         why = " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -12,9 +12,14 @@ from typing import Any
 from ..errors import NtkbenchError
 
 
-def quiet_environment() -> None:
-    """Set what TensorFlow and Keras read when they are imported, unless the user has set it."""
+def quiet_environment(*, ours: bool = False) -> None:
+    """Set what TensorFlow and Keras read when they are imported, unless the user has set it.
+
+    ours: the process is ntkbench's own, so the backend is TensorFlow whatever the user's other work runs on.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if ours:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
@@ -25,7 +30,7 @@ def prepare(device: str, *, hushed: bool = False) -> str:
     shows progress and not TensorFlow's remarks. Raises NtkbenchError for a device that this machine does not have,
     and when TensorFlow has already started on others.
     """
-    quiet_environment()
+    quiet_environment(ours=hushed)
     kind, _, which = device.partition(":")
     if kind == "cpu":
         # Before the import it also saves the seconds in which CUDA starts.

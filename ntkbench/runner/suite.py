@@ -66,10 +66,12 @@ def run_suite(
     out: str | None = None,
     command: Sequence[str] = (),
     progress: Callable[[], Progress] = Progress,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> SuiteOutcome:
     """Measure what the claims need, into one folder, and judge them. A folder that holds cells is completed.
 
     device: of this process, for the checks.   retry: as in `RunOptions`.
+    say: is told what has changed in the folder since it was last written to.
     """
     planned = plans(suite, registry, out=out)
     for plan, _ in planned:
@@ -82,6 +84,8 @@ def run_suite(
             keys.setdefault(claim.id, set()).update(cell.key for cell in plan.cells)
         with closing(open_store(plan, registry, command)) as store:
             out = str(store.path)
+            for note in store.notes:
+                say(note)
             outcomes.append(run_plan(plan, store, executor, progress()))
         if outcomes[-1].incomplete:
             return SuiteOutcome(Path(out), tuple(outcomes), ())

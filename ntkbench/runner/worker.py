@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ import tensorflow as tf
 from ..engine.context import Context
 from ..engine.keras_settings import keras_settings
 from ..engine.network import Network
-from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported
+from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
 from ..plan.seeds import seed_for
@@ -291,20 +290,13 @@ def as_value(given: Any, precision: str) -> Value:
     return Value(finite(value), finite(error), kind, precision)
 
 
-_BOLD = re.compile("\x1b\\[[0-9;]*m")
-
-
 def sentence(error: BaseException) -> str:
     """Return an error as one line that a user can read."""
     if isinstance(error, NtkbenchError):
         return str(error)
-    lines = [line for line in map(str.strip, _BOLD.sub("", str(error)).splitlines()) if line]
-    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
-        lines = [f"{lines[0].removeprefix('Exception encountered when ').rstrip('.')}: {lines[1]}"]  # Keras's own words
     where = traceback.extract_tb(error.__traceback__)[-1:]
     place = "".join(f" (in {at.name}, line {at.lineno} of {Path(at.filename).name})" for at in where)
-    text = lines[0] if lines else "no message"
-    return f"{type(error).__name__}: {text[:300]}{place}."
+    return f"{reason_of(error)}{place}."
 
 
 def last_lines(error: BaseException) -> str:
