@@ -18,7 +18,7 @@ from .verdicts import NAMES, WORST, Name, Verdict
 class Place:
     """A verdict and what it ties with.
 
-    ties: letters; two architectures of one verdict that share a letter are not told apart. Empty where the verdict was
+    ties: letters; architectures of one verdict that share one cannot be distinguished. Empty where the verdict was
     not compared with others: another radius, or exponents of fewer than two seeds.
     """
 
@@ -34,8 +34,8 @@ class Grouped:
     radius: the one that is compared; None where nothing was measured.
     gaps: for each verdict with a pair to compare, the median over its pairs of the smallest difference of exponents
     that a single paired comparison tells from 0 (95 %).
-    apart: the pairs of places of one verdict that are told apart, as (i, j) with i < j.
-    unmarked: pairs that are not told apart and yet share no letter, because a place would need too many.
+    apart: the pairs of places of one verdict that differ significantly, as (i, j) with i < j.
+    unmarked: the number of tied pairs that share no letter, because a place would need too many.
     """
 
     places: tuple[Place, ...]

@@ -81,7 +81,7 @@ class Law:
 
 MOVED_BY_RADIUS = frozenset({"ball", "random"})
 """The built-in measurements that move the weights by R."""
-_TOLD_APART_BY = operator.attrgetter(
+_IDENTITY = operator.attrgetter(
     "architecture", "params", "dataset", "dataset_params", "precision", "settings", "architecture_plugin",
     "architecture_version", "architecture_code", "source_hash", "numerics_version", "reinit",
 )  # fmt: skip
@@ -98,12 +98,12 @@ def series(results: Iterable[CellResult]) -> list[Series]:
     known: dict[str, list[tuple[Any, list[CellResult]]]] = {}
     for result in results:
         cell, of_name = result.cell, known.setdefault(result.cell.architecture, [])
-        told = _TOLD_APART_BY(cell)
+        condition = _IDENTITY(cell)
         # Of many cells, few conditions.
-        group = next((group for other, group in of_name if other == told), None)
+        group = next((group for other, group in of_name if other == condition), None)
         if group is None:
             group = groups.setdefault(canonical_json(_condition(cell)), [])
-            of_name.append((told, group))
+            of_name.append((condition, group))
         group.append(result)
     _share_over_radii(groups.values())
     found = [part for group in groups.values() for part in _one_version(group)]
@@ -131,21 +131,22 @@ def _one_version(group: list[CellResult]) -> list[tuple[list[CellResult], tuple[
     versions: dict[str, list[tuple[str, str]]] = {}
     for result in group:
         of_measurement = versions.setdefault(result.cell.measurement, [])
-        if (version := _version(result.cell)) not in of_measurement:
+        if (version := version_of(result.cell)) not in of_measurement:
             of_measurement.append(version)
     if all(len(several) == 1 for several in versions.values()):
         return [(group, ())]
     latest = {name: several[-1] for name, several in versions.items()}
-    parts: list[tuple[list[CellResult], tuple[str, ...]]] = []
-    parts.append(([result for result in group if _version(result.cell) == latest[result.cell.measurement]], ()))
+    newest = [result for result in group if version_of(result.cell) == latest[result.cell.measurement]]
+    parts: list[tuple[list[CellResult], tuple[str, ...]]] = [(newest, ())]
     for name, (*earlier, _) in versions.items():
         for version in earlier:
-            own = [r for r in group if r.cell.measurement == name and _version(r.cell) == version]
+            own = [r for r in group if r.cell.measurement == name and version_of(r.cell) == version]
             parts.append((own, (_version_name(version, latest[name]),)))
     return parts
 
 
-def _version(cell: Cell) -> tuple[str, str]:
+def version_of(cell: Cell) -> tuple[str, str]:
+    """Return the plugin and version of a cell's measurement, such as "ntkbench 0.1.0", and the hash of its code."""
     return f"{cell.measurement_plugin} {cell.measurement_version}".strip(), cell.measurement_code
 
 

@@ -1,4 +1,4 @@
-"""Letters of ties: rows that share one are not told apart."""
+"""Compact letter display: rows that share a letter do not differ significantly."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _LETTER = re.compile(r"[a-z]\d*")
 
 
 def letters(n: int, different: Collection[tuple[int, int]], skip: int = 0) -> list[str]:
-    """Return the letters of each of n rows. Two rows that share a letter are never told apart.
+    """Return the letters of each of n rows. Two rows that differ never share a letter.
 
-    Every row has a letter, and two that are not told apart share one unless LONGEST letters a row are too few. Each
-    letter stands for rows of which no two are told apart, and is chosen to tie as many pairs without a common letter
-    as it can: all such sets of rows would be exponentially many.
+    Every row has a letter, and two that are tied share one unless LONGEST letters a row are too few. Each letter stands
+    for a set of rows that are all tied, chosen greedily to cover as many uncovered pairs as possible: there can be
+    exponentially many such sets.
 
     Args:
         n: Number of rows.
-        different: The pairs that are told apart, (i, j) with i < j.
+        different: The pairs that differ significantly, (i, j) with i < j.
         skip: Letters at the beginning of the alphabet that are not used.
 
     Returns:
         A text for each row, such as "ac"; behind z come a1 to z1, a2 and so on.
     """
-    near = [0] * n  # bit j of near[i]: the rows i and j are not told apart
+    near = [0] * n  # bit j of near[i]: the rows i and j are tied
     for i in range(n):
         for j in range(i + 1, n):
             if (i, j) not in different:

@@ -22,7 +22,7 @@ class Rank:
     """Where an architecture stands among the others.
 
     slope: the mean of the seeds' exponents.   low, high: the ranks that the design cannot rule out, 1 the most linear.
-    group: its letters, as `letters` gives them: two that share one are not told apart.   seeds: those that count.
+    group: its letters, as `letters` gives them: two that share one are tied.   seeds: those that count.
     """
 
     law: Law
@@ -39,7 +39,7 @@ class Ranking:
 
     smallest_gap: the median over pairs of the smallest difference of exponents that a single paired comparison tells
     from 0 (95 %), None with fewer than two architectures.   unranked: laws without exponents in two seeds.
-    apart: the pairs of ranks that are told apart, as (i, j) with i < j.
+    apart: the pairs of ranks that differ significantly, as (i, j) with i < j.
     """
 
     ranks: tuple[Rank, ...]
@@ -49,7 +49,7 @@ class Ranking:
 
     @property
     def unmarked(self) -> int:
-        """The pairs that are not told apart and yet share no letter, because a row would need too many."""
+        """The number of tied pairs that share no letter, because a row would need too many."""
         pairs = combinations(range(len(self.ranks)), 2)
         return sum(pair not in self.apart and not share(*(self.ranks[i].group for i in pair)) for pair in pairs)
 

@@ -220,7 +220,7 @@ def _notes(board: Board) -> Iterable[str]:
     yield f"{ties(board.grouping)} Rows without a letter were measured at another radius or with fewer than two seeds."
     if board.grouping.gaps:
         gaps = ", ".join(f"{gap:.2f} ({verdict})" for verdict, gap in board.grouping.gaps.items())
-        yield f"The smallest difference of exponents that a pair is told apart by (median over pairs): {gaps}."
+        yield f"Smallest difference in exponents that can be detected (median over pairs): {gaps}."
     if board.grouping.radius is not None:
         yield f"kernel_change_worst is measured at R = {board.grouping.radius:g} unless a row's notes say otherwise."
     for each in found:
@@ -368,7 +368,7 @@ _ALT = "Every quantity against width, a line for each architecture"
 def board_changes(before: Board, after: Board) -> list[str]:
     """Return a sentence for each architecture on one of two boards only, and for each pair whose tie changed.
 
-    A tie is that of two architectures of one verdict; pairs that two verdicts tell apart on a board are left out.
+    A tie is that of two architectures of one verdict; pairs with different verdicts on a board are left out.
     """
     old, new = ({name_of(row.verdict): i for i, row in enumerate(board.rows)} for board in (before, after))
     changes = [f"{name}: gone" for name in old if name not in new] + [f"{name}: new" for name in new if name not in old]
@@ -379,7 +379,7 @@ def board_changes(before: Board, after: Board) -> list[str]:
 
 
 def _tie(board: Board, one: int, other: int) -> str:
-    """Return whether two rows are tied or told apart; empty where they are not compared."""
+    """Return whether two rows are tied or differ; empty where they are not compared."""
     first, second = board.rows[one], board.rows[other]
     if not (first.ties and second.ties and first.verdict.name == second.verdict.name):
         return ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import numbers
 from ..analysis.agreement import MARGIN, MARKS
-from ..analysis.laws import Law, Series, law, result_keys, series
+from ..analysis.laws import Law, Series, law, result_keys, series, version_of
 from ..analysis.verdicts import CURVATURE, Verdict, record, verdicts_of
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
@@ -206,8 +206,7 @@ def _version_notes(results: Sequence[CellResult]) -> Iterable[str]:
     """Yield a sentence for each measurement of which two versions are among the results."""
     versions: dict[str, dict[tuple[str, str], None]] = {}
     for cell in _cells(results):
-        name = f"{cell.measurement_plugin} {cell.measurement_version}"
-        versions.setdefault(cell.measurement, {})[name, cell.measurement_code] = None
+        versions.setdefault(cell.measurement, {})[version_of(cell)] = None
     for measurement, several in versions.items():
         if len(several) > 1:
             names = dict.fromkeys(name for name, _ in several)

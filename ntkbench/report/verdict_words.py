@@ -21,8 +21,8 @@ COLUMNS = (
     "(0, or for 0 a fall), · it meets both, ✗ it misses theory's."
 )
 TIES = (
-    "Ties: rows of one verdict that share a letter are not told apart by a paired comparison over the seeds they share "
-    "(5 %, Holm over the pairs of the verdict), so the order inside a tie means nothing."
+    "Ties: a paired comparison over common seeds cannot distinguish rows of one verdict that share a letter (5 %, Holm "
+    "over the pairs of the verdict). The order within a tie carries no information."
 )
 
 
@@ -30,10 +30,7 @@ def ties(grouping: Grouped) -> str:
     """Return what the letters of ties mean, and how many ties they do not show."""
     if not grouping.unmarked:
         return TIES
-    return (
-        f"{TIES} {grouping.unmarked} pairs share no letter although they are not told apart either: a row shows at "
-        f"most {LONGEST} letters."
-    )
+    return f"{TIES} {grouping.unmarked} tied pairs share no letter, because a row shows at most {LONGEST} letters."
 
 
 def meaning(non_linear: str = "non-linear") -> str:

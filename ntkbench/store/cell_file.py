@@ -26,8 +26,8 @@ def _all_of(kind: type, names: Collection[str], later: Collection[str] = (), **o
     later: fields that a text lacks where they are empty.
     """
     hints = get_type_hints(kind)
-    told = [(name, hints[name]) for name in names if name not in later]
-    return msgspec.defstruct(f"_{kind.__name__}", [*told, *((name, hints[name], "") for name in later)], **options)
+    always = [(name, hints[name]) for name in names if name not in later]
+    return msgspec.defstruct(f"_{kind.__name__}", [*always, *((name, hints[name], "") for name in later)], **options)
 
 
 _Cell = _all_of(Cell, IDENTITY, LATER, forbid_unknown_fields=True)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from attrs import evolve
-from factories import SLOPES, manifest, sweep
+from factories import SLOPES, stored, sweep
 
 from ntkbench.cli.main import main
 from ntkbench.errors import NtkbenchError
@@ -15,19 +15,9 @@ from ntkbench.leaderboard.build import build
 from ntkbench.leaderboard.receipt import _hash, hash_of_file, load_receipt, write_receipt
 from ntkbench.leaderboard.records import new_record, read_records, write_record
 from ntkbench.leaderboard.standing import load_board
-from ntkbench.store.run import load
-from ntkbench.store.run_store import RunStore
 from ntkbench.types import Value
 
 FLAT = dict.fromkeys(SLOPES, 0.0)
-
-
-def stored(path, results):
-    store = RunStore(path)
-    store.create_or_open(manifest(results))
-    for each in results:
-        store.write(each)
-    return load(path)
 
 
 def submitted(folder, name, results):

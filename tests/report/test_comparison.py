@@ -6,18 +6,9 @@ import json
 
 import pytest
 from attrs import evolve
-from factories import manifest, sweep
+from factories import stored, sweep
 
 from ntkbench.cli.main import main
-from ntkbench.store.run_store import RunStore
-
-
-def write(path, results):
-    store = RunStore(path)
-    store.create_or_open(manifest(results))
-    for each in results:
-        store.write(each)
-    return str(path)
 
 
 @pytest.fixture
@@ -28,7 +19,7 @@ def runs(tmp_path):
         for each in results
     ]
     other = sweep("<b>cnn", widths=(4, 8), seeds=1)
-    return [write(tmp_path / name, of) for name, of in (("a", results), ("b", moved), ("c", other))]
+    return [str(stored(tmp_path / name, of).path) for name, of in (("a", results), ("b", moved), ("c", other))]
 
 
 def test_equal_runs(runs, capsys):
@@ -54,7 +45,7 @@ def test_verdicts_that_differ_are_told_and_do_not_fail(tmp_path, capsys):
     for name in ("a", "b"):  # the common cells are the same; the second run has fewer widths
         results = sweep("fc", seeds=5, noise=0.01, widths=(64, 128, 256, 512, 1024))
         kept = [each for each in results if name == "a" or each.cell.width < 256]
-        paths.append(write(tmp_path / name, kept))
+        paths.append(str(stored(tmp_path / name, kept).path))
     assert main(["compare", *paths]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert (

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from attrs import evolve
-from factories import SLOPES, failed, manifest, sweep
+from factories import SLOPES, failed, manifest, stored, sweep
 
 from ntkbench.cli.main import main
 from ntkbench.report.page import report_page
@@ -119,10 +119,7 @@ def test_nothing_measured_and_one_width_are_pages_too(results):
 
 
 def test_the_command(results, tmp_path, capsys):
-    store = RunStore(tmp_path / "run")
-    store.create_or_open(manifest(results))
-    for each in results:
-        store.write(each)
+    stored(tmp_path / "run", results)
     assert main(["report", str(tmp_path / "run")]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "run" / "report.html")
     assert main(["report", str(tmp_path / "run"), "-o", str(tmp_path / "a" / "b")]) == 0

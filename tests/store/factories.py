@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from attrs import asdict, evolve
 
 from ntkbench.store.manifest import new_manifest
+from ntkbench.store.run import Run, load
 from ntkbench.store.run_store import RunStore
 from ntkbench.types import Cell, CellResult, Quantity, Settings, Status, Theory, Value
 
@@ -111,6 +113,16 @@ def sweep(
                 )
                 results.append(result(evolve(of, **changes), values=values))
     return results
+
+
+def stored(path: str | os.PathLike[str], results: Iterable[CellResult]) -> Run:
+    """The run of a folder into which `results` were written."""
+    results = list(results)
+    store = RunStore(path)
+    store.create_or_open(manifest(results))
+    for each in results:
+        store.write(each)
+    return load(path)
 
 
 def manifest(results: Iterable[CellResult], theory: Mapping[str, Mapping[str, float]] | None = None) -> dict[str, Any]:
