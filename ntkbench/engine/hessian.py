@@ -274,7 +274,7 @@ def hessian_eigs(
         for i in range(count if vectors else 0):
             found[part, i] = operator.flat(pairs.vectors[:, i]).numpy()
     largest = np.abs(values).max(1, keepdims=True)
-    errors = np.maximum(errors, ROUNDING * np.finfo(net.dtype.as_numpy_dtype).eps * largest)
+    errors = np.maximum(errors, ROUNDING * rounding_of(net, x) * largest)
     result = HessianEigs(values, errors, errors <= tol * largest, steps)
     return (result, found) if vectors else result
 

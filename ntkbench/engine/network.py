@@ -115,15 +115,17 @@ class Network:
             raise NtkbenchError(f"The model has {outputs.shape[1]} output units; there is no unit {self.output}.")
         return outputs[:, self.output]
 
+    def _takes_several(self) -> bool:
+        """Return whether Keras built the model for a list of inputs."""
+        shapes = (getattr(self.model, "_build_shapes_dict", None) or {}).values()
+        return any(bool(each) and isinstance(each[0], list | tuple) for each in shapes)
+
     def inputs(self, x: Any, name: str = "x") -> tf.Tensor:
         """Return x: [N, ...] in the model's precision (integers stay integers where the model wants them).
 
         Raises NtkbenchError, which says `name`, for anything but finite real numbers of the shape that the model takes.
         """
-        if isinstance(x, dict | list | tuple) and not _is_numeric(x):
-            raise NtkbenchError(f"The model takes {len(x)} separate inputs; wrap it in a model of one input.")
-        several = (getattr(self.model, "_build_shapes_dict", None) or {}).values()
-        if isinstance(x, list | tuple) and any(each and isinstance(each[0], list | tuple) for each in several):
+        if isinstance(x, dict | list | tuple) and (not _is_numeric(x) or self._takes_several()):
             raise NtkbenchError(f"The model takes {len(x)} separate inputs; wrap it in a model of one input.")
         if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
             raise NtkbenchError(

@@ -20,6 +20,9 @@ from .preset import preset
 from .user_model import KerasArchitecture
 
 KERAS_WIDTHS = (1,)
+SHORT_SEEDS = 4
+"""The numerics version of cells whose build functions get shorter seeds than before, and so draw other weights. It is
+one above `Cell.numerics_version`, which skips it when it moves on."""
 
 
 @frozen(kw_only=True)
@@ -95,8 +98,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
                 raise
             left_out[request.label] = error
             continue
-        # Build functions that get a shorter seed than they once did draw other weights.
-        numerics = {"numerics_version": 4} if entry.seed_bits < SEED_BITS else {}
+        numerics = {"numerics_version": SHORT_SEEDS} if entry.seed_bits < SEED_BITS else {}
         cells += [
             Cell(
                 architecture=request.name,
