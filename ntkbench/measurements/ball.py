@@ -50,18 +50,11 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     across them, each with its own draws. search_gain is what both together found beyond the worse of the two,
     relative to that one.
     """
-    k0, radius = ctx.kernel, ctx.settings.radius
-    share = largest_kink_share(ctx)
-
-    def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
-        k, gradient = ctx.kernel_map.kernel_and_gradient(ctx.theta + radius * v, k0)
-        return relative_change(k, k0), gradient
-
-    _, growth = ctx.kernel_map.kernel_and_gradient(ctx.theta, np.zeros_like(k0))
+    objective, growth, share = kernel_objective(ctx), kernel_growth(ctx), largest_kink_share(ctx)
     halves = [[growth], [_descent(ctx), ctx.direction()]]
     found = [largest(ascend_best(objective, _both(start), ASCENT) for start in half) for half in halves]
     if share > KINKED:
-        found = [largest([smooth, *_across_kinks(ctx, objective)]) for smooth in found]
+        found = [largest([smooth, *across_kinks(ctx, objective)]) for smooth in found]
     best = largest(found)
     if best.direction is not None:
         best = largest([best, ascend(objective, best, ASCENT, POLISHED)])
@@ -70,6 +63,22 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
         "search_gain": Value(_gain(best, found), None, "bound"),
         "kink_share": Value(share, None, "bound"),
     }
+
+
+def kernel_objective(ctx: Context) -> Objective:
+    """Return v [P] of unit length -> (relative change of the kernel at w0 + R·v, its gradient up to a factor)."""
+    k0, radius = ctx.kernel, ctx.settings.radius
+
+    def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
+        k, gradient = ctx.kernel_map.kernel_and_gradient(ctx.theta + radius * v, k0)
+        return relative_change(k, k0), gradient
+
+    return objective
+
+
+def kernel_growth(ctx: Context) -> tf.Tensor:
+    """Return the gradient of ½‖K‖² at w0: [P]."""
+    return ctx.kernel_map.kernel_and_gradient(ctx.theta, np.zeros_like(ctx.kernel))[1]
 
 
 def _kernel_change_at(ctx: Context, direction: tf.Tensor) -> float:
@@ -137,7 +146,7 @@ def _along_outputs(ctx: Context) -> tf.Tensor:
     return gradient
 
 
-def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
+def across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
     """Yield what is found by moving across kinks within R of w0, alone and with an ascent in the weights left."""
     radius = ctx.settings.radius
     crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)
