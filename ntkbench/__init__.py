@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import kernels as kernels, layers as layers, testing as testing
-    from .engine.hessian import (
+    from .engine.autodiff.hvp import hvp as hvp
+    from .engine.hessian.norm import (
         HessianEigs as HessianEigs,
         HessianNorm as HessianNorm,
         hessian_eigs as hessian_eigs,
         hessian_norm as hessian_norm,
     )
-    from .engine.hvp import hvp as hvp
-    from .engine.kernel_distance import kernel_distance as kernel_distance, relative_change as relative_change
     from .engine.linearize import Linearized as Linearized, linearize as linearize
-    from .engine.ntk import empirical_ntk as empirical_ntk
+    from .engine.ntk.distance import kernel_distance as kernel_distance, relative_change as relative_change
+    from .engine.ntk.empirical import empirical_ntk as empirical_ntk
     from .errors import NtkbenchError as NtkbenchError
     from .registry.decorators import architecture as architecture, measurement as measurement
     from .registry.hookspecs import hookimpl as hookimpl
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    ".engine.hessian": "HessianEigs HessianNorm hessian_eigs hessian_norm",
-    ".engine.hvp": "hvp",
-    ".engine.kernel_distance": "kernel_distance relative_change",
+    ".engine.hessian.norm": "HessianEigs HessianNorm hessian_eigs hessian_norm",
+    ".engine.autodiff.hvp": "hvp",
+    ".engine.ntk.distance": "kernel_distance relative_change",
     ".engine.linearize": "Linearized linearize",
-    ".engine.ntk": "empirical_ntk",
+    ".engine.ntk.empirical": "empirical_ntk",
     ".errors": "NtkbenchError",
     ".registry.decorators": "architecture measurement",
     ".registry.hookspecs": "hookimpl",

@@ -21,7 +21,7 @@ from .options import no_plugin
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..engine.network import Network
+    from ..engine.model.network import Network
     from ..plan.arch_spec import ArchitectureRequest
     from ..registry.manager import Registry
     from ..registry.specs import Dataset
@@ -137,7 +137,7 @@ class Inputs:
         """Return a few inputs: [n, ...]."""
         import numpy as np
 
-        from ..engine.checks_model import SAMPLES
+        from ..engine.self_test import SAMPLES
         from ..plan.data import load_data
         from ..plan.user_model import KerasArchitecture
 
@@ -151,7 +151,7 @@ class Inputs:
 
 def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool) -> dict[str, Any]:
     """Return the self-test of one model as plain JSON; a model that cannot be built or called is a problem too."""
-    from ..engine.checks_model import routes_of, self_test
+    from ..engine.self_test import routes_of, self_test
     from ..runner.worker import sentence
 
     found: dict[str, Any] = {
@@ -185,7 +185,7 @@ def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool)
 
 def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.ndarray]:
     """Return the model in float64, or in float32 where it cannot be that, with inputs that it takes."""
-    from ..engine.network import Network
+    from ..engine.model.network import Network
     from ..runner.build import build_model
     from ..runner.worker import check_output
     from ..types import Cell
@@ -269,7 +269,7 @@ def _surroundings_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def _table(found: Sequence[Mapping[str, Any]], inputs: str) -> Table:
-    from ..engine.checks import KERNEL_TOLERANCE, TOLERANCE
+    from ..engine.checks.derivatives import KERNEL_TOLERANCE, TOLERANCE
     from ..report.table import Column, Table
 
     precisions = sorted({each["precision"] for each in found if each["precision"]})

@@ -11,14 +11,16 @@ import tensorflow as tf
 
 from ..registry.specs import Architecture
 from ..types import Settings, Value
-from . import hessian as _hessian, hvp as _hvp, ntk as _ntk
-from .curvature import SampleCurvature
-from .kernel_map import KernelMap
+from .autodiff import hvp as _hvp
+from .hessian import norm as _hessian
 from .linearize import Linearized, LinearModel
-from .network import Network
-from .precision import full_precision
-from .training import Trajectory, gradient_descent
-from .weighted_output import WeightedOutput
+from .model.network import Network
+from .ntk import empirical as _ntk
+from .ntk.kernel_map import KernelMap
+from .ops.precision import full_precision
+from .search.curvature import SampleCurvature
+from .search.descent import Trajectory, gradient_descent
+from .search.weighted_output import WeightedOutput
 
 CONFIRM_BELOW = 1e-3  # relative changes below this are measured again in float64
 

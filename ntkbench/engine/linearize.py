@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
-from .door import enter
-from .explained import explained
-from .finite import require_finite
-from .gradient import dense_gradient, jvp, with_rise
-from .guard import require_right_derivatives
-from .network import Network, network
+from .autodiff.gradient import dense_gradient, jvp, with_rise
+from .checks.door import enter
+from .checks.finite import require_finite
+from .checks.guard import require_right_derivatives
+from .model.explained import explained
+from .model.network import Network, network
 
 
 class Linearized:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..engine.ascent import Maximum, Objective, ascend, ascend_best, largest, unit
 from ..engine.context import Context
-from ..engine.crossings import Crossings, rms_of_variables
-from ..engine.kernel_distance import relative_change
-from ..engine.kinks import kink_share
+from ..engine.ntk.distance import relative_change
+from ..engine.search.ascent import Maximum, Objective, ascend, ascend_best, largest, unit
+from ..engine.search.crossings import Crossings, rms_of_variables
+from ..engine.search.kinks import kink_share
 from ..errors import Diverged
 from ..types import KINKED, Value
 

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 from attrs import asdict
 
-from ..engine.casting import dtype_policy
-from ..engine.checks import relative
-from ..engine.checks_model import SAMPLES, self_test
-from ..engine.network import Network
-from ..engine.ntk import empirical_ntk
+from ..engine.checks.derivatives import relative
+from ..engine.model.casting import dtype_policy
+from ..engine.model.network import Network
+from ..engine.ntk.empirical import empirical_ntk
+from ..engine.self_test import SAMPLES, self_test
 from ..errors import NtkbenchError, did_you_mean
 from ..plan.arch_spec import ArchitectureRequest, parse_arch
 from ..plan.cost import parameter_law

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ntkbench.engine.casting import dtype_policy
+from ntkbench.engine.model.casting import dtype_policy
 from ntkbench.registry.manager import registry
 
 SHAPES = {"vector": (6,), "image": (5, 5, 1), "sequence": (4, 3)}

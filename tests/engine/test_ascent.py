@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ntkbench.engine.ascent import FIRST, ascend, ascend_best, largest, unit
+from ntkbench.engine.search.ascent import FIRST, ascend, ascend_best, largest, unit
 
 
 class Objective:

@@ -13,13 +13,13 @@ from nets import build, probes, sequential
 from tensorflow.python.ops.nn_impl import moments as unpatched_moments
 
 import ntkbench as nb
-from ntkbench.engine import hvp as hvp_module
-from ntkbench.engine.casting import dtype_policy
-from ntkbench.engine.checks import check_derivatives, in_float64, relative
-from ntkbench.engine.checks_layers import known_right, recorded_calls
-from ntkbench.engine.checks_model import routes_of, self_test
-from ntkbench.engine.guard import require_right_derivatives
-from ntkbench.engine.network import Network
+from ntkbench.engine.autodiff import hvp as hvp_module
+from ntkbench.engine.checks.derivatives import check_derivatives, in_float64, relative
+from ntkbench.engine.checks.guard import require_right_derivatives
+from ntkbench.engine.checks.layers import known_right, recorded_calls
+from ntkbench.engine.model.casting import dtype_policy
+from ntkbench.engine.model.network import Network
+from ntkbench.engine.self_test import routes_of, self_test
 
 L = keras.layers
 
@@ -311,7 +311,7 @@ def test_a_wrong_layer_that_hardly_shows_is_found_in_float32():
 
 
 def test_alike_layers_are_checked_once(monkeypatch):
-    from ntkbench.engine import checks_layers
+    from ntkbench.engine.checks import layers as checks_layers
 
     class Power(L.Layer):
         def __init__(self, power):

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from nets import Oracle, sequential
 
-from ntkbench.engine.curvature import SampleCurvature
-from ntkbench.engine.hessian import norms_and_pairs
-from ntkbench.engine.hvp import second_derivative
+from ntkbench.engine.autodiff.hvp import second_derivative
+from ntkbench.engine.hessian.norm import norms_and_pairs
 from ntkbench.engine.linearize import LinearModel
-from ntkbench.engine.network import network
+from ntkbench.engine.model.network import network
+from ntkbench.engine.search.curvature import SampleCurvature
 
 L = keras.layers
 X = np.random.default_rng(0).standard_normal((3, 4))

@@ -17,8 +17,8 @@ from nets import build, probes
 from replicas import KERNELS, METHODS
 
 import ntkbench as nb
-from ntkbench.engine.distribute import blocks, shares, strategy_of
-from ntkbench.engine.scopes import shared
+from ntkbench.engine.ops.scopes import shared
+from ntkbench.engine.replicas import blocks, shares, strategy_of
 
 
 def start(*words, **environment):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import ntkbench as nb
-from ntkbench.engine.eigenpairs import leading
+from ntkbench.engine.hessian.eigenpairs import leading
 
 RNG = np.random.default_rng(0)
 

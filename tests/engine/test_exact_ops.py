@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from ntkbench import NtkbenchError, hvp
-from ntkbench.engine.exact_ops import exact_operations
+from ntkbench.engine.ops.exact_ops import exact_operations
 
 ops = keras.ops
 

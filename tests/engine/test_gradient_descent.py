@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from nets import build, probes
 
-from ntkbench.engine.network import Network
-from ntkbench.engine.training import gradient_descent
+from ntkbench.engine.model.network import Network
+from ntkbench.engine.search.descent import gradient_descent
 from ntkbench.errors import Diverged
 
 

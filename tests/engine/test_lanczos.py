@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 import ntkbench as nb
-from ntkbench.engine import lanczos
-from ntkbench.engine.hessian import ROUNDING, STARTS
-from ntkbench.engine.lanczos import Lanczos, extreme
+from ntkbench.engine.hessian import lanczos
+from ntkbench.engine.hessian.lanczos import Lanczos, extreme
+from ntkbench.engine.hessian.norm import ROUNDING, STARTS
 
 SIZE = 24
 

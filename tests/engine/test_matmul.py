@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings, strategies as st
 
-from ntkbench.engine import matmul
+from ntkbench.engine.ops import matmul
 
 sizes = st.integers(1, 6)
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 from nets import build, probes
 
 import ntkbench as nb
-from ntkbench.engine.casting import dtype_policy, in_precision
-from ntkbench.engine.precision import full_precision
+from ntkbench.engine.model.casting import dtype_policy, in_precision
+from ntkbench.engine.ops.precision import full_precision
 
 
 @pytest.mark.parametrize("name", ["fc", "cnn", "rnn", "attention", "fc-lazy"])

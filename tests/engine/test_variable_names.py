@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from ntkbench.engine.network import Network
-from ntkbench.engine.variable_names import variable_names
+from ntkbench.engine.model.network import Network
+from ntkbench.engine.model.variable_names import variable_names
 
 
 class Pair(keras.layers.Layer):

@@ -18,8 +18,8 @@ import tensorflow as tf
 from attrs import field, frozen
 
 from ...registry.manager import registry
-from ..matmul import times
-from ..reshape import reshape
+from ..ops.matmul import times
+from ..ops.reshape import reshape
 
 
 @frozen(eq=False)
