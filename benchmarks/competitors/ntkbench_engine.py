@@ -9,9 +9,9 @@ from serve import Prepared, serve
 
 import ntkbench
 from ntkbench import layers
-from ntkbench.engine.hessian.factored import FactoredHessian
-from ntkbench.engine.model.network import network
-from ntkbench.engine.structure.structure import structure_of
+from ntkbench.engine.hessian import FactoredHessian
+from ntkbench.engine.model import network
+from ntkbench.engine.structure import structure_of
 
 
 def model(case):

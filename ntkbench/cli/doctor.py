@@ -21,7 +21,7 @@ from .options import no_plugin
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..engine.model.network import Network
+    from ..engine.model import Network
     from ..plan.arch_spec import ArchitectureRequest
     from ..registry.manager import Registry
     from ..registry.specs import Dataset
@@ -56,7 +56,7 @@ def command(model: str | None, dataset: str | None, device: str, as_json: bool) 
     """
     from ..plan.arch_spec import parse_arch
     from ..plan.options import RunOptions
-    from ..registry.manager import registry as the_registry
+    from ..registry.current import registry as the_registry
     from ..runner.device import prepare
 
     RunOptions(device=device)  # refuses a device that nobody knows before TensorFlow starts
@@ -185,7 +185,7 @@ def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool)
 
 def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.ndarray]:
     """Return the model in float64, or in float32 where it cannot be that, with inputs that it takes."""
-    from ..engine.model.network import Network
+    from ..engine.model import Network
     from ..runner.build import build_model
     from ..runner.worker import check_output
     from ..types import Cell
@@ -269,7 +269,7 @@ def _surroundings_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def _table(found: Sequence[Mapping[str, Any]], inputs: str) -> Table:
-    from ..engine.checks.derivatives import KERNEL_TOLERANCE, TOLERANCE
+    from ..engine.checks import KERNEL_TOLERANCE, TOLERANCE
     from ..report.table import Column, Table
 
     precisions = sorted({each["precision"] for each in found if each["precision"]})

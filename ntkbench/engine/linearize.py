@@ -10,12 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
-from .autodiff.gradient import dense_gradient, jvp, with_rise
-from .checks.door import enter
-from .checks.finite import require_finite
-from .checks.guard import require_right_derivatives
-from .model.explained import explained
-from .model.network import Network, network
+from .autodiff import dense_gradient, jvp, with_rise
+from .checks import enter, require_finite, require_right_derivatives
+from .model import Network, explained, network
 
 
 class Linearized:

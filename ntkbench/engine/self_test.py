@@ -8,12 +8,21 @@ import numpy as np
 from attrs import frozen
 
 from ..errors import NtkbenchError
-from .checks.derivatives import KERNEL_TOLERANCE, SAMPLES, Derivatives, check_derivatives, in_float64, relative
-from .checks.layers import Guilty, blamed, known_right
-from .hessian.norm import hessian_norm
-from .model.network import Network
-from .ntk.empirical import empirical_ntk
-from .structure.structure import structure_of
+from .checks import (
+    KERNEL_TOLERANCE,
+    SAMPLES,
+    Derivatives,
+    Guilty,
+    blamed,
+    check_derivatives,
+    in_float64,
+    known_right,
+    relative,
+)
+from .hessian import hessian_norm
+from .model import Network
+from .ntk import empirical_ntk
+from .structure import structure_of
 
 
 @frozen

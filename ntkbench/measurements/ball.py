@@ -9,10 +9,18 @@ import numpy as np
 import tensorflow as tf
 
 from ..engine.context import Context
-from ..engine.ntk.distance import relative_change
-from ..engine.search.ascent import Maximum, Objective, ascend, ascend_best, largest, unit
-from ..engine.search.crossings import Crossings, rms_of_variables
-from ..engine.search.kinks import kink_share
+from ..engine.ntk import relative_change
+from ..engine.search import (
+    Crossings,
+    Maximum,
+    Objective,
+    ascend,
+    ascend_best,
+    kink_share,
+    largest,
+    rms_of_variables,
+    unit,
+)
 from ..errors import Diverged
 from ..types import KINKED, Value
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.context import Context
-from ..engine.hessian.bend import bend
-from ..engine.model.variable_names import variable_names
+from ..engine.hessian import bend
+from ..engine.model import variable_names
 from ..types import Value
 
 MOST_VARIABLES = 12

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..engine.context import Context
-from ..engine.model.network import Network
-from ..engine.ops.keras_settings import keras_settings
+from ..engine.model import Network
+from ..engine.ops import keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data

@@ -16,7 +16,7 @@ def _inputs(seed: int, n: int = 4, d: int = 8) -> Any:
 def _network(width: int, seed: int, depth: int = 1, output: str = "linear") -> Any:
     from ..architectures.fully_connected import build
     from ..architectures.nonlinear_output import build as build_bent
-    from ..engine.model.casting import dtype_policy
+    from ..engine.model import dtype_policy
 
     with dtype_policy("float64"):
         if output == "linear":
@@ -32,7 +32,7 @@ def one_hidden_layer(seed: int) -> list[float]:
     """
     import numpy as np
 
-    from ..engine.hessian.norm import hessian_norm
+    from ..engine.hessian import hessian_norm
 
     x, model = _inputs(seed), _network(256, seed)
     first, last = (variable.numpy() for variable in model.trainable_variables)
@@ -49,8 +49,8 @@ def bent_output_hessian(seed: int) -> list[float]:
     """Return ‖H‖ of f²/2 over its lower bound |φ''| ‖∇f‖² − |φ'| ‖H_f‖ = ‖∇f‖² − |f| ‖H_f‖, for each input (L20)."""
     import numpy as np
 
-    from ..engine.hessian.norm import hessian_norm
-    from ..engine.ntk.empirical import empirical_ntk
+    from ..engine.hessian import hessian_norm
+    from ..engine.ntk import empirical_ntk
 
     x, inner, bent = _inputs(seed), _network(256, seed, 2), _network(256, seed, 2, "quadratic")
     f = np.asarray(inner(x, training=False))[:, 0]
@@ -62,7 +62,7 @@ def bent_output_kernel(seed: int) -> list[float]:
     """Return K̃_ij over φ'(f_i) φ'(f_j) K_ij for φ(f) = f²/2, every pair of inputs (L20)."""
     import numpy as np
 
-    from ..engine.ntk.empirical import empirical_ntk
+    from ..engine.ntk import empirical_ntk
 
     x, inner, bent = _inputs(seed), _network(64, seed, 2), _network(64, seed, 2, "quadratic")
     f = np.asarray(inner(x, training=False))[:, 0]
@@ -74,7 +74,7 @@ def dominance(seed: int) -> list[float]:
     """Return ‖H‖ at width 1024 over ‖H‖ at width 64, both with one output weight set to √m: Θ(1), not 1/4 (E4)."""
     import numpy as np
 
-    from ..engine.hessian.norm import hessian_norm
+    from ..engine.hessian import hessian_norm
 
     x, norms = _inputs(seed), []
     for width in (64, 1024):

@@ -11,9 +11,8 @@ import tensorflow as tf
 from attrs import evolve
 from measuring import FEW, Extended, cells, measured
 
-from ntkbench.engine import context
-from ntkbench.engine.hessian import norm as hessian
-from ntkbench.registry.manager import registry
+from ntkbench.engine import context, hessian
+from ntkbench.registry.current import registry
 from ntkbench.registry.specs import Architecture
 from ntkbench.runner.worker import GroupWorker
 from ntkbench.types import Status, quantity_of

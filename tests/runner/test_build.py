@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 import ntkbench as nb
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.registry.specs import Architecture
 from ntkbench.runner.build import _drawing_from, build_model
 from ntkbench.runner.worker import sentence

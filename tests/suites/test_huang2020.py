@@ -9,7 +9,7 @@ import pytest
 
 from ntkbench.layers import draws
 from ntkbench.plan.suite import load_suite, plans
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.seeds import seed_for
 from ntkbench.suites import huang2020
 from ntkbench.types import Curve

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..model.network import Network
+from ..model import Network
 
 
 def gradients(net: Network, x: tf.Tensor, units: Sequence[int]) -> np.ndarray:

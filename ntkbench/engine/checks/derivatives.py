@@ -12,9 +12,8 @@ import tensorflow as tf
 from attrs import evolve, frozen
 
 from ...errors import NtkbenchError
-from ..autodiff.gradient import dense_gradient
-from ..model.casting import in_precision
-from ..model.network import Network
+from ..autodiff import dense_gradient, flat_hvp
+from ..model import Network, in_precision
 
 Problem = Literal["", "stochastic", "coupled", "not finite", "gradient", "no second derivative", "hessian", "symmetry"]
 
@@ -190,8 +189,6 @@ class _Point:
 
     def hvp(self, v: np.ndarray) -> np.ndarray:
         """Return the Hessian in shifts times v, by automatic differentiation, in float64."""
-        from ..autodiff.hvp import flat_hvp  # here, because `hvp` itself asks this room whether a model is right
-
         self.net.assign(self.theta)
         found = flat_hvp(self.net, self.mode)(self.x, tf.constant(self.unit * v, self.net.dtype))
         return self.unit * found.numpy().astype(np.float64)

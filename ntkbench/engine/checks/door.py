@@ -9,9 +9,8 @@ import tensorflow as tf
 from attrs import define, field
 
 from ...errors import NtkbenchError, reason_of
-from ..model.network import Network, network, renewed
-from ..model.trace import EPS, trace_of
-from ..ops.precision import full_precision
+from ..model import EPS, Network, network, renewed, trace_of
+from ..ops import full_precision
 from .finite import require_finite_weights
 from .lookups import require_lookups
 from .snapshot import Snapshot, is_known

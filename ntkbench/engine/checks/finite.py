@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from ...errors import NtkbenchError
-from ..autodiff.gradient import dense_gradient
-from ..model.network import Network
+from ..autodiff import dense_gradient
+from ..model import Network
 
 
 class NotFinite(NtkbenchError):

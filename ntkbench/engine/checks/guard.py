@@ -10,9 +10,8 @@ import tensorflow as tf
 from attrs import evolve
 
 from ...errors import NtkbenchError
-from ..model.graph import Graph, graph_of, owner_of
-from ..model.layer_facts import joined_by_layers
-from ..model.network import Network
+from ..autodiff import forward_safe
+from ..model import Graph, Network, graph_of, joined_by_layers, owner_of
 from .derivatives import SAMPLES, check_derivatives, check_outputs, in_float64, unchanged
 from .layers import Guilty, blamed, guilty_layers, known_right, unknown_layers
 
@@ -47,8 +46,6 @@ def require_right_derivatives(net: Network, x: Any, *, order: int, mode: str = "
 
 def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
     """Return why the model must not be differentiated, "" where nothing is known against it."""
-    from ..autodiff.hvp import forward_safe  # here, because `hvp` itself asks this room
-
     layers = list(net.model._flatten_layers()) if hasattr(net.model, "_flatten_layers") else []
     known = bool(layers) and all(map(known_right, layers))
     forced = mode == "forward_over_backward" and not forward_safe(net)

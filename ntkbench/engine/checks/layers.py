@@ -10,10 +10,8 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve, frozen
 
-from ..model.layer_facts import OPAQUE, is_stock
-from ..model.network import Network
-from ..ops.exact_ops import exact_operations
-from ..structure.taps import replaced_calls
+from ..model import OPAQUE, Network, is_stock, replaced_calls
+from ..ops import exact_operations
 from .derivatives import (
     COUPLED_TOLERANCE,
     REPEAT_TOLERANCE,

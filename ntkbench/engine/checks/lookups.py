@@ -14,8 +14,8 @@ import tensorflow as tf
 from tensorflow.python.framework import op_callbacks
 
 from ...errors import NtkbenchError, reason_of
-from ..model.network import Network
-from ..ops.precision import full_precision
+from ..model import Network
+from ..ops import full_precision
 
 AT_ONCE = 64  # samples of one plain call
 ADVICE = "Check how the inputs are encoded, and the sizes of the model's tables."

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..model.layer_facts import OPAQUE, is_stock
+from ..model import OPAQUE, is_stock
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 LARGE = 2**20  # bytes of an array, from which on it counts by identity

@@ -6,10 +6,9 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ..autodiff.gradient import gradients
-from ..autodiff.hvp import flat_hvp
-from ..checks.guard import require_right_derivatives
-from ..model.network import Network
+from ..autodiff import flat_hvp, gradients
+from ..checks import require_right_derivatives
+from ..model import Network
 
 
 @frozen

@@ -18,13 +18,10 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ..model.network import Network
-from ..ops.hoist import Hoisted
-from ..ops.reshape import reshape
-from ..ops.vectorised import vectorises
+from ..model import Network, vectorises
+from ..ops import Hoisted, reshape
 from ..rules.rule import Product
-from ..structure.structure import Structure
-from ..structure.taps import Tapped, run_tapped
+from ..structure import Structure, Tapped, run_tapped
 
 WORTH_XLA = 5e8  # operations of one product: compiling takes half a second, and a norm some thirty products
 

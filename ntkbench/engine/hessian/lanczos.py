@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ..checks.finite import NotFinite
+from ..checks import NotFinite
 
 Matvec = Callable[[tf.Tensor], tf.Tensor]
 

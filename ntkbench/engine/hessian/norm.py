@@ -11,18 +11,14 @@ import tensorflow as tf
 from attrs import frozen
 
 from ...errors import NtkbenchError, did_you_mean
-from ..autodiff.hvp import flat_hvp
-from ..checks.door import enter
-from ..checks.finite import NotFinite, not_finite, require_finite
-from ..checks.guard import require_right_derivatives
-from ..model.explained import explained
-from ..model.network import Network
-from ..model.trace import rounding_of
-from ..ntk.blocks import parts
-from ..ops.precision import full_precision
-from ..replicas import Replicas, shares
-from ..structure.sizes import GIB, budget, model_sizes
-from ..structure.structure import structure_of
+from ..autodiff import flat_hvp
+from ..budget import GIB, budget
+from ..checks import NotFinite, enter, not_finite, require_finite, require_right_derivatives
+from ..model import Network, explained, rounding_of
+from ..ops import full_precision
+from ..partition import parts, shares
+from ..replicas import Replicas
+from ..structure import model_sizes, structure_of
 from .eigenpairs import leading
 from .factored import FactoredHessian, factored_product
 from .lanczos import extreme

@@ -5,8 +5,9 @@ from __future__ import annotations
 from attrs import frozen
 
 from ...errors import NtkbenchError
-from ..model.network import Network
-from ..structure.sizes import BASE, PER_OPERATION, gib, made, numbers
+from ..budget import BASE, PER_OPERATION, gib
+from ..model import Network
+from ..structure import made, numbers
 from .factored import FactoredProduct
 from .lanczos import LARGE
 

@@ -9,9 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...errors import NtkbenchError
-from ..ops.exact_ops import exact_operations
-from ..ops.precision import full_precision
-from ..ops.vectorised import hushed
+from ..ops import exact_operations, full_precision, hushed
 from .explained import explained
 
 

@@ -12,12 +12,10 @@ import tensorflow as tf
 from attrs import frozen
 
 from ...errors import NtkbenchError, reason_of
-from ..ops.precision import full_precision
-from ..ops.vectorised import hushed
-from ..structure.structure import PLAIN
-from ..structure.taps import replaced_calls
-from .layer_facts import is_stock, joined_by_layers
+from ..ops import full_precision, hushed
+from .layer_facts import PLAIN, made_of
 from .network import Network
+from .replaced import replaced_calls
 
 # Spacing of the numbers at 1.
 EPS = {tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10, tf.float32: 2.0**-23, tf.float64: 2.0**-52}
@@ -75,13 +73,9 @@ def computes_in(model: Any, precision: str) -> bool:
     """Return whether a model is known to compute in a precision without a look at its graph."""
     if not hasattr(model, "_flatten_layers"):
         return False
-    layers = list(model._flatten_layers())
-    return joined_by_layers(layers) and all(
-        is_stock(each)
-        and (type(each).__name__ in PLAIN or type(each).__module__.startswith("ntkbench.layers."))
-        and {each.compute_dtype, each.variable_dtype, *_types(each)} == {precision}
-        for each in layers
-        if not isinstance(each, keras.layers.InputLayer)
+    layers = [each for each in model._flatten_layers() if not isinstance(each, keras.layers.InputLayer)]
+    return made_of(layers, PLAIN) and all(
+        {each.compute_dtype, each.variable_dtype, *_types(each)} == {precision} for each in layers
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import field, frozen
 
+from ..partition import parts
 from .plan import Plan
 from .target import Store
 
@@ -95,13 +96,6 @@ def overlapping(n: int, size: int) -> list[tuple[int, int, int]]:
     size = -(-n // count)
     starts = [min(i * size, n - size) for i in range(count)]
     return [(start, start + size, i * size - start) for i, start in enumerate(starts)]
-
-
-def parts(n: int, size: int) -> list[tuple[int, int]]:
-    """Return (start, stop) of disjoint blocks that cover n, of at most `size`, of at most two lengths."""
-    count = -(-n // size)
-    edges = [round(i * n / count) for i in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
 
 
 def compute(route: Route, x1: tf.Tensor, x2: tf.Tensor | None, units: np.ndarray, plan: Plan, store: Store) -> None:

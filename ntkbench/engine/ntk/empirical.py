@@ -12,20 +12,23 @@ import tensorflow as tf
 from attrs import evolve
 
 from ...errors import NtkbenchError, did_you_mean
-from ..checks.door import enter
-from ..checks.finite import NotFinite, not_finite
-from ..checks.guard import require_right_derivatives
-from ..model.casting import in_precision, require_same_outputs
-from ..model.explained import explained
-from ..model.network import Network, network
-from ..model.ownership import layers_of
-from ..model.trace import require_precision
-from ..ops.vectorised import vectorises
-from ..replicas import Replicas, kernels
+from ..budget import GIB, budget
+from ..checks import NotFinite, enter, not_finite, require_right_derivatives
+from ..model import (
+    Network,
+    explained,
+    in_precision,
+    layers_of,
+    network,
+    require_precision,
+    require_same_outputs,
+    vectorises,
+)
+from ..replicas import Replicas
 from ..rules.rule import Rule
-from ..structure.sizes import GIB, budget, model_sizes
-from ..structure.structure import structure_of
+from ..structure import model_sizes, structure_of
 from .blocks import Route, compute
+from .distributed import kernels
 from .plan import Problem, flops, plan
 from .routes import ProductRoute, ShareRoute
 from .target import Store, file_store

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from ..autodiff.gradient import dense_gradient
-from ..model.network import Network
-from ..ops.vectorised import for_each, vectorises
+from ..autodiff import dense_gradient
+from ..model import Network, vectorises
+from ..ops import for_each
 
 UNROLLED = 16  # output units that share one pass forward
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ..autodiff.gradient import gradients
-from ..autodiff.hvp import flat_hvp
-from ..checks.guard import require_right_derivatives
-from ..model.network import Network
-from ..structure import factors as structured_ntk
-from ..structure.structure import structure_of
+from ..autodiff import flat_hvp, gradients
+from ..checks import require_right_derivatives
+from ..model import Network
+from ..ops import reshape
+from ..structure import Factor, factors, share, structure_of
 
 
 class KernelMap:
@@ -51,8 +51,8 @@ class KernelMap:
 
         def kernel(w: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
             net.assign(w)
-            layers = structured_ntk.factors(net, rules, x)
-            return structured_ntk.kernel(layers, layers)
+            layers = factors(net, rules, x)
+            return _kernel(layers)
 
         return kernel
 
@@ -62,10 +62,19 @@ class KernelMap:
         def kernel_and_gradient(w: tf.Tensor, x: tf.Tensor, reference: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             net.assign(w)
             with tf.GradientTape() as tape:
-                layers = structured_ntk.factors(net, rules, x)
-                k = structured_ntk.kernel(layers, layers)
+                layers = factors(net, rules, x)
+                k = _kernel(layers)
                 value = tf.reduce_sum(tf.square(k - reference)) / 2
             gradient = tape.gradient(value, net.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             return k, net.flatten(gradient)
 
         return kernel_and_gradient
+
+
+def _kernel(layers: Sequence[Factor]) -> tf.Tensor:
+    """Return the kernel [N, N] from the factors of one output unit."""
+    of_products = []
+    for layer in layers:
+        pair = layer.a, reshape(layer.g, [-1, 1, *layer.g.shape[1:]])
+        of_products.append(share(pair, pair, trace=True))
+    return tf.add_n(of_products)

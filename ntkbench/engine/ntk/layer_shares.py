@@ -8,11 +8,10 @@ from functools import partial
 
 import tensorflow as tf
 
-from ..model.network import Network
+from ..model import Network
 from ..rules.native import native
 from ..rules.rule import Product, Rule
-from ..structure.contraction import products_of_rows, share
-from ..structure.factors import factors_of_outputs
+from ..structure import factors_of_outputs, products_of_rows, share
 from .jacobian import jacobians
 
 Representation = Sequence[tf.Tensor]  # of some inputs: A and G of every product, then the gradients of each variable

@@ -5,9 +5,8 @@ from __future__ import annotations
 from attrs import frozen
 
 from ...errors import NtkbenchError
-from ..structure.contraction import contraction
-from ..structure.factors import UNROLLED
-from ..structure.sizes import BASE, PER_OPERATION, ModelSizes, gib, power_of_two
+from ..budget import BASE, PER_OPERATION, gib, power_of_two
+from ..structure import UNROLLED, ModelSizes, contraction
 
 LARGEST = 32 * 2**20  # bytes of a block of the kernels: a larger one is no faster, and several copies are made of it
 XLA = 48 * 2**20  # bytes that XLA takes to compile

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..autodiff.gradient import dense_gradient
-from ..model.network import Network
-from ..ops.matmul import traced_for_xla
+from ..autodiff import dense_gradient
+from ..model import Network
+from ..ops import traced_for_xla
 from ..rules.rule import Rule
 from .layer_shares import Shares
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import NtkbenchError
-from ..checks.finite import NotFinite
-from ..structure.sizes import gib
+from ..budget import gib
+from ..checks import NotFinite
 
 
 class Store:

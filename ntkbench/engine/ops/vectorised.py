@@ -9,38 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..model.layer_facts import is_stock, joined_by_layers
 from .scopes import shared
-
-# Keras layers whose first derivatives `tf.vectorized_map` gets right. Of others it is not known: grouped convolutions
-# are wrong or raise when they run, recurrent loops raise while they are traced.
-VECTORISES = frozenset(
-    {
-        "Activation", "Add", "Average", "AveragePooling1D", "AveragePooling2D", "BatchNormalization", "Concatenate",
-        "Conv1D", "Conv2D", "Dense", "Dropout", "ELU", "EinsumDense", "Embedding", "Flatten", "Functional",
-        "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
-        "GroupNormalization", "Identity", "InputLayer", "LayerNormalization", "LeakyReLU", "MaxPooling2D", "Maximum",
-        "Minimum", "MultiHeadAttention", "Multiply", "PReLU", "Permute", "RMSNormalization", "ReLU", "RepeatVector",
-        "Rescaling", "Reshape", "Sequential", "Softmax", "Subtract", "UpSampling2D", "ZeroPadding2D",
-    }
-)  # fmt: skip
-
-
-def vectorises(model: Any) -> bool:
-    """Return whether every layer of a model is known to be vectorised rightly."""
-    if not hasattr(model, "_flatten_layers"):
-        return False
-    layers = list(model._flatten_layers())
-    return joined_by_layers(layers) and all(is_stock(layer) and _known(layer) for layer in layers)
-
-
-def _known(layer: Any) -> bool:
-    ours = type(layer).__module__.startswith("ntkbench.layers.")
-    return (ours or type(layer).__name__ in VECTORISES) and getattr(layer, "groups", 1) == 1 or _normalises(layer)
-
-
-def _normalises(layer: Any) -> bool:
-    return type(layer).__name__ == "GroupNormalization"  # its groups are of channels that share a variance
 
 
 def for_each(function: Callable[[Any], list[tf.Tensor]], elements: Any, vectorised: bool) -> list[tf.Tensor]:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ..model.network import Network
+from ..model import Network
 from .ascent import Maximum, largest, unit
 from .weighted_output import WeightedOutput
 

@@ -9,12 +9,10 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ..autodiff.gradient import dense_gradient
-from ..autodiff.hvp import flat_hvp, second_derivative
-from ..hessian.factored import FactoredProduct
-from ..hessian.norm import Eigenpair, tied
-from ..model.network import Network
-from ..structure.structure import structure_of
+from ..autodiff import dense_gradient, flat_hvp, second_derivative
+from ..hessian import Eigenpair, FactoredProduct, tied
+from ..model import Network
+from ..structure import structure_of
 from .ascent import Maximum, ascend
 
 INNER_STEPS = 4  # Lanczos steps at a point of the ascent, from the eigenvectors of the point before

@@ -9,9 +9,9 @@ import tensorflow as tf
 from attrs import frozen
 
 from ...errors import Diverged
-from ..autodiff.gradient import dense_gradient
-from ..model.network import Network
-from ..ntk.kernel_map import KernelMap
+from ..autodiff import dense_gradient
+from ..model import Network
+from ..ntk import KernelMap
 
 EARLY_RECORDS = (1, 2, 5, 10)  # steps at which the kernel is recorded, then every RECORD_EVERY, and at the end
 RECORD_EVERY = 20

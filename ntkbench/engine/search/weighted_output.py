@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..autodiff.gradient import dense_gradient
-from ..checks.guard import require_right_derivatives
-from ..model.network import Network
+from ..autodiff import dense_gradient
+from ..checks import require_right_derivatives
+from ..model import Network
 
 
 class WeightedOutput:

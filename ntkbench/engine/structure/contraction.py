@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ..ops.reshape import reshape
+from ..ops import reshape
 
 LEAST = 160  # rows of a block of a matrix product; smaller ones are slower than what symmetry saves
 AT_ONCE = 32 * 2**20  # bytes of a Gram matrix of positions that is worked on at once: it should stay in the cache

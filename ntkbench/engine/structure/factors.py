@@ -11,12 +11,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 from attrs import frozen
 
-from ..model.network import Network
-from ..ops.matmul import cotangents_side_by_side
-from ..ops.reshape import reshape
-from ..ops.vectorised import for_each, vectorises
+from ..model import Network, vectorises
+from ..ops import cotangents_side_by_side, for_each, reshape
 from ..rules.rule import Product, Rule
-from .contraction import share
 from .taps import Tapped, cotangents, run_tapped
 
 UNROLLED = 16  # output units that get a backward pass each in the graph where they are not vectorised; more are looped
@@ -65,22 +62,6 @@ def factors_of_outputs(net: Network, rules: Sequence[Rule], x: tf.Tensor, units:
         joined = _joined(layers, [reshape(tap, [o * n, *tap.shape[2:]]) for tap in many])
         stacked = [tf.transpose(reshape(g, [o, n, *g.shape[1:]]), [1, 0, 2, 3, 4]) for g in joined]
     return [Factor(tapped.product, tapped.rows(), g) for tapped, g in zip(layers, stacked, strict=True)]
-
-
-def kernel(left: Sequence[Factor], right: Sequence[Factor]) -> tf.Tensor:
-    """Return the kernel [N1, N2] from the factors of one output unit at two sets of inputs."""
-    return tf.add_n([contract(*pair) for pair in zip(left, right, strict=True)])
-
-
-def contract(left: Factor, right: Factor) -> tf.Tensor:
-    """Return one product's share of the kernel of one output unit at two sets of inputs: [N1, N2]."""
-    first = (left.a, _of_one_unit(left.g))
-    return share(first, first if left is right else (right.a, _of_one_unit(right.g)), trace=True)
-
-
-def _of_one_unit(g: tf.Tensor) -> tf.Tensor:
-    """Return cotangents [N, g, T, b] of one output unit as [N, 1, g, T, b]."""
-    return reshape(g, [-1, 1, *g.shape[1:]])
 
 
 def _joined(layers: Sequence[Tapped], of_taps: Sequence[tf.Tensor]) -> list[tf.Tensor]:

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..model.network import Network
+from ..model import Network, replaced_calls
 from ..rules.rule import Rule, rule_for
-from .taps import replaced_calls
 
 
 def neuron_influence(net: Network, x: tf.Tensor) -> np.ndarray | None:

@@ -10,42 +10,15 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ..autodiff.gradient import gradients
-from ..model.layer_facts import is_stock, joined_by_layers
-from ..model.network import Network
-from ..ops.vectorised import hushed
+from ..autodiff import gradients
+from ..model import KEEPS_SAMPLES, PLAIN, Network, has, is_ours, is_stock, joined_by_layers, made_of
+from ..ops import hushed
 from ..rules import RULES
 from ..rules.rule import Rule, Untappable, key_of, rule_for
 from .factors import factors
 from .taps import run_tapped
 
 log = logging.getLogger("ntkbench")
-
-# Keras layers without weights of their own, and containers, that keep the batch axis first and samples apart; what has
-# a rule of ours does so too. A model with others (its own, reshapes of the batch axis) is compared once with plain
-# gradients before its structure is believed.
-KEEP_SAMPLES = frozenset(
-    {
-        "Activation", "Add", "Average", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "Concatenate",
-        "Cropping1D", "Cropping2D", "Cropping3D", "Dropout", "ELU", "Flatten", "Functional", "GaussianDropout",
-        "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
-        "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupedQueryAttention", "Identity",
-        "InputLayer", "LeakyReLU", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum",
-        "MultiHeadAttention", "Multiply", "Permute", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Sequential",
-        "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "Subtract",
-        "TimeDistributed", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
-        "ZeroPadding3D",
-    }
-)  # fmt: skip
-
-# Of these and of our own layers it is known without looking at the graph that rules hold.
-PLAIN = frozenset(
-    {
-        "Activation", "Add", "Average", "AveragePooling2D", "Concatenate", "Conv1D", "Conv2D", "Dense", "Flatten",
-        "Functional", "GlobalAveragePooling2D", "Identity", "InputLayer", "Multiply", "Permute", "ReLU", "Reshape",
-        "Sequential", "Softmax", "Subtract",
-    }
-)  # fmt: skip
 
 SAMPLES = 3  # of the comparison
 
@@ -227,15 +200,12 @@ def _keeps_samples(layers: list[Any], structure: Structure) -> bool:
 
 def _plain(layers: list[Any]) -> bool:
     """Return whether a model consists of layers that are called once by Keras, outside loops: there rules hold."""
-    return joined_by_layers(layers) and all(
-        is_stock(layer) and (type(layer).__module__.startswith("ntkbench.layers.") or type(layer).__name__ in PLAIN)
-        for layer in layers
-    )
+    return made_of(layers, PLAIN)
 
 
 def _known(layer: Any, held: set[int]) -> bool:
     """Return whether a stock layer keeps samples apart. held: layers (ids) whose rule holds in the model's graph."""
-    if type(layer).__module__.startswith("ntkbench.layers."):
+    if is_ours(layer):
         return True
     if key_of(layer) in RULES:
         rule = rule_for(layer)
@@ -243,7 +213,7 @@ def _known(layer: Any, held: set[int]) -> bool:
     axes = np.atleast_1d(getattr(layer, "axis", -1) or 0)
     apart = all(axis == -1 or axis > 0 for axis in axes)
     apart = apart and 0 not in (getattr(layer, "_attention_axes", None) or ())
-    return type(layer).__name__ in KEEP_SAMPLES and apart and getattr(layer, "target_shape", None) != ()
+    return has(layer, KEEPS_SAMPLES) and apart and getattr(layer, "target_shape", None) != ()
 
 
 def _owner(layers: list[Any], variable: tf.Variable) -> str:

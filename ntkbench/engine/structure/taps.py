@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 from attrs import define, field
 
-from ..model.network import Network
-from ..ops.reshape import reshape
+from ..model import Network, replaced_calls
+from ..ops import reshape
 from ..rules.rule import Product, Rule, Untappable
 
 
@@ -34,21 +33,6 @@ class Tapped:
     def joined(self, of_taps: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return one tensor for each tap, all uses joined: [N, g, T, b]."""
         return _joined(of_taps)
-
-
-@contextlib.contextmanager
-def replaced_calls(calls: Sequence[tuple[Any, Callable[..., Any]]]) -> Iterator[None]:
-    """Let each layer of (layer, function) pairs answer with its function while the scope lasts."""
-    before = [vars(layer).get("call") for layer, _ in calls]
-    try:
-        for layer, function in calls:
-            vars(layer)["call"] = function
-        yield
-    finally:
-        for (layer, _), own in zip(calls, before, strict=True):
-            vars(layer).pop("call", None)
-            if own is not None:
-                vars(layer)["call"] = own
 
 
 def run_tapped(

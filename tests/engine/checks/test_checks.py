@@ -257,7 +257,7 @@ def test_the_refusal_is_remembered(monkeypatch):
     for _ in range(2):
         with pytest.raises(nb.NtkbenchError, match="StoppedVariance .*relative error 0"):
             require_right_derivatives(net, normal(2, 5), order=2)
-        monkeypatch.setattr("ntkbench.engine.guard.check_derivatives", None)
+        monkeypatch.setattr("ntkbench.engine.checks.guard.check_derivatives", None)
 
 
 def test_the_error_is_that_of_the_dense_hessians():
@@ -276,7 +276,7 @@ def test_the_error_is_that_of_the_dense_hessians():
 
 
 def test_only_layers_nobody_knows_cost_anything(monkeypatch):
-    monkeypatch.setattr("ntkbench.engine.guard.check_derivatives", None)
+    monkeypatch.setattr("ntkbench.engine.checks.guard.check_derivatives", None)
     require_right_derivatives(Network(convolution()), normal(2, 7, 7, 1), order=2)
     require_right_derivatives(Network(with_layer(Plain)), normal(2, 5), order=2)  # the graph, not the model
     require_right_derivatives(Network(with_layer(lambda: Around(Plain()))), normal(2, 5), order=2)

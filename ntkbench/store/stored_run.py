@@ -1,10 +1,9 @@
-"""A run as it lies on disk, read for people and programs."""
+"""A run as it lies on disk."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +12,14 @@ from ..registry.sources import not_installed
 from ..types import CellResult, Panel
 from .curves import decode
 from .frame import frame, rows
-from .manifest import catalogue, theory
+from .manifest import catalogue
 from .run_store import RunStore
 
 if TYPE_CHECKING:
     import pandas
 
-    from ..report.table import Table
 
-# The later rooms, analysis and report, are entered inside the methods that show what they make of the run.
-
-
-class Run:
+class StoredRun:
     """A finished or half-finished run. Reads the directory once, when it is first asked for results.
 
     path: the run's directory.   store: one of it that may have read it already.
@@ -80,59 +75,9 @@ class Run:
         named |= {(cell.measurement_plugin, cell.measurement_version) for cell in cells}
         return not_installed(name for name, version in named if name and version and name != "ntkbench")
 
-    def table(self, quantities: Sequence[str] = ()) -> Table:
-        """Return the standard table. quantities: those to show, the headline ones without any."""
-        from ..report.standard_table import standard_table
-
-        problems = [*self.problems, *self.set_aside]
-        return standard_table(self.results, self.manifest, quantities, problems, self.missing_plugins())
-
-    def why(self, label: str) -> Table:
-        """Return which variables bend an architecture: their shares of the bend and of the tangent kernel.
-
-        label: of the architecture, as the table prints it.   Raises NtkbenchError for an unknown one, and where the
-        run did not measure bend_share.
-        """
-        from ..report.why import why_table
-
-        return why_table(self.results, self.manifest, label, str(self.path))
-
-    def fits(self, posterior: bool = False) -> pandas.DataFrame:
-        """Return the scaling laws, one row for each architecture and quantity.
-
-        posterior: add the posterior of slope, floor and tail; needs TensorFlow.
-        """
-        from ..analysis.laws import fits_frame
-
-        return fits_frame(self.results, catalogue(self.manifest), theory(self.manifest), posterior)
-
-    def verdicts(self) -> pandas.DataFrame:
-        """Return the verdict on each architecture over its widths: linear, falling, non-linear or open; and why."""
-        from ..analysis.verdicts import verdicts, verdicts_frame
-
-        return verdicts_frame(verdicts(self.results, catalogue(self.manifest), theory(self.manifest)))
-
-    def plot(self, path: str | os.PathLike[str], quantities: Sequence[str] = ()) -> None:
-        """Draw the quantities against width into `path`, a .png, .svg or .pdf file."""
-        from ..report.figure import figure
-
-        figure(self.results, path, self.manifest, quantities)
-
-    def plot_curves(self, path: str | os.PathLike[str]) -> None:
-        """Draw the curves that a suite left here into `path`, a .png, .svg or .pdf file."""
-        from ..report.curves import curves_figure
-
-        if not self.curves:
-            raise NtkbenchError(f"{self.path} holds no curves; suites such as huang2020 leave them.")
-        curves_figure(self.curves, path)
-
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}: {len(self.results)} of {len(self.manifest.get('cells', self.results))} cells)"
-
-
-def load(path: str | os.PathLike[str]) -> Run:
-    """Return the run in the directory `path`. Raises NtkbenchError when there is none."""
-    return Run(path)
+        planned = len(self.manifest.get("cells", self.results))
+        return f"{type(self).__name__}({str(self.path)!r}: {len(self.results)} of {planned} cells)"
 
 
 def _neighbours(path: Path) -> str:

@@ -17,8 +17,10 @@ from nets import build, probes
 from replicas import KERNELS, METHODS
 
 import ntkbench as nb
+from ntkbench.engine.ntk.distributed import blocks
 from ntkbench.engine.ops.scopes import shared
-from ntkbench.engine.replicas import blocks, shares, strategy_of
+from ntkbench.engine.partition import shares
+from ntkbench.engine.replicas import strategy_of
 
 
 def start(*words, **environment):
