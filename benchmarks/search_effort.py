@@ -23,8 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from ntkbench.engine.ascent import ascend, largest
 from ntkbench.engine.context import Context
+from ntkbench.engine.search.ascent import ascend, largest
 from ntkbench.measurements import ball
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
