@@ -28,7 +28,7 @@ from ntkbench.engine.search.ascent import ascend, largest
 from ntkbench.measurements import ball
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.runner.worker import GroupWorker
 from ntkbench.types import KINKED, UNSURE, Cell
 

@@ -28,7 +28,7 @@ KERNEL = frozenset({"kernel_change_worst", "search_gain"})
 ASCENT = 60  # evaluations of one ascent at most
 POLISHED = 1e-4  # relative gain at which the ascent from the best point found is settled
 NOISE = 1.0  # of the Gaussian displacement along which kinks are looked for, relative to each variable's rms
-SMOOTH = (0.3, 0.6, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
+SMOOTH = (0.4, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
 
 
 def measure(ctx: Context) -> dict[str, Value]:
@@ -164,23 +164,21 @@ def across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
         return found if np.isfinite(found) else 0.0
 
     yield crossings.climb(value, radius)
-    crossing = crossings.best(value, radius)
-    if crossing is None:
-        return
-    if (alone := unit(crossing.within(radius))) is not None:
-        yield Maximum(value(radius * alone), alone)
-    for part in SMOOTH:
-        fixed = crossing.within(radius * (1 - part**2) ** 0.5) / radius
-        free = fixed == 0
+    for crossing in crossings.best(value, radius):
+        if (alone := unit(crossing.within(radius))) is not None:
+            yield Maximum(value(radius * alone), alone)
+        for part in SMOOTH:
+            fixed = crossing.within(radius * (1 - part**2) ** 0.5) / radius
+            free = fixed == 0
 
-        def beside(u: tf.Tensor, part: float = part, fixed: tf.Tensor = fixed, free: tf.Tensor = free) -> Any:
-            reached, gradient = objective(fixed + part * u)
-            return reached, tf.where(free, gradient, 0)
+            def beside(u: tf.Tensor, part: float = part, fixed: tf.Tensor = fixed, free: tf.Tensor = free) -> Any:
+                reached, gradient = objective(fixed + part * u)
+                return reached, tf.where(free, gradient, 0)
 
-        _, start = objective(fixed)
-        smooth = ascend(beside, tf.where(free, start, 0), ASCENT)
-        if smooth.direction is not None and (both := unit(fixed + part * smooth.direction)) is not None:
-            yield Maximum(value(radius * both), both)
+            _, start = objective(fixed)
+            smooth = ascend(beside, tf.where(free, start, 0), ASCENT)
+            if smooth.direction is not None and (both := unit(fixed + part * smooth.direction)) is not None:
+                yield Maximum(value(radius * both), both)
 
 
 # -- what a search returns -----------------------------------------------------------------------------------------

@@ -33,14 +33,14 @@ def deep_relu(width, *, input_shape, seed):
 def max_pooling(width, *, input_shape, seed):
     """Maxima of four neighbours in each of m channels: kinks inside many units."""
     x = inputs(input_shape)
-    h = layers.Conv2D(width, 3, "tanh", seed=seed)(x)
+    h = layers.Conv2D(width, 3, activation="tanh", seed=seed)(x)
     return keras.Model(x, dense(1, seed + 1)(keras.layers.Flatten()(keras.layers.MaxPooling2D(2)(h))))
 
 
 def global_maximum(width, *, input_shape, seed):
     """The maximum over all positions in each of m channels."""
     x = inputs(input_shape)
-    h = layers.Conv2D(width, 3, "tanh", seed=seed)(x)
+    h = layers.Conv2D(width, 3, activation="tanh", seed=seed)(x)
     return keras.Model(x, dense(1, seed + 1)(keras.layers.GlobalMaxPooling2D()(h)))
 
 
@@ -238,7 +238,7 @@ def all_before(width, *, input_shape, seed):
 def average_pooling(width, *, input_shape, seed):
     """The mean over positions in each of m channels."""
     x = inputs(input_shape)
-    h = layers.Conv2D(width, 3, "tanh", seed=seed)(x)
+    h = layers.Conv2D(width, 3, activation="tanh", seed=seed)(x)
     return keras.Model(x, 4 * dense(1, seed + 1)(keras.layers.GlobalAveragePooling2D()(h)))
 
 

@@ -146,7 +146,7 @@ def conv_neck(width, *, input_shape, seed, k=2):
     x = inputs(input_shape)
     h = x
     for number, channels in enumerate((width, k, width)):
-        h = layers.Conv2D(channels, 3, "tanh", seed=seed + number)(h)
+        h = layers.Conv2D(channels, 3, activation="tanh", seed=seed + number)(h)
     return keras.Model(x, dense(1, seed + 9)(keras.layers.Flatten()(h)))
 
 
