@@ -12,17 +12,17 @@ from ..model import Network
 from .ascent import Maximum, largest, unit
 from .weighted_output import WeightedOutput
 
-SPREADS = (0.3, 0.1, 0.05, 0.025)  # of the Gaussian displacements, relative to each variable's rms
+SPREADS = (0.3, 0.1)  # of the Gaussian displacements, relative to each variable's rms
 REACH = 8.0  # length of the step along the gradient, in units of R: a few times the first kinks' (R²/m)^⅓·√m
 PROPOSALS = 64  # steps that `climb` tries
-DRAWS, MORE_DRAWS = 8, 48  # Gaussian displacements at each spread, and at the best one
-HALVINGS = 7  # of the interval in which a unit meets its kink
+DRAWS, DRAWS_EACH = 16, 4  # Gaussian displacements at each spread, and for each probe
+HALVINGS = 5  # of the interval in which a unit meets its kink
 ARRIVED = 0.25  # of a unit's jump that may be missing
 ABRUPT = 0.2  # of a unit's change that has to happen within its last interval, to be a jump
 STRETCH = 8.0  # of a step from one trial to the next, at most
 CHOICE = 1.2  # length of all crossings that the cheapest are chosen from, in units of R
-TRIALS = 3  # lengths of the step that is cut down to crossings
-PROBES = 16  # whose kinks are crossed one by one, at most: np.choose takes 32 arrays
+TRIALS = 2  # lengths of the step that is cut down to crossings
+PROBES = 8  # whose kinks are crossed one by one, at most
 
 
 @frozen(eq=False)
@@ -85,26 +85,21 @@ class Crossings:
         """Return the crossing of largest value within the radius of those that make ‖K‖ grow, and of those that make
         it fall; fewer where nothing is crossed.
 
-        Every spread is tried with few draws, the best with more. Jumps are looked for in Jᵀc with the leading
-        eigenvector c of K, where those at several probes add up, for the best step with random c too; and at each
-        probe alone, where each unit takes what is cheapest for it.
+        Jumps are looked for in Jᵀc with the leading eigenvector c of K, where those at several probes add up, with
+        random c, and at each probe alone, where each unit takes what is cheapest for it.
 
         Args:
             value: of a displacement [P] of length `radius`.
         """
-        of_spread = {spread: self.smoothed_growth(spread, REACH * radius, DRAWS) for spread in SPREADS}
+        together = [self.smoothed_growth(spread, REACH * radius, DRAWS) for spread in SPREADS]
         probes = list(np.eye(len(self.root)))[:PROBES]
-        of_probes = [self.smoothed_growth(SPREADS[0], REACH * radius, DRAWS, c) for c in probes]
+        alone = [self.smoothed_growth(SPREADS[0], REACH * radius, DRAWS_EACH, c) for c in probes]
         found = []
         for sign in (1.0, -1.0):
-            tried = list(self._along(of_probes, probes, sign, value, radius))
-            best = (0.0, SPREADS[0])
-            for spread, growth in of_spread.items():
-                tried += self._along([growth], [self.leading], sign, value, radius)
-                best = max(best, (max((reached for reached, _ in tried[-TRIALS:]), default=0.0), spread))
-            growth = of_spread[best[1]] + self.smoothed_growth(best[1], REACH * radius, MORE_DRAWS)
-            for c in (self.leading, self.draw()):
-                tried += self._along([growth], [c], sign, value, radius)
+            tried = list(self._along(alone, probes, sign, value, radius))
+            for growth in together:
+                for c in (self.leading, self.draw()):
+                    tried += self._along([growth], [c], sign, value, radius)
             if tried:
                 found.append(max(tried, key=lambda each: each[0])[1])
         return found
