@@ -12,7 +12,7 @@ import math
 import keras
 from keras import ops
 from known_networks import dense, inputs, stack
-from staying_networks import Backward, Trained
+from staying_networks import Trained
 
 from ntkbench import layers
 
@@ -87,13 +87,6 @@ def narrow_input(width, *, input_shape, seed):
 
 
 # -- tied weights and steps ------------------------------------------------------------------------------------------
-
-
-def tied_autoencoder(width, *, input_shape, seed):
-    """One pixel of Wᵀφ(Wx): row j of W reads out what W computes."""
-    x = inputs(input_shape)
-    hidden = dense(width, seed, "tanh")
-    return keras.Model(x, Backward(hidden)(hidden(x))[:, 27:28] / math.sqrt(width))
 
 
 def recurrent(width, *, input_shape, seed):

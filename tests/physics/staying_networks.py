@@ -231,6 +231,13 @@ def four_heads(width, *, input_shape, seed):
 # -- parameterisations and depth -------------------------------------------------------------------------------------
 
 
+def tied_autoencoder(width, *, input_shape, seed):
+    """One pixel of Wᵀφ(Wx): E W_ij φ(W_i·x) is not 0, so that f grows as √m, and descent moves each weight by order 1."""
+    x = inputs(input_shape)
+    hidden = dense(width, seed, "tanh")
+    return keras.Model(x, Backward(hidden)(hidden(x))[:, 27:28] / math.sqrt(width))
+
+
 def mean_field_shallow(width, *, input_shape, seed):
     """f/√m with one hidden layer: features move (Mei, Montanari, Nguyen 2018, arXiv 1804.06561)."""
     x = inputs(input_shape)
