@@ -232,7 +232,7 @@ def four_heads(width, *, input_shape, seed):
 
 
 def tied_autoencoder(width, *, input_shape, seed):
-    """One pixel of Wᵀφ(Wx): E W_ij φ(W_i·x) is not 0, so that f grows as √m, and descent moves each weight by order 1."""
+    """One pixel of Wᵀφ(Wx): E W_ij φ(W_i·x) is not 0, so f grows as √m, and descent moves each weight by order 1."""
     x = inputs(input_shape)
     hidden = dense(width, seed, "tanh")
     return keras.Model(x, Backward(hidden)(hidden(x))[:, 27:28] / math.sqrt(width))
