@@ -87,8 +87,8 @@ def reference() -> dict[str, str]:
         "architectures": page(
             "Architectures",
             command.format("architectures")
-            + " An exponent is that of the quantity as a power of width, at the default parameters; ≤ marks an upper bound."
-            " [What each architecture shows](../concepts/architectures.md) explains them.",
+            + " An exponent is that of the quantity as a power of width, at the default parameters; ≤ marks an upper "
+            "bound. [What each architecture shows](../concepts/architectures.md) explains them.",
             "architectures",
             architecture,
         ),
@@ -162,12 +162,16 @@ def presets(architectures: list[Architecture]) -> str:
         found = preset(name)
         widths, quantities = ", ".join(map(str, found.widths)), ", ".join(f"`{each}`" for each in found.measure)
         rows.append((f"`{name}`", widths, found.seeds, found.settings["n_probes"], quantities))
-    own = [(f"`{e.name}`", *(", ".join(map(str, e.widths.get(n, ()))) for n in PRESETS)) for e in architectures if e.widths]
+    own = [
+        (f"`{entry.name}`", *(", ".join(map(str, entry.widths.get(name, ()))) for name in PRESETS))
+        for entry in architectures
+        if entry.widths
+    ]
     return "\n\n".join(
         [
             "# Presets",
-            "`--preset` chooses the sizes of a run; `--widths`, `--seeds`, `--probes` and `--measure` replace its choice. "
-            "`quick` is the default.",
+            "`--preset` chooses the sizes of a run; `--widths`, `--seeds`, `--probes` and `--measure` replace its "
+            "choice. `quick` is the default.",
             table(("preset", "widths", "seeds", "probes", "quantities"), rows),
             "Architectures with widths of their own:",
             table(("architecture", *PRESETS), own),

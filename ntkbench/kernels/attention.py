@@ -46,10 +46,16 @@ class _Attention(Layer):
 
 @frozen(eq=False)
 class LinearAttention(_Attention):
-    """Infinitely many heads without a softmax: z_t = heads^(−1/2) Σ_heads Σ_s (q_t · k_s / √d) v_s W.
+    """Attention with infinitely many heads and no softmax: z_t = heads^(−1/2) Σ_heads Σ_s (q_t · k_s / √d) v_s W.
 
-    Scores are Gaussian and independent from head to head, so that cov'(t, t') = σ² cov(t, t') Σ_{s,s'} cov(s, s')² with
-    σ = query_key_std · value_output_std, and the tangent kernel follows by the product rule.
+    Scores are Gaussian and independent from head to head, so cov'(t, t') = σ² cov(t, t') Σ_{s,s'} cov(s, s')² with
+    σ = query_key_std · value_output_std; the tangent kernel follows by the product rule. All weights are in the NTK
+    parameterisation and trained.
+
+    Attributes:
+        query_key_std: Product of the standard deviations of query and key weights.
+        value_output_std: Product of the standard deviations of value and output weights.
+        bias_std: Standard deviation of the output's bias.
 
     Source: Hron et al. 2020 (arXiv 2006.10540), section 3.
     """
