@@ -48,6 +48,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Point every relative link at a page of the site, or at the file in the repository."""
     source = ELSEWHERE.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    if source in ("README.md", "leaderboards/v1/board.md"):
+        page.meta["hide"] = ["toc"]  # their tables need the room
     pages = {path: uri for uri, path in ELSEWHERE.items()}
 
     def target(match: re.Match[str]) -> str:
@@ -144,8 +146,10 @@ def measurement(entry: Measurement) -> str:
     for quantity in entry.quantities:
         low, high = (f"{bound:g}".replace("inf", "∞").replace("-", "−") for bound in quantity.bounds)
         facts = [f"symbol {quantity.symbol}", f"unit {quantity.unit}", f"reduction {quantity.reduction}"]
-        facts += [f"bounds {low} to {high}", f"more linear: {quantity.direction}"]
-        parts.append(f"### {quantity.key}\n\n{sentence(quantity.summary)}\n\n{'; '.join(facts)}.")
+        facts.append(f"bounds {low} to {high}")
+        if quantity.direction != "none":
+            facts.append(f"more linear: {quantity.direction}")
+        parts.append(f"### {quantity.key}\n\n{sentence(quantity.summary)}\n\n{sentence('; '.join(facts))}")
     return section(entry, parameters(entry), *parts)
 
 
