@@ -51,7 +51,9 @@ def measurement(name: str, quantities: Sequence[Quantity], **spec: Any) -> Calla
 
 def _decorator(kind: str, name: str, spec: dict[str, Any]) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
-        registry().register(kind, name, function, distribution=function.__module__, **spec)
+        # None for what `exec` defines without a module's name
+        module = getattr(function, "__module__", None) or "__main__"
+        registry().register(kind, name, function, distribution=module, **spec)
         return function
 
     return register

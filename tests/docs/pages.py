@@ -80,7 +80,7 @@ def execute(path: Path, folder: Path, capsys: Any) -> dict[str, object]:
 
 def execute_notebook(path: Path) -> dict[str, object]:
     """Execute the code of a notebook in the current folder, without Jupyter; return the names that it defined."""
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "__main__"}
     for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), f"{path.name}, cell {number}", "exec"), names)

@@ -49,4 +49,5 @@ def test_the_source_archive_holds_what_tests_open():
     opened = set()
     for path in (ROOT / "tests").rglob("*.py"):
         opened |= set(re.findall(r"(?:ROOT|parents\[\d\]) / \"([\w.]+)", path.read_text(encoding="utf-8")))
-    assert opened and {f"/{name}" for name in opened} - {"/ntkbench", "/LICENSE", "/.github"} <= set(included)
+    needed = {f"/{name}" for name in opened if (ROOT / name).exists()} - {"/ntkbench", "/LICENSE", "/.github"}
+    assert len(needed) > 5 and needed <= set(included)
