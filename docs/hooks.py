@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import re
-import shutil
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from ntkbench.registry import registry
 from ntkbench.registry.specs import Architecture, Dataset, Entry, Measurement
 
 ROOT = Path(__file__).parents[1]
-# Pages of the site whose text lives elsewhere in the repository.
+# Files of the site that live elsewhere in the repository.
 ELSEWHERE = {
     "index.md": "README.md",
     "contributing.md": "CONTRIBUTING.md",
@@ -28,6 +26,7 @@ ELSEWHERE = {
     "tutorials/plugin.md": "plugins/README.md",
     "board.md": "leaderboards/v1/board.md",
     "board-rules.md": "leaderboards/RULES.md",
+    **{path.name: path.relative_to(ROOT).as_posix() for path in ROOT.glob("leaderboards/v1/*.svg")},
 }
 NOTEBOOKS = {f"notebooks/{path.stem}.md": path for path in sorted(ROOT.glob("docs/notebooks/*.ipynb"))}
 PRESETS = ("quick", "standard", "board", "full")
@@ -35,9 +34,9 @@ LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\s\"#:]+)((?:#[\w-]*)?[)\"])")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that have no file of their own below docs/."""
-    for page, source in ELSEWHERE.items():
-        files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+    """Add the files that are not below docs/."""
+    for name, source in ELSEWHERE.items():
+        files.append(File.generated(config, name, abs_src_path=str(ROOT / source)))
     for page, path in NOTEBOOKS.items():
         files.append(File.generated(config, page, content=notebook(path)))
     for kind, text in reference().items():
@@ -66,12 +65,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"{match[1]}{found}{match[3]}"
 
     return LINK.sub(target, markdown)
-
-
-def on_post_build(config: MkDocsConfig) -> None:
-    """Copy the pictures that pages from elsewhere show."""
-    for path in ROOT.glob("leaderboards/v1/*.svg"):
-        shutil.copy(path, os.path.join(config.site_dir, "board", path.name))
 
 
 def reference() -> dict[str, str]:
