@@ -85,8 +85,8 @@ class Conv(Dense):
     Attributes:
         kernel_size: A number, or one per spatial axis.
         strides: A number, or one per spatial axis.
-        dilation: A number, or one per spatial axis.
         padding: "same" (zeros beyond the borders), "valid" or "circular".
+        dilation: A number, or one per spatial axis.
         centre_only: Draw weights for the centre tap only, with the variance of all taps (delta-orthogonal), while all
             taps are trained.
 

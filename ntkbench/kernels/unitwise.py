@@ -55,7 +55,11 @@ class Activation(Layer):
 
 @frozen(eq=False)
 class Scale(Layer):
-    """Multiplication by a constant."""
+    """Multiplication by a constant.
+
+    Attributes:
+        alpha: The constant.
+    """
 
     alpha: Any = 1.0
     unitwise = True

@@ -49,7 +49,7 @@ def kernel_distance(k1, k2) -> float:
     Source: Fort et al. 2020 (arXiv 2010.15110).
 
     Examples:
-        >>> kernel_distance([[1.0, 0.0], [0.0, 1.0]], [[3.0, 0.0], [0.0, 3.0]])
+        >>> round(kernel_distance([[1.0, 0.0], [0.0, 1.0]], [[3.0, 0.0], [0.0, 3.0]]), 12)
         0.0
     """
     k1, k2 = _pair(k1, k2)
