@@ -85,9 +85,9 @@ class SharedAttention(_Attention):
     """Attention with infinitely many heads whose queries are their keys: z_t = Σ_s ζ(q_t · q_s / d)_s v_s W per head.
 
     Heads are summed with the factor heads^(−1/2). Divided by d, scores are sums over infinitely many units and no
-    longer random: A = ζ(query_key_std · cov(x)) with the softmax over s or the identity for ζ, and cov' = σ² A cov A'ᵀ with
-    σ = value_output_std. The weights of the queries have no share in the tangent kernel. It has the attributes of
-    `LinearAttention` as well.
+    longer random: A = ζ(query_key_std · cov(x)) with the softmax over s or the identity for ζ, and cov' = σ² A cov
+    A'ᵀ with σ = value_output_std. The weights of the queries have no share in the tangent kernel. It has the
+    attributes of `LinearAttention` as well.
 
     Attributes:
         softmax: Whether ζ is the softmax over s; otherwise it is the identity.
