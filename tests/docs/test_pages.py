@@ -9,7 +9,7 @@ import sys
 import pytest
 from pages import ROOT, blocks, commands, execute, execute_notebook, own_modules
 
-from ntkbench.cli.main import main
+from ntkbench.cli.main import VERBS, main
 from ntkbench.registry import registry
 
 PAGES = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
@@ -97,6 +97,17 @@ def test_options_that_a_page_uses_exist(page, capsys):
         assert main([*groups, "--help"]) == 0
         known = set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", capsys.readouterr().out))
         assert {word.partition("=")[0] for word in words if word.startswith("-")} <= known, words
+
+
+def test_options_named_in_passing_exist(capsys):
+    known = set()
+    verbs = [[verb] for verb in VERBS] + [["leaderboard", verb] for verb in ("submit", "verify", "build", "withdraw")]
+    for words in [*verbs, *(["plugin", verb] for verb in ("list", "new", "check"))]:
+        main([*words, "--help"])
+        known |= set(re.findall(r"(?<!\S)--[a-z][a-z-]*", capsys.readouterr().out))
+    texts = [(ROOT / "docs" / page).read_text(encoding="utf-8") for page in [*PAGES, "../README.md"]]
+    named = {option for text in texts for option in re.findall(r"`(--[a-z][a-z-]*)", text)}
+    assert named and named <= known
 
 
 def test_every_architecture_is_explained():
