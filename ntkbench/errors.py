@@ -8,7 +8,10 @@ from collections.abc import Iterable
 
 
 class NtkbenchError(Exception):
-    """Base of every error a user can cause. Its message is meant to be read as it stands."""
+    """Base class of every error that a user can cause.
+
+    The message says what happened, what was given, and what to do; it is meant to be shown as it is.
+    """
 
 
 class UnknownName(NtkbenchError):

@@ -52,6 +52,7 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _RECORD = msgspec.json.Decoder(_Record)
+_UNREADABLE = (ValueError, msgspec.MsgspecError, RecursionError)  # before 0.21 msgspec's errors are no ValueError
 
 
 def encode(result: CellResult) -> str:
@@ -118,9 +119,9 @@ def _record(text: bytes, source: str) -> _Record:
     """Return the record that `text` holds, its types checked. Raises NtkbenchError."""
     try:
         return _RECORD.decode(text)
-    except (ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         wrong = error
-    with contextlib.suppress(ValueError, RecursionError):
+    with contextlib.suppress(*_UNREADABLE):
         # The standard library also reads half a surrogate pair, which a path that is no text has.
         record = json.loads(text.decode("utf-8", "surrogatepass"), parse_constant=_refuse)
         version = record.get("schema_version") if isinstance(record, dict) else SCHEMA_VERSION

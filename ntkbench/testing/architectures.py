@@ -35,9 +35,11 @@ COUNT = 0.1  # that predicted and actual numbers of weights may differ by
 
 
 class ArchitectureChecks(Checks):
-    """Checks A1 to A14 of one architecture.
+    """Checks A1 to A14 of one architecture; subclass it in a test file.
 
-    architecture: what `--arch` takes, such as "glu" or "glu:depth=3".   widths: three, ascending, that are cheap.
+    Attributes:
+        architecture: What `--arch` takes, such as "glu" or "glu:depth=3".
+        widths: Three ascending widths that are cheap to build.
     """
 
     architecture: str = ""
