@@ -120,7 +120,7 @@ def _on_replicas(
 ) -> HessianNorm:
     require_right_derivatives(net, x, order=2)
     route = _method(net, x, method)
-    replicas = Replicas(net, strategy)
+    replicas = Replicas(net, strategy, x)
     parts_of = shares(len(x), replicas.count)
     share = budget(memory_gib) / GIB / len(replicas.local)
 

@@ -40,14 +40,23 @@ class Network:
         if not self.variables:
             raise NtkbenchError("The model has no trainable weights, so it has no tangent kernel. Is it built?")
         dtypes = {v.dtype for v in self.variables}
-        if len(dtypes) > 1 or dtypes - {tf.float32, tf.float64}:
-            names = ", ".join(sorted(d.name for d in dtypes))
-            raise NtkbenchError(f"The weights have types {names}; all must be float32, or all float64.")
-        self.dtype: tf.DType = dtypes.pop()
+        if other := {d.name for d in dtypes if not d.is_floating}:
+            raise NtkbenchError(f"Trainable weights have type {', '.join(sorted(other))}; they must be real numbers.")
+        self.dtype: tf.DType = tf.float64 if tf.float64 in dtypes else tf.float32
         self.shapes = [tuple(v.shape) for v in self.variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
         self.size = sum(self.sizes)
         self._cache: dict[Hashable, Any] = {}
+
+    def require_one_type(self) -> None:
+        """Raise NtkbenchError unless all trainable weights are float32, or all float64."""
+        dtypes = {v.dtype for v in self.variables}
+        if len(dtypes) > 1 or dtypes - {tf.float32, tf.float64}:
+            names = ", ".join(sorted(d.name for d in dtypes))
+            raise NtkbenchError(
+                f"The weights have types {names}; all must be float32, or all float64. Build the model in one of them; "
+                "empirical_ntk(..., precision='float64') computes with a copy."
+            )
 
     # -- the model ---------------------------------------------------------------------------------------------
 
@@ -202,8 +211,13 @@ class Network:
         return self._cache[key]
 
 
-def network(model: Any, output: int = 0, output_name: str | int | None = None) -> Network:
-    """Return the Network around `model`, the same one for the same model, output and trainable weights."""
+def network(
+    model: Any, output: int = 0, output_name: str | int | None = None, *, any_float: bool = False
+) -> Network:
+    """Return the Network around `model`, the same one for the same model, output and trainable weights.
+
+    any_float: also for weights of other float types than float32 or float64, of which a copy is to be made.
+    """
     if isinstance(model, Network):
         return model
     if isinstance(model, type):
@@ -215,6 +229,8 @@ def network(model: Any, output: int = 0, output_name: str | int | None = None) -
     found = known.get(key)
     if found is None or [id(v) for v in found.variables] != [id(v) for v in _trainable(model)]:
         found = known[key] = Network(model, output, output_name)
+    if not any_float:
+        found.require_one_type()
     return found
 
 

@@ -12,14 +12,13 @@ import tensorflow as tf
 from attrs import evolve
 
 from ..errors import NtkbenchError, did_you_mean
-from .casting import in_precision, require_same_outputs
 from .distribute import Replicas, kernels
 from .door import enter
 from .explained import explained
 from .finite import NotFinite, not_finite
 from .guard import require_right_derivatives
 from .memory import GIB, budget, model_sizes
-from .network import Network, network
+from .network import Network
 from .ntk_blocks import Route, compute
 from .ntk_plan import Problem, flops, plan
 from .ntk_routes import ProductRoute, ShareRoute
@@ -27,7 +26,6 @@ from .ntk_store import Store, file_store
 from .owners import layers_of
 from .rules.rule import Rule
 from .structure import structure_of
-from .trace import require_precision
 from .vectorised import vectorises
 
 METHODS = ("auto", "structured", "jacobian", "ntk_vector_products")
@@ -108,18 +106,16 @@ def empirical_ntk(
     if per_layer and out is not None:
         raise NtkbenchError("per_layer=True makes several kernels, and out= holds one; leave one of them away.")
     allowed = budget(memory_gib)
-    given1, given2 = x1, x2
-    net, x1, x2 = enter(model, x1, x2, output_name=output_name)
-    if precision is not None:
-        net = _in_precision(net, x1, precision)
-        x1, x2 = net.inputs(given1), None if given2 is None else net.inputs(given2)
+    if precision is not None and precision not in PRECISIONS:
+        raise NtkbenchError(f"No precision is called {precision!r}. {did_you_mean(str(precision), PRECISIONS)}")
+    net, x1, x2 = enter(model, x1, x2, output_name=output_name, precision=precision)
     require_right_derivatives(net, x1, order=1)
     rules, variables = _weights(net, x1, method)
     sizes = model_sizes(net, rules, x1)
     units = _units(outputs, sizes.outputs)
     layers = layers_of(net) if per_layer else None
     if strategy is not None:
-        replicas = Replicas(net, strategy)
+        replicas = Replicas(net, strategy, x1)
         share = allowed / GIB / len(replicas.local)
 
         def block(of: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> list[np.ndarray]:
@@ -167,26 +163,6 @@ def empirical_ntk(
     with _explaining(net, x1, x2):
         compute(route, x1, x2, units, chosen, store)
     return dict(zip(layers, store.kernels, strict=True)) if layers else store.kernels[0]
-
-
-def _in_precision(net: Network, x: tf.Tensor, precision: str) -> Network:
-    """Return the network that computes in a precision: the model's, or that of a copy of it with the weights of now."""
-    if precision not in PRECISIONS:
-        raise NtkbenchError(f"No precision is called {precision!r}. {did_you_mean(str(precision), PRECISIONS)}")
-
-    def cast() -> Any:
-        copy = in_precision(net.model, precision)
-        if copy is not net.model:
-            require_same_outputs(net, network(copy, output_name=net.output_name), x)
-        return copy
-
-    copy = net.cached(("in precision", precision), cast)
-    if copy is not net.model:
-        for ours, theirs in zip(net.model.variables, copy.variables, strict=True):
-            theirs.assign(tf.cast(ours.value, theirs.dtype))
-        net = network(copy, output_name=net.output_name)
-    require_precision(net, net.inputs(x), precision)
-    return net
 
 
 @contextlib.contextmanager

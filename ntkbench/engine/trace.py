@@ -76,13 +76,19 @@ def computes_in(model: Any, precision: str) -> bool:
     if not hasattr(model, "_flatten_layers"):
         return False
     layers = list(model._flatten_layers())
-    return joined_by_layers(layers) and all(
+    return not rounds_inputs(model, precision) and joined_by_layers(layers) and all(
         is_stock(each)
         and (type(each).__name__ in PLAIN or type(each).__module__.startswith("ntkbench.layers."))
         and {each.compute_dtype, each.variable_dtype, *_types(each)} == {precision}
         for each in layers
         if not isinstance(each, keras.layers.InputLayer)
     )
+
+
+def rounds_inputs(model: Any, precision: str) -> bool:
+    """Return whether a Keras model casts its inputs to a coarser type than a precision."""
+    given = (each.dtype for each in model._flatten_layers() if isinstance(each, keras.layers.InputLayer))
+    return any(EPS.get(tf.dtypes.as_dtype(each), 0.0) > EPS[tf.dtypes.as_dtype(precision)] for each in given)
 
 
 def _types(layer: Any) -> Iterator[str]:
