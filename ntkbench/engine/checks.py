@@ -14,7 +14,7 @@ from ..errors import NtkbenchError
 from .casting import network_in
 from .gradient import dense_gradient
 from .network import Network
-from .trace import rounding_of
+from .trace import noise_of
 
 Problem = Literal["", "stochastic", "coupled", "not finite", "gradient", "no second derivative", "hessian", "symmetry"]
 
@@ -97,7 +97,7 @@ def check_outputs(net: Network, x: tf.Tensor) -> Derivatives:
     The model is called plainly, because a compiled function repeats what Python draws. The other inputs are replaced by
     the first one, where nothing but rounding may change, and taken away, where another batch size takes other kernels.
     """
-    eps = rounding_of(net, x)
+    eps = noise_of(net, x)
     calls = (x, x, tf.repeat(x[:1], len(x), axis=0), x[:1])
     together, again, copies, alone = (net.outputs(each).numpy() for each in calls)
     repeat = relative(together, again)
@@ -118,7 +118,7 @@ class _Point:
     def __init__(self, net: Network, x: tf.Tensor, mode: str, rng: np.random.Generator):
         self.net, self.x, self.mode, self.rng = net, x, mode, rng
         self.precision = net.dtype.name
-        self.eps = rounding_of(net, x)
+        self.eps = noise_of(net, x)
         self.unit = np.concatenate([np.full(v.shape, own_size(v)).ravel() for v in net.variables])
         aside = ASIDE[self.precision] * self.unit * rng.standard_normal(net.size)
         self.theta = net.theta() + tf.constant(aside, net.dtype)

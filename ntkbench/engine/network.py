@@ -211,9 +211,7 @@ class Network:
         return self._cache[key]
 
 
-def network(
-    model: Any, output: int = 0, output_name: str | int | None = None, *, any_float: bool = False
-) -> Network:
+def network(model: Any, output: int = 0, output_name: str | int | None = None, *, any_float: bool = False) -> Network:
     """Return the Network around `model`, the same one for the same model, output and trainable weights.
 
     any_float: also for weights of other float types than float32 or float64, of which a copy is to be made.

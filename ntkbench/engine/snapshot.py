@@ -24,8 +24,8 @@ class Snapshot:
     """What the objects that make up a model hold now, each under the way to it.
 
     Plain values count as they are, small arrays by their numbers, containers by what is in them, and all else
-    (variables, functions, layers) by identity and, where it is an object of somebody's own, by what it holds in turn.
-    Tensors do not count: models keep intermediate results.
+    (variables, functions, layers, tensors) by identity and, where it is an object of somebody's own, by what it holds
+    in turn. Tensors of a graph do not count: they are what a model keeps of its own tracing.
     """
 
     def __init__(self, model: Any):
@@ -49,7 +49,10 @@ class Snapshot:
             self.held[way] = repr(value) if isinstance(value, float | complex) else (type(value), value)
             return
         if isinstance(value, tf.Tensor | keras.KerasTensor):
-            self.held[way] = type(value)
+            eager = not isinstance(value, keras.KerasTensor) and not tf.is_symbolic_tensor(value)
+            self.held[way] = id(value) if eager else type(value)
+            if eager:
+                self._kept.append(value)
             return
         if isinstance(value, np.ndarray) and value.nbytes < LARGE and value.dtype != object:
             self.held[way] = (value.shape, value.dtype.str, value.tobytes())

@@ -35,7 +35,7 @@ class Trace:
 
     outputs: the compiled function [1, ...] -> [1, O].   graph: its operations.
     coarsest: the float type with the largest rounding that weights or float inputs pass through on their way to the
-    outputs.   where: the layer that computes in it.
+    outputs.   where: the layer that computes in it.   of_weights: the same for what weights pass through alone.
     looks_up: whether an index into a table depends on the inputs.
     """
 
@@ -43,6 +43,7 @@ class Trace:
     graph: Any
     coarsest: tf.DType
     where: str
+    of_weights: tf.DType
     looks_up: bool
 
 
@@ -57,6 +58,12 @@ def trace_of(net: Network, x: tf.Tensor) -> Trace:
 def rounding_of(net: Network, x: tf.Tensor) -> float:
     """Return the spacing at 1 of the coarsest type that the model computes in at inputs like x: [N, ...]."""
     return EPS[net.dtype if computes_in(net.model, net.dtype.name) else trace_of(net, x).coarsest]
+
+
+def noise_of(net: Network, x: tf.Tensor) -> float:
+    """Return the spacing at 1 of the coarsest type that what depends on weights is computed in: `rounding_of` without
+    the rounding of inputs, which is the same at all weights."""
+    return EPS[net.dtype if computes_in(net.model, net.dtype.name) else trace_of(net, x).of_weights]
 
 
 def require_precision(net: Network, x: tf.Tensor, precision: str) -> None:
@@ -76,12 +83,16 @@ def computes_in(model: Any, precision: str) -> bool:
     if not hasattr(model, "_flatten_layers"):
         return False
     layers = list(model._flatten_layers())
-    return not rounds_inputs(model, precision) and joined_by_layers(layers) and all(
-        is_stock(each)
-        and (type(each).__name__ in PLAIN or type(each).__module__.startswith("ntkbench.layers."))
-        and {each.compute_dtype, each.variable_dtype, *_types(each)} == {precision}
-        for each in layers
-        if not isinstance(each, keras.layers.InputLayer)
+    return (
+        not rounds_inputs(model, precision)
+        and joined_by_layers(layers)
+        and all(
+            is_stock(each)
+            and (type(each).__name__ in PLAIN or type(each).__module__.startswith("ntkbench.layers."))
+            and {each.compute_dtype, each.variable_dtype, *_types(each)} == {precision}
+            for each in layers
+            if not isinstance(each, keras.layers.InputLayer)
+        )
     )
 
 
@@ -111,17 +122,16 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
             f"{reason_of(error)}. Check them with a plain call of the model on x[:1]."
         ) from error
     graph = traced.graph
-    given = {graph.inputs[0].name} | {inner.name for _, inner in graph.captures if inner.dtype == tf.resource}
-    uses: list[tuple[tf.DType, str]] = []
-    _float_path(graph, given, uses, "")
-    coarsest, name = max(uses, key=lambda use: EPS[use[0]], default=(net.dtype, ""))
+    weights = {inner.name for _, inner in graph.captures if inner.dtype == tf.resource}
+    coarsest, name = _coarsest(graph, weights | {graph.inputs[0].name}, net.dtype)
+    of_weights, _ = _coarsest(graph, weights, net.dtype)
     looks_up = _index_from(graph, {graph.inputs[0].name})
 
     def outputs(one: tf.Tensor) -> tf.Tensor:
         with full_precision(), hushed():
             return traced(one)
 
-    return Trace(outputs, graph, coarsest, _owner(name, layers, net.model), looks_up)
+    return Trace(outputs, graph, coarsest, _owner(name, layers, net.model), of_weights, looks_up)
 
 
 def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -138,6 +148,13 @@ def _owner(name: str, layers: Sequence[Any], model: Any) -> str:
     layer = layers[int(numbers[-1])] if numbers else model
     kind = type(layer).__name__
     return f"layer {layer.name!r} ({kind})" if numbers and layer is not model else f"the model itself ({kind})"
+
+
+def _coarsest(graph: Any, given: set[str], otherwise: tf.DType) -> tuple[tf.DType, str]:
+    """Return the type with the largest rounding on the way from the tensors `given`, and an operation that has it."""
+    uses: list[tuple[tf.DType, str]] = []
+    _float_path(graph, given, uses, "")
+    return max(uses, key=lambda use: EPS[use[0]], default=(otherwise, ""))
 
 
 def _float_path(graph: Any, given: set[str], uses: list[tuple[tf.DType, str]], inside: str) -> None:

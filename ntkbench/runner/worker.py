@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..engine.casting import network_in
+from ..engine.casting import COPIED, network_in
 from ..engine.checks import relative
 from ..engine.context import Context
 from ..engine.keras_settings import keras_settings
@@ -75,15 +75,23 @@ class GroupWorker:
         low, high = self.architecture.targets
         y = low + (np.asarray(y, np.float64) + 1) / 2 * (high - low)
 
-        initial: list[list[np.ndarray]] = []
+        initial: list[tuple[list[np.ndarray], np.ndarray]] = []
 
         def make(precision: str) -> Context:
-            network = self._network(cell, x, precision)
+            network, outputs = self._network(cell, x, precision)
             if precision == cell.precision:
-                initial.append(weights_of(network))
-            elif not alike(weights_of(network), initial[0]):
-                # Keras's own initializers draw other numbers in another precision; ours draw the same.
-                set_weights(network, initial[0])
+                initial.append((weights_of(network), outputs))
+            else:
+                weights, expected = initial[0]
+                if not alike(weights_of(network), weights):
+                    # Keras's own initializers draw other numbers in another precision; ours draw the same.
+                    set_weights(network, weights)
+                    outputs = network.outputs(network.inputs(x)).numpy()
+                if relative(outputs, expected) > COPIED:
+                    raise NtkbenchError(
+                        f"{cell.architecture} is another function when it is built in {precision}, with the same "
+                        "weights. Let what it draws or fits beside weights not depend on the precision."
+                    )
             return Context(
                 network,
                 x,
@@ -101,8 +109,8 @@ class GroupWorker:
 
         return make(cell.precision)
 
-    def _network(self, cell: Cell, x: np.ndarray, precision: str) -> Network:
-        """Return the network of this seed: that of the group with this seed's weights, where it is the same function.
+    def _network(self, cell: Cell, x: np.ndarray, precision: str) -> tuple[Network, np.ndarray]:
+        """Return the network of this seed, that of the group where it is the same function, and its outputs at x.
 
         What a build function draws or fits beside weights (a fixed matrix, an activation, statistics) is not in them.
         """
@@ -110,13 +118,14 @@ class GroupWorker:
         outputs = check_output(built, x, cell.architecture)
         found = network_in(built, x, precision)
         known = self._networks.get(precision)
+        if found is not built:
+            outputs = found.outputs(found.inputs(x)).numpy()
         if known is not None and _loaded(known, found.model):
-            if found is not built:
-                outputs = found.outputs(found.inputs(x)).numpy()
-            if relative(known.outputs(known.inputs(x)).numpy(), outputs) <= SAME * rounding_of(known, known.inputs(x)):
-                return known
+            inputs = known.inputs(x)
+            if relative(known.outputs(inputs).numpy(), outputs) <= SAME * rounding_of(known, inputs):
+                return known, outputs
         self._networks[precision] = found
-        return found
+        return found, outputs
 
     @keras_settings()
     def measure(self, cell: Cell, context: Context, began: float) -> CellResult:
@@ -233,8 +242,7 @@ def _other_forms(worker: GroupWorker) -> str:
 
 
 def check_output(network: Network, x: Any, name: str) -> np.ndarray:
-    """Return the outputs at the probes; raise NtkbenchError when the model does not take them, or they are not finite.
-    """
+    """Return the outputs at the probes; raise NtkbenchError when there are none, or they are not finite."""
     shape, advice = list(np.shape(x)[1:]), "Choose another --dataset, or mend the model."
     try:
         inputs = network.inputs(x)
