@@ -104,7 +104,7 @@ def test_models_of_other_policies_are_measured_in_the_precision_asked_for(policy
     )
     exact.set_weights([w.astype(np.float64) for w in built[-1].get_weights()])
     from ntkbench.plan.data import load_data
-    from ntkbench.registry.manager import registry
+    from ntkbench.registry.current import registry
 
     x, _ = load_data(registry().get("datasets", "digits"), {}, form="vector", n=4, seed=0)
     expected = np.sqrt(np.mean(np.diag(nb.empirical_ntk(exact, x, method="jacobian"))))
