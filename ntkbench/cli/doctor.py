@@ -187,7 +187,7 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.nd
     """Return the model in float64, or in float32 where it cannot be that, with inputs that it takes."""
     from ..engine.model import Network, network_in
     from ..runner.build import build_model
-    from ..runner.worker import check_output
+    from ..runner.worker import check_output, output_name
     from ..types import Cell
 
     x = inputs.draw(request)
@@ -205,7 +205,8 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.nd
     )
     for precision in ("float64", "float32"):
         try:
-            built = Network(build_model(request.entry, cell, x.shape[1:], precision))
+            model = build_model(request.entry, cell, x.shape[1:], precision)
+            built = Network(model, output_name=output_name(request.entry, cell.params))
             if "int" in str(getattr((getattr(built.model, "inputs", None) or [None])[0], "dtype", "")):
                 x = (x > 0).astype("int32")  # 0 and 1 are in every vocabulary
             check_output(built, x, request.label)

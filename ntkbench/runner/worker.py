@@ -15,12 +15,12 @@ import tensorflow as tf
 
 from ..engine.checks import relative
 from ..engine.context import Context
-from ..engine.model import COPIED, Network, network_in, rounding_of
+from ..engine.model import COPIED, Network, SeveralOutputs, network_in, rounding_of
 from ..engine.ops import keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
-from ..plan.user_model import FileArchitecture
+from ..plan.user_model import FileArchitecture, KerasArchitecture
 from ..registry.calling import call_with_known_names
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
@@ -112,7 +112,8 @@ class GroupWorker:
 
         What a build function draws or fits beside weights (a fixed matrix, an activation, statistics) is not in them.
         """
-        built = Network(build_model(self.architecture, cell, x.shape[1:], precision))
+        model = build_model(self.architecture, cell, x.shape[1:], precision)
+        built = Network(model, output_name=output_name(self.architecture, cell.params))
         outputs = check_output(built, x, cell.architecture)
         found = network_in(built, x, precision)
         known = self._networks.get(precision)
@@ -239,6 +240,11 @@ def _other_forms(worker: GroupWorker) -> str:
     return f" It was given each input as {given}; where it is written for another form, append {others} to its name."
 
 
+def output_name(entry: Architecture, params: Mapping[str, Any]) -> str | None:
+    """Return the name of the output that is to be measured, of a user's own model that has several."""
+    return entry.output_of(params) if isinstance(entry, FileArchitecture | KerasArchitecture) else None
+
+
 def check_output(network: Network, x: Any, name: str) -> np.ndarray:
     """Return the outputs at the probes; raise NtkbenchError when there are none, or they are not finite."""
     shape, advice = list(np.shape(x)[1:]), "Choose another --dataset, or mend the model."
@@ -248,6 +254,8 @@ def check_output(network: Network, x: Any, name: str) -> np.ndarray:
         raise NtkbenchError(f"{name} does not take inputs of shape {shape}: {error} {advice}") from error
     try:
         outputs = network.outputs(inputs).numpy()
+    except SeveralOutputs as error:
+        raise SeveralOutputs(error.names, f"choose one by appending :output={error.names[0]} to its name") from error
     except NtkbenchError:
         raise
     except Exception as error:

@@ -1,5 +1,6 @@
 """What stands at the door of every public call: inputs, tokens, stale caches, and derivatives that are right."""
 
+from .arguments import like_weights, require_one_of, require_tolerance, require_whole
 from .derivatives import (
     KERNEL_TOLERANCE,
     NOISE,
@@ -27,9 +28,13 @@ __all__ = [
     "check_derivatives",
     "enter",
     "in_float64",
+    "like_weights",
     "known_right",
     "not_finite",
     "relative",
     "require_finite",
+    "require_one_of",
     "require_right_derivatives",
+    "require_tolerance",
+    "require_whole",
 ]

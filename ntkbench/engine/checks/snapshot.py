@@ -85,6 +85,7 @@ def _inside(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from ((("cell", i), _cell(cell)) for i, cell in enumerate(value.__closure__ or ()))
             yield "defaults", value.__defaults__
             yield "keyword defaults", value.__kwdefaults__
+            yield from ((("global", name), value.__globals__[name]) for name in _globals(value))
     elif isinstance(value, types.MethodType):
         yield from (("function", value.__func__), ("self", value.__self__))
     elif isinstance(value, functools.partial):
@@ -109,6 +110,17 @@ def _own(value: Any) -> Iterator[tuple[str, Any]]:
             for name, each in list(vars(kind).items()):
                 if not name.startswith("__") and isinstance(each, PLAIN):
                     yield f"{kind.__name__}.{name}", each
+
+
+@functools.cache
+def _named_in(code: types.CodeType) -> frozenset[str]:
+    """Return the names beyond its own that a function's code uses, that of functions inside it too."""
+    inside = (_named_in(each) for each in code.co_consts if isinstance(each, types.CodeType))
+    return frozenset(code.co_names).union(*inside)
+
+
+def _globals(function: types.FunctionType) -> list[str]:
+    return sorted(_named_in(function.__code__) & function.__globals__.keys())
 
 
 def _cell(cell: Any) -> Any:

@@ -23,7 +23,7 @@ from .layer_facts import (
     made_of,
     vectorises,
 )
-from .network import Network, network, renewed
+from .network import Network, SeveralOutputs, network, renewed
 from .ownership import layers_of
 from .replaced import replaced_calls
 from .trace import EPS, noise_of, rounding_of, trace_of
@@ -38,6 +38,7 @@ __all__ = [
     "Network",
     "OPAQUE",
     "PLAIN",
+    "SeveralOutputs",
     "copied",
     "dtype_policy",
     "explained",

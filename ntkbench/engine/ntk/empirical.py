@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve
 
-from ...errors import NtkbenchError, did_you_mean
+from ...errors import NtkbenchError
 from ..budget import GIB, budget
-from ..checks import NotFinite, enter, not_finite, require_right_derivatives
+from ..checks import NotFinite, enter, not_finite, require_one_of, require_right_derivatives
 from ..model import Network, explained, layers_of, vectorises
 from ..replicas import Replicas
 from ..rules.rule import Rule
@@ -95,15 +95,16 @@ def empirical_ntk(
     >>> bool(np.allclose(shares["first"], v @ v * (x @ x.T + 1), rtol=1e-4))
     True
     """
-    if method not in METHODS:
-        raise NtkbenchError(f"No kernel method is called {method!r}. {did_you_mean(method, METHODS)}")
+    require_one_of(method, METHODS, "kernel method")
     if strategy is not None and out is not None:
         raise NtkbenchError("A strategy gathers the kernel in memory, and out= writes it; leave one of them away.")
     if per_layer and out is not None:
         raise NtkbenchError("per_layer=True makes several kernels, and out= holds one; leave one of them away.")
     allowed = budget(memory_gib)
-    if precision is not None and precision not in PRECISIONS:
-        raise NtkbenchError(f"No precision is called {precision!r}. {did_you_mean(str(precision), PRECISIONS)}")
+    if precision is not None:
+        require_one_of(precision, PRECISIONS, "precision")
+    if not isinstance(out, str | os.PathLike | None):
+        raise NtkbenchError(f"out={out!r} is no path of a file; give a name such as 'kernel.npy'.")
     net, x1, x2 = enter(model, x1, x2, output_name=output_name, precision=precision)
     require_right_derivatives(net, x1, order=1)
     rules, variables = _weights(net, x1, method)
