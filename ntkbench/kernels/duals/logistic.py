@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from attrs import evolve, frozen
 
 from .dual import Dual, Pair
+from .hermite import SMALL
 from .smooth import Regularised
 
 WIDEST = 1.0  # variance up to which a Hermite expansion has converged to rounding
@@ -57,15 +59,23 @@ class LogisticMixture(Dual):
 
     def _mixed(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
         scales, weights = (tf.constant(each, c.dtype) for each in _scales())
-        n = len(_scales()[0])
-        zero = tf.zeros(tf.broadcast_dynamic_shape(tf.shape(c), tf.broadcast_dynamic_shape(tf.shape(v1), tf.shape(v2))))
-        zero = tf.cast(zero, c.dtype)
+        n = scales.shape[0]
+
+        def terms(i: Any, j: Any, *given: tf.Tensor) -> Pair:
+            s1, s2 = tf.gather(scales, i), tf.gather(scales, j)
+            weight = tf.gather(weights, i) * tf.gather(weights, j) * (s1 * s2) ** -self.power
+            value, slope = self.part.moments(s1**2 * given[0], s2**2 * given[1], s1 * s2 * given[2])
+            return weight * value, weight * (s1 * s2) * slope
+
+        zero = tf.zeros_like(v1 + v2 + c)
+        if zero.shape.is_fully_defined() and zero.shape.num_elements() * n * n <= SMALL:
+            i, j = np.divmod(np.arange(n * n), n)
+            value, slope = terms(i, j, *(each[..., None] for each in (v1, v2, c)))
+            return tf.reduce_sum(value, -1), tf.reduce_sum(slope, -1)
 
         def add(k: tf.Tensor, value: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            s1, s2 = scales[k // n], scales[k % n]
-            weight, size = weights[k // n] * weights[k % n], (s1 * s2) ** -self.power
-            of_value, of_slope = self.part.moments(s1**2 * v1, s2**2 * v2, s1 * s2 * c)
-            return k + 1, value + weight * size * of_value, slope + weight * size * (s1 * s2) * of_slope
+            more = terms(k // n, k % n, v1, v2, c)
+            return k + 1, value + more[0], slope + more[1]
 
         _, value, slope = tf.while_loop(lambda k, *_: k < n * n, add, (0, zero, zero), maximum_iterations=n * n)
         return value, slope
