@@ -21,8 +21,8 @@ from .replaced import replaced_calls
 EPS = {tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10, tf.float32: 2.0**-23, tf.float64: 2.0**-52}
 # Operations that take rows of a table, or positions of ones, by an index: where their indices are among the inputs.
 LOOKUPS = {
-    "Gather": 1, "GatherNd": 1, "GatherV2": 1, "OneHot": 0, "ResourceGather": 1, "ResourceGatherNd": 1,
-    "SparseSoftmaxCrossEntropyWithLogits": 1,
+    "DenseBincount": 0, "Gather": 1, "GatherNd": 1, "GatherV2": 1, "OneHot": 0, "ResourceGather": 1,
+    "ResourceGatherNd": 1, "SparseSoftmaxCrossEntropyWithLogits": 1,
 }  # fmt: skip
 SCOPE = "ntkbench."  # and the number of a layer: the name scope of what it computes
 
@@ -111,7 +111,7 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
     except Exception as error:  # whatever a user's layer says to these inputs
         raise NtkbenchError(
             f"The model cannot be called on inputs of shape {['N', *x.shape[1:]]} and type {x.dtype.name}: "
-            f"{reason_of(error)}. Check them with a plain call of the model on x[:1]."
+            f"{reason_of(error)}. {_advice(net.model)}"
         ) from error
     graph = traced.graph
     weights = {inner.name for _, inner in graph.captures if inner.dtype == tf.resource}
@@ -124,6 +124,17 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
             return traced(one)
 
     return Trace(outputs, graph, coarsest, _owner(name, layers, net.model), of_weights, looks_up)
+
+
+def _advice(model: Any) -> str:
+    """Return what to do where a model cannot be called on one input."""
+    sizes = {each.shape[0] for each in getattr(model, "inputs", None) or ()} - {None}
+    if sizes:
+        return (
+            f"It is built for batches of {sizes.pop()}, and derivatives are taken input by input: build it without a "
+            "batch size, and without shapes that hold one."
+        )
+    return "It must take any batch size, one input too: check it with a plain call of the model on x[:1]."
 
 
 def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
