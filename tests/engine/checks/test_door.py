@@ -144,7 +144,7 @@ def built(model):
 )
 def test_tokens_beyond_the_table(make):
     model = make()
-    x = BEYOND.astype("float32") if "float" in str(model.inputs[0].dtype if model.inputs else "") else BEYOND
+    x = BEYOND.astype("float32") if "float32" in str(getattr(model, "inputs", "")) else BEYOND
     refused(model, x, "Input 1 of x is beyond what the model knows.* 12 ")
     assert np.isfinite(nb.empirical_ntk(model, IDS.astype(x.dtype))).all()
 
@@ -260,7 +260,7 @@ def setting():
 
 
 def dense(*more):
-    return sequential(L.Dense(6, "tanh"), *more, L.Dense(1))
+    return sequential(L.Dense(6, "tanh", bias_initializer="ones"), *more, L.Dense(1))
 
 
 def normalised():
