@@ -57,7 +57,7 @@ def test_dense_hessians_have_a_limit():
 
 
 def test_shapes(model):
-    wrong = [np.ones(3)]
+    wrong = [np.ones(3)] * 3
     with refused(r"\(3,\).*\(6, 4\)"):
         nb.hvp(model, X, wrong)
     with refused(r"\(3,\).*\(6, 4\)"):

@@ -294,7 +294,6 @@ CHANGES = {
     "trainable": (dense, lambda m: setattr(m.layers[0], "trainable", False)),
     "weights": (dense, lambda m: m.set_weights([1.5 * w for w in m.get_weights()])),
     "LoRA": (dense, lora),
-    "use_bias": (dense, lambda m: setattr(m.layers[0], "use_bias", False)),
     "dtype policy": (dense, lambda m: setattr(m.layers[0], "dtype_policy", keras.DTypePolicy("mixed_bfloat16"))),
     "slope of a layer": (lambda: dense(L.LeakyReLU()), lambda m: setattr(m.layers[1], "negative_slope", 0.9)),
     "call of a layer": (lambda: dense(L.Activation("tanh")), lambda m: setattr(m.layers[1], "call", lambda h: 2 * h)),
