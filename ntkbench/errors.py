@@ -55,8 +55,13 @@ def reason_of(error: BaseException) -> str:
     """Return the type and the first telling line of somebody else's error, without a full stop.
 
     Keras heads a layer's error with the layer's name, sets the reason below in bold, and lists all arguments after it.
+    TensorFlow heads those of compiled functions with where they come from, and gives the reason above the node's name.
     """
-    lines = [line.strip() for line in re.sub("\x1b\\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[[0-9;]*m|\{\{function_node [^}]*\}\} ?", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
         lines = [f"{lines[0].removeprefix('Exception encountered when ').rstrip('.')}: {lines[1]}"]
+    node = next((i for i, line in enumerate(lines) if line.startswith("[[{{node")), 0)
+    if node and lines[0].startswith("Graph execution error"):
+        lines = [lines[node - 1]]
     return f"{type(error).__name__}: {(lines[0] if lines else 'no message')[:300].rstrip('.')}"

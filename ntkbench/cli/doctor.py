@@ -185,9 +185,9 @@ def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool)
 
 def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.ndarray]:
     """Return the model in float64, or in float32 where it cannot be that, with inputs that it takes."""
-    from ..engine.model import Network
+    from ..engine.model import Network, network_in
     from ..runner.build import build_model
-    from ..runner.worker import check_output
+    from ..runner.worker import check_output, output_name
     from ..types import Cell
 
     x = inputs.draw(request)
@@ -205,10 +205,12 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.nd
     )
     for precision in ("float64", "float32"):
         try:
-            net = Network(build_model(request.entry, cell, x.shape[1:], precision))
-            if "int" in str(getattr((getattr(net.model, "inputs", None) or [None])[0], "dtype", "")):
+            model = build_model(request.entry, cell, x.shape[1:], precision)
+            built = Network(model, output_name=output_name(request.entry, cell.params))
+            if "int" in str(getattr((getattr(built.model, "inputs", None) or [None])[0], "dtype", "")):
                 x = (x > 0).astype("int32")  # 0 and 1 are in every vocabulary
-            check_output(net, x, request.label)
+            check_output(built, x, request.label)
+            net = network_in(built, x, precision)
             break
         except Exception:
             if precision == "float32":

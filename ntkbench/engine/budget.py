@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import psutil
 
 from ..errors import NtkbenchError
@@ -20,7 +21,7 @@ def budget(memory_gib: float | None) -> int:
     """
     if memory_gib is None:
         return power_of_two(SHARE * psutil.virtual_memory().available)
-    if not memory_gib > 0:
+    if isinstance(memory_gib, bool) or not isinstance(memory_gib, int | float | np.number) or not memory_gib > 0:
         raise NtkbenchError(f"memory_gib={memory_gib!r} is no amount of memory; give GiB above 0, or None.")
     return int(memory_gib * GIB)
 

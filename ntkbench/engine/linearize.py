@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from ..errors import NtkbenchError
 from .autodiff import dense_gradient, jvp, with_rise
-from .checks import enter, require_finite, require_right_derivatives
+from .checks import enter, like_weights, require_finite, require_right_derivatives
 from .model import Network, explained, network
 
 
@@ -50,9 +50,7 @@ class Linearized:
 
         Source: Lee et al. 2019 (arXiv 1902.06720), equation 5.
         """
-        shapes = [tuple(np.shape(d)) for d in delta]
-        if shapes != self.net.shapes:
-            raise NtkbenchError(f"delta has shapes {shapes}; the trainable variables have {self.net.shapes}.")
+        step = like_weights(self.net, delta, "delta")
         now = [(variable, variable.numpy()) for variable, _ in self.origin]
         _assign(self.origin)
         try:
@@ -63,7 +61,7 @@ class Linearized:
                     "The model has other trainable variables than when it was linearized; linearize it anew."
                 )
             at_origin = net.function("outputs", lambda: net.outputs)(x).numpy()
-            found = at_origin + jvp(net, x, net.flatten([tf.cast(d, net.dtype) for d in delta]))
+            found = at_origin + jvp(net, x, step)
             require_finite(found, net, x, "linear model")
             return found
         finally:

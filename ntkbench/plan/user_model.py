@@ -24,6 +24,7 @@ from .user_modules import enter
 
 # What the runner gives to every build; the rest of its signature are the user's own parameters.
 GIVEN = ("width", "input_shape", "outputs", "seed", "inputs")
+OUTPUT = "output"  # the parameter that chooses one of a model's separate outputs, where the function has none such
 FORM_OF_RANK = {1: "vector", 2: "sequence", 3: "image"}
 
 
@@ -44,6 +45,8 @@ class FileArchitecture(Architecture):
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters; those whose type the file does not tell are read as numbers, booleans or text."""
+        chosen = {} if self._takes_output else _chosen(given)
+        given = {name: value for name, value in given.items() if name not in chosen}
         loose = {
             name: _plain(value)
             for name, value in given.items()
@@ -52,7 +55,15 @@ class FileArchitecture(Architecture):
         for name in self.required:
             if name not in loose:
                 raise NtkbenchError(f"{self.name} needs {name!r}; write --arch {self.path}:{self.function}:{name}=….")
-        return super().resolve({name: given[name] for name in given if name not in loose}) | loose
+        return super().resolve({name: given[name] for name in given if name not in loose}) | loose | chosen
+
+    def output_of(self, params: Mapping[str, Any]) -> str | None:
+        """Return the name of the output that parameters choose, None where they choose none."""
+        return None if self._takes_output else params.get(OUTPUT)
+
+    @property
+    def _takes_output(self) -> bool:
+        return OUTPUT in (*self.params, *self.loose)
 
     def load(self) -> Callable[..., Any]:
         """Run the file, where these contents have not run yet, and return its function.
@@ -82,6 +93,10 @@ class FileArchitecture(Architecture):
         if self.function not in names:
             raise UnknownName(f"function in {self.path}", self.function, names)
         return names[self.function]
+
+
+def _chosen(given: Mapping[str, Any]) -> dict[str, str]:
+    return {OUTPUT: str(given[OUTPUT])} if OUTPUT in given else {}
 
 
 def file_architecture(path: Path, function: str) -> FileArchitecture:
@@ -227,6 +242,15 @@ class KerasArchitecture(Architecture):
     code: Code = field(factory=Code, repr=False)
     reinit: bool = False
     seed_bits: int = 63
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the output that is chosen, where one is; a saved model has no other parameters."""
+        chosen = _chosen(given)
+        return super().resolve({name: given[name] for name in given if name not in chosen}) | chosen
+
+    def output_of(self, params: Mapping[str, Any]) -> str | None:
+        """Return the name of the output that parameters choose, None where they choose none."""
+        return params.get(OUTPUT)
 
     def load(self) -> Callable[..., Any]:
         """Return the function that loads the model, in Keras's safe mode."""

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from .. import layers as layers  # so that Keras knows them in a saved model
-from ..engine.model import dtype_policy, in_precision
+from ..engine.model import dtype_policy
 from ..engine.ops import keras_settings
 from ..errors import NtkbenchError
 from ..registry.calling import call_with_known_names, takes
@@ -37,13 +37,27 @@ def _drawing_from(seed: int) -> Iterator[None]:
         np.random.set_state(numpy)
 
 
+@contextmanager
+def _building_in(precision: str) -> Iterator[None]:
+    """Let Keras build in a precision: layers, variables and inputs whose code names no type."""
+    with keras_settings(), dtype_policy(precision):
+        before = keras.config.floatx()
+        keras.config.set_floatx(precision)
+        try:
+            yield
+        finally:
+            keras.config.set_floatx(before)
+
+
 def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], precision: str) -> Any:
-    """Return the model of a cell, with the weights of its seed, in the asked precision.
+    """Return the model of a cell, with the weights of its seed, as it is built where Keras builds in a precision.
+
+    Code that names another precision, and saved models, have theirs: see `network_in`.
 
     Weights depend on architecture, params, width and seed only, also where the build function takes no seed.
     """
     seed = seed_for("weights", cell.architecture, dict(cell.params), cell.width, cell.seed)
-    with _drawing_from(seed), keras_settings(), dtype_policy(precision):
+    with _drawing_from(seed), _building_in(precision):
         build = entry.load()
         if not takes(build, "seed"):
             # Only then: it throws away what TensorFlow has prepared of compiled functions, a second for the next cell.
@@ -61,11 +75,11 @@ def build_with(
     seed: int,
     params: Mapping[str, Any],
 ) -> Any:
-    """Return the model that the build function makes of this very seed, in the asked precision.
+    """Return the model that the build function makes of this very seed, as `build_model` does.
 
     What it draws without the seed comes from wherever Keras, NumPy and TensorFlow are.
     """
-    with keras_settings(), dtype_policy(precision):
+    with _building_in(precision):
         return _built(entry, entry.load(), width, input_shape, precision, seed, params)
 
 
@@ -87,4 +101,4 @@ def _built(
         )
     if isinstance(model, keras.Model) and not model.built:
         model(np.zeros((1, *input_shape), precision))
-    return in_precision(model, precision)
+    return model

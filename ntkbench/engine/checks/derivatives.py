@@ -6,14 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Literal
 
-import keras
 import numpy as np
 import tensorflow as tf
 from attrs import evolve, frozen
 
 from ...errors import NtkbenchError
 from ..autodiff import dense_gradient, flat_hvp
-from ..model import Network, in_precision
+from ..model import Network, network_in, noise_of
 
 Problem = Literal["", "stochastic", "coupled", "not finite", "gradient", "no second derivative", "hessian", "symmetry"]
 
@@ -29,6 +28,7 @@ TOLERANCE = {"float64": 1e-5, "float32": 2e-3}
 FLOOR = {"float64": 1e-3, "float32": 0.1}
 KERNEL_TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 REPEAT_TOLERANCE = 1e3  # units of roundoff: parallel sums may differ by rounding from call to call
+NOISE = 64  # units of roundoff by which a product with the Hessian may be off
 COUPLED_TOLERANCE = 1e5  # units of roundoff: other batch sizes take other kernels, and outputs may be small differences
 
 
@@ -95,7 +95,7 @@ def check_outputs(net: Network, x: tf.Tensor) -> Derivatives:
     The model is called plainly, because a compiled function repeats what Python draws. The other inputs are replaced by
     the first one, where nothing but rounding may change, and taken away, where another batch size takes other kernels.
     """
-    eps = float(np.finfo(net.dtype.as_numpy_dtype).eps)
+    eps = noise_of(net, x)
     calls = (x, x, tf.repeat(x[:1], len(x), axis=0), x[:1])
     together, again, copies, alone = (net.outputs(each).numpy() for each in calls)
     repeat = relative(together, again)
@@ -116,7 +116,7 @@ class _Point:
     def __init__(self, net: Network, x: tf.Tensor, mode: str, rng: np.random.Generator):
         self.net, self.x, self.mode, self.rng = net, x, mode, rng
         self.precision = net.dtype.name
-        self.eps = float(np.finfo(net.dtype.as_numpy_dtype).eps)
+        self.eps = noise_of(net, x)
         self.unit = np.concatenate([np.full(v.shape, own_size(v)).ravel() for v in net.variables])
         aside = ASIDE[self.precision] * self.unit * rng.standard_normal(net.size)
         self.theta = net.theta() + tf.constant(aside, net.dtype)
@@ -158,7 +158,7 @@ class _Point:
             return evolve(found, problem="gradient")
         if second.disagrees and first.agrees:
             return evolve(found, problem="hessian")
-        if symmetry is not None and symmetry > TOLERANCE[self.precision]:
+        if symmetry is not None and symmetry > max(TOLERANCE[self.precision], NOISE * self.eps):
             return evolve(found, problem="symmetry")
         # The error of a wrong layer can have a low rank, and hide from a direction that another one has seen it along.
         return evolve(found, sure=all(each.agrees and not each.disagreements for each in (first, second)))
@@ -285,17 +285,10 @@ def in_float64(net: Network, x: Any) -> Network | None:
 
     None where there is no such copy: other models than Keras's, layers without a configuration, a fixed precision.
     """
-    if net.dtype == tf.float64:
-        return net
     try:
-        # Keras finds classes that nobody registered only where it is told them.
-        classes = {type(layer).__name__: type(layer) for layer in net.model._flatten_layers()}
-        with keras.saving.custom_object_scope(classes):
-            copy = Network(in_precision(net.model, "float64"), net.output, net.output_name)
-        same = relative(copy.outputs(copy.inputs(x)).numpy(), net.outputs(net.inputs(x)).numpy())
+        return network_in(net, x, "float64")
     except Exception:  # whatever a user's layer says to another precision, the answer is that it cannot be cast
         return None
-    return copy if same < 1e-2 else None
 
 
 @contextlib.contextmanager

@@ -224,7 +224,9 @@ def _failing(calls: list[Call], model: Any, mode: str, order: int, known: tuple[
 def _alone(call: Call, order: int, mode: str = "double_backward") -> Derivatives | None:
     """Return the check of a layer on its own; None where it does not run on its own, so that nothing is known."""
     try:
-        return check_derivatives(Network(LayerAlone(*call)), tf.zeros([1]), order=order, mode=mode)
+        net = Network(LayerAlone(*call))
+        net.require_one_type()
+        return check_derivatives(net, tf.zeros([1]), order=order, mode=mode)
     except Exception:  # a user's layer may do anything outside its model
         return None
 

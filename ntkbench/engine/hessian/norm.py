@@ -10,10 +10,19 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ...errors import NtkbenchError, did_you_mean
+from ...errors import NtkbenchError
 from ..autodiff import flat_hvp
 from ..budget import GIB, budget
-from ..checks import NotFinite, enter, not_finite, require_finite, require_right_derivatives
+from ..checks import (
+    NotFinite,
+    enter,
+    not_finite,
+    require_finite,
+    require_one_of,
+    require_right_derivatives,
+    require_tolerance,
+    require_whole,
+)
 from ..model import Network, explained, rounding_of
 from ..ops import full_precision
 from ..partition import parts, shares
@@ -106,6 +115,11 @@ def hessian_norm(
         >>> print(hessian_norm(model, np.array([[3.0, 4.0]])).value.round(3))
         [25.]
     """
+    require_one_of(method, METHODS, "Hessian method")
+    require_tolerance(tol)
+    require_whole(seed, "seed", 0)
+    if max_iterations is not None:
+        require_whole(max_iterations, "max_iterations", 1)
     net, x, _ = enter(model, x, output=output, output_name=output_name)
     if strategy is not None:
         return _on_replicas(net, x, strategy, memory_gib, method=method, tol=tol, seed=seed, limit=max_iterations)
@@ -127,7 +141,7 @@ def _on_replicas(
 ) -> HessianNorm:
     require_right_derivatives(net, x, order=2)
     route = _method(net, x, method)
-    replicas = Replicas(net, strategy)
+    replicas = Replicas(net, strategy, x)
     parts_of = shares(len(x), replicas.count)
     share = budget(memory_gib) / GIB / len(replicas.local)
 
@@ -270,8 +284,9 @@ def hessian_eigs(
         >>> print(np.sort(found.value).round(3), found.converged.all())
         [[-3.  3.]] True
     """
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise NtkbenchError(f"k={k!r} is no number of eigenvalues; give a whole number of at least 1.")
+    require_whole(k, "k", 1)
+    require_tolerance(tol)
+    require_whole(seed, "seed", 0)
     net, x, _ = enter(model, x, output=output, output_name=output_name)
     require_right_derivatives(net, x, order=2)
     shape = (len(x), int(k))
@@ -350,8 +365,6 @@ def _parts(net: Network, x: tf.Tensor, method: str, limit: int, allowed: int) ->
 
 
 def _method(net: Network, x: tf.Tensor, method: str) -> str:
-    if method not in METHODS:
-        raise NtkbenchError(f"No Hessian method is called {method!r}. {did_you_mean(method, METHODS)}")
     if method == "factored" and not structure_of(net, x).complete:
         raise NtkbenchError("Some trainable layer of the model has no rule; use method='hvp'.")
     if method == "dense" and net.size > DENSE_LIMIT:

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from ...errors import NtkbenchError, did_you_mean
+from ...errors import NtkbenchError
 from ..autodiff import MODES, flat_hvp, forward_safe
-from ..checks import enter, require_finite, require_right_derivatives
+from ..checks import enter, like_weights, require_finite, require_one_of, require_right_derivatives
 from ..model import explained
 
 
@@ -52,14 +52,10 @@ def hvp(
         >>> print(hvp(model, np.array([[3.0]]), [np.array([[1.0]])])[0])
         [[9.]]
     """
-    if mode not in MODES:
-        raise NtkbenchError(f"No mode is called {mode!r}. {did_you_mean(mode, MODES)}")
+    require_one_of(mode, MODES, "mode")
     net, x, _ = enter(model, x, output=output, output_name=output_name)
-    shapes = [tuple(np.shape(v)) for v in vectors]
-    if shapes != net.shapes:
-        raise NtkbenchError(f"The vectors have shapes {shapes}; the trainable variables have {net.shapes}.")
+    vector = like_weights(net, vectors, "vectors")
     require_right_derivatives(net, x, order=2, mode=mode)
-    vector = net.flatten([tf.cast(v, net.dtype) for v in vectors])
     result = flat_hvp(net, mode)(x, vector)
     if mode == "forward_over_backward" and not forward_safe(net):
         _require_agreement(result, flat_hvp(net, "double_backward")(x, vector))

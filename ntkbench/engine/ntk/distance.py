@@ -62,7 +62,14 @@ def kernel_distance(k1, k2) -> float:
 def _pair(k1, k2):
     from ...errors import NtkbenchError
 
-    k1, k2 = np.asarray(k1, np.float64), np.asarray(k2, np.float64)
+    try:
+        pair = [np.asarray(each) for each in (k1, k2)]
+        if any(each.dtype.kind not in "fiub" for each in pair):
+            pair = [each.astype(np.float64, casting="safe") for each in pair]
+        k1, k2 = (each.astype(np.float64) for each in pair)
+    except (TypeError, ValueError):
+        kinds = f"a {type(k1).__name__} and a {type(k2).__name__}"
+        raise NtkbenchError(f"Got {kinds}; kernels are arrays of real numbers.") from None
     if k1.shape != k2.shape:
         raise NtkbenchError(f"The kernels have shapes {k1.shape} and {k2.shape}; they must be the same.")
     return k1, k2

@@ -11,19 +11,10 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve
 
-from ...errors import NtkbenchError, did_you_mean
+from ...errors import NtkbenchError
 from ..budget import GIB, budget
-from ..checks import NotFinite, enter, not_finite, require_right_derivatives
-from ..model import (
-    Network,
-    explained,
-    in_precision,
-    layers_of,
-    network,
-    require_precision,
-    require_same_outputs,
-    vectorises,
-)
+from ..checks import NotFinite, enter, not_finite, require_one_of, require_right_derivatives
+from ..model import Network, explained, layers_of, vectorises
 from ..replicas import Replicas
 from ..rules.rule import Rule
 from ..structure import model_sizes, structure_of
@@ -106,25 +97,24 @@ def empirical_ntk(
         >>> bool(np.allclose(shares["first"], v @ v * (x @ x.T + 1), rtol=1e-4))
         True
     """
-    if method not in METHODS:
-        raise NtkbenchError(f"No kernel method is called {method!r}. {did_you_mean(method, METHODS)}")
+    require_one_of(method, METHODS, "kernel method")
     if strategy is not None and out is not None:
         raise NtkbenchError("A strategy gathers the kernel in memory, and out= writes it; leave one of them away.")
     if per_layer and out is not None:
         raise NtkbenchError("per_layer=True makes several kernels, and out= holds one; leave one of them away.")
     allowed = budget(memory_gib)
-    given1, given2 = x1, x2
-    net, x1, x2 = enter(model, x1, x2, output_name=output_name)
     if precision is not None:
-        net = _in_precision(net, x1, precision)
-        x1, x2 = net.inputs(given1), None if given2 is None else net.inputs(given2)
+        require_one_of(precision, PRECISIONS, "precision")
+    if not isinstance(out, str | os.PathLike | None):
+        raise NtkbenchError(f"out={out!r} is no path of a file; give a name such as 'kernel.npy'.")
+    net, x1, x2 = enter(model, x1, x2, output_name=output_name, precision=precision)
     require_right_derivatives(net, x1, order=1)
     rules, variables = _weights(net, x1, method)
     sizes = model_sizes(net, rules, x1)
     units = _units(outputs, sizes.outputs)
     layers = layers_of(net) if per_layer else None
     if strategy is not None:
-        replicas = Replicas(net, strategy)
+        replicas = Replicas(net, strategy, x1)
         share = allowed / GIB / len(replicas.local)
 
         def block(of: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> list[np.ndarray]:
@@ -172,26 +162,6 @@ def empirical_ntk(
     with _explaining(net, x1, x2):
         compute(route, x1, x2, units, chosen, store)
     return dict(zip(layers, store.kernels, strict=True)) if layers else store.kernels[0]
-
-
-def _in_precision(net: Network, x: tf.Tensor, precision: str) -> Network:
-    """Return the network that computes in a precision: the model's, or that of a copy of it with the weights of now."""
-    if precision not in PRECISIONS:
-        raise NtkbenchError(f"No precision is called {precision!r}. {did_you_mean(str(precision), PRECISIONS)}")
-
-    def cast() -> Any:
-        copy = in_precision(net.model, precision)
-        if copy is not net.model:
-            require_same_outputs(net, network(copy, output_name=net.output_name), x)
-        return copy
-
-    copy = net.cached(("in precision", precision), cast)
-    if copy is not net.model:
-        for ours, theirs in zip(net.model.variables, copy.variables, strict=True):
-            theirs.assign(tf.cast(ours.value, theirs.dtype))
-        net = network(copy, output_name=net.output_name)
-    require_precision(net, net.inputs(x), precision)
-    return net
 
 
 @contextlib.contextmanager

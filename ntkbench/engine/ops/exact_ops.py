@@ -184,6 +184,12 @@ def no_cudnn(*args: Any, **kwargs: Any) -> bool:
     return False
 
 
+def plain_loop(self: Any, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
+    """Run an LSTM or GRU layer step by step, one with use_cudnn=True too, which Keras refuses to do otherwise."""
+    mask = mask[0] if keras.tree.is_nested(mask) else mask
+    return keras.layers.RNN.inner_loop(self, sequences, initial_state, mask=mask, training=training)
+
+
 def replacements() -> list[tuple[Any, str, Any]]:
     """Return (module, name, function) of everything that is replaced here."""
     of_keras = keras.src.backend
@@ -202,6 +208,8 @@ def replacements() -> list[tuple[Any, str, Any]]:
         (of_keras.numpy, "sinc", sinc),
         (of_keras.numpy, "ldexp", ldexp),
         (rnn, "cudnn_ok", no_cudnn),
+        (keras.layers.LSTM, "inner_loop", plain_loop),
+        (keras.layers.GRU, "inner_loop", plain_loop),
     ]
 
 

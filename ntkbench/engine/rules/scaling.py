@@ -61,6 +61,7 @@ class LayerNormalization(Scaling):
         return super().accepts(layer) and not layer.rms_scaling and 0 not in layer.axis
 
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
+        x = tf.cast(x, self.layer.compute_dtype)  # the layer casts inputs itself, in its call
         return self.scaled(apply, standardised(x, self.layer.axis, self.layer.epsilon), self.layer.axis)
 
 
