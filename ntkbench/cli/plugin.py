@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -98,12 +98,8 @@ def check(name: str, as_json: bool) -> int:
     kernel, suite or layer rule, or FILE.py:FUNCTION. Exits with 0 when all checks hold, 1 when one fails, 2 when the
     command was wrong.
     """
-    from ..runner.device import prepare
-    from ..testing.subjects import findings
-
-    prepare("cpu", hushed=True)
     found: list[Finding] = []
-    for finding in findings(name):
+    for finding in _findings_apart(name):
         if not as_json:
             if not found or found[-1].subject != finding.subject:
                 answer(visible(finding.subject))
@@ -117,6 +113,28 @@ def check(name: str, as_json: bool) -> int:
         ending = "All of them hold." if not failed else f"{failed} of them failed."
         answer(f"{len(found)} checks. {ending}")
     return 1 if failed else 0
+
+
+def _findings_apart(name: str) -> Iterator[Finding]:
+    """Yield the findings on NAME, made in a process of its own; one that ends the process is the last finding."""
+    from ..runner.executors.apart import ProcessEnded, apart
+    from ..testing.checks import Finding
+
+    subject = name
+    try:
+        for finding in apart(_findings, name, device="cpu"):
+            subject = finding.subject
+            yield finding
+    except ProcessEnded as error:
+        yield Finding(
+            subject, "P2", "Its checks leave the process running.", "failed", f"{error} Fix the code that does."
+        )
+
+
+def _findings(name: str) -> Iterator[Finding]:
+    from ..testing.subjects import findings  # needs TensorFlow
+
+    yield from findings(name)
 
 
 @command.command("new", short_help="Write a new plugin package.")

@@ -64,19 +64,28 @@ class Estimate:
         }
 
 
-def estimate(plan: Plan, available_gib: float | None = None) -> list[Estimate]:
+def estimate(
+    plan: Plan, available_gib: float | None = None, sizes: Mapping[str, Mapping[int, int]] | None = None
+) -> list[Estimate]:
     """Return the predicted cost of each architecture of the plan. Builds small models with TensorFlow.
 
-    available_gib: the memory that a width has to fit into, the machine's without it.
+    Args:
+        plan: what is to be run.
+        available_gib: memory that a width has to fit into [default: the machine's].
+        sizes: by label, parameter counts at `small_widths` of architectures that must not be built in this process;
+            an empty mapping where they could not be built anywhere.
     """
     available = machine_memory_gib() if available_gib is None else available_gib
-    return [_estimate(plan, request, available) for request in plan.requests]
+    return [_estimate(plan, request, available, (sizes or {}).get(request.label)) for request in plan.requests]
 
 
-def _estimate(plan: Plan, request: ArchitectureRequest, available: float) -> Estimate:
+def _estimate(plan: Plan, request: ArchitectureRequest, available: float, counts: Mapping[int, int] | None) -> Estimate:
     cells = [cell for cell in plan.cells if cell.label == request.label]
     widths = tuple(sorted({cell.width for cell in cells}))
-    law = parameter_law(request, plan.input_shapes[request.label], widths)
+    if counts is None:
+        law = parameter_law(request, plan.input_shapes[request.label], widths)
+    else:
+        law = quadratic(counts) if counts else None
     if law is None:
         return Estimate(label=request.label, widths=widths, cells=len(cells))
     probes, precision = plan.settings.n_probes, plan.options.precision
@@ -117,11 +126,19 @@ def parameter_law(
 
     Layers of m units have m² weights at most, so the count is the quadratic through three small widths.
     """
-    small = widths if len(widths) <= 3 and max(widths) <= 4 * SMALL_WIDTHS[-1] else SMALL_WIDTHS
     try:
-        counts = {width: _count(request, input_shape, width) for width in small}
+        return quadratic({width: _count(request, input_shape, width) for width in small_widths(widths)})
     except Exception:  # whatever a build raises is told by the run itself, as the reason of its cells
         return None
+
+
+def small_widths(widths: Sequence[int]) -> Sequence[int]:
+    """Return the widths at which models are built to predict a cost: `widths` if these are few and small."""
+    return widths if len(widths) <= 3 and max(widths) <= 4 * SMALL_WIDTHS[-1] else SMALL_WIDTHS
+
+
+def quadratic(counts: Mapping[int, int]) -> Callable[[int], int]:
+    """Return the number of parameters as a function of width, from the counts at up to three widths."""
     return lambda width: counts[width] if width in counts else _through(counts, width)
 
 

@@ -151,7 +151,7 @@ class Processes(Executor):
         worker.process.join(STOP_SECONDS)
         if worker.at is None:
             if not worker.ready:
-                self._not_started(reason, _ending(worker.process))
+                self._not_started(reason, ending(worker.process))
             return
         at, verdict = worker.at, worker.verdict
         cells = worker.cells[at.number :]
@@ -159,7 +159,7 @@ class Processes(Executor):
             agenda.put_back(cells)  # it was ended for a cell whose result was under way
             return
         agenda.put_back(cells[1:])
-        why = f"it raised {reason}" if reason else _ending(worker.process)
+        why = f"it raised {reason}" if reason else ending(worker.process)
         yield CellResult(
             cell=cells[0],
             status=Status.FAILED if verdict is None else verdict.status,
@@ -184,10 +184,12 @@ class Processes(Executor):
             )
 
 
-def _ending(process: Any) -> str:
+def ending(process: Any) -> str:
+    """Return how a worker process ended, as a clause."""
     code = process.exitcode
     if code is None:
         return "it closed its connection"
     if code < 0:
-        return f"{signal.Signals(-code).name} ended it, which the system does where memory is short"
+        name = signal.Signals(-code).name
+        return f"{name} ended it{', which the system does where memory is short' if name == 'SIGKILL' else ''}"
     return f"its exit code was {code}"
