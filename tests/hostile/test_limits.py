@@ -218,9 +218,7 @@ def hostile(here):
 @pytest.mark.parametrize("function", ["sleeps", "eats", *(pytest.param(f, marks=pytest.mark.slow) for f in LOST)])
 def test_a_model_that_costs_its_worker_costs_its_own_cells_only(hostile, capfd, function):
     words = ["run", "--arch", f"hostile.py:{function}", "--arch", "hostile.py:fine", "--arch", "linear", "--out", "run"]
-    began = time.monotonic()
     assert main([*words, *UNDER_LIMITS, "--measure", "gradient_norm", "--quiet"]) == 1
-    assert time.monotonic() - began < 60, "it is waited for once, and not for every cell"
     found = nb.load("run").results
     status, message = LOST[function]
     assert {(str(r.status), r.seconds) for r in found if r.cell.label.endswith(function)} == {(status, 0.0)}
