@@ -11,6 +11,8 @@ import pytest
 import ntkbench as nb
 from ntkbench.cli.main import main
 from ntkbench.leaderboard.receipt import _hash
+from ntkbench.leaderboard.verify import _problem
+from ntkbench.types import Value
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +252,17 @@ def test_numbers_per_variable_are_received_and_run_again(tmp_path, capsys):
         said = capsys.readouterr()
         assert reason in said.out + said.err
         values.pop("gradient_norm:readout/kernel", None)
+
+
+@pytest.mark.parametrize("worse", [0.4, 0.39999])
+def test_a_search_gain_is_compared_by_the_ratio_it_stands_for(worse):
+    """Two searches that miss the same maximum by rounding alone have gains that differ by far more than 0.1 %."""
+
+    def found(at_first, at_second):
+        best = max(at_first, at_second)
+        values = {"kernel_change_worst": Value(best), "search_gain": Value(best / min(at_first, at_second) - 1)}
+        return factories.result(factories.cell(measurement="ball", quantities=("kernel_change_worst",)), values=values)
+
+    honest, again = found(0.4, worse), found(0.4 * (1 + 2e-4), worse)
+    assert _problem(honest, again) == "" == _problem(again, honest)
+    assert "search_gain is" in _problem(honest, found(0.4, worse / 1.01))
