@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psutil
 
 from ...errors import NtkbenchError, reason_of
-from ...registry.manager import block, blocked
+from ...registry.current import block, blocked
 from ...streams import print_to_standard_error
 from ..device import prepare
 from .child import end_with_parent
