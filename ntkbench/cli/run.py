@@ -164,7 +164,7 @@ def command(
     choice = chosen([plan], options.device)
     device = prepare(options.device, hushed=True) if choice.here or is_wide(plan) else options.device
     with ExitStack() as ending:
-        measuring = ending.enter_context(choice.executor(registry, device))
+        measuring = ending.enter_context(choice.executor(registry, device, _say))
         lost = check(plan, measuring)
         store = ending.enter_context(closing(open_store(plan, registry, command=["ntkbench", *given])))
         for note in store.notes:
@@ -251,7 +251,7 @@ def _run_suite(
         return 0
     choice = chosen(planned, device)
     ready = prepare(device, hushed=True)
-    with choice.executor(registry, ready) as executor:
+    with choice.executor(registry, ready, _say) as executor:
         found = run_suite(
             suite,
             registry,
@@ -297,22 +297,24 @@ def _show(table: Table, format_: str, as_json: bool, path: Path) -> None:
 
 
 def _dry_run(plan: Plan, as_json: bool, chosen: Callable[[Sequence[Plan], str], Choice]) -> int:
-    from ..plan.cost import estimate, machine_memory_gib, refuse_what_cannot_fit
+    from ..plan.cost import device_memory_gib, estimate, refuse_what_cannot_fit
     from ..registry.current import registry
     from ..runner.device import prepare
     from ..runner.trial import own_sizes
 
+    memory = device_memory_gib(plan.options.device)  # of GPUs that this process does not see from here on
     choice, device = chosen([plan], "cpu"), prepare("cpu", hushed=True)
     sizes: dict[str, dict[int, int]] = {}
     if plan.own_architectures():
         with choice.executor(registry(), device) as building:
             sizes = own_sizes(plan, building, _say)
-    estimates = estimate(plan, sizes=sizes)
+    estimates = estimate(plan, memory, sizes)
     if as_json:
         answer_json([each.to_json() for each in estimates])
     else:
         answer("\n".join(_estimate_lines(estimates, plan)))
-        answer(f"This machine has {machine_memory_gib():.3g} GiB of memory.")
+        gib, where = memory
+        answer(f"{where[0].upper()}{where[1:]} has {gib:.3g} GiB of memory.")
     refuse_what_cannot_fit(estimates)
     return 0
 

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -39,10 +39,11 @@ class Processes(Executor):
     """Up to `workers` processes that measure groups of cells, each cell within the limits.
 
     A second worker is started only where the first one computes on processors: an accelerator is not shared.
+    say: is told so.
     """
 
-    def __init__(self, workers: int, setting: Setting):
-        self.workers, self.setting = workers, setting
+    def __init__(self, workers: int, setting: Setting, say: Callable[[str], None] = lambda sentence: None):
+        self.workers, self.setting, self.say = workers, setting, say
         self.crew: list[Worker] = []
         self._watch: Watch | None = None
         self._failed_starts = 0
@@ -116,7 +117,8 @@ class Processes(Executor):
 
     def _begin(self, worker: Worker, device: str) -> None:
         worker.ready, worker.device, self._failed_starts = True, device, 0
-        if not device.startswith("cpu"):
+        if not device.startswith("cpu") and self.workers > 1:
+            self.say(f"One worker measures and not {self.workers}: it computes on {device}, which is not shared.")
             self.workers = 1
 
     @staticmethod
