@@ -45,7 +45,7 @@ def _installed(command: str | None) -> tuple[Gpu, ...]:
     try:
         done = subprocess.run([command, *QUERY], capture_output=True, text=True, timeout=MOST_SECONDS, check=True)
         rows = [[word.strip() for word in line.split(",")] for line in done.stdout.splitlines() if line.strip()]
-        return tuple(Gpu(uuid, ",".join(name), float(mib) / 1024) for uuid, *name, mib in rows)
+        return tuple(Gpu(uuid, ", ".join(name), float(mib) / 1024) for uuid, *name, mib in rows)
     except (OSError, ValueError, subprocess.SubprocessError):
         return ()
 

@@ -36,7 +36,6 @@ def driver(tmp_path, monkeypatch):
         script.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        monkeypatch.setattr("ntkbench.gpu._installed", __import__("ntkbench.gpu").gpu._installed.__wrapped__)
 
     return put
 
