@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from ..testing.checks import Finding
 
 WIDTH = 100
+TRY = {
+    "architecture": "run --arch {entry}",
+    "measurement": "run --arch fc --measure {entry}",
+    "dataset": "run --arch fc --dataset {entry}",
+    "kernel": "plugin check {name}",
+    "suite": "run --suite {entry}",
+    "rule": "plugin check {name}",
+}
+"""The command that uses a new package, by its kind."""
 TRUST = "Installing a plugin runs its code with your rights; ntkbench contains faults, not malice."
 
 
@@ -140,14 +149,12 @@ def _findings(name: str) -> Iterator[Finding]:
 
 @command.command("new", short_help="Write a new plugin package.")
 @click.argument("name", metavar="NAME")
-@click.option(
-    "--kind", default="architecture", type=Named(["architecture", "measurement"]), help="What the package registers."
-)
+@click.option("--kind", default="architecture", type=Named(list(TRY)), help="What the package registers.")
 @click.option("-o", "--output", type=click.Path(), metavar="DIR", help="The folder; without it, one called NAME here.")
 @no_plugin
 @answering
 def new(name: str, kind: str, output: str | None) -> None:
-    """Write a package called NAME that registers an architecture or a measurement and passes its checks.
+    """Write a package called NAME that registers one thing of a kind and passes its checks.
 
     It is installable, and holds the entry point, one working example, tests that run the checks of ntkbench, and a
     file for continuous integration. A name such as ntkbench-wavy registers "wavy".
@@ -158,8 +165,8 @@ def new(name: str, kind: str, output: str | None) -> None:
 
     written = new_plugin(name, kind, Path(output) if output else None)  # type: ignore[arg-type]
     folder, entry = output or name, Names.of(name).entry
-    option = "--arch" if kind == "architecture" else "--arch fc --measure"
     for path in written:
         answer(f"{folder}/{path}")
     answer("\nTo install it, test it and use it:\n")
-    answer(f'  cd {shlex.quote(folder)}\n  pip install -e ".[test]"\n  pytest\n  ntkbench run {option} {entry}')
+    use = TRY[kind].format(name=name, entry=entry)
+    answer(f'  cd {shlex.quote(folder)}\n  pip install -e ".[test]"\n  pytest\n  ntkbench {use}')
