@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from .. import layers as layers  # so that Keras knows them in a saved model
 from ..engine.model import dtype_policy, in_precision
-from ..engine.ops import keras_settings
+from ..engine.ops import settings_of_ones_own
 from ..errors import NtkbenchError
 from ..registry.calling import call_with_known_names, takes
 from ..registry.specs import SEED_BITS, Architecture
@@ -43,8 +43,8 @@ def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], p
     Weights depend on architecture, params, width and seed only, also where the build function takes no seed.
     """
     seed = seed_for("weights", cell.architecture, dict(cell.params), cell.width, cell.seed)
-    with _drawing_from(seed), keras_settings(), dtype_policy(precision):
-        build = entry.load()
+    build = _loaded(entry)
+    with _drawing_from(seed), settings_of_ones_own(), dtype_policy(precision):
         if not takes(build, "seed"):
             # Only then: it throws away what TensorFlow has prepared of compiled functions, a second for the next cell.
             tf.random.set_seed(seed)
@@ -65,8 +65,15 @@ def build_with(
 
     What it draws without the seed comes from wherever Keras, NumPy and TensorFlow are.
     """
-    with keras_settings(), dtype_policy(precision):
-        return _built(entry, entry.load(), width, input_shape, precision, seed, params)
+    build = _loaded(entry)
+    with settings_of_ones_own(), dtype_policy(precision):
+        return _built(entry, build, width, input_shape, precision, seed, params)
+
+
+def _loaded(entry: Architecture) -> Callable[..., Any]:
+    """Return the build function. What a file draws and sets when it is imported, once, is no part of any build."""
+    with _drawing_from(0), settings_of_ones_own():
+        return entry.load()
 
 
 def _built(
