@@ -105,7 +105,6 @@ def run(
     cells does what is missing. Raises NtkbenchError for what cannot be run, and KeyboardInterrupt on Ctrl-C, with
     everything finished kept.
     """
-    from ..api import Run
     from .plan.options import RunOptions
     from .plan.plan import make_plan
     from .registry.current import registry as the_registry
