@@ -77,7 +77,7 @@ ENCODINGS = [
     ),
     Case(
         "report in the C locale",
-        'ntkbench report run --output page.html && python -c \'open("page.html", encoding="utf-8").read()\'',
+        'ntkbench report run --output page && python -c \'open("page/report.html", encoding="utf-8").read()\'',
         environment={"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     ),
     Case(

@@ -123,6 +123,11 @@ def edit_label(body):
         (lambda body: body["groups"][0]["cell"].pop("precision"), True, "missing required field `precision`"),
         (lambda body: cell_of(body)[0].update(status="fine"), True, "Invalid enum value 'fine' - at `$.status`"),
         (lambda body: cell_of(body)[0]["values"].update(other=[1.0, None, "", None]), True, "quantities that it names"),
+        (
+            lambda body: cell_of(body, "gd")[0]["values"].update(linearization_error_gd=[0.0, None, "", ""]),
+            True,
+            "quantities that it names",
+        ),
         (lambda body: body["groups"][0]["cell"].update(source_hash="ab"), True, "nobody else can run"),
     ],
 )  # fmt: skip
