@@ -16,7 +16,7 @@ from ...registry.current import block, blocked
 from ...streams import print_to_standard_error
 from ..device import prepare
 from .child import end_with_parent
-from .processes import ending
+from .processes import STOP_SECONDS, ending
 from .watch import Worker
 
 Item = TypeVar("Item")
@@ -48,7 +48,7 @@ def apart(function: Callable[..., Iterator[Item]], *arguments: Any, device: str)
             try:
                 kind, value = ours.recv()
             except (EOFError, OSError):
-                process.join()
+                process.join(STOP_SECONDS)  # one that has closed the pipe may live on
                 raise ProcessEnded(f"It ended its process; {ending(process)}.") from None
             if kind == "done":
                 return
