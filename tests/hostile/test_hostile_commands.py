@@ -152,7 +152,9 @@ FILES = [
     ),
     _file("crashes", "import ctypes\n\n\ndef build(width):\n    ctypes.string_at(0)\n", 1, "SIGSEGV ended it"),
     _file("holds null bytes", b"def build(width):\n    return 1\n\0", 2, "net.py is not valid Python"),
-    _file("is in cp1252", "# é\ndef build(width):\n    return 1\n".encode("cp1252"), 2, "net.py is not valid Python"),
+    _file(
+        "is in cp1252", "NAME = 'é'\n\n\ndef build(width):\n    return 1\n".encode("cp1252"), 2, "is not valid Python"
+    ),
     _file(
         "is nested deeply", "x = " + "(" * 5000 + ")" * 5000 + "\n\n\ndef build(width):\n    return 1\n", 2, "net.py"
     ),

@@ -97,7 +97,7 @@ def test_a_file_that_changes_settings_moves_no_other_cell(tmp_path):
 
     def found(*arch, **changes):
         run = nb.run([*arch], **{**words, **changes}, out=tmp_path / f"{len(list(tmp_path.iterdir()))}")
-        return {(r["label"], r["seed"], r["quantity"], r["reduction"]): r["value"] for r in run.rows()}
+        return {(r["architecture"], r["seed"], r["quantity"], r["reduction"]): r["value"] for r in run.rows()}
 
     plain = found("cnn", "fc")
 
