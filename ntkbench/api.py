@@ -203,9 +203,9 @@ def run(
     registry = the_registry()
     plan = make_plan(options, registry)
     name = prepare(options.device)
-    check(plan, registry, name)
     executor = Serial(registry.with_architectures(plan.own_architectures()), name)
+    lost = check(plan, executor)
     with closing(open_store(plan, registry)) as store:
-        if run_plan(plan, store, executor).interrupted:
+        if run_plan(plan, store, executor, lost=lost).interrupted:
             raise KeyboardInterrupt
     return Run(store.path, store)

@@ -35,7 +35,7 @@ class RunStopped(NtkbenchError):
 
 
 class TooLarge(NtkbenchError):
-    """A measurement that would take more memory than it may, by prediction: it is not begun."""
+    """A computation that takes more memory than there is: by prediction, so that it is not begun, or when it ran."""
 
 
 class RegistrationError(NtkbenchError):

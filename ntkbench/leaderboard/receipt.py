@@ -14,7 +14,7 @@ from attrs import frozen
 from .._version import __version__
 from ..errors import NtkbenchError
 from ..store.cell_file import SCHEMA_VERSION, decode, plain
-from ..store.manifest import Catalogue, catalogue, theory
+from ..store.manifest import Catalogue, catalogue, companions, theory
 from ..store.stored_run import StoredRun
 from ..types import Cell, CellResult, Status, canonical_json, digest, quantity_of
 
@@ -34,6 +34,10 @@ _FIELDS = {"kind", "rules", "name", "ntkbench", "schema_version", "plan", "envir
 _PLAN = {"settings", "theory", "width_means", "quantities"}
 _GROUP = {"cell", "label", "results"}
 _RESULT = {"seed", "data_hash", "status", "message", "seconds", "n_parameters", "n_probes", "device", "values"}
+
+
+Partners = Mapping[str, Mapping[str, Sequence[str]] | None]
+"""measurement → result key → the keys that come with it; None for a measurement of which the plan does not say it."""
 
 
 @frozen
@@ -169,9 +173,10 @@ def read_receipt(data: bytes, source: str) -> Receipt:
     try:
         theory(manifest)
         quantities = catalogue(manifest)
+        partners = {measurement: companions(manifest, measurement) for measurement in quantities}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         check.fail(f"its plan is not understood ({type(error).__name__}: {error})")
-    results = tuple(_results(check, body["groups"], quantities))
+    results = tuple(_results(check, body["groups"], quantities, partners))
     _complete(check, results)
     return Receipt(body["name"], body["hash"], body["environment"], manifest, results, version)
 
@@ -264,7 +269,7 @@ def _tame(message: str) -> str:
     return "".join(c if _TEXT.match(c) else " " for c in message)[:300].replace("..", ". .")
 
 
-def _results(check: _Check, groups: Any, quantities: Catalogue) -> Iterable[CellResult]:
+def _results(check: _Check, groups: Any, quantities: Catalogue, partners: Partners) -> Iterable[CellResult]:
     if not isinstance(groups, list) or not groups:
         check.fail("it has no cells")
     for group in groups:
@@ -278,11 +283,16 @@ def _results(check: _Check, groups: Any, quantities: Catalogue) -> Iterable[Cell
             check.fail(f"{label} is a file of the submitter's, which nobody else can run")
         for found in group["results"]:
             check.keys(found, _RESULT, f"a cell of {label}")
-            yield _result(check, label, identity, found, quantities)
+            yield _result(check, label, identity, found, quantities, partners)
 
 
 def _result(
-    check: _Check, label: str, identity: Mapping[str, Any], found: Mapping[str, Any], quantities: Catalogue
+    check: _Check,
+    label: str,
+    identity: Mapping[str, Any],
+    found: Mapping[str, Any],
+    quantities: Catalogue,
+    partners: Partners,
 ) -> CellResult:
     cell = {**identity, "seed": found["seed"], "data_hash": found["data_hash"]}
     values = found["values"]
@@ -306,8 +316,11 @@ def _result(
         check.fail(str(error).rstrip("."))
     declared = quantities.get(result.cell.measurement, {})
     named = {key: key if (of := quantity_of(declared, key)) is None else of.key for key in result.values}
-    # What a quantity comes with, such as its search's gain, is declared but not asked for.
-    wrong = set(named.values()) - set(result.cell.quantities) - set(declared)
+    # What a quantity comes with, such as its search's gain, is not asked for; plans of earlier versions do not say it.
+    known = partners.get(result.cell.measurement)
+    asked = set(result.cell.quantities)
+    partly = set(declared) if known is None else {each for key in asked for each in known.get(key, ())}
+    wrong = set(named.values()) - asked - partly
     if wrong or (result.status == Status.OK and not result.values):
         check.fail(f"a cell of {label} at width {result.cell.width} does not hold the quantities that it names")
     return result

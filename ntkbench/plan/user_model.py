@@ -15,7 +15,8 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from ..errors import NtkbenchError, UnknownName, did_you_mean
+from ..errors import NtkbenchError, UnknownName, did_you_mean, reason_of
+from ..registry.calling import contained
 from ..registry.code import Code, code_of_file
 from ..registry.specs import Architecture, Param
 from ..seeds import seed_for
@@ -81,10 +82,13 @@ class FileArchitecture(Architecture):
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
-        except Exception as error:
+            with contained(self.path.name):
+                spec.loader.exec_module(module)
+        except BaseException as error:
             del sys.modules[name]
-            reason = f"{type(error).__name__}: {error}"
+            if isinstance(error, NtkbenchError) or not isinstance(error, Exception):
+                raise
+            reason = reason_of(error)
             raise NtkbenchError(f"{self.path} stopped while it was imported: {reason}. Mend the file.") from error
         return self._function_in(module)
 
@@ -164,9 +168,11 @@ def _parsed(path: Path) -> ast.Module:
         raise NtkbenchError(f"There is no file {path}. {did_you_mean(path.name, near) if near else ''}".strip())
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
-    except (SyntaxError, ValueError) as error:
+    except OSError as error:
+        raise NtkbenchError(f"{path} cannot be read: {error.strerror}.") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        reason = error.msg if isinstance(error, SyntaxError) else str(error) or "it is nested too deeply"
         raise NtkbenchError(f"{path} is not valid Python{line}: {reason}.") from None
 
 

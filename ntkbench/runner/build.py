@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from .. import layers as layers  # so that Keras knows them in a saved model
 from ..engine.model import dtype_policy
-from ..engine.ops import keras_settings
+from ..engine.ops import settings_of_ones_own
 from ..errors import NtkbenchError
 from ..registry.calling import call_with_known_names, takes
 from ..registry.specs import SEED_BITS, Architecture
@@ -40,13 +40,9 @@ def _drawing_from(seed: int) -> Iterator[None]:
 @contextmanager
 def _building_in(precision: str) -> Iterator[None]:
     """Let Keras build in a precision: layers, variables and inputs whose code names no type."""
-    with keras_settings(), dtype_policy(precision):
-        before = keras.config.floatx()
+    with settings_of_ones_own(), dtype_policy(precision):
         keras.config.set_floatx(precision)
-        try:
-            yield
-        finally:
-            keras.config.set_floatx(before)
+        yield
 
 
 def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], precision: str) -> Any:
@@ -57,8 +53,8 @@ def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], p
     Weights depend on architecture, params, width and seed only, also where the build function takes no seed.
     """
     seed = seed_for("weights", cell.architecture, dict(cell.params), cell.width, cell.seed)
+    build = _loaded(entry)
     with _drawing_from(seed), _building_in(precision):
-        build = entry.load()
         if not takes(build, "seed"):
             # Only then: it throws away what TensorFlow has prepared of compiled functions, a second for the next cell.
             tf.random.set_seed(seed)
@@ -79,8 +75,15 @@ def build_with(
 
     What it draws without the seed comes from wherever Keras, NumPy and TensorFlow are.
     """
+    build = _loaded(entry)
     with _building_in(precision):
-        return _built(entry, entry.load(), width, input_shape, precision, seed, params)
+        return _built(entry, build, width, input_shape, precision, seed, params)
+
+
+def _loaded(entry: Architecture) -> Callable[..., Any]:
+    """Return the build function. What a file draws and sets when it is imported, once, is no part of any build."""
+    with _drawing_from(0), settings_of_ones_own():
+        return entry.load()
 
 
 def _built(

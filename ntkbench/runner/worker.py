@@ -21,13 +21,14 @@ from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
 from ..plan.user_model import FileArchitecture, KerasArchitecture
-from ..registry.calling import call_with_known_names
+from ..registry.calling import call_with_known_names, contained
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..seeds import seed_for
 from ..store.provenance import machine
 from ..types import FORMS, Cell, CellResult, Settings, Status, Value, quantity_of
 from .build import build_model
+from .trial import TRIAL
 
 TRACEBACK_LINES = 20
 SAME = 64  # units of roundoff by which the same function may differ between two models
@@ -49,6 +50,9 @@ class GroupWorker:
 
     def results(self) -> Iterator[CellResult]:
         """Yield one result for each cell, as it is done. A failure is a result with its reason."""
+        if self.cells[0].measurement == TRIAL:
+            yield from map(self.tried, self.cells)
+            return
         for _, of_seed in groupby(self.cells, key=_of_one_context):
             cells = list(of_seed)
             began = time.perf_counter()
@@ -62,6 +66,27 @@ class GroupWorker:
             for cell in cells:
                 yield self.measure(cell, context, began)
                 began = time.perf_counter()
+
+    def tried(self, cell: Cell) -> CellResult:
+        """Return what building the model of a trial's cell and calling it on its probes came to, as `TRIAL` says."""
+        try:
+            size = self.context(cell).network.size
+        except NtkbenchError as error:
+            return CellResult(cell=cell, status=Status.UNSUPPORTED, message=str(error))
+        except Exception as error:
+            reason = f"{cell.architecture} could not be built and called: {sentence(error)}{self._other_forms(cell)}"
+            return CellResult(cell=cell, status=Status.UNSUPPORTED, message=reason)
+        return CellResult(cell=cell, status=Status.OK, n_parameters=size, device=self.device)
+
+    def _other_forms(self, cell: Cell) -> str:
+        """Return what may help where a user's function met data of a form that it was not written for."""
+        if not isinstance(self.architecture, FileArchitecture):
+            return ""
+        given = cell.params["inputs"]
+        others = " or ".join(f":inputs={form}" for form in FORMS if form != given)
+        return (
+            f" It was given each input as {given}; where it is written for another form, append {others} to its name."
+        )
 
     @keras_settings()
     def context(self, cell: Cell) -> Context:
@@ -114,7 +139,8 @@ class GroupWorker:
         """
         model = build_model(self.architecture, cell, x.shape[1:], precision)
         built = Network(model, output_name=output_name(self.architecture, cell.params))
-        outputs = check_output(built, x, cell.architecture)
+        with contained(cell.architecture):
+            outputs = check_output(built, x, cell.architecture)
         found = network_in(built, x, precision)
         known = self._networks.get(precision)
         if found is not built:
@@ -216,28 +242,6 @@ def set_weights(network: Network, weights: list[np.ndarray]) -> None:
         network.load(weights)
     else:
         network.assign(tf.cast(weights[0], network.dtype))
-
-
-def preflight(cells: Sequence[Cell], registry: Registry, device: str = "cpu") -> None:
-    """Build the model of the first cell and call it on its probes; raise NtkbenchError for what a user can mend."""
-    worker = GroupWorker(cells[:1], registry, device)
-    try:
-        worker.context(cells[0])
-    except NtkbenchError:
-        raise
-    except Exception as error:
-        raise NtkbenchError(
-            f"{cells[0].architecture} could not be built and called: {sentence(error)}{_other_forms(worker)}"
-        ) from error
-
-
-def _other_forms(worker: GroupWorker) -> str:
-    """Return what may help where a user's function met data of a form that it was not written for."""
-    if not isinstance(worker.architecture, FileArchitecture):
-        return ""
-    given = worker.cells[0].params["inputs"]
-    others = " or ".join(f":inputs={form}" for form in FORMS if form != given)
-    return f" It was given each input as {given}; where it is written for another form, append {others} to its name."
 
 
 def output_name(entry: Architecture, params: Mapping[str, Any]) -> str | None:

@@ -46,7 +46,7 @@ def serve(connection: Connection, setting: Setting) -> None:
     and ("lost", sentence) when a cell has broken the process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent answers
-    _end_with_parent()
+    end_with_parent()
     _go_first()
     print_to_standard_error()  # what plugins print is no table
     for name in BLAS_THREADS:
@@ -77,7 +77,7 @@ def serve(connection: Connection, setting: Setting) -> None:
             gc.collect()  # a group's graphs
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when its parent has ended, also where that was killed while a cell is measured here."""
     parent = multiprocessing.parent_process()
     if parent is None:
