@@ -23,6 +23,7 @@ _reduce_prod = tf.reduce_prod
 _cumprod = tf.math.cumprod
 _segment_prod = tf.math.unsorted_segment_prod
 _max_pool = tf.nn.max_pool
+_bessel_i0, _bessel_i1 = tf.math.bessel_i0, tf.math.bessel_i1
 
 
 def resize(images: Any, size: Any, method: Any = tf.image.ResizeMethod.BILINEAR, *args: Any, **kwargs: Any) -> Any:
@@ -150,8 +151,10 @@ def hypot(x1: Any, x2: Any) -> Any:
     The result does not depend on the scale that is taken out, so that the scale counts as a constant.
     """
     x1, x2 = keras.ops.convert_to_tensor(x1), keras.ops.convert_to_tensor(x2)
-    if not (x1.dtype.is_floating and x1.dtype == x2.dtype):
+    dtype = tf.dtypes.as_dtype(keras.src.backend.result_type(x1.dtype, x2.dtype))
+    if not dtype.is_floating:
         return _keras_hypot(x1, x2)
+    x1, x2 = tf.cast(x1, dtype), tf.cast(x2, dtype)
     scale = tf.stop_gradient(tf.maximum(tf.abs(x1), tf.abs(x2)))
     zero = tf.equal(scale, 0)
     scale = tf.where(zero, tf.ones_like(scale), scale)
@@ -173,6 +176,48 @@ def ldexp(x1: Any, x2: Any) -> Any:
     x1 = keras.ops.convert_to_tensor(x1)
     x1 = keras.ops.cast(x1, keras.src.backend.result_type(x1.dtype, float))
     return x1 * tf.pow(tf.constant(2, x1.dtype), tf.cast(x2, x1.dtype))
+
+
+_keras_fmod = keras.src.backend.numpy.fmod
+
+
+def fmod(x1: Any, x2: Any) -> Any:
+    """Return x1 − x2·trunc(x1/x2). Keras's product of a sign and a remainder has the gradient 0 at x1 = 0 instead of 1."""
+    remainder = _keras_fmod(x1, x2)
+    if not remainder.dtype.is_floating:
+        return remainder
+    x1, x2 = (tf.cast(keras.ops.convert_to_tensor(each), remainder.dtype) for each in (x1, x2))
+    remainder = tf.stop_gradient(remainder)
+    found = x1 - tf.stop_gradient(tf.round((x1 - remainder) / x2)) * x2
+    return found + tf.stop_gradient(remainder - found)  # to the last digit of Keras's
+
+
+def bessel_i0(x: Any, name: Any = None) -> Any:
+    """Return the modified Bessel function I0, through `bessel_i1` in its derivative."""
+    x = tf.convert_to_tensor(x)
+    zero = tf.equal(x, 0)
+    return tf.where(zero, 1 + tf.square(x) / 4, _bessel_i0(tf.where(zero, tf.ones_like(x), x), name))
+
+
+def bessel_i1(x: Any, name: Any = None) -> Any:
+    """Return the modified Bessel function I1. TensorFlow's derivative at 0 is 1 instead of ½."""
+    x = tf.convert_to_tensor(x)
+    zero = tf.equal(x, 0)
+    return tf.where(zero, x / 2, _bessel_i1(tf.where(zero, tf.ones_like(x), x), name))
+
+
+def hsv_to_rgb(images: Any, name: Any = None) -> Any:
+    """Return red, green and blue of hue, saturation and value: [..., 3]. TensorFlow's gradient is 0 everywhere."""
+    del name
+    hue, saturation, value = tf.split(tf.convert_to_tensor(images), 3, -1)
+    wheel = tf.concat([tf.abs(6 * hue - 3) - 1, 2 - tf.abs(6 * hue - 2), 2 - tf.abs(6 * hue - 4)], -1)
+    return (1 - saturation + saturation * tf.clip_by_value(wheel, 0, 1)) * value
+
+
+def prelu(layer: Any, inputs: Any) -> Any:
+    """Return x, or α·x below 0. Keras's difference of two ReLUs has the derivative 0 at 0, which is not between α and 1."""
+    inputs = tf.convert_to_tensor(inputs)
+    return tf.where(inputs > 0, inputs, tf.convert_to_tensor(layer.alpha) * inputs)
 
 
 def no_cudnn(*args: Any, **kwargs: Any) -> bool:
@@ -197,7 +242,12 @@ def replacements() -> list[tuple[Any, str, Any]]:
         (tf.math, "reduce_prod", reduce_prod),
         (tf.math, "cumprod", cumprod),
         (tf.math, "unsorted_segment_prod", segment_prod),
+        (tf.math, "bessel_i0", bessel_i0),
+        (tf.math, "bessel_i1", bessel_i1),
+        (tf.image, "hsv_to_rgb", hsv_to_rgb),
+        (keras.layers.PReLU, "call", prelu),
         (of_keras.nn, "celu", celu),
+        (of_keras.numpy, "fmod", fmod),
         (of_keras.numpy, "hypot", hypot),
         (of_keras.numpy, "sinc", sinc),
         (of_keras.numpy, "ldexp", ldexp),

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 ops, activations, losses = keras.ops, keras.activations, keras.losses
 Function = Callable[[Any], Any]
@@ -54,7 +55,7 @@ def _regular(h: Any) -> Any:
 
 
 def _complex(h: Any) -> Any:
-    return ops.view_as_complex(ops.stack([h, _other(h)], -1))
+    return tf.complex(h, _other(h))  # ops.view_as_complex is for float32 only
 
 
 def _joined(parts: Any) -> Any:
@@ -92,17 +93,17 @@ def _segments(function: Any) -> Function:
 
 
 def _angle_axis(h: Any) -> Any:
-    return ops.angle(ops.view_as_complex(ops.stack([_positive(h), h], -1)))
+    return ops.angle(tf.complex(_positive(h), h))
 
 
 ELEMENTWISE: dict[str, Function] = {
     name: getattr(ops, name)
     for name in (
-        "abs absolute arcsinh arctan cbrt ceil celu conj conjugate copy cos cosh deg2rad elu erf erfc exp exp2 expm1 "
+        "abs absolute arcsinh arctan cbrt ceil celu conj conjugate copy cos cosh deg2rad elu erf erfc exp expm1 "
         "fabs floor gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh i0 leaky_relu log_sigmoid "
         "log_softmax nan_to_num negative rad2deg real relu relu6 round selu sigmoid sign silu sin sinc sinh "
         "soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax square squareplus swish tan tanh "
-        "tanh_shrink threshold trunc angle stop_gradient sort"
+        "tanh_shrink trunc angle stop_gradient sort"
     ).split()
 } | {
     "arccos": lambda h: ops.arccos(0.4 * ops.tanh(h)),
@@ -115,9 +116,10 @@ ELEMENTWISE: dict[str, Function] = {
     "leaky_relu slope": _with(ops.leaky_relu, 0.1),
     "hard_shrink at one": _with(ops.hard_shrink, 1.0),
     "soft_shrink at one": _with(ops.soft_shrink, 1.0),
+    "threshold": _with(ops.threshold, 0.1, 0.0),
     "threshold at one": _with(ops.threshold, 1.0, 0.0),
     "squareplus zero": _with(ops.squareplus, 0),
-    "softmax two axes": lambda h: ops.softmax(ops.reshape(h, (-1, 2, h.shape[-1] // 2)), axis=(1, 2)),
+    "softmax two axes": lambda h: ops.softmax(ops.reshape(h * h, (-1, 2, h.shape[-1] // 2)), axis=[1, 2]),
     "erfinv": lambda h: ops.erfinv(0.4 * ops.tanh(h)),
     "log": lambda h: ops.log(_positive(h)),
     "log10": lambda h: ops.log10(_positive(h)),
@@ -137,16 +139,13 @@ ELEMENTWISE: dict[str, Function] = {
     "power": lambda h: ops.power(_positive(h), _other(h)),
     "imag": lambda h: ops.imag(ops.exp(_complex(h))),
     "real of complex": lambda h: ops.real(ops.exp(_complex(h))),
-    "abs of complex": lambda h: ops.abs(ops.view_as_complex(ops.stack([h, _other(h) + 1], -1))),
+    "abs of complex": lambda h: ops.abs(tf.complex(h, _other(h) + 1)),
     "angle of complex": _angle_axis,
-    "conj of complex": lambda h: ops.view_as_real(ops.conj(ops.view_as_complex(ops.stack([h, h * h], -1)))),
+    "conj of complex": lambda h: ops.view_as_real(ops.conj(tf.complex(h, h * h))),
     "polar": lambda h: ops.view_as_real(ops.polar(_positive(h), h)),
     "view_as_real": lambda h: ops.view_as_real(ops.exp(_complex(h))),
-    "view_as_complex": lambda h: ops.real(ops.square(_complex(h))),
     "ravel": lambda h: ops.reshape(ops.ravel(h * h), (-1, h.shape[-1])),
-    "custom_gradient": lambda h: ops.custom_gradient(lambda t: (t * t, lambda *args, upstream=None: upstream * 2 * t))(
-        h
-    ),
+    "custom_gradient": lambda h: ops.custom_gradient(lambda t: (t * t, lambda upstream: upstream * 2 * t))(h),
     "relu difference": lambda h: ops.relu(h) - ops.relu(-h),
     "relu difference squared": lambda h: ops.relu(h) ** 2 - ops.relu(-h) ** 2,
     "relu leaky by hand": lambda h: ops.relu(h) - 0.3 * ops.relu(-h),
@@ -453,9 +452,10 @@ ACTIVATIONS: dict[str, Function] = {
     for name in (
         "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear "
         "log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus "
-        "sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold"
+        "sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink"
     ).split()
 } | {
+    "activations.threshold": _with(activations.threshold, 0.1, 0.0),
     "activations.relu capped": _with(activations.relu, negative_slope=0.1, max_value=1.0, threshold=0.2),
     "activations.relu above one": _with(activations.relu, threshold=1.0),
 }
@@ -519,6 +519,8 @@ WITHOUT: dict[str, str] = {
     "tells of a tensor, or leaves TensorFlow": "convert_to_numpy dtype is_tensor ndim shape size",
     "returns as many numbers as there are different ones": "unique",
 }
+# What Keras itself cannot compute in float64, so that there is no oracle for it.
+ONLY_FLOAT32 = {"exp2", "view_as_complex"}
 WITHOUT_IN_ACTIVATIONS = "deserialize get serialize"
 # Classes of keras.losses call the functions and reduce over the batch, which couples the inputs.
 WITHOUT_IN_LOSSES = "deserialize get serialize"
