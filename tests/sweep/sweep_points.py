@@ -26,3 +26,12 @@ def function_points(model: Any, shape: Sequence[int]) -> list[Point]:
     kernel = rng.standard_normal((1, n))
     x = np.array([[0.7], [-0.4], [0.0]])
     return [Point(name, x, [kernel, bias, *others]) for name, bias in hidden.items()]
+
+
+def layer_points(model: Any, x: np.ndarray) -> list[Point]:
+    """Return the points of a model with the weights that its initialisers draw, and with all of them moved."""
+    drawn = model.get_weights()
+    rng = np.random.default_rng(3)
+    moved = [w + 0.3 * rng.standard_normal(w.shape) if w.dtype.kind == "f" else w for w in drawn]
+    moved = [np.abs(w) if "variance" in v.path else w for w, v in zip(moved, model.weights, strict=True)]
+    return [Point("drawn", x, drawn), Point("moved", x, moved)]
