@@ -64,7 +64,7 @@ class Costs:
 
 def cells(run: str) -> None:
     """Write the seconds of a finished standard run."""
-    from ntkbench.store.run import load
+    from ntkbench.api import load
 
     seconds: dict[tuple[str, int, str], list[float]] = defaultdict(list)
     for result in load(run).results:

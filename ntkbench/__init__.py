@@ -5,38 +5,37 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from . import kernels as kernels, layers as layers, testing as testing
+    from .api import Run as Run, load as load, run as run
     from .engine.hessian import (
         HessianEigs as HessianEigs,
         HessianNorm as HessianNorm,
         hessian_eigs as hessian_eigs,
         hessian_norm as hessian_norm,
+        hvp as hvp,
     )
-    from .engine.hvp import hvp as hvp
-    from .engine.kernel_distance import kernel_distance as kernel_distance, relative_change as relative_change
     from .engine.linearize import Linearized as Linearized, linearize as linearize
-    from .engine.ntk import empirical_ntk as empirical_ntk
+    from .engine.ntk import (
+        empirical_ntk as empirical_ntk,
+        kernel_distance as kernel_distance,
+        relative_change as relative_change,
+    )
     from .errors import NtkbenchError as NtkbenchError
     from .registry.decorators import architecture as architecture, measurement as measurement
     from .registry.hookspecs import hookimpl as hookimpl
-    from .runner.run import run as run
-    from .store.run import Run as Run, load as load
     from .types import Quantity as Quantity, Value as Value
 
-__version__ = "0.1.0"
-
 _HOMES = {
-    ".engine.hessian": "HessianEigs HessianNorm hessian_eigs hessian_norm",
-    ".engine.hvp": "hvp",
-    ".engine.kernel_distance": "kernel_distance relative_change",
+    ".api": "Run load run",
+    ".engine.hessian": "HessianEigs HessianNorm hessian_eigs hessian_norm hvp",
     ".engine.linearize": "Linearized linearize",
-    ".engine.ntk": "empirical_ntk",
+    ".engine.ntk": "empirical_ntk kernel_distance relative_change",
     ".errors": "NtkbenchError",
     ".registry.decorators": "architecture measurement",
     ".registry.hookspecs": "hookimpl",
-    ".runner.run": "run",
-    ".store.run": "Run load",
     ".types": "Quantity Value",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

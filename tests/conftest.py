@@ -25,7 +25,7 @@ def context():
     """Return the function that makes the Context of one architecture at one width."""
 
     def make(name, width, *, seed=0, precision="float64", settings=None, **params):
-        from ntkbench.registry.manager import registry
+        from ntkbench.registry.current import registry
         from ntkbench.runner.worker import GroupWorker
         from ntkbench.types import Cell, Settings
 

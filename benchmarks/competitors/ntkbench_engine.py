@@ -9,8 +9,8 @@ from serve import Prepared, serve
 
 import ntkbench
 from ntkbench import layers
-from ntkbench.engine.factored import FactoredHessian
-from ntkbench.engine.network import network
+from ntkbench.engine.hessian import FactoredHessian
+from ntkbench.engine.model import network
 from ntkbench.engine.structure import structure_of
 
 

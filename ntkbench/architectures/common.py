@@ -12,7 +12,7 @@ from attrs import frozen
 from .. import layers
 from ..errors import NtkbenchError
 from ..layers.checks import positive
-from ..plan.seeds import seed_for
+from ..seeds import seed_for
 from ..types import Form
 
 RANKS: dict[Form, int] = {"vector": 1, "image": 3, "sequence": 2}

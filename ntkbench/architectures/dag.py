@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import keras
 import numpy as np
 
-from ..plan.seeds import seed_for
+from ..seeds import seed_for
 from .common import Common, assemble, joined, readout, whole
 
 

@@ -20,8 +20,8 @@ def command(run_a: str, run_b: str, as_json: bool) -> int:
     listed; each rests on all cells of its own run. Exits with 0 when no quantity moved beyond noise, 1 when one did.
     """
     from ..analysis.compare import compare
+    from ..api import load
     from ..report.comparison import comparison_json, comparison_table
-    from ..store.run import load
 
     a, b = load(run_a), load(run_b)
     found = compare(a.results, b.results, a.manifest, b.manifest)

@@ -21,7 +21,7 @@ from .options import no_plugin
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..engine.network import Network
+    from ..engine.model import Network
     from ..plan.arch_spec import ArchitectureRequest
     from ..registry.manager import Registry
     from ..registry.specs import Dataset
@@ -56,7 +56,7 @@ def command(model: str | None, dataset: str | None, device: str, as_json: bool) 
     """
     from ..plan.arch_spec import parse_arch
     from ..plan.options import RunOptions
-    from ..registry.manager import registry as the_registry
+    from ..registry.current import registry as the_registry
     from ..runner.device import prepare
 
     RunOptions(device=device)  # refuses a device that nobody knows before TensorFlow starts
@@ -137,7 +137,7 @@ class Inputs:
         """Return a few inputs: [n, ...]."""
         import numpy as np
 
-        from ..engine.checks_model import SAMPLES
+        from ..engine.self_test import SAMPLES
         from ..plan.data import load_data
         from ..plan.user_model import KerasArchitecture
 
@@ -151,7 +151,7 @@ class Inputs:
 
 def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool) -> dict[str, Any]:
     """Return the self-test of one model as plain JSON; a model that cannot be built or called is a problem too."""
-    from ..engine.checks_model import routes_of, self_test
+    from ..engine.self_test import routes_of, self_test
     from ..runner.worker import sentence
 
     found: dict[str, Any] = {
@@ -185,7 +185,7 @@ def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool)
 
 def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.ndarray]:
     """Return the model in float64, or in float32 where it cannot be that, with inputs that it takes."""
-    from ..engine.network import Network
+    from ..engine.model import Network
     from ..runner.build import build_model
     from ..runner.worker import check_output
     from ..types import Cell

@@ -14,7 +14,7 @@ from ..errors import did_you_mean
 from ..streams import writing_to
 
 if TYPE_CHECKING:
-    from ..store.run import Run
+    from ..api import Run
 
 
 @click.command("export")
@@ -32,7 +32,7 @@ def command(run: str, format_: str, output: str | None) -> None:
 
     In csv, text that a spreadsheet would take for a formula is preceded by an apostrophe.
     """
-    from ..store.run import load
+    from ..api import load
 
     if format_ not in WRITERS:
         raise click.UsageError(f"No export format is called {format_!r}. {did_you_mean(format_, WRITERS)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import evolve
 
-from .. import __version__
+from .._version import __version__
 from ..errors import NtkbenchError
 from ..report.escape import visible
 from ..streams import answer, answering
@@ -42,10 +42,10 @@ def command() -> None:
 @answering
 def submit(run: str, name: str, boards: Path) -> None:
     """Write the receipt of the finished RUN to submissions/NAME.json: plain data with its hash."""
+    from ..api import load
     from ..leaderboard.receipt import read_receipt, write_receipt
     from ..leaderboard.standing import twin_of
     from ..store.atomic import write_atomically
-    from ..store.run import load
 
     data = write_receipt(load(run), name)
     path = boards / "submissions" / f"{name}.json"
@@ -79,7 +79,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     from ..leaderboard.receipt import load_receipt, minor
     from ..leaderboard.records import new_record, write_record
     from ..leaderboard.verify import choose, data_problems, plan_problems, rerun
-    from ..registry.manager import registry as the_registry
+    from ..registry.current import registry as the_registry
     from ..runner.device import prepare
 
     if cells != "all" and not cells.isdecimal():

@@ -11,7 +11,8 @@ from attrs import asdict
 
 from ..errors import NtkbenchError, did_you_mean
 from ..plan.arch_spec import label_of
-from ..registry.manager import Registry, registry
+from ..registry.current import registry
+from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Entry, Measurement
 from ..report.escape import visible
 from ..streams import answer, answer_json, answering

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from .. import __version__
+from .._version import __version__
 from ..errors import NtkbenchError, RunStopped, did_you_mean
 from ..report.escape import visible
 from ..runner.device import quiet_environment

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import did_you_mean
-from ..registry.manager import Registry, block, strict
+from ..registry.current import block, strict
+from ..registry.manager import Registry
 from ..report.escape import visible
 
 Function = TypeVar("Function", bound=Callable[..., Any])

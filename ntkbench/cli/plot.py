@@ -27,7 +27,7 @@ from ..streams import answer, answering
 @answering
 def command(run: str, output: str | None, quantities: tuple[str, ...], curves: bool) -> None:
     """Draw the quantities of the finished or half-finished RUN against width, on logarithmic axes."""
-    from ..store.run import load
+    from ..api import load
 
     if curves and quantities:
         raise click.UsageError("--curves draws no quantities; leave out --curves or --quantity.")

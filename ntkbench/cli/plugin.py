@@ -12,7 +12,8 @@ from attrs import asdict
 
 from ..errors import did_you_mean
 from ..registry.collect import ONE_OF
-from ..registry.manager import Plugin, Registry, registry
+from ..registry.current import registry
+from ..registry.manager import Plugin, Registry
 from ..report.escape import visible
 from ..streams import answer, answer_json, answering
 from .columns import aligned

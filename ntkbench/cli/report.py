@@ -25,10 +25,10 @@ def command(run: str, output: str | None) -> None:
     Verdicts, plots of every quantity, the values of every seed and how they were measured. The page needs no other
     file and no network.
     """
+    from ..api import load
     from ..errors import NtkbenchError
     from ..report.page import report_page
     from ..store.atomic import write_atomically
-    from ..store.run import load
 
     found = load(run)
     text = report_page(found.results, found.manifest, [*found.problems, *found.set_aside])

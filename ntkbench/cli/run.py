@@ -132,9 +132,10 @@ def command(
     Prints the standard table; every cell is kept in the run's folder. Exits with 0 when all cells are ok or
     unsupported, 1 when some are not, 2 when the command was wrong, 130 when interrupted.
     """
+    from ..api import Run
     from ..plan.options import RunOptions, parse_retry, parse_workers
     from ..plan.plan import make_plan
-    from ..registry.manager import registry as the_registry
+    from ..registry.current import registry as the_registry
     from ..report.table import FORMATS
     from ..runner.device import prepare
     from ..runner.executors.choose import choose
@@ -142,7 +143,6 @@ def command(
     from ..runner.progress import progress_on
     from ..runner.run import check, needs_check, open_store, run_plan
     from ..runner.sequential import run_until_decided
-    from ..store.run import Run
 
     if format_ not in FORMATS:
         raise click.UsageError(f"No table format is called {format_!r}. {did_you_mean(format_, FORMATS)}")
@@ -225,13 +225,13 @@ def _run_suite(
     retry: tuple[Status, ...],
     chosen: Callable[[Sequence[Plan], str], Choice],
 ) -> int:
+    from ..api import load
     from ..plan.suite import load_suite, plans
-    from ..registry.manager import registry as the_registry
+    from ..registry.current import registry as the_registry
     from ..report.claims import claims_table
     from ..runner.device import prepare
     from ..runner.progress import progress_on
     from ..runner.suite import run_suite
-    from ..store.run import load
 
     for word in given:
         option = word.partition("=")[0]

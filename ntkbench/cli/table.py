@@ -37,7 +37,7 @@ def command(run: str, format_: str, as_json: bool, quantities: tuple[str, ...], 
     One row for each architecture: the exponent of each quantity in width with its 95 % interval, theory's exponent
     in parentheses, whether they agree, and the values at the smallest and largest width.
     """
-    from ..store.run import load
+    from ..api import load
 
     if why is not None and quantities:
         raise click.UsageError("--why shows variables, no quantities; leave out --why or --quantity.")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..errors import NtkbenchError
-from ..plan.seeds import seed_for
+from ..seeds import seed_for
 
 
 def choose(name: str, total: int, n: int, seed: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..plan.seeds import seed_for
+from ..seeds import seed_for
 from .probes import check_count, in_form, on_sphere
 
 

@@ -11,14 +11,12 @@ import tensorflow as tf
 
 from ..registry.specs import Architecture
 from ..types import Settings, Value
-from . import hessian as _hessian, hvp as _hvp, ntk as _ntk
-from .curvature import SampleCurvature
-from .kernel_map import KernelMap
+from . import hessian as _hessian, ntk as _ntk
 from .linearize import Linearized, LinearModel
-from .network import Network
-from .precision import full_precision
-from .training import Trajectory, gradient_descent
-from .weighted_output import WeightedOutput
+from .model import Network
+from .ntk import KernelMap
+from .ops import full_precision
+from .search import SampleCurvature, Trajectory, WeightedOutput, gradient_descent
 
 CONFIRM_BELOW = 1e-3  # relative changes below this are measured again in float64
 
@@ -74,7 +72,7 @@ class Context:
 
     def hvp(self, x: Any, vectors: Any, **options: Any) -> list[np.ndarray]:
         """Return `ntkbench.hvp` of the model."""
-        return _hvp.hvp(self.network, x, vectors, **options)
+        return _hessian.hvp(self.network, x, vectors, **options)
 
     def linearize(self) -> Linearized:
         """Return the linear model around the weights of now."""

@@ -10,12 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
-from .door import enter
-from .explained import explained
-from .finite import require_finite
-from .gradient import dense_gradient, jvp, with_rise
-from .guard import require_right_derivatives
-from .network import Network, network
+from .autodiff import dense_gradient, jvp, with_rise
+from .checks import enter, require_finite, require_right_derivatives
+from .model import Network, explained, network
 
 
 class Linearized:

@@ -96,7 +96,7 @@ def named(name: str, **params: Any) -> Any:
     Raises NtkbenchError, with the nearest names, for names and values that there are not.
     """
     from ..registry.calling import call_with_known_names
-    from ..registry.manager import registry
+    from ..registry.current import registry
 
     entry = registry().get("kernels", name)
     return call_with_known_names(entry.load(), **entry.resolve(params))

@@ -9,8 +9,8 @@ from typing import Any
 import tensorflow as tf
 from attrs import evolve, frozen
 
-from ..engine.memory import budget
-from ..engine.precision import full_precision
+from ..engine.budget import budget
+from ..engine.ops import full_precision
 from ..errors import NtkbenchError
 from .features import Features
 from .joins import Concatenate

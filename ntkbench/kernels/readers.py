@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from .. import layers as ours
-from ..engine.stock import is_stock
+from ..engine.model import is_stock
 from ..errors import NtkbenchError
 from .affine import Conv, Dense
 from .duals import dual_of

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from ..errors import NtkbenchError
-from ..plan.seeds import seed_for
+from ..seeds import seed_for
 from .checks import positive
 from .dense import Dense
 from .seeds import settle

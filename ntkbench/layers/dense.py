@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ..engine.matmul import on_last_axis
+from ..engine.ops import on_last_axis
 from .checks import positive
 from .parametric import Parametric
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from ..errors import NtkbenchError, did_you_mean
-from ..plan.seeds import seed_for
+from ..seeds import seed_for
 from . import activations, draws
 from .checks import positive
 from .seeds import settle

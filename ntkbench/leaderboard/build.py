@@ -17,7 +17,8 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from .. import __version__, numbers
+from .. import numbers
+from .._version import __version__
 from ..analysis.groups import Grouped, grouped, radius_of
 from ..analysis.laws import Series, result_keys, series
 from ..analysis.verdicts import CURVATURE, GD, WORST, Verdict, verdict

@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 from attrs import frozen
 
-from .. import __version__
+from .._version import __version__
 from ..errors import NtkbenchError
 from ..store.cell_file import SCHEMA_VERSION, decode, plain
 from ..store.manifest import Catalogue, catalogue, theory
-from ..store.run import Run
+from ..store.stored_run import StoredRun
 from ..types import Cell, CellResult, Status, canonical_json, digest, quantity_of
 
 KIND = "ntkbench-receipt"
@@ -60,7 +60,7 @@ class OtherVersion(NtkbenchError):
         self.why = why
 
 
-def write_receipt(run: Run, name: str) -> bytes:
+def write_receipt(run: StoredRun, name: str) -> bytes:
     """Return the receipt of a finished run as canonical bytes: the same run, the same bytes.
 
     Raises NtkbenchError for a name that is no name, files that cannot be read, a half-finished run, or a user's own

@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..engine.ascent import Maximum, Objective, ascend, ascend_best, largest, unit
 from ..engine.context import Context
-from ..engine.crossings import Crossings, rms_of_variables
-from ..engine.kernel_distance import relative_change
-from ..engine.kinks import kink_share
+from ..engine.ntk import relative_change
+from ..engine.search import (
+    Crossings,
+    Maximum,
+    Objective,
+    ascend,
+    ascend_best,
+    kink_share,
+    largest,
+    rms_of_variables,
+    unit,
+)
 from ..errors import Diverged
 from ..types import KINKED, Value
 

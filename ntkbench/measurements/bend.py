@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.bend import bend
 from ..engine.context import Context
-from ..engine.variable_names import variable_names
+from ..engine.hessian import bend
+from ..engine.model import variable_names
 from ..types import Value
 
 MOST_VARIABLES = 12

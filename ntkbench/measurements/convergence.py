@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.context import Context
-from ..engine.kernel_distance import relative_change
+from ..engine.ntk import relative_change
 from ..errors import Unsupported
 from ..kernels.keras_model import infinite_width
 from ..types import Value

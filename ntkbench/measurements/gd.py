@@ -7,7 +7,7 @@ import tensorflow as tf
 from attrs import evolve
 
 from ..engine.context import CONFIRM_BELOW, Context
-from ..engine.kernel_distance import relative_change
+from ..engine.ntk import relative_change
 from ..types import Value
 
 CONFIRMED = ("kernel_change_gd", "linearization_error_gd")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.context import Context
-from ..engine.neurons import neuron_influence
+from ..engine.structure import neuron_influence
 from ..types import Value
 
 

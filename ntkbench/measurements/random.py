@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..engine.context import Context
-from ..engine.kernel_distance import relative_change
+from ..engine.ntk import relative_change
 from ..types import Value
 
 

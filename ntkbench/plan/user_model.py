@@ -18,8 +18,8 @@ from attrs import evolve, field, frozen
 from ..errors import NtkbenchError, UnknownName, did_you_mean
 from ..registry.code import Code, code_of_file
 from ..registry.specs import Architecture, Param
+from ..seeds import seed_for
 from ..types import FORMS, digest
-from .seeds import seed_for
 from .user_modules import enter
 
 # What the runner gives to every build; the rest of its signature are the user's own parameters.

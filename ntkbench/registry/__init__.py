@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .manager import Problem, Registry, registry
+from .current import registry, use
+from .manager import Problem, Registry
 
-__all__ = ["Problem", "Registry", "registry"]
+__all__ = ["Problem", "Registry", "registry", "use"]

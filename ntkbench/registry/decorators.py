@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..types import Quantity
-from .manager import registry
+from .current import registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -11,14 +10,10 @@ from typing import Any
 import attrs
 
 from ..errors import NtkbenchError, RegistrationError, UnknownName
-from . import sources
 from .collect import ONE_OF, Named, collect, entry_of, hook_of
-from .probe import Probe, reason_of
-from .snapshot import from_json
-from .sources import GROUP, Source, builtin_sources
+from .snapshot import Probe, entry_from_json, reason_of
+from .sources import Source
 from .specs import KINDS, Architecture, Dataset, Entry, Kernel, LayerRules, Measurement, Suite, Target
-
-__all__ = ["GROUP", "Plugin", "Problem", "Registry", "Source", "block", "registry", "strict"]
 
 
 @attrs.frozen
@@ -166,7 +161,7 @@ class Registry:
         find = functools.partial(_function_of, source)
         try:
             entries = [
-                (kind, from_json(kind, entry, source.distribution, source.version, find))
+                (kind, entry_from_json(kind, entry, source.distribution, source.version, find))
                 for kind, entry in probe.entries
             ]
             self._take(source, entries, probe.hooks, probe.notes)
@@ -221,68 +216,3 @@ def _function_of(source: Source, kind: str, name: str, field: str = "target") ->
     except BaseException as error:
         raise NtkbenchError(f"{name!r} of {source.distribution} could not be loaded: {reason_of(error)}") from error
     raise NtkbenchError(f"{source.distribution} no longer registers {name!r} by {hook_of(kind)}; install it again.")
-
-
-_lock = threading.RLock()
-_registry: Registry | None = None
-_blocked: set[str] = set()
-_strict = False
-
-
-def block(names: Iterable[str]) -> None:
-    """Leave these distributions out of the process-wide registry. Call it before the first `registry()`."""
-    if names and _registry is not None:
-        raise NtkbenchError("Plugins are already loaded; block them before anything is listed or run.")
-    _blocked.update(names)
-
-
-def blocked() -> frozenset[str]:
-    """Return the distributions that were left out."""
-    return frozenset(_blocked)
-
-
-def strict(on: bool) -> None:
-    """Say whether `registry()` raises when a plugin has a problem, instead of going on without it."""
-    global _strict
-    _strict = on
-
-
-def registry() -> Registry:
-    """Return the process-wide registry: built-ins, then installed plugins, loaded on the first call.
-
-    Raises NtkbenchError when a plugin has a problem and `strict` is on.
-    """
-    global _registry
-    with _lock:
-        if _registry is None:
-            chosen = list(sources.chosen_sources(_blocked))
-            # Assigned before it is filled: a plugin may use the decorators while it is imported.
-            _registry = Registry()
-            for source in builtin_sources():
-                _registry.load(source)
-            _fill(_registry, chosen)
-        if _strict and _registry.problems:
-            raise NtkbenchError("; ".join(map(str, _registry.problems)))
-        return _registry
-
-
-def _fill(known: Registry, chosen: Iterable[tuple[Source, str]]) -> None:
-    """Take what the chosen plugins register, in their order."""
-    chosen = list(chosen)
-    tried = [source for source, reason in chosen if not reason and not source.damage]
-    found: Iterable[Probe] = ()
-    if tried:
-        from .probe_cache import probes  # which finds the user's cache folder
-
-        found = probes(tried)
-    results = iter(found)
-    for source, reason in chosen:
-        if reason:
-            known.leave_out(source, "off", reason)
-        elif source.damage:
-            known.leave_out(source, "broken", source.damage)
-        else:
-            known.take(source, next(results))
-    for name in sources.allowed_but_missing():
-        missing = f"{sources.ALLOWED} names it, and it is not installed."
-        known.leave_out(Source(name, "", name, lambda: None), "broken", missing)

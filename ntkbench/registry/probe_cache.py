@@ -16,7 +16,7 @@ import attrs
 
 from ..types import digest
 from . import hookspecs, probe as probing
-from .probe import Probe
+from .snapshot import Probe
 from .sources import Source
 
 FOLDER = "NTKBENCH_CACHE"
@@ -86,7 +86,7 @@ class Memory:
         """Return the result that is remembered and still holds, or None."""
         try:
             kept = json.loads(self._file(source).read_bytes())
-            found = probing.from_json(kept["probe"])
+            found = Probe.from_json(kept["probe"])
             if kept["key"] != self.key(source) or (found.reason and kept["environment"] != self._environment):
                 return None
         except (OSError, ValueError, KeyError, TypeError):

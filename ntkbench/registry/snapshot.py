@@ -1,4 +1,4 @@
-"""Entries as plain JSON and back, so that listing needs no plugin's code."""
+"""What a plugin registered as plain JSON and back, so that listing needs no plugin's code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from ..errors import NtkbenchError
 from ..types import Quantity
 from .collect import entry_of
 from .specs import Architecture, Entry, Late, Remembered
@@ -15,7 +16,30 @@ from .specs import Architecture, Entry, Late, Remembered
 _OWN = ("name", "target", "distribution", "version")
 
 
-def to_json(entry: Entry) -> dict[str, Any]:
+@attrs.frozen
+class Probe:
+    """What a plugin registered when it was tried, as plain JSON, or the reason why it is left out.
+
+    entries: (kind, as `entry_to_json` writes it).   hooks: those it implements.   notes: sentences of deprecation.
+    """
+
+    reason: str = ""
+    entries: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    hooks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Probe:
+        """Return the Probe that was written as JSON (`attrs.asdict`)."""
+        return cls(
+            reason=str(given["reason"]),
+            entries=tuple((kind, entry) for kind, entry in given["entries"]),
+            hooks=tuple(given["hooks"]),
+            notes=tuple(given["notes"]),
+        )
+
+
+def entry_to_json(entry: Entry) -> dict[str, Any]:
     """Return an entry as plain values.
 
     A target that is a function becomes None; a function of parameters becomes its values at the defaults and at the
@@ -33,8 +57,10 @@ def to_json(entry: Entry) -> dict[str, Any]:
     return {"name": entry.name, "target": target, "spec": spec, "by_params": by_params}
 
 
-def from_json(kind: str, given: Mapping[str, Any], distribution: str, version: str, find: Callable[..., Any]) -> Entry:
-    """Return the entry that `to_json` wrote.
+def entry_from_json(
+    kind: str, given: Mapping[str, Any], distribution: str, version: str, find: Callable[..., Any]
+) -> Entry:
+    """Return the entry that `entry_to_json` wrote.
 
     find: returns the function that the plugin gives as a target, by kind and name, or as another field, by kind, name
     and field; called on first use.
@@ -49,3 +75,11 @@ def from_json(kind: str, given: Mapping[str, Any], distribution: str, version: s
     for field, known in given["by_params"].items():
         spec[field] = Remembered(functools.cache(functools.partial(find, kind, name, field)), known)
     return entry_of(kind, name, target, distribution, version, spec)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error as one line."""
+    if isinstance(error, NtkbenchError):
+        return str(error)
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:500] if text else type(error).__name__

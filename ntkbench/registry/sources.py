@@ -60,7 +60,7 @@ class Source:
 
 def builtin_sources() -> Iterator[Source]:
     """Yield ntkbench's own plugins: the rooms that hold built-in entries."""
-    from .. import __version__
+    from .._version import __version__
 
     package = __name__.partition(".")[0]
     for room in BUILTIN_ROOMS:

@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from .. import layers as layers  # so that Keras knows them in a saved model
-from ..engine.casting import dtype_policy, in_precision
-from ..engine.keras_settings import keras_settings
+from ..engine.model import dtype_policy, in_precision
+from ..engine.ops import keras_settings
 from ..errors import NtkbenchError
-from ..plan.seeds import seed_for
 from ..registry.calling import call_with_known_names, takes
 from ..registry.specs import SEED_BITS, Architecture
+from ..seeds import seed_for
 from ..types import Cell
 
 

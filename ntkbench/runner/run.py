@@ -6,28 +6,22 @@ import datetime
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import asdict, frozen
 
-from ..plan.options import RunOptions
-from ..plan.plan import Plan, make_plan
-from ..registry.manager import Registry, registry as the_registry
+from ..plan.plan import Plan
+from ..registry.manager import Registry
 from ..store.manifest import new_manifest
 from ..store.run_store import RunStore
 from ..types import Cell, CellResult, Status, digest
 from .agenda import Agenda, Costs
-from .device import prepare
 from .executors.executor import Executor, ExecutorLost
-from .executors.serial import Serial
 from .progress import Progress
 from .writer import Writer
-
-if TYPE_CHECKING:
-    from ..store.run import Run
 
 DONE = (Status.OK, Status.UNSUPPORTED)
 
@@ -139,59 +133,6 @@ def new_folder(cells: Sequence[Cell]) -> str:
     while folder.exists():
         folder, number = Path("runs", f"{name}-{number + 1}"), number + 1
     return str(folder)
-
-
-def run(
-    arch: str | Iterable[str] = "all",
-    *,
-    widths: str | Iterable[int] | None = None,
-    seeds: int | None = None,
-    measure: str | Iterable[str] | None = None,
-    dataset: str = "digits",
-    out: str | Path | None = None,
-    preset: str = "quick",
-    precision: str = "float32",
-    device: str = "auto",
-    probes: int | None = None,
-    radius: float | Iterable[float] | None = None,
-    reinit: bool = False,
-    force: bool = False,
-    retry: str | Iterable[str] | None = None,
-) -> Run:
-    """Measure architectures over widths and seeds, store every cell, and return the run.
-
-    The arguments are the options of `ntkbench run` (see `ntkbench.plan.options.RunOptions`); a size that is None is
-    the preset's. Nothing is printed; failed cells are rows of the result. A run in a folder that already holds
-    cells does what is missing. Raises NtkbenchError for what cannot be run, and KeyboardInterrupt on Ctrl-C, with
-    everything finished kept.
-    """
-    from ..store.run import Run
-
-    options = RunOptions(
-        arch=arch,
-        widths=widths,
-        seeds=seeds,
-        measure=measure,
-        dataset=dataset,
-        out=out,
-        preset=preset,
-        precision=precision,
-        device=device,
-        probes=probes,
-        radius=radius,
-        reinit=reinit,
-        force=force,
-        retry=retry,
-    )
-    registry = the_registry()
-    plan = make_plan(options, registry)
-    name = prepare(options.device)
-    check(plan, registry, name)
-    executor = Serial(registry.with_architectures(plan.own_architectures()), name)
-    with closing(open_store(plan, registry)) as store:
-        if run_plan(plan, store, executor).interrupted:
-            raise KeyboardInterrupt
-    return Run(store.path, store)
 
 
 def needs_check(plan: Plan) -> bool:

@@ -15,8 +15,8 @@ from ..plan.arch_spec import ArchitectureRequest
 from ..plan.plan import Plan, make_plan
 from ..registry.manager import Registry
 from ..store.manifest import catalogue, theory
-from ..store.run import Run
 from ..store.run_store import RunStore
+from ..store.stored_run import StoredRun
 from ..types import HEADLINES
 from .executors.executor import Executor
 from .progress import Progress
@@ -109,7 +109,7 @@ def run_until_decided(
 
 def _at_level(store: RunStore) -> list[Verdict]:
     """Return the verdicts as the rule reads them, with wider intervals; of several radii, that of the first."""
-    run = Run(store.path, store)
+    run = StoredRun(store.path, store)
     found = verdicts(run.results, catalogue(run.manifest), theory(run.manifest), LEVEL)
     return list({each.series.label: each for each in reversed(found)}.values())[::-1]
 

@@ -14,16 +14,16 @@ import numpy as np
 import tensorflow as tf
 
 from ..engine.context import Context
-from ..engine.keras_settings import keras_settings
-from ..engine.network import Network
+from ..engine.model import Network
+from ..engine.ops import keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
-from ..plan.seeds import seed_for
 from ..plan.user_model import FileArchitecture
 from ..registry.calling import call_with_known_names
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
+from ..seeds import seed_for
 from ..store.provenance import machine
 from ..types import FORMS, Cell, CellResult, Settings, Status, Value, quantity_of
 from .build import build_model

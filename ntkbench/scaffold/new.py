@@ -13,7 +13,7 @@ from typing import Literal
 from attrs import frozen
 
 from ..errors import NtkbenchError
-from ..registry.manager import registry
+from ..registry.current import registry
 from ..registry.sources import same
 
 Kind = Literal["architecture", "measurement"]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..plan.seeds import seed_for
+from ..seeds import seed_for
 from ..types import Curve, Panel
 
 INITS = ("gaussian", "orthogonal")
@@ -83,7 +83,7 @@ def _convolutional_errors(init: str, seed: int, limit_of: str = "gaussian") -> d
 
 
 def _distance(kernel: Any, limit: Any) -> float:
-    from ..engine.kernel_distance import relative_change
+    from ..engine.ntk import relative_change
 
     return relative_change(kernel, limit)
 
@@ -119,7 +119,7 @@ def _kernel(arch: str, width: int, init: str, seed: int, activation: str, depth:
 @functools.cache
 def _network(arch: str, width: int, activation: str, depth: int) -> tuple[Any, Any]:
     """Return the Network that all seeds and initialisations of one shape share, with its inputs."""
-    from ..engine.network import Network
+    from ..engine.model import Network
 
     return Network(_built(arch, width, "gaussian", 0, activation, depth)), _inputs(arch)
 
@@ -127,7 +127,7 @@ def _network(arch: str, width: int, activation: str, depth: int) -> tuple[Any, A
 def _built(arch: str, width: int, init: str, seed: int, activation: str, depth: int) -> Any:
     from ..architectures.convolutional import build as convolutional
     from ..architectures.fully_connected import build as fully_connected
-    from ..engine.casting import dtype_policy
+    from ..engine.model import dtype_policy
 
     build = fully_connected if arch == "fc" else convolutional
     with dtype_policy("float64"):
@@ -261,7 +261,7 @@ def _lazy_losses(width: int, init: str, seed: int) -> Any:
     import numpy as np
 
     from ..datasets.digits import load
-    from ..engine.training import gradient_descent
+    from ..engine.search import gradient_descent
 
     x, y = load(form="vector", n=LAZY_INPUTS, seed=seed)
     net = _lazy_network(width)
@@ -272,7 +272,7 @@ def _lazy_losses(width: int, init: str, seed: int) -> Any:
 
 @functools.cache
 def _lazy_network(width: int) -> Any:
-    from ..engine.network import Network
+    from ..engine.model import Network
 
     return Network(_lazy(width, "gaussian", 0))
 

@@ -16,7 +16,7 @@ def _inputs(seed: int, n: int = 4, d: int = 8) -> Any:
 def _network(width: int, seed: int, depth: int = 1, output: str = "linear") -> Any:
     from ..architectures.fully_connected import build
     from ..architectures.nonlinear_output import build as build_bent
-    from ..engine.casting import dtype_policy
+    from ..engine.model import dtype_policy
 
     with dtype_policy("float64"):
         if output == "linear":

@@ -11,17 +11,16 @@ import keras
 import numpy as np
 from attrs import asdict
 
-from ..engine.casting import dtype_policy
 from ..engine.checks import relative
-from ..engine.checks_model import SAMPLES, self_test
-from ..engine.network import Network
+from ..engine.model import Network, dtype_policy
 from ..engine.ntk import empirical_ntk
+from ..engine.self_test import SAMPLES, self_test
 from ..errors import NtkbenchError, did_you_mean
 from ..plan.arch_spec import ArchitectureRequest, parse_arch
 from ..plan.cost import parameter_law
 from ..plan.data import load_data
 from ..plan.user_model import GIVEN, FileArchitecture
-from ..registry.manager import registry
+from ..registry.current import registry
 from ..registry.specs import Architecture, Param
 from ..report.escape import visible
 from ..runner.build import build_model, build_with

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from ..plan.data import load_data
-from ..registry.manager import registry
+from ..registry.current import registry
 from ..registry.specs import Dataset
 from ..types import FORMS
 from .checks import Checks, numbered, require, require_registered

@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 
 from ..errors import NtkbenchError
 from ..kernels import named
-from ..registry.manager import registry
+from ..registry.current import registry
 from ..registry.specs import Kernel
 from .checks import Checks, numbered, require, require_registered
 

@@ -11,14 +11,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..engine.casting import dtype_policy
 from ..engine.checks import relative
 from ..engine.hessian import hessian_norm
-from ..engine.network import Network
+from ..engine.model import Network, dtype_policy
 from ..engine.ntk import empirical_ntk
 from ..engine.rules.rule import key_of, rule_for
 from ..engine.structure import structure_of
-from ..registry.manager import registry
+from ..registry.current import registry
 from .checks import Checks, Fault, numbered, require, skip
 
 TOLERANCE = 1e-9  # relative, in float64

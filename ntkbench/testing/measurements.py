@@ -15,7 +15,8 @@ from ..engine.context import Context
 from ..errors import Unsupported
 from ..layers import Scale
 from ..registry.calling import call_with_known_names
-from ..registry.manager import Registry, registry
+from ..registry.current import registry
+from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..report.escape import visible
 from ..runner.worker import GroupWorker, as_value, checked, not_finite

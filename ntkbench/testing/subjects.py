@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import UnknownName
-from ..registry.manager import Registry, registry
-from ..registry.probe import Probe
+from ..registry.current import registry
+from ..registry.manager import Registry
 from ..registry.probe_cache import again
+from ..registry.snapshot import Probe
 from ..registry.sources import installed_sources, same
 from .checks import Checks, Finding
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..plan.suite import Suite, load_suite, plans
-from ..registry.manager import registry
+from ..registry.current import registry
 from ..runner.suite import load_function
 from .checks import Checks, numbered, require
 

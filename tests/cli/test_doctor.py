@@ -9,7 +9,7 @@ import pytest
 from ntkbench.cli import doctor
 from ntkbench.cli.main import main
 from ntkbench.plan.arch_spec import parse_arch
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 
 MODELS = """
 import keras

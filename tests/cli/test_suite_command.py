@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from ntkbench.api import load
 from ntkbench.cli.main import main
-from ntkbench.store.run import load
 from ntkbench.types import Curve, Panel
 
 SUITE = """

@@ -9,7 +9,7 @@ import pytest
 from ntkbench.cli.main import main
 from ntkbench.errors import NtkbenchError
 from ntkbench.plan.suite import load_suite
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 
 OPTIONS = {"arch": ["fc:depth=1"], "widths": [8, 16], "seeds": 1, "probes": 4, "measure": ["hessian_norm"]}
 

@@ -12,7 +12,8 @@ import pytest
 
 import ntkbench as nb
 from ntkbench.engine.rules import RULES
-from ntkbench.registry.manager import GROUP, Source, registry
+from ntkbench.registry.current import registry
+from ntkbench.registry.sources import GROUP, Source
 
 TEXT = (Path(__file__).parents[2] / "docs/layer-rules.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)

@@ -12,7 +12,7 @@ import pytest
 
 from ntkbench.cli.main import VERBS, main
 from ntkbench.plan.preset import preset
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.types import HEADLINES
 
 ROOT = Path(__file__).parents[2]

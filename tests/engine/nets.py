@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ntkbench.engine.casting import dtype_policy
-from ntkbench.registry.manager import registry
+from ntkbench.engine.model.casting import dtype_policy
+from ntkbench.registry.current import registry
 
 SHAPES = {"vector": (6,), "image": (5, 5, 1), "sequence": (4, 3)}
 STEP = 1e-4  # of the differences along a unit vector: of order STEP⁴ + 1e-16/STEP, so about 1e-12

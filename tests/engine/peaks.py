@@ -16,7 +16,8 @@ import psutil
 
 import ntkbench as nb
 from ntkbench import layers
-from ntkbench.engine import hessian, ntk
+from ntkbench.engine.hessian import norm as hessian
+from ntkbench.engine.ntk import empirical as ntk
 
 
 def dense(width, activation, outputs):

@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 import ntkbench as nb
-from ntkbench.engine.distribute import Replicas, strategy_of
-from ntkbench.engine.network import network
+from ntkbench.engine.model.network import network
+from ntkbench.engine.replicas import Replicas, strategy_of
 from ntkbench.errors import NtkbenchError
 
 KERNELS = {

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import ntkbench as nb
-from ntkbench.engine.exact_ops import rnn
-from ntkbench.engine.network import Network
+from ntkbench.engine.model.network import Network
+from ntkbench.engine.ops.exact_ops import rnn
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from nets import build, probes
 from peaks import CASES, embedded
 
 import ntkbench as nb
-from ntkbench.engine import hessian, hessian_plan
-from ntkbench.engine.hessian_plan import EXPECTED_STEPS, Sizes, plan
+from ntkbench.engine.hessian import norm as hessian, plan as hessian_plan
+from ntkbench.engine.hessian.plan import EXPECTED_STEPS, Sizes, plan
 
 GIB = 2**30
 

@@ -11,9 +11,9 @@ from checking import check_hvp, functional, is_complete, normal
 from nets import Oracle, build, probes, sequential
 
 import ntkbench as nb
-from ntkbench.engine.hvp import forward_safe
-from ntkbench.engine.network import network
-from ntkbench.registry.manager import registry
+from ntkbench.engine.autodiff.hvp import forward_safe
+from ntkbench.engine.model.network import network
+from ntkbench.registry.current import registry
 
 L = keras.layers
 ORDERS = ("forward_over_backward", "double_backward")

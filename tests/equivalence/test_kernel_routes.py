@@ -9,8 +9,8 @@ from checking import functional, normal
 from nets import Oracle, build, probes
 
 import ntkbench as nb
-from ntkbench.engine.kernel_map import KernelMap
-from ntkbench.engine.network import network
+from ntkbench.engine.model.network import network
+from ntkbench.engine.ntk.kernel_map import KernelMap
 
 L = keras.layers
 # First derivatives in float64: what differs is the order of sums of some hundred terms.

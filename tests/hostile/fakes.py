@@ -8,7 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from ntkbench.registry import manager
+from ntkbench.registry import Registry, current
 
 NET = """
 from ntkbench import hookimpl
@@ -59,16 +59,16 @@ def hook(*calls: str, kind: str = "architectures") -> str:
     return f"from ntkbench import hookimpl\n\n@hookimpl\ndef ntkbench_register_{kind}(register):\n{lines}\n"
 
 
-def loaded(monkeypatch) -> manager.Registry:
+def loaded(monkeypatch) -> Registry:
     """Return the process-wide registry, filled anew."""
-    monkeypatch.setattr(manager, "_registry", None)
-    monkeypatch.setattr(manager, "_blocked", set())
-    return manager.registry()
+    monkeypatch.setattr(current, "_registry", None)
+    monkeypatch.setattr(current, "_blocked", set())
+    return current.registry()
 
 
 def ntkbench(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, with the plugins of `folder`."""
-    root = str(Path(manager.__file__).parents[2])
+    root = str(Path(current.__file__).parents[2])
     path = os.pathsep.join([str(folder), root])
     return subprocess.run(
         [sys.executable, "-m", "ntkbench", *words],

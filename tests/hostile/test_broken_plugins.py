@@ -9,7 +9,7 @@ import pytest
 from fakes import MEASURE, NET, hook, install, loaded, ntkbench
 
 from ntkbench.cli.main import main
-from ntkbench.registry import manager, probe
+from ntkbench.registry import probe, registry, use
 
 # distribution -> (code, reason); those of the second group are sound until they are run.
 LEFT_OUT = {
@@ -45,20 +45,20 @@ def site(tmp_path_factory):
         patch.delenv("NTKBENCH_PLUGINS", raising=False)
         patch.setattr(probe, "LIMIT_SECONDS", 3.0)
         patch.chdir(folder)
-        known = manager._registry, set(sys.modules)
-        loaded(patch)
-        yield folder
-        manager._registry = known[0]
-        for name in set(sys.modules) - known[1]:
+        known = set(sys.modules)
+        with use(None):
+            loaded(patch)
+            yield folder
+        for name in set(sys.modules) - known:
             if getattr(sys.modules[name], "__file__", None) and str(folder) in str(sys.modules[name].__file__):
                 del sys.modules[name]
 
 
 @pytest.fixture
-def here(site, monkeypatch):
+def here(site):
     """That folder, with its plugins loaded anew."""
-    monkeypatch.setattr(manager, "_registry", None)
-    return site
+    with use(None):
+        yield site
 
 
 def test_each_is_a_row_with_its_reason(here, capsys):
@@ -73,7 +73,7 @@ def test_each_is_a_row_with_its_reason(here, capsys):
 
 
 def test_a_plugin_is_taken_whole_or_not_at_all(here):
-    known = manager.registry()
+    known = registry()
     assert "new" not in known.architectures and "fine" in known.architectures
 
 

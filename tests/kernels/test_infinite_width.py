@@ -12,7 +12,7 @@ import ntkbench as nb
 from ntkbench import kernels as k, layers
 from ntkbench.architectures.dag import draw_graph
 from ntkbench.kernels.keras_model import infinite_width
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 
 SHAPES = {"vector": (9,), "image": (5, 4, 2)}
 TANH = k.Activation("tanh")

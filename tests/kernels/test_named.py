@@ -10,7 +10,7 @@ import pytest
 
 import ntkbench as nb
 from ntkbench import kernels as k
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 
 X = {1: np.random.default_rng(0).normal(size=(4, 6)), 3: np.random.default_rng(1).normal(size=(4, 5, 5, 2))}
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from ntkbench import layers
 from ntkbench.errors import NtkbenchError
 from ntkbench.layers import activations, draws
-from ntkbench.plan.seeds import seed_for
+from ntkbench.seeds import seed_for
 
 SMOOTH = sorted(set(activations.TABLE) - {"relu"})
 

@@ -13,12 +13,12 @@ import pytest
 from attrs import evolve
 from factories import SLOPES, failed, manifest, sweep
 
+from ntkbench.api import load
 from ntkbench.cli.main import main
 from ntkbench.errors import NtkbenchError
 from ntkbench.leaderboard.build import _csv, _page, board_changes, board_table, build, load_board, new_board
 from ntkbench.leaderboard.receipt import Receipt, read_receipt, write_receipt
 from ntkbench.leaderboard.records import new_record, read_records, write_record
-from ntkbench.store.run import load
 from ntkbench.store.run_store import RunStore
 from ntkbench.types import Value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import asdict
 
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.registry.specs import Architecture, Measurement
 from ntkbench.runner.worker import GroupWorker
 from ntkbench.types import Cell, Quantity, Settings

@@ -13,10 +13,10 @@ from nets import Oracle
 import ntkbench as nb
 from ntkbench.analysis.bend import bend_of
 from ntkbench.analysis.laws import series
-from ntkbench.engine.bend import bend
-from ntkbench.engine.casting import dtype_policy
-from ntkbench.engine.hvp import flat_hvp
-from ntkbench.engine.network import Network
+from ntkbench.engine.autodiff.hvp import flat_hvp
+from ntkbench.engine.hessian.bend import bend
+from ntkbench.engine.model.casting import dtype_policy
+from ntkbench.engine.model.network import Network
 from ntkbench.measurements.bend import MOST_VARIABLES, OTHERS
 from ntkbench.registry.specs import Architecture
 from ntkbench.runner.worker import GroupWorker

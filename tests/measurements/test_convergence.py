@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from measuring import FEW, cells, measured
 
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.runner.worker import GroupWorker
 from ntkbench.types import Status
 

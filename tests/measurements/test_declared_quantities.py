@@ -12,7 +12,7 @@ from attrs import evolve
 from measuring import FEW, Extended, cells, measured
 
 from ntkbench.engine import context, hessian
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.registry.specs import Architecture
 from ntkbench.runner.worker import GroupWorker
 from ntkbench.types import Status, quantity_of

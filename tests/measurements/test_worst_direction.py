@@ -11,7 +11,7 @@ from attrs import evolve
 from measuring import Extended, cells
 
 from ntkbench.layers import Dense
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.registry.specs import Architecture
 from ntkbench.runner.worker import GroupWorker
 from ntkbench.types import KINKED, Settings, Status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ntkbench.plan.seeds import seed_for
+from ntkbench.seeds import seed_for
 
 
 def test_seeds_are_stable_and_distinct():

@@ -8,7 +8,7 @@ import pytest
 
 from ntkbench.errors import NtkbenchError
 from ntkbench.plan.suite import load_suite, plans
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 
 CLAIM = """
 [[claim]]

@@ -6,13 +6,13 @@ import pytest
 
 import ntkbench as nb
 from ntkbench.errors import RegistrationError
-from ntkbench.registry import manager
+from ntkbench.registry import registry, use
 
 
 @pytest.fixture
-def own_registry(monkeypatch):
-    monkeypatch.setattr(manager, "_registry", None)
-    return manager.registry()
+def own_registry():
+    with use(None):
+        yield registry()
 
 
 def test_the_decorated_function_is_registered_and_returned(own_registry):

@@ -11,7 +11,8 @@ import pytest
 from ntkbench import hookimpl
 from ntkbench.errors import RegistrationError, UnknownName
 from ntkbench.registry import sources as plugin_sources
-from ntkbench.registry.manager import Registry, Source
+from ntkbench.registry.manager import Registry
+from ntkbench.registry.sources import Source
 from ntkbench.types import Quantity
 
 

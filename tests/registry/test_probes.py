@@ -10,7 +10,7 @@ import pytest
 from fakes import hook, install, loaded, ntkbench, register
 
 from ntkbench.errors import NtkbenchError
-from ntkbench.registry import manager, probe as probing, probe_cache, sources
+from ntkbench.registry import current, probe as probing, probe_cache, sources
 
 GOOD = hook('"net", "acme.nets:build", params={"depth": {"default": 2, "minimum": 1}}, theory={"hessian_norm": '
             '{"exponent": -0.5, "source": "us"}}, variants=[{"depth": 3}], targets=(0, 1)')  # fmt: skip
@@ -70,7 +70,7 @@ def test_a_plugin_is_tried_once_and_never_imported_here(site, monkeypatch, tried
         assert entry.variants == ({"depth": 3},) and entry.targets == (0.0, 1.0)
     assert tried == ["acme-nets:acme_nets"]
     assert "acme_nets" not in sys.modules
-    assert row(manager.registry(), "acme-nets").hooks == ("ntkbench_register_architectures",)
+    assert row(current.registry(), "acme-nets").hooks == ("ntkbench_register_architectures",)
 
 
 def test_functions_are_loaded_with_their_plugin_on_first_use(site, monkeypatch):
@@ -95,11 +95,11 @@ def test_what_changed_is_tried_again(site, monkeypatch, tried, change):
     assert len(loaded(monkeypatch).architectures) == len(list(known_builtins())) + 1
     assert len(tried) == 2
     if change == "code":
-        assert "nut" in manager.registry().architectures
+        assert "nut" in current.registry().architectures
 
 
 def known_builtins():
-    return [name for name, entry in manager.registry().architectures.items() if entry.distribution == "ntkbench"]
+    return [name for name, entry in current.registry().architectures.items() if entry.distribution == "ntkbench"]
 
 
 def test_a_refusal_is_remembered_until_something_is_installed(site, monkeypatch, tried):
@@ -238,11 +238,11 @@ def test_check_tries_again_what_is_remembered(site, monkeypatch, capsys):
     assert row(loaded(monkeypatch), "acme").status == "broken"
     (site / "no_such_module_anywhere.py").write_text("")
     assert row(loaded(monkeypatch), "acme").status == "broken"
-    monkeypatch.setattr(manager, "_registry", None)
+    monkeypatch.setattr(current, "_registry", None)
     assert main(["plugin", "check", "acme"]) == 1
     out = capsys.readouterr().out
     assert "✓ P1" in out and "✗ A1 'net' of acme could not be loaded from 'acme.nets:build'" in " ".join(out.split())
-    monkeypatch.setattr(manager, "_registry", None)
+    monkeypatch.setattr(current, "_registry", None)
     monkeypatch.setenv("NTKBENCH_PLUGINS", "")
     assert main(["plugin", "check", "acme"]) == 1
     assert "✗ P1 NTKBENCH_PLUGINS does not name it." in capsys.readouterr().out

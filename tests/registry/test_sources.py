@@ -96,16 +96,16 @@ def test_the_first_of_one_name_counts(site, tmp_path, monkeypatch):
 @pytest.mark.parametrize("strict", [False, True])
 def test_the_registry_goes_on_without_it(site, monkeypatch, strict):
     from ntkbench.errors import NtkbenchError
-    from ntkbench.registry import manager
+    from ntkbench.registry import current
 
     put(site, "oddtool", b"\xff\xfe\x00[", GOOD)
-    monkeypatch.setattr(manager, "_registry", None)
-    monkeypatch.setattr(manager, "_strict", strict)
+    monkeypatch.setattr(current, "_registry", None)
+    monkeypatch.setattr(current, "_strict", strict)
     monkeypatch.setenv(sources.ALLOWED, "oddtool")
     if strict:
         with pytest.raises(NtkbenchError, match="oddtool 1.0"):
-            manager.registry()
+            current.registry()
         return
-    known = manager.registry()
+    known = current.registry()
     assert "fc" in known.architectures
     assert [problem.distribution for problem in known.problems] == ["oddtool"]

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from ntkbench.errors import NtkbenchError, RegistrationError
-from ntkbench.registry.snapshot import from_json, to_json
+from ntkbench.registry.snapshot import entry_from_json, entry_to_json
 from ntkbench.registry.specs import Architecture, Dataset, Late, Measurement
 from ntkbench.types import Quantity
 
@@ -80,13 +80,13 @@ def build(width):
 )
 def test_entries_survive_being_written_as_json(entry):
     kind = f"{type(entry).__name__.lower()}s"
-    assert from_json(kind, json.loads(json.dumps(to_json(entry))), "", "", find=None) == entry
+    assert entry_from_json(kind, json.loads(json.dumps(entry_to_json(entry))), "", "", find=None) == entry
 
 
 def test_a_function_target_is_found_on_first_use():
     entry = Architecture(name="net", target=build)
     known = {("architectures", "net"): build}
-    again = from_json("architectures", to_json(entry), "acme", "1", lambda kind, name: known[kind, name])
+    again = entry_from_json("architectures", entry_to_json(entry), "acme", "1", lambda kind, name: known[kind, name])
     assert isinstance(again.target, Late) and again.load() is build and again.target(3) == 3
 
 
@@ -152,7 +152,7 @@ def test_functions_of_the_parameters_are_remembered_where_they_were_tried():
         asked.append((kind, name, field))
         return entry.by_params[field]
 
-    again = from_json("architectures", json.loads(json.dumps(to_json(entry))), "acme", "1", find)
+    again = entry_from_json("architectures", json.loads(json.dumps(entry_to_json(entry))), "acme", "1", find)
     assert again.theory == entry.theory and again.resolved({"depth": 1}).theory == {} and asked == []
     assert again.resolved({"depth": 0}).bottleneck is True and again.resolved({"depth": 3}).theory == entry.theory
     assert asked == [("architectures", "net", "theory"), ("architectures", "net", "bottleneck")]

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 from factories import SLOPES, failed, manifest, sweep
 
+from ntkbench.api import Run, load
 from ntkbench.cli import export, plot, table
 from ntkbench.errors import NtkbenchError
 from ntkbench.store.frame import COLUMNS
-from ntkbench.store.run import Run, load
 from ntkbench.store.run_store import RunStore
 
 
@@ -126,7 +126,7 @@ def test_reading_a_run_imports_no_framework(run):
     program = (
         "import sys\nfrom ntkbench.cli import table, export, plot\n"
         "assert not {'pandas', 'numpy', 'matplotlib', 'scipy', 'tabulate'} & set(sys.modules), 'at load'\n"
-        "from ntkbench.store.run import load\n"
+        "from ntkbench import load\n"
         f"run = load({str(run)!r}); run.table().text(); run.fits(); run.plot({str(run / 'plot.png')!r})\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )

@@ -10,11 +10,11 @@ import pytest
 from attrs import evolve
 
 import ntkbench as nb
-from ntkbench.plan.seeds import seed_for
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.registry.specs import Architecture
 from ntkbench.runner.build import _drawing_from, build_model
 from ntkbench.runner.worker import sentence
+from ntkbench.seeds import seed_for
 from ntkbench.types import Cell
 
 UNSEEDED = """

@@ -11,7 +11,7 @@ import keras
 import pytest
 
 import ntkbench as nb
-from ntkbench.engine.keras_settings import keras_settings
+from ntkbench.engine.ops.keras_settings import keras_settings
 
 WORDS = ["run", "--arch", "cnn", "--arch", "fc", "--widths", "4", "--seeds", "1", "--measure", "gradient", "--quiet"]
 

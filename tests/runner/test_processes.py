@@ -8,7 +8,7 @@ import ntkbench as nb
 from ntkbench.cli.main import main
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.runner.agenda import Agenda
 from ntkbench.runner.executors import choose
 from ntkbench.runner.executors.child import Setting

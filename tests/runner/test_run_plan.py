@@ -14,7 +14,7 @@ from factories import finished
 
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
-from ntkbench.registry.manager import registry as the_registry
+from ntkbench.registry.current import registry as the_registry
 from ntkbench.runner import run as runner
 from ntkbench.runner.executors.executor import Executor, ExecutorLost
 from ntkbench.runner.progress import Progress

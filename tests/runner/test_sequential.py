@@ -7,9 +7,9 @@ import json
 import pytest
 
 from ntkbench.analysis.verdicts import verdicts
+from ntkbench.api import load
 from ntkbench.cli.main import main
 from ntkbench.runner import sequential
-from ntkbench.store.run import load
 from ntkbench.types import HEADLINES
 
 MEASURE = [word for key in HEADLINES for word in ("--measure", key)]

@@ -10,8 +10,8 @@ from typing import Any
 
 from attrs import asdict, evolve
 
+from ntkbench.api import Run, load
 from ntkbench.store.manifest import new_manifest
-from ntkbench.store.run import Run, load
 from ntkbench.store.run_store import RunStore
 from ntkbench.types import Cell, CellResult, Quantity, Settings, Status, Theory, Value
 

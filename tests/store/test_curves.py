@@ -8,9 +8,9 @@ import math
 import pytest
 from factories import manifest, sweep
 
+from ntkbench.api import load
 from ntkbench.errors import NtkbenchError
 from ntkbench.store.curves import decode, encode
-from ntkbench.store.run import load
 from ntkbench.store.run_store import RunStore
 from ntkbench.types import Curve, Panel
 

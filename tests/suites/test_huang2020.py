@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ntkbench.layers import draws
-from ntkbench.plan.seeds import seed_for
 from ntkbench.plan.suite import load_suite, plans
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
+from ntkbench.seeds import seed_for
 from ntkbench.suites import huang2020
 from ntkbench.types import Curve
 

@@ -19,9 +19,9 @@ from attrs import define, field, frozen
 
 import ntkbench as nb
 from ntkbench import NtkbenchError
-from ntkbench.engine.door import enter
-from ntkbench.engine.casting import dtype_policy
-from ntkbench.engine.gradient import gradients
+from ntkbench.engine.checks import enter
+from ntkbench.engine.model import dtype_policy
+from ntkbench.engine.autodiff import gradients
 
 FIRST_STEPS = np.array([1e-2, 1e-3, 1e-4, 1e-5])
 SECOND_STEPS = np.array([2e-2, 5e-3, 1e-3, 3e-4])
@@ -119,7 +119,9 @@ class Values:
 
     def second(self, theta: np.ndarray, x: tf.Tensor, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ∂²f_0(x_n)/∂w² v: [N, P], and its uncertainty."""
-        return _best(np.array([(4 * self._mixed(theta, x, v, h) - self._mixed(theta, x, v, 2 * h)) / 3 for h in SECOND_STEPS]))
+        return _best(
+            np.array([(4 * self._mixed(theta, x, v, h) - self._mixed(theta, x, v, 2 * h)) / 3 for h in SECOND_STEPS])
+        )
 
     def _mixed(self, theta: np.ndarray, x: tf.Tensor, v: np.ndarray, h: float) -> np.ndarray:
         unit = np.eye(self.size)
@@ -158,7 +160,9 @@ def _at(values: Values, point: Point, brief: bool) -> Found:
         return found
     first = _first_derivatives(values, theta, tensor, found)
     _kernels(model, x, first, found, KERNELS[:1] if brief else KERNELS)
-    _second_derivatives(values, theta, tensor, x, found, MODES[:1] if brief else MODES, HESSIANS[:1] if brief else HESSIANS)
+    _second_derivatives(
+        values, theta, tensor, x, found, MODES[:1] if brief else MODES, HESSIANS[:1] if brief else HESSIANS
+    )
     return found
 
 

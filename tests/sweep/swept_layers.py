@@ -60,8 +60,6 @@ def _attention(kind: Any, **kwargs: Any) -> Build:
     return lambda h: kind(**kwargs)([h, L.Dense(h.shape[-1], "tanh")(h), L.Dense(h.shape[-1])(h)])
 
 
-
-
 def _rnn(cell: Callable[[], Any], **kwargs: Any) -> Build:
     return lambda h: L.RNN(cell(), **kwargs)(h)
 
@@ -224,9 +222,7 @@ IMAGES: dict[str, Build] = {
     "UpSampling2D bilinear": _of(lambda: L.UpSampling2D(2, interpolation="bilinear")),
     "ZeroPadding2D": _of(lambda: L.ZeroPadding2D(1)),
     "MelSpectrogram": lambda h: L.MelSpectrogram(8, 4, num_mel_bins=3, sampling_rate=16, max_freq=8)(L.Flatten()(h)),
-    "STFTSpectrogram": lambda h: L.STFTSpectrogram(frame_length=8, frame_step=8, fft_length=8)(
-        L.Reshape((-1, 1))(h)
-    ),
+    "STFTSpectrogram": lambda h: L.STFTSpectrogram(frame_length=8, frame_step=8, fft_length=8)(L.Reshape((-1, 1))(h)),
     "STFTSpectrogram of magnitudes": lambda h: L.STFTSpectrogram("log", frame_length=8, frame_step=8, fft_length=8)(
         L.Reshape((-1, 1))(h)
     ),
@@ -287,7 +283,9 @@ TOKENS: dict[str, Build] = {
     "ReversibleEmbedding": lambda h: _reversed(L.ReversibleEmbedding(VOCABULARY, 2), h),
     "CategoryEncoding": _of(lambda: L.CategoryEncoding(VOCABULARY, output_mode="multi_hot")),
     "Hashing": lambda h: L.Embedding(4, 2)(L.Hashing(4)(h)),
-    "IntegerLookup": lambda h: L.Embedding(VOCABULARY + 2, 2)(L.IntegerLookup(vocabulary=list(range(1, VOCABULARY)))(h)),
+    "IntegerLookup": lambda h: L.Embedding(VOCABULARY + 2, 2)(
+        L.IntegerLookup(vocabulary=list(range(1, VOCABULARY)))(h)
+    ),
 }
 
 NUMBERS: dict[str, Build] = {

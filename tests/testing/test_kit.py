@@ -14,7 +14,7 @@ from fakes import register
 import ntkbench as nb
 from ntkbench import testing
 from ntkbench.cli.main import main
-from ntkbench.registry.manager import registry
+from ntkbench.registry.current import registry
 from ntkbench.testing.checks import numbered_tests
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import ntkbench as nb
 from ntkbench.engine.rules import Product, Rule, matrix, with_positions
-from ntkbench.registry.manager import registry as the_registry
+from ntkbench.registry.current import registry as the_registry
 
 
 class Plain(keras.layers.Layer):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import ntkbench as nb
 from ntkbench import Quantity, layers
-from ntkbench.registry import manager
+from ntkbench.registry import registry as current_registry, use
 from ntkbench.testing.checks import CheckFailure, numbered_tests
 from ntkbench.types import Value
 
@@ -20,8 +20,8 @@ from ntkbench.types import Value
 def registry(monkeypatch):
     """A registry of built-ins only, that ends with the test."""
     monkeypatch.setenv("NTKBENCH_PLUGINS", "")
-    monkeypatch.setattr(manager, "_registry", None)
-    return manager.registry()
+    with use(None):
+        yield current_registry()
 
 
 def named(cases):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ntkbench.engine.gradient import gradients
-from ntkbench.engine.hessian import hessian_norm
-from ntkbench.engine.hvp import flat_hvp
+from ntkbench.engine.autodiff.gradient import gradients
+from ntkbench.engine.autodiff.hvp import flat_hvp
+from ntkbench.engine.hessian.norm import hessian_norm
 
 
 def _tanh_derivatives(z):

@@ -10,9 +10,9 @@ import pytest
 from nets import Oracle, build, probes
 
 import ntkbench as nb
-from ntkbench.engine.kernel_distance import relative_change
-from ntkbench.engine.network import Network
-from ntkbench.engine.training import gradient_descent
+from ntkbench.engine.model.network import Network
+from ntkbench.engine.ntk.distance import relative_change
+from ntkbench.engine.search.descent import gradient_descent
 
 X = probes("fc", 4)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..reshape import reshape
+from ..ops import reshape
 from .dense import activated
 from .rule import Apply, Product, Rule, View, matrix, row, with_positions
 from .unfold import flipped_windows, unfold

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..reshape import reshape
+from ..ops import reshape
 from .rule import Apply, Product, Rule, matrix, row, with_positions
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from attrs import frozen
 
-from ..reshape import reshape
+from ..ops import reshape
 from .dense import activated
 from .rule import Apply, Product, Rule, Untappable, View
 

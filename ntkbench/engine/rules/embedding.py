@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..reshape import reshape
+from ..ops import reshape
 from .rule import Apply, Product, Rule, matrix
 
 LARGEST = 512  # tokens: one-hot rows of more cost more than the gradients of the table, [N, T, V] against [N, V, b]

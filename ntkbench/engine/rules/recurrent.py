@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ..reshape import reshape
+from ..ops import reshape
 from .dense import activated
 from .rule import Apply, Product, Rule, Untappable, matrix, row
 

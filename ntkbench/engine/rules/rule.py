@@ -17,9 +17,8 @@ from typing import Any
 import tensorflow as tf
 from attrs import field, frozen
 
-from ...registry.manager import registry
-from ..matmul import times
-from ..reshape import reshape
+from ...registry.current import registry
+from ..ops import reshape, times
 
 
 @frozen(eq=False)

@@ -15,7 +15,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ...errors import NtkbenchError
-from ...registry.manager import block, registry
+from ...registry.current import block, registry
 from ...registry.specs import Architecture
 from ...streams import print_to_standard_error
 from ..limits import Limits

@@ -9,7 +9,8 @@ from attrs import field, frozen
 from ...errors import NtkbenchError, UnknownName
 from ...plan.cost import machine_memory_gib
 from ...plan.plan import Plan
-from ...registry.manager import Registry, blocked
+from ...registry.current import blocked
+from ...registry.manager import Registry
 from ...registry.specs import Architecture
 from ..agenda import UNIT_SECONDS, Costs
 from ..limits import Limits

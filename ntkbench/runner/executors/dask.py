@@ -27,7 +27,7 @@ import dask
 from attrs import Factory, define, evolve
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_client, get_worker
 
-from ... import __version__
+from ..._version import __version__
 from ...errors import NtkbenchError
 from ...plan.cost import GIB, memory_gib
 from ...plan.user_model import FileArchitecture, KerasArchitecture

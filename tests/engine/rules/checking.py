@@ -12,11 +12,11 @@ import tensorflow as tf
 from nets import Oracle, scrambled
 
 import ntkbench as nb
-from ntkbench.engine.casting import dtype_policy, in_precision
-from ntkbench.engine.network import network
+from ntkbench.engine.model.casting import dtype_policy, in_precision
+from ntkbench.engine.model.network import network
 from ntkbench.engine.rules.rule import rule_for
-from ntkbench.engine.structure import structure_of
-from ntkbench.engine.structured_ntk import factors
+from ntkbench.engine.structure.factors import factors
+from ntkbench.engine.structure.structure import structure_of
 
 TOLERANCE = 1e-9  # relative, of everything in float64
 STEP = 1e-3  # of the differences of outputs along a unit vector: of order STEP⁴ + 1e-16/STEP

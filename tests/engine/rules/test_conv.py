@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from checking import alone, check, check_rule, normal
 
-from ntkbench.engine.casting import dtype_policy
+from ntkbench.engine.model.casting import dtype_policy
 from ntkbench.engine.rules.rule import rule_for
 
 L = keras.layers

@@ -6,7 +6,7 @@ import keras
 import pytest
 from checking import alone, check, check_rule, functional, normal
 
-from ntkbench.engine.casting import dtype_policy
+from ntkbench.engine.model.casting import dtype_policy
 from ntkbench.engine.rules.rule import rule_for
 
 L = keras.layers

@@ -11,9 +11,9 @@ from checking import check, check_factors, check_kernel, functional, is_complete
 from nets import Oracle, scrambled
 
 import ntkbench as nb
-from ntkbench.engine.casting import dtype_policy
-from ntkbench.engine.network import network
-from ntkbench.engine.structure import structure_of
+from ntkbench.engine.model.casting import dtype_policy
+from ntkbench.engine.model.network import network
+from ntkbench.engine.structure.structure import structure_of
 
 L = keras.layers
 

@@ -1,0 +1,3 @@
+"""The version of ntkbench."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,71 @@
+"""First derivatives of a model in its flat weights: gradients sample by sample, and Jacobian-vector products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..model import Network
+
+
+def gradients(net: Network, x: tf.Tensor, units: Sequence[int]) -> np.ndarray:
+    """Return the Jacobian ∂f_o(x_n)/∂w: [N, O, P], one sample and unit at a time, for any model."""
+
+    def build() -> Any:
+        def gradient(x: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                target = tf.reduce_sum(tf.gather(net.outputs(x), unit, axis=1))
+            return net.flatten(dense_gradient(tape, target, net.variables))
+
+        return gradient
+
+    gradient = net.function("gradient", build)
+    jacobian = np.empty((len(x), len(units), net.size), net.dtype.as_numpy_dtype)
+    for n in range(len(x)):
+        for o, unit in enumerate(units):
+            jacobian[n, o] = gradient(x[n : n + 1], tf.constant(unit)).numpy()
+    return jacobian
+
+
+def jvp(net: Network, x: tf.Tensor, vector: Any) -> np.ndarray:
+    """Return J(x)·v: [N, O], for v: [P], as the derivative in u of ⟨Jᵀu, v⟩: right for loops and gathers too."""
+
+    def build() -> Any:
+        return lambda x, vector: with_rise(net, net.outputs, x, net.unflatten(vector))[1]
+
+    return net.function("jvp", build)(x, tf.cast(vector, net.dtype)).numpy()
+
+
+def with_rise(
+    net: Network, function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, tangents: Sequence[tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor, tf.GradientTape]:
+    """Return f(x), its derivative along tangents of the trainable variables, and the persistent tape of f.
+
+    The derivative in u of ⟨Jᵀu, tangents⟩, which is linear in u. For use in a compiled function.
+    """
+    with tf.GradientTape() as outer:
+        with tf.GradientTape(persistent=True) as tape:
+            value = function(x)
+            u = tf.zeros_like(value)
+            outer.watch(u)
+        along = inner_product(dense_gradient(tape, value, net.variables, u), tangents)
+    return value, outer.gradient(along, u, unconnected_gradients=tf.UnconnectedGradients.ZERO), tape
+
+
+def inner_product(left: Sequence[tf.Tensor], right: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return Σ_i ⟨left_i, right_i⟩ over tensors of the same shapes."""
+    return tf.add_n([tf.reduce_sum(a * b) for a, b in zip(left, right, strict=True)])
+
+
+def dense_gradient(
+    tape: tf.GradientTape, target: tf.Tensor, sources: Sequence[Any], cotangent: tf.Tensor | None = None
+) -> list[tf.Tensor]:
+    """Return the gradients as dense tensors: zero where unconnected, IndexedSlices (embeddings) written out.
+
+    cotangent: of the target's shape; of the sum over the target by default.
+    """
+    found = tape.gradient(target, sources, cotangent, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return [tf.convert_to_tensor(g) for g in found]

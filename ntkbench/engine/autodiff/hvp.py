@@ -1,0 +1,72 @@
+"""Hessian-vector products of one output as compiled functions, in both orders of automatic differentiation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from ...errors import NtkbenchError, reason_of
+from ..model import FORWARD_SAFE, Network, made_of
+from .gradient import dense_gradient, inner_product
+
+MODES = ("auto", "forward_over_backward", "double_backward")
+
+# What TensorFlow raises where it has no derivative.
+NO_DERIVATIVE = (LookupError, NotImplementedError, TypeError, ValueError, AttributeError, tf.errors.OpError)
+
+
+def flat_hvp(net: Network, mode: str = "auto") -> Any:
+    """Return the compiled function (x: [N, ...], v: [P]) -> H·v: [P], summed over x."""
+    if mode == "auto":
+        mode = "forward_over_backward" if forward_safe(net) else "double_backward"
+    orders = {"double_backward": double_backward, "forward_over_backward": forward_over_backward}
+    compiled = net.function(("hvp", mode), lambda: lambda x, v: orders[mode](net, x, v))
+
+    def product(x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+        try:
+            return compiled(x, v)
+        except (NtkbenchError, tf.errors.ResourceExhaustedError):
+            raise
+        except NO_DERIVATIVE as error:
+            instead = "use mode='double_backward' or 'auto'" if mode != "double_backward" else "write it in other terms"
+            raise NtkbenchError(
+                f"TensorFlow cannot do {mode.replace('_', ' ')} for this model ({reason_of(error)}); {instead}."
+            ) from error
+
+    return product
+
+
+def forward_over_backward(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+    """Return H·v as the forward-mode derivative of the gradient along v. For use in a compiled function."""
+    with tf.autodiff.ForwardAccumulator(net.variables, net.unflatten(v)) as accumulator:
+        with tf.GradientTape() as tape:
+            target = tf.reduce_sum(net.scalar(x))
+        gradient = dense_gradient(tape, target, net.variables)
+    zero = tf.UnconnectedGradients.ZERO
+    return net.flatten([accumulator.jvp(g, unconnected_gradients=zero) for g in gradient])
+
+
+def double_backward(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+    """Return H·v as the gradient of ⟨∇f, v⟩. For use in a compiled function."""
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            target = tf.reduce_sum(net.scalar(x))
+        gradient = net.flatten(dense_gradient(inner, target, net.variables))
+        along = tf.reduce_sum(gradient * v)
+    return net.flatten(dense_gradient(outer, along, net.variables))
+
+
+def second_derivative(net: Network, x: tf.Tensor, v: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return vᵀ·H·v, summed over x, for a tangent v of each trainable variable. For use in a compiled function."""
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            target = tf.reduce_sum(net.scalar(x))
+        along = inner_product(dense_gradient(inner, target, net.variables), v)
+    return inner_product(dense_gradient(outer, along, net.variables), v)
+
+
+def forward_safe(net: Network) -> bool:
+    """Return whether every layer of the model is known to be right under forward over backward."""
+    return net.cached("forward safe", lambda: made_of(getattr(net.model, "_flatten_layers", tuple)(), FORWARD_SAFE))

@@ -1,0 +1,25 @@
+"""What stands at the door of every public call: inputs, tokens, stale caches, and derivatives that are right."""
+
+from .derivatives import KERNEL_TOLERANCE, SAMPLES, TOLERANCE, Derivatives, check_derivatives, in_float64, relative
+from .door import enter
+from .finite import NotFinite, not_finite, require_finite
+from .guard import require_right_derivatives
+from .layers import Guilty, blamed, known_right
+
+__all__ = [
+    "Derivatives",
+    "Guilty",
+    "KERNEL_TOLERANCE",
+    "NotFinite",
+    "SAMPLES",
+    "TOLERANCE",
+    "blamed",
+    "check_derivatives",
+    "enter",
+    "in_float64",
+    "known_right",
+    "not_finite",
+    "relative",
+    "require_finite",
+    "require_right_derivatives",
+]

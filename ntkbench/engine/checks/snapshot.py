@@ -1,0 +1,132 @@
+"""What a model's Python objects hold beside their weights: settings, activations, layers, and functions they call."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..model import OPAQUE, is_stock
+
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+LARGE = 2**20  # bytes of an array, from which on it counts by identity
+# What Keras gives to every layer and sets itself, except what decides how the layer computes.
+COMPUTES = frozenset({"_dtype_policy", "_functional", "_layers", "autocast", "call"})
+TRAINING = frozenset({"_compiled_trainable_state", "_eval_epoch_iterator", "history", "optimizer", "stop_training"})
+
+
+class Snapshot:
+    """What the objects that make up a model hold now, each under the way to it.
+
+    Plain values count as they are, small arrays by their numbers, containers by what is in them, and all else
+    (variables, functions, layers) by identity and, where it is an object of somebody's own, by what it holds in turn.
+    Tensors do not count: models keep intermediate results.
+    """
+
+    def __init__(self, model: Any):
+        self.held: dict[tuple[Any, ...], Any] = {}
+        self._kept: list[Any] = []  # so that no other object gets the identity of one that is gone
+        self._seen: set[int] = set()
+        self._add((), model)
+        config = keras.config
+        self.held["keras.config",] = (config.epsilon(), config.floatx(), config.image_data_format())
+
+    def differences(self, other: Snapshot) -> set[tuple[Any, ...]]:
+        """Return where two snapshots of one model differ."""
+        mine, theirs = self.held, other.held
+        if mine == theirs:
+            return set()
+        return {way for way in {*mine, *theirs} if way not in mine or way not in theirs or mine[way] != theirs[way]}
+
+    def _add(self, way: tuple[Any, ...], value: Any) -> None:
+        if isinstance(value, PLAIN):
+            # nan is not equal to itself
+            self.held[way] = repr(value) if isinstance(value, float | complex) else (type(value), value)
+            return
+        if isinstance(value, tf.Tensor | keras.KerasTensor):
+            self.held[way] = type(value)
+            return
+        if isinstance(value, np.ndarray) and value.nbytes < LARGE and value.dtype != object:
+            self.held[way] = (value.shape, value.dtype.str, value.tobytes())
+            return
+        self.held[way] = id(value)
+        if id(value) in self._seen:
+            return
+        self._seen.add(id(value))
+        self._kept.append(value)
+        for name, inside in _inside(value):
+            self._add((*way, name), inside)
+
+
+def is_known(model: Any) -> bool:
+    """Return whether a model consists of layers of Keras and ours alone, so that a snapshot tells all about it."""
+    layers = list(getattr(model, "_flatten_layers", list)())
+    return bool(layers) and all(is_stock(each) and type(each).__name__ not in OPAQUE for each in layers)
+
+
+def _inside(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the names and values that an object holds and that may decide what it computes."""
+    if isinstance(value, Mapping):
+        yield from ((("key", str(key)), each) for key, each in list(value.items()))
+    elif isinstance(value, list | tuple):
+        yield from enumerate(value)
+    elif isinstance(value, set | frozenset):
+        yield "members", repr(sorted(map(repr, value)))
+    elif isinstance(value, types.FunctionType):
+        if not value.__module__.startswith(("keras.", "tensorflow.")):
+            yield from ((("cell", i), _cell(cell)) for i, cell in enumerate(value.__closure__ or ()))
+            yield "defaults", value.__defaults__
+            yield "keyword defaults", value.__kwdefaults__
+    elif isinstance(value, types.MethodType):
+        yield from (("function", value.__func__), ("self", value.__self__))
+    elif isinstance(value, functools.partial):
+        yield from (("function", value.func), ("args", value.args), ("keywords", value.keywords))
+    elif isinstance(value, keras.layers.Layer):
+        yield "class call", type(value).call
+        yield from _own(value)
+    elif _is_data(value):
+        if not isinstance(value, tf.Module):
+            yield "class call", vars(type(value)).get("__call__")
+        yield from _own(value)
+
+
+def _own(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes of an object that Keras and TensorFlow do not keep for themselves, of its class too."""
+    keras_own = _of_every_layer() if isinstance(value, keras.layers.Layer) else frozenset()
+    for name, each in list(vars(value).items()):
+        if name not in keras_own and not name.startswith(("_self_", "_ntkbench", "_tf_api", "_obj_reference")):
+            yield name, each
+    for kind in type(value).__mro__:
+        if not kind.__module__.startswith(("keras.", "tensorflow.", "builtins", "ntkbench.")):
+            for name, each in list(vars(kind).items()):
+                if not name.startswith("__") and isinstance(each, PLAIN):
+                    yield f"{kind.__name__}.{name}", each
+
+
+def _cell(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty
+        return None
+
+
+def _is_data(value: Any) -> bool:
+    """Return whether to look at what an object holds: it is somebody's own, and no variable, class or module."""
+    if isinstance(value, type | types.ModuleType | keras.Variable | tf.Variable) or not hasattr(value, "__dict__"):
+        return False
+    module = type(value).__module__
+    return isinstance(value, tf.Module) or not module.startswith(("keras.", "tensorflow.", "numpy", "builtins", "_"))
+
+
+@functools.cache
+def _of_every_layer() -> frozenset[str]:
+    """Return the names of the attributes that Keras gives to every layer that was called and every model compiled."""
+    model = keras.Sequential([keras.layers.Identity()])
+    model(np.zeros([1, 1]))
+    model.compile()
+    return frozenset({*vars(model), *vars(model.layers[0]), *TRAINING}) - COMPUTES

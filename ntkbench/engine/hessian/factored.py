@@ -1,0 +1,283 @@
+"""The Hessian of one output for each sample on its own, on the small space that it lives in.
+
+For one input ∂f/∂W_l = Σ_t A_l[t] ⊗ G_l[t], so for any tangent V, (H V)_l = Σ_t dA_l[t] ⊗ G_l[t] + A_l[t] ⊗ dG_l[t]:
+H maps into the space of V_l = P_l·Q_Gᵀ + Q_A·Q_lᵀ, where the columns of Q_A: [a, r] and Q_G: [b, r] are orthonormal
+bases of A's and G's rows, and it is zero on the complement (rank fact: Singh, Bachmann, Hofmann 2021, arXiv
+2106.16225). With P ⟂ Q_A the coordinates (P, Q) are orthonormal too, so that Lanczos runs on plain vectors of
+Σ_l T(a+b) numbers a sample, for all samples at once, as ordinary matrix products. A part of P along Q_A is ignored:
+the operator is symmetric on all vectors, whatever rounding has put into them.
+
+The derivatives are taken backward twice. With C_l added to the cotangents of the rows A_l (at C = 0), G becomes a
+function of C and of the taps on z; the derivative of Σ_l ⟨G_l, A_l V_l⟩ is dA by C, and dG by the taps. No forward
+accumulator is needed, so loops, gathers and grouped convolutions are as right as anything else.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from attrs import frozen
+
+from ..model import Network, vectorises
+from ..ops import Hoisted, reshape
+from ..rules.rule import Product
+from ..structure import Structure, Tapped, run_tapped
+
+WORTH_XLA = 5e8  # operations of one product: compiling takes half a second, and a norm some thirty products
+
+Constants = tuple[tf.Tensor, ...]  # of one product: A, G and, where coordinates are factored, Q_A, A·Q_A, Q_G, G·Q_G
+
+
+@frozen
+class Block:
+    """One product's coordinates: V: [g, a, b] where that is not larger, otherwise (P: [g, a, T], Q: [g, b, T])."""
+
+    groups: int
+    t: int
+    a: int
+    b: int
+
+    @property
+    def full(self) -> bool:
+        return self.a * self.b <= self.t * (self.a + self.b)
+
+    @property
+    def size(self) -> int:
+        return self.groups * (self.a * self.b if self.full else self.t * (self.a + self.b))
+
+    def unpack(self, part: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Return coordinates [B, size] as (V,) or (P, Q)."""
+        if self.full:
+            return (reshape(part, [-1, self.groups, self.a, self.b]),)
+        p, q = tf.split(part, [self.groups * self.a * self.t, self.groups * self.b * self.t], axis=1)
+        return reshape(p, [-1, self.groups, self.a, self.t]), reshape(q, [-1, self.groups, self.b, self.t])
+
+    def pack(self, *coordinates: tf.Tensor) -> tf.Tensor:
+        """Return (V,) or (P, Q) as coordinates [B, size]."""
+        return tf.concat([reshape(c, [-1, self.groups * c.shape[2] * c.shape[3]]) for c in coordinates], 1)
+
+
+class FactoredHessian:
+    """The per-sample Hessians of a network's scalar output at the weights of now, and inputs x: [B, ...].
+
+    copies: vectors for each sample that are multiplied at once.   size: D, the number of coordinates of one vector.
+    Needs a complete structure.
+    """
+
+    def __init__(self, net: Network, structure: Structure, x: tf.Tensor, copies: int = 1):
+        self.net, self.copies = net, copies
+        self.x = tf.repeat(x, copies, axis=0) if copies > 1 else x
+        self.dtype = net.dtype
+        self._operator = factored_product(net, structure, x, copies)
+        self.products, self.blocks = self._operator.products, self._operator.blocks
+        self.size = self._operator.size
+        self._carried, self.constants = self._operator.hoisted.once(self.x)
+
+    def matvec(self, v: tf.Tensor) -> tf.Tensor:
+        """Return H_n·v_n for each sample and copy: [B, copies, D] -> [B, copies, D]."""
+        flat = reshape(v, [-1, self.size])
+        return reshape(self._operator.hoisted.each(self._carried, flat), v.shape)
+
+    def start(self, rng: np.random.Generator) -> tf.Tensor:
+        """Return random coordinates [B, copies, D]."""
+        return tf.constant(rng.standard_normal((len(self.x) // self.copies, self.copies, self.size)), self.dtype)
+
+    def flat(self, v: tf.Tensor) -> tf.Tensor:
+        """Return coordinates of the first B samples as tangents of the trainable weights: [B, D] -> [B, P]."""
+        return self._operator.flat(self._of_first(len(v)), v)
+
+    def _of_first(self, count: int) -> list[Constants]:
+        """Return the constants of one copy of the first `count` samples."""
+        return tf.nest.map_structure(lambda c: c[: count * self.copies : self.copies], self.constants)
+
+
+def factored_product(net: Network, structure: Structure, x: tf.Tensor, copies: int = 1) -> FactoredProduct:
+    """Return the compiled product for inputs like `copies` of each of x: [N, ...]; nothing is computed yet."""
+    spec = tf.TensorSpec([copies * len(x), *x.shape[1:]], x.dtype)
+    key = ("factored", structure, spec.shape, spec.dtype)
+    return net.cached(key, lambda: FactoredProduct(net, structure, spec))
+
+
+class FactoredProduct:
+    """The compiled product with the Hessian for inputs of one shape and type.
+
+    hoisted: x -> (carried, constants), and (carried, v: [B, D]) -> H·v: [B, D].   size: D.
+    xla: whether the product is compiled with XLA.
+    """
+
+    def __init__(self, net: Network, structure: Structure, spec: tf.TensorSpec):
+        self.net = net
+        self.products: list[Product] = []
+        self.blocks: list[Block] = []
+
+        def product(x: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, list[Constants]]:
+            with tf.GradientTape() as outer:
+                with tf.GradientTape() as inner:
+
+                    def watch(tap: tf.Tensor) -> None:
+                        inner.watch(tap)
+                        outer.watch(tap)
+
+                    outputs, layers = run_tapped(net, structure.rules, x, watch)
+                    chosen = net.chosen(outputs)
+                    a = [tapped.rows() for tapped in layers]
+                probes = [tf.zeros_like(rows) for rows in a]
+                outer.watch(probes)
+                taps = [tap for tapped in layers for tap in tapped.taps]
+                zero = tf.UnconnectedGradients.ZERO
+                found = inner.gradient([chosen, *a], taps, [tf.ones_like(chosen), *probes], zero)
+                g = _by_layer(layers, found)
+            self.products = [tapped.product for tapped in layers]
+            self.blocks = [_block(*each) for each in zip(a, g, strict=True)]
+            constants = [_constants(*each) for each in zip(a, g, strict=True)]
+            parts = tf.split(v, [block.size for block in self.blocks], axis=1)
+            along = [_along(*each) for each in zip(self.blocks, constants, parts, strict=True)]
+            cotangents = [az for az, _ in along] + [gv for _, gv in along]
+            da, found = outer.gradient([*g, *a], [probes, taps], cotangents, zero)
+            dg = _by_layer(layers, found)
+            packed = [_packed(*each) for each in zip(self.blocks, constants, da, dg, strict=True)]
+            return tf.concat(packed, 1), constants
+
+        v = tf.TensorSpec([spec.shape[0], None], net.dtype)
+        self.hoisted = Hoisted(product, spec, v)
+        self.size = sum(block.size for block in self.blocks)
+        # One pass of tangents forward, and one backward.
+        flops = 4 * spec.shape[0] * sum(block.t * block.groups * block.a * block.b for block in self.blocks)
+        self.xla = flops >= WORTH_XLA and vectorises(net.model)
+        if self.xla:
+            self.hoisted.use_xla()
+
+    def coordinates(self, constants: list[Constants], tangents: tf.Tensor) -> tf.Tensor:
+        """Return the part of tangents of the trainable weights that lies in the space: [B, P] -> [B, D]."""
+        tensors = tf.split(tangents, self.net.sizes, axis=1)
+        of = {
+            id(variable): reshape(tensor, [-1, *shape])
+            for variable, tensor, shape in zip(self.net.variables, tensors, self.net.shapes, strict=True)
+        }
+        parts = []
+        for product, block, known in zip(self.products, self.blocks, constants, strict=True):
+            tangent = product.read(lambda variable: of[id(variable.value)])
+            if block.full:
+                parts.append(block.pack(tangent))
+            else:
+                q_a, q_g = known[2], known[4]
+                q = tf.matmul(tangent, q_a, transpose_a=True)
+                parts.append(block.pack(_without(q_a, tf.matmul(tangent, q_g)), q))
+        return tf.concat(parts, 1)
+
+    def flat(self, constants: list[Constants], v: tf.Tensor) -> tf.Tensor:
+        """Return coordinates as tangents of the trainable weights: [B, D] -> [B, P]."""
+        tangents = zip(self.tangents(constants, v), self.net.sizes, strict=True)
+        return tf.concat([reshape(tangent, [-1, size]) for tangent, size in tangents], 1)
+
+    def tangents(self, constants: list[Constants], v: tf.Tensor) -> list[tf.Tensor]:
+        """Return coordinates [B, D] as a tangent for each trainable variable: [B, *shape]."""
+        found: dict[int, tf.Tensor] = {}
+        parts = tf.split(v, [block.size for block in self.blocks], axis=1)
+        for product, block, known, part in zip(self.products, self.blocks, constants, parts, strict=True):
+            tangent, *rest = block.unpack(part)
+            if not block.full:
+                q_a, q_g = known[2], known[4]
+                tangent = tf.matmul(tangent, q_g, transpose_b=True) + tf.matmul(q_a, rest[0], transpose_b=True)
+            for variable, tensor in product.write(tangent):
+                key = id(variable.value)
+                found[key] = found[key] + tensor if key in found else tensor
+        for variable, shape in zip(self.net.variables, self.net.shapes, strict=True):
+            if id(variable) not in found:
+                found[id(variable)] = tf.zeros([tf.shape(v)[0], *shape], v.dtype)
+        return [found[id(variable)] for variable in self.net.variables]
+
+
+def _by_layer(layers: list[Tapped], of_taps: list[tf.Tensor]) -> list[tf.Tensor]:
+    uses = iter(of_taps)
+    return [tapped.joined([next(uses) for _ in tapped.taps]) for tapped in layers]
+
+
+def _block(a: tf.Tensor, g: tf.Tensor) -> Block:
+    return Block(int(a.shape[1]), int(a.shape[2]), int(a.shape[3]), int(g.shape[3]))
+
+
+def _constants(a: tf.Tensor, g: tf.Tensor) -> Constants:
+    if _block(a, g).full:
+        return a, g
+    q_a, q_g = _basis(a), _basis(g)
+    return a, g, q_a, _rows_times(a, q_a), q_g, _rows_times(g, q_g)
+
+
+def _basis(rows: tf.Tensor) -> tf.Tensor:
+    """Return an orthonormal basis that contains the span of the rows: [B, g, T, d] -> [B, g, d, T]."""
+    if rows.shape[2] == 1:
+        norm = tf.norm(rows, axis=3, keepdims=True)
+        first = tf.one_hot(0, rows.shape[3], dtype=rows.dtype)
+        unit = tf.where(norm > 0, rows / tf.where(norm > 0, norm, tf.ones_like(norm)), first)
+        return _transposed_row(unit)
+    return tf.linalg.qr(tf.transpose(rows, [0, 1, 3, 2])).q
+
+
+def _along(block: Block, constants: Constants, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return A·V: [B, g, T, b] and G·Vᵀ: [B, g, T, a] for a part of the coordinates."""
+    a, g = constants[:2]
+    if block.full:
+        (v,) = block.unpack(part)
+        return tf.matmul(a, v), tf.matmul(g, v, transpose_b=True)
+    _, _, q_a, a_q, q_g, g_q = constants
+    p, q = block.unpack(part)
+    p = _without(q_a, p)
+    of_a = _times_rows(_rows_times(a, p), q_g) + _times_rows(a_q, q)
+    return of_a, _times_rows(g_q, p) + _times_rows(_rows_times(g, q), q_a)
+
+
+def _packed(block: Block, constants: Constants, da: tf.Tensor, dg: tf.Tensor) -> tf.Tensor:
+    """Return the coordinates of Σ_t dA[t] ⊗ G[t] + A[t] ⊗ dG[t]: [B, size]."""
+    if block.full:
+        a, g = constants
+        return block.pack(tf.matmul(da, g, transpose_a=True) + tf.matmul(a, dg, transpose_a=True))
+    _, _, q_a, a_q, q_g, g_q = constants
+    p = _transposed_times(da, g_q)
+    q = _transposed_times(dg, a_q)
+    inside = _columns_times(q_a, p)
+    if block.t == 1:
+        return block.pack(p - q_a * inside, q + q_g * inside)
+    return block.pack(p - tf.matmul(q_a, inside), q + tf.matmul(q_g, inside, transpose_b=True))
+
+
+def _without(q: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+    """Return p less its part in the span of q's columns."""
+    inside = _columns_times(q, p)
+    return p - (q * inside if q.shape[3] == 1 else tf.matmul(q, inside))
+
+
+# With one position, products of thin matrices are sums of elementwise products, which compilers fuse.
+
+
+def _transposed_row(row: tf.Tensor) -> tf.Tensor:
+    """Return [B, g, 1, d] as [B, g, d, 1] and the other way round."""
+    return reshape(row, [-1, row.shape[1], row.shape[3], row.shape[2]])
+
+
+def _rows_times(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Return rows·columns: [B, g, T, d] × [B, g, d, r] -> [B, g, T, r]."""
+    if rows.shape[2] == columns.shape[3] == 1:
+        return tf.reduce_sum(rows * _transposed_row(columns), 3, keepdims=True)
+    return tf.matmul(rows, columns)
+
+
+def _times_rows(left: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Return left·columnsᵀ: [B, g, T, r] × [B, g, d, r] -> [B, g, T, d]."""
+    if left.shape[2] == columns.shape[3] == 1:
+        return left * _transposed_row(columns)
+    return tf.matmul(left, columns, transpose_b=True)
+
+
+def _columns_times(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Return leftᵀ·right: [B, g, d, r] × [B, g, d, r] -> [B, g, r, r]."""
+    if left.shape[3] == right.shape[3] == 1:
+        return tf.reduce_sum(left * right, 2, keepdims=True)
+    return tf.matmul(left, right, transpose_a=True)
+
+
+def _transposed_times(rows: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Return rowsᵀ·weights: [B, g, T, d] × [B, g, T, r] -> [B, g, d, r]."""
+    if rows.shape[2] == weights.shape[3] == 1:
+        return _transposed_row(rows) * weights
+    return tf.matmul(rows, weights, transpose_a=True)

@@ -1,0 +1,356 @@
+"""Spectral norms and extreme eigenvalues of the Hessian of one output, for each input on its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from attrs import frozen
+
+from ...errors import NtkbenchError, did_you_mean
+from ..autodiff import flat_hvp
+from ..budget import GIB, budget
+from ..checks import NotFinite, enter, not_finite, require_finite, require_right_derivatives
+from ..model import Network, explained, rounding_of
+from ..ops import full_precision
+from ..partition import parts, shares
+from ..replicas import Replicas
+from ..structure import model_sizes, structure_of
+from .eigenpairs import leading
+from .factored import FactoredHessian, factored_product
+from .lanczos import extreme
+from .plan import factored_sizes, flat_sizes, plan
+
+METHODS = ("auto", "factored", "hvp", "dense")
+DENSE_LIMIT = 4096  # parameters: a dense Hessian of this size takes 128 MiB in float64
+MAX_ITERATIONS = 300
+ROUNDING = 64  # units in the last place of the norm by which products and eigenvalues may be off
+TIED = 1e-3  # relative: of ±λ that differ by less, λ counts as the larger, for rounding would choose between them
+STARTS = 2  # random starts of a block Lanczos: see lanczos.py
+
+
+@frozen
+class HessianNorm:
+    """Spectral norms ‖∇²f(w; x_n)‖₂.
+
+    value: [N] float64.    error: [N], absolute: rounding for dense; for Lanczos the residual of the extreme Ritz
+    pair.    converged: [N] bool, error <= tol·value.    iterations: Lanczos steps (0 for dense).    method: the
+    route taken.
+    """
+
+    value: np.ndarray
+    error: np.ndarray
+    converged: np.ndarray
+    iterations: int
+    method: str
+
+
+@explained("TensorFlow cannot differentiate this model")
+@full_precision()
+def hessian_norm(
+    model: Any,
+    x: Any,
+    *,
+    output: int = 0,
+    output_name: str | int | None = None,
+    method: Literal["auto", "factored", "hvp", "dense"] = "auto",
+    tol: float = 1e-3,
+    max_iterations: int | None = None,
+    seed: int = 0,
+    memory_gib: float | None = None,
+    strategy: Any = None,
+) -> HessianNorm:
+    """Return the spectral norm max |eigenvalue| of the Hessian of ONE output, for each input on its own.
+
+    The Hessian is with respect to all trainable weights, and indefinite: the largest magnitude is found, not the
+    largest eigenvalue.
+
+    Args:
+        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.   output_name: as there.
+        method: "factored" (all samples at once, on the small space the Hessian lives in; needs a rule for every
+            trainable layer), "hvp" (sample by sample, on vectors of all P weights; any model), "dense" (the whole
+            Hessian by P products and `eigh`; P up to 4096), or "auto": factored where it can, otherwise hvp.
+        tol: relative: converged means error <= tol·value.
+        max_iterations: Lanczos steps at most (default 300, and never more than the space has dimensions). Each is
+            two products with the Hessian, one for each of two random starts.
+        seed: draws the random starts.
+        memory_gib: what the computation may take beside the model, as for `empirical_ntk`. Samples are taken side by
+            side, and Lanczos is given steps, as far as they fit.
+        strategy: a `tf.distribute` strategy, or its name, as for `empirical_ntk`: the inputs are split over its
+            replicas. Lanczos starts at other random vectors then, so values agree within their errors.
+
+    Raises:
+        NtkbenchError: when the method cannot do this model, or one sample does not fit into the memory.
+
+    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), Hessian of the output; error: Parlett 1998, section 13.2.
+
+    For f = exp(w·x) the Hessian is exp(w·x)·x·xᵀ, of norm exp(w·x)·‖x‖²:
+
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "exponential", use_bias=False)])
+    >>> model.set_weights([np.zeros((2, 1))])
+    >>> print(hessian_norm(model, np.array([[3.0, 4.0]])).value.round(3))
+    [25.]
+    """
+    net, x, _ = enter(model, x, output=output, output_name=output_name)
+    if strategy is not None:
+        return _on_replicas(net, x, strategy, memory_gib, method=method, tol=tol, seed=seed, limit=max_iterations)
+    return norms_and_pairs(
+        net, x, method=method, tol=tol, max_iterations=max_iterations, seed=seed, memory_gib=memory_gib
+    )[0]
+
+
+def _on_replicas(
+    net: Network,
+    x: tf.Tensor,
+    strategy: Any,
+    memory_gib: float | None,
+    *,
+    method: str,
+    tol: float,
+    seed: int,
+    limit: Any,
+) -> HessianNorm:
+    require_right_derivatives(net, x, order=2)
+    route = _method(net, x, method)
+    replicas = Replicas(net, strategy)
+    parts_of = shares(len(x), replicas.count)
+    share = budget(memory_gib) / GIB / len(replicas.local)
+
+    def of_replica(of: Network, number: int) -> np.ndarray:
+        mine = x[parts_of[number]]
+        if not len(mine):
+            return np.zeros(1)
+        found, _ = norms_and_pairs(of, mine, method=route, tol=tol, max_iterations=limit, seed=seed, memory_gib=share)
+        return np.concatenate([found.value, found.error, [found.iterations]])
+
+    computed = replicas.compute(of_replica)
+    value, error = (np.concatenate([np.split(each[:-1], 2)[i] for each in computed]) for i in (0, 1))
+    return HessianNorm(value, error, error <= tol * value, int(max(each[-1] for each in computed)), route)
+
+
+@frozen
+class Eigenpair:
+    """The eigenvalue of largest magnitude, its eigenvector and that of the second largest, [P] each, of one sample.
+
+    Where λ and −λ are tied, as in networks that are linear in each of two layers, value is the positive one.
+    """
+
+    value: float
+    vector: tf.Tensor
+    second: tf.Tensor
+
+
+def norms_and_pairs(
+    net: Network,
+    x: tf.Tensor,
+    *,
+    method: str = "auto",
+    tol: float,
+    max_iterations: int | None = None,
+    seed: int,
+    pairs: int = 0,
+    memory_gib: float | None = None,
+) -> tuple[HessianNorm, list[Eigenpair]]:
+    """Return `hessian_norm`, and the eigenpairs of the first `pairs` samples, which no dense method gives."""
+    require_right_derivatives(net, x, order=2)
+    route = _method(net, x, method)
+    if route == "dense":
+        value, error = _dense(net, x)
+        return HessianNorm(value, error, error <= tol * value, 0, route), []
+    value, error, steps, found = np.zeros(len(x)), np.zeros(len(x)), 0, []
+    limit = max(1, MAX_ITERATIONS if max_iterations is None else max_iterations)
+    for each in _parts(net, x, route, limit, budget(memory_gib)):
+        part, operator = each.samples, each.operator
+        rng = np.random.default_rng([seed, part.start])
+        with _explaining(net, x[part]):
+            ritz = extreme(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
+        value[part] = np.abs(ritz.values[:, 0])
+        rounding = ROUNDING * rounding_of(net, x) * value[part]
+        error[part] = np.maximum(ritz.residual, rounding)
+        steps = max(steps, ritz.steps)
+        wanted = min(pairs, part.stop) - part.start
+        if wanted > 0:
+            vectors = [operator.flat(ritz.vectors(i)[:wanted]) for i in (0, 1)]
+            for n in range(wanted):
+                top = int(tied(*ritz.values[n, :2])) if ritz.values.shape[1] > 1 else 0
+                found.append(Eigenpair(float(ritz.values[n, top]), vectors[top][n], vectors[1 - top][n]))
+    return HessianNorm(value, error, error <= tol * value, steps, route), found
+
+
+def tied(first: Any, second: Any) -> Any:
+    """Return whether the second largest eigenvalue in magnitude is to be taken for the first, negative one."""
+    return (first < 0) & (second >= -(1 - TIED) * first)
+
+
+@frozen
+class HessianEigs:
+    """The eigenvalues of largest magnitude of ∇²f(w; x_n). As an array, and indexed, it is its `value`.
+
+    value: [N, k] float64, signed, by falling magnitude.    error: [N, k], absolute: the residual of each Ritz pair,
+    or rounding.    converged: [N, k] bool, error <= tol·|largest|.    iterations: Lanczos steps in all.
+    """
+
+    value: np.ndarray
+    error: np.ndarray
+    converged: np.ndarray
+    iterations: int
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.value, dtype) if copy else np.asarray(self.value, dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.value[key]
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+
+@explained("TensorFlow cannot differentiate this model")
+@full_precision()
+def hessian_eigs(
+    model: Any,
+    x: Any,
+    k: int,
+    *,
+    output: int = 0,
+    output_name: str | int | None = None,
+    vectors: bool = False,
+    tol: float = 1e-3,
+    seed: int = 0,
+) -> HessianEigs | tuple[HessianEigs, np.ndarray]:
+    """Return the k eigenvalues of largest magnitude of each input's Hessian, an eigenvalue as often as it occurs.
+
+    Lanczos is started again beside what was found until nothing larger turns up, so that repeated eigenvalues are
+    found too. Eigenvalues of a Hessian that has fewer than k (of P < k weights) are 0.
+
+    Args:
+        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.
+        output_name: as for `empirical_ntk`.
+        k: how many eigenvalues, at least 1.
+        vectors: also return the eigenvectors over the flattened trainable weights.
+        tol: relative: converged means a residual of at most tol times the largest magnitude.
+        seed: draws the random starts.
+
+    Returns:
+        A `HessianEigs` with values [N, k], their errors and whether they converged; with `vectors` a pair of it and
+        of the eigenvectors [N, k, P].
+
+    Raises:
+        NtkbenchError: for k below 1, or when one sample does not fit into the memory.
+
+    Source: as for `hessian_norm`.
+
+    The Hessian of v·u·x in (u, v) has the eigenvalues x and −x:
+
+    >>> import keras, numpy as np
+    >>> layers = [keras.layers.Dense(1, use_bias=False) for _ in range(2)]
+    >>> found = hessian_eigs(keras.Sequential([keras.Input((1,)), *layers]), np.array([[3.0]]), 2)
+    >>> print(np.sort(found.value).round(3), found.converged.all())
+    [[-3.  3.]] True
+    """
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise NtkbenchError(f"k={k!r} is no number of eigenvalues; give a whole number of at least 1.")
+    net, x, _ = enter(model, x, output=output, output_name=output_name)
+    require_right_derivatives(net, x, order=2)
+    shape = (len(x), int(k))
+    values, errors, steps = np.zeros(shape), np.zeros(shape), 0
+    found = np.zeros((*shape, net.size if vectors else 0), net.dtype.as_numpy_dtype)
+    for each in _parts(net, x, _method(net, x, "auto"), MAX_ITERATIONS, budget(None)):
+        part, operator = each.samples, each.operator
+        rng = np.random.default_rng([seed, part.start])
+        with _explaining(net, x[part]):
+            pairs = leading(operator, shape[1], rng, tol=tol, max_steps=each.steps)
+        count, steps = pairs.values.shape[1], max(steps, pairs.steps)
+        values[part, :count] = pairs.values
+        errors[part, :count] = pairs.residuals
+        for i in range(count if vectors else 0):
+            found[part, i] = operator.flat(pairs.vectors[:, i]).numpy()
+    largest = np.abs(values).max(1, keepdims=True)
+    errors = np.maximum(errors, ROUNDING * rounding_of(net, x) * largest)
+    result = HessianEigs(values, errors, errors <= tol * largest, steps)
+    return (result, found) if vectors else result
+
+
+@contextlib.contextmanager
+def _explaining(net: Network, x: tf.Tensor) -> Iterator[None]:
+    """Let products with the Hessian that are not finite be refused with their cause."""
+    try:
+        yield
+    except NotFinite:
+        raise not_finite(net, x, "Hessian") from None
+
+
+@frozen
+class FlatHessian:
+    """The Hessian of one sample on vectors of all P weights: [1, copies, P] -> [1, copies, P]."""
+
+    product: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    x: tf.Tensor
+    size: int
+    dtype: tf.DType
+    copies: int
+
+    def start(self, rng: np.random.Generator) -> tf.Tensor:
+        """Return random vectors [1, copies, P]."""
+        return tf.constant(rng.standard_normal((1, self.copies, self.size)), self.dtype)
+
+    def matvec(self, v: tf.Tensor) -> tf.Tensor:
+        """Return H·v for each vector."""
+        return tf.stack([self.product(self.x, row) for row in tf.unstack(v[0])])[None]
+
+    def flat(self, v: tf.Tensor) -> tf.Tensor:
+        """Return v: its coordinates are the weights already."""
+        return v
+
+
+@frozen
+class Part:
+    """Samples that are taken side by side: the operator on STARTS vectors of each, and the most steps of Lanczos."""
+
+    samples: slice
+    operator: FactoredHessian | FlatHessian
+    steps: int
+
+
+def _parts(net: Network, x: tf.Tensor, method: str, limit: int, allowed: int) -> Iterator[Part]:
+    """Yield the samples in parts that stay within the bytes allowed."""
+    if method == "hvp":
+        chosen = plan(flat_sizes(net, model_sizes(net, (), x).activations, STARTS), 1, min(limit, net.size), allowed)
+        for n in range(len(x)):
+            operator = FlatHessian(flat_hvp(net), x[n : n + 1], net.size, net.dtype, STARTS)
+            yield Part(slice(n, n + 1), operator, chosen.steps)
+        return
+    structure = structure_of(net, x)
+    whole = factored_product(net, structure, x, STARTS)
+    chosen = plan(factored_sizes(whole, len(x), STARTS), len(x), min(limit, whole.size), allowed)
+    for start, stop in parts(len(x), chosen.samples):  # of at most two lengths: each is a function to trace
+        yield Part(slice(start, stop), FactoredHessian(net, structure, x[start:stop], STARTS), chosen.steps)
+
+
+def _method(net: Network, x: tf.Tensor, method: str) -> str:
+    if method not in METHODS:
+        raise NtkbenchError(f"No Hessian method is called {method!r}. {did_you_mean(method, METHODS)}")
+    if method == "factored" and not structure_of(net, x).complete:
+        raise NtkbenchError("Some trainable layer of the model has no rule; use method='hvp'.")
+    if method == "dense" and net.size > DENSE_LIMIT:
+        raise NtkbenchError(f"The model has {net.size} weights; method='dense' stops at {DENSE_LIMIT}. Use 'auto'.")
+    if method == "auto":
+        method = "factored" if structure_of(net, x).complete else "hvp"
+    return method
+
+
+def _dense(net: Network, x: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    product = flat_hvp(net)
+    value, error = np.zeros(len(x)), np.zeros(len(x))
+    for n in range(len(x)):
+        columns = [product(x[n : n + 1], row).numpy() for row in tf.eye(net.size, dtype=net.dtype)]
+        h = np.asarray(columns, np.float64)
+        require_finite(h, net, x[n : n + 1], "Hessian")
+        value[n] = np.abs(np.linalg.eigvalsh((h + h.T) / 2)).max()
+        # eigvalsh of a symmetric matrix moves by at most the norm of what was done to its entries
+        error[n] = np.linalg.norm(h - h.T) / 2 + ROUNDING * rounding_of(net, x) * np.linalg.norm(h)
+    return value, error

@@ -1,0 +1,53 @@
+"""A Keras model as a function of one vector of weights, and what is known of it: layers, graph, precision."""
+
+from .casting import copied, dtype_policy, in_precision, require_same_outputs
+from .explained import explained
+from .graph import Graph, graph_of, owner_of
+from .layer_facts import (
+    FORWARD_SAFE,
+    KEEPS_SAMPLES,
+    OPAQUE,
+    PLAIN,
+    has,
+    is_ours,
+    is_stock,
+    joined_by_layers,
+    made_of,
+    vectorises,
+)
+from .network import Network, network, renewed
+from .ownership import layers_of
+from .replaced import replaced_calls
+from .trace import EPS, require_precision, rounding_of, trace_of
+from .variable_names import variable_names
+
+__all__ = [
+    "EPS",
+    "FORWARD_SAFE",
+    "Graph",
+    "KEEPS_SAMPLES",
+    "Network",
+    "OPAQUE",
+    "PLAIN",
+    "copied",
+    "dtype_policy",
+    "explained",
+    "graph_of",
+    "has",
+    "in_precision",
+    "is_ours",
+    "is_stock",
+    "joined_by_layers",
+    "layers_of",
+    "made_of",
+    "network",
+    "owner_of",
+    "renewed",
+    "replaced_calls",
+    "require_precision",
+    "require_same_outputs",
+    "rounding_of",
+    "trace_of",
+    "variable_names",
+    "vectorises",
+]

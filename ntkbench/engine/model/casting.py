@@ -1,0 +1,158 @@
+"""Copies of a Keras model, in another precision or on another device."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src import dtype_policies
+
+from ...errors import NtkbenchError, reason_of
+from .network import Network
+from .trace import EPS, trace_of
+
+COPIED = 1e-2  # relative difference of a copy's outputs: rounding of float32 where outputs are small differences
+ROUNDING = 64  # units of roundoff, of coarser types
+POLICIES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
+
+
+@contextlib.contextmanager
+def dtype_policy(precision: str) -> Iterator[None]:
+    """Let Keras build layers of this precision while the scope lasts."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def in_precision(model: Any, precision: str) -> Any:
+    """Return the model when all its layers have this precision, otherwise a copy with the same weights that does.
+
+    All layers of the copy store and compute in it, those whose code or configuration names another policy too. What a
+    layer's own code casts to stays: see `require_precision`.
+
+    Raises NtkbenchError for models that cannot be rebuilt from their configuration.
+    """
+    if not isinstance(model, keras.Model):
+        found = {getattr(v.dtype, "name", v.dtype) for v in model.trainable_variables}
+        if found != {precision}:
+            raise NtkbenchError(f"The model computes in {', '.join(sorted(found))} and only Keras models can be cast.")
+        return model
+    if _precisions(model) <= {precision}:
+        return model
+    try:
+        with dtype_policy(precision), _every_layer_in(precision):
+            copy = _rebuilt(model, precision)
+    except Exception as error:
+        other = {"float32", "float64"} - {precision}
+        advice = f", or run it in {min(other)}" if _precisions(model) == other else ""
+        raise NtkbenchError(
+            f"The model could not be rebuilt in {precision}: {reason_of(error)}. Build it in {precision}{advice}."
+        ) from error
+    for ours, theirs in zip(model.variables, copy.variables, strict=True):
+        theirs.trainable = ours.trainable
+    return copy
+
+
+def require_same_outputs(net: Network, copy: Network, x: tf.Tensor) -> None:
+    """Raise NtkbenchError when a copy does not return what the model does at the first input of x: [N, ...].
+
+    They may differ by rounding; a copy that has lost something that its configuration does not say differs by more.
+    """
+    ours, theirs = net.outputs(x[:1]).numpy(), copy.outputs(copy.inputs(x[:1])).numpy()
+    size = max(np.abs(ours).max(), np.abs(theirs).max())
+    allowed = max(COPIED, ROUNDING * EPS[trace_of(net, x).coarsest])
+    if np.isfinite(size) and np.abs(ours - theirs).max() > allowed * size:
+        raise NtkbenchError(
+            f"A copy of the model made from its configuration returns {theirs[0, 0]:.4g} where the model returns "
+            f"{ours[0, 0]:.4g}: get_config leaves out something that was set later. Give get_config all of it, or "
+            f"build the model in the precision, or on the device, that it is to have."
+        )
+
+
+def copied(model: Any) -> Any:
+    """Return another model with the same weights, on the device of the scope.
+
+    Raises NtkbenchError for models that cannot be rebuilt from their configuration.
+    """
+    if not isinstance(model, keras.Model):
+        raise NtkbenchError(
+            f"Only Keras models can be copied to several devices, and this is a {type(model).__name__}."
+        )
+    try:
+        with dtype_policy(model.dtype_policy):
+            copy = _rebuilt(model)
+    except Exception as error:
+        raise NtkbenchError(f"The model could not be copied to several devices: {reason_of(error)}.") from error
+    for ours, theirs in zip(model.variables, copy.variables, strict=True):
+        theirs.trainable = ours.trainable
+    return copy
+
+
+def _precisions(model: Any) -> set[str]:
+    """Return the float types that the layers of a model store weights or compute in."""
+    types = {v.dtype for v in model.variables}
+    for layer in model._flatten_layers():
+        if not isinstance(layer, keras.layers.InputLayer):
+            types |= {layer.compute_dtype, layer.variable_dtype}
+    return {each for each in types if "float" in (each or "")}
+
+
+def _rebuilt(model: Any, precision: str | None = None) -> Any:
+    """Return a model made anew from its configuration, with the same weights. precision: instead of all float types."""
+    layers = list(model._flatten_layers())
+    with keras.saving.custom_object_scope(_own_code(layers)):
+        text = json.dumps(keras.saving.serialize_keras_object(model))
+        if precision is not None:
+            text = re.sub(f'"({"|".join(POLICIES)})"', f'"{precision}"', text)
+        # The code in it, of Lambda layers, is the model's own.
+        copy = keras.saving.deserialize_keras_object(json.loads(text), safe_mode=False)
+    for ours, theirs in zip(layers, copy._flatten_layers(), strict=False):
+        if isinstance(ours, keras.layers.Lambda):
+            theirs.function = ours.function  # as bytecode it would lose the names that it uses
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _own_code(layers: list[Any]) -> dict[str, Any]:
+    """Return the classes and functions of a model that Keras finds by name only where it is told them."""
+    found: dict[str, Any] = {}
+    for layer in layers:
+        found |= {kind.__name__: kind for kind in [type(layer), *map(type, vars(layer).values())] if _is_own(kind)}
+        found |= {each.__name__: each for each in vars(layer).values() if inspect.isfunction(each) and _is_own(each)}
+    return found
+
+
+def _is_own(thing: Any) -> bool:
+    return not thing.__module__.startswith(("keras.", "tensorflow.", "builtins"))
+
+
+@contextlib.contextmanager
+def _every_layer_in(precision: str) -> Iterator[None]:
+    """Let layers built in this scope have one precision, and their variables its type, whatever their code asks for."""
+    get, make = dtype_policies.get, keras.Variable.__init__  # Keras itself calls them by these names only
+
+    def policy(identifier: Any = None) -> Any:
+        asked = get(identifier)
+        plain = getattr(asked, "quantization_mode", None) is None and "float" in asked.compute_dtype
+        return keras.DTypePolicy(precision) if plain else asked
+
+    def variable(self: Any, initializer: Any, shape: Any = None, dtype: Any = None, *args: Any, **kwargs: Any) -> None:
+        given = getattr(initializer, "dtype", None) if dtype is None else dtype
+        kind = keras.backend.standardize_dtype(given)  # Keras's floatx for None
+        make(self, initializer, shape, precision if kind in POLICIES else dtype, *args, **kwargs)
+
+    dtype_policies.get, keras.Variable.__init__ = policy, variable
+    try:
+        yield
+    finally:
+        dtype_policies.get, keras.Variable.__init__ = get, make

@@ -1,0 +1,309 @@
+"""A model as a function of one flat weight vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...errors import NtkbenchError
+from ..ops import exact_operations, full_precision, hushed
+from .explained import explained
+
+
+class Network:
+    """A model f(w; x) seen as a function of its trainable weights, flattened to one vector w of size P.
+
+    Accepts any Keras 3 model on the TensorFlow backend, a `tf.Module`, or a callable with `trainable_variables`;
+    Keras models are called with ``training=False``. Outputs are flattened to [N, O]. Compiled functions are cached
+    here, so that the seeds of one width (see `load`) share them.
+
+    Args:
+        model: the model.  It must be built: call it once on data first when its weights do not exist yet.
+        output: the output unit that scalar functions mean.
+        output_name: which output of a model that has several: its key, its name as Keras gives it, or its index.
+    """
+
+    def __init__(self, model: Any, output: int = 0, output_name: str | int | None = None):
+        if isinstance(output, bool) or not isinstance(output, int | np.integer):
+            raise NtkbenchError(f"output={output!r} is no output unit; need a whole number, counted from 0.")
+        if not isinstance(output_name, str | int | None):
+            raise NtkbenchError(f"output_name={output_name!r} is no output; need a name, a dict key or an index.")
+        self.model = model
+        self.output = output
+        self.output_name = output_name
+        self.variables = _trainable(model)
+        if not self.variables:
+            raise NtkbenchError("The model has no trainable weights, so it has no tangent kernel. Is it built?")
+        dtypes = {v.dtype for v in self.variables}
+        if len(dtypes) > 1 or dtypes - {tf.float32, tf.float64}:
+            names = ", ".join(sorted(d.name for d in dtypes))
+            raise NtkbenchError(f"The weights have types {names}; all must be float32, or all float64.")
+        self.dtype: tf.DType = dtypes.pop()
+        self.shapes = [tuple(v.shape) for v in self.variables]
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        self.size = sum(self.sizes)
+        self._cache: dict[Hashable, Any] = {}
+
+    # -- the model ---------------------------------------------------------------------------------------------
+
+    def outputs(self, x: tf.Tensor) -> tf.Tensor:
+        """Return f(w; x) with its outputs flattened: [N, ...] -> [N, O]."""
+        with explained(f"The model cannot be called with inputs of shape {list(x.shape)}"), exact_operations():
+            y = self.model(x, training=False) if _is_keras(self.model) else self.model(x)
+        return self._flat(self._one(y), x)
+
+    def _flat(self, y: Any, x: tf.Tensor) -> tf.Tensor:
+        """Return one output y of the model at x: [N, ...] flattened, in the model's precision: [N, O]."""
+        kind = "nothing (None)" if y is None else f"a {type(y).__name__}"
+        if not isinstance(y, np.ndarray | tf.Tensor | tf.Variable):
+            raise NtkbenchError(f"The model returned {kind}; it must return a dense tensor [N, ...].")
+        y = tf.convert_to_tensor(y)
+        if y.dtype.is_complex:
+            raise NtkbenchError(
+                f"The model's outputs are complex ({y.dtype.name}), and derivatives are taken of real ones only. Let "
+                "it return their real part, imaginary part or absolute value."
+            )
+        if not y.dtype.is_floating:
+            raise NtkbenchError(
+                f"The model's outputs have type {y.dtype.name}, which has no derivatives. Let it return the real "
+                "numbers that classes, counts or decisions are made from."
+            )
+        if y.shape.rank is None or y.shape.rank == 0 or None in y.shape[1:]:
+            raise NtkbenchError(f"The model returned a value of shape {y.shape}; it must return [N, ...].")
+        if 0 in y.shape[1:]:
+            raise NtkbenchError(f"The model returned a value of shape {y.shape}, which has no output units.")
+        if None not in (y.shape[0], x.shape[0]) and y.shape[0] != x.shape[0]:
+            raise NtkbenchError(
+                f"The model returned {y.shape[0]} outputs for {x.shape[0]} inputs; it must return one for each, "
+                "[N, ...]."
+            )
+        return tf.cast(tf.reshape(y, [tf.shape(y)[0], int(np.prod(y.shape[1:]))]), self.dtype)
+
+    def _one(self, y: Any) -> Any:
+        """Return the output called `output_name`."""
+        several = isinstance(y, dict | list | tuple)
+        names = _output_names(self.model, y) if several else []
+        if several and self.output_name is None and len(names) > 1:
+            raise NtkbenchError(
+                f"The model has {len(names)} separate outputs, {_listed(names)}; choose one, such as "
+                f"output_name={names[0]!r}."
+            )
+        chosen = names[0] if several and self.output_name is None else self.output_name
+        if several:
+            found = names.index(chosen) if chosen in names else chosen
+            if not isinstance(found, int) or not 0 <= found < len(names):
+                raise NtkbenchError(f"The model has no output {chosen!r}; it has {_listed(names)}.")
+            y = list(y.values() if isinstance(y, dict) else y)[found]
+            if isinstance(y, dict | list | tuple):
+                raise NtkbenchError(f"The output {chosen!r} is not one tensor; wrap the model so that it is.")
+        elif chosen not in (None, 0, *getattr(self.model, "output_names", ())):
+            raise NtkbenchError(f"The model has one output only; it has none called {chosen!r}.")
+        return y
+
+    def scalar(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the chosen output unit: [N, ...] -> [N]."""
+        return self.chosen(self.outputs(x))
+
+    def chosen(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Return the chosen one of all output units: [N, O] -> [N]. Raises NtkbenchError when it does not exist."""
+        if not 0 <= self.output < outputs.shape[1]:
+            raise NtkbenchError(f"The model has {outputs.shape[1]} output units; there is no unit {self.output}.")
+        return outputs[:, self.output]
+
+    def _takes_several(self) -> bool:
+        """Return whether Keras built the model for a list of inputs."""
+        shapes = (getattr(self.model, "_build_shapes_dict", None) or {}).values()
+        return any(bool(each) and isinstance(each[0], list | tuple) for each in shapes)
+
+    def inputs(self, x: Any, name: str = "x") -> tf.Tensor:
+        """Return x: [N, ...] in the model's precision (integers stay integers where the model wants them).
+
+        Raises NtkbenchError, which says `name`, for anything but finite real numbers of the shape that the model takes.
+        """
+        if isinstance(x, dict | list | tuple) and (not _is_numeric(x) or self._takes_several()):
+            raise NtkbenchError(f"The model takes {len(x)} separate inputs; wrap it in a model of one input.")
+        if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+            raise NtkbenchError(
+                f"{name} is an array with masked entries; fill them, as with x.filled(0), or leave them out."
+            )
+        try:
+            x = tf.convert_to_tensor(x)
+        except (TypeError, ValueError) as error:
+            raise NtkbenchError(
+                f"{name} is a {type(x).__name__} that is no array of numbers; need {name}: [N, ...]."
+            ) from error
+        if x.dtype.is_complex:
+            raise NtkbenchError(
+                f"{name} is complex ({x.dtype.name}), and models are taken at real inputs. Pass real and imaginary "
+                "parts side by side."
+            )
+        if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
+            raise NtkbenchError(f"{name} holds {x.dtype.name}s; need numbers, [N, ...]. Encode them first.")
+        declared = _input_spec(self.model)
+        _check_shape(tuple(x.shape), declared)
+        wanted = self.dtype if declared is None else tf.dtypes.as_dtype(declared.dtype)
+        if x.dtype.is_floating:
+            _check_finite(x, name, "")
+        if declared is None and not x.dtype.is_floating:
+            return x
+        if wanted.is_floating:
+            found = tf.cast(x, self.dtype)
+            _check_finite(found, name, f" as {self.dtype.name}")
+            return found
+        return _whole(x, wanted, name) if wanted.is_integer else x
+
+    # -- flat weights ------------------------------------------------------------------------------------------
+
+    def theta(self) -> tf.Tensor:
+        """Return a copy of the trainable weights as one vector [P]."""
+        return self.flatten([v.read_value() for v in self.variables])
+
+    def flatten(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return per-variable tensors as one vector [P]."""
+        return tf.concat([tf.reshape(tf.convert_to_tensor(t), [-1]) for t in tensors], 0)
+
+    def unflatten(self, vector: tf.Tensor) -> list[tf.Tensor]:
+        """Return a vector [P] as one tensor for each trainable variable."""
+        parts = tf.split(vector, self.sizes)
+        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def assign(self, theta: tf.Tensor) -> None:
+        """Set the trainable weights from one vector [P]. Usable inside compiled functions."""
+        for variable, value in zip(self.variables, self.unflatten(theta), strict=True):
+            variable.assign(value)
+
+    def load(self, weights: Sequence[Any]) -> None:
+        """Set all weights, frozen ones too, from another model of the same structure."""
+        self.model.set_weights(weights)
+
+    # -- compiled functions ------------------------------------------------------------------------------------
+
+    def function(self, key: Hashable, build: Callable[[], Callable[..., Any]], **options: Any) -> Callable[..., Any]:
+        """Return `tf.function(build())`, traced at full matmul precision and cached under `key`."""
+        if key not in self._cache:
+            compiled = tf.function(build(), autograph=False, **options)
+
+            def call(*args: Any) -> Any:
+                with full_precision(), hushed():
+                    return compiled(*args)
+
+            self._cache[key] = call
+        return self._cache[key]
+
+    def cached(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        """Return `build()`, remembered under `key`."""
+        if key not in self._cache:
+            self._cache[key] = build()
+        return self._cache[key]
+
+
+def network(model: Any, output: int = 0, output_name: str | int | None = None) -> Network:
+    """Return the Network around `model`, the same one for the same model, output and trainable weights."""
+    if isinstance(model, Network):
+        return model
+    if isinstance(model, type):
+        raise NtkbenchError(f"Got the class {model.__name__}; pass an instance of it, such as {model.__name__}().")
+    if not isinstance(output, int | np.integer) or not isinstance(output_name, str | int | None):
+        return Network(model, output, output_name)  # which says what is wrong
+    known: dict[Hashable, Network] = getattr(model, "__dict__", {}).setdefault("_ntkbench_networks", {})
+    key = (output, output_name)
+    found = known.get(key)
+    if found is None or [id(v) for v in found.variables] != [id(v) for v in _trainable(model)]:
+        found = known[key] = Network(model, output, output_name)
+    return found
+
+
+def renewed(net: Network) -> Network:
+    """Return a Network around the model as it is now, which knows nothing yet, in place of the one that was."""
+    fresh = Network(net.model, net.output, net.output_name)
+    getattr(net.model, "__dict__", {}).setdefault("_ntkbench_networks", {})[net.output, net.output_name] = fresh
+    return fresh
+
+
+def _is_keras(model: Any) -> bool:
+    import keras
+
+    return isinstance(model, keras.Layer)
+
+
+def _output_names(model: Any, y: Any) -> list[str]:
+    """Return the names of a model's several outputs y: keys, Keras's names, or indices."""
+    if isinstance(y, dict):
+        return [str(key) for key in y]
+    names = [str(name) for name in getattr(model, "output_names", None) or []]
+    return names if len(set(names)) == len(y) else [str(i) for i in range(len(y))]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:-1])) + f" and {names[-1]!r}"
+
+
+def _input_spec(model: Any) -> Any:
+    """Return the one input that a Keras model declares (with shape and dtype), or None."""
+    inputs = getattr(model, "inputs", None) if _is_keras(model) else None
+    return inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else None
+
+
+def _check_shape(shape: tuple[int, ...], declared: Any) -> None:
+    if not shape or 0 in shape:
+        raise NtkbenchError(f"The inputs have shape {list(shape)}; need [N, ...] with at least one input.")
+    if declared is None:
+        return
+    expected = list(declared.shape[1:])
+    matches = [e is None or e == n for e, n in zip(expected, shape[1:], strict=False)]
+    if len(expected) != len(shape) - 1 or not all(matches):
+        wanted = ", ".join("*" if e is None else str(e) for e in expected)
+        raise NtkbenchError(f"The inputs have shape {list(shape)}; the model takes [N, {wanted}].")
+
+
+def _check_finite(x: tf.Tensor, name: str, when: str) -> None:
+    finite = np.isfinite(x.numpy().reshape(len(x), -1)).all(1) if x.dtype.is_floating else np.ones(1, bool)
+    if not finite.all():
+        raise NtkbenchError(
+            f"Input {int(np.argmin(finite))} of {name} (of {len(x)}) holds NaN or infinity{when}; every entry must be "
+            "finite."
+        )
+
+
+def _whole(x: tf.Tensor, dtype: tf.DType, name: str) -> tf.Tensor:
+    """Return x: [N, ...] as integers of a type. Raises NtkbenchError when that changes a number."""
+    found = tf.cast(x, dtype)
+    same = (tf.cast(found, x.dtype) == x).numpy().reshape(len(x), -1)
+    if not same.all():
+        n = int(np.argmin(same.all(1)))
+        number = x.numpy().reshape(len(x), -1)[n, int(np.argmin(same[n]))]
+        raise NtkbenchError(
+            f"Input {n} of {name} holds {number}; the model takes {dtype.name}. Pass indices of that type."
+        )
+    return found
+
+
+def _is_numeric(x: Any) -> bool:
+    try:
+        return np.asarray(x).dtype.kind in "fiub"
+    except ValueError:
+        return False
+
+
+def _trainable(model: Any) -> list[tf.Variable]:
+    """Return the distinct trainable variables, as `tf.Variable`s."""
+    if _is_keras(model):
+        import keras
+
+        if keras.backend.backend() != "tensorflow":
+            raise NtkbenchError(
+                f"Keras runs on its {keras.backend.backend()!r} backend; ntkbench needs KERAS_BACKEND=tensorflow."
+            )
+        if not model.built:
+            raise NtkbenchError("The Keras model is not built yet. Call it once on data, or give it an Input.")
+        found = [v.value for v in model.trainable_variables]
+    elif callable(model) and hasattr(model, "trainable_variables"):
+        found = list(model.trainable_variables)
+    else:
+        raise NtkbenchError(
+            f"Got a {type(model).__name__}; need a Keras 3 model, a tf.Module, or a callable with trainable_variables."
+        )
+    return list({id(v): v for v in found}.values())

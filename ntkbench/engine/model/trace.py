@@ -1,0 +1,187 @@
+"""A model's traced outputs: a compiled plain call, the precision it computes in, and whether it looks up tables."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from attrs import frozen
+
+from ...errors import NtkbenchError, reason_of
+from ..ops import full_precision, hushed
+from .layer_facts import PLAIN, made_of
+from .network import Network
+from .replaced import replaced_calls
+
+# Spacing of the numbers at 1.
+EPS = {tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10, tf.float32: 2.0**-23, tf.float64: 2.0**-52}
+# Operations that take rows of a table, or positions of ones, by an index: where their indices are among the inputs.
+LOOKUPS = {
+    "Gather": 1, "GatherNd": 1, "GatherV2": 1, "OneHot": 0, "ResourceGather": 1, "ResourceGatherNd": 1,
+    "SparseSoftmaxCrossEntropyWithLogits": 1,
+}  # fmt: skip
+SCOPE = "ntkbench."  # and the number of a layer: the name scope of what it computes
+
+
+@frozen
+class Trace:
+    """A model traced at one input.
+
+    outputs: the compiled function [1, ...] -> [1, O].   graph: its operations.
+    coarsest: the float type with the largest rounding that weights or float inputs pass through on their way to the
+    outputs.   where: the layer that computes in it.
+    looks_up: whether an index into a table depends on the inputs.
+    """
+
+    outputs: Callable[[tf.Tensor], tf.Tensor]
+    graph: Any
+    coarsest: tf.DType
+    where: str
+    looks_up: bool
+
+
+def trace_of(net: Network, x: tf.Tensor) -> Trace:
+    """Return the trace of the model at one input like those of x: [N, ...].
+
+    Raises NtkbenchError when the model cannot be traced there, with TensorFlow's reason.
+    """
+    return net.cached(("trace", tuple(x.shape[1:]), x.dtype), lambda: _trace(net, x))
+
+
+def rounding_of(net: Network, x: tf.Tensor) -> float:
+    """Return the spacing at 1 of the coarsest type that the model computes in at inputs like x: [N, ...]."""
+    return EPS[net.dtype if computes_in(net.model, net.dtype.name) else trace_of(net, x).coarsest]
+
+
+def require_precision(net: Network, x: tf.Tensor, precision: str) -> None:
+    """Raise NtkbenchError, which names the layer, when the model computes in a coarser type than `precision`."""
+    if computes_in(net.model, precision):
+        return
+    found = trace_of(net, x)
+    if EPS[found.coarsest] > EPS[tf.dtypes.as_dtype(precision)]:
+        raise NtkbenchError(
+            f"The model does not compute in {precision}: {found.where} computes in {found.coarsest.name}. Let it use "
+            "its inputs' dtype or self.compute_dtype, or choose a precision that all layers have."
+        )
+
+
+def computes_in(model: Any, precision: str) -> bool:
+    """Return whether a model is known to compute in a precision without a look at its graph."""
+    if not hasattr(model, "_flatten_layers"):
+        return False
+    layers = [each for each in model._flatten_layers() if not isinstance(each, keras.layers.InputLayer)]
+    return made_of(layers, PLAIN) and all(
+        {each.compute_dtype, each.variable_dtype, *_types(each)} == {precision} for each in layers
+    )
+
+
+def _types(layer: Any) -> Iterator[str]:
+    return (v.dtype for v in layer.variables if "float" in v.dtype)
+
+
+def _trace(net: Network, x: tf.Tensor) -> Trace:
+    layers = list(getattr(net.model, "_flatten_layers", list)())
+    layers = list({id(each): each for each in layers}.values())
+    scoped = [(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(layers)]
+    spec = tf.TensorSpec([1, *x.shape[1:]], x.dtype)
+    try:
+        with full_precision(), hushed(), replaced_calls(scoped):
+            traced = tf.function(net.outputs, autograph=False).get_concrete_function(spec)
+    except NtkbenchError:
+        raise
+    except Exception as error:  # whatever a user's layer says to these inputs
+        raise NtkbenchError(
+            f"The model cannot be called on inputs of shape {['N', *x.shape[1:]]} and type {x.dtype.name}: "
+            f"{reason_of(error)}. Check them with a plain call of the model on x[:1]."
+        ) from error
+    graph = traced.graph
+    given = {graph.inputs[0].name} | {inner.name for _, inner in graph.captures if inner.dtype == tf.resource}
+    uses: list[tuple[tf.DType, str]] = []
+    _float_path(graph, given, uses, "")
+    coarsest, name = max(uses, key=lambda use: EPS[use[0]], default=(net.dtype, ""))
+    looks_up = _index_from(graph, {graph.inputs[0].name})
+
+    def outputs(one: tf.Tensor) -> tf.Tensor:
+        with full_precision(), hushed():
+            return traced(one)
+
+    return Trace(outputs, graph, coarsest, _owner(name, layers, net.model), looks_up)
+
+
+def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def scoped(*args: Any, **kwargs: Any) -> Any:
+        with tf.name_scope(name):
+            return call(*args, **kwargs)
+
+    return scoped
+
+
+def _owner(name: str, layers: Sequence[Any], model: Any) -> str:
+    """Return the innermost layer whose scope an operation's name tells of."""
+    numbers = re.findall(re.escape(SCOPE) + r"(\d+)", name)
+    layer = layers[int(numbers[-1])] if numbers else model
+    kind = type(layer).__name__
+    return f"layer {layer.name!r} ({kind})" if numbers and layer is not model else f"the model itself ({kind})"
+
+
+def _float_path(graph: Any, given: set[str], uses: list[tuple[tf.DType, str]], inside: str) -> None:
+    """Note (type, name) of the operations between the tensors `given` and the graph's outputs, along float tensors.
+
+    A mask that is computed in another type, or positions, is no such operation: nothing that is rounded passes through.
+    inside: the name of the operation that calls the graph.
+    """
+    operations = graph.get_operations()
+    wanted = {each.name for each in graph.outputs if carries(each.dtype)}
+    for op in reversed(operations):
+        if any(each.name in wanted for each in op.outputs):
+            wanted |= {each.name for each in op.inputs if carries(each.dtype)}
+    reached = set(given)
+    for op in operations:
+        on = [each.name in reached and carries(each.dtype) for each in op.inputs]
+        if not any(on) or not any(each.name in wanted for each in op.outputs):
+            continue
+        name = f"{inside}/{op.name}"
+        for inner in called(op):
+            mine = [True] * len(inner.inputs) if "While" in op.type else on[len(on) - len(inner.inputs) :]
+            starts = {each.name for each, yes in zip(inner.inputs, mine, strict=False) if yes and carries(each.dtype)}
+            _float_path(inner, starts, uses, name)
+        reached |= {each.name for each in op.outputs if carries(each.dtype)}
+        if op.type not in ("Identity", "ReadVariableOp"):  # which round nothing
+            uses += [(kind, name) for each in op.outputs if (kind := _real(each.dtype)) in EPS]
+
+
+def _index_from(graph: Any, reached: set[str]) -> bool:
+    """Return whether a lookup's index depends on the tensors reached."""
+    for op in graph.get_operations():
+        on = [each.name in reached for each in op.inputs]
+        if op.type in LOOKUPS and on[LOOKUPS[op.type]]:
+            return True
+        if any(on):
+            for inner in called(op):
+                if _index_from(inner, {each.name for each in inner.inputs}):
+                    return True
+            reached |= {each.name for each in op.outputs}
+    return False
+
+
+def called(op: Any) -> list[Any]:
+    """Return the graphs of the functions that an operation calls."""
+    names = [each.name for value in op.node_def.attr.values() for each in [value.func, *value.list.func] if each.name]
+    found = []
+    for name in names:
+        with contextlib.suppress(KeyError, AttributeError):
+            found.append(op.graph._get_function(name).graph)
+    return found
+
+
+def carries(dtype: tf.DType) -> bool:
+    """Return whether numbers, and derivatives, pass through tensors of a type. variant: lists of tensors, in loops."""
+    return dtype.is_floating or dtype.is_complex or dtype in (tf.variant, tf.resource)
+
+
+def _real(dtype: tf.DType) -> tf.DType:
+    return {tf.complex64: tf.float32, tf.complex128: tf.float64}.get(dtype, dtype)

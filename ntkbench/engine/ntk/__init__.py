@@ -1,0 +1,7 @@
+"""The empirical tangent kernel: planned, computed in blocks by the cheapest exact route, split by layers."""
+
+from .distance import kernel_distance, relative_change
+from .empirical import empirical_ntk
+from .kernel_map import KernelMap
+
+__all__ = ["KernelMap", "empirical_ntk", "kernel_distance", "relative_change"]

@@ -1,0 +1,231 @@
+"""The empirical neural tangent kernel of a model, by three routes to one number."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from attrs import evolve
+
+from ...errors import NtkbenchError, did_you_mean
+from ..budget import GIB, budget
+from ..checks import NotFinite, enter, not_finite, require_right_derivatives
+from ..model import (
+    Network,
+    explained,
+    in_precision,
+    layers_of,
+    network,
+    require_precision,
+    require_same_outputs,
+    vectorises,
+)
+from ..replicas import Replicas
+from ..rules.rule import Rule
+from ..structure import model_sizes, structure_of
+from .blocks import Route, compute
+from .distributed import kernels
+from .plan import Problem, flops, plan
+from .routes import ProductRoute, ShareRoute
+from .target import Store, file_store
+
+METHODS = ("auto", "structured", "jacobian", "ntk_vector_products")
+PRECISIONS = ("float32", "float64")
+WORTH_XLA = 2e9  # operations: compiling takes about half a second more, and then large products take half their time
+
+
+@explained("TensorFlow cannot differentiate this model")
+def empirical_ntk(
+    model: Any,
+    x1: Any,
+    x2: Any = None,
+    *,
+    outputs: Literal["trace", "full"] | int = "trace",
+    output_name: str | int | None = None,
+    per_layer: bool = False,
+    method: Literal["auto", "structured", "jacobian", "ntk_vector_products"] = "auto",
+    memory_gib: float | None = None,
+    out: str | os.PathLike[str] | None = None,
+    precision: Literal["float32", "float64"] | None = None,
+    strategy: Any = None,
+) -> Any:
+    """Return the tangent kernel K(x, x') = ⟨∂f(x)/∂w, ∂f(x')/∂w⟩ over all trainable weights w.
+
+    Args:
+        model: a Keras 3 model (called with training=False), a tf.Module, or a callable with `trainable_variables`.
+            Its outputs are flattened to [N, O].
+        x1: [N1, ...].      x2: [N2, ...], or None for x1 (half the work).
+        outputs: "trace" for the SUM over output units, an index for one unit, "full" for all pairs of units.
+        output_name: which output of a model that has several: its name or dict key, or its index.
+        per_layer: return each layer's share instead, as {layer name: kernel} in the model's order. Their sum is the
+            kernel.
+        method: "structured" (from layer inputs and cotangents; no Jacobian), "jacobian" (contraction of the
+            Jacobian [N·O, P], some samples at a time), "ntk_vector_products" (one product with K at a time: P-sized
+            memory), or "auto": structured for the layers that have a rule, jacobian for the weights of the others.
+        memory_gib: what the computation may take beside the model; three quarters of the memory that is available
+            now, rounded down to a power of two, by default. Samples, output units and positions are cut into blocks
+            that fit.
+        out: a file for the result. It is written block by block under the name `out`.partial, gets its own name when
+            it is complete, and is returned memory-mapped (read-only). It may be larger than memory; one kernel only.
+        precision: "float32" or "float64" to compute in; the model's own by default. Keras models only.
+        strategy: a `tf.distribute` strategy (Mirrored, MultiWorkerMirrored or TPU), or its name "mirrored",
+            "multiworker" or "tpu": the kernel's blocks are split over its replicas, each with a copy of the model
+            (Keras models only) and its share of memory_gib. Of several workers each calls this and has the kernel.
+
+    Returns:
+        A numpy array [N1, N2], or [N1, N2, O, O] for "full" (K[n, m, o, q] = ⟨∂f_o(x_n)/∂w, ∂f_q(x'_m)/∂w⟩), in the
+        precision of the computation; a dict of them for per_layer.
+
+    Raises:
+        NtkbenchError: when the model or the inputs are not understood, the method cannot do it, or no block fits
+            into the budget.
+
+    Source: Jacot et al. 2018 (arXiv 1806.07572); routes: Novak et al. 2022 (arXiv 2206.08720).
+
+    The kernel of a linear model is the Gram matrix of its inputs; a bias adds 1, and is part of its layer's share:
+
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+    >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> print(empirical_ntk(model, x))
+    [[ 5. 11.]
+     [11. 25.]]
+    >>> print(empirical_ntk(model, x, x[:1], outputs="full").shape)
+    (2, 1, 1, 1)
+    >>> two = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="first"), keras.layers.Dense(1)])
+    >>> shares = empirical_ntk(two, x, per_layer=True)
+    >>> bool(np.allclose(sum(shares.values()), empirical_ntk(two, x, method="jacobian"), rtol=1e-4))
+    True
+    >>> v = two.layers[1].kernel.numpy()[:, 0]      # f = v·(Ux + c) + b: the first layer's share is |v|²(xᵀx' + 1)
+    >>> bool(np.allclose(shares["first"], v @ v * (x @ x.T + 1), rtol=1e-4))
+    True
+    """
+    if method not in METHODS:
+        raise NtkbenchError(f"No kernel method is called {method!r}. {did_you_mean(method, METHODS)}")
+    if strategy is not None and out is not None:
+        raise NtkbenchError("A strategy gathers the kernel in memory, and out= writes it; leave one of them away.")
+    if per_layer and out is not None:
+        raise NtkbenchError("per_layer=True makes several kernels, and out= holds one; leave one of them away.")
+    allowed = budget(memory_gib)
+    given1, given2 = x1, x2
+    net, x1, x2 = enter(model, x1, x2, output_name=output_name)
+    if precision is not None:
+        net = _in_precision(net, x1, precision)
+        x1, x2 = net.inputs(given1), None if given2 is None else net.inputs(given2)
+    require_right_derivatives(net, x1, order=1)
+    rules, variables = _weights(net, x1, method)
+    sizes = model_sizes(net, rules, x1)
+    units = _units(outputs, sizes.outputs)
+    layers = layers_of(net) if per_layer else None
+    if strategy is not None:
+        replicas = Replicas(net, strategy)
+        share = allowed / GIB / len(replicas.local)
+
+        def block(of: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> list[np.ndarray]:
+            found = empirical_ntk(of, x1, x2, outputs=outputs, per_layer=per_layer, method=method, memory_gib=share)
+            return list(found.values()) if per_layer else [found]
+
+        pairs = (len(units), len(units)) if outputs == "full" else ()
+        found = kernels(replicas, x1, x2, block, len(layers or "1"), pairs)
+        return dict(zip(layers, found, strict=True)) if layers else found[0]
+    problem = Problem(
+        n=len(x1),
+        m=len(x1 if x2 is None else x2),
+        same=x2 is None,
+        units=len(units),
+        trace=outputs != "full",
+        kernels=len(layers) if layers else 1,
+        gradients=sum(int(np.prod(v.shape)) for v in variables),
+        weights=net.size,
+        products=method == "ntk_vector_products",
+        stored=out is None,
+        itemsize=net.dtype.size,
+    )
+    # Of layers that are not vectorised, grouped convolutions and loops are slower with XLA.
+    problem = evolve(problem, xla=flops(problem, sizes) >= WORTH_XLA and vectorises(net.model))
+    try:
+        chosen = plan(problem, sizes, allowed)
+    except NtkbenchError:
+        if method != "auto" or not variables:
+            raise
+        # Gradients of one sample do not fit; a product with the kernel needs one gradient at a time.
+        problem = evolve(problem, products=True, xla=False)
+        chosen = plan(problem, model_sizes(net, (), x1), allowed)
+    route: Route
+    if problem.products:
+        route = ProductRoute(net, layers, problem.trace)
+    else:
+        route = ShareRoute(net, rules, variables, layers, problem.trace, problem.xla)
+    shape = (problem.n, problem.m) if problem.trace else (problem.n, problem.m, len(units), len(units))
+    dtype = net.dtype.as_numpy_dtype
+    if out is not None:
+        with file_store(out, shape, dtype) as file, _explaining(net, x1, x2):
+            compute(route, x1, x2, units, chosen, file)
+        return np.load(out, mmap_mode="r")
+    store = Store(problem.kernels, shape, dtype)
+    with _explaining(net, x1, x2):
+        compute(route, x1, x2, units, chosen, store)
+    return dict(zip(layers, store.kernels, strict=True)) if layers else store.kernels[0]
+
+
+def _in_precision(net: Network, x: tf.Tensor, precision: str) -> Network:
+    """Return the network that computes in a precision: the model's, or that of a copy of it with the weights of now."""
+    if precision not in PRECISIONS:
+        raise NtkbenchError(f"No precision is called {precision!r}. {did_you_mean(str(precision), PRECISIONS)}")
+
+    def cast() -> Any:
+        copy = in_precision(net.model, precision)
+        if copy is not net.model:
+            require_same_outputs(net, network(copy, output_name=net.output_name), x)
+        return copy
+
+    copy = net.cached(("in precision", precision), cast)
+    if copy is not net.model:
+        for ours, theirs in zip(net.model.variables, copy.variables, strict=True):
+            theirs.assign(tf.cast(ours.value, theirs.dtype))
+        net = network(copy, output_name=net.output_name)
+    require_precision(net, net.inputs(x), precision)
+    return net
+
+
+@contextlib.contextmanager
+def _explaining(net: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> Iterator[None]:
+    """Let a kernel that is not finite be refused with its cause."""
+    try:
+        yield
+    except NotFinite:
+        causes = [not_finite(net, x1, "tangent kernel", "x" if x2 is None else "x1")]
+        if x2 is not None and "although" in str(causes[0]):
+            causes.insert(0, not_finite(net, x2, "tangent kernel", "x2"))
+        raise causes[0] from None
+
+
+def _weights(net: Network, x: tf.Tensor, method: str) -> tuple[Sequence[Rule], Sequence[tf.Variable]]:
+    """Return the rules, and the variables beside them, that a method takes the kernel from."""
+    if method in ("jacobian", "ntk_vector_products"):
+        return (), net.variables
+    structure = structure_of(net, x)
+    if method == "structured" and structure.rest:
+        rest = {id(v) for v in structure.rest}
+        names = ", ".join(name for name, mine in layers_of(net).items() if rest & mine)
+        raise NtkbenchError(
+            f"No layer rule accounts for the weights of {names}; use method='auto', which takes theirs from gradients, "
+            "or method='jacobian'."
+        )
+    return structure.rules, structure.rest
+
+
+def _units(outputs: Any, n_outputs: int) -> np.ndarray:
+    """Return the output units that are asked for."""
+    if isinstance(outputs, str) and outputs in ("trace", "full"):
+        return np.arange(n_outputs, dtype=np.int32)
+    if isinstance(outputs, int | np.integer) and not isinstance(outputs, bool) and 0 <= outputs < n_outputs:
+        return np.array([outputs], np.int32)
+    raise NtkbenchError(
+        f"outputs={outputs!r} is neither 'trace', 'full' nor one of the model's {n_outputs} output "
+        f"{'unit' if n_outputs == 1 else 'units'}, counted from 0."
+    )

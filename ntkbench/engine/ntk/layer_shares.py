@@ -1,0 +1,77 @@
+"""A tangent kernel as the sum of its layers' shares: from products where rules know them, from gradients elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import tensorflow as tf
+
+from ..model import Network
+from ..rules.native import native
+from ..rules.rule import Product, Rule
+from ..structure import factors_of_outputs, products_of_rows, share
+from .jacobian import jacobians
+
+Representation = Sequence[tf.Tensor]  # of some inputs: A and G of every product, then the gradients of each variable
+
+
+class Shares:
+    """The shares of a network's kernel.
+
+    rules: of layers whose weights are met in products.   variables: the other trainable weights of the kernel.
+    layers: the kernels that are wanted: name -> ids of the `tf.Variable`s of each; None for one kernel of all.
+    trace: sum over output units, [N, M]; otherwise all pairs of units, [N, O, M, O].
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        rules: Sequence[Rule],
+        variables: Sequence[tf.Variable],
+        layers: dict[str, frozenset[int]] | None,
+        trace: bool,
+    ):
+        self.net, self.variables, self.layers, self.trace = net, variables, layers, trace
+        self.rules = [native(rule) for rule in rules]
+        self.count = 1 if layers is None else len(layers)
+        self._products: list[Product] = []
+
+    def represent(self, x: tf.Tensor, units: tf.Tensor) -> list[tf.Tensor]:
+        """Return what the kernel of inputs [N, ...] and output units [O] is contracted from."""
+        found = factors_of_outputs(self.net, self.rules, x, units) if self.rules else []
+        self._products = [factor.product for factor in found]
+        factors = [tensor for factor in found for tensor in (factor.a, factor.g)]
+        return factors + jacobians(self.net, self.variables, x, units)
+
+    def contract(
+        self, left: Representation, right: Representation, shape: Sequence[int], allowance: float = math.inf
+    ) -> list[tf.Tensor]:
+        """Return the kernels, one for each wanted layer, from two representations (the same one for x2 = x1).
+
+        shape: of each kernel.   allowance: bytes of working memory for each product.
+        """
+        found: list[tf.Tensor | None] = [None] * self.count
+        pairs = 2 * len(self._products)
+
+        def add(variable: tf.Variable, make: Callable[[], tf.Tensor]) -> None:
+            layer = self._layer(variable)
+            before = found[layer]
+            # One after the other: the working memory of one share is freed before the next begins.
+            with tf.control_dependencies([] if before is None else [before]):
+                found[layer] = make() if before is None else before + make()
+
+        for i, product in enumerate(self._products):
+            first, second = ((side[2 * i], side[2 * i + 1]) for side in (left, right))
+            second = first if left is right else second
+            add(product.trained[0].variable.value, partial(share, first, second, self.trace, allowance))
+        for i, variable in enumerate(self.variables):
+            rows = left[pairs + i], left[pairs + i] if left is right else right[pairs + i]
+            add(variable, partial(products_of_rows, *rows, self.trace))
+        return [tf.zeros(shape, self.net.dtype) if kernel is None else kernel for kernel in found]
+
+    def _layer(self, variable: tf.Variable) -> int:
+        if self.layers is None:
+            return 0
+        return next(i for i, mine in enumerate(self.layers.values()) if id(variable) in mine)

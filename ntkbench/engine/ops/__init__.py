@@ -1,0 +1,23 @@
+"""TensorFlow as the engine uses it: operations made exact, precision, and scopes over global settings."""
+
+from .exact_ops import exact_operations
+from .hoist import Hoisted
+from .keras_settings import keras_settings
+from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
+from .precision import full_precision
+from .reshape import reshape
+from .vectorised import for_each, hushed
+
+__all__ = [
+    "Hoisted",
+    "cotangents_side_by_side",
+    "exact_operations",
+    "for_each",
+    "full_precision",
+    "hushed",
+    "keras_settings",
+    "on_last_axis",
+    "reshape",
+    "times",
+    "traced_for_xla",
+]

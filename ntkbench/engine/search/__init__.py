@@ -1,0 +1,24 @@
+"""Away from initialisation: gradient descent, and the worst direction in a ball of weights."""
+
+from .ascent import Maximum, Objective, ascend, ascend_best, largest, unit
+from .crossings import Crossings, rms_of_variables
+from .curvature import SampleCurvature
+from .descent import Trajectory, gradient_descent
+from .kinks import kink_share
+from .weighted_output import WeightedOutput
+
+__all__ = [
+    "Crossings",
+    "Maximum",
+    "Objective",
+    "SampleCurvature",
+    "Trajectory",
+    "WeightedOutput",
+    "ascend",
+    "ascend_best",
+    "gradient_descent",
+    "kink_share",
+    "largest",
+    "rms_of_variables",
+    "unit",
+]

@@ -1,0 +1,110 @@
+"""Full-batch gradient descent on the square loss, recording the tangent kernel along its path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from attrs import frozen
+
+from ...errors import Diverged
+from ..autodiff import dense_gradient
+from ..model import Network
+from ..ntk import KernelMap
+
+EARLY_RECORDS = (1, 2, 5, 10)  # steps at which the kernel is recorded, then every RECORD_EVERY, and at the end
+RECORD_EVERY = 20
+LOWERED_TO = 0.5  # of the critical step 2/λmax(K(w_t)), where the kernel has grown on the way
+SMALLEST_STEP = 1e-12  # of the first step size: below it halving has failed
+
+
+@frozen
+class Trajectory:
+    """A path of gradient descent from w0 on L(w) = ½ Σ_n (f(w; x_n) − y_n)².
+
+    origin, end: weights [P] at its start and end.      losses: L at every step [T+1].
+    gradients: ‖∇L‖² at every step [T+1].               kernels: {step: K(w_t) [N, N]}, step 0 included.
+    step_size: the last one.    steps: T.               reached: whether L fell to target_ratio·L(w0).
+    """
+
+    origin: tf.Tensor
+    end: tf.Tensor
+    losses: np.ndarray
+    gradients: np.ndarray
+    kernels: dict[int, np.ndarray]
+    step_size: float
+    steps: int
+    reached: bool
+
+
+def gradient_descent(
+    net: Network,
+    x: tf.Tensor,
+    y: np.ndarray,
+    origin: tf.Tensor,
+    *,
+    safety: float = 0.5,
+    target_ratio: float = 1e-3,
+    max_steps: int = 3000,
+) -> Trajectory:
+    """Return the path from `origin` until the loss is target_ratio of its start, or max_steps.
+
+    Step size: safety·2/λmax(K(w0)), lowered at every record to ½·2/λmax(K(w_t)); a step that raises the loss
+    is rolled back and the step size halved. (η_crit = 2/λmax of the linear model: Zhu et al., arXiv 2205.11787.)
+
+    Args:
+        x: [N, ...] probes.   y: [N] targets.   origin: [P].
+
+    Raises:
+        Diverged: when the loss is not finite even at vanishing step size.
+    """
+    kernels = KernelMap(net, x)
+    loss_and_gradient = net.function("loss and gradient", lambda: lambda w, x, y: _loss_and_gradient(net, w, x, y))
+    y = tf.constant(y, net.dtype)
+    recorded = {0: kernels.kernel(origin)}
+    step_size = first = _critical(recorded[0]) * safety
+    w = origin
+    loss, gradient, norm2 = _evaluated(loss_and_gradient(w, x, y))
+    if not np.isfinite(loss):
+        raise Diverged("The loss is not finite at initialisation; the model's output is not.")
+    losses, norms, step = [loss], [norm2], 0
+    while step < max_steps and loss > target_ratio * losses[0] and norm2 > 0:
+        trial = w - tf.constant(step_size, net.dtype) * gradient
+        new_loss, new_gradient, new_norm2 = _evaluated(loss_and_gradient(trial, x, y))
+        if not new_loss <= loss:  # a NaN is a rise too
+            step_size /= 2
+            if step_size < SMALLEST_STEP * first:
+                if not np.isfinite(new_loss):
+                    raise Diverged("Gradient descent diverged at every step size tried.")
+                break
+            continue
+        w, loss, gradient, norm2, step = trial, new_loss, new_gradient, new_norm2, step + 1
+        losses.append(loss)
+        norms.append(norm2)
+        if step in EARLY_RECORDS or step % RECORD_EVERY == 0:
+            recorded[step] = kernels.kernel(w)
+            step_size = min(step_size, _critical(recorded[step]) * LOWERED_TO)
+    if step not in recorded:
+        recorded[step] = kernels.kernel(w)
+    reached = loss <= target_ratio * losses[0]
+    return Trajectory(origin, w, np.array(losses), np.array(norms), recorded, float(step_size), step, reached)
+
+
+def _critical(kernel: np.ndarray) -> float:
+    """Return η_crit = 2/λmax(K), or 1 for a kernel that is zero."""
+    largest = float(np.linalg.eigvalsh(kernel)[-1])
+    return 2.0 / largest if largest > 0 else 1.0
+
+
+def _evaluated(result: Any) -> tuple[float, tf.Tensor, float]:
+    loss, gradient, norm2 = result
+    return float(loss), gradient, float(norm2)
+
+
+def _loss_and_gradient(net: Network, w: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    net.assign(w)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(net.scalar(x) - y)) / 2
+    gradient = net.flatten(dense_gradient(tape, loss, net.variables))
+    return loss, gradient, tf.reduce_sum(tf.square(gradient))

@@ -1,0 +1,57 @@
+"""First and second derivatives of a weighted sum of one output over the probes, as functions of flat weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..autodiff import dense_gradient
+from ..checks import require_right_derivatives
+from ..model import Network
+
+
+class WeightedOutput:
+    """F_c(w) = Σ_n c_n f(w; x_n) of one output unit at probes x: [N, ...], for weights w: [P] and c: [N].
+
+    All methods leave the network at the weights they used last.
+    """
+
+    def __init__(self, net: Network, x: tf.Tensor):
+        require_right_derivatives(net, x, order=1)
+        self.net, self.x = net, x
+
+    def gradient(self, w: tf.Tensor, c: np.ndarray) -> tf.Tensor:
+        """Return ∇F_c(w) = J(w)ᵀ·c: [P]."""
+        return self.net.function("weighted gradient", self._build_gradient)(w, self.x, tf.cast(c, self.net.dtype))
+
+    def gradient_and_product(self, w: tf.Tensor, c: np.ndarray, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return ∇F_c(w) and ∇²F_c(w)·v: [P] each, for v: [P], by double backward, which is right for every model."""
+        require_right_derivatives(self.net, self.x, order=2, mode="double_backward")
+        return self.net.function("weighted product", self._build_product)(w, self.x, tf.cast(c, self.net.dtype), v)
+
+    def _build_gradient(self) -> Any:
+        net = self.net
+
+        def gradient(w: tf.Tensor, x: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
+            net.assign(w)
+            with tf.GradientTape() as tape:
+                f = net.scalar(x)
+            return net.flatten(dense_gradient(tape, f, net.variables, c))
+
+        return gradient
+
+    def _build_product(self) -> Any:
+        net = self.net
+
+        def gradient_and_product(w: tf.Tensor, x: tf.Tensor, c: tf.Tensor, v: tf.Tensor) -> Any:
+            net.assign(w)
+            with tf.GradientTape() as outer:
+                with tf.GradientTape() as inner:
+                    f = net.scalar(x)
+                gradient = net.flatten(dense_gradient(inner, f, net.variables, c))
+                along = tf.reduce_sum(gradient * v)
+            return gradient, net.flatten(dense_gradient(outer, along, net.variables))
+
+        return gradient_and_product

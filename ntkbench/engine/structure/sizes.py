@@ -1,0 +1,101 @@
+"""What a computation will hold in memory at its peak, predicted from the sizes of the model's layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import tensorflow as tf
+from attrs import frozen
+
+from ...errors import NtkbenchError
+from ..model import Network
+from ..rules.native import native
+from ..rules.rule import Rule
+from .contraction import ProductSize
+from .taps import run_tapped
+
+PROBES = 2  # samples of the trace that sizes are read from
+
+# Operations whose result is their argument's memory, or no memory to speak of.
+NO_MEMORY = frozenset(
+    {
+        "Const", "ExpandDims", "Identity", "NoOp", "Pack", "Placeholder", "ReadVariableOp", "Reshape", "Shape",
+        "Squeeze", "StopGradient", "StridedSlice",
+    }
+)  # fmt: skip
+
+
+@frozen
+class ModelSizes:
+    """The numbers that a model makes for one sample.
+
+    outputs: output units.   products: of the rules that were asked for.   activations: what is kept for a pass
+    backward, about half of what the model's operations make.   operations: of one pass forward.
+    """
+
+    outputs: int
+    products: tuple[ProductSize, ...]
+    activations: int
+    operations: int
+
+    @property
+    def rows(self) -> int:
+        """Return the size of A of all products."""
+        return sum(p.inputs for p in self.products)
+
+    @property
+    def cotangents(self) -> int:
+        """Return the size of G of all products, for one output unit."""
+        return sum(p.cotangents for p in self.products)
+
+
+def model_sizes(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> ModelSizes:
+    """Return the sizes of a model at inputs like x: [N, ...], from a trace that computes nothing."""
+    key = ("sizes", tuple(rules), tuple(x.shape[1:]), x.dtype)
+    return net.cached(key, lambda: _sizes(net, rules, x))
+
+
+def _sizes(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> ModelSizes:
+    products: list[ProductSize] = []
+
+    def forward(x: tf.Tensor) -> tf.Tensor:
+        outputs, layers = run_tapped(net, [native(rule) for rule in rules], x, lambda tap: None)
+        for tapped in layers:
+            a = tapped.rows()
+            products.append(ProductSize(a.shape[1], a.shape[2], a.shape[3], tapped.product.columns))
+        return outputs
+
+    spec = tf.TensorSpec([PROBES, *x.shape[1:]], x.dtype)
+    try:
+        traced = tf.function(forward, autograph=False).get_concrete_function(spec)
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message").rstrip(".")
+        raise NtkbenchError(
+            f"The model cannot be called on inputs of shape {list(x.shape)} and type {x.dtype.name}: {reason}."
+        ) from error
+    behind = _behind(traced.outputs[0])
+    outputs = int(traced.outputs[0].shape[1])
+    return ModelSizes(outputs, tuple(products), made(behind) // (2 * PROBES), len(behind))
+
+
+def _behind(tensor: tf.Tensor) -> list[tf.Operation]:
+    """Return the operations that a tensor is made of."""
+    found: set[tf.Operation] = set()
+    waiting = [tensor.op]
+    while waiting:
+        operation = waiting.pop()
+        if operation not in found:
+            found.add(operation)
+            waiting += [t.op for t in operation.inputs]
+    return list(found)
+
+
+def made(operations: Iterable[tf.Operation]) -> int:
+    """Return how many numbers operations make, without those that are other operations' numbers."""
+    return numbers(t for op in operations if op.type not in NO_MEMORY for t in op.outputs)
+
+
+def numbers(tensors: Iterable[tf.Tensor]) -> int:
+    """Return how many numbers the tensors of a graph hold, those of unknown shape left out."""
+    known = [t.shape.num_elements() for t in tensors if t.dtype.is_floating and t.shape.is_fully_defined()]
+    return sum(known)

@@ -1,0 +1,223 @@
+"""Which of a model's weights are met in products, so that their rows and cotangents say everything about them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from attrs import frozen
+
+from ..autodiff import gradients
+from ..model import KEEPS_SAMPLES, PLAIN, Network, has, is_ours, is_stock, joined_by_layers, made_of
+from ..ops import hushed
+from ..rules import RULES
+from ..rules.rule import Rule, Untappable, key_of, rule_for
+from .factors import factors
+from .taps import run_tapped
+
+log = logging.getLogger("ntkbench")
+
+SAMPLES = 3  # of the comparison
+
+
+@frozen
+class Structure:
+    """The rules of a model's layers, and the trainable variables that no rule accounts for.
+
+    rules: those that are needed to tap the trained weights.   rest: variables without a rule.
+    """
+
+    rules: tuple[Rule, ...]
+    rest: tuple[tf.Variable, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the rules account for every trainable weight."""
+        return not self.rest
+
+
+def structure_of(net: Network, x: tf.Tensor) -> Structure:
+    """Return the structure of the model as it treats inputs like x: [N, ...]. Says in the log what has no rule."""
+    return net.cached(("structure", tuple(x.shape[1:]), x.dtype), lambda: _structure(net, x))
+
+
+def _structure(net: Network, x: tf.Tensor) -> Structure:
+    layers = _layers(net.model)
+    rules = [rule for rule in map(rule_for, layers) if rule is not None and _needed(rule)]
+    structure = _without(net, rules, _claimed_twice(rules) | _otherwise_trained(net, rules))
+    if structure.rules and not _plain(layers):
+        structure = _traced(net, x, layers, structure)
+    if structure.rules and not _keeps_samples(layers, structure):
+        structure = _believed(net, x, structure)
+    if structure.rest:
+        names = ", ".join(sorted({_owner(layers, variable) for variable in structure.rest}))
+        log.info("ntkbench: no layer rule accounts for the weights of %s; they take a generic exact route.", names)
+    return structure
+
+
+def _needed(rule: Rule) -> bool:
+    """Return whether a rule taps weights that are trained, or lets other rules do so."""
+    return not rule.products or any(product.trained for product in rule.products)
+
+
+def _without(net: Network, rules: Iterable[Rule], refused: set[int]) -> Structure:
+    """Return the structure without the rules of the refused variables (ids of `tf.Variable`s)."""
+    kept = [rule for rule in rules if not refused & _variables(rule)]
+    ruled = set().union(*map(_variables, kept)) if kept else set()
+    rest = tuple(v for v in net.variables if id(v) not in ruled)
+    return Structure(tuple(kept) if ruled else (), rest)
+
+
+def _variables(rule: Rule) -> set[int]:
+    return {id(variable.value) for product in rule.products for variable in product.variables}
+
+
+def _claimed_twice(rules: list[Rule]) -> set[int]:
+    """Return the variables that two layers share: their cross terms are beyond layer rules."""
+    seen: set[int] = set()
+    twice: set[int] = set()
+    for rule in rules:
+        twice |= seen & _variables(rule)
+        seen |= _variables(rule)
+    return twice
+
+
+def _otherwise_trained(net: Network, rules: list[Rule]) -> set[int]:
+    """Return the variables whose own flag says something else than the model: its layer's flag was set alone."""
+    trained = {id(v) for v in net.variables}
+    variables = [v for rule in rules for product in rule.products for v in product.variables]
+    return {id(v.value) for v in variables if v.trainable != (id(v.value) in trained)}
+
+
+def _traced(net: Network, x: tf.Tensor, layers: list[Any], structure: Structure) -> Structure:
+    """Return the structure without rules that do not hold in the model's graph.
+
+    A rule does not hold where its layer runs in a loop, or where its weights are met outside its products: with
+    constants in their place there, a gradient still reaches them.
+    """
+    elsewhere: set[int] = set()
+
+    def trace(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            outputs, _ = run_tapped(net, structure.rules, x, lambda tap: None, _constant)
+            target = tf.reduce_sum(outputs)
+        found = tape.gradient(target, net.variables)
+        elsewhere.update(id(v) for v, g in zip(net.variables, found, strict=True) if g is not None)
+        return target
+
+    while structure.rules:
+        elsewhere.clear()
+        try:
+            tf.function(trace, autograph=False).get_concrete_function(tf.TensorSpec([SAMPLES, *x.shape[1:]], x.dtype))
+        except Untappable as error:
+            log.info("ntkbench: layer %s has no use for its rule: %s.", error.rule.layer.name, error)
+            rules = [rule for rule in structure.rules if rule is not error.rule]
+            structure = _without(net, rules, _variables(error.rule))
+        except Exception as error:  # a layer of somebody else's may do anything when it is called in parts
+            log.info("ntkbench: the model cannot be run layer by layer (%s: %s).", type(error).__name__, error)
+            structure = _without(net, (), set())
+        else:
+            if elsewhere.isdisjoint(set().union(*map(_variables, structure.rules))):
+                break
+            structure = _without(net, structure.rules, elsewhere)
+        finally:
+            _forget_masks(layers)
+    return structure
+
+
+def _constant(variable: Any) -> tf.Tensor:
+    return tf.stop_gradient(tf.convert_to_tensor(variable.value))
+
+
+def _forget_masks(layers: list[Any]) -> None:
+    """Let recurrent cells drop the dropout masks of a trace, which they keep when it was broken off."""
+    for layer in layers:
+        if hasattr(layer, "reset_dropout_mask"):
+            layer.reset_dropout_mask()
+            layer.reset_recurrent_dropout_mask()
+
+
+def _believed(net: Network, x: tf.Tensor, structure: Structure) -> Structure:
+    """Return the structure without what differs from plain gradients at a few samples."""
+    few = _few(x)
+    try:
+        with hushed():
+            found = tf.function(lambda few: _gradients(net, structure.rules, few), autograph=False)(few)
+    except Exception as error:  # as above, now that it is run
+        log.info("ntkbench: the model cannot be run layer by layer (%s: %s).", type(error).__name__, error)
+        return _without(net, (), set())
+    expected = np.split(gradients(net, few, [net.output])[:, 0], np.cumsum(net.sizes)[:-1], axis=1)
+    eps = np.finfo(net.dtype.as_numpy_dtype).eps
+    total = np.linalg.norm(np.concatenate(expected, 1))
+    wrong = set()
+    for variable, reference in zip(net.variables, expected, strict=True):
+        if id(variable) in found:
+            difference = np.linalg.norm(np.reshape(found[id(variable)], [len(few), -1]) - reference)
+            # sums over positions may cancel, and the two routes add in another order
+            if not difference <= 1e4 * eps * np.linalg.norm(reference) + 1e2 * eps * total:
+                wrong.add(id(variable))
+    return _without(net, structure.rules, wrong)
+
+
+def _few(x: tf.Tensor) -> tf.Tensor:
+    """Return SAMPLES inputs, no two alike where there are fewer."""
+    if len(x) >= SAMPLES:
+        return x[:SAMPLES]
+    if x.dtype.is_floating:
+        return tf.concat([x[:1] * (1 - i / 8) for i in range(SAMPLES)], 0)
+    return tf.concat([tf.roll(x[:1], i, axis=-1) for i in range(SAMPLES)], 0)
+
+
+def _gradients(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> dict[int, tf.Tensor]:
+    """Return the gradient of each ruled variable, sample by sample, from rows and cotangents."""
+    found: dict[int, tf.Tensor] = {}
+    for factor in factors(net, rules, x):
+        matrices = tf.matmul(factor.a, factor.g, transpose_a=True)
+        for variable, tensor in factor.product.write(matrices):
+            key = id(variable.value)
+            found[key] = found[key] + tensor if key in found else tensor
+    ruled = set().union(*map(_variables, rules)) & {id(v) for v in net.variables}
+    for variable in net.variables:
+        if id(variable) in ruled and id(variable) not in found:  # the model did not use it
+            found[id(variable)] = tf.zeros([SAMPLES, *variable.shape], variable.dtype)
+    return found
+
+
+def _layers(model: Any) -> list[Any]:
+    if not hasattr(model, "_flatten_layers"):
+        return []
+    return list({id(layer): layer for layer in model._flatten_layers()}.values())
+
+
+def _keeps_samples(layers: list[Any], structure: Structure) -> bool:
+    """Return whether a model consists of known layers only, joined by the functional API or in sequence."""
+    held = {id(rule.layer) for rule in structure.rules}
+    return joined_by_layers(layers) and all(is_stock(layer) and _known(layer, held) for layer in layers)
+
+
+def _plain(layers: list[Any]) -> bool:
+    """Return whether a model consists of layers that are called once by Keras, outside loops: there rules hold."""
+    return made_of(layers, PLAIN)
+
+
+def _known(layer: Any, held: set[int]) -> bool:
+    """Return whether a stock layer keeps samples apart. held: layers (ids) whose rule holds in the model's graph."""
+    if is_ours(layer):
+        return True
+    if key_of(layer) in RULES:
+        rule = rule_for(layer)
+        return rule is not None and (id(layer) in held or not _needed(rule))
+    axes = np.atleast_1d(getattr(layer, "axis", -1) or 0)
+    apart = all(axis == -1 or axis > 0 for axis in axes)
+    apart = apart and 0 not in (getattr(layer, "_attention_axes", None) or ())
+    return has(layer, KEEPS_SAMPLES) and apart and getattr(layer, "target_shape", None) != ()
+
+
+def _owner(layers: list[Any], variable: tf.Variable) -> str:
+    for layer in layers:
+        if any(v.value is variable for v in getattr(layer, "_trainable_variables", [])):
+            return f"{layer.name} ({type(layer).__name__})"
+    return variable.name

@@ -1,0 +1,103 @@
+"""Running a model with its products tapped: rows A, and cotangents G = ∂f/∂(A·W), of every layer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+from attrs import define, field
+
+from ..model import Network, replaced_calls
+from ..ops import reshape
+from ..rules.rule import Product, Rule, Untappable
+
+
+@define(eq=False)
+class Tapped:
+    """One product while the model runs: rows A and a zero tap on z for each use of the layer.
+
+    A layer that is used several times (an unrolled recurrence, say) has one entry for each use; uses are further
+    positions of the same weights, so everything downstream joins them along T.
+    """
+
+    product: Product
+    inputs: list[tf.Tensor] = field(factory=list)
+    taps: list[tf.Tensor] = field(factory=list)
+
+    def rows(self) -> tf.Tensor:
+        """Return A of the trainable weights, all uses joined: [N, g, T, a]."""
+        return _joined(self.inputs)
+
+    def joined(self, of_taps: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return one tensor for each tap, all uses joined: [N, g, T, b]."""
+        return _joined(of_taps)
+
+
+def run_tapped(
+    net: Network,
+    rules: Sequence[Rule],
+    x: tf.Tensor,
+    watch: Callable[[tf.Tensor], None],
+    value: Callable[[Any], tf.Tensor] = lambda variable: tf.convert_to_tensor(variable.value),
+) -> tuple[tf.Tensor, list[Tapped]]:
+    """Return the outputs [N, O] and the tapped products that the model used.
+
+    watch: called with every tap before it is used; let tapes watch it.
+    value: the tensor that products take for a Keras variable.
+
+    Raises Untappable.
+    """
+    found: dict[int, Tapped] = {}
+    graph = tf.compat.v1.get_default_graph()
+
+    def by_rule(rule: Rule) -> Callable[..., Any]:
+        def apply(product: Product, a: tf.Tensor) -> tf.Tensor:
+            if not a.shape[1:].is_fully_defined():
+                raise Untappable(rule, "the number of its positions is not known")
+            flat = len(a.shape) == 3
+            if flat:
+                a = reshape(a, [-1, a.shape[1], 1, a.shape[2]])
+            a = product.scale * a if product.scale != 1.0 else a
+            z = product.apply(a, value)
+            if product.trained:
+                if tf.compat.v1.get_default_graph() is not graph:
+                    raise Untappable(rule, "it runs inside a loop")
+                if None not in (a.shape[0], x.shape[0]) and a.shape[0] != x.shape[0]:
+                    raise Untappable(rule, f"it is given {a.shape[0]} rows for {x.shape[0]} samples")
+                tap = tf.zeros_like(z)
+                watch(tap)
+                tapped = found.setdefault(id(product), Tapped(product))
+                tapped.inputs.append(product.rows(a))
+                tapped.taps.append(tap)
+                z = z + tap
+            return reshape(z, [-1, z.shape[1], z.shape[3]]) if flat else z
+
+        signature = inspect.signature(rule.layer.call)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            given = signature.bind(*args, **kwargs)  # inputs may be given by name
+            if given.arguments.get("training"):
+                raise Untappable(rule, "it is called with training=True")
+            return rule.call(apply, *given.args, **given.kwargs)
+
+        return call
+
+    with replaced_calls([(rule.layer, by_rule(rule)) for rule in rules]):
+        outputs = net.outputs(x)
+    return outputs, list(found.values())
+
+
+def cotangents(tape: tf.GradientTape, target: tf.Tensor, layers: Sequence[Tapped]) -> list[tf.Tensor]:
+    """Return G = ∂target/∂z of every product, all uses joined: [N, g, T, b]."""
+    zero = tf.UnconnectedGradients.ZERO
+    found = iter(tape.gradient(target, [tap for t in layers for tap in t.taps], unconnected_gradients=zero))
+    return [tapped.joined([next(found) for _ in tapped.taps]) for tapped in layers]
+
+
+def _joined(uses: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return [N, T, g, c] of every use as one [N, g, T, c]."""
+    joined = uses[0] if len(uses) == 1 else tf.concat(uses, 1)
+    _, t, g, c = joined.shape
+    return reshape(joined, [-1, g, t, c]) if t == 1 or g == 1 else tf.transpose(joined, [0, 2, 1, 3])

@@ -1,0 +1,89 @@
+"""A run as it lies on disk."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NtkbenchError
+from ..registry.sources import not_installed
+from ..types import CellResult, Panel
+from .curves import decode
+from .frame import frame, rows
+from .manifest import catalogue
+from .run_store import RunStore
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class StoredRun:
+    """A finished or half-finished run. Reads the directory once, when it is first asked for results.
+
+    path: the run's directory.   store: one of it that may have read it already.
+    Raises NtkbenchError when there is no run in it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], store: RunStore | None = None):
+        self.path = Path(path)
+        self._store = store or RunStore(self.path)
+        if not self.path.exists():
+            raise NtkbenchError(f"There is no run at {self.path}: it does not exist.{_neighbours(self.path)}")
+        if not self.path.is_dir() or not self._store.is_run():
+            raise NtkbenchError(
+                f"{self.path} is not a run: a run is a directory with a manifest.json.{_neighbours(self.path)}"
+            )
+        self.manifest: dict[str, Any] = self._store.manifest()
+
+    @functools.cached_property
+    def results(self) -> tuple[CellResult, ...]:
+        """What is known of the cells, in plan order."""
+        return tuple(self._store.read())
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each file among the cells that holds none of this run."""
+        return list(self._store.problems) if self.results is not None else []
+
+    @property
+    def set_aside(self) -> list[str]:
+        """A sentence for each file that was among the cells, held none of this run, and was set aside."""
+        return self._store.set_aside()
+
+    @property
+    def curves(self) -> tuple[Panel, ...]:
+        """The pictures of curves that a suite left here, none for other runs."""
+        return decode(self.manifest)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the tidy results as plain mappings, one for each quantity of a cell."""
+        return list(rows(self.results, catalogue(self.manifest)))
+
+    def frame(self) -> pandas.DataFrame:
+        """Return the tidy results: one row for each quantity of a cell, with the columns of `ntkbench export`."""
+        return frame(self.results, catalogue(self.manifest))
+
+    def missing_plugins(self) -> set[str]:
+        """Return the plugins of these results that are not installed here.
+
+        Without a version it is no distribution: what a decorator registered, or a user's own file.
+        """
+        cells = [result.cell for result in self.results]
+        named = {(cell.architecture_plugin, cell.architecture_version) for cell in cells}
+        named |= {(cell.measurement_plugin, cell.measurement_version) for cell in cells}
+        return not_installed(name for name, version in named if name and version and name != "ntkbench")
+
+    def __repr__(self) -> str:
+        planned = len(self.manifest.get("cells", self.results))
+        return f"{type(self).__name__}({str(self.path)!r}: {len(self.results)} of {planned} cells)"
+
+
+def _neighbours(path: Path) -> str:
+    """Offer the runs that lie inside `path`, or beside it."""
+    folder = path if path.is_dir() else path.parent
+    if not folder.is_dir():
+        return ""
+    runs = sorted(str(each) for each in folder.iterdir() if each.is_dir() and RunStore(each).is_run())
+    return f" Did you mean {' or '.join(runs[-3:])}?" if runs else ""
