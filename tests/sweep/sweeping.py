@@ -19,9 +19,9 @@ from attrs import define, field, frozen
 
 import ntkbench as nb
 from ntkbench import NtkbenchError
+from ntkbench.engine.autodiff import gradients
 from ntkbench.engine.checks import enter
 from ntkbench.engine.model import dtype_policy
-from ntkbench.engine.autodiff import gradients
 
 FIRST_STEPS = np.array([1e-2, 1e-3, 1e-4, 1e-5])
 SECOND_STEPS = np.array([2e-2, 5e-3, 1e-3, 3e-4])
@@ -118,10 +118,14 @@ class Values:
                 yield np.moveaxis((f[: self.size] - f[self.size :]) / (2 * step), 0, -1)
 
     def second(self, theta: np.ndarray, x: tf.Tensor, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return ∂²f_0(x_n)/∂w² v: [N, P], and its uncertainty."""
-        return _best(
-            np.array([(4 * self._mixed(theta, x, v, h) - self._mixed(theta, x, v, 2 * h)) / 3 for h in SECOND_STEPS])
-        )
+        """Return ∂²f_0(x_n)/∂w² v: [N, P], and its uncertainty, infinite where f_0 has a jump or a kink at theta."""
+        steps = [(4 * self._mixed(theta, x, v, h) - self._mixed(theta, x, v, 2 * h)) / 3 for h in SECOND_STEPS]
+        value, uncertainty = _best(np.array(steps))
+        h = SECOND_STEPS[-1]
+        minus, middle, plus = self.at(theta + h * np.array([-v, 0 * v, v]), x)[:, :, 0]
+        along = (plus - 2 * middle + minus) / (h * h)
+        apart = np.abs(along - value @ v) > 0.05 * np.abs(value * v).sum(1) + 1e-3
+        return value, np.where(apart[:, None], np.inf, uncertainty)
 
     def _mixed(self, theta: np.ndarray, x: tf.Tensor, v: np.ndarray, h: float) -> np.ndarray:
         unit = np.eye(self.size)
@@ -147,6 +151,18 @@ def sweep(model: Any, points: Sequence[Point], *, brief: bool = False) -> dict[s
     """Return what ntkbench says of a model at each point. brief: by what "auto" chooses alone."""
     values = Values(model)
     return {point.name: _at(values, point, brief) for point in points}
+
+
+def judge(found: dict[str, Found], refusal: str | None) -> None:
+    """Fail where something is wrong, or refused with another sentence than one that holds `refusal`.
+
+    refusal: None when nothing may be refused; otherwise something must be.
+    """
+    wrong = {point: each.wrong for point, each in found.items() if each.wrong}
+    assert not wrong
+    sentences = {sentence for each in found.values() for sentence in each.refused.values()}
+    assert not {each for each in sentences if refusal is None or refusal not in each}
+    assert refusal is None or sentences
 
 
 def _at(values: Values, point: Point, brief: bool) -> Found:
@@ -201,6 +217,10 @@ def _at_a_kink(
 ) -> str:
     """Return what is wrong with derivatives that are doubted, "" where they lie among those around the point."""
     low, high = sides.min(0), sides.max(0)
+    middle = values.at(theta[None], x)[0][:, :, None]
+    for step in (1e-7, -1e-7, 1e-9, -1e-9):  # some functions are smooth on such scales only
+        slope = (np.moveaxis(values.at(theta + step * np.eye(values.size), x), 0, -1) - middle) / step
+        low, high = np.fmin(low, slope), np.fmax(high, slope)
     for pairs, seed in ((6, 0), (60, 1)):
         for each in values.nearby(theta, x, pairs, seed):
             low, high = np.fmin(low, each), np.fmax(high, each)
@@ -331,15 +351,30 @@ def _refusing(found: Found, what: str, call: Callable[[], None]) -> None:
 def around_function(function: Callable[[Any], Any], shape: Sequence[int], *, as_layer: bool) -> Any:
     """Return a float64 model that is trained before and behind a function: dense, the function, dense.
 
-    as_layer: in a layer's own code; otherwise as operations of a functional model, where that can be built.
+    as_layer: in a layer's own code; otherwise as operations of a functional model, where Keras can do that.
     """
+    if not as_layer:
+        try:
+            model = _around(function, shape)
+            tf.function(model, autograph=False)(tf.zeros([2, 1], tf.float64))
+        except Exception:  # of Keras, when it builds or runs operations on symbolic tensors
+            return around_function(function, shape, as_layer=True)
+        return model
+    return _around(_mine(function), shape)
+
+
+def _around(function: Callable[[Any], Any], shape: Sequence[int]) -> Any:
     size = int(np.prod(shape))
     with dtype_policy("float64"):
         x = keras.Input((1,), dtype="float64")
         h = keras.layers.Reshape(tuple(shape))(keras.layers.Dense(size)(x))
-        y = _mine(function)(h) if as_layer else function(h)
-        return keras.Model(x, keras.layers.Dense(1)(keras.layers.Flatten()(y)))
+        return keras.Model(x, keras.layers.Dense(1)(keras.layers.Flatten()(function(h))))
 
 
-def _mine(function: Callable[[Any], Any]) -> keras.Layer:
-    return type("Mine", (keras.layers.Layer,), {"call": lambda self, h: function(h)})()
+def _mine(function: Callable[[Any], Any]) -> keras.layers.Layer:
+    def shape_of(self: Any, shape: Sequence[Any]) -> tuple[Any, ...]:
+        return (None, *function(tf.zeros([2, *shape[1:]], self.compute_dtype)).shape[1:])
+
+    methods = {"call": lambda self, h: function(h), "compute_output_shape": shape_of}
+    with dtype_policy("float64"):
+        return type("Mine", (keras.layers.Layer,), methods)()

@@ -98,13 +98,70 @@ def _angle_axis(h: Any) -> Any:
 
 ELEMENTWISE: dict[str, Function] = {
     name: getattr(ops, name)
-    for name in (
-        "abs absolute arcsinh arctan cbrt ceil celu conj conjugate copy cos cosh deg2rad elu erf erfc exp expm1 "
-        "fabs floor gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh i0 leaky_relu log_sigmoid "
-        "log_softmax nan_to_num negative rad2deg real relu relu6 round selu sigmoid sign silu sin sinc sinh "
-        "soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax square squareplus swish tan tanh "
-        "tanh_shrink trunc angle stop_gradient sort"
-    ).split()
+    for name in [
+        "abs",
+        "absolute",
+        "arcsinh",
+        "arctan",
+        "cbrt",
+        "ceil",
+        "celu",
+        "conj",
+        "conjugate",
+        "copy",
+        "cos",
+        "cosh",
+        "deg2rad",
+        "elu",
+        "erf",
+        "erfc",
+        "exp",
+        "expm1",
+        "fabs",
+        "floor",
+        "gelu",
+        "glu",
+        "hard_shrink",
+        "hard_sigmoid",
+        "hard_silu",
+        "hard_swish",
+        "hard_tanh",
+        "i0",
+        "leaky_relu",
+        "log_sigmoid",
+        "log_softmax",
+        "nan_to_num",
+        "negative",
+        "rad2deg",
+        "real",
+        "relu",
+        "relu6",
+        "round",
+        "selu",
+        "sigmoid",
+        "sign",
+        "silu",
+        "sin",
+        "sinc",
+        "sinh",
+        "soft_shrink",
+        "softmax",
+        "softplus",
+        "softsign",
+        "sparse_plus",
+        "sparse_sigmoid",
+        "sparsemax",
+        "square",
+        "squareplus",
+        "swish",
+        "tan",
+        "tanh",
+        "tanh_shrink",
+        "trunc",
+        "angle",
+        "stop_gradient",
+        "sort",
+    ]
 } | {
     "arccos": lambda h: ops.arccos(0.4 * ops.tanh(h)),
     "arccosh": lambda h: ops.arccosh(h * h + 1.5),
@@ -156,7 +213,19 @@ ELEMENTWISE: dict[str, Function] = {
 
 PAIRS: dict[str, Function] = {
     name: _pair(name)
-    for name in "add subtract multiply maximum minimum fmax fmin hypot logaddexp logaddexp2 arctan2".split()
+    for name in [
+        "add",
+        "subtract",
+        "multiply",
+        "maximum",
+        "minimum",
+        "fmax",
+        "fmin",
+        "hypot",
+        "logaddexp",
+        "logaddexp2",
+        "arctan2",
+    ]
 } | {
     "arctan2 with one": lambda h: ops.arctan2(h, ops.ones_like(h)),
     "divide": lambda h: ops.divide(h, _positive(h)),
@@ -199,10 +268,34 @@ PAIRS: dict[str, Function] = {
 
 REDUCTIONS: dict[str, Function] = {
     name: _along(name)
-    for name in (
-        "amax amin argmax logsumexp max mean median min nanmax nanmean nanmedian nanmin nanprod nanstd nansum nanvar "
-        "norm prod ptp std sum var cumsum cumprod nancumsum nancumprod"
-    ).split()
+    for name in [
+        "amax",
+        "amin",
+        "argmax",
+        "logsumexp",
+        "max",
+        "mean",
+        "median",
+        "min",
+        "nanmax",
+        "nanmean",
+        "nanmedian",
+        "nanmin",
+        "nanprod",
+        "nanstd",
+        "nansum",
+        "nanvar",
+        "norm",
+        "prod",
+        "ptp",
+        "std",
+        "sum",
+        "var",
+        "cumsum",
+        "cumprod",
+        "nancumsum",
+        "nancumprod",
+    ]
 } | {
     "argmax chosen": lambda h: ops.take_along_axis(h, ops.argmax(h, axis=-1, keepdims=True), axis=-1),
     "argsort": lambda h: ops.take_along_axis(h * h, ops.argsort(h, axis=-1), axis=-1),
@@ -374,6 +467,7 @@ SIGNALS: dict[str, Function] = {
         ops.ones_like(h[:, 0, 0], "int32") * 2,
         ops.ones_like(h[:, 0, 0], "int32") * 4,
     ),
+    "losses.ctc": lambda h: losses.ctc(ops.ones_like(h[:, :2, 0], "int32"), h),
     "stft": lambda h: _side_by_side(ops.stft(ops.reshape(h, (-1, 12)), 4, 2, 4)) ** 2,
     "istft": lambda h: ops.istft(ops.stft(ops.reshape(h, (-1, 12)), 4, 2, 4), 4, 2, 4) ** 2,
 }
@@ -441,19 +535,44 @@ IMAGES: dict[str, Function] = {
 
 VOLUMES: dict[str, Function] = {
     "conv of volumes": lambda h: ops.conv(h, _weights(h, 2, 2, 2, 1, 2), padding="same") ** 2,
-    "max_pool of volumes": _with(ops.max_pool, 2, 1, padding="same"),
-    "average_pool of volumes": lambda h: ops.average_pool(h**2, 2, 1, padding="same"),
-    "adaptive_max_pool of volumes": _with(ops.adaptive_max_pool, 2),
     "image.extract_patches_3d": lambda h: ops.image.extract_patches_3d(h**2, (2, 2, 2)),
 }
 
 ACTIVATIONS: dict[str, Function] = {
     f"activations.{name}": getattr(activations, name)
-    for name in (
-        "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear "
-        "log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus "
-        "sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink"
-    ).split()
+    for name in [
+        "celu",
+        "elu",
+        "exponential",
+        "gelu",
+        "glu",
+        "hard_shrink",
+        "hard_sigmoid",
+        "hard_silu",
+        "hard_swish",
+        "hard_tanh",
+        "leaky_relu",
+        "linear",
+        "log_sigmoid",
+        "log_softmax",
+        "mish",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "soft_shrink",
+        "softmax",
+        "softplus",
+        "softsign",
+        "sparse_plus",
+        "sparse_sigmoid",
+        "sparsemax",
+        "squareplus",
+        "swish",
+        "tanh",
+        "tanh_shrink",
+    ]
 } | {
     "activations.threshold": _with(activations.threshold, 0.1, 0.0),
     "activations.relu capped": _with(activations.relu, negative_slope=0.1, max_value=1.0, threshold=0.2),
@@ -467,11 +586,9 @@ LOSSES: dict[str, Function] = {
         ("binary_focal_crossentropy", _part, _part),
         ("categorical_crossentropy", _distribution, _distribution),
         ("categorical_focal_crossentropy", _distribution, _distribution),
-        ("categorical_generalized_cross_entropy", lambda h: ops.zeros_like(h[:, 0], "int32") + 1, _distribution),
         ("categorical_hinge", _distribution, lambda h: h),
         ("circle", lambda h: ops.zeros_like(h[:, 0], "int32"), lambda h: h),
         ("cosine_similarity", lambda h: h, lambda h: h),
-        ("dice", _part, _part),
         ("hinge", lambda h: h, lambda h: h),
         ("huber", lambda h: h, lambda h: h),
         ("kl_divergence", _distribution, _distribution),
@@ -483,8 +600,15 @@ LOSSES: dict[str, Function] = {
         ("poisson", _positive, _positive),
         ("sparse_categorical_crossentropy", lambda h: ops.zeros_like(h[:, 0], "int32") + 1, _distribution),
         ("squared_hinge", lambda h: h, lambda h: h),
-        ("tversky", _part, _part),
     )
+}
+
+LOSSES |= {
+    "losses.dice": _each(_loss(losses.dice, _part, _part)),
+    "losses.tversky": _each(_loss(losses.tversky, _part, _part)),
+    "losses.categorical_generalized_cross_entropy": lambda h: losses.categorical_generalized_cross_entropy(
+        ops.zeros_like(h[:, 0], "int32") + 1, _distribution(h), 0.7
+    ),
 }
 
 SHAPES_OF = {"vector": ((4,), (6,)), "matrix": ((3, 3), (4, 4)), "signal": ((4, 3), (8, 3)), "image": ((4, 4, 2),) * 2}
@@ -519,7 +643,7 @@ WITHOUT: dict[str, str] = {
     "tells of a tensor, or leaves TensorFlow": "convert_to_numpy dtype is_tensor ndim shape size",
     "returns as many numbers as there are different ones": "unique",
 }
-# What Keras itself cannot compute in float64, so that there is no oracle for it.
+# What Keras itself cannot compute in float64, so that there is no oracle for it. (Nor can it pool volumes.)
 ONLY_FLOAT32 = {"exp2", "view_as_complex"}
 WITHOUT_IN_ACTIVATIONS = "deserialize get serialize"
 # Classes of keras.losses call the functions and reduce over the batch, which couples the inputs.

@@ -64,11 +64,37 @@ def _rnn(cell: Callable[[], Any], **kwargs: Any) -> Build:
     return lambda h: L.RNN(cell(), **kwargs)(h)
 
 
-ACTIVATIONS = (
-    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear log_sigmoid log_softmax "
-    "mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax "
-    "squareplus tanh tanh_shrink threshold"
-).split()
+ACTIVATIONS = [
+    "celu",
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+]
 
 VECTORS: dict[str, Build] = {
     f"Activation {name}": (lambda h, name=name: L.Activation(name)(h)) for name in ACTIVATIONS if name != "threshold"
@@ -113,7 +139,7 @@ VECTORS: dict[str, Build] = {
     "SpectralNormalization": _of(lambda: L.SpectralNormalization(L.Dense(3))),
     "Subtract": _two(L.Subtract),
     "UnitNormalization": _of(L.UnitNormalization),
-    "Layer of relus": lambda h: L.Subtract()([L.ReLU()(h), L.ReLU()(L.Rescaling(-1.0)(h))]),
+    "Subtract of relus": lambda h: L.Subtract()([L.ReLU()(h), L.ReLU()(L.Rescaling(-1.0)(h))]),
 }
 
 SEQUENCES: dict[str, Build] = {

@@ -16,6 +16,7 @@ from ..autodiff import forward_safe
 from ..model import Graph, Network, graph_of, owner_of
 from .derivatives import SAMPLES, check_derivatives, check_outputs, in_float64, unchanged
 from .layers import Guilty, blamed, guilty_here, guilty_layers, known_right, unknown_layers
+from .pointwise import chains_of, meeting_kinks
 
 ORDERS = {1: "derivatives", 2: "second derivatives"}
 # Operations that can hide a derivative, or state another one.
@@ -32,9 +33,10 @@ def require_right_derivatives(net: Network, x: Any, *, order: int, mode: str = "
     not known to be right, derivatives are compared with finite differences: those of the layers with code of somebody
     else's alone, and where that is not enough those of the whole model, in float64 when float32 leaves it open.
 
-    Once for each network, order and mode: the answer is kept in the network's cache. Where the graph has operations
-    that may be wrong at single points, such as kinks that cancel at 0, the model is checked at its very weights too, at
-    those of the inputs that hold most zeros and repeated numbers; once for each weights and inputs.
+    Once for each network, order and mode: the answer is kept in the network's cache. Operations that are right almost
+    everywhere may be wrong at single points: where kinks meet, or factors are 0. So a model that has such operations is
+    checked at its very weights too, at those inputs that hold most zeros and repeated numbers, once for each weights
+    and inputs.
 
     Args:
         net: the model.   x: [N, ...], of which a few inputs are used.
@@ -46,12 +48,13 @@ def require_right_derivatives(net: Network, x: Any, *, order: int, mode: str = "
             exist; when the model trains on variables that Keras does not track.
     """
     refusal = net.cached(("right derivatives", order, mode), lambda: _refusal(net, x, order, mode))
-    if not refusal and not _trusted(net, mode) and graph_of(net, net.inputs(x)).has_special_points:
-        few = _telling(net.inputs(x))
+    x = net.inputs(x)
+    special = not _trusted(net, mode) and bool(graph_of(net, x).doubtful)
+    if not refusal and (special or chains_of(net, x)):
+        few = _telling(x)
         digest = hashlib.sha256(net.theta().numpy().tobytes() + few.numpy().tobytes()).hexdigest()
-        refusal = net.cached(
-            ("right derivatives here", order, mode, digest), lambda: _refusal_here(net, few, order, mode)
-        )
+        key = ("right derivatives here", order, mode, digest)
+        refusal = net.cached(key, lambda: _refusal_here(net, few, order, mode, special))
     if refusal:
         raise NtkbenchError(refusal)
 
@@ -126,8 +129,21 @@ def _compared(net: Network, x: tf.Tensor, order: int, mode: str, graph: Graph, l
     return ""
 
 
-def _refusal_here(net: Network, x: tf.Tensor, order: int, mode: str) -> str:
-    """Return why the model must not be differentiated at its weights of now and the inputs x: [N, ...], or ""."""
+def _refusal_here(net: Network, x: tf.Tensor, order: int, mode: str, special: bool) -> str:
+    """Return why the model must not be differentiated at its weights of now and the inputs x: [N, ...], or "".
+
+    special: whether more than elementwise operations may be wrong there.
+    """
+    for chain in chains_of(net, x):
+        for one in tf.split(x, len(x)):
+            if found := meeting_kinks(chain, one, order):
+                return (
+                    f"The {ORDERS[order]} of this model cannot be trusted: in {chain.where} kinks meet, so that "
+                    f"{found}. Write it as one function: tf.where(x > 0, x, a * x), for example, in place of "
+                    "relu(x) - a * relu(-x)."
+                )
+    if not special:
+        return ""
     exact = net.cached("in float64", lambda: in_float64(net, x))
     if exact is not None and exact is not net:
         for ours, theirs in zip(net.model.variables, exact.model.variables, strict=True):

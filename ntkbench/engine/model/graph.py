@@ -12,25 +12,24 @@ from attrs import frozen
 from .network import Network
 from .trace import called, carries, trace_of
 
-# Operations whose gradients, and the gradients of those, are right wherever they are finite. Everything else is
-# compared with finite differences: operations with ties (Maximum, Abs), with special cases at 0 (Prod, Pow, Xlogy,
-# DivNoNan), and those that hide a derivative.
+# Operations whose gradients, and the gradients of those, are right wherever they are finite; where the kinks of several
+# meet, `checks/pointwise.py` looks. Everything else is compared with finite differences: operations with ties (Maximum,
+# Abs), with special cases at 0 (Prod, Pow, Xlogy, DivNoNan), and those that hide a derivative.
 PROVEN = frozenset(
     {
         "Add", "AddN", "AddV2", "Asinh", "Assert", "Atan", "AvgPool", "AvgPool3D", "BatchMatMul", "BatchMatMulV2",
         "BatchMatMulV3", "BatchToSpaceND", "BiasAdd", "BroadcastTo", "Cast", "Concat", "ConcatV2", "Conv2D",
         "Conv2DBackpropInput", "Conv3D", "Conv3DBackpropInputV2", "Cos", "Cosh", "Cumsum", "DepthToSpace",
-        "DepthwiseConv2dNative", "Einsum", "EnsureShape", "Erf", "Erfc", "Exp", "ExpandDims", "Expm1", "Gather",
-        "GatherNd", "GatherV2", "Identity", "Log", "Log1p", "LogSoftmax", "MatMul", "MatrixBandPart",
+        "DepthwiseConv2dNative", "Einsum", "Elu", "EnsureShape", "Erf", "Erfc", "Exp", "ExpandDims", "Expm1", "Gather",
+        "GatherNd", "GatherV2", "Identity", "LeakyRelu", "Log", "Log1p", "LogSoftmax", "MatMul", "MatrixBandPart",
         "MatrixDiagPartV3", "MatrixDiagV3", "Mean", "MirrorPad", "Mul", "Neg", "Pack", "Pad", "PadV2", "ReadVariableOp",
-        "RealDiv", "Reciprocal", "Reshape", "ResourceGather", "ReverseV2", "Roll", "Rsqrt", "Sigmoid", "Sin", "Sinh", "Slice", "Softmax", "Softplus", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV",
+        "RealDiv", "Reciprocal", "Relu", "Relu6", "Reshape", "ResourceGather", "ReverseV2", "Roll", "Rsqrt", "Selu",
+        "Sigmoid", "Sin", "Sinh", "Slice", "Softmax", "Softplus", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV",
         "Sqrt", "Square", "SquaredDifference", "Squeeze", "StridedSlice", "Sub", "Sum", "Tan", "Tanh",
         "TensorListConcat", "TensorListFromTensor", "TensorListGetItem", "TensorListPopBack", "TensorListPushBack",
         "TensorListReserve", "TensorListResize", "TensorListSetItem", "TensorListStack", "Tile", "Transpose", "Unpack",
     }
 )  # fmt: skip
-# As right as those, but for kinks, where a derivative is one of several. Two of them can cancel, and then there is one.
-KINKED = frozenset({"Elu", "LeakyRelu", "Relu", "Relu6", "Selu"})
 # Operations that are constant between jumps, so that a derivative of 0 is right.
 ROUNDS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
 CALLS = frozenset({"Case", "If", "PartitionedCall", "StatefulPartitionedCall", "StatelessCase", "StatelessIf"})
@@ -42,22 +41,15 @@ class Graph:
     """What was found in a model's graph.
 
     doubtful: (type, name) of the operations on trained weights that are not known to have right derivatives.
-    kinks: how many operations on trained weights have kinks and are right otherwise.
     rounds: whether trained weights reach an operation that rounds.
     random: whether the graph draws random numbers.
     untracked: trainable variables that the model reads and Keras does not know, and so nobody differentiates by.
     """
 
     doubtful: tuple[tuple[str, str], ...]
-    kinks: int
     rounds: bool
     random: bool
     untracked: tuple[tf.Variable, ...]
-
-    @property
-    def has_special_points(self) -> bool:
-        """Whether derivatives may be wrong at single points: where kinks or zeros meet."""
-        return bool(self.doubtful) or self.kinks > 1
 
 
 def graph_of(net: Network, x: tf.Tensor) -> Graph:
@@ -71,7 +63,7 @@ def _graph(net: Network, x: tf.Tensor) -> Graph:
     captures = list(graph.captures)
     found = _Walk()
     found.walk(graph, {inner.name for outer, inner in captures if id(outer) in trained})
-    return Graph(tuple(found.doubtful), found.kinks, found.rounds, found.random, tuple(_untracked(net, graph)))
+    return Graph(tuple(found.doubtful), found.rounds, found.random, tuple(_untracked(net, graph)))
 
 
 class _Walk:
@@ -79,7 +71,6 @@ class _Walk:
 
     def __init__(self) -> None:
         self.doubtful: list[tuple[str, str]] = []
-        self.kinks = 0
         self.rounds = self.random = False
 
     def walk(self, graph: Any, reached: set[str]) -> list[bool]:
@@ -103,8 +94,7 @@ class _Walk:
             self.rounds = True
             return [False] * len(op.outputs)
         carrying = any(carries(each.dtype) for each in op.outputs)
-        self.kinks += op.type in KINKED
-        if carrying and (op.type not in PROVEN | KINKED or "_gradient_op_type" in op.node_def.attr):
+        if carrying and (op.type not in PROVEN or "_gradient_op_type" in op.node_def.attr):
             self.doubtful.append((op.type, op.name))
         return [True] * len(op.outputs)
 

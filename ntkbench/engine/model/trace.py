@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -84,12 +84,9 @@ def _types(layer: Any) -> Iterator[str]:
 
 
 def _trace(net: Network, x: tf.Tensor) -> Trace:
-    layers = list(getattr(net.model, "_flatten_layers", list)())
-    layers = list({id(each): each for each in layers}.values())
-    scoped = [(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(layers)]
     spec = tf.TensorSpec([1, *x.shape[1:]], x.dtype)
     try:
-        with full_precision(), hushed(), replaced_calls(scoped):
+        with full_precision(), hushed(), named_layers(net):
             traced = tf.function(net.outputs, autograph=False).get_concrete_function(spec)
     except NtkbenchError:
         raise
@@ -109,7 +106,17 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
         with full_precision(), hushed():
             return traced(one)
 
-    return Trace(outputs, graph, coarsest, _owner(name, layers, net.model), looks_up)
+    return Trace(outputs, graph, coarsest, layer_of(name, net), looks_up)
+
+
+def named_layers(net: Network) -> contextlib.AbstractContextManager[None]:
+    """Let operations that are traced in this scope bear the number of their layer in their names, for `layer_of`."""
+    return replaced_calls([(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(_layers(net))])
+
+
+def _layers(net: Network) -> list[Any]:
+    layers = list(getattr(net.model, "_flatten_layers", list)())
+    return list({id(each): each for each in layers}.values())
 
 
 def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -120,12 +127,12 @@ def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     return scoped
 
 
-def _owner(name: str, layers: Sequence[Any], model: Any) -> str:
-    """Return the innermost layer whose scope an operation's name tells of."""
+def layer_of(name: str, net: Network) -> str:
+    """Return, for a sentence, the innermost layer that the name of an operation traced in `named_layers` tells of."""
     numbers = re.findall(re.escape(SCOPE) + r"(\d+)", name)
-    layer = layers[int(numbers[-1])] if numbers else model
+    layer = _layers(net)[int(numbers[-1])] if numbers else net.model
     kind = type(layer).__name__
-    return f"layer {layer.name!r} ({kind})" if numbers and layer is not model else f"the model itself ({kind})"
+    return f"layer {layer.name!r} ({kind})" if numbers and layer is not net.model else f"the model itself ({kind})"
 
 
 def _float_path(graph: Any, given: set[str], uses: list[tuple[tf.DType, str]], inside: str) -> None:

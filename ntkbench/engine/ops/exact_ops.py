@@ -182,7 +182,7 @@ _keras_fmod = keras.src.backend.numpy.fmod
 
 
 def fmod(x1: Any, x2: Any) -> Any:
-    """Return x1 − x2·trunc(x1/x2). Keras's product of a sign and a remainder has the gradient 0 at x1 = 0 instead of 1."""
+    """Return x1 − x2·trunc(x1/x2). Keras's product of a sign and a remainder has the gradient 0 at x1 = 0, not 1."""
     remainder = _keras_fmod(x1, x2)
     if not remainder.dtype.is_floating:
         return remainder
@@ -207,15 +207,28 @@ def bessel_i1(x: Any, name: Any = None) -> Any:
 
 
 def hsv_to_rgb(images: Any, name: Any = None) -> Any:
-    """Return red, green and blue of hue, saturation and value: [..., 3]. TensorFlow's gradient is 0 everywhere."""
+    """Return red, green and blue of hue, saturation and value: [..., 3]. TensorFlow's gradient is 0 everywhere.
+
+    Where the colours have kinks all derivatives are those towards larger hues, because two colours have them together.
+    """
     del name
     hue, saturation, value = tf.split(tf.convert_to_tensor(images), 3, -1)
-    wheel = tf.concat([tf.abs(6 * hue - 3) - 1, 2 - tf.abs(6 * hue - 2), 2 - tf.abs(6 * hue - 4)], -1)
-    return (1 - saturation + saturation * tf.clip_by_value(wheel, 0, 1)) * value
+    sixth = 6 * hue
+    sloping = [tf.floor(sixth) == n for n in range(6)]
+
+    def colour(colour: tf.Tensor, *sixths: int) -> tf.Tensor:
+        slopes = tf.logical_or(*(sloping[n] for n in sixths))
+        return tf.where(slopes, colour, tf.stop_gradient(tf.clip_by_value(colour, 0, 1)))
+
+    def distance(n: int) -> tf.Tensor:
+        return tf.where(sixth >= n, sixth - n, n - sixth)
+
+    wheel = [colour(distance(3) - 1, 1, 4), colour(2 - distance(2), 0, 3), colour(2 - distance(4), 2, 5)]
+    return (1 - saturation + saturation * tf.concat(wheel, -1)) * value
 
 
 def prelu(layer: Any, inputs: Any) -> Any:
-    """Return x, or α·x below 0. Keras's difference of two ReLUs has the derivative 0 at 0, which is not between α and 1."""
+    """Return x, or α·x below 0. Keras's difference of two ReLUs has the derivative 0 at 0, not one between α and 1."""
     inputs = tf.convert_to_tensor(inputs)
     return tf.where(inputs > 0, inputs, tf.convert_to_tensor(layer.alpha) * inputs)
 
