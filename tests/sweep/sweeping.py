@@ -159,10 +159,11 @@ def judge(found: dict[str, Found], refusal: str | None) -> None:
     refusal: None when nothing may be refused; otherwise something must be.
     """
     wrong = {point: each.wrong for point, each in found.items() if each.wrong}
-    assert not wrong
+    assert not wrong, wrong
     sentences = {sentence for each in found.values() for sentence in each.refused.values()}
-    assert not {each for each in sentences if refusal is None or refusal not in each}
-    assert refusal is None or sentences
+    unexpected = {each for each in sentences if refusal is None or refusal not in each}
+    assert not unexpected, unexpected
+    assert refusal is None or sentences, "nothing was refused"
 
 
 def _at(values: Values, point: Point, brief: bool) -> Found:
@@ -264,7 +265,10 @@ def _second_derivatives(
     exact, uncertainty = values.second(theta, tensor, v)
     size = np.abs(exact).max(1, keepdims=True)
     sure = uncertainty.max(1) <= UNRESOLVED * (size[:, 0] + 1e-3)
-    vectors = [part.reshape(s.shape) for part, s in zip(np.split(v, np.cumsum(values.sizes)[:-1]), values.variables)]
+    vectors = [
+        part.reshape(s.shape)
+        for part, s in zip(np.split(v, np.cumsum(values.sizes)[:-1]), values.variables, strict=True)
+    ]
     smooth = np.ones(len(x), bool)
     around = None
     for mode in modes:

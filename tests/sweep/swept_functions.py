@@ -17,6 +17,10 @@ ops, activations, losses = keras.ops, keras.activations, keras.losses
 Function = Callable[[Any], Any]
 
 
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 def _other(h: Any) -> Any:
     """Return a second argument, which depends on h."""
     return 0.5 * ops.flip(h, axis=-1) + 0.25
@@ -98,70 +102,13 @@ def _angle_axis(h: Any) -> Any:
 
 ELEMENTWISE: dict[str, Function] = {
     name: getattr(ops, name)
-    for name in [
-        "abs",
-        "absolute",
-        "arcsinh",
-        "arctan",
-        "cbrt",
-        "ceil",
-        "celu",
-        "conj",
-        "conjugate",
-        "copy",
-        "cos",
-        "cosh",
-        "deg2rad",
-        "elu",
-        "erf",
-        "erfc",
-        "exp",
-        "expm1",
-        "fabs",
-        "floor",
-        "gelu",
-        "glu",
-        "hard_shrink",
-        "hard_sigmoid",
-        "hard_silu",
-        "hard_swish",
-        "hard_tanh",
-        "i0",
-        "leaky_relu",
-        "log_sigmoid",
-        "log_softmax",
-        "nan_to_num",
-        "negative",
-        "rad2deg",
-        "real",
-        "relu",
-        "relu6",
-        "round",
-        "selu",
-        "sigmoid",
-        "sign",
-        "silu",
-        "sin",
-        "sinc",
-        "sinh",
-        "soft_shrink",
-        "softmax",
-        "softplus",
-        "softsign",
-        "sparse_plus",
-        "sparse_sigmoid",
-        "sparsemax",
-        "square",
-        "squareplus",
-        "swish",
-        "tan",
-        "tanh",
-        "tanh_shrink",
-        "trunc",
-        "angle",
-        "stop_gradient",
-        "sort",
-    ]
+    for name in _words(
+        "abs absolute arcsinh arctan cbrt ceil celu conj conjugate copy cos cosh deg2rad elu erf erfc exp "
+        "expm1 fabs floor gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh i0 leaky_relu "
+        "log_sigmoid log_softmax nan_to_num negative rad2deg real relu relu6 round selu sigmoid sign silu sin "
+        "sinc sinh soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax square "
+        "squareplus swish tan tanh tanh_shrink trunc angle stop_gradient sort"
+    )
 } | {
     "arccos": lambda h: ops.arccos(0.4 * ops.tanh(h)),
     "arccosh": lambda h: ops.arccosh(h * h + 1.5),
@@ -213,19 +160,7 @@ ELEMENTWISE: dict[str, Function] = {
 
 PAIRS: dict[str, Function] = {
     name: _pair(name)
-    for name in [
-        "add",
-        "subtract",
-        "multiply",
-        "maximum",
-        "minimum",
-        "fmax",
-        "fmin",
-        "hypot",
-        "logaddexp",
-        "logaddexp2",
-        "arctan2",
-    ]
+    for name in _words("add subtract multiply maximum minimum fmax fmin hypot logaddexp logaddexp2 arctan2")
 } | {
     "arctan2 with one": lambda h: ops.arctan2(h, ops.ones_like(h)),
     "divide": lambda h: ops.divide(h, _positive(h)),
@@ -268,34 +203,10 @@ PAIRS: dict[str, Function] = {
 
 REDUCTIONS: dict[str, Function] = {
     name: _along(name)
-    for name in [
-        "amax",
-        "amin",
-        "argmax",
-        "logsumexp",
-        "max",
-        "mean",
-        "median",
-        "min",
-        "nanmax",
-        "nanmean",
-        "nanmedian",
-        "nanmin",
-        "nanprod",
-        "nanstd",
-        "nansum",
-        "nanvar",
-        "norm",
-        "prod",
-        "ptp",
-        "std",
-        "sum",
-        "var",
-        "cumsum",
-        "cumprod",
-        "nancumsum",
-        "nancumprod",
-    ]
+    for name in _words(
+        "amax amin argmax logsumexp max mean median min nanmax nanmean nanmedian nanmin nanprod nanstd nansum "
+        "nanvar norm prod ptp std sum var cumsum cumprod nancumsum nancumprod"
+    )
 } | {
     "argmax chosen": lambda h: ops.take_along_axis(h, ops.argmax(h, axis=-1, keepdims=True), axis=-1),
     "argsort": lambda h: ops.take_along_axis(h * h, ops.argsort(h, axis=-1), axis=-1),
@@ -540,39 +451,11 @@ VOLUMES: dict[str, Function] = {
 
 ACTIVATIONS: dict[str, Function] = {
     f"activations.{name}": getattr(activations, name)
-    for name in [
-        "celu",
-        "elu",
-        "exponential",
-        "gelu",
-        "glu",
-        "hard_shrink",
-        "hard_sigmoid",
-        "hard_silu",
-        "hard_swish",
-        "hard_tanh",
-        "leaky_relu",
-        "linear",
-        "log_sigmoid",
-        "log_softmax",
-        "mish",
-        "relu",
-        "relu6",
-        "selu",
-        "sigmoid",
-        "silu",
-        "soft_shrink",
-        "softmax",
-        "softplus",
-        "softsign",
-        "sparse_plus",
-        "sparse_sigmoid",
-        "sparsemax",
-        "squareplus",
-        "swish",
-        "tanh",
-        "tanh_shrink",
-    ]
+    for name in _words(
+        "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu "
+        "linear log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus "
+        "softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink"
+    )
 } | {
     "activations.threshold": _with(activations.threshold, 0.1, 0.0),
     "activations.relu capped": _with(activations.relu, negative_slope=0.1, max_value=1.0, threshold=0.2),

@@ -32,6 +32,10 @@ SHAPES_OF = {
 VOCABULARY = 6
 
 
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 def _of(make: Callable[[], Any]) -> Build:
     return lambda h: make()(h)
 
@@ -64,37 +68,11 @@ def _rnn(cell: Callable[[], Any], **kwargs: Any) -> Build:
     return lambda h: L.RNN(cell(), **kwargs)(h)
 
 
-ACTIVATIONS = [
-    "celu",
-    "elu",
-    "exponential",
-    "gelu",
-    "hard_shrink",
-    "hard_sigmoid",
-    "hard_silu",
-    "hard_tanh",
-    "leaky_relu",
-    "linear",
-    "log_sigmoid",
-    "log_softmax",
-    "mish",
-    "relu",
-    "relu6",
-    "selu",
-    "sigmoid",
-    "silu",
-    "soft_shrink",
-    "softmax",
-    "softplus",
-    "softsign",
-    "sparse_plus",
-    "sparse_sigmoid",
-    "sparsemax",
-    "squareplus",
-    "tanh",
-    "tanh_shrink",
-    "threshold",
-]
+ACTIVATIONS = _words(
+    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear log_sigmoid "
+    "log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus "
+    "sparse_sigmoid sparsemax squareplus tanh tanh_shrink threshold"
+)
 
 VECTORS: dict[str, Build] = {
     f"Activation {name}": (lambda h, name=name: L.Activation(name)(h)) for name in ACTIVATIONS if name != "threshold"

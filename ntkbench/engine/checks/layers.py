@@ -308,8 +308,10 @@ def recorded_calls(net: Network, x: tf.Tensor) -> list[Call]:
 
         return call
 
-    with replaced_calls([(layer, recording(layer)) for layer in {id(each): each for each in layers}.values()]):
-        net.outputs(x)
+    with exact_operations():  # before the layers' calls are looked up, for some of these are among them
+        recorded = [(layer, recording(layer)) for layer in {id(each): each for each in layers}.values()]
+        with replaced_calls(recorded):
+            net.outputs(x)
     return list(calls.values())
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from ...errors import NtkbenchError, reason_of
-from ..ops import full_precision, hushed
+from ..ops import exact_operations, full_precision, hushed
 from .layer_facts import PLAIN, made_of
 from .network import Network
 from .replaced import replaced_calls
@@ -109,9 +109,13 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
     return Trace(outputs, graph, coarsest, layer_of(name, net), looks_up)
 
 
-def named_layers(net: Network) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def named_layers(net: Network) -> Iterator[None]:
     """Let operations that are traced in this scope bear the number of their layer in their names, for `layer_of`."""
-    return replaced_calls([(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(_layers(net))])
+    with exact_operations():  # before the layers' calls are looked up, for some of these are among them
+        scoped = [(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(_layers(net))]
+        with replaced_calls(scoped):
+            yield
 
 
 def _layers(net: Network) -> list[Any]:
