@@ -35,6 +35,8 @@ STEP = {tf.float32: 2.0**-9, tf.float64: 2.0**-20}  # of numbers, in units of th
 SETTLED = 0.01  # relative: slopes that move by more from a step to half of it are left open
 OFF = 0.03  # relative: a derivative is wrong when it is outside the slopes by more
 
+ROUNDING = 64  # units of roundoff in values and derivatives
+
 
 @frozen
 class Chain:
@@ -70,8 +72,7 @@ def _chains(net: Network, x: tf.Tensor) -> Iterator[Chain]:
 def _ends(graph: Any) -> Iterator[tuple[Any, Any]]:
     """Yield (source, end) of the chains of elementwise operations in which at least two of MEETING meet."""
     given = {graph.inputs[0].name} if graph.inputs else set()
-    depends: set[str] = set(given)  # on the model's input
-    trained: set[str] = {each.name for each in graph.inputs if each.dtype == tf.resource}
+    depends = set(given)  # on the model's input; everything else is a constant here, weights too
     source: dict[str, Any] = {}
     meeting: dict[str, frozenset[str]] = {}
     inside: dict[str, int] = {}  # how many uses of a tensor continue its chain
@@ -82,14 +83,11 @@ def _ends(graph: Any) -> Iterator[tuple[Any, Any]]:
         for out in op.outputs:
             if any(each.name in depends for each in op.inputs):
                 depends.add(out.name)
-            if any(each.name in trained for each in op.inputs):
-                trained.add(out.name)
             source[out.name], meeting[out.name] = out, frozenset()
         if op.type not in ELEMENTWISE:
             continue
         out = op.outputs[0]
         on = [each for each in op.inputs if each.name in depends]
-        on = on or [each for each in op.inputs if each.name in trained]
         sources = {source[each.name].name: source[each.name] for each in on}
         if len(sources) != 1:
             continue
@@ -122,6 +120,7 @@ def meeting_kinks(chain: Chain, x: tf.Tensor, order: int) -> str:
         value, first, second = (each.numpy().astype(np.float64) for each in _derivatives(chain, h))
         sides = [[_derivatives(chain, h + sign * size * part) for part in (1.0, 0.5, 0.25)] for sign in (-1, 1)]
     steps = [[sign * size.numpy().astype(np.float64) * part for part in (1.0, 0.5, 0.25)] for sign in (-1, 1)]
+    near = np.where(h.numpy() == 0, 1, np.minimum(1, np.abs(h.numpy().astype(np.float64))))
     eps = float(np.finfo(h.dtype.as_numpy_dtype).eps)
     for name, at, derivative, number in (("derivative", 0, first, value), ("second derivative", 1, second, first))[
         :order
@@ -132,7 +131,8 @@ def meeting_kinks(chain: Chain, x: tf.Tensor, order: int) -> str:
                 for each in zip(sides, steps, strict=True)
             ]
         )  # [side, step, ...]
-        noise = 64 * eps * (np.abs(number) + np.abs(first * h.numpy())) / np.abs(steps[0][-1])
+        noise = ROUNDING * eps * (np.abs(number) + np.abs(first * h.numpy())) / np.abs(steps[0][-1])
+        noise = noise + ROUNDING * eps * (np.abs(value) + np.abs(first)) / near**2
         largest = np.abs(slopes).max((0, 1))
         settled = np.isfinite(slopes).all((0, 1)) & (np.ptp(slopes, axis=1).max(0) <= SETTLED * largest + noise)
         low, high = slopes[:, -1].min(0), slopes[:, -1].max(0)

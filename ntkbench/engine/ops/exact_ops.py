@@ -28,7 +28,8 @@ _bessel_i0, _bessel_i1 = tf.math.bessel_i0, tf.math.bessel_i1
 
 def resize(images: Any, size: Any, method: Any = tf.image.ResizeMethod.BILINEAR, *args: Any, **kwargs: Any) -> Any:
     """Return what `tf.image.resize` does: [N, h, w, c] -> [N, h', w', c], linear in the images and so written."""
-    linear = method in (tf.image.ResizeMethod.BILINEAR, tf.image.ResizeMethod.BICUBIC)
+    methods = tf.image.ResizeMethod
+    linear = method in (methods.BILINEAR, methods.BICUBIC, methods.LANCZOS3, methods.LANCZOS5)
     kept = not (args and args[0]) and not kwargs.get("preserve_aspect_ratio")
     if not (linear and kept and tf.is_tensor(images) and len(images.shape) == 4 and images.dtype.is_floating):
         return _resize(images, size, method, *args, **kwargs)
