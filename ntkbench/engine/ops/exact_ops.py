@@ -129,7 +129,9 @@ def max_pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: An
         return _max_pool(input, ksize, strides, padding, data_format, name)
     before = [(int(size) - 1) // 2 for size in sizes]
     edges = [[0, 0], *([b, int(size) - 1 - b] for b, size in zip(before, sizes, strict=True)), [0, 0]]
-    padded = tf.pad(x, edges, constant_values=x.dtype.min)
+    inside = np.pad(np.ones(x.shape[1:-1], bool), edges[1:-1])[None, ..., None]
+    # Not with constant_values: vectorised, tf.pad takes 0 for them.
+    padded = tf.where(inside, tf.pad(x, edges), tf.constant(x.dtype.min, x.dtype))
     shape = tf.shape(x)
     windows = tf.stack([tf.slice(padded, [0, *at, 0], shape) for at in np.ndindex(*map(int, sizes))], -1)
     largest = tf.one_hot(tf.argmax(windows, -1), int(np.prod(sizes)), on_value=True, off_value=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import ntkbench as nb
 from ntkbench.engine.checks.pointwise import chains_of, meeting_kinks
