@@ -239,7 +239,6 @@ COLOURS: dict[str, Build] = {
         lambda: L.ContrastLimitedAdaptiveHistogramEqualization(value_range=(0, 1))
     ),
     "CutMix": _of(L.CutMix),
-    "Equalization": _of(lambda: L.Equalization(value_range=(0, 1))),
     "MixUp": _of(L.MixUp),
     "RandAugment": _of(lambda: L.RandAugment(value_range=(0, 1))),
     "RandomBrightness": _of(lambda: L.RandomBrightness(0.2, value_range=(0, 1))),
@@ -325,12 +324,24 @@ LAYERS: dict[str, tuple[str, Build]] = {
     for name, build in group.items()
 } | RECURRENT
 
+# What TensorFlow or Keras cannot compute in float64, so that there is no oracle.
+ONLY_FLOAT32 = {
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling3D",
+    "AveragePooling3D",
+    "ContrastLimitedAdaptiveHistogramEqualization",
+    "MaxPooling3D",
+    "MaxPooling3D same",
+    "MelSpectrogram",
+}
+
 # Classes that are not put into models here, by why.
 WITHOUT: dict[str, str] = {
     "a base class": "Layer Wrapper InputSpec",
     "needs another framework, or a saved model": "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
     "takes texts": "HashedCrossing StringLookup TextVectorization",
     "takes dictionaries of bounding boxes": "MaxNumBoundingBoxes",
+    "cannot be part of a functional model": "Equalization",
 }
 
 
