@@ -25,7 +25,7 @@ THEORY_KINDS: tuple[TheoryKind, ...] = ("rate", "upper bound")
 HEADLINES = ("gradient_norm", "hessian_norm", "kernel_change_worst", "kernel_change_gd")
 """The quantities that a verdict rests on, and that tables show."""
 KINKED = 0.05
-"""A network has kinks where its kink_share is above this; of smooth ones it stays below engine.kinks.STILL."""
+"""A network has kinks where its kink_share is above this; of smooth ones it stays below engine.search.kinks.STILL."""
 UNSURE = 0.1
 """A search_gain above this marks kernel_change_worst as a lower bound whose search is unsure."""
 

@@ -21,10 +21,6 @@ from ...streams import print_to_standard_error
 from ..limits import Limits
 
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-IDLE_PASSES = (
-    "layout_optimizer", "remapping", "loop_optimization", "scoped_allocator_optimization", "pin_to_host_optimization",
-    "auto_mixed_precision", "implementation_selector", "debug_stripper",
-)  # fmt: skip
 SELDOM = (50_000, 20, 100)  # thresholds of Python's garbage collector in a worker
 FIRST_TO_GO = "500"  # added to what Linux goes by when memory is short, so that it ends workers and not their parent
 
@@ -109,6 +105,6 @@ def _prepared(setting: Setting) -> str:
 
         tf.config.threading.set_intra_op_parallelism_threads(setting.threads)
         tf.config.threading.set_inter_op_parallelism_threads(setting.threads)
-        # Of the passes over a graph, these do nothing for small networks on processors but take their time.
-        tf.config.optimizer.set_experimental_options(dict.fromkeys(IDLE_PASSES, False))
+        # Passes over the graphs of small networks cost more processor time than they save.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     return device
