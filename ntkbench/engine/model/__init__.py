@@ -26,7 +26,7 @@ from .layer_facts import (
 from .network import Network, SeveralOutputs, network, renewed
 from .ownership import layers_of
 from .replaced import replaced_calls
-from .trace import EPS, noise_of, rounding_of, trace_of
+from .trace import EPS, layer_of, named_layers, noise_of, rounding_of, trace_of
 from .variable_names import variable_names
 
 __all__ = [
@@ -48,8 +48,10 @@ __all__ = [
     "is_ours",
     "is_stock",
     "joined_by_layers",
+    "layer_of",
     "layers_of",
     "made_of",
+    "named_layers",
     "network",
     "network_in",
     "noise_of",

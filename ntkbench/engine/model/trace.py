@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from ...errors import NtkbenchError, reason_of
-from ..ops import full_precision, hushed
+from ..ops import exact_operations, full_precision, hushed
 from .layer_facts import PLAIN, made_of
 from .network import Network
 from .replaced import replaced_calls
@@ -99,12 +99,9 @@ def _types(layer: Any) -> Iterator[str]:
 
 
 def _trace(net: Network, x: tf.Tensor) -> Trace:
-    layers = list(getattr(net.model, "_flatten_layers", list)())
-    layers = list({id(each): each for each in layers}.values())
-    scoped = [(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(layers)]
     spec = tf.TensorSpec([1, *x.shape[1:]], x.dtype)
     try:
-        with full_precision(), hushed(), replaced_calls(scoped):
+        with full_precision(), hushed(), named_layers(net):
             traced = tf.function(net.outputs, autograph=False).get_concrete_function(spec)
     except NtkbenchError:
         raise
@@ -123,7 +120,7 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
         with full_precision(), hushed():
             return traced(one)
 
-    return Trace(outputs, graph, coarsest, _owner(name, layers, net.model), of_weights, looks_up)
+    return Trace(outputs, graph, coarsest, layer_of(name, net), of_weights, looks_up)
 
 
 def _advice(model: Any) -> str:
@@ -137,6 +134,20 @@ def _advice(model: Any) -> str:
     return "It must take any batch size, one input too: check it with a plain call of the model on x[:1]."
 
 
+@contextlib.contextmanager
+def named_layers(net: Network) -> Iterator[None]:
+    """Let operations that are traced in this scope bear the number of their layer in their names, for `layer_of`."""
+    with exact_operations():  # before the layers' calls are looked up, for some of these are among them
+        scoped = [(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(_layers(net))]
+        with replaced_calls(scoped):
+            yield
+
+
+def _layers(net: Network) -> list[Any]:
+    layers = list(getattr(net.model, "_flatten_layers", list)())
+    return list({id(each): each for each in layers}.values())
+
+
 def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     def scoped(*args: Any, **kwargs: Any) -> Any:
         with tf.name_scope(name):
@@ -145,12 +156,12 @@ def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     return scoped
 
 
-def _owner(name: str, layers: Sequence[Any], model: Any) -> str:
-    """Return the innermost layer whose scope an operation's name tells of."""
+def layer_of(name: str, net: Network) -> str:
+    """Return, for a sentence, the innermost layer that the name of an operation traced in `named_layers` tells of."""
     numbers = re.findall(re.escape(SCOPE) + r"(\d+)", name)
-    layer = layers[int(numbers[-1])] if numbers else model
+    layer = _layers(net)[int(numbers[-1])] if numbers else net.model
     kind = type(layer).__name__
-    return f"layer {layer.name!r} ({kind})" if numbers and layer is not model else f"the model itself ({kind})"
+    return f"layer {layer.name!r} ({kind})" if numbers and layer is not net.model else f"the model itself ({kind})"
 
 
 def _coarsest(graph: Any, given: set[str], otherwise: tf.DType) -> tuple[tf.DType, str]:
