@@ -31,7 +31,7 @@ def build(
         NtkbenchError: For a softmax over fewer than two classes.
     """
     if output == "softmax" and outputs < 2:
-        raise NtkbenchError(f"A softmax over {outputs} class is constant 1; set outputs to 2 or more.")
+        raise NtkbenchError(f"A softmax over {outputs} class is constant 1; use outputs=2 or more.")
     widths = [whole("width", width)] * whole("depth", depth)
 
     def core(make, x):
