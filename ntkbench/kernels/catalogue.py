@@ -28,7 +28,7 @@ def convolutional(
     padding: str = "same",
     kind: Kind = "ntk",
 ) -> InfiniteWidth:
-    """Return the kernel of `depth` 3×3 convolutions on images [h, w, c], flattened or (`pooled`) averaged over positions."""
+    """Return the kernel of `depth` 3×3 convolutions on images [h, w, c], flattened or averaged over positions."""
     hidden = [Conv(weight_std, bias_std, padding=padding), Activation(activation)] * depth
     end = GlobalAveragePooling() if pooled else Flatten()
     return InfiniteWidth([*hidden, end, Dense(weight_std, bias_std)], kind, feature_ndims=3)

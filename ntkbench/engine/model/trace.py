@@ -12,7 +12,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from ...errors import NtkbenchError, reason_of
-from ..ops import full_precision, hushed
+from ..ops import full_precision, quiet_tensorflow
 from .layer_facts import PLAIN, made_of
 from .network import Network
 from .replaced import replaced_calls
@@ -89,7 +89,7 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
     scoped = [(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(layers)]
     spec = tf.TensorSpec([1, *x.shape[1:]], x.dtype)
     try:
-        with full_precision(), hushed(), replaced_calls(scoped):
+        with full_precision(), quiet_tensorflow(), replaced_calls(scoped):
             traced = tf.function(net.outputs, autograph=False).get_concrete_function(spec)
     except NtkbenchError:
         raise
@@ -106,7 +106,7 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
     looks_up = _index_from(graph, {graph.inputs[0].name})
 
     def outputs(one: tf.Tensor) -> tf.Tensor:
-        with full_precision(), hushed():
+        with full_precision(), quiet_tensorflow():
             return traced(one)
 
     return Trace(outputs, graph, coarsest, _owner(name, layers, net.model), looks_up)

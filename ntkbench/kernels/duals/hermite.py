@@ -85,7 +85,7 @@ class Polynomial(Dual):
 
 
 def _completed(value: tf.Tensor, basis: tf.Tensor) -> tf.Tensor:
-    """Return the coefficients of values at the nodes [..., n], and the roots of the truncated part: [..., order + 2]."""
+    """Return the coefficients of values at the nodes [..., n] and the roots of the truncated part: [..., order + 2]."""
     found = tf.tensordot(value, basis, 1)
     weight = basis[:, 0]  # he_0 = 1
     mirrored = value[..., ::-1]  # the nodes are symmetric
