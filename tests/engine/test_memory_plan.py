@@ -60,5 +60,7 @@ def test_the_same_norms_in_several_parts(monkeypatch):
 
 
 def test_what_does_not_fit_is_refused_with_advice():
-    with pytest.raises(nb.NtkbenchError, match=r"The Hessian of one sample needs .* What would help: .* memory_gib"):
+    with pytest.raises(
+        nb.NtkbenchError, match=r"The Hessian of one sample needs .* but the memory budget is .* memory_gib"
+    ):
         nb.hessian_norm(embedded(512), np.ones((1, 4), "float32"), memory_gib=0.02)
