@@ -33,7 +33,7 @@ KINKED = ("relu",)
 """Activations whose derivative is discontinuous."""
 UNBOUNDED = ("quadratic",)
 """Smooth activations with an unbounded derivative, which theorem 3.6 of DAG excludes."""
-MANY = 8
+VISIBLE_RATIO = 8
 """Smallest ratio of width m to bottleneck k at which the exponent of the bottleneck is visible. The contributions of m
 units and of k units are of order m^(−1/2) and k^(−1/2); from 8k on, over a factor of 16 in width, their sum falls as
 m^(−0.08)."""
@@ -224,7 +224,7 @@ _FLOORS = (
 
 def bottleneck(params: Params) -> Claims:
     """Return the claims for a network with a layer of k units; most hold only for widths well above k."""
-    above = MANY * params["k"]
+    above = VISIBLE_RATIO * params["k"]
     claims = {"gradient_norm": Theory(0.0, _NECK)} | {key: Theory(0.0, _NECK, from_width=above) for key in _FLOORS}
     share = "derived: a bottleneck neuron alone carries a share 1/k of the output"
     return _parameterised(claims | {"q_infinity": Theory(0.0, share, from_width=above)}, params)
@@ -260,7 +260,7 @@ def attention(params: Params) -> Claims:
     from about 4096 channels per head on.
     """
     source = f"derived: a score q·k/√d is one scalar z with |∂²f/∂z²| ‖∂z/∂w‖² of order 1; {FINITE_HEADS}"
-    return _parameterised(_few_scalars(source, MANY * params["heads"], 4096 * params["heads"]), params)
+    return _parameterised(_few_scalars(source, VISIBLE_RATIO * params["heads"], 4096 * params["heads"]), params)
 
 
 def mixer(params: Params) -> Claims:

@@ -67,7 +67,7 @@ class Context:
         self._in_float64: Context | None = None
         self.rng = make_rng("")
 
-    # -- the engine, bound -------------------------------------------------------------------------------------
+    # -- the public functions, bound to the model ---------------------------------------------------------------
 
     def empirical_ntk(self, x1: Any = None, x2: Any = None, **options: Any) -> np.ndarray:
         """Return `ntkbench.empirical_ntk` of the model; by default at the probes and for the measured output unit."""

@@ -18,7 +18,7 @@ from ...errors import NtkbenchError, reason_of
 from ..model import Network
 from ..ops import full_precision
 
-AT_ONCE = 64  # samples per eager call
+BATCH = 64  # samples per eager call
 ADVICE = "Check the encoding of the inputs and the sizes of the model's embedding tables."
 
 
@@ -28,10 +28,10 @@ def require_lookups(net: Network, x: tf.Tensor, name: str = "x") -> None:
     The model is called eagerly on all of x: [N, ...]. One-hot encodings may use the index −1, which is defined as a row
     of zeros.
     """
-    for start in range(0, len(x), AT_ONCE):
-        found = _out_of_range(net, x[start : start + AT_ONCE])
+    for start in range(0, len(x), BATCH):
+        found = _out_of_range(net, x[start : start + BATCH])
         if found:
-            alone = (n for n in range(start, min(start + AT_ONCE, len(x))) if _out_of_range(net, x[n : n + 1]))
+            alone = (n for n in range(start, min(start + BATCH, len(x))) if _out_of_range(net, x[n : n + 1]))
             sample = next(alone, start)
             raise NtkbenchError(f"Input {sample} of {name} is out of range for the model: {found}. {ADVICE}")
 

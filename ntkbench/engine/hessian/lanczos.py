@@ -19,7 +19,7 @@ from ..checks import NotFinite
 Matvec = Callable[[tf.Tensor], tf.Tensor]
 
 CHECK_EVERY = 3
-KEEP = 4  # steps whose vectors are stored separately before they are concatenated, to limit copying
+RECENT_STEPS = 4  # steps whose vectors are stored separately before they are concatenated, to limit copying
 LARGE = 2**18  # smallest number of entries in the vectors of one step for which XLA pays off
 
 
@@ -66,9 +66,8 @@ class Lanczos:
         self.s = start.shape[1]
         self._large = start.shape.num_elements() >= LARGE
         if self._large:
-            self._advance = _advance_large(
-                self.s, start.dtype, xla=start.shape[0] > 1
-            )  # XLA uses one thread per operator
+            # XLA uses one thread per operator, so it does not pay off for a single one.
+            self._advance = _advance_large(self.s, start.dtype, xla=start.shape[0] > 1)
         else:
             self._advance = _advance_small(self.s, start.dtype)
         self.vectors_now, _ = _orthonormal(start, _rounding(start), self.s)
@@ -103,12 +102,12 @@ class Lanczos:
         self._projected.append(columns[:, self._known :].numpy().astype(np.float64))
         self._beta = beta.numpy().astype(np.float64)
         if not (np.isfinite(self._projected[-1]).all() and np.isfinite(self._beta).all()):
-            raise NotFinite("A product with the Hessian is not finite.")
+            raise NotFinite("A Hessian-vector product is not finite.")
 
     def _add(self, newest: tf.Tensor) -> None:
         """Append the vectors of a step to the basis; large parts are copied at most once and have few shapes."""
         self._recent = [*self._recent, newest] if self._large else [tf.concat([*self._recent, newest], 1)]
-        if sum(part.shape[1] for part in self._recent) == KEEP * self.s:
+        if sum(part.shape[1] for part in self._recent) == RECENT_STEPS * self.s:
             full = tf.concat(self._recent, 1)
             self._joined = [*self._joined, full] if self._large else [tf.concat([*self._joined, full], 1)]
             self._recent = self._nothing

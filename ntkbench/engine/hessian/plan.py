@@ -11,12 +11,12 @@ from ..structure import made, numbers
 from .factored import FactoredProduct
 from .lanczos import LARGE
 
-FAST = 768 * 2**20  # bytes of the bases of all samples processed in parallel; a larger batch is no faster
+MAX_BASIS_BYTES = 768 * 2**20  # bytes of the bases of all samples processed in parallel; a larger batch is no faster
 EXPECTED_STEPS = 48  # Lanczos steps assumed when samples are grouped
 FEWEST_STEPS = 8  # fewer steps certify nothing
 WORKSPACE = 32  # vectors besides the basis: the newest ones, copies during concatenation, allocator overhead
-XLA = 64 * 2**20  # bytes that compiling the product with XLA takes, and the same for the orthogonalisation
-AT_ONCE = 0.5  # share of a product's intermediate results that is alive at one time
+XLA_BYTES = 64 * 2**20  # bytes that compiling the product with XLA takes, and the same for the orthogonalisation
+ALIVE_SHARE = 0.5  # share of a product's intermediate results that is alive at one time
 GRADIENTS = 6  # vectors of length P allocated by one Hessian-vector product of one sample
 
 
@@ -64,9 +64,9 @@ def factored_sizes(operator: FactoredProduct, samples: int, copies: int) -> Size
     operations = len(hoisted.work) + len(hoisted.kept)
     large = samples > 1 and samples * copies * operator.size >= LARGE
     return Sizes(
-        fixed=BASE + XLA * (operator.xla + large) + 2 * PER_OPERATION * operations,
+        fixed=BASE + XLA_BYTES * (operator.xla + large) + 2 * PER_OPERATION * operations,
         kept=item * numbers(hoisted.kept) // samples,
-        working=int(AT_ONCE * item * made(hoisted.work) / samples),
+        working=int(ALIVE_SHARE * item * made(hoisted.work) / samples),
         vector=item * copies * operator.size,
     )
 
@@ -84,7 +84,7 @@ def plan(sizes: Sizes, samples: int, limit: int, budget: int) -> Plan:
         NtkbenchError: If one sample with the fewest useful steps does not fit into the budget.
     """
     expected, fewest = min(limit, EXPECTED_STEPS), min(limit, FEWEST_STEPS)
-    at_once = max(1, min(samples, FAST // max(1, expected * sizes.vector)))
+    at_once = max(1, min(samples, MAX_BASIS_BYTES // max(1, expected * sizes.vector)))
     while at_once > 1 and sizes.bytes(at_once, expected) > budget:
         at_once -= 1
     if (least := sizes.bytes(at_once, fewest)) > budget:

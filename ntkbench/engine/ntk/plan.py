@@ -8,9 +8,9 @@ from ...errors import NtkbenchError
 from ..budget import BASE, PER_OPERATION, gib, power_of_two
 from ..structure import UNROLLED, ModelSizes, contraction
 
-LARGEST = 32 * 2**20  # bytes of a block of the kernels; larger blocks are no faster and exist in several copies
-XLA = 48 * 2**20  # bytes that compiling with XLA takes
-MOST = 2**30  # maximum bytes of working memory per product, for any budget
+MAX_BLOCK_BYTES = 32 * 2**20  # bytes of a block of the kernels; larger blocks are no faster and exist in several copies
+XLA_BYTES = 48 * 2**20  # bytes that compiling with XLA takes
+MAX_WORKING_BYTES = 2**30  # maximum bytes of working memory per product, for any budget
 
 
 @frozen
@@ -86,12 +86,12 @@ def plan(problem: Problem, sizes: ModelSizes, budget: int) -> Plan:
     while True:
         for keep in (True, False):
             found = _predicted(problem, sizes, rows, columns, units, keep, budget)
-            small = problem.products or rows == 1 or problem.block(rows, columns, units) <= LARGEST
+            small = problem.products or rows == 1 or problem.block(rows, columns, units) <= MAX_BLOCK_BYTES
             if found.predicted_bytes <= budget and small:
                 return found
             least = min(least, found, key=lambda p: p.predicted_bytes)
         if rows == columns == units == 1:
-            raise _nothing_fits(problem, least, budget)
+            raise _does_not_fit(problem, least, budget)
         if rows == columns == 1:
             units = -(-units // 2)
         else:
@@ -108,7 +108,7 @@ def _predicted(
     passes = 2 + (1 if problem.products else min(units, UNROLLED))
     fixed = (
         BASE
-        + XLA * problem.xla
+        + XLA_BYTES * problem.xla
         + PER_OPERATION * passes * sizes.operations
         + (problem.stored_bytes if problem.stored else block)
     )
@@ -129,7 +129,7 @@ def _predicted(
     stacked = sizes.cotangents + problem.gradients if 1 < units <= UNROLLED else 0
     made = sides if whole else max(rows, columns)
     making = item * made * (sizes.activations + max(patches, columns_at_once) + units * stacked)
-    allowance = min(MOST, power_of_two(budget / 4))
+    allowance = min(MAX_WORKING_BYTES, power_of_two(budget / 4))
     ways = [contraction(p, rows, columns, units, problem.trace, item, allowance) for p in sizes.products]
     working = max([way.bytes for way in ways], default=2 * problem.block(rows, columns, units, 1)) + 2 * block
     return Plan(rows, columns, units, keep, whole, allowance, int(fixed + kept + max(making, working)))
@@ -143,7 +143,7 @@ def flops(problem: Problem, sizes: ModelSizes) -> int:
     return of_passes + sum(contraction(p, n, m, units, trace, problem.itemsize).flops for p in sizes.products)
 
 
-def _nothing_fits(problem: Problem, least: Plan, budget: int) -> NtkbenchError:
+def _does_not_fit(problem: Problem, least: Plan, budget: int) -> NtkbenchError:
     advice = "a larger memory_gib"
     if problem.stored and problem.stored_bytes > budget / 2:
         advice += f", out=PATH (the kernel itself takes {gib(problem.stored_bytes)}), fewer samples"

@@ -12,8 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 # Operations that are repeated after the cut, because they cost nothing.
-APART = {"_noinline": True}
-FREE = frozenset({"Const", "ReadVariableOp", "Shape"})
+NOT_INLINED = {"_noinline": True}
+REPEATED = frozenset({"Const", "ReadVariableOp", "Shape"})
 
 
 class Hoisted:
@@ -57,8 +57,8 @@ class Hoisted:
             return after([*carried, v])[0]
 
         # Not inlined, so that the graph is optimised once if another function calls `each` several times.
-        self._once = tf.function(once, autograph=False, experimental_attributes=APART)
-        self.each = tf.function(each, autograph=False, experimental_attributes=APART)
+        self._once = tf.function(once, autograph=False, experimental_attributes=NOT_INLINED)
+        self.each = tf.function(each, autograph=False, experimental_attributes=NOT_INLINED)
         self._each = each
         self._traced = traced  # keeps the graph alive
 
@@ -95,7 +95,7 @@ def _cut(value: tf.Tensor, dependent: set[Any]) -> list[tf.Tensor]:
         for tensor in operation.inputs:
             if tensor.ref() in dependent:
                 waiting.append(tensor.op)
-            elif tensor.op.type not in FREE and tensor.dtype != tf.resource:
+            elif tensor.op.type not in REPEATED and tensor.dtype != tf.resource:
                 cut[tensor.ref()] = tensor
     return list(cut.values())
 

@@ -102,9 +102,7 @@ class EinsumDense(Rule):
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         e, product = self.equation, self.products[0]
         sizes = dict(zip(e.w, self.layer.kernel.shape, strict=True)) | dict(zip(e.x[1:], x.shape[1:], strict=True))
-        if self.layer.bias is not None and not _lies_where_keras_adds(
-            self.layer.bias.shape, [sizes[c] for c in e.z[1:]]
-        ):
+        if self.layer.bias is not None and not _aligned_as_in_keras(self.layer.bias.shape, [sizes[c] for c in e.z[1:]]):
             raise Untappable(self, "Keras adds its bias along a different axis than bias_axes names")
         if e.dropped:
             x = tf.reduce_sum(x, [e.x.index(c) for c in e.dropped])
@@ -127,7 +125,7 @@ def rows_of(product: Product) -> int:
     return product.kernel.shape[1]
 
 
-def _lies_where_keras_adds(bias: Sequence[int], z: Sequence[int]) -> bool:
+def _aligned_as_in_keras(bias: Sequence[int], z: Sequence[int]) -> bool:
     """Return whether keras.ops.add aligns a bias with the last axes of z, given without its batch axis.
 
     Keras adds a bias with a single axis longer than 1 along the last axis of z, or else along the first, if the lengths

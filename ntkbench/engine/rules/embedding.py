@@ -9,11 +9,11 @@ import tensorflow as tf
 from ..ops import reshape
 from .rule import Apply, Product, Rule, matrix
 
-LARGEST = 512  # tokens; beyond, one-hot rows [N, T, V] cost more than the gradients of the table [N, V, b]
+MAX_TOKENS = 512  # tokens; beyond, one-hot rows [N, T, V] cost more than the gradients of the table [N, V, b]
 
 
 class Embedding(Rule):
-    """z = one-hot rows · table; every token is a position. Tables of more than LARGEST tokens have no rule."""
+    """z = one-hot rows · table; every token is a position. Tables of more than MAX_TOKENS tokens have no rule."""
 
     def __init__(self, layer: Any):
         super().__init__(layer)
@@ -21,7 +21,7 @@ class Embedding(Rule):
 
     @classmethod
     def accepts(cls, layer: Any) -> bool:
-        return layer.input_dim <= LARGEST
+        return layer.input_dim <= MAX_TOKENS
 
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         table = self.layer.embeddings

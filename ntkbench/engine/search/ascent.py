@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve, frozen
 
-FIRST = 2  # evaluations from every start before the best one is continued
+FIRST_EVALUATIONS = 2  # evaluations from every start before the best one is continued
 SETTLED = 3e-3  # relative gain; two smaller gains in a row end an ascent
-LEAST = 2.0**-6  # damping below which no step was found to help
+MIN_DAMPING = 2.0**-6  # damping below which no step was found to help
 
 Objective = Callable[[tf.Tensor], tuple[float, tf.Tensor]]
 
@@ -57,7 +57,7 @@ def ascend(objective: Objective, start: tf.Tensor | Maximum, evaluations: int, s
             reached = _Reached(value, v, gradient, unit(gradient), reached.damping if reached else 1.0)
         else:
             reached = evolve(reached, damping=reached.damping / 2)
-        if settled == 2 or reached.ascent is None or reached.damping < LEAST:
+        if settled == 2 or reached.ascent is None or reached.damping < MIN_DAMPING:
             break
         v = unit(reached.v + reached.damping * reached.ascent)
         if v is None:
@@ -66,8 +66,8 @@ def ascend(objective: Objective, start: tf.Tensor | Maximum, evaluations: int, s
 
 
 def ascend_best(objective: Objective, starts: Iterable[tf.Tensor], evaluations: int) -> Maximum:
-    """Return the result of `ascend` from the start with the highest value after FIRST evaluations."""
-    first = largest(ascend(objective, start, FIRST) for start in starts)
+    """Return the result of `ascend` from the start with the highest value after FIRST_EVALUATIONS evaluations."""
+    first = largest(ascend(objective, start, FIRST_EVALUATIONS) for start in starts)
     if first.direction is None:
         return first
     return largest([first, ascend(objective, first, evaluations)])

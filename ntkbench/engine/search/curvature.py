@@ -16,8 +16,8 @@ from ..structure import structure_of
 from .ascent import Maximum, ascend
 
 INNER_STEPS = 4  # Lanczos steps at a point of the ascent, started from the eigenvectors of the previous point
-SECOND = 0.1  # weight of the second eigenvector in that start, so that the two can change order
-BUDGET = (8, 5)  # evaluations from v0 and from −v0
+SECOND_WEIGHT = 0.1  # weight of the second eigenvector in that start, so that the two can change order
+EVALUATIONS = (8, 5)  # evaluations from v0 and from −v0
 SETTLED = 1e-4  # relative gain below which the ascents end early
 RESTARTS = 15  # maximum number of Lanczos restarts at the best point
 
@@ -45,10 +45,10 @@ class SampleCurvature:
         if self.top.value == 0.0:
             return 0.0
         evaluate = self.net.function(("curvature", self.x.shape), lambda: _evaluation(self.net, self.x))
-        first = self.top.vector + SECOND * self.top.second
+        first = self.top.vector + SECOND_WEIGHT * self.top.second
         _, v0, _ = evaluate(origin, self.x, first)
         best, at_best = Maximum(abs(self.top.value), None), first
-        for direction, evaluations in zip([v0, -v0], BUDGET, strict=True):
+        for direction, evaluations in zip([v0, -v0], EVALUATIONS, strict=True):
             start, reached = first, 0.0
 
             def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
@@ -85,13 +85,13 @@ def _evaluation(net: Network, x: tf.Tensor) -> Callable[..., Any]:
         net.assign(w)
         if factored is None:
             norm, sign, first, second = _lanczos(lambda v: product(x, v), start)
-            top, following = net.unflatten(first), first + SECOND * second
+            top, following = net.unflatten(first), first + SECOND_WEIGHT * second
         else:
             carried, constants = factored.hoisted.once(x)
             start = factored.coordinates(constants, start[None])[0]
             norm, sign, first, second = _lanczos(lambda v: factored.hoisted.each(carried, v[None])[0], start)
             top = [tangent[0] for tangent in factored.tangents(constants, first[None])]
-            following = factored.flat(constants, (first + SECOND * second)[None])[0]
+            following = factored.flat(constants, (first + SECOND_WEIGHT * second)[None])[0]
         with tf.GradientTape() as tape:
             along = second_derivative(net, x, top)
         gradient = net.flatten(dense_gradient(tape, along, net.variables))

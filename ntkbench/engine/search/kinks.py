@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from .weighted_output import WeightedOutput
 
-MOST = 64  # maximum number of segments of the line
-STILL = 0.02  # change of the share below which the number of segments is no longer doubled
+MAX_SEGMENTS = 64  # maximum number of segments of the line
+SHARE_TOLERANCE = 0.02  # change of the share below which the number of segments is no longer doubled
 ROUNDING = 100  # units of machine epsilon, relative to the gradient; smaller changes count as zero
 
 
@@ -42,6 +42,6 @@ def kink_share(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.nd
         coarser, trapezoid = trapezoid, trapezoid / 2 + tf.add_n(middles) / segments
         unexplained = float(tf.norm(change - (4 * trapezoid - coarser) / 3))
         share = unexplained / size if unexplained > rounding else 0.0
-        if share <= STILL or abs(share - before) <= STILL or segments >= MOST:
+        if share <= SHARE_TOLERANCE or abs(share - before) <= SHARE_TOLERANCE or segments >= MAX_SEGMENTS:
             return share
         before = share

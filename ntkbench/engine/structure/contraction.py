@@ -18,8 +18,10 @@ from attrs import frozen
 
 from ..ops import reshape
 
-LEAST = 160  # minimum rows per block of a symmetric matrix product; smaller blocks cost more than symmetry saves
-AT_ONCE = 32 * 2**20  # bytes of a Gram matrix of positions per step, chosen to stay in the cache
+MIN_BLOCK_ROWS = (
+    160  # minimum rows per block of a symmetric matrix product; smaller blocks cost more than symmetry saves
+)
+GRAM_BYTES = 32 * 2**20  # bytes of a Gram matrix of positions per step, chosen to stay in the cache
 
 
 @frozen
@@ -84,7 +86,7 @@ def contraction(
     if g == t == 1:
         return Contraction("inputs", n, 2 * n * m * (a + pairs * b), 4 * result)
     one_row = itemsize * g * m * t * (2 if trace else 1 + 2 * units * units)
-    at_once = int(max(1, min(n * t, min(allowance, AT_ONCE) // one_row)))
+    at_once = int(max(1, min(n * t, min(allowance, GRAM_BYTES) // one_row)))
     copies = itemsize * (n + m) * (size.inputs + units * size.cotangents) * (g > 1 or units > 1)
     sums = itemsize * n * t * m * (1 if trace else units * units)
     gram = Contraction("positions", at_once, 2 * n * m * t * t * g * (a + pairs * b), at_once * one_row + copies + sums)
@@ -128,7 +130,7 @@ def products_of_rows(left: tf.Tensor, right: tf.Tensor, trace: bool) -> tf.Tenso
 
 def product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     """Return left·rightᵀ for rows [n, size] and [m, size]; of the same tensor only the lower half is computed."""
-    parts = min(4, (left.shape[0] or 0) // LEAST)
+    parts = min(4, (left.shape[0] or 0) // MIN_BLOCK_ROWS)
     if left is not right or parts < 2:
         return tf.matmul(left, right, transpose_b=True)
     rows = tf.split(left, [len(part) for part in np.array_split(range(left.shape[0]), parts)])

@@ -16,9 +16,7 @@ from ..ops import cotangents_side_by_side, for_each, reshape
 from ..rules.rule import Product, Rule
 from .taps import Tapped, cotangents, run_tapped
 
-UNROLLED = (
-    16  # maximum number of output units with a backward pass of their own in the graph; more are looped or vectorised
-)
+UNROLLED = 16  # maximum number of output units with a backward pass of their own in the graph; more are looped
 
 
 @frozen(eq=False)

@@ -49,7 +49,7 @@ def structure_of(net: Network, x: tf.Tensor) -> Structure:
 def _structure(net: Network, x: tf.Tensor) -> Structure:
     layers = _layers(net.model)
     rules = [rule for rule in map(rule_for, layers) if rule is not None and _needed(rule)]
-    structure = _without(net, rules, _claimed_twice(rules) | _otherwise_trained(net, rules))
+    structure = _without(net, rules, _shared_variables(rules) | _inconsistently_trained(net, rules))
     if structure.rules and not _plain(layers):
         structure = _traced(net, x, layers, structure)
     if structure.rules and not _keeps_samples(layers, structure):
@@ -77,7 +77,7 @@ def _variables(rule: Rule) -> set[int]:
     return {id(variable.value) for product in rule.products for variable in product.variables}
 
 
-def _claimed_twice(rules: list[Rule]) -> set[int]:
+def _shared_variables(rules: list[Rule]) -> set[int]:
     """Return the variables that two layers share; layer rules do not cover their cross terms."""
     seen: set[int] = set()
     twice: set[int] = set()
@@ -87,7 +87,7 @@ def _claimed_twice(rules: list[Rule]) -> set[int]:
     return twice
 
 
-def _otherwise_trained(net: Network, rules: list[Rule]) -> set[int]:
+def _inconsistently_trained(net: Network, rules: list[Rule]) -> set[int]:
     """Return the variables whose trainable flag differs from the model's list, because it was set on one layer only."""
     trained = {id(v) for v in net.variables}
     variables = [v for rule in rules for product in rule.products for v in product.variables]
@@ -144,7 +144,7 @@ def _reset_dropout_masks(layers: list[Any]) -> None:
 
 def _verified(net: Network, x: tf.Tensor, structure: Structure) -> Structure:
     """Return the structure without variables whose gradients differ from plain gradients at a few samples."""
-    few = _few(x)
+    few = _sample_inputs(x)
     try:
         with quiet_tensorflow():
             found = tf.function(lambda few: _gradients(net, structure.rules, few), autograph=False)(few)
@@ -164,7 +164,7 @@ def _verified(net: Network, x: tf.Tensor, structure: Structure) -> Structure:
     return _without(net, structure.rules, wrong)
 
 
-def _few(x: tf.Tensor) -> tf.Tensor:
+def _sample_inputs(x: tf.Tensor) -> tf.Tensor:
     """Return SAMPLES inputs; if there are fewer, variations of the first one."""
     if len(x) >= SAMPLES:
         return x[:SAMPLES]

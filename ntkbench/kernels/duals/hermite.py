@@ -16,7 +16,7 @@ from .dual import Dual, Pair, correlation, safe_sqrt
 
 ORDER = 64  # terms; enough for tanh, erf, softplus and SiLU at unit variance in float64
 NODES = 3  # quadrature nodes per term
-SMALL = 2**17  # largest number of powers computed at once instead of by Horner's rule
+MAX_POWERS = 2**17  # largest number of powers computed at once instead of by Horner's rule
 
 
 @frozen(eq=False)
@@ -116,7 +116,7 @@ def value_and_slope(function: Callable[[tf.Tensor], tf.Tensor], u: tf.Tensor) ->
 def _series(left: tf.Tensor, right: tf.Tensor, rho: tf.Tensor) -> tf.Tensor:
     """Return Σ_k left[..., k] right[..., k] rhoᵏ."""
     order = left.shape[-1]
-    if order > 1 and rho.shape.is_fully_defined() and rho.shape.num_elements() * order <= SMALL:
+    if order > 1 and rho.shape.is_fully_defined() and rho.shape.num_elements() * order <= MAX_POWERS:
         rest = tf.reduce_sum(left[..., 1:] * right[..., 1:] * _powers(rho, order - 1), -1)
         return left[..., 0] * right[..., 0] + rest
     # Horner's rule, which XLA fuses into one pass.

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from .dual import EPS, Dual, Pair, decorrelation
 
-SAME = 8  # units of roundoff within which c and the mean of the variances are treated as equal
+EQUAL_WITHIN = 8  # units of roundoff within which c and the mean of the variances are treated as equal
 
 
 @frozen
@@ -142,5 +142,5 @@ class Regularised:
 def _not_above(c: tf.Tensor, middle: tf.Tensor) -> tf.Tensor:
     """Return c − middle (at most 0), set to 0 where it is pure rounding. Gradients are those of c − middle."""
     found = c - middle
-    kept = tf.where(found < -SAME * EPS[c.dtype] * middle, found, tf.zeros_like(found))
+    kept = tf.where(found < -EQUAL_WITHIN * EPS[c.dtype] * middle, found, tf.zeros_like(found))
     return found + tf.stop_gradient(kept - found)
