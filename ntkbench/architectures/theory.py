@@ -264,8 +264,7 @@ def attention(params: Params) -> Claims:
 
 
 def mixer(params: Params) -> Claims:
-    """Return the claims for the MLP-mixer, whose number of tokens is fixed and whose token mixing is shared by all
-    channels.
+    """Return the claims for the MLP-mixer: the number of tokens is fixed, and all channels share the token mixing.
 
     The effect of token mixing shows only at large width. In the Hessian it shows from width 64 on (eight times the
     eight tokens); in the kernel later: at width 512 the token matrices carry 64 % of ‖∇²f·∇f‖², and the remaining part

@@ -23,9 +23,7 @@ def measure(ctx: Context) -> dict[str, Value]:
     """
     spec = ctx.architecture
     if not spec.grows:
-        raise Unsupported(
-            f"The tangent kernel of {spec.name!r} has no limit in its width, which is: {spec.width_means}."
-        )
+        raise Unsupported(f"The tangent kernel of {spec.name!r} has no limit as its width grows ({spec.width_means}).")
     if spec.bottleneck or not spec.linear_output:
         what = "a bottleneck" if spec.bottleneck else "a non-linear output"
         raise Unsupported(f"{spec.name!r} has {what}, so its tangent kernel stays random at every width.")

@@ -33,7 +33,7 @@ def test_falls_with_width_and_seeds_have_their_own_inputs():
 @pytest.mark.parametrize(
     ("name", "params", "why"),
     [
-        ("fc-lazy", {}, "has no limit in its width"),
+        ("fc-lazy", {}, "has no limit as its width grows"),
         ("fc-bottleneck", {}, "has a bottleneck"),
         ("fc-sigmoid-output", {}, "has a non-linear output"),
         ("rnn", {}, "weights are shared"),

@@ -66,7 +66,7 @@ class Lanczos:
         self.s = start.shape[1]
         self._large = start.shape.num_elements() >= LARGE
         if self._large:
-            # XLA uses one thread per operator, so it does not pay off for a single one.
+            # XLA uses one thread per operator, so it pays off only for several operators.
             self._advance = _advance_large(self.s, start.dtype, xla=start.shape[0] > 1)
         else:
             self._advance = _advance_small(self.s, start.dtype)

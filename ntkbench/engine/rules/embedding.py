@@ -27,9 +27,8 @@ class Embedding(Rule):
         table = self.layer.embeddings
         size, columns = table.shape
         tokens = x if x.dtype in (tf.int32, tf.int64) else tf.cast(x, tf.int32)
-        tokens = tf.where(
-            tokens < 0, tokens + size, tokens
-        )  # negative indices count from the end, as in keras.ops.take
+        # Negative indices count from the end, as in keras.ops.take.
+        tokens = tf.where(tokens < 0, tokens + size, tokens)
         count = tokens.shape[1:].num_elements()
         rows = tf.one_hot(reshape(tokens, [-1, count]), size, dtype=table.dtype)
         return reshape(apply(self.products[0], rows), [-1, *x.shape[1:], columns])

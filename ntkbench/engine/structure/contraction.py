@@ -18,9 +18,7 @@ from attrs import frozen
 
 from ..ops import reshape
 
-MIN_BLOCK_ROWS = (
-    160  # minimum rows per block of a symmetric matrix product; smaller blocks cost more than symmetry saves
-)
+MIN_BLOCK_ROWS = 160  # rows per block of a symmetric matrix product; smaller blocks cost more than symmetry saves
 GRAM_BYTES = 32 * 2**20  # bytes of a Gram matrix of positions per step, chosen to stay in the cache
 
 
