@@ -12,7 +12,7 @@ from ..errors import NtkbenchError
 from ..seeds import seed_for
 from .checks import positive
 from .dense import Dense
-from .seeds import seed_or_default
+from .seeds import settle
 
 PROJECTIONS = ("query", "key", "value", "output")
 
@@ -47,7 +47,7 @@ class Attention(keras.layers.Layer):
                 f"{heads}, or another number of heads."
             )
         self.parameterization, self.init, self.weight_std = parameterization, init, float(weight_std)
-        self.seed = seed_or_default(seed)
+        self.seed = settle(seed)
         self.query, self.key, self.value, self.output_projection = (self._projection(name) for name in PROJECTIONS)
 
     def _projection(self, name: str) -> Dense:

@@ -14,7 +14,7 @@ from ..errors import NtkbenchError, did_you_mean
 from ..seeds import seed_for
 from . import activations, draws
 from .checks import positive
-from .seeds import seed_or_default
+from .seeds import settle
 
 PARAMETERIZATIONS = ("ntk", "standard")
 
@@ -64,7 +64,7 @@ class Parametric(keras.layers.Layer):
         self.weight_std = float(weight_std)
         self.bias_std = float(bias_std)
         self.fan_in = None if fan_in is None else positive(type(self).__name__, "fan_in", fan_in)
-        self.seed = seed_or_default(seed)
+        self.seed = settle(seed)
         self.kernel = self.bias = None
         self.scale = self.bias_scale = 1.0
 
