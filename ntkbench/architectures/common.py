@@ -109,7 +109,7 @@ def assemble(
     """
     if len(input_shape) != RANKS[form]:
         raise NtkbenchError(
-            f"This architecture expects a {form} of shape {AXES[form]}, but got inputs of shape {tuple(input_shape)}; "
+            f"This architecture expects {form} inputs of shape {AXES[form]}, but got shape {tuple(input_shape)}; "
             f"use a dataset in {form} form."
         )
     # A float32 input layer would round float64 data before they reach the first layer.

@@ -1,4 +1,4 @@
-"""Matrix products in full float32 precision: TensorFloat-32 is disabled inside a scope."""
+"""Matrix products in the full precision of their dtype: TensorFloat-32 is disabled inside a scope."""
 
 from __future__ import annotations
 
