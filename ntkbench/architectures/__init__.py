@@ -31,7 +31,7 @@ ALPHAS = {"quick": (1, 4, 16, 64)} | dict.fromkeys(("standard", "board", "full")
 
 @hookimpl
 def ntkbench_register_architectures(register: Register) -> None:
-    """Register the architectures that become linear, those in doubt and the counter-examples."""
+    """Register the built-in architectures: wide networks, sequence models and counter-examples."""
     register = functools.partial(register, seed_bits=63)
     _linear_in_the_limit(register)
     _sequence_models(register)
@@ -42,7 +42,7 @@ def _linear_in_the_limit(register: Register) -> None:
     register(
         "linear",
         f"{__name__}.random_features:build",
-        summary="fixed random features, trained readout: exactly linear in its parameters",
+        summary="fixed random features with a trained readout; exactly linear in its parameters",
         width_means="random features",
         params=ACTIVATION | params.COMMON,
         theory=theory.kernel_limit,
@@ -50,30 +50,30 @@ def _linear_in_the_limit(register: Register) -> None:
     register(
         "deep-linear",
         f"{__name__}.fully_connected:build",
-        summary="fully connected without activations: linear in x, not in its parameters",
-        params={"activation": params.fixed("linear", "no activation")} | DEPTH | params.COMMON,
+        summary="fully connected without activations; linear in x but not in its parameters",
+        params={"activation": params.fixed("linear", "activation of the hidden layers; fixed")} | DEPTH | params.COMMON,
         theory=lambda given: theory.wide(given, given["depth"], plain=True),
     )
     register(
         "fc",
         f"{__name__}.fully_connected:build",
-        summary="fully connected, smooth activation",
+        summary="fully connected with a smooth activation",
         params=DENSE,
         theory=lambda given: theory.wide(given, given["depth"], plain=True),
     )
     register(
         "fc-relu",
         f"{__name__}.fully_connected:build",
-        summary="one hidden layer, relu",
-        params={"activation": params.fixed("relu", "activation of the hidden layers")}
-        | {"depth": params.depth(1)}  # the one depth that theory has a law of gradient descent for
+        summary="fully connected with one ReLU hidden layer",
+        params={"activation": params.fixed("relu", "activation of the hidden layers; fixed")}
+        | {"depth": params.depth(1)}  # the only depth with a known law for gradient descent
         | params.COMMON,
         theory=lambda given: theory.wide(given, given["depth"], plain=True),
     )
     register(
         "cnn",
         f"{__name__}.convolutional:build",
-        summary="3×3 convolutions, flattened",
+        summary="3×3 convolutions followed by a flattened readout",
         width_means="channels of each convolution",
         inputs="image",
         params=ACTIVATION | {"depth": params.depth(2, "convolutions")} | CONVOLUTIONAL,
@@ -91,7 +91,7 @@ def _linear_in_the_limit(register: Register) -> None:
     register(
         "densenet",
         f"{__name__}.densely_connected:build",
-        summary="fully connected, every layer reads all earlier ones",
+        summary="fully connected; every layer reads all earlier layers",
         params=ACTIVATION | {"depth": params.depth(3)} | params.COMMON,
         theory=lambda given: theory.wide(given, given["depth"]),
     )
@@ -102,8 +102,8 @@ def _linear_in_the_limit(register: Register) -> None:
         width_means="neurons in each group, the smallest in-degree",
         params=ACTIVATION
         | {
-            "groups": {"type": "int", "default": 5, "minimum": 1, "maximum": 32, "help": "number of groups"},
-            "graph_seed": {"type": "int", "default": 0, "minimum": 0, "help": "draws the graph"},
+            "groups": {"type": "int", "default": 5, "minimum": 1, "maximum": 32, "help": "number of groups of neurons"},
+            "graph_seed": {"type": "int", "default": 0, "minimum": 0, "help": "seed of the random graph"},
         }
         | params.COMMON,
         theory=lambda given: theory.wide(given, given["groups"]),
@@ -115,13 +115,13 @@ def _sequence_models(register: Register) -> None:
     register(
         "rnn",
         f"{__name__}.recurrent:build",
-        summary="recurrent network, last state read out",
+        summary="recurrent network with a readout of the last state",
         width_means="units of the state",
         inputs="sequence",
         params=ACTIVATION | params.COMMON,
         theory=theory.recurrent,
         widths=SHORTER,
-        known_limit=False,  # known, and not yet among our kernels: every step shares the weights
+        known_limit=False,  # a limit exists, but ntkbench.kernels does not implement weights shared over steps
     )
     register(
         "attention",
@@ -129,43 +129,46 @@ def _sequence_models(register: Register) -> None:
         summary="pre-norm transformer block",
         width_means="channels and hidden units; the number of heads is fixed",
         inputs="sequence",
-        params=BLOCKS | {"heads": {"type": "int", "default": 4, "minimum": 1, "help": "heads; they divide the width"}},
+        params=BLOCKS
+        | {"heads": {"type": "int", "default": 4, "minimum": 1, "help": "number of heads; must divide the width"}},
         theory=theory.attention,
         widths=SHORTER,
-        known_limit=False,  # random: the heads do not grow in number
+        known_limit=False,  # the limit is random: the number of heads is fixed
     )
     register(
         "mlp-mixer",
         f"{__name__}.mixer:build",
-        summary="mixes tokens, then channels",
+        summary="MLP-mixer block: mixes tokens, then channels",
         width_means="channels and hidden units",
         inputs="sequence",
         params=BLOCKS,
         theory=theory.mixer,
         widths=SHORTER,
-        known_limit=False,  # random: the tokens do not grow in number
+        known_limit=False,  # the limit is random: the number of tokens is fixed
     )
 
 
 def _counter_examples(register: Register) -> None:
-    def bent_output(name: str, output: str, formula: str, **spec: Any) -> None:
+    def nonlinear_output(name: str, output: str, formula: str, **spec: Any) -> None:
         register(
             name,
             f"{__name__}.nonlinear_output:build",
-            summary=f"fully connected, output {formula}",
-            params={"output": params.fixed(output, "output function")} | ACTIVATION | DEPTH | params.WEIGHTS,
+            summary=f"fully connected with output {formula}",
+            params={"output": params.fixed(output, "output activation; fixed")} | ACTIVATION | DEPTH | params.WEIGHTS,
             linear_output=False,
             **spec,
         )
 
-    saturating = functools.partial(theory.bent, saturating=True)
-    bent_output("fc-square-output", "quadratic", "f²/2", theory=theory.bent, targets=(0.5, 1.5))
-    bent_output("fc-softplus-output", "softplus", "log(1 + e^f)", theory=theory.bent, targets=(0.5, 1.5))
-    bent_output("fc-sigmoid-output", "sigmoid", "1/(1 + e^-f)", theory=saturating, targets=(0.25, 0.75))
-    bent_output(
+    saturating = functools.partial(theory.nonlinear_output, saturating=True)
+    nonlinear_output("fc-square-output", "quadratic", "f²/2", theory=theory.nonlinear_output, targets=(0.5, 1.5))
+    nonlinear_output(
+        "fc-softplus-output", "softplus", "log(1 + e^f)", theory=theory.nonlinear_output, targets=(0.5, 1.5)
+    )
+    nonlinear_output("fc-sigmoid-output", "sigmoid", "1/(1 + e^-f)", theory=saturating, targets=(0.25, 0.75))
+    nonlinear_output(
         "fc-softmax-output",
         "softmax",
-        "softmax over two classes, the first is measured",
+        "softmax over two classes, of which the first is measured",
         theory=saturating,
         targets=(0.25, 0.75),
         outputs=2,
@@ -173,7 +176,7 @@ def _counter_examples(register: Register) -> None:
     register(
         "fc-bottleneck",
         f"{__name__}.bottleneck:build",
-        summary="fully connected, hidden layers of m, k and m units",
+        summary="fully connected with hidden layers of m, k and m units",
         width_means="units m of the wide hidden layers",
         params=ACTIVATION | {"k": params.bottleneck()} | params.COMMON,
         theory=theory.bottleneck,
@@ -183,7 +186,7 @@ def _counter_examples(register: Register) -> None:
     register(
         "cnn-bottleneck",
         f"{__name__}.convolutional:build_bottleneck",
-        summary="3×3 convolutions of m, k and m channels, flattened",
+        summary="3×3 convolutions with m, k and m channels followed by a flattened readout",
         width_means="channels m of the wide convolutions",
         inputs="image",
         params=ACTIVATION | {"k": params.bottleneck("channels")} | CONVOLUTIONAL,
@@ -196,16 +199,20 @@ def _counter_examples(register: Register) -> None:
         f"{__name__}.bottleneck:build",
         summary="linear layers of m, k and m units",
         width_means="units m of the wide hidden layers",
-        params={"activation": params.fixed("linear", "no activation"), "k": params.bottleneck()} | params.COMMON,
+        params={
+            "activation": params.fixed("linear", "activation of the hidden layers; fixed"),
+            "k": params.bottleneck(),
+        }
+        | params.COMMON,
         theory=theory.bottleneck,
         bottleneck=True,
     )
     register(
         "fc-lazy",
         f"{__name__}.lazy:build",
-        summary="two-copy net of fixed width under a growing output scale α",
+        summary="network of fixed width with two copies and a growing output scale α",
         width_means="output scale α; the hidden width is fixed",
-        params={"hidden": {"type": "int", "default": 64, "minimum": 1, "help": "units in each hidden layer"}}
+        params={"hidden": {"type": "int", "default": 64, "minimum": 1, "help": "number of units in each hidden layer"}}
         | ACTIVATION
         | DEPTH
         | params.WEIGHTS,

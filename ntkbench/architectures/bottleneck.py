@@ -1,4 +1,4 @@
-"""The counter-example with a bottleneck: a fully connected network with one narrow layer."""
+"""Counter-example: a fully connected network with one narrow layer."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def build(
 ) -> keras.Model:
     """Return a network with hidden layers of `width`, `k` and `width` units: [N, d] → [N, outputs].
 
-    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), on bottlenecks; with activation "linear": Zhu, Pandit,
-    Belkin 2022 (arXiv 2206.15058).
+    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), on bottlenecks. With activation="linear": Zhu, Pandit, Belkin 2022
+    (arXiv 2206.15058).
     """
     width = whole("width", width)
     widths = [width, whole("k", k), width]

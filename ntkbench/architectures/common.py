@@ -1,4 +1,4 @@
-"""What all architectures share: named seeds, checked inputs, two copies, the output scale."""
+"""Code shared by all architectures: layer seeds, input checks, the two-copy construction and the output scale."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AXES: dict[Form, str] = {"vector": "(d,)", "image": "(height, width, channels)",
 
 
 class Common(TypedDict, total=False):
-    """The parameters that `assemble` takes for an architecture."""
+    """Keyword arguments that every architecture passes on to `assemble`."""
 
     seed: int
     init: str
@@ -31,11 +31,17 @@ class Common(TypedDict, total=False):
 
 @frozen
 class Maker:
-    """Makes the layers of one network: each has a role, which names it and fixes its seed.
+    """Factory for the layers of one network.
 
-    A weight depends on the network's seed and its layer's role only, so another layer moves no weight.
-    parameterization: "ntk" or "standard", as layers know them, or "mean-field": "ntk", and `readout` divides by
-    another √fan_in.
+    Every layer has a role, which determines its name and its seed. A weight depends only on the network's seed and on
+    its layer's role, so adding a layer does not change the weights of the others.
+
+    Attributes:
+        seed: Seed of the network.
+        init: How kernels are drawn, see `ntkbench.layers.draws`.
+        parameterization: "ntk" or "standard", as in `ntkbench.layers`, or "mean-field": NTK layers, with the readout
+            divided by another √fan_in (see `readout`).
+        prefix: Prefix of all layer names.
     """
 
     seed: int
@@ -44,20 +50,20 @@ class Maker:
     prefix: str = ""
 
     def dense(self, units: int, role: str, activation: Any = None, **options: Any) -> layers.Dense:
-        """Return the dense layer of a role."""
+        """Return the dense layer with the given role."""
         return layers.Dense(units, activation, **self._of(role) | {"init": self._dense_init}, **options)
 
     def conv(self, filters: int, role: str, activation: Any = None, **options: Any) -> layers.Conv2D:
-        """Return the 3×3 convolution of a role."""
+        """Return the 3×3 convolution with the given role."""
         return layers.Conv2D(filters, activation=activation, **self._of(role), **options)
 
     def attention(self, units: int, heads: int, role: str) -> layers.Attention:
-        """Return the self-attention of a role."""
+        """Return the self-attention layer with the given role."""
         return layers.Attention(units, heads, **self._of(role) | {"init": self._dense_init})
 
     @property
     def _dense_init(self) -> str:
-        """A delta-orthogonal network has orthogonal dense layers: they have no taps to choose a centre from."""
+        """Initialisation of dense layers. They have no centre tap, so delta-orthogonal becomes orthogonal."""
         return "orthogonal" if self.init == "delta-orthogonal" else self.init
 
     def _of(self, role: str) -> dict[str, Any]:
@@ -86,17 +92,27 @@ def assemble(
 ) -> keras.Model:
     """Return the model x → alpha · output(g(x)), where g = core(maker, x) is a network [N, O].
 
-    two_copy: g becomes (g(w1; x) − g(w2; x)) / √2 with w2 = w1 at initialisation, so that g is exactly 0 there
-    while its tangent kernel is that of one copy (Chizat, Oyallon, Bach 2019, arXiv 1812.07956).
-    output: an activation behind the last layer.   form: what the input must be; its shape has no batch axis.
-    Raises NtkbenchError for an input of another form.
+    Args:
+        core: Builds g from a `Maker` and the symbolic input.
+        form: Form of the input.
+        input_shape: Shape of one input, without the batch axis.
+        seed: Seed of the network.
+        init: How kernels are drawn.
+        parameterization: "ntk", "standard" or "mean-field".
+        alpha: Output scale.
+        two_copy: Replace g by (g(w1; x) − g(w2; x)) / √2 with w2 = w1 at initialisation. Then g is exactly 0 at
+            initialisation and its tangent kernel is that of one copy (Chizat, Oyallon, Bach 2019, arXiv 1812.07956).
+        output: Activation applied after the last layer.
+
+    Raises:
+        NtkbenchError: If `input_shape` does not fit `form`.
     """
     if len(input_shape) != RANKS[form]:
         raise NtkbenchError(
-            f"This architecture reads a {form} of shape {AXES[form]}, it got inputs of shape {tuple(input_shape)}; "
-            f"use a data set in {form} form."
+            f"This architecture expects {form} inputs of shape {AXES[form]}, but got shape {tuple(input_shape)}; "
+            f"use a dataset in {form} form."
         )
-    # A float32 input would round float64 data before the first layer sees them.
+    # A float32 input layer would round float64 data before they reach the first layer.
     x = keras.Input(tuple(input_shape), dtype=keras.config.dtype_policy().compute_dtype, name="x")
     f = core(Maker(seed, init, parameterization), x)
     if two_copy:
@@ -110,32 +126,32 @@ def assemble(
 
 
 def whole(name: str, value: Any) -> int:
-    """Return an architecture's argument as an integer, or raise NtkbenchError when it is not one of at least 1."""
+    """Return an argument of an architecture as an integer; raise NtkbenchError unless it is at least 1."""
     return positive("The architecture", name, value)
 
 
 def hidden_layers(make: Maker, h: Any, widths: list[int], activation: Any) -> Any:
-    """Return the last of a stack of dense hidden layers, "hidden_1", "hidden_2", …: [N, widths[-1]]."""
+    """Apply a stack of dense hidden layers "hidden_1", "hidden_2", …; return the last one: [N, widths[-1]]."""
     for number, units in enumerate(widths, start=1):
         h = make.dense(units, f"hidden_{number}", activation)(h)
     return h
 
 
 def readout(make: Maker, h: Any, outputs: int) -> Any:
-    """Return the linear output layer, "readout": [N, outputs].
+    """Apply the linear output layer "readout": [N, outputs].
 
-    In the mean-field parameterisation it is a mean over its inputs: W h / fan_in with weights N(0, 1) (Yang, Hu 2021,
-    arXiv 2011.14522), so that f is that of the NTK parameterisation over √fan_in.
+    In the mean-field parameterisation the output is a mean over the layer's inputs, W h / fan_in with weights N(0, 1)
+    (Yang, Hu 2021, arXiv 2011.14522), that is, the output of the NTK parameterisation divided by √fan_in.
     """
     std = 1 / math.sqrt(h.shape[-1]) if make.parameterization == "mean-field" else 1.0
     return make.dense(outputs, "readout", weight_std=std)(h)
 
 
 def joined(features: list[Any]) -> Any:
-    """Return features [N, m] of equal width side by side: [N, len(features) · m].
+    """Concatenate features [N, m] of equal width: [N, len(features) · m].
 
-    By stack and reshape: a concatenation's slices stop XLA in forward over backward ("no entry for:
-    XlaDynamicUpdateSlice").
+    Implemented as stack and reshape, because XLA cannot compile the slices of a concatenation in forward over backward
+    mode ("no entry for: XlaDynamicUpdateSlice").
     """
     if len(features) == 1:
         return features[0]

@@ -1,4 +1,4 @@
-"""The convolutional network, with a narrow layer if asked."""
+"""Convolutional networks, with and without a bottleneck."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def build(
     depth: int = 2,
     **common: Unpack[Common],
 ) -> keras.Model:
-    """Return `depth` 3×3 convolutions of `width` channels, flattened, read out: [N, h, w, c] → [N, outputs].
+    """Return `depth` 3×3 convolutions of `width` channels and a flattened readout: [N, h, w, c] → [N, outputs].
 
-    Flattened and not pooled: averaging over positions shrinks the gradient, so that such a net is far from
-    linear at these widths.
+    The features are flattened rather than pooled: averaging over positions shrinks the gradient, so a pooled network is
+    far from linear at the widths measured here.
     """
     channels = [whole("width", width)] * whole("depth", depth)
 
@@ -46,7 +46,7 @@ def build_bottleneck(
     k: int = 1,
     **common: Unpack[Common],
 ) -> keras.Model:
-    """Return convolutions of `width`, `k` and `width` channels, flattened, read out: [N, h, w, c] → [N, outputs]."""
+    """Return convolutions of `width`, `k` and `width` channels and a flattened readout: [N, h, w, c] → [N, outputs]."""
     width = whole("width", width)
     channels = [width, whole("k", k), width]
 

@@ -1,4 +1,4 @@
-"""The network on a random directed acyclic graph."""
+"""A network on a random directed acyclic graph."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .common import Common, assemble, joined, readout, whole
 
 
 def draw_graph(groups: int, graph_seed: int) -> list[list[int]]:
-    """Return the parents of each group: group 0 has none (it reads the input), group g a random subset of 0 … g−1.
+    """Draw the parents of each group: none for group 0, which reads the input, otherwise a random subset of 0 … g−1.
 
-    Subsets are uniform over the non-empty ones. Group 1 has the single parent 0, so that the smallest in-degree
+    Subsets are uniform over the non-empty ones. Group 1 always has the single parent 0, so the smallest in-degree
     outside the first group is one group.
     """
     rng = np.random.default_rng(seed_for(graph_seed, "graph"))
@@ -37,9 +37,8 @@ def build(
 ) -> keras.Model:
     """Return a network of `groups` groups of `width` neurons on a random acyclic graph: [N, d] → [N, outputs].
 
-    A group is a dense layer on its parents side by side, so that the smallest in-degree behind the first group is
-    `width`. The readout reads the groups that no other group reads. The graph depends on `graph_seed` and
-    `groups` alone.
+    A group is a dense layer on the concatenated outputs of its parents, so the smallest in-degree after the first group
+    is `width`. The readout reads the groups without children. The graph depends only on `graph_seed` and `groups`.
 
     Source: Zhu, Liu, Belkin 2022 (arXiv 2205.11786), equations 2 and 5 and the definition of width.
     """

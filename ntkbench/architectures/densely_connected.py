@@ -1,4 +1,4 @@
-"""The fully connected network with dense connectivity: every layer reads all earlier ones."""
+"""Fully connected network with dense connectivity: every layer reads all earlier layers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def build(
 ) -> keras.Model:
     """Return `depth` hidden layers of `width` units, each reading all earlier ones: [N, d] → [N, outputs].
 
-    The first reads the input, the readout reads all hidden layers. Source: Huang et al. 2017 (arXiv 1608.06993);
-    in the NTK parameterisation.
+    The first layer reads the input, and the readout reads all hidden layers.
+
+    Source: Huang et al. 2017 (arXiv 1608.06993), here in the NTK parameterisation.
     """
     width, depth = whole("width", width), whole("depth", depth)
 

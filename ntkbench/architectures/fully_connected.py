@@ -1,4 +1,4 @@
-"""The fully connected network."""
+"""Fully connected network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counter-example of scale: a fixed narrow network whose output scale is swept."""
+"""Counter-example: a network of fixed width whose output scale is swept."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def build(
     depth: int = 2,
     **common: Unpack[Common],
 ) -> keras.Model:
-    """Return `width` · (g(w1) − g(w2)) / √2 with g of `hidden` units a layer: [N, d] → [N, outputs].
+    """Return `width` · (g(w1) − g(w2)) / √2, where g has `hidden` units in each layer: [N, d] → [N, outputs].
 
-    The swept number is the output scale α, and f(w0) = 0 exactly. Gradient descent then moves the weights less and
-    less, while the model is no more linear in them than before: scale is not width.
+    The swept number is the output scale α, and f(w0) = 0 exactly. As α grows, gradient descent moves the weights less,
+    but within a fixed ball of weights the model stays as non-linear as before: scale does not replace width.
 
     Source: Chizat, Oyallon, Bach 2019 (arXiv 1812.07956); Liu, Zhu, Belkin 2020 (arXiv 2010.01092) on the difference.
     """

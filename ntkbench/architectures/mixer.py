@@ -1,4 +1,4 @@
-"""The MLP-mixer."""
+"""MLP-mixer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def build(
     depth: int = 1,
     **common: Unpack[Common],
 ) -> keras.Model:
-    """Return `depth` mixer blocks of `width` channels, flattened, read out: [N, T, a] → [N, outputs].
+    """Return `depth` mixer blocks of `width` channels and a flattened readout: [N, T, a] → [N, outputs].
 
-    A block mixes tokens (a net T → width → T that all channels share), then channels (a net width → width → width
-    that all tokens share), each behind a norm without weights and inside a residual.
+    A block mixes tokens (a network T → width → T shared by all channels), then channels (a network width → width →
+    width shared by all tokens). Each network is preceded by layer normalisation without trainable weights and wrapped
+    in a residual connection.
 
     Source: Tolstikhin et al. 2021 (arXiv 2105.01601).
     """

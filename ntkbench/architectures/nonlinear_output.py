@@ -1,4 +1,4 @@
-"""The counter-example with a non-linear output: a fully connected network behind an output function."""
+"""Counter-example: a fully connected network with a non-linear output activation."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ def build(
 ) -> keras.Model:
     """Return output(fully connected network): [N, d] → [N, outputs].
 
-    output: the output function: "quadratic" (f²/2), "softplus", "sigmoid", or "softmax" over the `outputs` classes,
-    of which there must be two or more. Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), on non-linear outputs.
+    `output` is the output activation: "quadratic" (f²/2), "softplus", "sigmoid" or "softmax" over the `outputs`
+    classes.
+
+    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), on non-linear outputs.
+
+    Raises:
+        NtkbenchError: For a softmax over fewer than two classes.
     """
     if output == "softmax" and outputs < 2:
-        raise NtkbenchError(f"A softmax over {outputs} class is the constant 1; build it with outputs=2 or more.")
+        raise NtkbenchError(f"A softmax over {outputs} class is constant 1; use outputs=2 or more.")
     widths = [whole("width", width)] * whole("depth", depth)
 
     def core(make, x):

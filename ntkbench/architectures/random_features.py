@@ -1,4 +1,4 @@
-"""The model that is linear in its parameters: fixed random features, trained readout."""
+"""Random features with a trained readout: a model that is linear in its parameters."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def build(
     activation: Any = "tanh",
     **common: Unpack[Common],
 ) -> keras.Model:
-    """Return a readout of `width` random features that are not trained: [N, d] → [N, outputs].
+    """Return a trained readout of `width` fixed random features: [N, d] → [N, outputs].
 
-    Its Hessian in the trained parameters is exactly 0.
+    The Hessian with respect to the trained parameters is exactly 0.
     """
     width = whole("width", width)
 

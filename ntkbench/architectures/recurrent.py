@@ -1,4 +1,4 @@
-"""The recurrent network."""
+"""Recurrent network."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def build(
     activation: Any = "tanh",
     **common: Unpack[Common],
 ) -> keras.Model:
-    """Return a recurrent network whose last state is read out: [N, T, a] → [N, outputs].
+    """Return a recurrent network with a readout of the last state: [N, T, a] → [N, outputs].
 
-    h_t = activation(W h_{t−1} / √width + U x_t / √a) with h_0 = 0. The steps are unrolled (a loop's second
-    derivative fails in compiled graphs), and U acts on all steps at once, which is the same product.
+    h_t = activation(W h_{t−1} / √width + U x_t / √a) with h_0 = 0. The steps are unrolled, because second derivatives
+    of loops fail in compiled graphs. U is applied to all steps at once, which gives the same product.
 
     Source: Alemohammad et al. 2021 (arXiv 2006.10246), one layer, without biases.
     """

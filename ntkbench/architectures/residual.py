@@ -1,4 +1,4 @@
-"""The residual fully connected network."""
+"""Fully connected network with residual blocks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def build(
     depth: int = 3,
     **common: Unpack[Common],
 ) -> keras.Model:
-    """Return `depth` blocks h ← h + activation(W h / √width) behind one dense layer: [N, d] → [N, outputs].
+    """Return one dense layer followed by `depth` blocks h ← h + activation(W h / √width): [N, d] → [N, outputs].
 
-    Source: He et al. 2016 (arXiv 1512.03385); in the NTK parameterisation.
+    Source: He et al. 2016 (arXiv 1512.03385), here in the NTK parameterisation.
     """
     width, depth = whole("width", width), whole("depth", depth)
 

@@ -1,8 +1,9 @@
-"""Theory's exponents in width for the built-in architectures, as functions of their parameters, each with its source.
+"""Exponents in width that theory predicts for the built-in architectures, as functions of their parameters.
 
-"derived" means: it follows in a few lines from the source named, or from the definition, and no paper prints it.
-A constant output scale, two copies and orthogonal weights change no exponent (the scale multiplies f and all its
-derivatives by a constant; relative changes in a ball do not see it, and along gradient descent only by a constant).
+Every exponent names its source. "derived" means that it follows in a few lines from the named source or from the
+definition, but is not printed in any paper. A constant output scale, two copies and orthogonal weights do not change
+exponents: the scale multiplies f and all its derivatives by a constant, relative changes in a ball do not depend on
+it, and relative changes along gradient descent change only by a constant.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ FINITE_HEADS = "arXiv 2506.00846: with finitely many heads the scores stay rando
 LAZY = "Chizat, Oyallon, Bach 2019 (arXiv 1812.07956)"
 
 KINKED = ("relu",)
-"""Activations whose derivative jumps."""
+"""Activations whose derivative is discontinuous."""
 UNBOUNDED = ("quadratic",)
-"""Smooth activations whose slope is not bounded, as theorem 3.6 of DAG assumes."""
-MANY = 8
-"""How many times wider than a bottleneck a network must be to show the bottleneck's exponent. What m units and k units
-contribute is of order m^(−1/2) and k^(−1/2); over a factor of 16 in width from 8k on, the sum falls as m^(−0.08)."""
+"""Smooth activations with an unbounded derivative, which theorem 3.6 of DAG excludes."""
+VISIBLE_RATIO = 8
+"""Smallest ratio of width m to bottleneck k at which the exponent of the bottleneck is visible. The contributions of m
+units and of k units are of order m^(−1/2) and k^(−1/2); from 8k on, over a factor of 16 in width, their sum falls as
+m^(−0.08)."""
 
 _LIMIT = "derived: the tangent kernel has a limit"
 _CONVERGENCE = "derived: the kernel is a mean over m random units, which scatters by 1/√m around its limit"
@@ -63,7 +65,7 @@ SMOOTH = KERNEL_LIMIT | {
     "q_infinity": Theory(-0.5, _INFINITY),
     "weight_change": Theory(0.0, "derived: gradient descent in a fixed kernel"),
 }
-"""Wide, smooth, linear output."""
+"""Wide networks with a smooth activation and a linear output."""
 
 _SLOPES = f"{_INFINITY} (slopes are not bounded, so that {DAG}, theorem 3.6, is silent; logarithms apart)"
 
@@ -71,7 +73,7 @@ RANDOM = {
     1: Theory(-1.0, "derived: ∇K has the norm 1/√m, and m weights share the radius (one hidden layer)"),
     2: Theory(-1.5, "derived: ∇K has the norm 1/√m, and m² weights share the radius (two or more hidden layers)"),
 }
-"""kernel_change_random of smooth networks with one hidden layer, and with two or more."""
+"""kernel_change_random of smooth networks: {1: one hidden layer, 2: two or more}."""
 
 _ALMOST = f"derived: almost everywhere; {_BLOCK}; expected by {DAG}, after assumption 3.2, whose proof needs smoothness"
 
@@ -86,15 +88,16 @@ RELU = KERNEL_LIMIT | {
     ),
     "q_infinity": Theory(-0.5, _INFINITY),
 }
-"""Wide, kinked, linear output. At smaller widths what is smooth changes K as much as the flips, and falls faster: with
-8 or 16 probes the exponent of both together comes within 0.1 of −⅓ from 8,192 units on (docs/laws.md)."""
+"""Wide networks with a kinked activation and a linear output. At smaller widths the smooth part of the change of K is
+as large as the part from flipped units, and it falls faster: with 8 or 16 probes the exponent of both together comes
+within 0.1 of −⅓ from width 8,192 on (docs/laws.md)."""
 RELU_DESCENT = Theory(-0.75, "derived for one hidden layer: √m flips of random sign, each worth 1/m")
-"""kernel_change_gd of a kinked network with one hidden layer. Of deeper ones nothing is derived."""
+"""kernel_change_gd of a kinked network with one hidden layer; no law is derived for deeper ones."""
 
 _READOUT = "derived: ∂f/∂v = h for the readout v, and ‖h‖ grows as √m"
 _DESCENT = "derived: up to a first layer that stands still, gradient descent in the NTK parameterisation"
-# From these widths on, exponents measured at depths 1 and 2 are within 0.1 of the limit's: of derivatives of f, and of
-# changes of the kernel, which until then are large, or not yet the readout's alone.
+# Widths from which on the exponents measured at depths 1 and 2 are within 0.1 of the limit's: for derivatives of f, and
+# for changes of the kernel. Below the second, kernel changes are large or not yet dominated by the readout.
 _SHOWS, _SHOWS_IN_CHANGES = 256, 1024
 
 STANDARD = {
@@ -111,19 +114,21 @@ STANDARD = {
         "kernel_change_gd": Theory(-1.0, f"{_DESCENT}; {_VELOCITY}"),
     },
 }
-"""Standard parameterisation, fully connected, with one hidden layer, and with two or more."""
+"""Fully connected networks in the standard parameterisation: {1: one hidden layer, 2: two or more}."""
 
 
 def kernel_limit(params: Params) -> Claims:
-    """Return the claims on a network of which only the kernel's limit is known, or needed."""
+    """Return the claims for a network of which only the limit of the kernel is known."""
     return _parameterised(dict(KERNEL_LIMIT), params)
 
 
 def wide(params: Params, hidden: int, plain: bool = False) -> Claims:
-    """Return the claims on a wide network with a linear output.
+    """Return the claims for a wide network with a linear output.
 
-    params: with activation and parameterization.   hidden: number of layers that it has at least behind one another.
-    plain: it is fully connected, each layer reading the one before only.
+    Args:
+        params: Parameters of the architecture, with "activation" and "parameterization".
+        hidden: Smallest number of hidden layers on a path from input to output.
+        plain: Whether the network is fully connected and each layer reads only the previous one.
     """
     activation, depth = params["activation"], min(hidden, 2)
     if activation in KINKED:
@@ -148,7 +153,7 @@ def wide(params: Params, hidden: int, plain: bool = False) -> Claims:
 
 
 def _parameterised(claims: Claims, params: Params) -> Claims:
-    """Return the claims on a network with a linear readout of m units, from those in the NTK parameterisation."""
+    """Return the claims for a network with a linear readout of m units, given those for the NTK parameterisation."""
     if params["parameterization"] == "mean-field":
         return _scaled(claims)
     if params["parameterization"] == "standard":
@@ -165,7 +170,7 @@ _POWERS = {"gradient_norm": 1, "hessian_norm": 1, "hessian_norm_ball": 1, "q_inf
 _POWERS |= {"curvature_ratio": -1} | dict.fromkeys(
     ("condition", "kernel_convergence", "kernel_change_worst", "kernel_change_random", "linearization_error_worst"), 0
 )
-"""By which power of the output's scale a quantity is multiplied; along gradient descent it is no power."""
+"""Power of the output scale by which a quantity is multiplied. Quantities along gradient descent do not follow one."""
 
 _FAR = "a kernel of order 1/m lets weights move by √m, and features by order 1"
 MEAN_FIELD_DESCENT = {
@@ -176,7 +181,7 @@ MEAN_FIELD_DESCENT = {
 
 
 def _scaled(claims: Claims) -> Claims:
-    """Return the claims on the mean-field parameterisation, silent along gradient descent."""
+    """Return the claims for the mean-field parameterisation, without those along gradient descent."""
     return {
         key: evolve(claim, exponent=claim.exponent - _POWERS[key] / 2, source=f"derived: {_OVER}; {claim.source}")
         for key, claim in claims.items()
@@ -184,30 +189,31 @@ def _scaled(claims: Claims) -> Claims:
     }
 
 
-_BENT = f"{DAG}: a non-linear output keeps the Hessian at order 1; derived: |φ''(f)| ‖∇f‖²"
-_BENT_KERNEL = "derived: K is multiplied by φ'(f)φ'(f'), which moves with the output"
+_NONLINEAR = f"{DAG}: a non-linear output keeps the Hessian at order 1; derived: |φ''(f)| ‖∇f‖²"
+_NONLINEAR_KERNEL = "derived: K is multiplied by φ'(f)φ'(f'), which moves with the output"
 
-BENT_OUTPUT = {
+NONLINEAR_OUTPUT = {
     "gradient_norm": Theory(0.0, _LIMIT),
-    "hessian_norm": Theory(0.0, _BENT),
-    "hessian_norm_ball": Theory(0.0, _BENT),
-    "curvature_ratio": Theory(0.0, _BENT),
-    "kernel_change_worst": Theory(0.0, _BENT_KERNEL),
-    "linearization_error_worst": Theory(0.0, _BENT),
-    "kernel_change_gd": Theory(0.0, f"{LIU}, abstract: non-linear last layer; {_BENT_KERNEL}"),
-    "linearization_error_gd": Theory(0.0, _BENT_KERNEL),
+    "hessian_norm": Theory(0.0, _NONLINEAR),
+    "hessian_norm_ball": Theory(0.0, _NONLINEAR),
+    "curvature_ratio": Theory(0.0, _NONLINEAR),
+    "kernel_change_worst": Theory(0.0, _NONLINEAR_KERNEL),
+    "linearization_error_worst": Theory(0.0, _NONLINEAR),
+    "kernel_change_gd": Theory(0.0, f"{LIU}, abstract: non-linear last layer; {_NONLINEAR_KERNEL}"),
+    "linearization_error_gd": Theory(0.0, _NONLINEAR_KERNEL),
 }
-"""Non-linear output φ with φ''(0) ≠ 0."""
+"""Non-linear output activation φ with φ''(0) ≠ 0."""
 
-SATURATING_OUTPUT = {name: BENT_OUTPUT[name] for name in ("gradient_norm", "kernel_change_gd")}
-"""φ''(0) = 0: at f ≈ 0 the Hessian's floor vanishes, so only the trained kernel shows the bend."""
+SATURATING_OUTPUT = {name: NONLINEAR_OUTPUT[name] for name in ("gradient_norm", "kernel_change_gd")}
+"""Output activation with φ''(0) = 0: near f = 0 its contribution to the Hessian vanishes, so the non-linearity shows
+only in the trained kernel."""
 
 
-def bent(params: Params, saturating: bool = False) -> Claims:
-    """Return the claims on a network behind an output function, silent but in the NTK parameterisation."""
+def nonlinear_output(params: Params, saturating: bool = False) -> Claims:
+    """Return the claims for a network with a non-linear output activation; none outside the NTK parameterisation."""
     if params["parameterization"] != "ntk":
         return {}
-    return SATURATING_OUTPUT if saturating else BENT_OUTPUT
+    return SATURATING_OUTPUT if saturating else NONLINEAR_OUTPUT
 
 
 _NECK = f"{LINEAR_BOTTLENECK}, abstract, on {LIU}; derived: |∂²f/∂z²| ‖∂z/∂w‖² for a bottleneck neuron z"
@@ -218,8 +224,8 @@ _FLOORS = (
 
 
 def bottleneck(params: Params) -> Claims:
-    """Return the claims on a network with a layer of k units, for widths well above k."""
-    above = MANY * params["k"]
+    """Return the claims for a network with a layer of k units; most hold only for widths well above k."""
+    above = VISIBLE_RATIO * params["k"]
     claims = {"gradient_norm": Theory(0.0, _NECK)} | {key: Theory(0.0, _NECK, from_width=above) for key in _FLOORS}
     share = "derived: a bottleneck neuron alone carries a share 1/k of the output"
     return _parameterised(claims | {"q_infinity": Theory(0.0, share, from_width=above)}, params)
@@ -231,9 +237,10 @@ _REUSED = (
 
 
 def recurrent(params: Params) -> Claims:
-    """Return the claims on a recurrent network that reads out its last state. Of kinked ones only the limit is known.
+    """Return the claims for a recurrent network with a readout of the last state.
 
-    With shared weights the constants grow with the number of steps, and the bounds are approached from steeper falls.
+    For kinked activations only the limit of the kernel is known. With shared weights the constants grow with the number
+    of steps, and measured exponents approach the bounds from steeper ones.
     """
     claims = {"gradient_norm": Theory(0.0, f"{RNTK}: the tangent kernel has a limit")}
     if params["activation"] not in KINKED:
@@ -247,20 +254,22 @@ def recurrent(params: Params) -> Claims:
 
 
 def attention(params: Params) -> Claims:
-    """Return the claims on attention with a fixed number of heads, for widths well above it.
+    """Return the claims for attention with a fixed number of heads, at widths well above that number.
 
-    The kernel shows the scores' part late: at width 512, 4 heads have 12 % of ‖∇²f·∇f‖² in query and key weights, the
-    rest falling as 1/m. So its exponent is within 0.1 of 0 from about 4096 channels a head on.
+    The effect of the attention scores on the kernel shows only at large width: with 4 heads at width 512, query and key
+    weights carry 12 % of ‖∇²f·∇f‖², and the remaining part falls as 1/m. The exponent is therefore within 0.1 of 0 only
+    from about 4096 channels per head on.
     """
     source = f"derived: a score q·k/√d is one scalar z with |∂²f/∂z²| ‖∂z/∂w‖² of order 1; {FINITE_HEADS}"
-    return _parameterised(_few_scalars(source, MANY * params["heads"], 4096 * params["heads"]), params)
+    return _parameterised(_few_scalars(source, VISIBLE_RATIO * params["heads"], 4096 * params["heads"]), params)
 
 
 def mixer(params: Params) -> Claims:
-    """Return the claims on the MLP-mixer: tokens do not grow in number, and all channels share their mixing.
+    """Return the claims for the MLP-mixer: the number of tokens is fixed, and all channels share the token mixing.
 
-    That part shows late, in the Hessian from eight times the eight tokens on; in the kernel later still: at width 512
-    the token matrices have 64 % of ‖∇²f·∇f‖², the rest falling as 1/m.
+    The effect of token mixing shows only at large width. In the Hessian it shows from width 64 on (eight times the
+    eight tokens); in the kernel later: at width 512 the token matrices carry 64 % of ‖∇²f·∇f‖², and the remaining part
+    falls as 1/m.
     """
     source = "derived: a weight that mixes tokens moves all m channels at once, so that it is one scalar of order 1"
     return _parameterised(_few_scalars(source, 64, 1024), params)
@@ -285,8 +294,10 @@ LAZY_SCALE = {
     "kernel_change_random": Theory(0.0, "derived: a relative change is blind to α"),
     "linearization_error_worst": Theory(0.0, "derived: a relative error is blind to α"),
     "linearization_error_random": Theory(0.0, "derived: a relative error is blind to α"),
-    # A single copy has −1. Here the copies move oppositely, by ±δ with δ ~ 1/α, and even orders cancel:
-    # K = (K_g(w0 + δ) + K_g(w0 − δ))/2 changes by O(δ²), f = (g(w0 + δ) − g(w0 − δ))/√2 bends by O(δ³).
+    # The exponent of a single copy is −1. Here the copies move in opposite directions, by ±δ with δ ~ 1/α, so even
+    # orders cancel:
+    # K = (K_g(w0 + δ) + K_g(w0 − δ))/2 changes by O(δ²), and the error of the linear model of
+    # f = (g(w0 + δ) − g(w0 − δ))/√2 is O(δ³).
     "kernel_change_gd": Theory(-2.0, f"{LAZY}; derived: two copies move oppositely by 1/α, first order cancels"),
     "linearization_error_gd": Theory(-2.0, f"{LAZY}; derived: two copies move oppositely by 1/α, second order cancels"),
     "q_infinity": Theory(1.0, _SCALED),
@@ -298,9 +309,10 @@ LAZY_SCALE = {
 
 
 def lazy(params: Params) -> Claims:
-    """Return the claims on the sweep in the output scale α, whatever the parameterisation of the fixed network.
+    """Return the claims for a sweep of the output scale α, for any parameterisation of the fixed network.
 
-    Silent along gradient descent with kinks: weights that move by 1/α meet a kink or none.
+    With kinked activations there are no claims along gradient descent: weights that move by 1/α may or may not cross a
+    kink.
     """
     along = ("kernel_change_gd", "linearization_error_gd")
     kinked = params["activation"] in KINKED

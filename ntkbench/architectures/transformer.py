@@ -1,4 +1,4 @@
-"""The pre-norm transformer block."""
+"""Pre-norm transformer block."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ def build(
     heads: int = 4,
     **common: Unpack[Common],
 ) -> keras.Model:
-    """Return `depth` pre-norm transformer blocks of `width` channels, flattened, read out: [N, T, a] → [N, outputs].
+    """Return `depth` pre-norm transformer blocks of `width` channels and a flattened readout: [N, T, a] → [N, outputs].
 
-    A block is h ← h + attention(norm(h)), h ← h + mlp(norm(h)); the mlp has one hidden layer of `width` units. The
-    norm has no weights of its own. Positions differ through the readout only. Raises NtkbenchError when `heads`
-    do not divide `width`.
+    A block is h ← h + attention(norm(h)), h ← h + mlp(norm(h)), where the MLP has one hidden layer of `width` units and
+    the normalisation has no trainable weights. There is no positional encoding: only the readout distinguishes
+    positions.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762); Xiong et al. 2020 (arXiv 2002.04745) for the pre-norm order.
+
+    Raises:
+        NtkbenchError: If `heads` does not divide `width`.
     """
     width, depth = whole("width", width), whole("depth", depth)
 

@@ -1,26 +1,28 @@
-"""The built-in data sets, registered through the public hook."""
+"""The built-in datasets, registered through the public plugin hook."""
 
 from __future__ import annotations
 
 from ..registry.hookspecs import Register, hookimpl
 from ..types import FORMS
 
-DIMENSION = {"d": {"type": "int", "default": 64, "minimum": 1, "maximum": 65536, "help": "entries of an input"}}
+DIMENSION = {
+    "d": {"type": "int", "default": 64, "minimum": 1, "maximum": 65536, "help": "number of entries of an input"}
+}
 
 
 @hookimpl
 def ntkbench_register_datasets(register: Register) -> None:
-    """Register real and random inputs."""
+    """Register the datasets of real and of random inputs."""
     register(
         "digits",
         f"{__name__}.digits:load",
-        summary="1,797 real handwritten digits of 8×8 pixels, even against odd",
+        summary="1,797 handwritten digits of 8×8 pixels, labelled even or odd",
         forms=FORMS,
     )
     register(
         "diabetes",
         f"{__name__}.diabetes:load",
-        summary="442 patients of ten features, progression of the disease",
+        summary="442 diabetes patients with ten features; target: progression of the disease",
         forms="vector",
     )
     register(

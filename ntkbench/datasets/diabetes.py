@@ -1,4 +1,4 @@
-"""The diabetes regression that scikit-learn bundles."""
+"""The diabetes regression dataset bundled with scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from .probes import choose, on_sphere, standardised
 
 
 def load(*, form: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `n` of 442 patients: x float64 [n, 10], y float64 [n].
+    """Return `n` of the 442 patients: x float64 [n, 10], y float64 [n].
 
-    The ten features are standardised over the whole set, then each ‖x‖ = √10. y is the progression of the disease
-    after a year minus its mean, divided by its largest deviation: within [−1, 1]. Raises NtkbenchError for a form
-    other than "vector" and for more inputs than there are.
+    The ten features are standardised over the whole dataset, then every x is scaled to ‖x‖ = √10. The target y is the
+    progression of the disease after one year, centred and divided by its largest deviation from the mean, so it lies in
+    [−1, 1].
 
     Source: Efron, Hastie, Johnstone, Tibshirani 2004, "Least angle regression".
+
+    Args:
+        form: Only "vector".
+        n: Number of patients.
+        seed: Seed that draws the patients.
+
+    Raises:
+        NtkbenchError: For another form, or for more inputs than the dataset has.
     """
     if form != "vector":
         raise NtkbenchError(
-            f"The data set 'diabetes' has vectors only, a {form} was asked for; use 'digits' or 'sphere'."
+            f"Dataset 'diabetes' provides vectors only, but got form={form!r}; use 'digits' or 'sphere'."
         )
     features, progression = load_diabetes(return_X_y=True)
     rows = choose("diabetes", len(features), n, seed)

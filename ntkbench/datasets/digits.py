@@ -1,4 +1,4 @@
-"""Real handwritten digits, 8×8, as scikit-learn bundles them."""
+"""Handwritten digits of 8×8 pixels, as bundled with scikit-learn."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from .probes import choose, in_form, on_sphere, standardised
 
 
 def load(*, form: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `n` of 1,797 digits: x float64 [n, 61], [n, 8, 8, 1] or [n, 8, 8], y float64 [n].
+    """Return `n` of the 1,797 digits: x float64 [n, 61], [n, 8, 8, 1] or [n, 8, 8], y float64 [n].
 
-    Pixels are standardised over the whole set; three are constant: vectors drop them, images and sequences (8 rows
-    of 8 pixels) hold 0 there. Then each ‖x‖ = √d with d = 61 or 64. y is +1 for even and −1 for odd digits.
-    Raises NtkbenchError for more inputs than there are.
+    Pixels are standardised over the whole dataset. Three pixels are constant: vectors drop them, and images and
+    sequences (8 rows of 8 pixels) hold 0 there. Then every x is scaled to ‖x‖ = √d with d = 61 or 64. The target y is
+    +1 for even and −1 for odd digits.
 
     Source: UCI "Optical Recognition of Handwritten Digits", test part (Alpaydin, Kaynak 1998).
+
+    Args:
+        form: "vector", "image" or "sequence".
+        n: Number of digits.
+        seed: Seed that draws the digits.
+
+    Raises:
+        NtkbenchError: For more inputs than the dataset has.
     """
     pixels, digit = load_digits(return_X_y=True)
     rows = choose("digits", len(digit), n, seed)

@@ -9,19 +9,27 @@ from .probes import check_count, in_form, on_sphere
 
 
 def load_gaussian(*, form: str, n: int, seed: int, d: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Return x float64 with independent N(0, 1) entries, [n, d] or square, y float64 [n] of ±1.
+    """Return x float64 with independent N(0, 1) entries, and labels y float64 [n] of ±1.
 
-    y = sign⟨a, x⟩ with one Gaussian vector `a` for each d, the same for every seed. Images are [n, √d, √d, 1] and
-    sequences [n, √d, √d]. Raises NtkbenchError when d is not a square and the form needs one.
+    y = sign⟨a, x⟩ with one Gaussian vector `a` per dimension d, the same for every seed.
+
+    Args:
+        form: "vector": x is [n, d]; "image": [n, √d, √d, 1]; "sequence": [n, √d, √d].
+        n: Number of inputs.
+        seed: Seed that draws the inputs.
+        d: Number of entries of an input.
+
+    Raises:
+        NtkbenchError: If the form needs a square and d is not one.
     """
     x = _rows("gaussian", n, seed, d)
     return in_form("gaussian", x, form), _half_space(x)
 
 
 def load_sphere(*, form: str, n: int, seed: int, d: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Return x float64 uniform on the sphere of radius √d, [n, d] or square, y float64 [n] of ±1.
+    """Return x float64 uniform on the sphere of radius √d, and labels y float64 [n] of ±1.
 
-    y, forms and errors are `load_gaussian`'s.
+    Arguments, labels and errors are those of `load_gaussian`.
     """
     x = on_sphere(_rows("sphere", n, seed, d))
     return in_form("sphere", x, form), _half_space(x)

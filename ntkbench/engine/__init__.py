@@ -1,1 +1,1 @@
-"""Derivatives: tangent kernels, Hessians, linear models and gradient descent of a model in its weights."""
+"""Derivatives of a model in its weights: tangent kernels, Hessians, linear models and gradient descent."""

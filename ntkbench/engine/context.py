@@ -1,4 +1,4 @@
-"""What a measurement is given: a model at its initialisation, its probes, and the engine bound to both."""
+"""The context of a measurement: a model at initialisation, its probes, and the engine bound to both."""
 
 from __future__ import annotations
 
@@ -18,19 +18,29 @@ from .ntk import KernelMap
 from .ops import full_precision
 from .search import SampleCurvature, Trajectory, WeightedOutput, gradient_descent
 
-CONFIRM_BELOW = 1e-3  # relative changes below this are measured again in float64
+CONFIRM_BELOW = 1e-3  # relative changes below this value are recomputed in float64
 
 
 class Context:
-    """One model at initialisation w0 and its probes.
+    """One model at its initialisation w0 and its probes, passed to every measurement.
 
-    model: the Keras model (or other), at w0.      x: [N, ...].   y: [N], mapped into the output's range.
-    seed, precision, device: of the cell.          rng: a numpy Generator of this cell's own.
-    settings: sizes and procedures (`Settings`).   quantities: the result keys that are wanted.
-    architecture: the registered specification.
-    network: the model in flat weights.   theta: w0 as one vector [P].   kernel_map, linear_model,
-    weighted_output: at the probes.
-    trajectory: the gradient-descent path, computed once and shared by all measurements.
+    Attributes:
+        model: The Keras model (or other supported model) at w0.
+        x: Probes [N, ...].
+        y: Targets [N], mapped into the range of the output.
+        seed: Seed of the cell.
+        precision: "float32" or "float64".
+        device: Name of the device.
+        rng: NumPy generator of this cell and measurement.
+        settings: Sizes and procedures (`Settings`).
+        quantities: Result keys that are requested.
+        architecture: Registered specification of the architecture.
+        network: The model as a function of flat weights.
+        theta: w0 as one vector [P].
+        kernel_map: Tangent kernel at the probes as a function of the weights.
+        linear_model: Linear model around w0 at the probes.
+        weighted_output: Weighted sum of the outputs at the probes.
+        trajectory: Path of gradient descent, computed once and shared by all measurements.
     """
 
     def __init__(
@@ -57,15 +67,15 @@ class Context:
         self._in_float64: Context | None = None
         self.rng = make_rng("")
 
-    # -- the engine, bound -------------------------------------------------------------------------------------
+    # -- the public functions, bound to the model ---------------------------------------------------------------
 
     def empirical_ntk(self, x1: Any = None, x2: Any = None, **options: Any) -> np.ndarray:
-        """Return `ntkbench.empirical_ntk` of the model, at the probes and for the measured output unit by default."""
+        """Return `ntkbench.empirical_ntk` of the model; by default at the probes and for the measured output unit."""
         options.setdefault("outputs", self.network.output)
         return _ntk.empirical_ntk(self.network, self.x if x1 is None else x1, x2, **options)
 
     def hessian_norm(self, x: Any = None, **options: Any) -> _hessian.HessianNorm:
-        """Return `ntkbench.hessian_norm` of the model, at the probes by default."""
+        """Return `ntkbench.hessian_norm` of the model; by default at the probes."""
         options.setdefault("tol", self.settings.tol)
         options.setdefault("seed", self.seed)
         return _hessian.hessian_norm(self.network, self.x if x is None else x, **options)
@@ -75,7 +85,7 @@ class Context:
         return _hessian.hvp(self.network, x, vectors, **options)
 
     def linearize(self) -> Linearized:
-        """Return the linear model around the weights of now."""
+        """Return the linear model around the current weights."""
         return Linearized(self.network)
 
     # -- shared by the built-in measurements ---------------------------------------------------------------------
@@ -99,17 +109,17 @@ class Context:
 
     @cached_property
     def gradient_norm(self) -> float:
-        """rms over the probes of ‖∇f(w0; x)‖."""
+        """Root mean square of ‖∇f(w0; x)‖ over the probes."""
         return float(np.sqrt(np.mean(np.diag(self.kernel))))
 
     @property
     def hessian_norms(self) -> _hessian.HessianNorm:
-        """At w0, of every probe."""
+        """Hessian norms at w0, one per probe."""
         return self._hessians[0]
 
     @property
     def curvatures(self) -> list[SampleCurvature]:
-        """The first `ball_probes` samples with their top Hessian eigenpairs at w0."""
+        """The first `ball_probes` probes with their leading Hessian eigenpairs at w0."""
         return [SampleCurvature(self.network, self.x[i : i + 1], pair) for i, pair in enumerate(self._hessians[1])]
 
     @cached_property
@@ -129,7 +139,7 @@ class Context:
 
     @property
     def float64(self) -> Context:
-        """The same model at the same weights in float64; itself when it is in float64 already."""
+        """Context of the same model and weights in float64, or this one if it is in float64 already."""
         if self.precision == "float64" or self._make_float64 is None:
             return self
         if self._in_float64 is None:
@@ -138,7 +148,7 @@ class Context:
         return self._in_float64
 
     def confirmed(self, compute: Callable[[Context], float]) -> Value:
-        """Return compute(self); a relative change below 1e-3 is computed again in float64, and that is returned."""
+        """Return compute(self), recomputed in float64 if the relative change is below 1e-3."""
         value = compute(self)
         if self.float32 and 0 < abs(value) < CONFIRM_BELOW:
             return Value(compute(self.float64), precision="float64")
@@ -149,10 +159,13 @@ class Context:
         return self.precision == "float32"
 
     def start(self, measurement: str, quantities: frozenset[str], settings: Settings | None = None) -> None:
-        """Prepare for a measurement: weights at w0, its own random numbers, the quantities it is asked for.
+        """Prepare for a measurement: reset the weights to w0, the random generator and the requested quantities.
 
-        settings: of its cell, which may differ from those of another measurement in the radius only; by default they
-        stay.
+        Args:
+            measurement: Name of the measurement.
+            quantities: Result keys that are requested.
+            settings: Settings of its cell, which may differ from those of another measurement only in the radius; None
+                keeps the current ones.
         """
         self.network.assign(self.theta)
         self.settings = settings or self.settings
@@ -160,6 +173,6 @@ class Context:
         self.quantities = quantities
 
     def direction(self) -> tf.Tensor:
-        """Return a direction drawn uniformly from the unit sphere in weight space: [P]."""
+        """Draw a direction uniformly from the unit sphere in weight space: [P]."""
         v = self.rng.standard_normal(self.network.size)
         return tf.constant(v / np.linalg.norm(v), self.network.dtype)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
-from .autodiff import dense_gradient, jvp, with_rise
+from .autodiff import dense_gradient, jvp, value_and_jvp
 from .checks import enter, like_weights, require_finite, require_right_derivatives
 from .model import Network, explained, network
 
@@ -133,7 +133,7 @@ class LinearModel:
 def _build_expansion(net: Network) -> Any:
     def expansion(origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
         net.assign(origin)
-        f0, rise, _ = with_rise(net, net.scalar, x, net.unflatten(delta))
+        f0, rise, _ = value_and_jvp(net, net.scalar, x, net.unflatten(delta))
         net.assign(origin + delta)
         return f0, rise, net.scalar(x)
 
@@ -143,7 +143,7 @@ def _build_expansion(net: Network) -> Any:
 def _build_residual(net: Network) -> Any:
     def residual_and_gradient(origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         net.assign(origin)
-        f0, rise, at_origin = with_rise(net, net.scalar, x, net.unflatten(delta))
+        f0, rise, at_origin = value_and_jvp(net, net.scalar, x, net.unflatten(delta))
         net.assign(origin + delta)
         with tf.GradientTape() as here:
             f = net.scalar(x)

@@ -1,4 +1,4 @@
-"""Kernel matrices in blocks of pairs that fit into memory, compiled with XLA where they are large."""
+"""Compute kernel matrices in blocks of pairs that fit into memory, with XLA where the matrices are large."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from ..errors import NtkbenchError
 from .features import Features
 from .joins import Concatenate
 
-WORTH_XLA = 2**20  # numbers of one covariance: below, compiling takes longer than it saves
-COPIES = 8  # of a covariance that are alive at once
-NUMBERS_IN_BLOCK = 2**22  # more at a time are no faster
-SIDES = 4  # blocks along each side of a large symmetric matrix: 10 of 16 are computed
+WORTH_XLA = 2**20  # entries of one covariance below which compiling with XLA does not pay off
+COPIES = 8  # copies of a covariance that are alive at the same time
+NUMBERS_IN_BLOCK = 2**22  # entries of a covariance per block; larger blocks are no faster
+SIDES = 4  # blocks along each side of a large symmetric matrix; only 10 of the 16 are computed
 
 Tensors = tuple[tf.Tensor, ...]
 
 
 @frozen
 class Blocks:
-    """How a matrix [N1, N2] is cut: `rows` and `columns` in a block. symmetric: one triangle of blocks is computed."""
+    """Partition of a matrix [N1, N2] into blocks of `rows` × `columns`.
+
+    If `symmetric`, only the blocks of one triangle are computed.
+    """
 
     rows: int
     columns: int
@@ -33,16 +36,25 @@ class Blocks:
 
     @classmethod
     def plan(cls, n1: int, n2: int, per_pair: int, itemsize: int, symmetric: bool, memory_gib: float | None) -> Blocks:
-        """Return blocks that fit into the memory; raise NtkbenchError where one pair does not.
+        """Return blocks that fit into memory.
 
-        per_pair: numbers that one covariance holds for one pair of inputs.
+        Args:
+            n1: Number of rows of the matrix.
+            n2: Number of columns.
+            per_pair: Entries of one covariance for one pair of inputs.
+            itemsize: Bytes per entry.
+            symmetric: Whether the matrix is symmetric.
+            memory_gib: Memory limit in GiB, or None for the default.
+
+        Raises:
+            NtkbenchError: If a single pair of inputs does not fit.
         """
         need = per_pair * itemsize * COPIES
         pairs = int(min(budget(memory_gib) // need, max(NUMBERS_IN_BLOCK // per_pair, 1)))
         if pairs < 1:
             raise NtkbenchError(
-                f"One pair of inputs needs {need / 2**30:.3g} GiB, for covariances of {per_pair:,} pairs of positions; "
-                "give more memory_gib, or fewer positions."
+                f"One pair of inputs needs {need / 2**30:.3g} GiB for covariances of {per_pair:,} pairs of positions; "
+                "increase memory_gib or use inputs with fewer positions."
             )
         side = max(math.isqrt(pairs), 1)
         if symmetric:
@@ -56,11 +68,14 @@ class Blocks:
 
 
 class Compiled:
-    """A function of two batches of inputs, [B..., N1, *F] and [B..., N2, *F], to matrices [B..., N1, N2], in blocks.
+    """Evaluate a function of two batches of inputs block by block: [B..., N1, *F] and [B..., N2, *F] to [B..., N1, N2].
 
-    function: computes them for all pairs at once.   feature_ndims: the rank of F.   per_pair: returns how many numbers
-    one covariance holds for one pair of inputs of a static shape F, all batches together.   large: computes the same
-    faster where there is much to do; by default `function`, compiled as a whole.
+    Args:
+        function: Computes the matrices for all pairs at once.
+        feature_ndims: Rank of F.
+        per_pair: Maps the static shape F to the number of entries of one covariance for one pair of inputs, over all
+            batches.
+        large: Same function, faster for large inputs. By default `function` compiled with XLA.
     """
 
     def __init__(
@@ -74,7 +89,10 @@ class Compiled:
         self._large = large or tf.function(function, jit_compile=True, autograph=False)
 
     def __call__(self, x1: tf.Tensor, x2: tf.Tensor, memory_gib: float | None) -> Tensors:
-        """Return the matrices. x1 and x2 the same tensor: exactly symmetric, from one triangle."""
+        """Return the matrices.
+
+        If x1 and x2 are the same tensor, the matrices are exactly symmetric and only one triangle is computed.
+        """
         if tf.is_symbolic_tensor(x1) or tf.is_symbolic_tensor(x2) or 0 in (*x1.shape, *x2.shape):
             return self.function(x1, x2)
         axis = x1.shape.rank - self.feature_ndims - 1
@@ -113,7 +131,7 @@ class Compiled:
         )
 
     def _parts(self, x: tf.Tensor, n: int, size: int) -> list[tf.Tensor]:
-        """Return parts of equal size, so that one compiled function serves all; the last repeats the last input."""
+        """Split x into parts of equal size for one compiled function; the last part repeats the last input."""
         axis = x.shape.rank - self.feature_ndims - 1
         starts = range(0, n, size)
         parts: list[Any] = [tf.range(start, start + size) for start in starts]
@@ -121,16 +139,17 @@ class Compiled:
 
 
 class Pieces:
-    """Calls layers one by one, each compiled with XLA.
+    """Call the layers of a network one by one, each compiled with XLA.
 
-    As one program XLA would compute an activation's dual anew for every tap of the window that reads it.
+    Compiled as a single program, XLA would recompute the dual of an activation for every tap of the window that reads
+    it.
     """
 
     def __init__(self) -> None:
         self._known: dict[Any, tuple[Any, dict[str, Any]]] = {}
 
     def __call__(self, number: int, layer: Any, *features: Features) -> Any:
-        """Return layer(*features) for the layer of a node."""
+        """Return layer(*features) for the layer of node `number`."""
         if isinstance(layer, Concatenate):  # nothing is computed
             return layer(*features)
         key = (number, tuple(_statics(h) for h in features))

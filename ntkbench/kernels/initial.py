@@ -1,4 +1,4 @@
-"""The variance of the entries that a Keras initialiser draws."""
+"""Variances of the entries that Keras initialisers draw."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .features import NoLimit
 
 
 def variance(initializer: Any, shape: tuple[int, ...], who: str) -> float:
-    """Return the variance of one entry of a kernel of this shape; raise NoLimit for what is not random around 0."""
+    """Return the variance of one entry of a kernel of this shape; raise NoLimit unless it is random with mean 0."""
     kinds = keras.initializers
     exact = type(initializer)
     if isinstance(initializer, kinds.VarianceScaling):
@@ -25,13 +25,13 @@ def variance(initializer: Any, shape: tuple[int, ...], who: str) -> float:
     if exact is kinds.Orthogonal:
         return initializer.gain**2 / max(math.prod(shape[:-1]), shape[-1])
     raise NoLimit(
-        f"{who} draws its weights by {exact.__name__}, for which no limit is known; use an initialiser that is "
-        "independent of width but for its variance, and of mean 0, such as HeNormal."
+        f"{who} uses the initialiser {exact.__name__}, for which no infinite-width limit is known; use one with "
+        "mean 0 in which only the variance depends on the width, such as HeNormal."
     )
 
 
 def bias_variance(initializer: Any, shape: tuple[int, ...], who: str) -> float:
-    """Return the variance of a bias, 0 for zeros; raise NoLimit for another constant."""
+    """Return the variance of a bias, which is 0 for zeros; raise NoLimit for another constant."""
     if type(initializer) is keras.initializers.Zeros:
         return 0.0
     if type(initializer) is keras.initializers.Constant and not initializer.value:
@@ -40,7 +40,7 @@ def bias_variance(initializer: Any, shape: tuple[int, ...], who: str) -> float:
 
 
 def _truncated() -> float:
-    """Return what is left of the variance of N(0, s²) cut at 2 s: Keras does not rescale."""
+    """Return the variance of N(0, 1) truncated at ±2; Keras does not rescale truncated draws."""
     density = math.exp(-2.0) / math.sqrt(2 * math.pi)
     return 1 - 4 * density / math.erf(math.sqrt(2.0))
 

@@ -1,4 +1,4 @@
-"""The second moments of the inputs themselves, on all pairs or on paired inputs."""
+"""Second moments of the inputs, for all pairs of inputs or pair by pair."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ POSITIONS, OTHERS = "hwd", "ijk"
 
 @frozen
 class Source:
-    """The inputs. prepare: a map of [N, *F] to [N, *F'] without random weights; feature_ndims: the rank of F' then."""
+    """The inputs of a network, after preprocessing without random weights.
+
+    Attributes:
+        prepare: Map from [N, *F] to [N, *F'], or None.
+        feature_ndims: Rank of F', or None for the rank of F.
+    """
 
     prepare: Callable[[tf.Tensor], tf.Tensor] | None = None
     feature_ndims: int | None = None
 
     def read(self, x: tf.Tensor, feature_ndims: int) -> tf.Tensor:
-        """Return inputs [..., *F] as the layers behind read them: [..., *F']."""
+        """Return inputs [..., *F] after preprocessing: [..., *F']."""
         if self.prepare is None:
             return x
         sizes = sizes_of(x)
@@ -31,9 +36,16 @@ class Source:
 
 @frozen(eq=False)
 class Inputs:
-    """Inputs x1 [B..., E1..., *F] and x2 [B..., E2..., *F]; `batch` axes B once both are broadcast.
+    """Inputs x1 [B..., E1..., *F] and x2 [B..., E2..., *F].
 
-    crossed: all pairs [B..., N1, N2] of E1 = [N1] and E2 = [N2]; otherwise x1 and x2 pair by pair, [B..., E...].
+    Attributes:
+        x1: First inputs.
+        x2: Second inputs.
+        feature_ndims: Rank of F.
+        batch: Number of batch axes B after broadcasting.
+        examples: Number of example axes E.
+        crossed: Whether to pair all of E1 = [N1] with all of E2 = [N2], giving [B..., N1, N2]; otherwise x1 and x2 are
+            paired one to one, giving [B..., E...].
     """
 
     x1: tf.Tensor
@@ -44,7 +56,7 @@ class Inputs:
     crossed: bool
 
     def features(self, source: Source, full: bool) -> Features:
-        """Return the features of a source. full: with covariances between positions."""
+        """Return the features of a source. If `full`, they include covariances between different positions."""
         axes = self.feature_ndims if source.feature_ndims is None else source.feature_ndims
         rank = self.batch + self.examples + axes
         left, right = (_lifted(source.read(x, self.feature_ndims), rank) for x in (self.x1, self.x2))
@@ -91,5 +103,5 @@ class Inputs:
 
 
 def _lifted(x: tf.Tensor, rank: int) -> tf.Tensor:
-    """Return x with axes of size 1 before it, so that it has that rank."""
+    """Prepend axes of size 1 to x until it has the given rank."""
     return tf.reshape(x, [*[1] * (rank - x.shape.rank), *sizes_of(x)]) if x.shape.rank < rank else x

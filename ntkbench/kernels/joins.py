@@ -1,4 +1,4 @@
-"""The layers that read several features: sum, difference, and features side by side."""
+"""Layers with several inputs: weighted sums and concatenation."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from .layer import Layer, require_plain
 
 @frozen
 class Add(Layer):
-    """The weighted sum of features that share no last layer of weights.
+    """Weighted sum of features whose last layers of weights differ.
 
-    cov is the sum of the branches' covariances, and of the products of the means of different branches: their units
-    are independent. The tangent kernels add.
+    The units of different branches are independent, so cov is the sum of the branches' covariances plus the products of
+    the means of different branches. The tangent kernels add.
 
-    signs: a factor for each branch, 1 by default.
+    Attributes:
+        signs: One factor per branch; 1 by default.
     """
 
     signs: tuple[float, ...] = ()
 
     def __call__(self, *features: Features) -> Features:
-        """Return the sum."""
+        """Return the features of the sum."""
         signs = self.signs or (1.0,) * len(features)
         for h in features:
             require_plain(h, "A sum")
         if len({h.positions for h in features}) > 1:
-            raise NoLimit("A sum joins features with positions and features without; give both the same shape.")
+            raise NoLimit("A sum combines features with and without positions; give all branches the same shape.")
         seen: set[Any] = set()
         for h in features:
             if seen & h.sources:
                 raise NoLimit(
-                    "A sum joins features that come from the same weights; its limit would need their covariance. Let "
-                    "each branch have a layer of its own."
+                    "A sum combines features that come from the same weights, so its limit needs their covariance; "
+                    "give each branch a layer of its own."
                 )
             seen |= h.sources
         full = all(h.full for h in features)
@@ -78,7 +79,7 @@ def _sum_of_means(terms: Sequence[tuple[float, tf.Tensor | None]]) -> tf.Tensor 
 def _mixed(
     of: Features, hs: Sequence[Features], signs: Sequence[float], total1: Any, total2: Any, name1: str, name2: str
 ) -> tf.Tensor:
-    """Return Σ_{a≠b} mean_a mean_b': all products less those of a branch with itself."""
+    """Return Σ_{a≠b} mean_a mean_b': the product of the sums minus the products within each branch."""
     mixed = of.left(total1) * of.right(total2)
     for sign, h in zip(signs, hs, strict=True):
         left, right = getattr(h, name1), getattr(h, name2)
@@ -89,12 +90,16 @@ def _mixed(
 
 @frozen
 class Concatenate(Layer):
-    """Features side by side. units: how many each branch has; equally many by default."""
+    """Concatenation of features.
+
+    Attributes:
+        units: Relative number of units of each branch; equal by default.
+    """
 
     units: tuple[float, ...] = ()
 
     def __call__(self, *features: Features) -> Joined:
-        """Return the features side by side."""
+        """Return the concatenated features."""
         units = self.units or (1.0,) * len(features)
         for h in features:
             require_plain(h, "A concatenation")

@@ -15,7 +15,7 @@ from .infinite import InfiniteWidth, Kind
 from .inputs import Inputs, Source
 from .joins import Concatenate
 from .layer import Layer
-from .readers import NOTHING, layer_of, named, seed_of
+from .readers import IDENTITIES, layer_of, named, seed_of
 from .unitwise import Activation, Identity, LayerNormalization
 
 NARROW = 8  # a hidden layer this many times narrower than one before and one behind it is a bottleneck
@@ -275,7 +275,7 @@ def _prepared(operation: Any, values: Sequence[_Raw], output: Any) -> _Raw | Non
     stock = type(operation).__module__.startswith(("keras.src.layers.", "ntkbench.layers."))
     if not stock or len(values) != 1:
         return None
-    if kind in NOTHING:
+    if kind in IDENTITIES:
         return values[0]
     if kind == "Rescaling":
 

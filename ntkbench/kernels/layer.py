@@ -1,4 +1,4 @@
-"""What a layer of the infinite-width limit is: a map of features to features."""
+"""Base class of layers in the infinite-width limit, which map features to features."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from .features import Features, Joined, NoLimit
 
 
 class Layer(ABC):
-    """A map of features to features.
+    """A map from features to features.
 
-    unitwise: whether it does to each unit what it would do to that unit alone, so that features side by side stay so.
-    affine: whether it draws new weights.   windowed: whether it sums over windows of positions.
-    wants_full: whether it needs covariances between positions; None where it needs what its own reader needs.
+    Attributes:
+        unitwise: Whether the layer acts on each unit separately, so that concatenated features stay concatenated.
+        wants_full: Whether the layer needs covariances between positions; None if that depends on the layer that reads
+            it.
+        affine: Whether the layer has new random weights.
+        windowed: Whether the layer sums over windows of positions.
     """
 
     unitwise = False
@@ -23,29 +26,29 @@ class Layer(ABC):
 
     @abstractmethod
     def __call__(self, *features: Features) -> Features | Joined:
-        """Return the features behind the layer."""
+        """Return the features after the layer."""
 
     def refined(self) -> Layer:
-        """Return the layer with twice the accuracy of its quadrature, itself where it has none."""
+        """Return the layer with a more accurate quadrature, or itself if it uses none."""
         return self
 
     @property
     def parameters(self) -> tuple[Any, ...]:
-        """The numbers, tensors or variables that the layer was given."""
+        """Numbers, tensors or variables that the layer was constructed with."""
         return ()
 
 
 def require_plain(features: Features, who: str) -> None:
-    """Raise NoLimit for flattened features, of which only an affine layer can make use."""
+    """Raise NoLimit for flattened features, which only an affine layer can read."""
     if features.flattened:
-        raise NoLimit(f"{who} stands behind a flattening of positions; put a dense layer in between.")
+        raise NoLimit(f"{who} follows a flattening of positions; insert a dense layer in between.")
 
 
 def require_gaussian(features: Features, who: str) -> None:
-    """Raise NoLimit for features whose units are not independent Gaussians."""
+    """Raise NoLimit unless the units of the features are independent Gaussians."""
     require_plain(features, who)
     if not features.gaussian:
         raise NoLimit(
-            f"{who} acts on features that are not Gaussian in the limit (inputs, or what an activation made); put a "
-            "dense layer or a convolution before it."
+            f"{who} acts on features that are not Gaussian in the limit (inputs or the output of an activation); "
+            "insert a dense layer or a convolution before it."
         )

@@ -1,4 +1,4 @@
-"""What each Keras layer is in the limit: its variances and parameterisation, read from the layer."""
+"""Translate Keras layers into layers of the infinite-width limit, with their variances and parameterisation."""
 
 from __future__ import annotations
 
@@ -31,40 +31,48 @@ from .unitwise import (
 
 Shape = tuple[int | None, ...]
 INITS = ("gaussian", "orthogonal", "delta-orthogonal")
-NOTHING = (
+IDENTITIES = (
     "InputLayer", "Identity", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianNoise",
     "GaussianDropout", "AlphaDropout", "ActivityRegularization",
 )  # fmt: skip
 
 REASONS = {
-    "BatchNormalization": "its statistics couple the inputs, so that its limit is not a kernel of pairs",
-    "MaxPooling": "the maximum of several positions has no dual in closed form",
-    "GlobalMaxPooling": "the maximum of several positions has no dual in closed form",
-    "Attention": "softmax attention with a fixed number of heads has a random limit; kernels.LinearAttention is known",
+    "BatchNormalization": "its batch statistics couple the inputs, so its limit is not a function of two inputs",
+    "MaxPooling": "the maximum over several positions has no closed-form dual",
+    "GlobalMaxPooling": "the maximum over several positions has no closed-form dual",
+    "Attention": "softmax attention with a fixed number of heads has a random limit; use kernels.LinearAttention",
     "MultiHeadAttention": "softmax attention with a fixed number of heads has a random limit",
     "Softmax": "it mixes units",
     "Multiply": "a product of features is not Gaussian in the limit",
-    "Unstack": "it takes a sequence apart, for steps whose weights are shared",
-    "Permute": "it turns units into positions, whose number stays",
+    "Unstack": "it splits a sequence into steps whose weights are shared",
+    "Permute": "it turns units into positions, whose number is fixed",
     "PReLU": "its slopes are trained",
 }
 
 
 def layer_of(layer: Any, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
-    """Return the layers of the limit, in sequence, that a Keras layer or operation is.
+    """Return the layers of the limit, in sequence, that represent a Keras layer or operation.
 
-    shapes: of its inputs, [None, ...].   output: of its output. Raises NoLimit, naming the layer, where none is known.
+    Args:
+        layer: The Keras layer or operation.
+        shapes: Shapes of its inputs, [None, ...].
+        output: Shape of its output.
+
+    Raises:
+        NoLimit: If no limit of the layer is known; the message names the layer.
     """
     kind, who = type(layer).__name__, named(layer)
     if isinstance(layer, keras.layers.Layer) and not (is_stock(layer) or _is_stock_but_for_its_activation(layer)):
-        raise NoLimit(f"{who} is not a layer of Keras or ntkbench, so its limit is not known.")
-    if kind in NOTHING:
+        raise NoLimit(
+            f"{who} is a custom layer, whose infinite-width limit is unknown; use layers of Keras or ntkbench."
+        )
+    if kind in IDENTITIES:
         return [Identity()]
     reader = READERS.get(_key(layer))
     if reader is None:
         stem = kind.rstrip("123D") if kind.endswith("D") else kind
-        reason = REASONS.get(kind) or REASONS.get(stem) or "no limit of such a layer is known here"
-        raise NoLimit(f"{who} has no infinite-width limit here: {reason}.")
+        reason = REASONS.get(kind) or REASONS.get(stem) or "ntkbench does not know the limit of this layer type"
+        raise NoLimit(f"{who} has no known infinite-width limit: {reason}.")
     return reader(layer, who, shapes, output)
 
 
@@ -75,18 +83,20 @@ def _is_stock_but_for_its_activation(layer: Any) -> bool:
 
 def _key(layer: Any) -> tuple[str, str]:
     module = type(layer).__module__
-    room = "ours" if module.startswith("ntkbench.layers.") else "keras" if module.startswith("keras.src.") else module
-    return room, type(layer).__name__
+    package = (
+        "ours" if module.startswith("ntkbench.layers.") else "keras" if module.startswith("keras.src.") else module
+    )
+    return package, type(layer).__name__
 
 
 def named(layer: Any) -> str:
-    """Return how messages call a layer, with the name that it may have got from its user."""
+    """Return how messages refer to a layer: its type, and the name of a Keras layer."""
     kind = type(layer).__name__
     return f"{kind} {layer.name!r}" if isinstance(layer, keras.layers.Layer) else f"The operation {kind}"
 
 
 def seed_of(layer: Any) -> Any:
-    """Return what fixes the initial weights of a layer beside their shape, None where it has none."""
+    """Return an identifier of the layer's initial weights apart from their shape, or None if they are not seeded."""
     if isinstance(layer, ours.Parametric):
         return "ours", layer.seed, layer.init
     initializer = getattr(layer, "kernel_initializer", None)
@@ -95,7 +105,7 @@ def seed_of(layer: Any) -> Any:
 
 
 def _activation(function: Any, who: str) -> list[Layer]:
-    """Return the activation that is part of a layer."""
+    """Return the layers of a Keras layer's built-in activation."""
     if function is None or function is keras.activations.linear:
         return []
     try:
@@ -109,18 +119,20 @@ def _trained(layer: Any, variable: Any) -> bool:
 
 
 def _affine(layer: Any, who: str) -> dict[str, Any]:
-    """Return weight_std, bias_std and what is trained."""
+    """Return the arguments of an affine layer: weight_std, bias_std and which weights are trained."""
     kernel, bias = layer.kernel, layer.bias
     shape = tuple(kernel.shape)
     fan_in = math.prod(shape[:-1])
     if isinstance(layer, ours.Parametric):
         if layer.init not in INITS:
-            raise NoLimit(f"{who} is initialised by {layer.init!r}, of which no limit is known here.")
+            raise NoLimit(
+                f"{who} has initialisation {layer.init!r}, for which no limit is known; use one of {', '.join(INITS)}."
+            )
         weight = layer.weight_std * math.sqrt(fan_in / (layer.fan_in or fan_in))
         found = {"weight_std": weight, "bias_std": layer.bias_std if layer.use_bias else 0.0}
     else:
         if getattr(layer, "lora_enabled", False):
-            raise NoLimit(f"{who} has LoRA weights, whose rank stays; its limit is not known.")
+            raise NoLimit(f"{who} has LoRA weights of fixed rank, for which no limit is known.")
         found = {"weight_std": math.sqrt(variance(layer.kernel_initializer, shape, who) * fan_in), "bias_std": 0.0}
         if layer.use_bias:
             found["bias_std"] = math.sqrt(bias_variance(layer.bias_initializer, tuple(bias.shape), who))
@@ -136,9 +148,9 @@ def _dense(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list
 def _conv(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
     _channels_last(layer, who)
     if getattr(layer, "groups", 1) != 1:
-        raise NoLimit(f"{who} has {layer.groups} groups; the limit of grouped convolutions is not known here.")
+        raise NoLimit(f"{who} has {layer.groups} groups, but the limit is known only for groups=1.")
     if layer.padding not in ("same", "valid"):
-        raise NoLimit(f"{who} pads by {layer.padding!r}; 'same' and 'valid' are known.")
+        raise NoLimit(f"{who} has padding={layer.padding!r}; use 'same' or 'valid'.")
     conv = Conv(
         **_affine(layer, who),
         kernel_size=tuple(layer.kernel_size),
@@ -152,7 +164,7 @@ def _conv(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[
 
 def _channels_last(layer: Any, who: str) -> None:
     if getattr(layer, "data_format", None) == "channels_first":
-        raise NoLimit(f"{who} has its channels first; the limit is read from layers with channels last.")
+        raise NoLimit(f"{who} has data_format='channels_first'; use 'channels_last'.")
 
 
 def _activation_layer(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
@@ -183,7 +195,7 @@ def _reshape(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> li
         return [Identity()]
     if len(output) == 2:
         return [Flatten()]
-    raise NoLimit(f"{who} turns {list(shapes[0][1:])} into {list(output[1:])}, which mixes units and positions.")
+    raise NoLimit(f"{who} reshapes {list(shapes[0][1:])} to {list(output[1:])}, which mixes units and positions.")
 
 
 def _average(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
@@ -194,7 +206,7 @@ def _average(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> li
 def _global_average(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
     _channels_last(layer, who)
     if layer.keepdims:
-        raise NoLimit(f"{who} keeps the axes that it averages over; use keepdims=False.")
+        raise NoLimit(f"{who} has keepdims=True; use keepdims=False.")
     return [GlobalAveragePooling()]
 
 
@@ -206,7 +218,9 @@ def _zero_padding(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) 
 
 def _add(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
     if len({tuple(shape) for shape in shapes}) > 1:
-        raise NoLimit(f"{who} joins features of shapes {[list(s[1:]) for s in shapes]}, which it would broadcast.")
+        raise NoLimit(
+            f"{who} broadcasts features of shapes {[list(s[1:]) for s in shapes]}; give all inputs the same shape."
+        )
     return [Add()]
 
 
@@ -221,20 +235,20 @@ def _mean_of(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> li
 
 def _concatenate(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
     if layer.axis not in (-1, len(output) - 1):
-        raise NoLimit(f"{who} joins features along axis {layer.axis}; the last is the axis of units.")
+        raise NoLimit(f"{who} concatenates along axis {layer.axis}; use the last axis, which holds the units.")
     return [Concatenate(tuple(float(shape[-1] or 1) for shape in shapes))]
 
 
 def _normalization(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
     axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
     if list(axes) not in ([-1], [len(output) - 1]):
-        raise NoLimit(f"{who} normalises over axes {list(axes)}; the last, of the units, is known.")
+        raise NoLimit(f"{who} normalises over axes {list(axes)}; use the last axis, which holds the units.")
     if getattr(layer, "rms_scaling", False):
-        raise NoLimit(f"{who} scales by the root mean square; the limit is not known here.")
+        raise NoLimit(f"{who} has rms_scaling=True, for which no limit is known; use rms_scaling=False.")
     gamma, beta = getattr(layer, "gamma", None), getattr(layer, "beta", None)
     for initializer, constant in ((layer.gamma_initializer, "Ones"), (layer.beta_initializer, "Zeros")):
         if type(initializer).__name__ != constant:
-            raise NoLimit(f"{who} starts from {type(initializer).__name__} where {constant} is known.")
+            raise NoLimit(f"{who} uses the initialiser {type(initializer).__name__}; use {constant}.")
     return [LayerNormalization(layer.epsilon, _trained(layer, gamma), _trained(layer, beta))]
 
 
@@ -249,7 +263,7 @@ def _our_scale(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> 
 
 def _rescaling(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
     if not isinstance(layer.scale, int | float) or layer.offset:
-        raise NoLimit(f"{who} shifts features, or scales them unit by unit; a plain factor is known.")
+        raise NoLimit(f"{who} shifts features or scales units separately; use a single scale without offset.")
     return [Scale(float(layer.scale))]
 
 

@@ -18,7 +18,14 @@ PADDINGS = ("same", "valid", "circular")
 
 @frozen
 class Window:
-    """A window along one spatial axis: its size, stride, dilation, and what is beyond the borders."""
+    """A window along one spatial axis.
+
+    Attributes:
+        size: Number of taps.
+        stride: Distance between neighbouring windows.
+        padding: "same", "valid" or "circular".
+        dilation: Distance between neighbouring taps.
+    """
 
     size: int
     stride: int = 1
@@ -27,11 +34,11 @@ class Window:
 
     @property
     def taps(self) -> tuple[int, ...]:
-        """The taps that count."""
+        """Indices of the taps that contribute."""
         return tuple(range(self.size))
 
     def margins(self, n: int) -> tuple[int, int]:
-        """Return how many positions are added before and after n of them."""
+        """Return the number of positions padded before and after n positions."""
         if self.padding == "valid":
             return 0, 0
         reach = (self.size - 1) * self.dilation + 1
@@ -39,40 +46,40 @@ class Window:
         return total // 2, total - total // 2
 
     def outputs(self, n: int) -> int:
-        """Return the number of windows on n positions."""
+        """Return the number of windows over n positions."""
         reach = (self.size - 1) * self.dilation + 1
         return (n + sum(self.margins(n)) - reach) // self.stride + 1
 
     def counts(self, n: int) -> list[int]:
-        """Return how many of the n positions are in each window."""
+        """Return, for each window, how many of the n positions it contains."""
         before, _ = self.margins(n)
         starts = [k * self.stride - before for k in range(self.outputs(n))]
         return [sum(0 <= start + d * self.dilation < n for d in range(self.size)) for start in starts]
 
 
 def padding_of(owner: str, padding: str) -> str:
-    """Return a padding's name in small letters; raise NtkbenchError for one that there is not."""
+    """Return the padding's name in lower case; raise NtkbenchError if it is unknown."""
     lowered = str(padding).lower()
     if lowered not in PADDINGS:
-        raise NtkbenchError(f"{owner} got padding={padding!r}. {did_you_mean(lowered, PADDINGS)}")
+        raise NtkbenchError(f"Unknown padding {padding!r} of {owner}. {did_you_mean(lowered, PADDINGS)}")
     return lowered
 
 
 def per_axis(owner: str, name: str, value: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    """Return one whole number for each spatial axis; raise NtkbenchError where the numbers do not fit."""
+    """Return one integer per spatial axis; raise NtkbenchError if `value` does not fit."""
     numbers = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(numbers) != axes or any(isinstance(n, bool) or n != int(n) or n < 1 for n in numbers):
         raise NtkbenchError(
-            f"{owner} got {name}={value!r} for features with {axes} spatial axes; give one number of at least 1, or "
-            "one for each axis."
+            f"{owner} got {name}={value!r} for features with {axes} spatial axes; use one integer of at least 1, or "
+            "one per axis."
         )
     return tuple(map(int, numbers))
 
 
 def window_sums(t: tf.Tensor, axes: Sequence[int], window: Window) -> tf.Tensor:
-    """Return the sums over windows of positions that move along all of the one or two `axes` of the tensor together."""
+    """Return sums over windows of positions that move along one axis, or along two axes of the tensor jointly."""
     sizes = sizes_of(t)
-    # Axes that stay are joined: with three spatial axes there are more than TensorFlow slices.
+    # The other axes are merged: with three spatial axes the rank exceeds what TensorFlow can slice.
     kept = [math.prod(sizes[i + 1 : j]) for i, j in itertools.pairwise([-1, *axes, len(sizes)])]
     n = sizes[axes[0]]
     outputs = window.outputs(n)
@@ -105,7 +112,7 @@ def _padded(t: tf.Tensor, axis: int, before: int, after: int, wrap: bool) -> tf.
 
 
 def conv_mean(features: Features, windows: Sequence[Window]) -> Features:
-    """Return the mean over a filter's taps of the covariances at positions moved by the tap."""
+    """Average the covariances over the taps of a filter, each shifted by its tap."""
     taps = 1
     for window in windows:
         taps *= len(window.taps)
@@ -119,7 +126,7 @@ def conv_mean(features: Features, windows: Sequence[Window]) -> Features:
 
 
 def pool_mean(t: tf.Tensor, axes: Sequence[int], window: Window, count_padding: bool) -> tf.Tensor:
-    """Return the means over windows that move along each of `axes` on its own."""
+    """Average over windows that move along each of `axes` separately."""
     for axis in axes:
         n = t.shape[axis]
         counts = [window.size] * window.outputs(n) if count_padding else window.counts(n)

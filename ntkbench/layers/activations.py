@@ -1,4 +1,4 @@
-"""The table of activations: names to functions whose derivatives of every order are right (relu: almost everywhere)."""
+"""Activations by name, implemented such that derivatives of every order are correct (ReLU: almost everywhere)."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def softplus(x: Any) -> Any:
 
 
 def silu(x: Any) -> Any:
-    """Return x · sigmoid(x), written out: TensorFlow's own is a custom gradient."""
+    """Return x · sigmoid(x), written out because TensorFlow's own version is a custom gradient."""
     return x * ops.sigmoid(x)
 
 
 def gelu(x: Any) -> Any:
-    """Return x · Φ(x) with the exact normal distribution function, not the tanh approximation."""
+    """Return x · Φ(x) with the exact normal distribution function Φ, not the tanh approximation."""
     return x * (0.5 + 0.5 * ops.erf(x * math.sqrt(0.5)))
 
 
@@ -70,7 +70,7 @@ def quadratic(x: Any) -> Any:
 
 
 def softmax(x: Any) -> Any:
-    """Return the softmax over the last axis; the one entry of the table that mixes units."""
+    """Return the softmax over the last axis, the only activation in the table that mixes units."""
     return ops.softmax(x, axis=-1)
 
 
@@ -81,9 +81,10 @@ TABLE: dict[str, Function] = {
 
 
 def get(activation: str | Function | Mapping[str, Any] | None) -> Function | None:
-    """Return the function of a name, of a saved configuration, or the callable itself; None stays None.
+    """Return the activation function for a name, a saved configuration or a callable; None stays None.
 
-    Raises UnknownName, with the nearest names, for a name that is not in the table.
+    Raises:
+        UnknownName: If the name is not in the table.
     """
     if activation is None or callable(activation):
         return activation
@@ -95,7 +96,7 @@ def get(activation: str | Function | Mapping[str, Any] | None) -> Function | Non
 
 
 def serialize(function: Function | None) -> str | dict[str, Any] | None:
-    """Return what `get` takes back: the name of a function in the table, or Keras's configuration of another."""
+    """Return a value that `get` accepts: a name in the table, or Keras's configuration of another function."""
     for name, known in TABLE.items():
         if function is known:
             return name

@@ -1,4 +1,4 @@
-"""How initial weights are drawn: NumPy arrays in float64 whose mean squared entry is 1."""
+"""Draw initial weights: float64 NumPy arrays with mean squared entry 1."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ INITS = ("gaussian", "orthogonal", "delta-orthogonal")
 
 
 def gaussian(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return independent N(0, 1) entries of the given shape, float64."""
+    """Draw independent N(0, 1) entries of the given shape, float64."""
     return rng.standard_normal(shape)
 
 
 def semi_orthogonal(rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a Haar-distributed semi-orthogonal matrix times √max(rows, columns): [rows, columns], float64.
+    """Draw a Haar-distributed semi-orthogonal matrix and multiply it by √max(rows, columns): [rows, columns], float64.
 
-    The factor makes the mean squared entry exactly 1, so that orthogonal and Gaussian layers share their
-    infinite-width limit. Haar measure: QR of a Gaussian matrix with the signs of diag(R) moved into Q.
+    The factor makes the mean squared entry exactly 1, so orthogonal and Gaussian layers have the same infinite-width
+    limit. The Haar measure comes from the QR decomposition of a Gaussian matrix, with the signs of diag(R) moved into
+    Q.
 
     Source: Huang, Du, Xu 2021 (arXiv 2004.05867); Mezzadri 2007 (arXiv math-ph/0609050) for the signs.
     """
@@ -30,17 +31,18 @@ def semi_orthogonal(rows: int, columns: int, rng: np.random.Generator) -> np.nda
 
 
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return a scaled semi-orthogonal matrix, an independent one for every leading index (tap): [..., a, b]."""
+    """Draw an independent scaled semi-orthogonal matrix for every leading index (tap): [..., a, b]."""
     *taps, rows, columns = shape
     matrices = [semi_orthogonal(rows, columns, rng) for _ in range(math.prod(taps))]
     return np.reshape(matrices, shape)
 
 
 def delta_orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return a kernel [kh, kw, a, b] that is zero except for a semi-orthogonal matrix at the centre tap.
+    """Draw a kernel [kh, kw, a, b] that is zero except for a semi-orthogonal matrix at the centre tap.
 
     The centre is multiplied by √(kh·kw), so that the mean squared entry of the whole kernel is 1 and the layer
-    keeps the norm of a signal. Its limit differs from the Gaussian kernel's: no average over neighbours.
+    preserves the norm of its input. The limit differs from that of a Gaussian kernel: it does not average over
+    neighbours.
 
     Source: Xiao et al. 2018 (arXiv 1806.05393), algorithm 1.
     """
@@ -55,14 +57,21 @@ _DRAWS = dict(zip(INITS, (gaussian, orthogonal, delta_orthogonal), strict=True))
 
 
 def draw(init: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Return the weights of one kernel: float64, `shape`, mean squared entry 1 (in expectation when Gaussian).
+    """Draw the weights of one kernel: float64, with mean squared entry 1 (in expectation for "gaussian").
 
-    init: "gaussian", "orthogonal" or, for convolutions, "delta-orthogonal"; NtkbenchError otherwise.
+    Args:
+        init: "gaussian", "orthogonal" or, for convolutions, "delta-orthogonal".
+        shape: Shape of the kernel.
+        seed: Seed of the draw.
+
+    Raises:
+        NtkbenchError: For an unknown initialisation, or one that does not fit the shape.
     """
     if init not in INITS:
-        raise NtkbenchError(f"No initialisation is called {init!r}. {did_you_mean(str(init), INITS)}")
+        raise NtkbenchError(f"Unknown initialisation {init!r}. {did_you_mean(str(init), INITS)}")
     if init == "delta-orthogonal" and len(shape) != 4:
         raise NtkbenchError(
-            f"delta-orthogonal weights are for convolutions, this kernel has shape {tuple(shape)}; use 'orthogonal'."
+            f"Initialisation 'delta-orthogonal' is for convolutions, but the kernel has shape {tuple(shape)}; "
+            "use 'orthogonal'."
         )
     return _DRAWS[init](tuple(shape), np.random.default_rng(seed))

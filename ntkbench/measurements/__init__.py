@@ -1,4 +1,4 @@
-"""The built-in measurements, registered through the public hook (metrics by Liu, Zhu and Belkin 2020)."""
+"""The built-in measurements, registered through the public plugin hook (metrics by Liu, Zhu and Belkin 2020)."""
 
 from __future__ import annotations
 
@@ -32,8 +32,17 @@ GRADIENT = [
 ]
 HESSIAN = [
     _lower("hessian_norm", "‖H‖", "mean", "spectral norm of the output's Hessian at initialisation", "f"),
-    evolve(_lower("hessian_norm", "‖H‖", "max", "the same norm, largest over the probes", "f"), key="hessian_norm:max"),
-    _lower("curvature_ratio", "‖H‖/‖∇f‖²", "mean", "Hessian norm over the squared gradient norm", "f^-1"),
+    evolve(
+        _lower(
+            "hessian_norm",
+            "‖H‖",
+            "max",
+            "spectral norm of the output's Hessian at initialisation, largest over the probes",
+            "f",
+        ),
+        key="hessian_norm:max",
+    ),
+    _lower("curvature_ratio", "‖H‖/‖∇f‖²", "mean", "Hessian norm divided by the squared gradient norm", "f^-1"),
 ]
 BALL = [
     _lower("hessian_norm_ball", "sup ‖H‖", "mean", "largest Hessian norm found in the ball of radius R", "f"),
@@ -42,30 +51,35 @@ BALL = [
         "search_gain",
         "search gain",
         "value",
-        "what the search for the worst kernel change found beyond the worse of its two independent halves, relative",
+        "relative gain of the search for the worst kernel change over the worse of its two independent halves",
     ),
     _plain(
         "kink_share",
         "kinks",
         "max",
-        "share of the gradient's change along a line that second derivatives do not explain, the largest over the "
-        "displacement of gradient descent, ±Jᵀc and random directions: 0 where the network is smooth",
+        "share of the gradient's change along a line that second derivatives do not explain; largest value over the "
+        "displacement of gradient descent, ±Jᵀc and random directions; 0 for smooth networks",
     ),
     _lower("linearization_error_worst", "Δf worst", "value", "largest relative error of the linear model in the ball"),
 ]
 GD = [
     _lower("kernel_change_gd", "ΔK gd", "max", "largest relative kernel change along gradient descent"),
     _lower("linearization_error_gd", "Δf gd", "value", "relative error of the linear model after gradient descent"),
-    _plain("final_loss_ratio", "L_T/L_0", "value", "loss at the end of gradient descent over loss at its start"),
-    _plain("steps", "T", "value", "steps of gradient descent"),
-    _plain("step_size", "η", "value", "step size of gradient descent at its end", "f^-2"),
-    _plain("pl_ratio", "PL*", "value", "smallest ‖∇L‖²/(2L) on the path, over λmin(K) at initialisation"),
+    _plain("final_loss_ratio", "L_T/L_0", "value", "final loss of gradient descent divided by its initial loss"),
+    _plain("steps", "T", "value", "number of steps of gradient descent"),
+    _plain("step_size", "η", "value", "final step size of gradient descent", "f^-2"),
+    _plain("pl_ratio", "PL*", "value", "smallest ‖∇L‖²/(2L) on the path, divided by λmin(K) at initialisation"),
     _plain("weight_change", "‖Δw‖", "value", "distance from initialisation to the end of gradient descent"),
-    _plain("relative_weight_change", "‖Δw‖/‖w‖", "value", "that distance over the norm of the initial weights"),
+    _plain("relative_weight_change", "‖Δw‖/‖w‖", "value", "weight_change divided by the norm of the initial weights"),
 ]
 RANDOM = [
     _lower("kernel_change_random", "ΔK random", "mean", "relative kernel change at a random point at distance R"),
-    _lower("linearization_error_random", "Δf random", "mean", "relative error of the linear model at such a point"),
+    _lower(
+        "linearization_error_random",
+        "Δf random",
+        "mean",
+        "relative error of the linear model at a random point at distance R",
+    ),
 ]
 KERNEL = [
     _plain("lambda_min", "λmin", "value", "smallest eigenvalue of the tangent kernel", "f^2", ANY),
@@ -73,7 +87,7 @@ KERNEL = [
 ]
 BEND = [
     _lower("kernel_slope", "κ₁", "mean", "relative kernel change of one input per unit of radius, as R → 0"),
-    _share("bend_share", "‖H∇f‖² share", "share of a variable in ‖H∇f‖²: which weights bend the network"),
+    _share("bend_share", "‖H∇f‖² share", "share of a variable in ‖H∇f‖², that is, in the change of the tangent kernel"),
     _share("kernel_share", "‖∇f‖² share", "share of a variable in ‖∇f‖², the trace of the tangent kernel"),
     evolve(_plain("variable_size", "size", "value", "number of weights of a variable"), per="variable"),
 ]
@@ -84,26 +98,34 @@ CONVERGENCE = [
 
 @hookimpl
 def ntkbench_register_measurements(register):
-    """Register the rows of the standard metrics."""
+    """Register the built-in measurements with their quantities."""
     here = __name__
     register("gradient", f"{here}.gradient:measure", quantities=GRADIENT, summary="gradient at initialisation")
-    register("hessian", f"{here}.hessian:measure", quantities=HESSIAN, needs="hessian", summary="Hessian at the start")
+    register(
+        "hessian", f"{here}.hessian:measure", quantities=HESSIAN, needs="hessian", summary="Hessian at initialisation"
+    )
     register(
         "ball",
         f"{here}.ball:measure",
         quantities=BALL,
         needs=("ball", "trajectory"),
         companions={"kernel_change_worst": ("search_gain", "kink_share")},
-        summary="worst direction in a ball",
+        summary="worst perturbation in a ball around initialisation",
     )
     register("gd", f"{here}.gd:measure", quantities=GD, needs="trajectory", summary="full-batch gradient descent")
-    register("random", f"{here}.random:measure", quantities=RANDOM, needs="radius", summary="random directions")
-    register("bend", f"{here}.bend:measure", quantities=BEND, needs="hessian", summary="which weights bend the network")
+    register("random", f"{here}.random:measure", quantities=RANDOM, needs="radius", summary="random perturbations")
+    register(
+        "bend",
+        f"{here}.bend:measure",
+        quantities=BEND,
+        needs="hessian",
+        summary="contribution of each variable to the change of the tangent kernel",
+    )
     register("kernel", f"{here}.kernel:measure", quantities=KERNEL, summary="spectrum of the tangent kernel")
     register(
         "kernel_convergence",
         f"{here}.convergence:measure",
         quantities=CONVERGENCE,
         needs="limit",
-        summary="distance from infinite width",
+        summary="distance of the tangent kernel from its infinite-width limit",
     )

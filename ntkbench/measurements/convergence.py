@@ -1,4 +1,4 @@
-"""How far the tangent kernel at initialisation is from the one of infinite width."""
+"""Distance of the tangent kernel at initialisation from its infinite-width limit."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from ..types import Value
 
 
 def measure(ctx: Context) -> dict[str, Value]:
-    """Return kernel_convergence = ‖K(w0) − K∞‖_F/‖K∞‖_F on the probes (Jacot, Gabriel, Hongler 2018, arXiv 1806.07572).
+    """Return kernel_convergence = ‖K(w0) − K∞‖_F/‖K∞‖_F on the probes.
 
-    Raises Unsupported where there is no limit, or none is known: bent outputs, bottlenecks, widths that are other
-    numbers, the standard parameterisation, whose tangent kernel grows with width, and what `infinite_width` refuses.
+    Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572).
+
+    Raises:
+        Unsupported: If there is no limit or none is known: non-linear outputs, bottlenecks, architectures whose "width"
+            is another parameter, the standard parameterisation (its tangent kernel grows with width), and models that
+            `infinite_width` rejects.
     """
     spec = ctx.architecture
     if not spec.grows:
-        raise Unsupported(
-            f"The width of {spec.name!r} is {spec.width_means}, in which its tangent kernel has no limit."
-        )
+        raise Unsupported(f"The tangent kernel of {spec.name!r} has no limit as its width grows ({spec.width_means}).")
     if spec.bottleneck or not spec.linear_output:
-        what = "a bottleneck" if spec.bottleneck else "a bent output"
-        raise Unsupported(f"{spec.name!r} has {what}, so that its tangent kernel stays random at every width.")
-    # One for all seeds of a width: it is read from the layers, not from their weights.
+        what = "a bottleneck" if spec.bottleneck else "a non-linear output"
+        raise Unsupported(f"{spec.name!r} has {what}, so its tangent kernel stays random at every width.")
+    # Cached for all seeds of a width: the limit depends on the layers, not on their weights.
     kernel = ctx.network.cached("limit", lambda: infinite_width(ctx.model))
     if kernel.standard:
         raise Unsupported(

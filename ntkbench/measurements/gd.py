@@ -1,4 +1,4 @@
-"""What gradient descent does: to the kernel, the linear model, the loss and the weights."""
+"""Effect of gradient descent on the kernel, the linear model, the loss and the weights."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CONFIRMED = ("kernel_change_gd", "linearization_error_gd")
 def measure(ctx: Context) -> dict[str, Value]:
     """Return the quantities of the gradient-descent path (metrics: Liu, Zhu, Belkin 2020, arXiv 2010.01092).
 
-    A path whose kernel change or linearisation error is below 1e-3 is walked again in float64, and all its numbers
-    come from there.
+    If the kernel change or the linearisation error is below 1e-3, the whole path is recomputed in float64 and all
+    values are taken from that path.
     """
     result = _along_path(ctx, ctx.quantities)
     small = [result[name].value for name in CONFIRMED if name in result]
@@ -42,14 +42,14 @@ def _along_path(ctx: Context, wanted: frozenset[str]) -> dict[str, Value]:
         "weight_change": float(change),
         "relative_weight_change": float(change / tf.norm(path.origin)),
     }
-    if "linearization_error_gd" in wanted:  # the linear model is one more function to trace
+    if "linearization_error_gd" in wanted:  # skipped otherwise, because the linear model is one more function to trace
         values["linearization_error_gd"] = linearization_error_gd(ctx)
     result = {name: Value(value, precision=ctx.precision) for name, value in values.items()}
     return result | {"steps": evolve(result["steps"], error=0.0, error_kind="exact")}
 
 
 def linearization_error_gd(ctx: Context) -> float:
-    """Return rms(f − f_lin)/rms(f_lin − f0) at the end of the path; 0 for a path that went nowhere."""
+    """Return rms(f − f_lin)/rms(f_lin − f0) at the end of the path, 0 if the path did not move."""
     f0, rise, f = ctx.linear_model.expansion(ctx.trajectory.end - ctx.trajectory.origin)
     moved = float(np.linalg.norm(rise))
     return float(np.linalg.norm(f - f0 - rise)) / moved if moved else 0.0

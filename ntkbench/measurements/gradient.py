@@ -1,4 +1,4 @@
-"""The output's gradient at initialisation: its norm, and the influence of single neurons."""
+"""Gradient of the output at initialisation: its norm, and the influence of single neurons."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..types import Value
 
 
 def measure(ctx: Context) -> dict[str, Value]:
-    """Return gradient_norm, the rms of ‖∇f(w0; x)‖, and q_infinity (Liu, Zhu, Belkin 2020, arXiv 2010.01092, Q∞).
+    """Return gradient_norm, the rms of ‖∇f(w0; x)‖ over the probes, and q_infinity.
 
-    q_infinity has no value for a model without hidden neurons.
+    q_infinity has no value for a model without hidden neurons. Source: Q∞ of Liu, Zhu, Belkin 2020 (arXiv 2010.01092).
     """
     result = {"gradient_norm": Value(ctx.gradient_norm)}
     if "q_infinity" in ctx.quantities:

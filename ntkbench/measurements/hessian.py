@@ -1,4 +1,4 @@
-"""The output's Hessian at initialisation."""
+"""Hessian of the output at initialisation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..types import ErrorKind, Value
 
 
 def measure(ctx: Context) -> dict[str, Value]:
-    """Return hessian_norm (mean and max over the probes) and curvature_ratio, the mean of ‖H‖/‖∇f‖²."""
+    """Return hessian_norm (mean and maximum over the probes) and curvature_ratio, the mean of ‖H‖/‖∇f‖²."""
     norms = ctx.hessian_norms
     squared = np.diag(ctx.kernel)
     ratio = np.divide(norms.value, squared, out=np.zeros_like(norms.value), where=squared > 0)

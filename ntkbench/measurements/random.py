@@ -1,4 +1,4 @@
-"""Random directions: the perturbation that says least about the worst."""
+"""Random perturbations, which say least about the worst case."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from ..types import Value
 
 
 def measure(ctx: Context) -> dict[str, Value]:
-    """Return kernel_change_random and linearization_error_random: means over draws of points w0 + R·u, with u
-    uniform on the unit sphere, and the standard error of the mean (metrics: arXiv 2010.01092; section 0, fact 1).
+    """Return kernel_change_random and linearization_error_random.
+
+    Both are means over points w0 + R·u, with u uniform on the unit sphere; the error is the standard error of the mean.
+    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092).
     """
     directions = [ctx.direction() for _ in range(ctx.settings.draws)]
 

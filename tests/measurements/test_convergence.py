@@ -33,9 +33,9 @@ def test_falls_with_width_and_seeds_have_their_own_inputs():
 @pytest.mark.parametrize(
     ("name", "params", "why"),
     [
-        ("fc-lazy", {}, "in which its tangent kernel has no limit"),
+        ("fc-lazy", {}, "has no limit as its width grows"),
         ("fc-bottleneck", {}, "has a bottleneck"),
-        ("fc-sigmoid-output", {}, "has a bent output"),
+        ("fc-sigmoid-output", {}, "has a non-linear output"),
         ("rnn", {}, "weights are shared"),
         ("mlp-mixer", {}, "Permute 'permute"),
         ("attention", {}, "softmax attention"),

@@ -1,4 +1,4 @@
-"""First derivatives of a model in its flat weights: gradients sample by sample, and Jacobian-vector products."""
+"""First derivatives of a model in its flat weights: per-sample gradients and Jacobian-vector products."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..model import Network
 
 
 def gradients(net: Network, x: tf.Tensor, units: Sequence[int]) -> np.ndarray:
-    """Return the Jacobian ∂f_o(x_n)/∂w: [N, O, P], one sample and unit at a time, for any model."""
+    """Return the Jacobian ∂f_o(x_n)/∂w: [N, O, P], computed for one sample and one unit at a time, for any model."""
 
     def build() -> Any:
         def gradient(x: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
@@ -31,20 +31,23 @@ def gradients(net: Network, x: tf.Tensor, units: Sequence[int]) -> np.ndarray:
 
 
 def jvp(net: Network, x: tf.Tensor, vector: Any) -> np.ndarray:
-    """Return J(x)·v: [N, O], for v: [P], as the derivative in u of ⟨Jᵀu, v⟩: right for loops and gathers too."""
+    """Return J(x)·v: [N, O], for v: [P].
+
+    Computed as the derivative in u of ⟨Jᵀu, v⟩, which is correct for loops and gathers too.
+    """
 
     def build() -> Any:
-        return lambda x, vector: with_rise(net, net.outputs, x, net.unflatten(vector))[1]
+        return lambda x, vector: value_and_jvp(net, net.outputs, x, net.unflatten(vector))[1]
 
     return net.function("jvp", build)(x, tf.cast(vector, net.dtype)).numpy()
 
 
-def with_rise(
+def value_and_jvp(
     net: Network, function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, tangents: Sequence[tf.Tensor]
 ) -> tuple[tf.Tensor, tf.Tensor, tf.GradientTape]:
     """Return f(x), its derivative along tangents of the trainable variables, and the persistent tape of f.
 
-    The derivative in u of ⟨Jᵀu, tangents⟩, which is linear in u. For use in a compiled function.
+    The derivative is taken in u of ⟨Jᵀu, tangents⟩, which is linear in u. For use inside a compiled function.
     """
     with tf.GradientTape() as outer:
         with tf.GradientTape(persistent=True) as tape:
@@ -56,16 +59,20 @@ def with_rise(
 
 
 def inner_product(left: Sequence[tf.Tensor], right: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Return Σ_i ⟨left_i, right_i⟩ over tensors of the same shapes."""
+    """Return Σ_i ⟨left_i, right_i⟩ for two lists of tensors with the same shapes."""
     return tf.add_n([tf.reduce_sum(a * b) for a, b in zip(left, right, strict=True)])
 
 
 def dense_gradient(
     tape: tf.GradientTape, target: tf.Tensor, sources: Sequence[Any], cotangent: tf.Tensor | None = None
 ) -> list[tf.Tensor]:
-    """Return the gradients as dense tensors: zero where unconnected, IndexedSlices (embeddings) written out.
+    """Return the gradients as dense tensors: zeros where unconnected, IndexedSlices (embeddings) converted.
 
-    cotangent: of the target's shape; of the sum over the target by default.
+    Args:
+        tape: Tape that recorded the target.
+        target: Tensor to differentiate.
+        sources: Variables or tensors to differentiate with respect to.
+        cotangent: Tensor of the target's shape; by default ones, which differentiates the sum over the target.
     """
     found = tape.gradient(target, sources, cotangent, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return [tf.convert_to_tensor(g) for g in found]

@@ -1,4 +1,4 @@
-"""Hessian-vector products of one output as compiled functions, in both orders of automatic differentiation."""
+"""Compiled Hessian-vector products of one output, by forward over backward or by double backward differentiation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .gradient import dense_gradient, inner_product
 
 MODES = ("auto", "forward_over_backward", "double_backward")
 
-# What TensorFlow raises where it has no derivative.
+# Exceptions that TensorFlow raises when a derivative is not implemented.
 NO_DERIVATIVE = (LookupError, NotImplementedError, TypeError, ValueError, AttributeError, tf.errors.OpError)
 
 
 def flat_hvp(net: Network, mode: str = "auto") -> Any:
-    """Return the compiled function (x: [N, ...], v: [P]) -> H·v: [P], summed over x."""
+    """Return the compiled function (x: [N, ...], v: [P]) -> H·v: [P], where H is summed over x."""
     if mode == "auto":
         mode = "forward_over_backward" if forward_safe(net) else "double_backward"
     orders = {"double_backward": double_backward, "forward_over_backward": forward_over_backward}
@@ -30,16 +30,18 @@ def flat_hvp(net: Network, mode: str = "auto") -> Any:
         except (NtkbenchError, tf.errors.ResourceExhaustedError):
             raise
         except NO_DERIVATIVE as error:
-            instead = "use mode='double_backward' or 'auto'" if mode != "double_backward" else "write it in other terms"
+            instead = (
+                "use mode='double_backward' or 'auto'" if mode != "double_backward" else "rewrite the failing operation"
+            )
             raise NtkbenchError(
-                f"TensorFlow cannot do {mode.replace('_', ' ')} for this model ({reason_of(error)}); {instead}."
+                f"TensorFlow cannot differentiate this model in mode {mode!r} ({reason_of(error)}); {instead}."
             ) from error
 
     return product
 
 
 def forward_over_backward(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
-    """Return H·v as the forward-mode derivative of the gradient along v. For use in a compiled function."""
+    """Return H·v as the forward-mode derivative of the gradient along v. For use inside a compiled function."""
     with tf.autodiff.ForwardAccumulator(net.variables, net.unflatten(v)) as accumulator:
         with tf.GradientTape() as tape:
             target = tf.reduce_sum(net.scalar(x))
@@ -49,7 +51,7 @@ def forward_over_backward(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor
 
 
 def double_backward(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
-    """Return H·v as the gradient of ⟨∇f, v⟩. For use in a compiled function."""
+    """Return H·v as the gradient of ⟨∇f, v⟩. For use inside a compiled function."""
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             target = tf.reduce_sum(net.scalar(x))
@@ -59,7 +61,7 @@ def double_backward(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
 
 
 def second_derivative(net: Network, x: tf.Tensor, v: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Return vᵀ·H·v, summed over x, for a tangent v of each trainable variable. For use in a compiled function."""
+    """Return vᵀ·H·v, summed over x, for a tangent v of each trainable variable. For use inside a compiled function."""
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             target = tf.reduce_sum(net.scalar(x))
@@ -68,5 +70,5 @@ def second_derivative(net: Network, x: tf.Tensor, v: Sequence[tf.Tensor]) -> tf.
 
 
 def forward_safe(net: Network) -> bool:
-    """Return whether every layer of the model is known to be right under forward over backward."""
+    """Return whether forward over backward is known to be correct for every layer of the model."""
     return net.cached("forward safe", lambda: made_of(getattr(net.model, "_flatten_layers", tuple)(), FORWARD_SAFE))

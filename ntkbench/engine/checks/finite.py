@@ -1,4 +1,4 @@
-"""What is not finite in a model: a weight, an output, or a derivative; found only when something is not."""
+"""Checks that weights and results are finite, and a search for the cause if they are not."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FEW = 2**12  # weights up to which NumPy is faster than a compiled function
 
 
 class NotFinite(NtkbenchError):
-    """NaN or infinity among numbers that are to be returned."""
+    """A weight or a result is NaN or infinite."""
 
 
 def require_finite_weights(net: Network) -> None:
-    """Raise NotFinite, which names the variable, when a weight of the model is NaN or infinite."""
+    """Raise NotFinite with the variable's name if a weight of the model is NaN or infinite."""
     variables = weights(net)
 
     def finite() -> tf.Tensor:
@@ -33,22 +33,26 @@ def require_finite_weights(net: Network) -> None:
         variable = variables[int(np.argmin(right))]
         bad = int((~np.isfinite(variable.numpy().astype(np.float64))).sum())
         raise NotFinite(
-            f"The weights {_name(variable)!r} hold NaN or infinity, {bad} of {int(tf.size(variable))} numbers. "
-            "Load or train the model again."
+            f"The weights {_name(variable)!r} contain NaN or infinity ({bad} of {int(tf.size(variable))} numbers). "
+            "Reload or retrain the model."
         )
 
 
 def weights(net: Network) -> list[tf.Variable]:
-    """Return all float variables of the model, trainable or not, each once."""
+    """Return all floating-point variables of the model, trainable or not, without duplicates."""
     others = [v if isinstance(v, tf.Variable) else v.value for v in getattr(net.model, "variables", ())]
     found = {id(v): v for v in [*net.variables, *others] if v.dtype.is_floating}
     return list(found.values())
 
 
 def not_finite(net: Network, x: tf.Tensor, what: str, name: str = "x") -> NotFinite:
-    """Return the error of a result that is not finite at the inputs x: [N, ...], with the first cause found.
+    """Return the error for a result that is not finite at inputs x: [N, ...], with the first cause found.
 
-    what: the result, such as "tangent kernel".
+    Args:
+        net: The network.
+        x: The inputs.
+        what: Name of the result, such as "tangent kernel".
+        name: Name of the inputs in the message.
     """
     try:
         require_finite_weights(net)
@@ -63,22 +67,22 @@ def not_finite(net: Network, x: tf.Tensor, what: str, name: str = "x") -> NotFin
             unit = int(np.argmin(np.isfinite(outputs.numpy()[0])))
             return NotFinite(
                 f"The model's output is {outputs.numpy()[0, unit]} at input {n} of {name} (unit {unit}), so its {what} "
-                f"is not finite. Look for numbers too large for {net.dtype.name}, a logarithm or a division of 0."
+                f"is not finite. Check for overflow in {net.dtype.name}, a logarithm of 0 or a division by 0."
             )
         for variable, gradient in zip(variables, dense_gradient(tape, total, variables), strict=True):
             if not np.isfinite(gradient.numpy()).all():
                 return NotFinite(
-                    f"The derivative of the output by {_name(variable)!r} is not finite at input {n} of {name}, so the "
-                    f"{what} is not. Look for a square root, a norm or a division at 0."
+                    f"The derivative of the output with respect to {_name(variable)!r} is not finite at input {n} of "
+                    f"{name}, so the {what} is not. Check for a square root, a norm or a division at 0."
                 )
     return NotFinite(
-        f"The {what} is not finite, although outputs and first derivatives are. Look for a square root, a norm or a "
-        f"division at 0, and for numbers too large for {net.dtype.name}."
+        f"The {what} is not finite, although outputs and first derivatives are. Check for a square root, a norm or a "
+        f"division at 0, and for overflow in {net.dtype.name}."
     )
 
 
 def require_finite(result: Any, net: Network, x: tf.Tensor, what: str) -> None:
-    """Raise NotFinite with the cause when an array that was computed at the inputs x: [N, ...] is not finite."""
+    """Raise NotFinite with the cause if an array computed at inputs x: [N, ...] is not finite."""
     if not np.isfinite(result).all():
         raise not_finite(net, x, what)
 

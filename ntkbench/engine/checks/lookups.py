@@ -1,6 +1,7 @@
-"""Indices that a model looks up in tables, checked against the sizes of the tables.
+"""Check the indices that a model looks up in tables against the sizes of the tables.
 
-On a CPU TensorFlow refuses an index beyond a table; on a GPU, and in what XLA compiles, it reads a zero or another row.
+On a CPU TensorFlow rejects an index out of range. On a GPU, and in code compiled with XLA, it reads zeros or another
+row.
 """
 
 from __future__ import annotations
@@ -17,29 +18,29 @@ from ...errors import NtkbenchError, reason_of
 from ..model import Network
 from ..ops import full_precision
 
-AT_ONCE = 64  # samples of one plain call
-ADVICE = "Check how the inputs are encoded, and the sizes of the model's tables."
+BATCH = 64  # samples per eager call
+ADVICE = "Check the encoding of the inputs and the sizes of the model's embedding tables."
 
 
 def require_lookups(net: Network, x: tf.Tensor, name: str = "x") -> None:
-    """Raise NtkbenchError, which names the sample, when the model looks up what its tables do not have.
+    """Raise NtkbenchError with the index of the sample if the model looks up an index out of range.
 
-    The model is called plainly on all of x: [N, ...]. The one index that is no row of ones by definition, −1, is left
-    to one-hot encodings.
+    The model is called eagerly on all of x: [N, ...]. One-hot encodings may use the index −1, which is defined as a row
+    of zeros.
     """
-    for start in range(0, len(x), AT_ONCE):
-        found = _beyond(net, x[start : start + AT_ONCE])
+    for start in range(0, len(x), BATCH):
+        found = _out_of_range(net, x[start : start + BATCH])
         if found:
-            alone = (n for n in range(start, min(start + AT_ONCE, len(x))) if _beyond(net, x[n : n + 1]))
+            alone = (n for n in range(start, min(start + BATCH, len(x))) if _out_of_range(net, x[n : n + 1]))
             sample = next(alone, start)
-            raise NtkbenchError(f"Input {sample} of {name} is beyond what the model knows: {found}. {ADVICE}")
+            raise NtkbenchError(f"Input {sample} of {name} is out of range for the model: {found}. {ADVICE}")
 
 
-def _beyond(net: Network, x: tf.Tensor) -> str:
-    """Return what is wrong with the first index beyond a table in a plain call at x: [n, ...], "" for nothing."""
+def _out_of_range(net: Network, x: tf.Tensor) -> str:
+    """Return a description of the first index out of range in an eager call at x: [n, ...], or "" if there is none."""
     found: list[str] = []
 
-    def look(
+    def inspect(
         kind: Any, inputs: Sequence[Any], attrs: Any, outputs: Any, op_name: Any = None, graph: Any = None
     ) -> None:
         kind = kind.decode() if isinstance(kind, bytes) else kind
@@ -47,7 +48,7 @@ def _beyond(net: Network, x: tf.Tensor) -> str:
             found.append(bad)
 
     try:
-        with full_precision(), _called_back(look):
+        with full_precision(), _op_callback(inspect):
             net.outputs(x)
     except NtkbenchError as error:
         if found or "not in [0" in str(error):
@@ -57,7 +58,7 @@ def _beyond(net: Network, x: tf.Tensor) -> str:
 
 
 def _index(kind: str, inputs: Sequence[Any]) -> str | None:
-    """Return what is wrong with the indices of an operation that was run, or None."""
+    """Return a description of an index out of range in an executed operation, or None."""
     if kind == "OneHot":
         least, index, size = -1, inputs[0], int(inputs[1])
     elif kind in ("Gather", "GatherV2"):
@@ -74,17 +75,17 @@ def _index(kind: str, inputs: Sequence[Any]) -> str | None:
         return None
     numbers = np.asarray(index)
     bad = numbers[(numbers < least) | (numbers >= size)]
-    return f"index {bad[0]} into a table of {size}" if bad.size else None
+    return f"index {bad[0]} into a table of size {size}" if bad.size else None
 
 
 @contextlib.contextmanager
-def _called_back(look: Any) -> Iterator[None]:
-    """Let a function see every operation, those of compiled functions too, while the scope lasts."""
+def _op_callback(inspect: Any) -> Iterator[None]:
+    """Call a function for every executed operation, including those of compiled functions, within the scope."""
     eagerly = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
-    op_callbacks.add_op_callback(look)
+    op_callbacks.add_op_callback(inspect)
     try:
         yield
     finally:
-        op_callbacks.remove_op_callback(look)
+        op_callbacks.remove_op_callback(inspect)
         tf.config.run_functions_eagerly(eagerly)

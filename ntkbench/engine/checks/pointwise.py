@@ -14,7 +14,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from ..model import Network, layer_of, named_layers, trace_of
-from ..ops import hushed
+from ..ops import quiet_tensorflow
 
 # Operations that act on each number alone. Of those in MEETING two in a chain can cancel.
 MEETING = frozenset(
@@ -59,7 +59,7 @@ def chains_of(net: Network, x: tf.Tensor) -> tuple[Chain, ...]:
 def _chains(net: Network, x: tf.Tensor) -> Iterator[Chain]:
     if not list(_ends(trace_of(net, x).graph)):
         return
-    with hushed(), named_layers(net):
+    with quiet_tensorflow(), named_layers(net):
         wrapped = tf.compat.v1.wrap_function(net.outputs, [tf.TensorSpec([1, *x.shape[1:]], x.dtype)])
     for source, end in _ends(wrapped.graph):
         if source.op.type == "Placeholder" and source is wrapped.graph.inputs[0]:
@@ -114,7 +114,7 @@ def meeting_kinks(chain: Chain, x: tf.Tensor, order: int) -> str:
 
     order: of derivatives; the second one is compared where the first one has no kink.
     """
-    with hushed():
+    with quiet_tensorflow():
         h = chain.met(x)
         size = tf.maximum(tf.abs(h), 1) * STEP[h.dtype]
         value, first, second = (each.numpy().astype(np.float64) for each in _derivatives(chain, h))

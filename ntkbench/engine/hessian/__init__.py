@@ -1,4 +1,4 @@
-"""The Hessian of an output: times a vector, its norm and eigenpairs, and which weights bend it."""
+"""The Hessian of one output: Hessian-vector products, spectral norm, eigenpairs and the product with the gradient."""
 
 from .bend import bend
 from .factored import FactoredHessian, FactoredProduct

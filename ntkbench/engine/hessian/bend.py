@@ -1,4 +1,4 @@
-"""The gradient of one output and the Hessian times that gradient, input by input and variable by variable."""
+"""The gradient of one output and the Hessian times that gradient, per input and per variable."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from ..model import Network
 
 @frozen
 class Bend:
-    """Squared norms of each variable's part of two vectors, for each input: [N, V] float64.
+    """Squared norms of each variable's part of the gradient and of the Hessian times the gradient, per input.
 
-    gradient: of g = ∇f(w; x_n), in units of f².   hessian_gradient: of H g, H = ∇²f(w; x_n), in units of f⁴.
+    Attributes:
+        gradient: For g = ∇f(w; x_n): [N, V] float64, in units of f².
+        hessian_gradient: For H g with H = ∇²f(w; x_n): [N, V] float64, in units of f⁴.
     """
 
     gradient: np.ndarray
@@ -23,7 +25,7 @@ class Bend:
 
 
 def bend(net: Network, x: tf.Tensor) -> Bend:
-    """Return the bend of one output at inputs x: [N, ...], with one Hessian-vector product for each input."""
+    """Return the squared norms for one output at inputs x: [N, ...], with one Hessian-vector product per input."""
     require_right_derivatives(net, x, order=2)
     product = flat_hvp(net)
     ends = np.cumsum(net.sizes)[:-1]

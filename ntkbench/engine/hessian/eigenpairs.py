@@ -1,8 +1,11 @@
-"""The eigenpairs of largest magnitude of symmetric operators, repeated eigenvalues as often as they occur.
+"""Eigenpairs of largest magnitude of symmetric operators, including repeated eigenvalues.
 
-A Krylov space holds no more copies of an eigenvalue than it has start vectors. So Lanczos starts again, at random
-vectors orthogonal to what was found, until nothing larger than the smallest of the k eigenvalues turns up. Source:
-Parlett 1998, section 13.10 (selective deflation) for the restarts, section 11.3 for the final Rayleigh–Ritz step.
+A Krylov space contains at most as many copies of an eigenvalue as it has start vectors. Lanczos is therefore restarted
+at random vectors orthogonal to the eigenvectors found so far, until no eigenvalue larger than the smallest of the k
+appears.
+
+Source: Parlett 1998, section 13.10 (selective deflation) for the restarts, section 11.3 for the final Rayleigh–Ritz
+step.
 """
 
 from __future__ import annotations
@@ -16,14 +19,18 @@ from attrs import frozen
 
 from .lanczos import CHECK_EVERY, Lanczos
 
-MIN_STEPS = 6  # of a restart: before these, a small residual may be that of a cluster that hides a larger eigenvalue
+MIN_STEPS = 6  # of a restart; earlier, a small residual may belong to a cluster that hides a larger eigenvalue
 
 
 @frozen
 class Eigenpairs:
-    """Eigenpairs of B operators on D numbers, by falling magnitude, with at most k of them.
+    """At most k eigenpairs of each of B operators on vectors of length D, by falling magnitude.
 
-    values: [B, k], signed.   residuals: [B, k].   vectors: [B, k, D].   steps: of Lanczos, in all.
+    Attributes:
+        values: Signed eigenvalues [B, k].
+        residuals: Norms of the residuals [B, k].
+        vectors: Eigenvectors [B, k, D].
+        steps: Total number of Lanczos steps.
     """
 
     values: np.ndarray
@@ -35,7 +42,12 @@ class Eigenpairs:
 def leading(operator: Any, k: int, rng: np.random.Generator, *, tol: float, max_steps: int) -> Eigenpairs:
     """Return the min(k, D) eigenpairs of largest magnitude of each operator, to residuals of tol·|largest|.
 
-    operator: start(rng) -> [B, s, D] and matvec: [B, s, D] -> [B, s, D].   max_steps: of each start of Lanczos.
+    Args:
+        operator: Object with start(rng) -> [B, s, D] and matvec: [B, s, D] -> [B, s, D].
+        k: Number of eigenpairs.
+        rng: Generator of the start vectors.
+        tol: Relative tolerance of the residuals.
+        max_steps: Maximum number of steps of each Lanczos run.
     """
     first = operator.start(rng)
     batch, _, size = first.shape
@@ -58,9 +70,9 @@ def leading(operator: Any, k: int, rng: np.random.Generator, *, tol: float, max_
 def _run(
     operator: Any, start: tf.Tensor, known: tf.Tensor, values: np.ndarray, k: int, tol: float, max_steps: int
 ) -> tuple[Lanczos, np.ndarray]:
-    """Return Lanczos beside the known eigenvectors [B, q, D], and its k leading Ritz values.
+    """Run Lanczos orthogonally to the known eigenvectors [B, q, D]; return it with its k leading Ritz values.
 
-    It ends when those that are among the k largest of all have residuals of tol·|largest|.
+    It stops when all Ritz values that belong to the k largest overall have residuals of tol·|largest|.
     """
     run = Lanczos(operator.matvec, start, known)
     least = _least(values, k, tol)
@@ -76,7 +88,7 @@ def _run(
 
 
 def _least(values: np.ndarray, k: int, tol: float) -> np.ndarray:
-    """Return the magnitude above which a further eigenvalue counts: that of the k-th, or of a zero, [B, 1]."""
+    """Return the magnitude that a further eigenvalue must exceed, [B, 1]: that of the k-th one, or 0."""
     if not values.shape[1]:
         return np.full((len(values), 1), -math.inf)
     magnitudes = np.abs(values)
@@ -85,7 +97,7 @@ def _least(values: np.ndarray, k: int, tol: float) -> np.ndarray:
 
 
 def _rayleigh_ritz(operator: Any, start: tf.Tensor, vectors: tf.Tensor, k: int, steps: int) -> Eigenpairs:
-    """Return the Ritz pairs of the operators on the span of vectors, filled up to k dimensions, with true residuals."""
+    """Return the Ritz pairs of the operators on the span of vectors, padded to k dimensions, with true residuals."""
     copies = start.shape[1]
     missing = k - vectors.shape[1]
     vectors = tf.concat([vectors, tf.zeros([*vectors.shape[:1], missing, vectors.shape[2]], vectors.dtype)], 1)
@@ -99,6 +111,6 @@ def _rayleigh_ritz(operator: Any, start: tf.Tensor, vectors: tf.Tensor, k: int, 
     rotation = tf.cast(np.take_along_axis(coefficients, order[:, None], 2), basis.dtype)
     pairs, images = (tf.matmul(rotation, t, transpose_a=True) for t in (basis, images))
     rest = images - tf.cast(values[:, :, None], pairs.dtype) * pairs
-    # A vector's sign is that of its part along the first start, so that it does not hang on rounding.
+    # The component along the first start vector fixes the sign of a vector, so that it does not depend on rounding.
     sign = tf.where(tf.matmul(pairs, start[:, :1], transpose_b=True) < 0, -tf.ones([], pairs.dtype), 1)
     return Eigenpairs(values, tf.norm(rest, axis=2).numpy().astype(np.float64), sign * pairs, steps)

@@ -1,15 +1,16 @@
-"""The Hessian of one output for each sample on its own, on the small space that it lives in.
+"""Per-sample Hessians of one output, restricted to the small space on which they are non-zero.
 
-For one input ∂f/∂W_l = Σ_t A_l[t] ⊗ G_l[t], so for any tangent V, (H V)_l = Σ_t dA_l[t] ⊗ G_l[t] + A_l[t] ⊗ dG_l[t]:
-H maps into the space of V_l = P_l·Q_Gᵀ + Q_A·Q_lᵀ, where the columns of Q_A: [a, r] and Q_G: [b, r] are orthonormal
-bases of A's and G's rows, and it is zero on the complement (rank fact: Singh, Bachmann, Hofmann 2021, arXiv
-2106.16225). With P ⟂ Q_A the coordinates (P, Q) are orthonormal too, so that Lanczos runs on plain vectors of
-Σ_l T(a+b) numbers a sample, for all samples at once, as ordinary matrix products. A part of P along Q_A is ignored:
-the operator is symmetric on all vectors, whatever rounding has put into them.
+For one input ∂f/∂W_l = Σ_t A_l[t] ⊗ G_l[t], so for any tangent V, (H V)_l = Σ_t dA_l[t] ⊗ G_l[t] + A_l[t] ⊗ dG_l[t]. H
+therefore maps into the space of V_l = P_l·Q_Gᵀ + Q_A·Q_lᵀ, where the columns of Q_A: [a, r] and Q_G: [b, r] are
+orthonormal bases of the rows of A and G, and H is zero on the complement (rank fact: Singh, Bachmann, Hofmann 2021,
+arXiv 2106.16225). With P ⟂ Q_A the coordinates (P, Q) are orthonormal too, so Lanczos runs on plain vectors of Σ_l
+T(a+b) numbers per sample, for all samples at once, as ordinary matrix products. A component of P along Q_A is ignored,
+so the operator is symmetric on all vectors in spite of rounding.
 
-The derivatives are taken backward twice. With C_l added to the cotangents of the rows A_l (at C = 0), G becomes a
-function of C and of the taps on z; the derivative of Σ_l ⟨G_l, A_l V_l⟩ is dA by C, and dG by the taps. No forward
-accumulator is needed, so loops, gathers and grouped convolutions are as right as anything else.
+The derivatives are taken by double backward differentiation. With C_l added to the cotangents of the rows A_l (at C =
+0), G becomes a function of C and of the taps on z; the derivative of Σ_l ⟨G_l, A_l V_l⟩ with respect to C is dA, and
+with respect to the taps it is dG. No forward accumulator is needed, so loops, gathers and grouped convolutions are
+differentiated correctly.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from ..ops import Hoisted, reshape
 from ..rules.rule import Product
 from ..structure import Structure, Tapped, run_tapped
 
-WORTH_XLA = 5e8  # operations of one product: compiling takes half a second, and a norm some thirty products
+WORTH_XLA = 5e8  # operations of one product; compiling takes half a second, and a norm about thirty products
 
-Constants = tuple[tf.Tensor, ...]  # of one product: A, G and, where coordinates are factored, Q_A, A·Q_A, Q_G, G·Q_G
+Constants = tuple[tf.Tensor, ...]  # of one product: A and G; with factored coordinates also Q_A, A·Q_A, Q_G, G·Q_G
 
 
 @frozen
 class Block:
-    """One product's coordinates: V: [g, a, b] where that is not larger, otherwise (P: [g, a, T], Q: [g, b, T])."""
+    """Coordinates of one product: V: [g, a, b] if that is not larger, otherwise (P: [g, a, T], Q: [g, b, T])."""
 
     groups: int
     t: int
@@ -58,10 +59,13 @@ class Block:
 
 
 class FactoredHessian:
-    """The per-sample Hessians of a network's scalar output at the weights of now, and inputs x: [B, ...].
+    """Per-sample Hessians of a network's scalar output at the current weights and inputs x: [B, ...].
 
-    copies: vectors for each sample that are multiplied at once.   size: D, the number of coordinates of one vector.
-    Needs a complete structure.
+    Requires a complete structure.
+
+    Attributes:
+        copies: Number of vectors per sample that are multiplied at once.
+        size: Number D of coordinates of one vector.
     """
 
     def __init__(self, net: Network, structure: Structure, x: tf.Tensor, copies: int = 1):
@@ -79,7 +83,7 @@ class FactoredHessian:
         return reshape(self._operator.hoisted.each(self._carried, flat), v.shape)
 
     def start(self, rng: np.random.Generator) -> tf.Tensor:
-        """Return random coordinates [B, copies, D]."""
+        """Draw random coordinates [B, copies, D]."""
         return tf.constant(rng.standard_normal((len(self.x) // self.copies, self.copies, self.size)), self.dtype)
 
     def flat(self, v: tf.Tensor) -> tf.Tensor:
@@ -92,17 +96,19 @@ class FactoredHessian:
 
 
 def factored_product(net: Network, structure: Structure, x: tf.Tensor, copies: int = 1) -> FactoredProduct:
-    """Return the compiled product for inputs like `copies` of each of x: [N, ...]; nothing is computed yet."""
+    """Return the compiled product for `copies` vectors per input in x: [N, ...], without computing anything yet."""
     spec = tf.TensorSpec([copies * len(x), *x.shape[1:]], x.dtype)
     key = ("factored", structure, spec.shape, spec.dtype)
     return net.cached(key, lambda: FactoredProduct(net, structure, spec))
 
 
 class FactoredProduct:
-    """The compiled product with the Hessian for inputs of one shape and type.
+    """Compiled product with the Hessian for inputs of one shape and dtype.
 
-    hoisted: x -> (carried, constants), and (carried, v: [B, D]) -> H·v: [B, D].   size: D.
-    xla: whether the product is compiled with XLA.
+    Attributes:
+        hoisted: x -> (carried, constants), and (carried, v: [B, D]) -> H·v: [B, D].
+        size: Number D of coordinates.
+        xla: Whether the product is compiled with XLA.
     """
 
     def __init__(self, net: Network, structure: Structure, spec: tf.TensorSpec):
@@ -141,14 +147,14 @@ class FactoredProduct:
         v = tf.TensorSpec([spec.shape[0], None], net.dtype)
         self.hoisted = Hoisted(product, spec, v)
         self.size = sum(block.size for block in self.blocks)
-        # One pass of tangents forward, and one backward.
+        # One forward and one backward pass of tangents.
         flops = 4 * spec.shape[0] * sum(block.t * block.groups * block.a * block.b for block in self.blocks)
         self.xla = flops >= WORTH_XLA and vectorises(net.model)
         if self.xla:
             self.hoisted.use_xla()
 
     def coordinates(self, constants: list[Constants], tangents: tf.Tensor) -> tf.Tensor:
-        """Return the part of tangents of the trainable weights that lies in the space: [B, P] -> [B, D]."""
+        """Project tangents of the trainable weights onto the space: [B, P] -> coordinates [B, D]."""
         tensors = tf.split(tangents, self.net.sizes, axis=1)
         of = {
             id(variable): reshape(tensor, [-1, *shape])
@@ -215,7 +221,7 @@ def _basis(rows: tf.Tensor) -> tf.Tensor:
 
 
 def _along(block: Block, constants: Constants, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return A·V: [B, g, T, b] and G·Vᵀ: [B, g, T, a] for a part of the coordinates."""
+    """Return A·V: [B, g, T, b] and G·Vᵀ: [B, g, T, a] for the coordinates of one product."""
     a, g = constants[:2]
     if block.full:
         (v,) = block.unpack(part)
@@ -242,16 +248,16 @@ def _packed(block: Block, constants: Constants, da: tf.Tensor, dg: tf.Tensor) ->
 
 
 def _without(q: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
-    """Return p less its part in the span of q's columns."""
+    """Return p minus its projection onto the span of q's columns."""
     inside = _columns_times(q, p)
     return p - (q * inside if q.shape[3] == 1 else tf.matmul(q, inside))
 
 
-# With one position, products of thin matrices are sums of elementwise products, which compilers fuse.
+# With a single position, products of thin matrices are written as elementwise products and sums, which compilers fuse.
 
 
 def _transposed_row(row: tf.Tensor) -> tf.Tensor:
-    """Return [B, g, 1, d] as [B, g, d, 1] and the other way round."""
+    """Return [B, g, 1, d] as [B, g, d, 1], or the reverse."""
     return reshape(row, [-1, row.shape[1], row.shape[3], row.shape[2]])
 
 

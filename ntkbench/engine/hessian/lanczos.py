@@ -1,8 +1,8 @@
-"""Block Lanczos with full reorthogonalisation for many symmetric operators side by side, with certified errors.
+"""Block Lanczos with full reorthogonalisation for many symmetric operators in parallel, with certified errors.
 
-The norm of the residual of a Ritz pair bounds its distance to an eigenvalue (Parlett 1998, section 13.2). Two random
-vectors start together (block size 2), so that an eigenvalue is missed only when both are orthogonal to its
-eigenvectors, and an eigenvalue of multiplicity two is found twice.
+The norm of the residual of a Ritz pair bounds its distance to an eigenvalue (Parlett 1998, section 13.2). Each run has
+two random start vectors (block size 2), so an eigenvalue is missed only if both are orthogonal to its eigenvectors, and
+an eigenvalue of multiplicity two is found twice.
 """
 
 from __future__ import annotations
@@ -19,14 +19,20 @@ from ..checks import NotFinite
 Matvec = Callable[[tf.Tensor], tf.Tensor]
 
 CHECK_EVERY = 3
-KEEP = 4  # steps whose vectors are kept apart before they are joined, so that little is copied often
-LARGE = 2**18  # numbers in the vectors of one step, from which on compiling with XLA pays
+RECENT_STEPS = 4  # steps whose vectors are stored separately before they are concatenated, to limit copying
+LARGE = 2**18  # smallest number of entries in the vectors of one step for which XLA pays off
 
 
 @frozen
 class Ritz:
-    """Extreme Ritz pairs of B operators: the signed values of largest magnitude [B, 2] (or [B, 1]), the residual of
-    the first [B], steps taken.
+    """Extreme Ritz pairs of B operators.
+
+    Attributes:
+        values: Signed Ritz values of largest magnitude, [B, 2] or [B, 1].
+        residual: Norm of the residual of the first pair, [B].
+        steps: Number of steps taken.
+        run: The Lanczos run.
+        coefficients: Coefficients of the Ritz vectors in the basis of the run.
     """
 
     values: np.ndarray
@@ -36,29 +42,32 @@ class Ritz:
     coefficients: np.ndarray
 
     def vectors(self, i: int = 0) -> tf.Tensor:
-        """Return the Ritz vectors of the largest values (i = 0), or the second largest (1): [B, D], of unit length."""
+        """Return the unit Ritz vectors [B, D] of the largest values (i = 0) or the second largest (i = 1)."""
         if i >= self.coefficients.shape[2]:
             return tf.zeros_like(self.run.vectors_now[:, 0])
         return self.run.vectors(self.coefficients[:, :, i])
 
 
 class Lanczos:
-    """The Krylov spaces of B operators, grown step by step from `s` start vectors each.
+    """Krylov spaces of B operators, extended step by step from `s` start vectors each.
 
-    matvec: [B, s, D] -> [B, s, D].   start: [B, s, D].   known: orthonormal rows [B, q, D] that the spaces are kept
-    orthogonal to: eigenvectors that are not to be found again.
+    Args:
+        matvec: Product with the operators, [B, s, D] -> [B, s, D].
+        start: Start vectors [B, s, D].
+        known: Orthonormal rows [B, q, D], such as eigenvectors found before; the spaces stay orthogonal to them.
     """
 
     def __init__(self, matvec: Matvec, start: tf.Tensor, known: tf.Tensor | None = None):
         self.matvec = matvec
         self._known = 0 if known is None else known.shape[1]
         if known is not None:
-            for _ in range(2):  # the second time takes out the rounding of the first
+            for _ in range(2):  # the second pass removes the rounding errors of the first
                 start, _ = _without(start, known)
         self.s = start.shape[1]
         self._large = start.shape.num_elements() >= LARGE
         if self._large:
-            self._advance = _advance_large(self.s, start.dtype, xla=start.shape[0] > 1)  # one thread for each operator
+            # XLA uses one thread per operator, so it pays off only for several operators.
+            self._advance = _advance_large(self.s, start.dtype, xla=start.shape[0] > 1)
         else:
             self._advance = _advance_small(self.s, start.dtype)
         self.vectors_now, _ = _orthonormal(start, _rounding(start), self.s)
@@ -67,23 +76,24 @@ class Lanczos:
         self._joined, self._recent, self._nothing = nothing, nothing, nothing  # the basis: [B, q + k·s, D] in parts
         if known is not None and self._known:
             self._joined = [known]
-        self._projected: list[np.ndarray] = []  # of each step: basis so far · H · newest vectors, [B, k·s, s]
+        self._projected: list[np.ndarray] = []  # per step: current basis · H · newest vectors, [B, k·s, s]
         self._beta = np.zeros(0)
 
     @property
     def steps(self) -> int:
-        """How many times the operators were applied."""
+        """Number of times the operators were applied."""
         return len(self._projected)
 
     @property
     def basis(self) -> list[tf.Tensor]:
-        """The known vectors and those so far, [B, q + k·s, D] in parts."""
+        """Known vectors followed by the Krylov basis, [B, q + k·s, D], in parts."""
         return [*self._joined, *self._recent]
 
     def step(self) -> None:
-        """Apply the operators once and orthogonalise the results against all vectors before, the last two twice.
+        """Apply the operators once and orthogonalise the results against all previous vectors, the last two twice.
 
-        Raises NotFinite.
+        Raises:
+            NotFinite: If a product is not finite.
         """
         w, newest = self.matvec(self.vectors_now), self.vectors_now
         self.vectors_now, columns, beta = self._advance(w, self._before, newest, self.basis)
@@ -92,18 +102,18 @@ class Lanczos:
         self._projected.append(columns[:, self._known :].numpy().astype(np.float64))
         self._beta = beta.numpy().astype(np.float64)
         if not (np.isfinite(self._projected[-1]).all() and np.isfinite(self._beta).all()):
-            raise NotFinite("A product with the Hessian is not finite.")
+            raise NotFinite("A Hessian-vector product is not finite.")
 
     def _add(self, newest: tf.Tensor) -> None:
-        """Add a step's vectors to the basis. Of large ones no part is copied twice, and parts have few shapes."""
+        """Append the vectors of a step to the basis; large parts are copied at most once and have few shapes."""
         self._recent = [*self._recent, newest] if self._large else [tf.concat([*self._recent, newest], 1)]
-        if sum(part.shape[1] for part in self._recent) == KEEP * self.s:
+        if sum(part.shape[1] for part in self._recent) == RECENT_STEPS * self.s:
             full = tf.concat(self._recent, 1)
             self._joined = [*self._joined, full] if self._large else [tf.concat([*self._joined, full], 1)]
             self._recent = self._nothing
 
     def projected(self) -> np.ndarray:
-        """Return the operators on the Krylov spaces: [B, k·s, k·s] symmetric, float64."""
+        """Return the operators projected onto the Krylov spaces: [B, k·s, k·s], symmetric, float64."""
         size = self.steps * self.s
         t = np.zeros((len(self._projected[0]), size, size))
         for k, columns in enumerate(self._projected):
@@ -112,11 +122,12 @@ class Lanczos:
         return upper + np.triu(t, 1).transpose(0, 2, 1)
 
     def eigen(self, k: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the k Ritz values of largest magnitude [B, k], residuals [B, k], coefficients [B, k·s, k].
+        """Return the k Ritz values of largest magnitude [B, k], their residuals [B, k] and coefficients [B, k·s, k].
 
-        A Ritz vector's sign is that of its part along the first start vector, so that it does not hang on rounding.
+        The component along the first start vector fixes the sign of a Ritz vector, so that it does not depend on
+        rounding.
         """
-        # TensorFlow's eigh: NumPy's starts threads for matrices of this size and waits for them.
+        # TensorFlow's eigh, because NumPy's starts threads for matrices of this size and waits for them.
         values, vectors = (part.numpy() for part in tf.linalg.eigh(self.projected()))
         order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :k]
         values = np.take_along_axis(values, order, 1)
@@ -126,7 +137,7 @@ class Lanczos:
         return values, residual, vectors
 
     def vectors(self, coefficients: np.ndarray) -> tf.Tensor:
-        """Return Ritz vectors from coefficients [B, k·s]: [B, D]."""
+        """Return the Ritz vectors [B, D] for coefficients [B, k·s]."""
         coefficients = np.pad(coefficients, [(0, 0), (self._known, 0)])
         total, at = tf.zeros_like(self.vectors_now[:, 0]), 0
         for block in self.basis:
@@ -137,14 +148,20 @@ class Lanczos:
 
     @property
     def exhausted(self) -> bool:
-        """Whether every Krylov space is invariant, so that nothing more can be found from these starts."""
+        """Whether every Krylov space is invariant, so that further steps find nothing new."""
         return bool(np.all(self._beta == 0.0))
 
 
 def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int, min_steps: int = 6) -> Ritz:
-    """Return for each operator the eigenvalue of largest magnitude, to a residual of tol·|value|. start: [B, s, D].
+    """Return the eigenvalue of largest magnitude of each operator, to a residual of tol·|value|.
 
-    min_steps: before these, a small residual may be that of a cluster of eigenvalues that hides a larger one.
+    Args:
+        matvec: Product with the operators, [B, s, D] -> [B, s, D].
+        start: Start vectors [B, s, D].
+        tol: Relative tolerance of the residual.
+        max_steps: Maximum number of steps.
+        min_steps: Minimum number of steps; earlier, a small residual may belong to a cluster that hides a larger
+            eigenvalue.
     """
     run = Lanczos(matvec, start)
     for step in range(1, max_steps + 1):
@@ -158,7 +175,7 @@ def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int, min
 
 @frozen
 class Pieces:
-    """What a step of Lanczos does to vectors: see the functions of these names."""
+    """The operations of one Lanczos step; see `_first`, `_without` and `_again`."""
 
     first: Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
     without: Callable[..., tuple[tf.Tensor, tf.Tensor]]
@@ -168,10 +185,19 @@ class Pieces:
 def _advance(
     pieces: Pieces, w: tf.Tensor, before: tf.Tensor, v: tf.Tensor, basis: list[tf.Tensor]
 ) -> tuple[tf.Tensor, ...]:
-    """Return (next vectors, parts of w along the basis and v [B, k·s, s], β) from w = H·v, v, the vectors before them
-    (zeros in the first step), and the basis, which ends with these.
+    """Return the vectors and coefficients of one Lanczos step.
+
+    Args:
+        pieces: The operations of the step.
+        w: H·v.
+        before: Vectors of the step before v, zeros in the first step.
+        v: Newest vectors.
+        basis: Vectors of all steps before v, in parts, ending with `before`.
+
+    Returns:
+        The next vectors, the components of w along the basis and v [B, k·s, s], and β.
     """
-    # In exact arithmetic nothing but the last two steps' vectors is met; then rounding is taken out.
+    # In exact arithmetic w has components along the last two steps only; the loop removes rounding errors.
     rest, r, along = pieces.first(w, before, v)
     parts = []
     for block in [*basis, v]:
@@ -185,29 +211,33 @@ def _advance(
 
 
 def _first(s: int, w: tf.Tensor, before: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return w without its parts along `before` and v, orthonormal rows q and r; and those parts [B, 2·s, s]."""
+    """Orthogonalise w against `before` and v.
+
+    Returns orthonormal rows q, their coefficients r, and the removed components [B, 2·s, s].
+    """
     along = [tf.matmul(part, w, transpose_b=True) for part in (before, v)]
     rest = w - sum(tf.matmul(a, part, transpose_a=True) for a, part in zip(along, (before, v), strict=True))
     return *_orthonormal(rest, _rounding(w), s), tf.concat(along, 1)
 
 
 def _without(rest: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return rest without its part along the rows of the block, and that part."""
+    """Return `rest` without its components along the rows of the block, and those components."""
     part = tf.matmul(block, rest, transpose_b=True)
     return rest - tf.matmul(part, block, transpose_a=True), part
 
 
 def _again(s: int, rest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return orthonormal rows of what was orthonormal before its part along the basis was taken out.
+    """Orthonormalise rows again after their components along the basis were removed.
 
-    What was nearly parallel to the basis is mostly rounding by now: what shrinks again is dropped.
+    Rows that were nearly parallel to the basis now consist mostly of rounding errors: rows that shrink once more are
+    dropped.
     """
     return _orthonormal(rest, tf.fill(tf.shape(rest)[:2], tf.constant(0.1, rest.dtype)), s)
 
 
 @cache
 def _advance_small(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ...]]:
-    """Return `_advance` as one compiled function for operators of any size and number."""
+    """Return `_advance` as one compiled function for any size and number of operators."""
     pieces = Pieces(partial(_first, s), _without, partial(_again, s))
     vectors = tf.TensorSpec([None, None, None], dtype)
     return tf.function(partial(_advance, pieces), [vectors] * 3 + [[vectors] * 2], autograph=False)
@@ -215,7 +245,7 @@ def _advance_small(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ..
 
 @cache
 def _advance_large(s: int, dtype: tf.DType, xla: bool) -> Callable[..., tuple[tf.Tensor, ...]]:
-    """Return `_advance` in pieces, whose shapes stay the same from step to step, each compiled on its own."""
+    """Return `_advance` in separately compiled pieces, whose shapes stay the same from step to step."""
     compiled = partial(tf.function, autograph=False, jit_compile=xla)
     return partial(_advance, Pieces(compiled(partial(_first, s)), compiled(_without), compiled(partial(_again, s))))
 
@@ -223,7 +253,7 @@ def _advance_large(s: int, dtype: tf.DType, xla: bool) -> Callable[..., tuple[tf
 def _orthonormal(w: tf.Tensor, least: tf.Tensor, s: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Return orthonormal rows Q: [B, s, D] and R: [B, s, s] with w_j = Σ_i R_ij q_i.
 
-    A row of which no more than `least` [B, s] is left becomes zero.
+    A row whose remaining norm is at most `least` [B, s] is set to zero.
     """
     rows: list[tf.Tensor] = []
     columns = []
@@ -241,5 +271,5 @@ def _orthonormal(w: tf.Tensor, least: tf.Tensor, s: int) -> tuple[tf.Tensor, tf.
 
 
 def _rounding(w: tf.Tensor) -> tf.Tensor:
-    """Return the length below which what is left of each row is rounding: [B, s]."""
+    """Return the norm below which the remainder of each row is rounding error: [B, s]."""
     return 20 * np.finfo(w.dtype.as_numpy_dtype).eps * tf.norm(w, axis=2)

@@ -1,4 +1,4 @@
-"""How many Hessians Lanczos takes side by side, and how many steps, so that it stays within a memory budget."""
+"""Choose how many Hessians Lanczos processes in parallel, and how many steps, within a memory budget."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ from ..structure import made, numbers
 from .factored import FactoredProduct
 from .lanczos import LARGE
 
-FAST = 768 * 2**20  # bytes of the basis of samples side by side: a larger one is no faster
-EXPECTED_STEPS = 48  # of Lanczos, by which samples are grouped
-FEWEST_STEPS = 8  # with fewer nothing is certified
-LOOSE = 32  # vectors beside the basis: the newest ones, copies while they are joined, what the allocator keeps
-XLA = 64 * 2**20  # bytes that XLA takes to compile the product, and as many for the orthogonalisation
-AT_ONCE = 0.5  # of what a product makes, the share that is there at one time
-GRADIENTS = 6  # vectors of all weights that one product with the Hessian of a sample makes
+MAX_BASIS_BYTES = 768 * 2**20  # bytes of the bases of all samples processed in parallel; a larger batch is no faster
+EXPECTED_STEPS = 48  # Lanczos steps assumed when samples are grouped
+FEWEST_STEPS = 8  # fewer steps certify nothing
+WORKSPACE = 32  # vectors besides the basis: the newest ones, copies during concatenation, allocator overhead
+XLA_BYTES = 64 * 2**20  # bytes that compiling the product with XLA takes, and the same for the orthogonalisation
+ALIVE_SHARE = 0.5  # share of a product's intermediate results that is alive at one time
+GRADIENTS = 6  # vectors of length P allocated by one Hessian-vector product of one sample
 
 
 @frozen
 class Plan:
-    """samples: side by side.   steps: of Lanczos, at most.   predicted_bytes: what is added at EXPECTED_STEPS."""
+    """Batch size and step limit of Lanczos.
+
+    Attributes:
+        samples: Number of samples processed in parallel.
+        steps: Maximum number of Lanczos steps.
+        predicted_bytes: Additional memory at EXPECTED_STEPS.
+    """
 
     samples: int
     steps: int
@@ -31,10 +37,13 @@ class Plan:
 
 @frozen
 class Sizes:
-    """What one sample takes, with all vectors that are multiplied at once for it.
+    """Memory of one sample, including all vectors that are multiplied at once for it.
 
-    fixed: bytes, whatever the samples are.   kept, working: bytes of one sample's constants, and of a product.
-    vector: bytes of its vectors in one step of Lanczos.
+    Attributes:
+        fixed: Bytes that do not depend on the number of samples.
+        kept: Bytes of one sample's constants.
+        working: Bytes of one product.
+        vector: Bytes of one sample's vectors in one Lanczos step.
     """
 
     fixed: int
@@ -43,42 +52,45 @@ class Sizes:
     vector: int
 
     def bytes(self, samples: int, steps: int) -> int:
-        """Return the peak that `steps` of Lanczos add for so many samples side by side."""
-        return self.fixed + samples * (self.kept + max(self.working, (steps + LOOSE) * self.vector + self.working // 2))
+        """Return the peak of the additional memory for so many samples in parallel and `steps` Lanczos steps."""
+        return self.fixed + samples * (
+            self.kept + max(self.working, (steps + WORKSPACE) * self.vector + self.working // 2)
+        )
 
 
 def factored_sizes(operator: FactoredProduct, samples: int, copies: int) -> Sizes:
-    """Return the sizes of the factored Hessian, from the graph of `samples`·`copies` products side by side."""
+    """Return the sizes for the factored Hessian, from the graph of `samples`·`copies` parallel products."""
     item, hoisted = operator.net.dtype.size, operator.hoisted
     operations = len(hoisted.work) + len(hoisted.kept)
     large = samples > 1 and samples * copies * operator.size >= LARGE
     return Sizes(
-        fixed=BASE + XLA * (operator.xla + large) + 2 * PER_OPERATION * operations,
+        fixed=BASE + XLA_BYTES * (operator.xla + large) + 2 * PER_OPERATION * operations,
         kept=item * numbers(hoisted.kept) // samples,
-        working=int(AT_ONCE * item * made(hoisted.work) / samples),
+        working=int(ALIVE_SHARE * item * made(hoisted.work) / samples),
         vector=item * copies * operator.size,
     )
 
 
 def flat_sizes(net: Network, activations: int, copies: int) -> Sizes:
-    """Return the sizes of the Hessian of one sample on vectors of all weights. activations: of one forward pass."""
+    """Return the sizes for one sample's Hessian on vectors of length P; `activations`: size of a forward pass."""
     item = net.dtype.size
     return Sizes(BASE, 0, item * (GRADIENTS * net.size + 6 * activations), item * copies * net.size)
 
 
 def plan(sizes: Sizes, samples: int, limit: int, budget: int) -> Plan:
-    """Return the plan of so many samples and at most `limit` steps.
+    """Return the plan for so many samples and at most `limit` steps.
 
-    Raises NtkbenchError when one sample does not fit with the fewest steps that certify anything.
+    Raises:
+        NtkbenchError: If one sample with the fewest useful steps does not fit into the budget.
     """
     expected, fewest = min(limit, EXPECTED_STEPS), min(limit, FEWEST_STEPS)
-    at_once = max(1, min(samples, FAST // max(1, expected * sizes.vector)))
+    at_once = max(1, min(samples, MAX_BASIS_BYTES // max(1, expected * sizes.vector)))
     while at_once > 1 and sizes.bytes(at_once, expected) > budget:
         at_once -= 1
     if (least := sizes.bytes(at_once, fewest)) > budget:
         raise NtkbenchError(
-            f"The Hessian of one sample needs {gib(least)}, and {gib(budget)} may be taken. What would help: a "
-            f"narrower model, float32, or a larger memory_gib."
+            f"The Hessian of one sample needs {gib(least)}, but the memory budget is {gib(budget)}. "
+            f"Use a narrower model, float32 or a larger memory_gib."
         )
     room = budget - sizes.bytes(at_once, 0)
     steps = min(limit, max(fewest, room // max(1, at_once * sizes.vector)))

@@ -1,6 +1,6 @@
-"""What is known about Keras's layers: one line each, instead of a look at what they compute.
+"""Known properties of Keras layers, by layer type.
 
-A fact is a shortcut. A layer without it is right too, by a slower way or after a comparison.
+A fact is a shortcut. A layer without it is also handled correctly, by a slower route or after a numerical comparison.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from typing import Any
 
 
 class Fact(Flag):
-    """What may be known about a layer.
+    """A property that a layer type may have.
 
-    KEEPS_SAMPLES: it has no weights of its own, or is a container; the batch axis stays first and samples apart.
-    PLAIN: it is called once by Keras, outside loops, so that its rule holds in every graph.
-    VECTORISES: `tf.vectorized_map` gets its first derivatives right.
-    FORWARD_SAFE: its second derivatives are right under forward over backward in a compiled function.
+    Attributes:
+        KEEPS_SAMPLES: The layer is a container or has no weights of its own; the batch axis stays first and samples do
+            not mix.
+        PLAIN: Keras calls the layer once, outside loops, so its rule holds in every graph.
+        VECTORISES: `tf.vectorized_map` computes its first derivatives correctly.
+        FORWARD_SAFE: Forward over backward computes its second derivatives correctly in a compiled function.
     """
 
     KEEPS_SAMPLES = auto()
@@ -28,8 +30,8 @@ class Fact(Flag):
 KEEPS_SAMPLES, PLAIN, VECTORISES, FORWARD_SAFE = Fact
 EVERYTHING = ~Fact(0)
 
-# By the name of the layer's class. What is not listed is not known: recurrent loops cannot be vectorised, gathers
-# raise under forward over backward.
+# By class name. Facts that are not listed are unknown or false: recurrent loops cannot be vectorised, and gathers raise
+# under forward over backward.
 FACTS = {
     "Activation": EVERYTHING,
     "Add": EVERYTHING,
@@ -97,15 +99,15 @@ FACTS = {
     "ZeroPadding3D": KEEPS_SAMPLES,
 }
 
-# Keras layers that run code of somebody else.
+# Keras layers that run arbitrary user code.
 OPAQUE = frozenset({"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"})
 
 
 def is_stock(layer: Any) -> bool:
-    """Return whether a layer's type is Keras's or ours, and so are its activations and its `call`.
+    """Return whether a layer's type, its activations and its `call` all come from Keras or ntkbench.
 
-    A subclass or a function of somebody else's may compute anything. Quantised layers and those that are computed
-    again in the backward pass have gradients of their own, so they do not count either.
+    A user's subclass or function may compute anything. Quantised layers and layers that are recomputed in the backward
+    pass have custom gradients, so they do not count either.
     """
     if not _is_ours(type(layer).__module__) or "call" in vars(layer):
         return False
@@ -116,8 +118,9 @@ def is_stock(layer: Any) -> bool:
 
 
 def joined_by_layers(layers: Iterable[Any]) -> bool:
-    """Return whether the functional models among these layers consist of layers, and of sums, products and stacks of
-    their outputs that leave the batch axis alone.
+    """Return whether the functional models among these layers consist of layers and simple operations only.
+
+    Simple operations are sums, products and stacks of the layers' outputs that do not touch the batch axis.
     """
     operations = [op for layer in layers for op in getattr(layer, "operations", [])]
     return all(hasattr(op, "_flatten_layers") or _leaves_batch_alone(op) for op in operations)
@@ -135,15 +138,15 @@ def _is_ours(module: str) -> bool:
 
 
 def made_of(layers: Iterable[Any], fact: Fact) -> bool:
-    """Return whether these layers of a model all have a fact, and nothing but them makes up the model."""
+    """Return whether the model consists of these layers alone, and all of them have the fact."""
     layers = list(layers)
     return joined_by_layers(layers) and all(is_stock(layer) and has(layer, fact) for layer in layers)
 
 
 def has(layer: Any, fact: Fact) -> bool:
-    """Return whether a stock layer has a fact; ours have all of them.
+    """Return whether a stock layer has a fact; layers of ntkbench have all of them.
 
-    TensorFlow differentiates grouped convolutions wrongly, or not at all, both vectorised and forward over backward.
+    TensorFlow differentiates grouped convolutions incorrectly or not at all, both vectorised and forward over backward.
     """
     if is_ours(layer):
         return True
@@ -153,12 +156,12 @@ def has(layer: Any, fact: Fact) -> bool:
 
 
 def is_ours(layer: Any) -> bool:
-    """Return whether a layer is one of ntkbench.layers."""
+    """Return whether a layer is defined in `ntkbench.layers`."""
     return type(layer).__module__.startswith("ntkbench.layers.")
 
 
 def vectorises(model: Any) -> bool:
-    """Return whether `tf.vectorized_map` is known to get the first derivatives of a model right."""
+    """Return whether `tf.vectorized_map` is known to compute the first derivatives of the model correctly."""
     return hasattr(model, "_flatten_layers") and made_of(model._flatten_layers(), VECTORISES)
 
 

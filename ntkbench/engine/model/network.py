@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...errors import NtkbenchError
-from ..ops import exact_operations, full_precision, hushed
+from ..ops import exact_operations, full_precision, quiet_tensorflow
 from .explained import explained
 
 
@@ -215,7 +215,7 @@ class Network:
             compiled = tf.function(build(), autograph=False, **options)
 
             def call(*args: Any) -> Any:
-                with full_precision(), hushed():
+                with full_precision(), quiet_tensorflow():
                     return compiled(*args)
 
             self._cache[key] = call

@@ -1,4 +1,4 @@
-"""Which layer of a model each trainable variable belongs to."""
+"""Map each trainable variable of a model to its layer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .network import Network
 def layers_of(net: Network) -> dict[str, frozenset[int]]:
     """Return the layers that have trainable weights, in the model's order: name -> ids of their `tf.Variable`s.
 
-    A layer is what the model lists as one: an attention layer or a recurrent one is not taken apart, nested models
-    are. Weights that two layers share belong to the first; equal names are told apart by their models' names. A model
-    that is not of Keras has a layer for each variable.
+    An attention or recurrent layer counts as one layer, while nested models are expanded. Weights shared by two layers
+    belong to the first. Layers with equal names are distinguished by the names of their models. A model that is not a
+    Keras model gets one layer per variable.
     """
     wanted = {id(v) for v in net.variables}
     found: list[tuple[str, str, set[int]]] = []
@@ -34,7 +34,7 @@ def layers_of(net: Network) -> dict[str, frozenset[int]]:
 
 
 def _owned(layer: Any, above: str = "") -> Iterator[tuple[str, str, set[int]]]:
-    """Yield (name, path, ids of variables) of every layer that is no model, and of what a model holds itself."""
+    """Yield (name, path, variable ids) of every layer that is not a model, and of a model's own variables."""
     import keras
 
     if not isinstance(layer, keras.Layer):

@@ -1,4 +1,4 @@
-"""Layers that answer with another function for a while."""
+"""Temporarily replace the `call` methods of layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def replaced_calls(calls: Sequence[tuple[Any, Callable[..., Any]]]) -> Iterator[None]:
-    """Let each layer of (layer, function) pairs answer with its function while the scope lasts."""
+    """Replace the `call` of each layer by the paired function within the scope."""
     before = [vars(layer).get("call") for layer, _ in calls]
     try:
         for layer, function in calls:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from ...errors import NtkbenchError, reason_of
-from ..ops import exact_operations, full_precision, hushed
+from ..ops import exact_operations, full_precision, quiet_tensorflow
 from .layer_facts import PLAIN, made_of
 from .network import Network
 from .replaced import replaced_calls
@@ -101,7 +101,7 @@ def _types(layer: Any) -> Iterator[str]:
 def _trace(net: Network, x: tf.Tensor) -> Trace:
     spec = tf.TensorSpec([1, *x.shape[1:]], x.dtype)
     try:
-        with full_precision(), hushed(), named_layers(net):
+        with full_precision(), quiet_tensorflow(), named_layers(net):
             traced = tf.function(net.outputs, autograph=False).get_concrete_function(spec)
     except NtkbenchError:
         raise
@@ -117,7 +117,7 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
     looks_up = _index_from(graph, {graph.inputs[0].name})
 
     def outputs(one: tf.Tensor) -> tf.Tensor:
-        with full_precision(), hushed():
+        with full_precision(), quiet_tensorflow():
             return traced(one)
 
     return Trace(outputs, graph, coarsest, layer_of(name, net), of_weights, looks_up)

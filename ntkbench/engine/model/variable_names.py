@@ -1,4 +1,4 @@
-"""Names of a network's trainable variables that do not depend on which models were built before."""
+"""Names of trainable variables that do not depend on which models were built before."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .network import Network
 def variable_names(net: Network) -> list[str]:
     """Return a distinct name for each trainable variable, in the network's order, such as "hidden_1/kernel".
 
-    Keras numbers the layers that nobody named through the whole process ("dense_13"), so one model built twice has two
-    sets of names. Here these numbers start at 1 in each model ("dense_1"): the names of one architecture are the same
-    at every width and seed. Characters other than letters, digits, "_", "-" and "/" become "_".
+    Keras numbers unnamed layers across the whole process ("dense_13"), so a model that is built twice gets two sets of
+    names. Here the numbers start at 1 in each model ("dense_1"), so an architecture has the same names at every width
+    and seed. Characters other than letters, digits, "_", "-" and "/" become "_".
     """
     return _distinct(_clean(name) for name in _paths(net))
 
@@ -32,19 +32,19 @@ def _paths(net: Network) -> list[str]:
 
 
 def _automatic_names(model: Any) -> set[str]:
-    """Return the names that Keras gives to the layers of a model that nobody named, without their numbers."""
+    """Return the names, without numbers, that Keras generates for unnamed layers of the model."""
     return {_snake_case(type(layer).__name__) for layer in model._flatten_layers()}
 
 
 def _snake_case(name: str) -> str:
-    """Return a class name as Keras turns it into a layer's name: "MultiHeadAttention" → "multi_head_attention"."""
+    """Convert a class name to a layer name as Keras does: "MultiHeadAttention" → "multi_head_attention"."""
     name = re.sub(r"\W+", "", name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _renumbered(paths: Sequence[Sequence[str]], automatic: set[str]) -> list[list[str]]:
-    """Return paths in which the numbers behind automatic names count from 1 within these paths."""
+    """Renumber the generated names in these paths, starting at 1."""
     numbers: dict[str, set[int]] = {}
     for path in paths:
         for part in path:
@@ -63,7 +63,7 @@ def _renumbered(paths: Sequence[Sequence[str]], automatic: set[str]) -> list[lis
 
 
 def _split(part: str) -> tuple[str, int]:
-    """Return a name without the number at its end, and that number, 0 where there is none."""
+    """Split a name into its stem and trailing number, 0 if it has none."""
     found = re.fullmatch(r"(.+)_(\d+)", part)
     return (found[1], int(found[2])) if found else (part, 0)
 

@@ -1,4 +1,4 @@
-"""The empirical tangent kernel: planned, computed in blocks by the cheapest exact route, split by layers."""
+"""The empirical tangent kernel: planned, computed in blocks by the cheapest exact route, and split by layer."""
 
 from .distance import kernel_distance, relative_change
 from .empirical import empirical_ntk

@@ -1,4 +1,4 @@
-"""A tangent kernel computed in blocks by the replicas of a `tf.distribute` strategy."""
+"""Compute a tangent kernel in blocks on the replicas of a `tf.distribute` strategy."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..partition import shares
 from ..replicas import Replicas
 
 Block = tuple[slice, slice | None]
-"""Rows and columns of a kernel; None for the same rows, of which a kernel makes one half."""
+"""Rows and columns of a kernel; the columns are None for a diagonal block, of which only one half is computed."""
 
 
 def blocks(n: int, m: int | None, count: int) -> list[list[Block]]:
     """Return the blocks of an [n, m] kernel that each of `count` replicas computes; m is None for x1 with itself.
 
-    There, each replica has its part of the diagonal, and what lies beside it is dealt out so that all have as much:
-    each meets the half of the others that comes after it, in a circle.
+    For x1 with itself, each replica computes its diagonal block. The other blocks are distributed evenly: with the
+    replicas arranged in a circle, each is paired with the half of the others that follows it.
     """
     parts = shares(n, count)
     if m is not None:
@@ -28,7 +28,7 @@ def blocks(n: int, m: int | None, count: int) -> list[list[Block]]:
     for r in range(count):
         for step in range(1, count // 2 + 1):
             rows, columns = parts[r], parts[(r + step) % count]
-            if 2 * step == count:  # both meet here: each takes half of the rows of the first
+            if 2 * step == count:  # both replicas share this block: each computes half of the rows of the first
                 first, second = sorted((rows, columns), key=lambda part: part.start)
                 middle = (first.start + first.stop) // 2
                 rows = slice(first.start, middle) if rows is first else slice(middle, first.stop)
@@ -47,7 +47,13 @@ def kernels(
 ) -> list[np.ndarray]:
     """Return `count` kernels [N, M, *units], of which every replica computes its blocks.
 
-    compute: (network, x1, x2 or None) -> the kernels of a block.   units: (), or (O, O) for all pairs of output units.
+    Args:
+        replicas: The replicas.
+        x1: First inputs [N, ...].
+        x2: Second inputs [M, ...], or None for x1.
+        compute: (network, x1, x2 or None) -> the kernels of a block.
+        count: Number of kernels.
+        units: (), or (O, O) for all pairs of output units.
     """
     other = x1 if x2 is None else x2
     dealt = blocks(len(x1), None if x2 is None else len(x2), replicas.count)

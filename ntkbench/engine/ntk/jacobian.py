@@ -1,4 +1,4 @@
-"""Gradients of every sample and output unit: the Jacobian that a tangent kernel can be contracted from."""
+"""Per-sample gradients of output units: the Jacobian from which a tangent kernel is contracted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from ..autodiff import dense_gradient
 from ..model import Network, vectorises
 from ..ops import for_each
 
-UNROLLED = 16  # output units that share one pass forward
+UNROLLED = 16  # output units that share one forward pass
 
 
 def jacobians(net: Network, variables: Sequence[tf.Variable], x: tf.Tensor, units: tf.Tensor) -> list[tf.Tensor]:
-    """Return ∂f_o(x_n)/∂v for each variable: [N, O, size of v]. For use in compiled functions.
+    """Return ∂f_o(x_n)/∂v for each variable: [N, O, size of v]. For use inside compiled functions.
 
-    The model sees one sample at a time, so nothing is asked of it; the samples are vectorised where that is right.
+    The model is called with one sample at a time, so samples cannot mix. They are vectorised where that is known to be
+    correct.
     """
     if not variables:
         return []

@@ -24,7 +24,7 @@ class KernelMap:
         self.structure = structure_of(net, x)
 
     def kernel(self, w: tf.Tensor) -> np.ndarray:
-        """Return K(w): [N, N] float64. The network keeps the weights w."""
+        """Return K(w): [N, N] float64; the weights of the network are set to w."""
         if self.structure.complete:
             return np.asarray(self.net.function("kernel", self._build_kernel)(w, self.x), np.float64)
         self.net.assign(w)
@@ -32,7 +32,7 @@ class KernelMap:
         return j @ j.T
 
     def kernel_and_gradient(self, w: tf.Tensor, reference: np.ndarray) -> tuple[np.ndarray, tf.Tensor]:
-        """Return K(w): [N, N] float64 and the gradient of ½‖K(w) − reference‖²_F: [P]."""
+        """Return K(w): [N, N] float64, and the gradient of ½‖K(w) − reference‖²_F: [P]."""
         require_right_derivatives(self.net, self.x, order=2)
         if self.structure.complete:
             reference = tf.constant(reference, self.net.dtype)

@@ -1,4 +1,4 @@
-"""A tangent kernel as the sum of its layers' shares: from products where rules know them, from gradients elsewhere."""
+"""A tangent kernel as a sum over layers: from products where layer rules exist, from gradients elsewhere."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from ..rules.rule import Product, Rule
 from ..structure import factors_of_outputs, products_of_rows, share
 from .jacobian import jacobians
 
-Representation = Sequence[tf.Tensor]  # of some inputs: A and G of every product, then the gradients of each variable
+Representation = Sequence[tf.Tensor]  # A and G of every product, followed by the gradients of each remaining variable
 
 
 class Shares:
-    """The shares of a network's kernel.
+    """Contributions of the layers to a network's tangent kernel.
 
-    rules: of layers whose weights are met in products.   variables: the other trainable weights of the kernel.
-    layers: the kernels that are wanted: name -> ids of the `tf.Variable`s of each; None for one kernel of all.
-    trace: sum over output units, [N, M]; otherwise all pairs of units, [N, O, M, O].
+    Args:
+        net: The network.
+        rules: Rules of the layers whose weights enter through products.
+        variables: The remaining trainable variables.
+        layers: Requested kernels: name -> ids of the `tf.Variable`s of a layer; None for a single kernel of all
+            weights.
+        trace: Sum over output units, [N, M]; otherwise all pairs of units, [N, O, M, O].
     """
 
     def __init__(
@@ -39,7 +43,7 @@ class Shares:
         self._products: list[Product] = []
 
     def represent(self, x: tf.Tensor, units: tf.Tensor) -> list[tf.Tensor]:
-        """Return what the kernel of inputs [N, ...] and output units [O] is contracted from."""
+        """Return the tensors from which the kernel of inputs [N, ...] and output units [O] is contracted."""
         found = factors_of_outputs(self.net, self.rules, x, units) if self.rules else []
         self._products = [factor.product for factor in found]
         factors = [tensor for factor in found for tensor in (factor.a, factor.g)]
@@ -48,9 +52,13 @@ class Shares:
     def contract(
         self, left: Representation, right: Representation, shape: Sequence[int], allowance: float = math.inf
     ) -> list[tf.Tensor]:
-        """Return the kernels, one for each wanted layer, from two representations (the same one for x2 = x1).
+        """Return the kernels, one per requested layer.
 
-        shape: of each kernel.   allowance: bytes of working memory for each product.
+        Args:
+            left: Representation of x1.
+            right: Representation of x2; the same object as `left` for x2 = x1.
+            shape: Shape of each kernel.
+            allowance: Bytes of working memory per product.
         """
         found: list[tf.Tensor | None] = [None] * self.count
         pairs = 2 * len(self._products)
@@ -58,7 +66,7 @@ class Shares:
         def add(variable: tf.Variable, make: Callable[[], tf.Tensor]) -> None:
             layer = self._layer(variable)
             before = found[layer]
-            # One after the other: the working memory of one share is freed before the next begins.
+            # Sequential, so that the working memory of one share is freed before the next one is computed.
             with tf.control_dependencies([] if before is None else [before]):
                 found[layer] = make() if before is None else before + make()
 

@@ -1,4 +1,4 @@
-"""How a tangent kernel is cut into blocks, so that its computation stays within a memory budget."""
+"""Divide a tangent kernel into blocks, so that its computation stays within a memory budget."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from ...errors import NtkbenchError
 from ..budget import BASE, PER_OPERATION, gib, power_of_two
 from ..structure import UNROLLED, ModelSizes, contraction
 
-LARGEST = 32 * 2**20  # bytes of a block of the kernels: a larger one is no faster, and several copies are made of it
-XLA = 48 * 2**20  # bytes that XLA takes to compile
-MOST = 2**30  # bytes of working memory for one product, whatever the budget
+MAX_BLOCK_BYTES = 32 * 2**20  # bytes of a block of the kernels; larger blocks are no faster and exist in several copies
+XLA_BYTES = 48 * 2**20  # bytes that compiling with XLA takes
+MAX_WORKING_BYTES = 2**30  # maximum bytes of working memory per product, for any budget
 
 
 @frozen
 class Problem:
     """A kernel to compute.
 
-    n, m: samples on either side.   same: the sides are the same samples.   units: output units.   trace: their sum.
-    kernels: how many (one for each layer).   gradients: weights whose gradients are taken sample by sample.
-    weights: all of them.   products: by products with the kernel.   stored: whether the result is kept in memory.
-    itemsize: bytes of a number.   xla: compiled with XLA.
+    Attributes:
+        n: Number of samples on the left side.
+        m: Number of samples on the right side.
+        same: Whether both sides are the same samples.
+        units: Number of output units.
+        trace: Whether the kernel is summed over output units.
+        kernels: Number of kernels (one per requested layer).
+        gradients: Number of weights whose gradients are computed per sample.
+        weights: Total number of weights.
+        products: Whether the kernel is computed by NTK-vector products.
+        stored: Whether the result is kept in memory.
+        itemsize: Bytes per number.
+        xla: Whether the functions are compiled with XLA.
     """
 
     n: int
@@ -37,23 +46,28 @@ class Problem:
     xla: bool = False
 
     def block(self, rows: int, columns: int, units: int, kernels: int | None = None) -> int:
-        """Return the bytes of a block of the kernels."""
+        """Return the size in bytes of a block of the kernels."""
         pairs = 1 if self.trace else units * units
         return self.itemsize * rows * columns * pairs * (self.kernels if kernels is None else kernels)
 
     @property
     def stored_bytes(self) -> int:
-        """Return the bytes of the result."""
+        """Return the size in bytes of the result."""
         return self.block(self.n, self.m, self.units)
 
 
 @frozen
 class Plan:
-    """Blocks of samples and of output units, and what they need.
+    """Block sizes of a kernel and their memory.
 
-    rows, columns: samples of a block.   units: output units of a block.   keep: every block's representation is
-    computed once.   whole: there is one block only.   allowance: working memory for one product, in bytes.
-    predicted_bytes: peak of the memory that the computation adds.
+    Attributes:
+        rows: Samples per block on the left side.
+        columns: Samples per block on the right side.
+        units: Output units per block.
+        keep: Whether every representation is computed once and cached.
+        whole: Whether there is only one block.
+        allowance: Bytes of working memory per product.
+        predicted_bytes: Peak of the additional memory.
     """
 
     rows: int
@@ -66,18 +80,18 @@ class Plan:
 
 
 def plan(problem: Problem, sizes: ModelSizes, budget: int) -> Plan:
-    """Return the largest blocks that fit. Raises NtkbenchError when none does."""
+    """Return the plan with the largest blocks that fit; raise NtkbenchError if none does."""
     rows, columns, units = problem.n, problem.m, problem.units
     least = _predicted(problem, sizes, rows, columns, units, False, budget)
     while True:
         for keep in (True, False):
             found = _predicted(problem, sizes, rows, columns, units, keep, budget)
-            small = problem.products or rows == 1 or problem.block(rows, columns, units) <= LARGEST
+            small = problem.products or rows == 1 or problem.block(rows, columns, units) <= MAX_BLOCK_BYTES
             if found.predicted_bytes <= budget and small:
                 return found
             least = min(least, found, key=lambda p: p.predicted_bytes)
         if rows == columns == units == 1:
-            raise _nothing_fits(problem, least, budget)
+            raise _does_not_fit(problem, least, budget)
         if rows == columns == 1:
             units = -(-units // 2)
         else:
@@ -88,13 +102,13 @@ def plan(problem: Problem, sizes: ModelSizes, budget: int) -> Plan:
 def _predicted(
     problem: Problem, sizes: ModelSizes, rows: int, columns: int, units: int, keep: bool, budget: int
 ) -> Plan:
-    """Return the plan of these blocks. Measured in fresh processes, the prediction is right within a factor of 1.5."""
+    """Return the plan for these block sizes. Compared with fresh processes, predictions are within a factor of 1.5."""
     item, whole = problem.itemsize, (rows, columns, units) == (problem.n, problem.m, problem.units)
     block = problem.block(rows, columns, units)
     passes = 2 + (1 if problem.products else min(units, UNROLLED))
     fixed = (
         BASE
-        + XLA * problem.xla
+        + XLA_BYTES * problem.xla
         + PER_OPERATION * passes * sizes.operations
         + (problem.stored_bytes if problem.stored else block)
     )
@@ -109,27 +123,27 @@ def _predicted(
         kept = one * sides * -(-problem.units // units)
     else:
         kept = one * (rows + columns)
-    # Patches are made in three copies, and cotangents of several output units stacked.
+    # Patches exist in three copies, and cotangents of several output units are stacked.
     patches = max([2 * p.inputs for p in sizes.products if p.positions > 1], default=0)
     columns_at_once = max([p.cotangents for p in sizes.products], default=0)
     stacked = sizes.cotangents + problem.gradients if 1 < units <= UNROLLED else 0
     made = sides if whole else max(rows, columns)
     making = item * made * (sizes.activations + max(patches, columns_at_once) + units * stacked)
-    allowance = min(MOST, power_of_two(budget / 4))
+    allowance = min(MAX_WORKING_BYTES, power_of_two(budget / 4))
     ways = [contraction(p, rows, columns, units, problem.trace, item, allowance) for p in sizes.products]
     working = max([way.bytes for way in ways], default=2 * problem.block(rows, columns, units, 1)) + 2 * block
     return Plan(rows, columns, units, keep, whole, allowance, int(fixed + kept + max(making, working)))
 
 
 def flops(problem: Problem, sizes: ModelSizes) -> int:
-    """Return the operations of the matrix products: of a pass forward, one backward for each unit, and the shares."""
+    """Return the operations of the matrix products: forward pass, one backward pass per unit, and contractions."""
     n, m, units, trace = problem.n, problem.m, problem.units, problem.trace
     passes = 2 * (n if problem.same else n + m) * (1 + units)
     of_passes = passes * sum(p.positions * p.matrices for p in sizes.products)
     return of_passes + sum(contraction(p, n, m, units, trace, problem.itemsize).flops for p in sizes.products)
 
 
-def _nothing_fits(problem: Problem, least: Plan, budget: int) -> NtkbenchError:
+def _does_not_fit(problem: Problem, least: Plan, budget: int) -> NtkbenchError:
     advice = "a larger memory_gib"
     if problem.stored and problem.stored_bytes > budget / 2:
         advice += f", out=PATH (the kernel itself takes {gib(problem.stored_bytes)}), fewer samples"
@@ -140,6 +154,6 @@ def _nothing_fits(problem: Problem, least: Plan, budget: int) -> NtkbenchError:
     if problem.itemsize == 8:
         advice += ", precision='float32'"
     return NtkbenchError(
-        f"The kernel needs {gib(least.predicted_bytes)} in its smallest blocks, and the budget is {gib(budget)}. "
-        f"What would help: {advice}."
+        f"The kernel needs {gib(least.predicted_bytes)} even in its smallest blocks, but the memory budget is "
+        f"{gib(budget)}. Possible remedies: {advice}."
     )

@@ -1,4 +1,4 @@
-"""The routes to the blocks of a tangent kernel, compiled: sums of layers' shares, and products with the kernel."""
+"""Routes to the blocks of a tangent kernel: contraction of layer shares, and NTK-vector products."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ Layers = dict[str, frozenset[int]]
 
 
 class ShareRoute:
-    """The kernel from rows and cotangents of products, and from the gradients of the other variables.
+    """Kernel from the rows and cotangents of products, and from the gradients of the remaining variables.
 
-    xla: whether the functions are compiled with XLA.
+    Attributes:
+        xla: Whether the functions are compiled with XLA.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class ShareRoute:
         self.shares = net.cached(self.key, lambda: Shares(net, rules, variables, layers, trace))
 
     def whole(self, x1: tf.Tensor, x2: tf.Tensor | None, units: np.ndarray, allowance: float) -> list[tf.Tensor]:
-        """Return the kernels of all samples and output units, in one compiled function."""
+        """Return the kernels of all samples and output units, from one compiled function."""
 
         def compute(x1: tf.Tensor, x2: tf.Tensor | None) -> list[tf.Tensor]:
             chosen = tf.constant(units)
@@ -52,7 +53,7 @@ class ShareRoute:
         return self._function(("whole", tuple(units)), allowance, compute)(x1, x2)
 
     def represent(self, x: tf.Tensor, units: np.ndarray) -> tuple[Any, ...]:
-        """Return ((N, O), tensors of the samples)."""
+        """Return (N, O) and the tensors of the samples."""
         found = self._function("represent", 0.0, self.shares.represent)(x, units)
         return (len(x), len(units)), found
 
@@ -79,7 +80,7 @@ class ShareRoute:
 
 
 class ProductRoute:
-    """The kernel by its products with unit vectors: K e = J(x1)·J(x2)ᵀe. Never more than a few P-sized vectors."""
+    """Kernel by products with unit vectors, K e = J(x1)·J(x2)ᵀe, which needs only a few vectors of length P."""
 
     def __init__(self, net: Network, layers: Layers | None, trace: bool):
         self.net, self.trace = net, trace
@@ -91,11 +92,11 @@ class ProductRoute:
         return self.contract((x1, units), (x1 if x2 is None else x2, units), allowance)
 
     def represent(self, x: tf.Tensor, units: np.ndarray) -> tuple[tf.Tensor, np.ndarray]:
-        """Return the samples and the units themselves."""
+        """Return the samples and units themselves."""
         return x, units
 
     def contract(self, left: Sequence[Any], right: Sequence[Any], allowance: float) -> list[np.ndarray]:
-        """Return the kernels of a block, one column after the other."""
+        """Return the kernels of a block, computed column by column."""
         del allowance
         product = self.net.function(("kernel product", self.names), lambda: self._product)
         (x1, units), (x2, others) = left, right
@@ -112,9 +113,10 @@ class ProductRoute:
         return list(kernel)
 
     def _product(self, x1: tf.Tensor, x2: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
-        """Return J_l(x1)·∂f_unit(x2)/∂w_l for every wanted kernel l: [L, N, O].
+        """Return J_l(x1)·∂f_unit(x2)/∂w_l for every requested kernel l: [L, N, O].
 
-        The product is the derivative in u of ⟨J(x1)ᵀu, v⟩: backward twice, right for loops and gathers too.
+        The product is the derivative in u of ⟨J(x1)ᵀu, v⟩, by double backward differentiation, which is correct for
+        loops and gathers too.
         """
         net = self.net
         with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""Where the blocks of a tangent kernel go: an array in memory, or a file that is mapped while it is written."""
+"""Targets for the blocks of a tangent kernel: an array in memory, or a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from ..checks import NotFinite
 class Store:
     """L kernels [N, M], or [N, M, O, O] for all pairs of output units, in memory.
 
-    shape: (N, M) or (N, M, O, O).
+    Args:
+        count: Number L of kernels.
+        shape: (N, M) or (N, M, O, O).
+        dtype: Type of the entries.
     """
 
     where = ""
@@ -32,9 +35,18 @@ class Store:
     def write(
         self, rows: slice, columns: slice, left: slice, right: slice, blocks: Sequence[Any], add: bool = False
     ) -> None:
-        """Put blocks [N, M] or [N, O, M, O] of every kernel at some rows and columns and output units left and right.
+        """Write a block [N, M] or [N, O, M, O] of every kernel.
 
-        add: add them to what is there.   Raises NotFinite.
+        Args:
+            rows: Samples on the left side.
+            columns: Samples on the right side.
+            left: Output units on the left side.
+            right: Output units on the right side.
+            blocks: One block per kernel.
+            add: Whether to add to the existing values.
+
+        Raises:
+            NotFinite: If a block is not finite.
         """
         for i, block in enumerate(blocks):
             block = np.asarray(block)
@@ -49,10 +61,10 @@ class Store:
             target[at] = target[at] + block if add else block
 
     def flush(self) -> None:
-        """Called after every block of rows."""
+        """Flush the target; called after every block of rows."""
 
     def _put(self, i: int, kernel: np.ndarray) -> None:
-        # What TensorFlow made is its own and read-only.
+        # Arrays from TensorFlow are read-only views of its memory.
         self.kernels.append(kernel if kernel.flags.owndata and kernel.flags.writeable else kernel.copy())
 
     def _target(self, i: int) -> np.ndarray:
@@ -62,7 +74,7 @@ class Store:
 
 
 class FileStore(Store):
-    """One kernel in a NumPy file, under another name until it is complete."""
+    """One kernel in a NumPy file, under a temporary name until it is complete."""
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: Any):
         super().__init__(1, shape, dtype)
@@ -71,7 +83,7 @@ class FileStore(Store):
         self._open: np.ndarray | None = np.lib.format.open_memmap(self.partial, "w+", self.dtype, shape)
 
     def flush(self) -> None:
-        """Let go of the mapping: what it has touched counts as this process's memory."""
+        """Close the mapping, because the pages it has touched count as memory of this process."""
         self._open = None
 
     def _put(self, i: int, kernel: np.ndarray) -> None:
@@ -85,18 +97,26 @@ class FileStore(Store):
 
 @contextlib.contextmanager
 def file_store(path: Any, shape: tuple[int, ...], dtype: Any) -> Iterator[FileStore]:
-    """Let the scope fill a file, which gets its name when the scope ends well. Raises NtkbenchError when it cannot."""
+    """Provide a store in a file, which is renamed to `path` if the scope ends without an exception.
+
+    Raises:
+        NtkbenchError: If the file cannot be created or does not fit on the disk.
+    """
     path = Path(path)
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if not path.parent.is_dir() or path.is_dir():
-        raise NtkbenchError(f"out={str(path)!r} is no file in an existing folder; the kernel cannot go there.")
+        raise NtkbenchError(
+            f"Cannot write the kernel to out={str(path)!r}; give the path of a file in an existing folder."
+        )
     free = shutil.disk_usage(path.parent).free
     if size > free:
-        raise NtkbenchError(f"The kernel takes {gib(size)}, and the disk of {path} has {gib(free)} left.")
+        raise NtkbenchError(
+            f"The kernel needs {gib(size)}, but the disk of {path} has {gib(free)} free; use another disk."
+        )
     try:
         store = FileStore(path, shape, dtype)
     except OSError as error:
-        raise NtkbenchError(f"out={str(path)!r} cannot be written: {error.strerror or error}.") from error
+        raise NtkbenchError(f"Cannot write the kernel to out={str(path)!r}: {error.strerror or error}.") from error
     try:
         yield store
         store.flush()

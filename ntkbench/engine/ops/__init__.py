@@ -6,7 +6,7 @@ from .keras_settings import keras_settings, settings_of_ones_own
 from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
 from .precision import full_precision
 from .reshape import reshape
-from .vectorised import for_each, hushed
+from .vectorised import for_each, quiet_tensorflow
 
 __all__ = [
     "Hoisted",
@@ -14,7 +14,7 @@ __all__ = [
     "exact_operations",
     "for_each",
     "full_precision",
-    "hushed",
+    "quiet_tensorflow",
     "keras_settings",
     "settings_of_ones_own",
     "on_last_axis",

@@ -1,7 +1,7 @@
-"""A function of constants and one variable, as what does not depend on the variable, done once, and the rest.
+"""Partial evaluation: compute the part that does not depend on the variable once, and the rest on every call.
 
-TensorFlow has no partial evaluation, and XLA does not hoist constants out of a loop. But a traced graph can be cut
-where its operations begin to depend on the variable, and either side imported into a function of its own.
+TensorFlow has no partial evaluation, and XLA does not hoist constants out of a loop. A traced graph can however be cut
+where its operations begin to depend on the variable, and both parts can be imported into functions of their own.
 """
 
 from __future__ import annotations
@@ -11,19 +11,26 @@ from typing import Any
 
 import tensorflow as tf
 
-# Not carried over the cut: what is free to have again on the other side.
-APART = {"_noinline": True}
-FREE = frozenset({"Const", "ReadVariableOp", "Shape"})
+# Operations that are repeated after the cut, because they cost nothing.
+NOT_INLINED = {"_noinline": True}
+REPEATED = frozenset({"Const", "ReadVariableOp", "Shape"})
 
 
 class Hoisted:
-    """function(c, v) -> (value that depends on v, others that do not), traced once and cut at v.
+    """A function (c, v) -> (value that depends on v, others that do not), traced once and cut at v.
 
-    c: [...] one tensor.   v: a tensor whose spec may leave sizes open.   Weights that the function reads must not
-    change between `once` and `each`.
+    The weights that the function reads must not change between `once` and `each`.
 
-    once(c) -> (values carried over the cut, others).   each(carried, v) -> value.
-    kept: the tensors of the graph that `once` returns, each one once.   work: the operations of `each`.
+    Args:
+        function: The function.
+        c: Spec of the constant tensor.
+        v: Spec of the variable tensor, whose sizes may be unknown.
+
+    Attributes:
+        once: c -> (values carried over the cut, others).
+        each: (carried, v) -> value.
+        kept: Graph tensors that `once` returns, without duplicates.
+        work: Operations of `each`.
     """
 
     def __init__(self, function: Callable[..., Any], c: tf.TensorSpec, v: tf.TensorSpec):
@@ -49,24 +56,24 @@ class Hoisted:
         def each(carried: Sequence[tf.Tensor], v: tf.Tensor) -> tf.Tensor:
             return after([*carried, v])[0]
 
-        # Where another function calls `each` several times, its graph is optimised once.
-        self._once = tf.function(once, autograph=False, experimental_attributes=APART)
-        self.each = tf.function(each, autograph=False, experimental_attributes=APART)
+        # Not inlined, so that the graph is optimised once if another function calls `each` several times.
+        self._once = tf.function(once, autograph=False, experimental_attributes=NOT_INLINED)
+        self.each = tf.function(each, autograph=False, experimental_attributes=NOT_INLINED)
         self._each = each
-        self._traced = traced  # the graph lives as long as this does
+        self._traced = traced  # keeps the graph alive
 
     def use_xla(self) -> None:
         """Compile `each` with XLA."""
         self.each = tf.function(self._each, autograph=False, jit_compile=True)
 
     def once(self, c: tf.Tensor) -> tuple[list[tf.Tensor], Any]:
-        """Return (values carried over the cut, the other values in the function's own structure)."""
+        """Return the values carried over the cut, and the others in the structure that the function returned."""
         carried, others = self._once(c)
         return carried, tf.nest.pack_sequence_as(self.others, others)
 
 
 def _dependents(graph: Any, variable: tf.Tensor) -> set[Any]:
-    """Return references of all tensors that depend on `variable`."""
+    """Return references to all tensors that depend on `variable`."""
     dependent = {variable.ref()}
     for operation in graph.get_operations():
         if any(tensor.ref() in dependent for tensor in operation.inputs):
@@ -75,7 +82,7 @@ def _dependents(graph: Any, variable: tf.Tensor) -> set[Any]:
 
 
 def _cut(value: tf.Tensor, dependent: set[Any]) -> list[tf.Tensor]:
-    """Return what does not depend on the variable and is used on the way to `value` by operations that do."""
+    """Return the tensors independent of the variable that are inputs of dependent operations on the way to `value`."""
     if value.ref() not in dependent:
         return [value]
     cut: dict[Any, tf.Tensor] = {}
@@ -88,7 +95,7 @@ def _cut(value: tf.Tensor, dependent: set[Any]) -> list[tf.Tensor]:
         for tensor in operation.inputs:
             if tensor.ref() in dependent:
                 waiting.append(tensor.op)
-            elif tensor.op.type not in FREE and tensor.dtype != tf.resource:
+            elif tensor.op.type not in REPEATED and tensor.dtype != tf.resource:
                 cut[tensor.ref()] = tensor
     return list(cut.values())
 
@@ -104,7 +111,7 @@ def _imported(
     kept = [node for node in part.node if node.name in names]
     del part.node[:]
     for node in kept:
-        # An order of pure operations is no dependency; it would drag the other side along.
+        # Control inputs between pure operations are dropped; they would pull in the other side of the cut.
         inputs = [name for name in node.input if not name.startswith("^")]
         del node.input[:]
         node.input.extend(inputs)
@@ -125,7 +132,7 @@ def _imported(
 
 
 def _between(given: Sequence[tf.Tensor], captured: Iterable[tf.Tensor], wanted: Sequence[tf.Tensor]) -> set[Any]:
-    """Return the operations that lead from given and captured tensors to the wanted ones."""
+    """Return the operations between the given or captured tensors and the wanted ones."""
     stop = {tensor.ref() for tensor in [*given, *captured]}
     found: set[Any] = set()
     waiting = [tensor.op for tensor in wanted if tensor.ref() not in stop]

@@ -1,9 +1,9 @@
-"""Matrix products whose derivatives of every order do not walk down the columns of a weight matrix.
+"""Matrix products whose derivatives of every order avoid reading a weight matrix column by column.
 
-The derivative of x·W is g·Wᵀ, and TensorFlow's CPU kernel reads W for it column by column: for few rows g that takes
-up to ten times as long as x·W (at width 1024 and other powers of two, whose columns fall on the same cache lines).
-Written as (W·gᵀ)ᵀ it costs as much as x·W. The three products below are each other's derivatives. XLA's kernels have
-no such weakness, and there the transpositions only cost (a sixth of a kernel at width 4096 and 256 rows).
+The derivative of x·W is g·Wᵀ, for which TensorFlow's CPU kernel reads W column by column. For few rows g that takes up
+to ten times as long as x·W (at width 1024 and other powers of two, whose columns map to the same cache lines). Written
+as (W·gᵀ)ᵀ it costs as much as x·W. The three products below are each other's derivatives. XLA's kernels do not have
+this weakness, and there the transpositions only add cost (a sixth of a kernel at width 4096 and 256 rows).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from contextvars import ContextVar
 
 import tensorflow as tf
 
-FEW = 256  # rows, up to which the transposed form is faster; for many rows the transposition costs more than it saves
-LARGE = 2**18  # numbers in W, from which on it is worth the longer tracing
+FEW = 256  # rows up to which the transposed form is faster; beyond, the transposition costs more than it saves
+LARGE = 2**18  # entries of W from which on the transposed form is worth the longer tracing
 
 _COTANGENTS: ContextVar[int] = ContextVar("cotangents", default=1)
 _XLA: ContextVar[bool] = ContextVar("xla", default=False)
@@ -24,7 +24,7 @@ Gradients = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 def times(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
-    """Return x·W for rows x: [k, a] and W: [a, b]: [k, b]."""
+    """Return x·W: [k, b] for rows x: [k, a] and W: [a, b]."""
     large = w.shape.is_fully_defined() and w.shape.num_elements() >= LARGE
     few = x.shape[0] is not None and x.shape[0] * _COTANGENTS.get() <= FEW
     return _times(x, w) if large and few and not _XLA.get() else tf.matmul(x, w)
@@ -32,7 +32,7 @@ def times(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
 
 @contextlib.contextmanager
 def cotangents_side_by_side(count: int) -> Iterator[None]:
-    """Let `times` know that so many cotangents of each row will go backward as rows of one product."""
+    """Tell `times` that this many cotangents per row are propagated backward as rows of one product."""
     token = _COTANGENTS.set(count)
     try:
         yield
@@ -42,7 +42,7 @@ def cotangents_side_by_side(count: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def traced_for_xla() -> Iterator[None]:
-    """Let `times` know that what is traced here is compiled with XLA."""
+    """Tell `times` that functions traced within the scope are compiled with XLA."""
     token = _XLA.set(True)
     try:
         yield
@@ -57,18 +57,18 @@ def _times(x: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
 
 @tf.custom_gradient
 def _times_transposed(g: tf.Tensor, w: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
-    """Return g·Wᵀ for rows g: [k, b]: [k, a]."""
+    """Return g·Wᵀ: [k, a] for rows g: [k, b]."""
     return tf.transpose(tf.matmul(w, g, transpose_b=True)), lambda u: (_times(u, w), _outer(u, g))
 
 
 @tf.custom_gradient
 def _outer(x: tf.Tensor, g: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
-    """Return xᵀ·g, the sum of the rows' outer products, for x: [k, a] and g: [k, b]: [a, b]."""
+    """Return xᵀ·g: [a, b], the sum of the outer products of rows, for x: [k, a] and g: [k, b]."""
     return tf.matmul(x, g, transpose_a=True), lambda u: (_times_transposed(g, u), _times(x, u))
 
 
 def on_last_axis(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
-    """Return x·W for x: [..., a] and W: [a, b]: [..., b]."""
+    """Return x·W: [..., b] for x: [..., a] and W: [a, b]."""
     if len(x.shape) == 2:
         return times(x, w)
     leading = [size if size is not None else tf.shape(x)[i] for i, size in enumerate(x.shape[:-1])]

@@ -1,4 +1,4 @@
-"""Matrix products at the full precision of their type: TensorFloat-32 off inside a scope."""
+"""Matrix products in the full precision of their dtype: TensorFloat-32 is disabled inside a scope."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .scopes import shared
 
 @shared
 def full_precision() -> Iterator[None]:
-    """Turn TensorFloat-32 off, and restore it on leaving (on Ampere and newer GPUs it errs by 1e-3)."""
+    """Disable TensorFloat-32 within the scope (on Ampere and newer GPUs it has errors of 1e-3)."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     if before:
         tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -1,4 +1,4 @@
-"""Reshaping in graphs without operations that change nothing: each would be differentiated, twice for a Hessian."""
+"""Reshape graph tensors without redundant operations, each of which would be differentiated, twice for a Hessian."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ SOURCE = "_ntkbench_reshaped_from"
 def reshape(x: tf.Tensor, shape: Sequence[Any]) -> tf.Tensor:
     """Return x in another shape, as `tf.reshape` does.
 
-    What was reshaped here before is taken from its source, and the source itself is returned where it has the shape.
+    A tensor that was reshaped by this function before is reshaped from its source; if the source has the shape already,
+    it is returned.
     """
     source = getattr(x, SOURCE, x)
     if _has(source.shape, shape):
@@ -25,7 +26,7 @@ def reshape(x: tf.Tensor, shape: Sequence[Any]) -> tf.Tensor:
 
 
 def _has(static: tf.TensorShape, shape: Sequence[Any]) -> bool:
-    """Return whether a tensor of this static shape has the shape asked for, which may leave one size open by −1."""
+    """Return whether a static shape matches the requested shape, in which one size may be −1."""
     if static.rank != len(shape) or not all(isinstance(size, int) for size in shape):
         return False
     differing = [wanted for size, wanted in zip(static, shape, strict=True) if size != wanted]

@@ -1,4 +1,4 @@
-"""Scopes over what all threads share: changed by the first thread that enters, put back by the last that leaves."""
+"""Scopes over process-wide settings: the first thread that enters makes the change, the last that leaves undoes it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager
 
 
 def shared(scope: Callable[[], Iterator[None]]) -> Callable[[], contextlib._GeneratorContextManager[None]]:
-    """Make a context manager of a generator, as `contextlib.contextmanager` does, that threads may be in together.
+    """Turn a generator into a context manager, like `contextlib.contextmanager`, that threads may enter concurrently.
 
-    One that enters while another one is inside finds the change made, and it stays for the one that leaves last.
+    A thread that enters while another is inside finds the change made; the change lasts until the last thread leaves.
     """
     manager, lock = contextlib.contextmanager(scope), threading.Lock()
-    inside: list[AbstractContextManager[None]] = []  # the first one holds the change
+    inside: list[AbstractContextManager[None]] = []  # holds the one active change
     count = 0
 
     @functools.wraps(scope)

@@ -1,4 +1,4 @@
-"""One function for many elements at once, where TensorFlow does that right, and one after the other elsewhere."""
+"""Apply a function to many elements: vectorised where TensorFlow does so correctly, otherwise one by one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from .scopes import shared
 
 
 def for_each(function: Callable[[Any], list[tf.Tensor]], elements: Any, vectorised: bool) -> list[tf.Tensor]:
-    """Return [function(e) for e in elements], stacked. For use in compiled functions.
+    """Return [function(e) for e in elements], stacked. For use inside compiled functions.
 
-    elements: a tensor, or several, of the same length.   function: returns tensors of shapes that do not depend on e.
-    vectorised: all elements at once; what TensorFlow cannot do so it says while it traces.
+    Args:
+        function: Maps an element to tensors whose shapes do not depend on the element.
+        elements: A tensor or several tensors of equal length.
+        vectorised: Whether to vectorise over the elements; falls back to a loop if TensorFlow fails while tracing.
     """
     if vectorised:
-        with contextlib.suppress(ValueError, TypeError, NotImplementedError, tf.errors.OpError), hushed():
+        with contextlib.suppress(ValueError, TypeError, NotImplementedError, tf.errors.OpError), quiet_tensorflow():
             return tf.vectorized_map(function, elements)
     first = tf.nest.map_structure(lambda e: e[0], elements)
     specs = [tf.TensorSpec(t.shape, t.dtype) for t in function(first)]
@@ -27,8 +29,8 @@ def for_each(function: Callable[[Any], list[tf.Tensor]], elements: Any, vectoris
 
 
 @shared
-def hushed() -> Iterator[None]:
-    """Hold TensorFlow's warnings back: of operations vectorised as loops, and of functions of equal names traced."""
+def quiet_tensorflow() -> Iterator[None]:
+    """Suppress TensorFlow's warnings about operations vectorised as loops and about retraced functions."""
     log = tf.get_logger()
     before = log.level
     log.setLevel(logging.ERROR)

@@ -50,18 +50,18 @@ RULES = {
     "ntkbench.layers.conv2d:Conv2D": "conv:Conv",
     "ntkbench.layers.dense:Dense": "dense:Dense",
     "ntkbench.layers.normalization:LayerNormalization": "scaling:AffineLayerNormalization",
-} | {f"keras.src.layers.{room}.{layer}": rule for room, rules in KERAS.items() for layer, rule in rules.items()}
+} | {f"keras.src.layers.{module}.{layer}": rule for module, rules in KERAS.items() for layer, rule in rules.items()}
 
 
 @hookimpl
 def ntkbench_register_layer_rules(register):
-    """Register the rule of every layer type in the table: layer type -> rule in this room."""
+    """Register the built-in rule of every layer type in the table."""
     for layer, rule in RULES.items():
         register(layer, f"{__name__}.{rule}")
 
 
 def __getattr__(name: str) -> Any:
-    """Return what rules are written with. Imported on first use: listing what is registered takes no TensorFlow."""
+    """Return a name of `rule.py`, imported on first use so that listing the registry does not load TensorFlow."""
     if name in PUBLIC:
         return getattr(importlib.import_module(f"{__name__}.rule"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

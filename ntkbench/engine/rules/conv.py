@@ -1,4 +1,4 @@
-"""Rules of the convolutions in one, two and three dimensions: plain, grouped, depthwise, separable, transposed."""
+"""Rules of convolutions in one, two and three dimensions: plain, grouped, depthwise, separable and transposed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .unfold import flipped_windows, unfold
 
 
 class Conv(Rule):
-    """z = patches·W; every output pixel is a position, every group of channels a group."""
+    """z = patches·W; every output pixel is a position, and every group of channels is a group."""
 
     def __init__(self, layer: Any):
         super().__init__(layer)
@@ -35,7 +35,7 @@ class Conv(Rule):
 
 
 class DepthwiseConv(Conv):
-    """z = patches·W; every channel is a group of its own."""
+    """z = patches·W; every channel is a group."""
 
     def __init__(self, layer: Any):
         Rule.__init__(self, layer)
@@ -45,7 +45,7 @@ class DepthwiseConv(Conv):
 
 
 class SeparableConv(Conv):
-    """A depthwise product, and a product with one position for each of its output pixels."""
+    """A depthwise product, followed by a pointwise product with one position per output pixel."""
 
     def __init__(self, layer: Any):
         Rule.__init__(self, layer)
@@ -64,7 +64,7 @@ class SeparableConv(Conv):
 
 
 class ConvTranspose(Rule):
-    """z = patches·W: a convolution of the input, with zeros between its pixels, by the flipped kernel."""
+    """z = patches·W: a convolution of the zero-upsampled input with the flipped kernel."""
 
     def __init__(self, layer: Any):
         super().__init__(layer)
@@ -87,14 +87,14 @@ class ConvTranspose(Rule):
 
 
 def _matrices(kernel: Any, space: Sequence[int], groups: int, a: int, b: int) -> View:
-    """Return the view of a kernel [*space, a, g·b], or [*space, g, b] for a = 1, as matrices [g, space·a, b]."""
+    """View a kernel [*space, a, g·b] (or [*space, g, b] for a = 1) as matrices [g, space·a, b]."""
     n = len(space)
     order = (n + 1, *range(n), n, n + 2)
     return View(kernel, (groups, math.prod(space) * a, b), (), (*space, a, groups, b), order)
 
 
 def _convolved(layer: Any, apply: Apply, product: Product, x: tf.Tensor) -> tf.Tensor:
-    """Return the convolution of x with the groups of a product: [N, *space, c] -> [N, *space', g·b]."""
+    """Convolve x with the groups of a product: [N, *space, c] -> [N, *space', g·b]."""
     groups = product.groups
     dilation = getattr(layer, "dilation_rate", (1,) * len(layer.kernel_size))
     patches = unfold(x, layer.kernel_size, layer.strides, dilation, layer.padding)

@@ -1,4 +1,4 @@
-"""Rules of the dense layers, ours and Keras's own."""
+"""Rule of the dense layers of ntkbench and Keras."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .rule import Apply, Product, Rule, matrix, row, with_positions
 
 
 def activated(layer: Any, z: tf.Tensor) -> tf.Tensor:
-    """Return the layer's activation of z."""
+    """Apply the layer's activation to z."""
     return z if layer.activation is None else layer.activation(z)
 
 
 class Dense(Rule):
-    """z = x·W + b on the last axis; every other axis is a position."""
+    """z = x·W + b on the last axis; all axes in between are positions."""
 
     def __init__(self, layer: Any):
         super().__init__(layer)

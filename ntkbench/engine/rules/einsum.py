@@ -1,4 +1,4 @@
-"""The rule of EinsumDense, which the projections of Keras's attention layers are made of."""
+"""Rule of EinsumDense, of which the projections of Keras's attention layers consist."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ from .rule import Apply, Product, Rule, Untappable, View
 
 @frozen
 class Equation:
-    """An equation x,w->z with its ellipsis written out, its first axis the batch.
+    """An equation x,w->z with its ellipsis expanded, whose first axis is the batch.
 
-    positions: axes of x that stay.   groups: axes that all three have.   rows: axes that x and w are summed over.
-    columns: axes of w that stay.   dropped: axes that x alone is summed over.
+    Attributes:
+        positions: Axes of x that w does not have.
+        groups: Axes that x, w and z have in common.
+        rows: Axes over which x and w are contracted.
+        columns: Axes of w that x does not have.
+        dropped: Axes of x that are summed without w.
     """
 
     x: str
@@ -49,7 +53,7 @@ class Equation:
 
     @property
     def sound(self) -> bool:
-        """Whether it keeps the batch axis first and is a product of matrices."""
+        """Whether the equation keeps the batch axis first and is a product of matrices."""
         once = all(len(set(part)) == len(part) for part in (self.x, self.w, self.z))
         batch = self.x[0] == self.z[0] and self.x[0] not in self.w
         return once and batch and set(self.z) <= set(self.x + self.w) and set(self.w) <= set(self.x + self.z)
@@ -65,7 +69,7 @@ def equation_of(layer: Any) -> Equation:
 
 
 class EinsumDense(Rule):
-    """z = x·W over the contracted axes, plus a bias over any axes of z: in the product where it has W's other axes."""
+    """z = x·W over the contracted axes, plus a bias; the product includes it if it has the axes of W's columns."""
 
     def __init__(self, layer: Any):
         super().__init__(layer)
@@ -77,7 +81,7 @@ class EinsumDense(Rule):
         if layer.bias is None:
             self.products = [Product(kernel)]
             return
-        under = e.z[-len(layer.bias.shape) :]  # the axes of z that the bias lies over, of size 1 where it has none
+        under = e.z[-len(layer.bias.shape) :]  # axes of z that the bias is aligned with; missing axes have size 1
         own = "".join(c for c in under if c in layer.bias_axes)
         ones = "".join(c for c in under if c not in own)
         if set(own) == set(e.groups + e.columns):
@@ -98,10 +102,8 @@ class EinsumDense(Rule):
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         e, product = self.equation, self.products[0]
         sizes = dict(zip(e.w, self.layer.kernel.shape, strict=True)) | dict(zip(e.x[1:], x.shape[1:], strict=True))
-        if self.layer.bias is not None and not _lies_where_keras_adds(
-            self.layer.bias.shape, [sizes[c] for c in e.z[1:]]
-        ):
-            raise Untappable(self, "Keras adds its bias along another axis than bias_axes says")
+        if self.layer.bias is not None and not _aligned_as_in_keras(self.layer.bias.shape, [sizes[c] for c in e.z[1:]]):
+            raise Untappable(self, "Keras adds its bias along a different axis than bias_axes names")
         if e.dropped:
             x = tf.reduce_sum(x, [e.x.index(c) for c in e.dropped])
         left = "".join(c for c in e.x if c not in e.dropped)
@@ -118,15 +120,16 @@ class EinsumDense(Rule):
 
 
 def rows_of(product: Product) -> int:
-    """Return a, the number of rows of each matrix of a product with a kernel."""
+    """Return a, the number of rows of each matrix of a product that has a kernel."""
     assert product.kernel is not None
     return product.kernel.shape[1]
 
 
-def _lies_where_keras_adds(bias: Sequence[int], z: Sequence[int]) -> bool:
-    """Return whether keras.ops.add broadcasts a bias over the last axes of z, given without its batch axis.
+def _aligned_as_in_keras(bias: Sequence[int], z: Sequence[int]) -> bool:
+    """Return whether keras.ops.add aligns a bias with the last axes of z, given without its batch axis.
 
-    A bias with one axis longer than 1 goes along the last axis of z, or else the first, if that has its length.
+    Keras adds a bias with a single axis longer than 1 along the last axis of z, or else along the first, if the lengths
+    match.
     """
     long = [axis for axis, size in enumerate(bias, len(z) - len(bias)) if size > 1]
     if len(long) != 1:
@@ -140,6 +143,6 @@ def _order(axes: str, wanted: str) -> tuple[int, ...]:
 
 
 def _arranged(z: tf.Tensor, axes: str, found: str, sizes: dict[str, int]) -> tf.Tensor:
-    """Return z, whose axes behind the batch are `found` joined, with the axes that the equation wants."""
+    """Reorder the axes of z after the batch axis from `found` to the order of the equation."""
     apart = reshape(z, [-1, *(sizes[c] for c in found)])
     return tf.transpose(apart, _order(axes[0] + found, axes))

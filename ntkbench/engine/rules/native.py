@@ -1,7 +1,8 @@
-"""Convolutions tapped behind TensorFlow's own operations, whose backward pass makes no patches.
+"""Convolution rules that compute z with TensorFlow's own convolution instead of explicit patches.
 
-A rule computes z = patches·W, so that the Hessian can differentiate the patches. A tangent kernel needs the patches
-themselves only: with z from the convolution, the cotangents of a residual network cost a tenth of the time.
+The standard rules compute z = patches·W, because the Hessian differentiates the patches. A tangent kernel only needs
+the values of the patches: with z from TensorFlow's convolution, the cotangents of a residual network take a tenth of
+the time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .rule import Apply, Product, Rule
 
 
 def native(rule: Rule) -> Rule:
-    """Return the rule, or one with the same products that takes z from TensorFlow's convolution where it has one."""
+    """Return the rule, or an equivalent one that computes z with TensorFlow's convolution where that exists."""
     layer = rule.layer
     plain = type(rule) in (Conv, DepthwiseConv) and layer.padding in ("same", "valid")
     if not plain or set(getattr(layer, "dilation_rate", ()) or ()) - {1}:
@@ -36,7 +37,7 @@ def _depthwise(layer: Any, x: tf.Tensor) -> tf.Tensor:
 
 
 class _NativeConv(Rule):
-    """A rule whose one product takes its z from an operation on the layer's input."""
+    """A rule whose only product takes its z from an operation on the layer's input."""
 
     def __init__(self, rule: Rule, operation: Callable[[Any, tf.Tensor], tf.Tensor]):
         super().__init__(rule.layer)
@@ -53,7 +54,7 @@ class _NativeConv(Rule):
 
 
 class _NativeProduct:
-    """A product in all but `apply`. z: [N, *space, g·b], before the scale and the bias."""
+    """A product with a different `apply`: z: [N, *space, g·b] is precomputed, without scale and bias."""
 
     def __init__(self, product: Product):
         self.product = product

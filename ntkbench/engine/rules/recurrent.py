@@ -1,4 +1,4 @@
-"""Rules of the recurrent layers: products of the cells, and wrappers that are unrolled while they are traced."""
+"""Rules of recurrent layers: the products of the cells, and wrappers that unroll the loop while tracing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..ops import reshape
 from .dense import activated
 from .rule import Apply, Product, Rule, Untappable, matrix, row
 
-UNROLL_LIMIT = 256  # steps; the graph of a longer sequence takes minutes to trace
+UNROLL_LIMIT = 256  # steps; tracing the graph of a longer sequence takes minutes
 
 
 class Cell(Rule):
-    """x·W + b and h·U, every step of the sequence another use of both."""
+    """The products x·W + b and h·U; every step of the sequence uses both."""
 
     def __init__(self, layer: Any):
         super().__init__(layer)
@@ -25,12 +25,12 @@ class Cell(Rule):
         self.products = [Product(matrix(layer.kernel), bias), Product(matrix(layer.recurrent_kernel))]
 
     def projected(self, apply: Apply, *tensors: tf.Tensor) -> list[tf.Tensor]:
-        """Return the products of tensors [N, a] in turn: [N, b] each."""
+        """Apply the products to tensors [N, a] in turn: [N, b] each."""
         return [alone(apply, p, x) for p, x in zip(self.products, tensors, strict=True)]
 
 
 def alone(apply: Apply, product: Product, x: tf.Tensor) -> tf.Tensor:
-    """Return one product of x: [N, a], at one position: [N, b]."""
+    """Apply one product to x: [N, a], at a single position: [N, b]."""
     z = apply(product, reshape(x, [-1, 1, x.shape[1]]))
     return reshape(z, [-1, z.shape[2]])
 
@@ -45,7 +45,7 @@ class SimpleRNNCell(Cell):
 
 
 class LSTMCell(Cell):
-    """Four gates from one product with the input and one with the state."""
+    """Four gates from one product with the input and one product with the state."""
 
     def call(self, apply: Apply, x: tf.Tensor, states: Any, *args: Any, **kwargs: Any) -> tuple[tf.Tensor, Any]:
         h, c = states
@@ -57,7 +57,7 @@ class LSTMCell(Cell):
 
 
 class GRUCell(Cell):
-    """Three gates; the recurrent product of the third is taken before its reset (with its own bias) or after it."""
+    """Three gates; the recurrent product of the third uses the state before its reset (with its own bias) or after."""
 
     def __init__(self, layer: Any):
         super().__init__(layer)
@@ -91,7 +91,7 @@ class GRUCell(Cell):
 
 
 class Recurrent(Rule):
-    """A recurrent layer, unrolled while it is traced, so that its cell can be tapped. It has no products."""
+    """A recurrent layer, unrolled while tracing so that its cell can be tapped. It has no products of its own."""
 
     @classmethod
     def accepts(cls, layer: Any) -> bool:
@@ -102,10 +102,10 @@ class Recurrent(Rule):
     ) -> Any:
         layer, steps = self.layer, sequences.shape[1]
         if steps is None or steps > UNROLL_LIMIT:
-            raise Untappable(self, f"its sequences have {'any number of' if steps is None else steps} steps")
+            raise Untappable(self, f"its sequences have {'an unknown number of' if steps is None else steps} steps")
         given: dict[str, Any] = {"unroll": True, "use_cudnn": False}
         if layer.go_backwards and not layer.unroll:
-            # Keras forgets to turn the mask round when it unrolls backwards.
+            # Keras does not reverse the mask when it unrolls backwards.
             given["go_backwards"] = False
             sequences = tf.reverse(sequences, [1])
             mask = None if mask is None else keras.tree.map_structure(lambda each: tf.reverse(each, [1]), mask)
@@ -114,7 +114,7 @@ class Recurrent(Rule):
 
 
 class Bidirectional(Rule):
-    """Two recurrent layers, without the fused operation for both that Keras may take. It has no products."""
+    """Two recurrent layers, without the fused operation that Keras may use for both. It has no products of its own."""
 
     def call(self, apply: Apply, *args: Any, **kwargs: Any) -> Any:
         layer, given = self.layer, {"use_cudnn": False}
@@ -124,7 +124,7 @@ class Bidirectional(Rule):
 
 @contextlib.contextmanager
 def _settings(layer: Any, given: dict[str, Any]) -> Iterator[None]:
-    """Give a layer other settings, of those it has, while the scope lasts."""
+    """Change settings of a layer within the scope; settings that it does not have are ignored."""
     before = {name: getattr(layer, name) for name in given if hasattr(layer, name)}
     try:
         for name in before:

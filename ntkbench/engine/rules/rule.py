@@ -1,10 +1,10 @@
-"""What a layer rule is: a layer whose weights are matrices, each applied to T positions of g groups.
+"""Layer rules: a layer whose weights are matrices, each applied to T positions of g groups.
 
-A weight matrix W: [g, a, b] turns rows A: [N, T, g, a] into pre-activations z = A·W: [N, T, g, b], group by group. So
-∂f/∂W = Σ_t A_t ⊗ G_t with G = ∂f/∂z, which is all that the structured kernel (Novak et al. 2022, arXiv 2206.08720)
-and the factored Hessian need to know about a layer. Dense layers have one group and a position for each entry of
-their middle axes; convolutions a position for each output pixel; a normalisation's scale is as many groups of 1 × 1
-matrices as it has entries.
+A weight matrix W: [g, a, b] maps rows A: [N, T, g, a] to pre-activations z = A·W: [N, T, g, b], separately for each
+group. Therefore ∂f/∂W = Σ_t A_t ⊗ G_t with G = ∂f/∂z, which is all that the structured kernel (Novak et al. 2022, arXiv
+2206.08720) and the factored Hessian need to know about a layer. Dense layers have one group and one position per entry
+of their middle axes; convolutions have one position per output pixel; the scale of a normalisation layer consists of
+one group per entry, each with a 1 × 1 matrix.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ from ..ops import reshape, times
 
 @frozen(eq=False)
 class View:
-    """A Keras variable, or a part of it, as a stack of matrices: [g, a, b].
+    """A Keras variable, or a part of it, viewed as a stack of matrices [g, a, b].
 
-    variable: the Keras variable.   part: slices of its leading axes (all of it by default).
-    factors: the axes of the part, split.   order: their order as (groups…, rows…, columns…).   shape: (g, a, b).
+    Attributes:
+        variable: The Keras variable.
+        shape: (g, a, b).
+        part: Slices of its leading axes; by default the whole variable.
+        factors: Sizes of the axes into which the part is split.
+        order: Order of these axes as (groups…, rows…, columns…).
     """
 
     variable: Any
@@ -36,7 +40,7 @@ class View:
     order: tuple[int, ...] | None = None
 
     def read(self, tensor: tf.Tensor) -> tf.Tensor:
-        """Return a tensor of the variable's shape, or a batch of them, as matrices: [..., *shape] -> [..., g, a, b]."""
+        """Return tensors of the variable's shape, batched or not, as matrices: [..., *shape] -> [..., g, a, b]."""
         batch = len(tensor.shape) - len(self.variable.shape)
         leading = [tf.shape(tensor)[i] for i in range(batch)]
         if self.part:
@@ -48,7 +52,7 @@ class View:
         return reshape(tensor, [*leading, *self.shape])
 
     def write(self, matrices: tf.Tensor) -> tf.Tensor:
-        """Return matrices as a tensor of the variable's shape, zero outside the part: the transpose of `read`."""
+        """Return matrices as a tensor of the variable's shape, zero outside the part. Transpose of `read`."""
         batch = len(matrices.shape) - 3
         leading = [tf.shape(matrices)[i] for i in range(batch)]
         ranges = [range(n)[s] for n, s in zip(self.variable.shape, self._slices, strict=True)]
@@ -65,7 +69,7 @@ class View:
 
     @property
     def _moved(self) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-        """The factors and their order where entries move, None where another shape is enough."""
+        """The factors and their order, or None if a reshape without transposition is enough."""
         if self.factors is None or self.order is None:
             return None
         long = [i for i in self.order if self.factors[i] > 1]
@@ -77,18 +81,18 @@ class View:
 
 
 def matrix(variable: Any, part: tuple[slice, ...] = ()) -> View:
-    """Return the view of a kernel [..., b] as one matrix [1, a, b]."""
+    """View a kernel [..., b] as one matrix [1, a, b]."""
     sizes = _sizes(variable, part)
     return View(variable, (1, math.prod(sizes[:-1]), sizes[-1]), part)
 
 
 def row(variable: Any, groups: int = 1, part: tuple[slice, ...] = ()) -> View:
-    """Return the view of a bias [...] as one row for each group: [g, 1, b]."""
+    """View a bias [...] as one row per group: [g, 1, b]."""
     return View(variable, (groups, 1, math.prod(_sizes(variable, part)) // groups), part)
 
 
 def entries(variable: Any) -> View:
-    """Return the view of a variable as 1 × 1 matrices, a group for each entry: [g, 1, 1]."""
+    """View a variable as 1 × 1 matrices, one group per entry: [g, 1, 1]."""
     return View(variable, (math.prod(variable.shape), 1, 1))
 
 
@@ -99,9 +103,15 @@ def _sizes(variable: Any, part: tuple[slice, ...]) -> list[int]:
 
 @frozen(eq=False)
 class Product:
-    """z = scale·(rows·kernel) + bias_scale·bias, group by group.
+    """z = scale·(rows·kernel) + bias_scale·bias, separately for each group.
 
-    kernel: the matrices [g, a, b], or None for a bias alone.   bias: [g, 1, b], or None.
+    Attributes:
+        kernel: Matrices [g, a, b], or None for a bias alone.
+        bias: Rows [g, 1, b], or None.
+        scale: Factor of the kernel.
+        bias_scale: Factor of the bias.
+        groups: Number g of groups.
+        columns: Number b of columns.
     """
 
     kernel: View | None
@@ -120,16 +130,16 @@ class Product:
 
     @property
     def variables(self) -> list[Any]:
-        """The Keras variables that the product is made of."""
+        """Keras variables of the product."""
         return [view.variable for view in (self.kernel, self.bias) if view is not None]
 
     @property
     def trained(self) -> list[View]:
-        """The views of trainable variables."""
+        """Views of the trainable variables."""
         return [view for view in (self.kernel, self.bias) if view is not None and view.variable.trainable]
 
     def apply(self, a: tf.Tensor, value: Callable[[Any], tf.Tensor] = lambda v: tf.convert_to_tensor(v.value)):
-        """Return z: [N, T, g, b] from scaled rows A: [N, T, g, a]. value: the tensor of a Keras variable."""
+        """Return z: [N, T, g, b] for scaled rows A: [N, T, g, a]; `value` maps a Keras variable to its tensor."""
         z = None
         if self.kernel is not None:
             w = self.kernel.read(value(self.kernel.variable))
@@ -148,7 +158,7 @@ class Product:
         return z
 
     def rows(self, a: tf.Tensor) -> tf.Tensor:
-        """Return the rows that meet trainable weights: scaled A: [N, T, g, a], a constant for a bias as last column."""
+        """Return the rows for trainable weights: scaled A: [N, T, g, a], with a constant last column for a bias."""
         parts = [a] if self.kernel in self.trained else []
         if self.bias in self.trained:
             parts.append(tf.fill(tf.concat([tf.shape(a)[:-1], [1]], 0), tf.constant(self.bias_scale, a.dtype)))
@@ -156,7 +166,7 @@ class Product:
         return parts[0] if len(parts) == 1 else tf.concat(parts, -1)
 
     def read(self, of: Callable[[Any], tf.Tensor]) -> tf.Tensor:
-        """Return tangents of the trainable weights as matrices [..., g, a, b], from of(variable): [..., *shape]."""
+        """Return tangents of the trainable weights as matrices [..., g, a, b], given of(variable): [..., *shape]."""
         parts = [view.read(of(view.variable)) for view in self.trained]
         return parts[0] if len(parts) == 1 else tf.concat(parts, -2)
 
@@ -176,7 +186,7 @@ Apply = Callable[[Product, tf.Tensor], tf.Tensor]
 
 
 def with_positions(x: tf.Tensor, *last: int) -> tf.Tensor:
-    """Return x: [N, ..., *last] with one axis for everything in between: [N, T, *last]."""
+    """Merge all axes of x: [N, ..., *last] between the first and `last` into one: [N, T, *last]."""
     sizes = x.shape[1:]
     if sizes.is_fully_defined():
         return reshape(x, [-1, sizes.num_elements() // math.prod(last), *last])
@@ -184,10 +194,12 @@ def with_positions(x: tf.Tensor, *last: int) -> tf.Tensor:
 
 
 class Rule(ABC):
-    """How a layer type computes, with its weights met in products only.
+    """The computation of a layer type, in which weights enter through products only.
 
-    layer: the Keras layer.   products: set by the subclass's `__init__`; every weight that the rule accounts for is in
-    exactly one of them.
+    Attributes:
+        layer: The Keras layer.
+        products: Products of the layer, set by the subclass's `__init__`; every weight that the rule accounts for
+            belongs to exactly one of them.
     """
 
     products: Sequence[Product] = ()
@@ -197,19 +209,22 @@ class Rule(ABC):
 
     @classmethod
     def accepts(cls, layer: Any) -> bool:
-        """Return whether this rule can express the layer exactly."""
+        """Return whether this rule represents the layer exactly."""
         return True
 
     @abstractmethod
     def call(self, apply: Apply, *args: Any, **kwargs: Any) -> Any:
         """Return what the layer's own `call` returns for the same arguments (in inference).
 
-        apply: (product, rows [N, T, a] or [N, T, g, a], not scaled) -> z: [N, T, b] or [N, T, g, b].
+        Args:
+            apply: (product, rows [N, T, a] or [N, T, g, a], not scaled) -> z: [N, T, b] or [N, T, g, b].
+            *args: Arguments of the layer's `call`.
+            **kwargs: Keyword arguments of the layer's `call`.
         """
 
 
 class Untappable(Exception):
-    """A layer whose rule does not hold where the model uses it. rule: its rule."""
+    """The rule of a layer does not hold where the model uses the layer."""
 
     def __init__(self, rule: Rule, reason: str):
         super().__init__(reason)
@@ -217,12 +232,12 @@ class Untappable(Exception):
 
 
 def key_of(layer: Any) -> str:
-    """Return the name that a layer's type is registered under: "module:Class"."""
+    """Return the name under which a layer type is registered: "module:Class"."""
     return f"{type(layer).__module__}:{type(layer).__qualname__}"
 
 
 def rule_for(layer: Any) -> Rule | None:
-    """Return the rule of exactly this layer type, or None. A subclass may compute something else, so it has none."""
+    """Return the rule of exactly this layer type, or None. Subclasses have none: they may compute something else."""
     entry = registry().layer_rules.get(key_of(layer))
     if entry is None or not _computes_as_its_type(layer):
         return None
@@ -231,10 +246,10 @@ def rule_for(layer: Any) -> Rule | None:
 
 
 def _computes_as_its_type(layer: Any) -> bool:
-    """Return whether a layer is built and runs its type's own `call` on its weights as they are.
+    """Return whether a layer is built and runs its type's own `call` on its unmodified weights.
 
-    A layer may be quantised, carry LoRA matrices, be recomputed in the backward pass, cast its weights, or have been
-    given another `call`.
+    A layer may be quantised, have LoRA matrices, be recomputed in the backward pass, cast its weights, or have a
+    replaced `call`.
     """
     return (
         layer.built

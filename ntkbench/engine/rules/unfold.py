@@ -11,10 +11,10 @@ import tensorflow as tf
 def unfold(
     x: tf.Tensor, kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int], padding: str
 ) -> tf.Tensor:
-    """Return patches: [N, *space, c] -> [N, *space', taps, c], taps being the kernel's places in row-major order.
+    """Return patches: [N, *space, c] -> [N, *space', taps, c], with the kernel's positions (taps) in row-major order.
 
-    padding: "valid", "same" or "causal" (one axis). Slices of a padded array rather than `tf.image.extract_patches`,
-    whose gradient is a sparse matrix product.
+    `padding` is "valid", "same" or "causal" (one axis). The patches are slices of a padded array, because the gradient
+    of `tf.image.extract_patches` is a sparse matrix product.
     """
     size = [int(s) for s in x.shape[1:-1]]
     span = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
@@ -38,10 +38,11 @@ def flipped_windows(
     padding: str,
     out: Sequence[int],
 ) -> tf.Tensor:
-    """Return what a transposed convolution multiplies with its kernel: [N, *space, c] -> [N, *out, taps, c].
+    """Return the patches that a transposed convolution multiplies by its kernel: [N, *space, c] -> [N, *out, taps, c].
 
-    Its output at p is Σ x[i]·W[k] over i·stride + k·dilation − before = p, so zeros go between the entries of x and
-    the windows are read backwards. before: the padding of the convolution from `out` to x that it is the transpose of.
+    The output at p is Σ x[i]·W[k] over i·stride + k·dilation − before = p, so zeros are inserted between the entries of
+    x and the windows are read backwards. `before` is the padding of the corresponding forward convolution from `out` to
+    x.
     """
     widths = [[0, 0]]
     for axis, (k, s, d, size) in enumerate(zip(kernel, strides, dilation, out, strict=True), 1):
@@ -57,7 +58,7 @@ def flipped_windows(
 
 
 def _stretched(x: tf.Tensor, axis: int, stride: int) -> tf.Tensor:
-    """Return x with stride − 1 zeros between the entries of an axis."""
+    """Insert stride − 1 zeros between the entries of an axis of x."""
     sizes = [-1, *x.shape[1:]]
     zeros = [[0, 0]] * (len(sizes) + 1)
     zeros[axis + 1] = [0, stride - 1]
@@ -81,7 +82,7 @@ def windows(
 
 
 def _sliced(x: tf.Tensor, index: list[slice]) -> tf.Tensor:
-    """Return x[index] for slices of the leading axes but the first. The gradient of `tf.slice` is a padding, faster."""
+    """Return x[index] for slices of the leading axes; uses `tf.slice` if possible, whose gradient is faster."""
     if all(part.step == 1 for part in index[1:]):
         start = [0, *(part.start for part in index[1:]), 0]
         size = [-1, *(part.stop - part.start for part in index[1:]), -1]

@@ -1,4 +1,4 @@
-"""Away from initialisation: gradient descent, and the worst direction in a ball of weights."""
+"""Search away from initialisation: gradient descent, and the worst direction in a ball of weights."""
 
 from .ascent import Maximum, Objective, ascend, ascend_best, largest, unit
 from .crossings import Crossings, rms_of_variables

@@ -1,4 +1,4 @@
-"""Searching the ball of weights for its worst direction."""
+"""Search a ball of weights for its worst direction."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve, frozen
 
-FIRST = 2  # evaluations of every start, before the best is followed
-SETTLED = 3e-3  # relative: two gains in a row that are smaller end an ascent
-LEAST = 2.0**-6  # damping, below which no step has found more
+FIRST_EVALUATIONS = 2  # evaluations from every start before the best one is continued
+SETTLED = 3e-3  # relative gain; two smaller gains in a row end an ascent
+MIN_DAMPING = 2.0**-6  # damping below which no step was found to help
 
 Objective = Callable[[tf.Tensor], tuple[float, tf.Tensor]]
 
 
 @frozen
 class Maximum:
-    """The largest value found and the unit direction [P] it was found at, None for no direction.
+    """The largest value found, and where.
 
-    gradient: of the objective there [P], None where nobody knows it.
+    Attributes:
+        value: The value.
+        direction: Unit direction [P] of the value, or None if there is none.
+        gradient: Gradient of the objective there [P], or None if it is unknown.
     """
 
     value: float
@@ -33,16 +36,16 @@ NOTHING = Maximum(0.0, None)
 def ascend(objective: Objective, start: tf.Tensor | Maximum, evaluations: int, settled_at: float = SETTLED) -> Maximum:
     """Return the largest value found by a damped ascent over the unit sphere: a lower bound of the supremum.
 
-    v ← normalise(v/‖v‖ + d·g/‖g‖) from the best point so far, where the damping d starts at 1 and is halved whenever
-    the value did not grow; undamped, the update oscillates between two points. The ascent ends early when its value
-    has settled.
+    The update is v ← normalise(v/‖v‖ + d·g/‖g‖) from the best point so far. The damping d starts at 1 and is halved
+    whenever the value did not grow; without damping, the update oscillates between two points. The ascent ends early
+    when its value has settled.
 
     Args:
         objective: v [P] of unit length -> (value, gradient [P] in v, up to a positive factor).
-        start: direction [P]; from a start of length zero nothing is found. Where an earlier ascent ended, what is known
-            of that point is not evaluated again.
-        evaluations: the most evaluations of the objective.
-        settled_at: relative gain; two smaller ones in a row end the ascent.
+        start: Direction [P], or the result of an earlier ascent, whose last point is not evaluated again if its
+            gradient is known. A start of length zero finds nothing.
+        evaluations: Maximum number of evaluations of the objective.
+        settled_at: Relative gain; two smaller gains in a row end the ascent.
     """
     known = start if isinstance(start, Maximum) else Maximum(0.0, unit(start))
     v, gradient, reached, settled = known.direction, known.gradient, None, 0
@@ -54,7 +57,7 @@ def ascend(objective: Objective, start: tf.Tensor | Maximum, evaluations: int, s
             reached = _Reached(value, v, gradient, unit(gradient), reached.damping if reached else 1.0)
         else:
             reached = evolve(reached, damping=reached.damping / 2)
-        if settled == 2 or reached.ascent is None or reached.damping < LEAST:
+        if settled == 2 or reached.ascent is None or reached.damping < MIN_DAMPING:
             break
         v = unit(reached.v + reached.damping * reached.ascent)
         if v is None:
@@ -63,21 +66,21 @@ def ascend(objective: Objective, start: tf.Tensor | Maximum, evaluations: int, s
 
 
 def ascend_best(objective: Objective, starts: Iterable[tf.Tensor], evaluations: int) -> Maximum:
-    """Return what `ascend` finds from the start that leads highest in its FIRST evaluations."""
-    first = largest(ascend(objective, start, FIRST) for start in starts)
+    """Return the result of `ascend` from the start with the highest value after FIRST_EVALUATIONS evaluations."""
+    first = largest(ascend(objective, start, FIRST_EVALUATIONS) for start in starts)
     if first.direction is None:
         return first
     return largest([first, ascend(objective, first, evaluations)])
 
 
 def largest(found: Iterable[Maximum]) -> Maximum:
-    """Return the first of the largest maxima, NOTHING of none."""
+    """Return the first of the largest maxima, or NOTHING if there are none."""
     return max(found, key=lambda maximum: maximum.value, default=NOTHING)
 
 
 @frozen
 class _Reached:
-    """Where an ascent stands: the value, the point, the gradient there, its direction (None for none), the damping."""
+    """State of an ascent: the value, the point, the gradient there, its direction (or None) and the damping."""
 
     value: float
     v: tf.Tensor
@@ -87,6 +90,6 @@ class _Reached:
 
 
 def unit(v: tf.Tensor) -> tf.Tensor | None:
-    """Return v of length one, or None when it is zero or not finite."""
-    norm = float(np.linalg.norm(v.numpy()))  # a third of the time of tf.norm, for there are thousands of calls
+    """Return v normalised to length one, or None if it is zero or not finite."""
+    norm = float(np.linalg.norm(v.numpy()))  # takes a third of the time of tf.norm, and is called thousands of times
     return v / norm if 0 < norm < float("inf") else None

@@ -1,4 +1,4 @@
-"""The Hessian norm of one sample over a ball of weights."""
+"""Hessian norm of one sample over a ball of weights."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from ..model import Network
 from ..structure import structure_of
 from .ascent import Maximum, ascend
 
-INNER_STEPS = 4  # Lanczos steps at a point of the ascent, from the eigenvectors of the point before
-SECOND = 0.1  # of the second eigenvector added to that start, so that it can take over
-BUDGET = (8, 5)  # evaluations from ±v0
-SETTLED = 1e-4  # relative gain at which they end early
-RESTARTS = 15  # of the Lanczos steps at the best point, at most
+INNER_STEPS = 4  # Lanczos steps at a point of the ascent, started from the eigenvectors of the previous point
+SECOND_WEIGHT = 0.1  # weight of the second eigenvector in that start, so that the two can change order
+EVALUATIONS = (8, 5)  # evaluations from v0 and from −v0
+SETTLED = 1e-4  # relative gain below which the ascents end early
+RESTARTS = 15  # maximum number of Lanczos restarts at the best point
 
 
 @frozen
 class SampleCurvature:
-    """The top eigenpairs of ∇²f(w; x) for one input x: [1, ...], as a function of flat weights w: [P].
+    """Leading eigenpairs of ∇²f(w; x) for one input x: [1, ...], as a function of flat weights w: [P].
 
-    top: at the weights that the search starts from.
+    Attributes:
+        net: The network.
+        x: The input.
+        top: Leading eigenpair at the weights from which the search starts.
     """
 
     net: Network
@@ -34,17 +37,18 @@ class SampleCurvature:
     top: Eigenpair
 
     def in_ball(self, origin: tf.Tensor, radius: float, tol: float) -> float:
-        """Return the largest norm found within `radius` of `origin`, where `top` is; a lower bound of the supremum.
+        """Return the largest norm found within `radius` of `origin`, a lower bound of the supremum.
 
-        The search starts from ±v0, v0 the gradient of the norm at the origin.
+        `top` must be the eigenpair at `origin`. The search starts from ±v0, where v0 is the gradient of the norm at
+        `origin`.
         """
         if self.top.value == 0.0:
             return 0.0
         evaluate = self.net.function(("curvature", self.x.shape), lambda: _evaluation(self.net, self.x))
-        first = self.top.vector + SECOND * self.top.second
+        first = self.top.vector + SECOND_WEIGHT * self.top.second
         _, v0, _ = evaluate(origin, self.x, first)
         best, at_best = Maximum(abs(self.top.value), None), first
-        for direction, evaluations in zip([v0, -v0], BUDGET, strict=True):
+        for direction, evaluations in zip([v0, -v0], EVALUATIONS, strict=True):
             start, reached = first, 0.0
 
             def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
@@ -69,9 +73,9 @@ class SampleCurvature:
 
 
 def _evaluation(net: Network, x: tf.Tensor) -> Callable[..., Any]:
-    """Return (w, x, start) -> (|λ|, its gradient at fixed eigenvector [P], the start of the next point [P]).
+    """Return the function (w, x, start) -> (|λ|, its gradient at fixed eigenvector [P], the next start vector [P]).
 
-    The eigenvectors are sought in the coordinates of the factored Hessian where it is known.
+    The eigenvectors are computed in the coordinates of the factored Hessian if it is available.
     """
     structure = structure_of(net, x)
     factored = FactoredProduct(net, structure, tf.TensorSpec(x.shape, x.dtype)) if structure.complete else None
@@ -81,13 +85,13 @@ def _evaluation(net: Network, x: tf.Tensor) -> Callable[..., Any]:
         net.assign(w)
         if factored is None:
             norm, sign, first, second = _lanczos(lambda v: product(x, v), start)
-            top, following = net.unflatten(first), first + SECOND * second
+            top, following = net.unflatten(first), first + SECOND_WEIGHT * second
         else:
             carried, constants = factored.hoisted.once(x)
             start = factored.coordinates(constants, start[None])[0]
             norm, sign, first, second = _lanczos(lambda v: factored.hoisted.each(carried, v[None])[0], start)
             top = [tangent[0] for tangent in factored.tangents(constants, first[None])]
-            following = factored.flat(constants, (first + SECOND * second)[None])[0]
+            following = factored.flat(constants, (first + SECOND_WEIGHT * second)[None])[0]
         with tf.GradientTape() as tape:
             along = second_derivative(net, x, top)
         gradient = net.flatten(dense_gradient(tape, along, net.variables))
@@ -97,8 +101,10 @@ def _evaluation(net: Network, x: tf.Tensor) -> Callable[..., Any]:
 
 
 def _lanczos(product: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Return the largest magnitude of a Ritz value after INNER_STEPS from `start`: [D]; the sign of that value, its
-    vector [D], and the vector of the second largest [D]. Both vectors point the way that `start` does.
+    """Run INNER_STEPS Lanczos steps from `start`: [D].
+
+    Returns the largest magnitude of a Ritz value, the sign of that value, its vector [D] and the vector of the second
+    largest [D]. Both vectors are oriented along `start`.
     """
     rounding = 20 * np.finfo(start.dtype.as_numpy_dtype).eps
     v = tf.math.divide_no_nan(start, tf.norm(start))
@@ -114,7 +120,7 @@ def _lanczos(product: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor) -> tup
         norm = tf.norm(rest)
         v = tf.math.divide_no_nan(rest, tf.where(norm > rounding * tf.norm(w), norm, 0))
         columns.append(tf.pad(column, [[0, INNER_STEPS - len(basis)]]))
-    values, vectors = tf.linalg.eigh(tf.stack(columns))  # which reads the lower triangle
+    values, vectors = tf.linalg.eigh(tf.stack(columns))  # reads the lower triangle only
     order = tf.argsort(-tf.abs(values))[:2]
     largest = tf.gather(values, order)
     order = tf.where(tied(largest[0], largest[1]), order[::-1], order)

@@ -1,4 +1,4 @@
-"""Full-batch gradient descent on the square loss, recording the tangent kernel along its path."""
+"""Full-batch gradient descent on the square loss, with the tangent kernel recorded along the path."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ from ..autodiff import dense_gradient
 from ..model import Network
 from ..ntk import KernelMap
 
-EARLY_RECORDS = (1, 2, 5, 10)  # steps at which the kernel is recorded, then every RECORD_EVERY, and at the end
+EARLY_RECORDS = (1, 2, 5, 10)  # steps at which the kernel is recorded; then every RECORD_EVERY steps, and at the end
 RECORD_EVERY = 20
-LOWERED_TO = 0.5  # of the critical step 2/λmax(K(w_t)), where the kernel has grown on the way
-SMALLEST_STEP = 1e-12  # of the first step size: below it halving has failed
+LOWERED_TO = 0.5  # fraction of the critical step 2/λmax(K(w_t)) that caps the step size as the kernel grows
+SMALLEST_STEP = 1e-12  # fraction of the first step size below which halving has failed
 
 
 @frozen
 class Trajectory:
     """A path of gradient descent from w0 on L(w) = ½ Σ_n (f(w; x_n) − y_n)².
 
-    origin, end: weights [P] at its start and end.      losses: L at every step [T+1].
-    gradients: ‖∇L‖² at every step [T+1].               kernels: {step: K(w_t) [N, N]}, step 0 included.
-    step_size: the last one.    steps: T.               reached: whether L fell to target_ratio·L(w0).
+    Attributes:
+        origin: Initial weights [P].
+        end: Final weights [P].
+        losses: L at every step [T+1].
+        gradients: ‖∇L‖² at every step [T+1].
+        kernels: {step: K(w_t) [N, N]}, including step 0.
+        step_size: Final step size.
+        steps: Number T of steps.
+        reached: Whether L fell to target_ratio·L(w0).
     """
 
     origin: tf.Tensor
@@ -48,16 +54,22 @@ def gradient_descent(
     target_ratio: float = 1e-3,
     max_steps: int = 3000,
 ) -> Trajectory:
-    """Return the path from `origin` until the loss is target_ratio of its start, or max_steps.
+    """Run gradient descent from `origin` until the loss reaches target_ratio of its initial value, or for max_steps.
 
-    Step size: safety·2/λmax(K(w0)), lowered at every record to ½·2/λmax(K(w_t)); a step that raises the loss
-    is rolled back and the step size halved. (η_crit = 2/λmax of the linear model: Zhu et al., arXiv 2205.11787.)
+    The step size is safety·2/λmax(K(w0)), lowered at every record to at most ½·2/λmax(K(w_t)). A step that raises the
+    loss is undone and the step size halved. (η_crit = 2/λmax of the linear model: Zhu et al., arXiv 2205.11787.)
 
     Args:
-        x: [N, ...] probes.   y: [N] targets.   origin: [P].
+        net: The network.
+        x: Probes [N, ...].
+        y: Targets [N].
+        origin: Initial weights [P].
+        safety: Fraction of the critical step size.
+        target_ratio: Loss at which to stop, relative to the initial loss.
+        max_steps: Maximum number of steps.
 
     Raises:
-        Diverged: when the loss is not finite even at vanishing step size.
+        Diverged: If the loss is not finite even at vanishing step size.
     """
     kernels = KernelMap(net, x)
     loss_and_gradient = net.function("loss and gradient", lambda: lambda w, x, y: _loss_and_gradient(net, w, x, y))
@@ -67,12 +79,12 @@ def gradient_descent(
     w = origin
     loss, gradient, norm2 = _evaluated(loss_and_gradient(w, x, y))
     if not np.isfinite(loss):
-        raise Diverged("The loss is not finite at initialisation; the model's output is not.")
+        raise Diverged("The loss is not finite at initialisation, because the model's output is not.")
     losses, norms, step = [loss], [norm2], 0
     while step < max_steps and loss > target_ratio * losses[0] and norm2 > 0:
         trial = w - tf.constant(step_size, net.dtype) * gradient
         new_loss, new_gradient, new_norm2 = _evaluated(loss_and_gradient(trial, x, y))
-        if not new_loss <= loss:  # a NaN is a rise too
+        if not new_loss <= loss:  # NaN counts as a rise
             step_size /= 2
             if step_size < SMALLEST_STEP * first:
                 if not np.isfinite(new_loss):
@@ -92,7 +104,7 @@ def gradient_descent(
 
 
 def _critical(kernel: np.ndarray) -> float:
-    """Return η_crit = 2/λmax(K), or 1 for a kernel that is zero."""
+    """Return η_crit = 2/λmax(K), or 1 for a zero kernel."""
     largest = float(np.linalg.eigvalsh(kernel)[-1])
     return 2.0 / largest if largest > 0 else 1.0
 

@@ -1,4 +1,4 @@
-"""How much of a gradient's change along a line comes from kinks."""
+"""Share of a gradient's change along a line that comes from kinks."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ import tensorflow as tf
 
 from .weighted_output import WeightedOutput
 
-MOST = 64  # segments of the line
-STILL = 0.02  # change of the share below which the number of segments is not doubled again
-ROUNDING = 100  # of the precision's epsilon, relative to the gradient: smaller changes are taken as none
+MAX_SEGMENTS = 64  # maximum number of segments of the line
+SHARE_TOLERANCE = 0.02  # change of the share below which the number of segments is no longer doubled
+ROUNDING = 100  # units of machine epsilon, relative to the gradient; smaller changes count as zero
 
 
 def kink_share(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.ndarray) -> float:
-    """Return ‖g(w0 + v) − g(w0) − ∫₀¹ H(w0 + t·v)·v dt‖ / ‖g(w0 + v) − g(w0)‖, g = ∇F_c and H = ∇²F_c.
+    """Return ‖g(w0 + v) − g(w0) − ∫₀¹ H(w0 + t·v)·v dt‖ / ‖g(w0 + v) − g(w0)‖, where g = ∇F_c and H = ∇²F_c.
 
-    Automatic differentiation knows no derivative where the gradient jumps, so the integral of the second derivatives
-    misses every jump on the line. Simpson's rule over K segments, from two trapezoid rules; K is doubled until the
-    share stands still.
+    Automatic differentiation ignores jumps of the gradient, so the integral of the second derivatives misses every jump
+    on the line. The integral is computed by Simpson's rule over K segments, from two trapezoid rules; K is doubled
+    until the share converges.
 
     Args:
-        origin: w0 [P].   v: displacement [P].   c: [N], the weights of the probes.
+        output: The weighted output F_c.
+        origin: w0 [P].
+        v: Displacement [P].
+        c: Weights of the probes [N].
 
     Returns:
-        0 for a smooth network, to the error of the rule; about 1 where all of the change comes from kinks.
+        0 for a smooth network, up to the error of the rule; about 1 if all of the change comes from kinks.
     """
     first, at_origin = output.gradient_and_product(origin, c, v)
     last, at_end = output.gradient_and_product(origin + v, c, v)
@@ -39,6 +42,6 @@ def kink_share(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.nd
         coarser, trapezoid = trapezoid, trapezoid / 2 + tf.add_n(middles) / segments
         unexplained = float(tf.norm(change - (4 * trapezoid - coarser) / 3))
         share = unexplained / size if unexplained > rounding else 0.0
-        if share <= STILL or abs(share - before) <= STILL or segments >= MOST:
+        if share <= SHARE_TOLERANCE or abs(share - before) <= SHARE_TOLERANCE or segments >= MAX_SEGMENTS:
             return share
         before = share

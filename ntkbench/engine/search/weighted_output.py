@@ -27,7 +27,10 @@ class WeightedOutput:
         return self.net.function("weighted gradient", self._build_gradient)(w, self.x, tf.cast(c, self.net.dtype))
 
     def gradient_and_product(self, w: tf.Tensor, c: np.ndarray, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return ∇F_c(w) and ∇²F_c(w)·v: [P] each, for v: [P], by double backward, which is right for every model."""
+        """Return ∇F_c(w) and ∇²F_c(w)·v: [P] each, for v: [P].
+
+        Uses double backward differentiation, which is correct for every model.
+        """
         require_right_derivatives(self.net, self.x, order=2, mode="double_backward")
         return self.net.function("weighted product", self._build_product)(w, self.x, tf.cast(c, self.net.dtype), v)
 

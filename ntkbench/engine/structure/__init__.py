@@ -1,4 +1,4 @@
-"""Which weights of a model are met in products, their rows and cotangents, and how large all that is."""
+"""Structure of a model: which weights enter through products, their rows and cotangents, and their sizes."""
 
 from .contraction import contraction, products_of_rows, share
 from .factors import UNROLLED, Factor, factors, factors_of_outputs

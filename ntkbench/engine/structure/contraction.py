@@ -1,10 +1,10 @@
-"""One product's share of the tangent kernel from rows A: [N, g, T, a] and cotangents G: [N, O, g, T, b].
+"""Contribution of one product to the tangent kernel, from rows A: [N, g, T, a] and cotangents G: [N, O, g, T, b].
 
-Three ways to one number. With one position, Gram matrices of the inputs: ⟨A, A'⟩⟨G, G'⟩. With several, Gram matrices
-of all positions, Σ_ts ⟨A_t, A'_s⟩⟨G_t, G'_s⟩, a few rows at a time; or the gradients Σ_t A_t ⊗ G_t of every sample and
-their products. Source: Novak et al. 2022 (arXiv 2206.08720), section 3.
+There are three ways to compute it. With one position, Gram matrices of the inputs: ⟨A, A'⟩⟨G, G'⟩. With several
+positions, Gram matrices of all positions, Σ_ts ⟨A_t, A'_s⟩⟨G_t, G'_s⟩, a few rows at a time; or the gradients Σ_t A_t ⊗
+G_t of every sample and their inner products. Source: Novak et al. 2022 (arXiv 2206.08720), section 3.
 
-Shares have the shape [N, M] for the sum over output units (`trace`), and [N, O, M, O] for all pairs of units.
+Contributions have the shape [N, M] for the sum over output units (`trace`), and [N, O, M, O] for all pairs of units.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ from attrs import frozen
 
 from ..ops import reshape
 
-LEAST = 160  # rows of a block of a matrix product; smaller ones are slower than what symmetry saves
-AT_ONCE = 32 * 2**20  # bytes of a Gram matrix of positions that is worked on at once: it should stay in the cache
+MIN_BLOCK_ROWS = 160  # rows per block of a symmetric matrix product; smaller blocks cost more than symmetry saves
+GRAM_BYTES = 32 * 2**20  # bytes of a Gram matrix of positions per step, chosen to stay in the cache
 
 
 @frozen
 class ProductSize:
-    """The numbers of one product for one sample: g groups of T rows of a and of b numbers."""
+    """Size of one product for one sample.
+
+    Attributes:
+        groups: Number g of groups.
+        positions: Number T of positions.
+        rows: Length a of a row of A.
+        columns: Length b of a row of G.
+    """
 
     groups: int
     positions: int
@@ -33,23 +40,30 @@ class ProductSize:
 
     @property
     def matrices(self) -> int:
-        """Return the size of the gradient of one sample and output unit."""
+        """Return the number of entries of the gradient of one sample and output unit."""
         return self.groups * self.rows * self.columns
 
     @property
     def inputs(self) -> int:
-        """Return the size of A."""
+        """Return the number of entries of A."""
         return self.groups * self.positions * self.rows
 
     @property
     def cotangents(self) -> int:
-        """Return the size of G for one output unit."""
+        """Return the number of entries of G for one output unit."""
         return self.groups * self.positions * self.columns
 
 
 @frozen
 class Contraction:
-    """How a share is computed: the way, the rows of the positions' Gram matrix at once, operations, and bytes."""
+    """A way to compute a contribution, with its cost.
+
+    Attributes:
+        way: "inputs", "positions" or "gradients".
+        at_once: Rows of the Gram matrix of positions per step.
+        flops: Number of operations.
+        bytes: Working memory in bytes.
+    """
 
     way: Literal["inputs", "positions", "gradients"]
     at_once: int
@@ -60,9 +74,9 @@ class Contraction:
 def contraction(
     size: ProductSize, n: int, m: int, units: int, trace: bool, itemsize: int, allowance: float = math.inf
 ) -> Contraction:
-    """Return the way of the fewest operations among those whose working memory is allowed, for [N] × [M] samples.
+    """Return the way with the fewest operations among those whose working memory is allowed, for [N] × [M] samples.
 
-    Gram matrices of positions are always possible: they are worked on in as few rows as it takes.
+    Gram matrices of positions are always possible, because they are processed in as few rows at a time as necessary.
     """
     g, t, a, b = size.groups, size.positions, size.rows, size.columns
     pairs = units if trace else units * units
@@ -70,7 +84,7 @@ def contraction(
     if g == t == 1:
         return Contraction("inputs", n, 2 * n * m * (a + pairs * b), 4 * result)
     one_row = itemsize * g * m * t * (2 if trace else 1 + 2 * units * units)
-    at_once = int(max(1, min(n * t, min(allowance, AT_ONCE) // one_row)))
+    at_once = int(max(1, min(n * t, min(allowance, GRAM_BYTES) // one_row)))
     copies = itemsize * (n + m) * (size.inputs + units * size.cotangents) * (g > 1 or units > 1)
     sums = itemsize * n * t * m * (1 if trace else units * units)
     gram = Contraction("positions", at_once, 2 * n * m * t * t * g * (a + pairs * b), at_once * one_row + copies + sums)
@@ -94,7 +108,7 @@ def share(
     trace: bool,
     allowance: float = math.inf,
 ) -> tf.Tensor:
-    """Return a product's share of the kernel from (A, G) at two sets of inputs. For use in compiled functions."""
+    """Return a product's contribution from (A, G) at two sets of inputs. For use inside compiled functions."""
     a, g = left
     n, m = a.shape[0] or 16, right[0].shape[0] or 16
     size = ProductSize(g.shape[2], g.shape[3], a.shape[3], g.shape[4])
@@ -105,7 +119,7 @@ def share(
 
 
 def products_of_rows(left: tf.Tensor, right: tf.Tensor, trace: bool) -> tf.Tensor:
-    """Return the products of rows [N, O, size] and [M, O, size]: [N, M] summed over O, or [N, O, M, O]."""
+    """Return the inner products of rows [N, O, size] and [M, O, size]: [N, M] summed over O, or [N, O, M, O]."""
     size = math.prod(left.shape[1:]) if trace else left.shape[2]
     first = reshape(left, [-1, size])
     products = product(first, first if left is right else reshape(right, [-1, size]))
@@ -113,8 +127,8 @@ def products_of_rows(left: tf.Tensor, right: tf.Tensor, trace: bool) -> tf.Tenso
 
 
 def product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """Return left·rightᵀ for rows [n, size] and [m, size]; of rows with themselves only the lower half is computed."""
-    parts = min(4, (left.shape[0] or 0) // LEAST)
+    """Return left·rightᵀ for rows [n, size] and [m, size]; of the same tensor only the lower half is computed."""
+    parts = min(4, (left.shape[0] or 0) // MIN_BLOCK_ROWS)
     if left is not right or parts < 2:
         return tf.matmul(left, right, transpose_b=True)
     rows = tf.split(left, [len(part) for part in np.array_split(range(left.shape[0]), parts)])
@@ -135,7 +149,7 @@ def _inputs(left: tuple[tf.Tensor, tf.Tensor], right: tuple[tf.Tensor, tf.Tensor
 
 
 def _only_position(a: tf.Tensor, g: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return A: [N, a] and G: [N, O, b]."""
+    """Return A: [N, a] and G: [N, O, b] of a product with one position."""
     return reshape(a, [-1, a.shape[3]]), reshape(g, [-1, g.shape[1], g.shape[4]])
 
 
@@ -162,7 +176,7 @@ def _positions(
     g2 = reshape(g2, [groups, -1, q * b] if trace else [groups, m * s * q, b])
 
     def some(a: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
-        """Return some rows' products with all positions on the right, summed over each sample's."""
+        """Return the products of some rows with all positions on the right, summed over each sample's positions."""
         aa = tf.matmul(a, a2, transpose_b=True)
         if trace:
             gg = tf.matmul(reshape(g, [groups, -1, o * b]), g2, transpose_b=True)

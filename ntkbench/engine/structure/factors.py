@@ -1,6 +1,6 @@
-"""Rows and cotangents of every product of a model, from which tangent kernels come without a Jacobian.
+"""Rows and cotangents of every product of a model, from which tangent kernels are computed without a Jacobian.
 
-K(x, x') = Σ_l Σ_{t,s} ⟨A_l[x,t], A_l[x',s]⟩ ⟨G_l[x,t], G_l[x',s]⟩, and for several groups a sum over them (Novak et
+K(x, x') = Σ_l Σ_{t,s} ⟨A_l[x,t], A_l[x',s]⟩ ⟨G_l[x,t], G_l[x',s]⟩, summed over groups if there are several (Novak et
 al. 2022, arXiv 2206.08720).
 """
 
@@ -16,14 +16,17 @@ from ..ops import cotangents_side_by_side, for_each, reshape
 from ..rules.rule import Product, Rule
 from .taps import Tapped, cotangents, run_tapped
 
-UNROLLED = 16  # output units that get a backward pass each in the graph where they are not vectorised; more are looped
+UNROLLED = 16  # maximum number of output units with a backward pass of their own in the graph; more are looped
 
 
 @frozen(eq=False)
 class Factor:
     """Rows and cotangents of one product.
 
-    a: [N, g, T, a].   g: [N, g, T, b] for one output unit, [N, O, g, T, b] for several.
+    Attributes:
+        product: The product.
+        a: Rows [N, g, T, a].
+        g: Cotangents [N, g, T, b] for one output unit, [N, O, g, T, b] for several.
     """
 
     product: Product
@@ -32,7 +35,7 @@ class Factor:
 
 
 def factors(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> list[Factor]:
-    """Return the factors of every product for the chosen output unit. For use in compiled functions."""
+    """Return the factors of every product for the chosen output unit. For use inside compiled functions."""
     with tf.GradientTape() as tape:
         outputs, layers = run_tapped(net, rules, x, tape.watch)
         target = tf.reduce_sum(net.chosen(outputs))
@@ -41,7 +44,7 @@ def factors(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> list[Factor]:
 
 
 def factors_of_outputs(net: Network, rules: Sequence[Rule], x: tf.Tensor, units: tf.Tensor) -> list[Factor]:
-    """Return the factors of every product for the output units [O]. For use in compiled functions."""
+    """Return the factors of every product for output units [O]. For use inside compiled functions."""
     with cotangents_side_by_side(units.shape[0] or 1), tf.GradientTape(persistent=True) as tape:
         outputs, layers = run_tapped(net, rules, x, tape.watch)
     taps = [tap for tapped in layers for tap in tapped.taps]
@@ -50,13 +53,13 @@ def factors_of_outputs(net: Network, rules: Sequence[Rule], x: tf.Tensor, units:
         return tape.gradient(outputs, taps, unit * tf.ones_like(outputs), tf.UnconnectedGradients.ZERO)
 
     chosen = tf.one_hot(units, outputs.shape[1], dtype=outputs.dtype)
-    # Vectorised, the output units share large matrix products; convolutions are slower so.
+    # Vectorised output units share large matrix products; convolutions are slower when vectorised.
     flat = all(tap.shape[1] == 1 for tap in taps) and vectorises(net.model)
     if units.shape[0] == 1 or units.shape[0] <= UNROLLED and not flat:
         g = [_joined(layers, backward(chosen[i])) for i in range(units.shape[0])]
         stacked = [tf.stack([of_unit[i] for of_unit in g], 1) for i in range(len(layers))]
     else:
-        # Cotangents of each tap, [O, N, T, g, b], with output units and samples as one axis.
+        # The cotangents of each tap, [O, N, T, g, b], with output units and samples merged into one axis.
         many = for_each(backward, chosen, flat)
         o, n = units.shape[0], tf.shape(x)[0]
         joined = _joined(layers, [reshape(tap, [o * n, *tap.shape[2:]]) for tap in many])
@@ -65,6 +68,6 @@ def factors_of_outputs(net: Network, rules: Sequence[Rule], x: tf.Tensor, units:
 
 
 def _joined(layers: Sequence[Tapped], of_taps: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Return one tensor for each product from one for each tap."""
+    """Merge the tensors of each product's taps into one tensor per product."""
     uses = iter(of_taps)
     return [tapped.joined([next(uses) for _ in tapped.taps]) for tapped in layers]

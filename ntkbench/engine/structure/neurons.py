@@ -1,4 +1,4 @@
-"""How much one hidden neuron moves the output."""
+"""Influence of single hidden neurons on the output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ..rules.rule import Rule, rule_for
 def neuron_influence(net: Network, x: tf.Tensor) -> np.ndarray | None:
     """Return max over layers and neurons of |∂f/∂α_k|: [N] float64, or None for a model without product layers.
 
-    A neuron is an entry of the input of a product layer, other than the data themselves: hidden activations.
+    A neuron is an entry of the input of a product layer, except for the input data: a hidden activation.
+
     Source: Q∞ of Liu, Zhu, Belkin 2020 (arXiv 2010.01092), section 3.
     """
     if not hasattr(net.model, "_flatten_layers"):
@@ -44,7 +45,7 @@ def _largest(net: Network, rules: list[Rule], x: tf.Tensor) -> tf.Tensor | None:
 
         with replaced_calls([(rule.layer, watched(rule.layer)) for rule in rules if rule.products]):
             target = tf.reduce_sum(net.scalar(x))
-    # the data depend on no weight; what a layer computed from weights is a neuron
+    # tensors that depend on a weight are neurons; the input data do not
     neurons = [h for h in hidden if any(g is not None for g in tape.gradient(h, variables))]
     gradients = [g for g in tape.gradient(target, neurons) if g is not None]
     if not gradients:

@@ -1,4 +1,4 @@
-"""What a computation will hold in memory at its peak, predicted from the sizes of the model's layers."""
+"""Predict the peak memory of a computation from the sizes of the model's layers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..rules.rule import Rule
 from .contraction import ProductSize
 from .taps import run_tapped
 
-PROBES = 2  # samples of the trace that sizes are read from
+PROBES = 2  # samples in the trace from which sizes are read
 
-# Operations whose result is their argument's memory, or no memory to speak of.
+# Operations whose result shares the memory of its argument or is negligible.
 NO_MEMORY = frozenset(
     {
         "Const", "ExpandDims", "Identity", "NoOp", "Pack", "Placeholder", "ReadVariableOp", "Reshape", "Shape",
@@ -27,10 +27,13 @@ NO_MEMORY = frozenset(
 
 @frozen
 class ModelSizes:
-    """The numbers that a model makes for one sample.
+    """Sizes of a model's tensors for one sample.
 
-    outputs: output units.   products: of the rules that were asked for.   activations: what is kept for a pass
-    backward, about half of what the model's operations make.   operations: of one pass forward.
+    Attributes:
+        outputs: Number of output units.
+        products: Sizes of the products of the given rules.
+        activations: Entries kept for a backward pass, about half of the results of all operations.
+        operations: Number of operations of a forward pass.
     """
 
     outputs: int
@@ -40,17 +43,17 @@ class ModelSizes:
 
     @property
     def rows(self) -> int:
-        """Return the size of A of all products."""
+        """Return the number of entries of A of all products."""
         return sum(p.inputs for p in self.products)
 
     @property
     def cotangents(self) -> int:
-        """Return the size of G of all products, for one output unit."""
+        """Return the number of entries of G of all products, for one output unit."""
         return sum(p.cotangents for p in self.products)
 
 
 def model_sizes(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> ModelSizes:
-    """Return the sizes of a model at inputs like x: [N, ...], from a trace that computes nothing."""
+    """Return the sizes of a model for inputs like x: [N, ...], from a trace without computation."""
     key = ("sizes", tuple(rules), tuple(x.shape[1:]), x.dtype)
     return net.cached(key, lambda: _sizes(net, rules, x))
 
@@ -71,7 +74,7 @@ def _sizes(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> ModelSizes:
     except (ValueError, TypeError, tf.errors.OpError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message").rstrip(".")
         raise NtkbenchError(
-            f"The model cannot be called on inputs of shape {list(x.shape)} and type {x.dtype.name}: {reason}."
+            f"The model cannot be called on inputs of shape {list(x.shape)} and dtype {x.dtype.name}: {reason}."
         ) from error
     behind = _behind(traced.outputs[0])
     outputs = int(traced.outputs[0].shape[1])
@@ -79,7 +82,7 @@ def _sizes(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> ModelSizes:
 
 
 def _behind(tensor: tf.Tensor) -> list[tf.Operation]:
-    """Return the operations that a tensor is made of."""
+    """Return all operations that a tensor depends on."""
     found: set[tf.Operation] = set()
     waiting = [tensor.op]
     while waiting:
@@ -91,11 +94,11 @@ def _behind(tensor: tf.Tensor) -> list[tf.Operation]:
 
 
 def made(operations: Iterable[tf.Operation]) -> int:
-    """Return how many numbers operations make, without those that are other operations' numbers."""
+    """Return the number of entries that operations allocate."""
     return numbers(t for op in operations if op.type not in NO_MEMORY for t in op.outputs)
 
 
 def numbers(tensors: Iterable[tf.Tensor]) -> int:
-    """Return how many numbers the tensors of a graph hold, those of unknown shape left out."""
+    """Return the number of entries of graph tensors, without those of unknown shape."""
     known = [t.shape.num_elements() for t in tensors if t.dtype.is_floating and t.shape.is_fully_defined()]
     return sum(known)

@@ -1,4 +1,4 @@
-"""Which of a model's weights are met in products, so that their rows and cotangents say everything about them."""
+"""Determine which weights of a model enter through products, so that rows and cotangents describe them completely."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attrs import frozen
 
 from ..autodiff import gradients
 from ..model import KEEPS_SAMPLES, PLAIN, Network, has, is_ours, is_stock, joined_by_layers, made_of
-from ..ops import hushed
+from ..ops import quiet_tensorflow
 from ..rules import RULES
 from ..rules.rule import Rule, Untappable, key_of, rule_for
 from .factors import factors
@@ -20,14 +20,16 @@ from .taps import run_tapped
 
 log = logging.getLogger("ntkbench")
 
-SAMPLES = 3  # of the comparison
+SAMPLES = 3  # samples at which rules are compared with plain gradients
 
 
 @frozen
 class Structure:
-    """The rules of a model's layers, and the trainable variables that no rule accounts for.
+    """The rules of a model's layers, and the trainable variables without a rule.
 
-    rules: those that are needed to tap the trained weights.   rest: variables without a rule.
+    Attributes:
+        rules: Rules required to tap the trained weights.
+        rest: Trainable variables that no rule accounts for.
     """
 
     rules: tuple[Rule, ...]
@@ -40,31 +42,31 @@ class Structure:
 
 
 def structure_of(net: Network, x: tf.Tensor) -> Structure:
-    """Return the structure of the model as it treats inputs like x: [N, ...]. Says in the log what has no rule."""
+    """Return the structure of the model for inputs like x: [N, ...]; logs the layers without a rule."""
     return net.cached(("structure", tuple(x.shape[1:]), x.dtype), lambda: _structure(net, x))
 
 
 def _structure(net: Network, x: tf.Tensor) -> Structure:
     layers = _layers(net.model)
     rules = [rule for rule in map(rule_for, layers) if rule is not None and _needed(rule)]
-    structure = _without(net, rules, _claimed_twice(rules) | _otherwise_trained(net, rules))
+    structure = _without(net, rules, _shared_variables(rules) | _inconsistently_trained(net, rules))
     if structure.rules and not _plain(layers):
         structure = _traced(net, x, layers, structure)
     if structure.rules and not _keeps_samples(layers, structure):
-        structure = _believed(net, x, structure)
+        structure = _verified(net, x, structure)
     if structure.rest:
         names = ", ".join(sorted({_owner(layers, variable) for variable in structure.rest}))
-        log.info("ntkbench: no layer rule accounts for the weights of %s; they take a generic exact route.", names)
+        log.info("ntkbench: no layer rule accounts for the weights of %s; using a generic exact route for them.", names)
     return structure
 
 
 def _needed(rule: Rule) -> bool:
-    """Return whether a rule taps weights that are trained, or lets other rules do so."""
+    """Return whether a rule taps trained weights, or wraps other layers so that their rules can."""
     return not rule.products or any(product.trained for product in rule.products)
 
 
 def _without(net: Network, rules: Iterable[Rule], refused: set[int]) -> Structure:
-    """Return the structure without the rules of the refused variables (ids of `tf.Variable`s)."""
+    """Return the structure without the rules of the given variables (ids of `tf.Variable`s)."""
     kept = [rule for rule in rules if not refused & _variables(rule)]
     ruled = set().union(*map(_variables, kept)) if kept else set()
     rest = tuple(v for v in net.variables if id(v) not in ruled)
@@ -75,8 +77,8 @@ def _variables(rule: Rule) -> set[int]:
     return {id(variable.value) for product in rule.products for variable in product.variables}
 
 
-def _claimed_twice(rules: list[Rule]) -> set[int]:
-    """Return the variables that two layers share: their cross terms are beyond layer rules."""
+def _shared_variables(rules: list[Rule]) -> set[int]:
+    """Return the variables that two layers share; layer rules do not cover their cross terms."""
     seen: set[int] = set()
     twice: set[int] = set()
     for rule in rules:
@@ -85,8 +87,8 @@ def _claimed_twice(rules: list[Rule]) -> set[int]:
     return twice
 
 
-def _otherwise_trained(net: Network, rules: list[Rule]) -> set[int]:
-    """Return the variables whose own flag says something else than the model: its layer's flag was set alone."""
+def _inconsistently_trained(net: Network, rules: list[Rule]) -> set[int]:
+    """Return the variables whose trainable flag differs from the model's list, because it was set on one layer only."""
     trained = {id(v) for v in net.variables}
     variables = [v for rule in rules for product in rule.products for v in product.variables]
     return {id(v.value) for v in variables if v.trainable != (id(v.value) in trained)}
@@ -95,8 +97,8 @@ def _otherwise_trained(net: Network, rules: list[Rule]) -> set[int]:
 def _traced(net: Network, x: tf.Tensor, layers: list[Any], structure: Structure) -> Structure:
     """Return the structure without rules that do not hold in the model's graph.
 
-    A rule does not hold where its layer runs in a loop, or where its weights are met outside its products: with
-    constants in their place there, a gradient still reaches them.
+    A rule does not hold if its layer runs in a loop, or if its weights are also used outside its products. The latter
+    is detected by replacing the weights in the products by constants: a gradient then still reaches them.
     """
     elsewhere: set[int] = set()
 
@@ -113,10 +115,10 @@ def _traced(net: Network, x: tf.Tensor, layers: list[Any], structure: Structure)
         try:
             tf.function(trace, autograph=False).get_concrete_function(tf.TensorSpec([SAMPLES, *x.shape[1:]], x.dtype))
         except Untappable as error:
-            log.info("ntkbench: layer %s has no use for its rule: %s.", error.rule.layer.name, error)
+            log.info("ntkbench: the rule of layer %s does not apply: %s.", error.rule.layer.name, error)
             rules = [rule for rule in structure.rules if rule is not error.rule]
             structure = _without(net, rules, _variables(error.rule))
-        except Exception as error:  # a layer of somebody else's may do anything when it is called in parts
+        except Exception as error:  # a custom layer may raise anything when it is called in parts
             log.info("ntkbench: the model cannot be run layer by layer (%s: %s).", type(error).__name__, error)
             structure = _without(net, (), set())
         else:
@@ -124,7 +126,7 @@ def _traced(net: Network, x: tf.Tensor, layers: list[Any], structure: Structure)
                 break
             structure = _without(net, structure.rules, elsewhere)
         finally:
-            _forget_masks(layers)
+            _reset_dropout_masks(layers)
     return structure
 
 
@@ -132,21 +134,21 @@ def _constant(variable: Any) -> tf.Tensor:
     return tf.stop_gradient(tf.convert_to_tensor(variable.value))
 
 
-def _forget_masks(layers: list[Any]) -> None:
-    """Let recurrent cells drop the dropout masks of a trace, which they keep when it was broken off."""
+def _reset_dropout_masks(layers: list[Any]) -> None:
+    """Reset the dropout masks of recurrent cells, which they keep after an aborted trace."""
     for layer in layers:
         if hasattr(layer, "reset_dropout_mask"):
             layer.reset_dropout_mask()
             layer.reset_recurrent_dropout_mask()
 
 
-def _believed(net: Network, x: tf.Tensor, structure: Structure) -> Structure:
-    """Return the structure without what differs from plain gradients at a few samples."""
-    few = _few(x)
+def _verified(net: Network, x: tf.Tensor, structure: Structure) -> Structure:
+    """Return the structure without variables whose gradients differ from plain gradients at a few samples."""
+    few = _sample_inputs(x)
     try:
-        with hushed():
+        with quiet_tensorflow():
             found = tf.function(lambda few: _gradients(net, structure.rules, few), autograph=False)(few)
-    except Exception as error:  # as above, now that it is run
+    except Exception as error:  # as above, but when the function is run
         log.info("ntkbench: the model cannot be run layer by layer (%s: %s).", type(error).__name__, error)
         return _without(net, (), set())
     expected = np.split(gradients(net, few, [net.output])[:, 0], np.cumsum(net.sizes)[:-1], axis=1)
@@ -156,14 +158,14 @@ def _believed(net: Network, x: tf.Tensor, structure: Structure) -> Structure:
     for variable, reference in zip(net.variables, expected, strict=True):
         if id(variable) in found:
             difference = np.linalg.norm(np.reshape(found[id(variable)], [len(few), -1]) - reference)
-            # sums over positions may cancel, and the two routes add in another order
+            # sums over positions may cancel, and the two routes add in different orders
             if not difference <= 1e4 * eps * np.linalg.norm(reference) + 1e2 * eps * total:
                 wrong.add(id(variable))
     return _without(net, structure.rules, wrong)
 
 
-def _few(x: tf.Tensor) -> tf.Tensor:
-    """Return SAMPLES inputs, no two alike where there are fewer."""
+def _sample_inputs(x: tf.Tensor) -> tf.Tensor:
+    """Return SAMPLES inputs; if there are fewer, variations of the first one."""
     if len(x) >= SAMPLES:
         return x[:SAMPLES]
     if x.dtype.is_floating:
@@ -172,7 +174,7 @@ def _few(x: tf.Tensor) -> tf.Tensor:
 
 
 def _gradients(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> dict[int, tf.Tensor]:
-    """Return the gradient of each ruled variable, sample by sample, from rows and cotangents."""
+    """Return the per-sample gradient of each variable with a rule, from rows and cotangents."""
     found: dict[int, tf.Tensor] = {}
     for factor in factors(net, rules, x):
         matrices = tf.matmul(factor.a, factor.g, transpose_a=True)
@@ -181,7 +183,7 @@ def _gradients(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> dict[int, t
             found[key] = found[key] + tensor if key in found else tensor
     ruled = set().union(*map(_variables, rules)) & {id(v) for v in net.variables}
     for variable in net.variables:
-        if id(variable) in ruled and id(variable) not in found:  # the model did not use it
+        if id(variable) in ruled and id(variable) not in found:  # unused by the model
             found[id(variable)] = tf.zeros([SAMPLES, *variable.shape], variable.dtype)
     return found
 
@@ -193,18 +195,18 @@ def _layers(model: Any) -> list[Any]:
 
 
 def _keeps_samples(layers: list[Any], structure: Structure) -> bool:
-    """Return whether a model consists of known layers only, joined by the functional API or in sequence."""
+    """Return whether a model consists only of known layers that do not mix samples, joined by known operations."""
     held = {id(rule.layer) for rule in structure.rules}
     return joined_by_layers(layers) and all(is_stock(layer) and _known(layer, held) for layer in layers)
 
 
 def _plain(layers: list[Any]) -> bool:
-    """Return whether a model consists of layers that are called once by Keras, outside loops: there rules hold."""
+    """Return whether Keras calls every layer of the model once, outside loops, so that all rules hold."""
     return made_of(layers, PLAIN)
 
 
 def _known(layer: Any, held: set[int]) -> bool:
-    """Return whether a stock layer keeps samples apart. held: layers (ids) whose rule holds in the model's graph."""
+    """Return whether a stock layer keeps samples apart; `held`: ids of layers whose rules hold in the graph."""
     if is_ours(layer):
         return True
     if key_of(layer) in RULES:

@@ -1,4 +1,4 @@
-"""Running a model with its products tapped: rows A, and cotangents G = ∂f/∂(A·W), of every layer."""
+"""Run a model with its products tapped: rows A and cotangents G = ∂f/∂(A·W) of every layer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..rules.rule import Product, Rule, Untappable
 
 @define(eq=False)
 class Tapped:
-    """One product while the model runs: rows A and a zero tap on z for each use of the layer.
+    """One product during a run of the model: rows A and a zero tap on z for each use of the layer.
 
-    A layer that is used several times (an unrolled recurrence, say) has one entry for each use; uses are further
-    positions of the same weights, so everything downstream joins them along T.
+    A layer that is used several times (in an unrolled recurrence, for example) has one entry per use. Uses are
+    additional positions of the same weights, so downstream code concatenates them along T.
     """
 
     product: Product
@@ -27,11 +27,11 @@ class Tapped:
     taps: list[tf.Tensor] = field(factory=list)
 
     def rows(self) -> tf.Tensor:
-        """Return A of the trainable weights, all uses joined: [N, g, T, a]."""
+        """Return A of the trainable weights, all uses concatenated: [N, g, T, a]."""
         return _joined(self.inputs)
 
     def joined(self, of_taps: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Return one tensor for each tap, all uses joined: [N, g, T, b]."""
+        """Concatenate one tensor per tap over all uses: [N, g, T, b]."""
         return _joined(of_taps)
 
 
@@ -44,10 +44,15 @@ def run_tapped(
 ) -> tuple[tf.Tensor, list[Tapped]]:
     """Return the outputs [N, O] and the tapped products that the model used.
 
-    watch: called with every tap before it is used; let tapes watch it.
-    value: the tensor that products take for a Keras variable.
+    Args:
+        net: The network.
+        rules: Rules of the layers to tap.
+        x: Inputs [N, ...].
+        watch: Called with every tap before it is used, so that tapes can watch it.
+        value: Maps a Keras variable to the tensor that products use for it.
 
-    Raises Untappable.
+    Raises:
+        Untappable: If a rule does not hold where the model uses its layer.
     """
     found: dict[int, Tapped] = {}
     graph = tf.compat.v1.get_default_graph()
@@ -55,7 +60,7 @@ def run_tapped(
     def by_rule(rule: Rule) -> Callable[..., Any]:
         def apply(product: Product, a: tf.Tensor) -> tf.Tensor:
             if not a.shape[1:].is_fully_defined():
-                raise Untappable(rule, "the number of its positions is not known")
+                raise Untappable(rule, "its number of positions is unknown")
             flat = len(a.shape) == 3
             if flat:
                 a = reshape(a, [-1, a.shape[1], 1, a.shape[2]])
@@ -65,7 +70,7 @@ def run_tapped(
                 if tf.compat.v1.get_default_graph() is not graph:
                     raise Untappable(rule, "it runs inside a loop")
                 if None not in (a.shape[0], x.shape[0]) and a.shape[0] != x.shape[0]:
-                    raise Untappable(rule, f"it is given {a.shape[0]} rows for {x.shape[0]} samples")
+                    raise Untappable(rule, f"it receives {a.shape[0]} rows for {x.shape[0]} samples")
                 tap = tf.zeros_like(z)
                 watch(tap)
                 tapped = found.setdefault(id(product), Tapped(product))
@@ -77,7 +82,7 @@ def run_tapped(
         signature = inspect.signature(rule.layer.call)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            given = signature.bind(*args, **kwargs)  # inputs may be given by name
+            given = signature.bind(*args, **kwargs)  # inputs may be keyword arguments
             if given.arguments.get("training"):
                 raise Untappable(rule, "it is called with training=True")
             return rule.call(apply, *given.args, **given.kwargs)
@@ -90,14 +95,14 @@ def run_tapped(
 
 
 def cotangents(tape: tf.GradientTape, target: tf.Tensor, layers: Sequence[Tapped]) -> list[tf.Tensor]:
-    """Return G = ∂target/∂z of every product, all uses joined: [N, g, T, b]."""
+    """Return G = ∂target/∂z of every product, all uses concatenated: [N, g, T, b]."""
     zero = tf.UnconnectedGradients.ZERO
     found = iter(tape.gradient(target, [tap for t in layers for tap in t.taps], unconnected_gradients=zero))
     return [tapped.joined([next(found) for _ in tapped.taps]) for tapped in layers]
 
 
 def _joined(uses: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Return [N, T, g, c] of every use as one [N, g, T, c]."""
+    """Concatenate [N, T, g, c] of all uses to one [N, g, T, c]."""
     joined = uses[0] if len(uses) == 1 else tf.concat(uses, 1)
     _, t, g, c = joined.shape
     return reshape(joined, [-1, g, t, c]) if t == 1 or g == 1 else tf.transpose(joined, [0, 2, 1, 3])

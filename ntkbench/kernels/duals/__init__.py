@@ -1,4 +1,4 @@
-"""Dual activations: E[φ(u) φ(u')] and E[φ'(u) φ'(u')] of jointly Gaussian u and u', and the table of their names."""
+"""Dual activations E[φ(u) φ(u')] and E[φ'(u) φ'(u')] for jointly Gaussian u and u', and their lookup by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Duals by Hermite expansion: exact for polynomials, by Gauss–Hermite quadrature for any smooth activation."""
+"""Dual activations by Hermite expansion: exact for polynomials, by Gauss–Hermite quadrature for smooth ones."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from scipy.special import roots_hermitenorm
 from ...errors import NtkbenchError
 from .dual import Dual, Pair, correlation, safe_sqrt
 
-ORDER = 64  # terms: tanh, erf, softplus, SiLU at unit variance to rounding in float64
-NODES = 3  # for each term
-SMALL = 2**17  # numbers of which all powers are made at once: fewer operations
+ORDER = 64  # terms; enough for tanh, erf, softplus and SiLU at unit variance in float64
+NODES = 3  # quadrature nodes per term
+MAX_POWERS = 2**17  # largest number of powers computed at once instead of by Horner's rule
 
 
 @frozen(eq=False)
 class Quadrature(Dual):
-    """Any φ whose derivative TensorFlow knows, with `order` terms.
+    """Dual of any elementwise φ that TensorFlow can differentiate, truncated after `order` terms.
 
-    E[φ(u)φ(u')] = Σ_k a_k(v1) a_k(v2) ρᵏ with a_k(v) = E[φ(√v z) he_k(z)] (Mehler), the coefficients by Gauss–Hermite
-    quadrature, ρ the correlation; the same for φ'. What the terms leave of E[φ²], of the even and of the odd part of φ,
-    is given to the next two powers, so that ρ = ±1 is right; it is still positive semidefinite. The coefficients of
-    a φ that is analytic fall like e^{−r√(2k/v)}, r its distance from the poles; those of one with kinks like a power
-    of k, so that `order` decides. `refined` doubles it, and the difference estimates the error.
+    E[φ(u)φ(u')] = Σ_k a_k(v1) a_k(v2) ρᵏ with a_k(v) = E[φ(√v z) he_k(z)] (Mehler), where ρ is the correlation and the
+    coefficients come from Gauss–Hermite quadrature; likewise for φ'. The truncated part of E[φ²], for the even and the
+    odd part of φ separately, is added to the next two powers. This makes ρ = ±1 exact and preserves positive
+    semidefiniteness. For an analytic φ the coefficients fall like e^{−r√(2k/v)}, where r is the distance to the poles;
+    for a φ with kinks they fall like a power of k, so the accuracy depends on `order`. `refined` doubles the order, and
+    the difference estimates the error.
 
     Source: Daniely, Frostig, Singer 2016 (arXiv 1602.05897), section 4.
     """
@@ -44,7 +45,7 @@ class Quadrature(Dual):
         return _series(left, right, rho), _series(left_slope, right_slope, rho)
 
     def second(self, v: tf.Tensor) -> tf.Tensor:
-        """Return E[φ(u)²], by the terms that `moments` has."""
+        """Return E[φ(u)²], with the same terms as `moments`."""
         value, _ = self._coefficients(v)
         return tf.reduce_sum(value * value, -1)
 
@@ -53,11 +54,11 @@ class Quadrature(Dual):
         return self._coefficients(v)[0][..., 0]
 
     def refined(self) -> Dual:
-        """Return the same dual with twice the terms."""
+        """Return the same dual with twice as many terms."""
         return evolve(self, order=2 * self.order)
 
     def _coefficients(self, v: tf.Tensor) -> Pair:
-        """Return the Hermite coefficients of t ↦ φ(√v t) and of its φ', and what they leave: [..., order + 2] each."""
+        """Return the Hermite coefficients of t ↦ φ(√v t) and of its φ', each completed: [..., order + 2]."""
         nodes, weighted = _rule(self.order, NODES * self.order)
         u = safe_sqrt(v)[..., None] * tf.constant(nodes, v.dtype)
         value, slope = value_and_slope(self.function, u)
@@ -67,7 +68,7 @@ class Quadrature(Dual):
 
 @frozen
 class Polynomial(Dual):
-    """φ(u) = Σ_k coefficients[k] uᵏ: its Hermite expansion ends, so that nothing is left out."""
+    """Dual of φ(u) = Σ_k coefficients[k] uᵏ, whose Hermite expansion is finite and therefore exact."""
 
     coefficients: tuple[float, ...]
 
@@ -84,7 +85,7 @@ class Polynomial(Dual):
 
 
 def _completed(value: tf.Tensor, basis: tf.Tensor) -> tf.Tensor:
-    """Return the coefficients of values at the nodes, [..., n] -> [..., order + 2], with the roots of what is left."""
+    """Return the coefficients of values at the nodes [..., n] and the roots of the truncated part: [..., order + 2]."""
     found = tf.tensordot(value, basis, 1)
     weight = basis[:, 0]  # he_0 = 1
     mirrored = value[..., ::-1]  # the nodes are symmetric
@@ -98,7 +99,7 @@ def _completed(value: tf.Tensor, basis: tf.Tensor) -> tf.Tensor:
 
 
 def value_and_slope(function: Callable[[tf.Tensor], tf.Tensor], u: tf.Tensor) -> Pair:
-    """Return φ(u) and φ'(u); raise NtkbenchError for a function that is not elementwise."""
+    """Return φ(u) and φ'(u); raise NtkbenchError if the function is not elementwise."""
     with tf.GradientTape() as tape:
         tape.watch(u)
         value = tf.convert_to_tensor(function(u))
@@ -106,8 +107,8 @@ def value_and_slope(function: Callable[[tf.Tensor], tf.Tensor], u: tf.Tensor) ->
     if value.shape != u.shape or value.dtype != u.dtype:
         name = getattr(function, "__name__", type(function).__name__)
         raise NtkbenchError(
-            f"The activation {name} made {value.dtype.name} {value.shape} of {u.dtype.name} {u.shape}; it must act on "
-            "each entry alone and keep the type."
+            f"The activation {name} turned {u.dtype.name} {u.shape} into {value.dtype.name} {value.shape}; an "
+            "activation must be elementwise and preserve shape and dtype."
         )
     return value, slope
 
@@ -115,10 +116,10 @@ def value_and_slope(function: Callable[[tf.Tensor], tf.Tensor], u: tf.Tensor) ->
 def _series(left: tf.Tensor, right: tf.Tensor, rho: tf.Tensor) -> tf.Tensor:
     """Return Σ_k left[..., k] right[..., k] rhoᵏ."""
     order = left.shape[-1]
-    if order > 1 and rho.shape.is_fully_defined() and rho.shape.num_elements() * order <= SMALL:
+    if order > 1 and rho.shape.is_fully_defined() and rho.shape.num_elements() * order <= MAX_POWERS:
         rest = tf.reduce_sum(left[..., 1:] * right[..., 1:] * _powers(rho, order - 1), -1)
         return left[..., 0] * right[..., 0] + rest
-    # Horner's rule: XLA makes one pass of it.
+    # Horner's rule, which XLA fuses into one pass.
     terms: Sequence[Any] = list(zip(tf.unstack(left, axis=-1), tf.unstack(right, axis=-1), strict=True))
     total = terms[-1][0] * terms[-1][1]
     for a, b in reversed(terms[:-1]):
@@ -127,7 +128,7 @@ def _series(left: tf.Tensor, right: tf.Tensor, rho: tf.Tensor) -> tf.Tensor:
 
 
 def _powers(rho: tf.Tensor, count: int) -> tf.Tensor:
-    """Return rho, rho², … rho^count: [..., count], each half from the one before; `tf.pow` takes ten times as long."""
+    """Return rho, rho², … rho^count: [..., count], by repeated doubling; `tf.pow` takes ten times as long."""
     powers = rho[..., None]
     while powers.shape[-1] < count:
         powers = tf.concat([powers, powers * powers[..., -1:]], -1)
@@ -144,7 +145,7 @@ def _hermite_of(coefficients: Sequence[float], v: tf.Tensor) -> tf.Tensor:
 
 
 def _basis_in_monomials(size: int) -> np.ndarray:
-    """Return [j, k]: the coefficient of tᵏ in the normalised Hermite polynomial he_j."""
+    """Return a matrix whose entry [j, k] is the coefficient of tᵏ in the normalised Hermite polynomial he_j."""
     basis = np.zeros((size, size))
     basis[0, 0] = 1
     for j in range(1, size):
@@ -156,11 +157,11 @@ def _basis_in_monomials(size: int) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _rule(order: int, nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nodes [n] for the standard normal, and the weighted Hermite polynomials there [n, order]."""
+    """Return quadrature nodes [n] for the standard normal, and the weighted Hermite polynomials there [n, order]."""
     z, w = roots_hermitenorm(nodes)
-    kept = w > 0  # beyond, weights underflow
+    kept = w > 0  # weights of far nodes underflow
     z, w = z[kept], w[kept] / w.sum()
-    # With √w inside from the start: the polynomials alone overflow at large nodes.
+    # The recurrence starts from √w, because the bare polynomials overflow at large nodes.
     table = np.zeros((len(z), order))
     table[:, 0] = np.sqrt(w)
     for k in range(1, order):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from attrs import evolve, frozen
 
 from .dual import Dual, Pair
-from .hermite import SMALL
+from .hermite import MAX_POWERS
 from .smooth import Regularised
 
 WIDEST = 1.0  # variance up to which a Hermite expansion has converged to rounding
@@ -68,7 +68,7 @@ class LogisticMixture(Dual):
             return weight * value, weight * (s1 * s2) * slope
 
         zero = tf.zeros_like(v1 + v2 + c)
-        if zero.shape.is_fully_defined() and zero.shape.num_elements() * n * n <= SMALL:
+        if zero.shape.is_fully_defined() and zero.shape.num_elements() * n * n <= MAX_POWERS:
             i, j = np.divmod(np.arange(n * n), n)
             value, slope = terms(i, j, *(each[..., None] for each in (v1, v2, c)))
             return tf.reduce_sum(value, -1), tf.reduce_sum(slope, -1)

@@ -1,4 +1,4 @@
-"""The duals in closed form of smooth activations: erf, sinusoids, the Gaussian, GELU."""
+"""Closed-form duals of smooth activations: erf, sinusoids, the Gaussian and GELU."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from attrs import frozen
 
 from .dual import EPS, Dual, Pair, decorrelation
 
-SAME = 8  # units of roundoff within which c and the mean of the variances are equal
+EQUAL_WITHIN = 8  # units of roundoff within which c and the mean of the variances are treated as equal
 
 
 @frozen
 class Erf(Dual):
-    """φ(u) = a · erf(b u) + shift.
+    """Dual of φ(u) = a · erf(b u) + shift.
 
-    Source: Williams 1997, "Computing with infinite networks", equation 11; the derivative's dual follows by Price's
-    theorem: it is the derivative in c.
+    Source: Williams 1997, "Computing with infinite networks", equation 11. The dual of the derivative is the derivative
+    in c (Price's theorem).
     """
 
     a: float = 1.0
@@ -38,10 +38,10 @@ class Erf(Dual):
 
 @frozen
 class Sinusoid(Dual):
-    """φ(u) = a · sin(b u + phase); the cosine has phase π/2.
+    """Dual of φ(u) = a · sin(b u + phase); the cosine has phase π/2.
 
     E[φφ'] = a²/2 (e^A − cos(2 phase) e^B) with A = −b² E(u−u')²/2 and B = −b² E(u+u')²/2, from the product formula of
-    sines. A and B are nearly equal for small inputs, hence the difference is taken by expm1.
+    sines. For small inputs A and B are nearly equal, so the difference is computed with expm1.
     """
 
     a: float = 1.0
@@ -68,7 +68,7 @@ class Sinusoid(Dual):
 
 @frozen
 class Gaussian(Dual):
-    """φ(u) = a · e^{−b u²}, b > 0: E[φφ'] = a² / √det(I + 2bΣ) of the covariance matrix Σ."""
+    """Dual of φ(u) = a · e^{−b u²}, b > 0: E[φφ'] = a² / √det(I + 2bΣ), where Σ is the covariance matrix."""
 
     a: float = 1.0
     b: float = 1.0
@@ -87,9 +87,9 @@ class Gaussian(Dual):
 
 @frozen
 class Gelu(Dual):
-    """φ(u) = u Φ(u) with the normal distribution function Φ.
+    """Dual of φ(u) = u Φ(u), where Φ is the standard normal distribution function.
 
-    Source: Tsuchida et al. 2021 (arXiv 2002.08517); here from Stein's lemma, and the derivative in c.
+    Source: Tsuchida et al. 2021 (arXiv 2002.08517); derived here from Stein's lemma and the derivative in c.
     """
 
     def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
@@ -98,7 +98,7 @@ class Gelu(Dual):
         both_positive = tf.atan2(g.cosine, -g.sine) / (2 * math.pi)
         density = 1 / (2 * math.pi * g.cosine)
         total, product = g.p1 + g.p2, g.p1 * g.p2
-        bracket = (v1 * tf.sqrt(g.p1)) * (v2 * tf.sqrt(g.p2)) * g.apart + c * g.sine * total
+        bracket = (v1 * tf.sqrt(g.p1)) * (v2 * tf.sqrt(g.p2)) * g.decorrelated + c * g.sine * total
         slope = g.sine * density * (total + product / g.cosine**2)
         return c * both_positive + density * bracket, both_positive + slope
 
@@ -109,11 +109,18 @@ class Gelu(Dual):
 
 @frozen
 class Regularised:
-    """The covariance matrix I + Σ of u and u' with noise of variance 1 each.
+    """The covariance matrix I + Σ of u and u' with added noise of variance 1 each.
 
-    p1, p2: 1 / (1 + v).   root: √(p1 p2).   sine, cosine: the correlation of the matrix, and √(1 − sine²), so that its
-    determinant is (cosine / root)².   apart: 1 − ρ² of u and u'. The cosine is a sum of positive terms: the determinant
-    itself over- and underflows, and for large parallel inputs nothing is left of it.
+    Its determinant is (cosine / root)². The cosine is computed as a sum of positive terms: the determinant itself
+    overflows or underflows, and cancels completely for large parallel inputs.
+
+    Attributes:
+        p1: 1 / (1 + v1).
+        p2: 1 / (1 + v2).
+        root: √(p1 p2).
+        sine: Correlation of I + Σ.
+        cosine: √(1 − sine²).
+        decorrelated: 1 − ρ² for the correlation ρ of u and u' themselves.
     """
 
     p1: tf.Tensor
@@ -121,19 +128,19 @@ class Regularised:
     root: tf.Tensor
     sine: tf.Tensor
     cosine: tf.Tensor
-    apart: tf.Tensor
+    decorrelated: tf.Tensor
 
     @classmethod
     def of(cls, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Regularised:
-        """Return it for the variances v1, v2 and the covariance c of u and u'."""
+        """Return the matrix for variances v1 and v2 and covariance c of u and u'."""
         p1, p2 = 1 / (1 + v1), 1 / (1 + v2)
-        root, apart = tf.sqrt(p1) * tf.sqrt(p2), decorrelation(v1, v2, c)
-        cosine = tf.sqrt(p1 + p2 - p1 * p2 + (v1 * p1) * (v2 * p2) * apart)
-        return cls(p1, p2, root, c * root, cosine, apart)
+        root, decorrelated = tf.sqrt(p1) * tf.sqrt(p2), decorrelation(v1, v2, c)
+        cosine = tf.sqrt(p1 + p2 - p1 * p2 + (v1 * p1) * (v2 * p2) * decorrelated)
+        return cls(p1, p2, root, c * root, cosine, decorrelated)
 
 
 def _not_above(c: tf.Tensor, middle: tf.Tensor) -> tf.Tensor:
-    """Return c − middle, which is never above 0, and 0 where it is rounding. Gradients are those of the difference."""
+    """Return c − middle (at most 0), set to 0 where it is pure rounding. Gradients are those of c − middle."""
     found = c - middle
-    kept = tf.where(found < -SAME * EPS[c.dtype] * middle, found, tf.zeros_like(found))
+    kept = tf.where(found < -EQUAL_WITHIN * EPS[c.dtype] * middle, found, tf.zeros_like(found))
     return found + tf.stop_gradient(kept - found)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ntkbench.engine.search.ascent import FIRST, ascend, ascend_best, largest, unit
+from ntkbench.engine.search.ascent import FIRST_EVALUATIONS, ascend, ascend_best, largest, unit
 
 
 class Objective:
@@ -70,7 +70,7 @@ def test_the_start_that_leads_highest_is_followed():
     starts = [tf.constant(vectors[:, i]) for i in order[[0, -1, 1]]]
     best = ascend_best(objective, starts, 50)
     assert np.isclose(best.value, np.abs(values).max(), rtol=1e-6)
-    assert len(objective.values) < 3 * FIRST + 50
+    assert len(objective.values) < 3 * FIRST_EVALUATIONS + 50
     assert ascend_best(objective, [tf.zeros([6], tf.float64)], 50).direction is None
 
 
