@@ -43,8 +43,7 @@ class Ritz(Extreme):
 def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> Extreme:
     """Return for each operator the eigenvalue of largest magnitude, to a residual of tol·|value|. start: [B, s, D]."""
     if tol < LOOSE:
-        ritz = extreme_pairs(matvec, start, tol=tol, max_steps=max_steps)
-        return Extreme(ritz.values[:, 0], ritz.residual, ritz.steps)
+        return extreme_pairs(matvec, start, tol=tol, max_steps=max_steps)
     run = Recurrence(matvec, start)
     values, residual = np.zeros(start.shape[0]), np.zeros(start.shape[0])
     open_ones = np.arange(start.shape[0])

@@ -174,7 +174,7 @@ def norms_and_pairs(
         rounding = ROUNDING * rounding_of(net, x) * value[part]
         error[part] = np.maximum(ritz.residual, rounding)
         steps = max(steps, ritz.steps)
-        if isinstance(ritz, Ritz):
+        if wanted and isinstance(ritz, Ritz):
             found += _pairs(ritz, operator, wanted)
     return HessianNorm(value, error, error <= tol * value, steps, route), found
 
