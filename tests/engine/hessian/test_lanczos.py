@@ -107,7 +107,7 @@ def test_the_vector_belongs_to_the_value():
     ritz = extreme_pairs(multiply(a), starts(len(a), 2), tol=1e-8, max_steps=SIZE)
     v = ritz.vectors().numpy()
     np.testing.assert_allclose(np.linalg.norm(v, axis=1), 1, rtol=1e-10)
-    left = np.linalg.norm(np.einsum("bij,bj->bi", a, v) - ritz.values[:, :1] * v, axis=1)
+    left = np.linalg.norm(np.einsum("bij,bj->bi", a, v) - ritz.pairs[:, :1] * v, axis=1)
     np.testing.assert_allclose(left, ritz.residual, atol=1e-10)
 
 
