@@ -17,9 +17,8 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from .lanczos import CHECK_EVERY, Lanczos
-
-MIN_STEPS = 6  # of a restart; earlier, a small residual may belong to a cluster that hides a larger eigenvalue
+from .extreme import CHECK_EVERY, MIN_STEPS
+from .lanczos import Lanczos
 
 
 @frozen

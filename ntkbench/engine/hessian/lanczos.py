@@ -15,37 +15,11 @@ import tensorflow as tf
 from attrs import frozen
 
 from ..checks import NotFinite
+from .orthonormal import LARGE, largest_of, orthonormal, rounding_length
 
 Matvec = Callable[[tf.Tensor], tf.Tensor]
 
-CHECK_EVERY = 3
 RECENT_STEPS = 4  # steps whose vectors are stored separately before they are concatenated, to limit copying
-LARGE = 2**18  # smallest number of entries in the vectors of one step for which XLA pays off
-
-
-@frozen
-class Ritz:
-    """Extreme Ritz pairs of B operators.
-
-    Attributes:
-        values: Signed Ritz values of largest magnitude, [B, 2] or [B, 1].
-        residual: Norm of the residual of the first pair, [B].
-        steps: Number of steps taken.
-        run: The Lanczos run.
-        coefficients: Coefficients of the Ritz vectors in the basis of the run.
-    """
-
-    values: np.ndarray
-    residual: np.ndarray
-    steps: int
-    run: Lanczos
-    coefficients: np.ndarray
-
-    def vectors(self, i: int = 0) -> tf.Tensor:
-        """Return the unit Ritz vectors [B, D] of the largest values (i = 0) or the second largest (i = 1)."""
-        if i >= self.coefficients.shape[2]:
-            return tf.zeros_like(self.run.vectors_now[:, 0])
-        return self.run.vectors(self.coefficients[:, :, i])
 
 
 class Lanczos:
@@ -70,7 +44,7 @@ class Lanczos:
             self._advance = _advance_large(self.s, start.dtype, xla=start.shape[0] > 1)
         else:
             self._advance = _advance_small(self.s, start.dtype)
-        self.vectors_now, _ = _orthonormal(start, _rounding(start), self.s)
+        self.vectors_now, _ = orthonormal(start, rounding_length(start), self.s)
         self._before = tf.zeros_like(start)
         nothing = [] if self._large else [start[:, :0]]
         self._joined, self._recent, self._nothing = nothing, nothing, nothing  # the basis: [B, q + k·s, D] in parts
@@ -127,12 +101,7 @@ class Lanczos:
         The component along the first start vector fixes the sign of a Ritz vector, so that it does not depend on
         rounding.
         """
-        # TensorFlow's eigh, because NumPy's starts threads for matrices of this size and waits for them.
-        values, vectors = (part.numpy() for part in tf.linalg.eigh(self.projected()))
-        order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :k]
-        values = np.take_along_axis(values, order, 1)
-        vectors = np.take_along_axis(vectors, order[:, None, :], 2)
-        vectors = np.where(vectors[:, :1] < 0, -vectors, vectors)
+        values, vectors = largest_of(self.projected(), k)
         residual = np.linalg.norm(self._beta @ vectors[:, -self.s :, :], axis=1)
         return values, residual, vectors
 
@@ -150,27 +119,6 @@ class Lanczos:
     def exhausted(self) -> bool:
         """Whether every Krylov space is invariant, so that further steps find nothing new."""
         return bool(np.all(self._beta == 0.0))
-
-
-def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int, min_steps: int = 6) -> Ritz:
-    """Return the eigenvalue of largest magnitude of each operator, to a residual of tol·|value|.
-
-    Args:
-        matvec: Product with the operators, [B, s, D] -> [B, s, D].
-        start: Start vectors [B, s, D].
-        tol: Relative tolerance of the residual.
-        max_steps: Maximum number of steps.
-        min_steps: Minimum number of steps; earlier, a small residual may belong to a cluster that hides a larger
-            eigenvalue.
-    """
-    run = Lanczos(matvec, start)
-    for step in range(1, max_steps + 1):
-        run.step()
-        if run.exhausted or step == max_steps or (step >= min_steps and step % CHECK_EVERY == 0):
-            values, residual, coefficients = run.eigen(2)
-            if run.exhausted or np.all(residual[:, 0] <= tol * np.abs(values[:, 0])):
-                break
-    return Ritz(values, residual[:, 0], run.steps, run, coefficients)
 
 
 @frozen
@@ -217,7 +165,7 @@ def _first(s: int, w: tf.Tensor, before: tf.Tensor, v: tf.Tensor) -> tuple[tf.Te
     """
     along = [tf.matmul(part, w, transpose_b=True) for part in (before, v)]
     rest = w - sum(tf.matmul(a, part, transpose_a=True) for a, part in zip(along, (before, v), strict=True))
-    return *_orthonormal(rest, _rounding(w), s), tf.concat(along, 1)
+    return *orthonormal(rest, rounding_length(w), s), tf.concat(along, 1)
 
 
 def _without(rest: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -232,7 +180,7 @@ def _again(s: int, rest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     Rows that were nearly parallel to the basis now consist mostly of rounding errors: rows that shrink once more are
     dropped.
     """
-    return _orthonormal(rest, tf.fill(tf.shape(rest)[:2], tf.constant(0.1, rest.dtype)), s)
+    return orthonormal(rest, tf.fill(tf.shape(rest)[:2], tf.constant(0.1, rest.dtype)), s)
 
 
 @cache
@@ -248,28 +196,3 @@ def _advance_large(s: int, dtype: tf.DType, xla: bool) -> Callable[..., tuple[tf
     """Return `_advance` in separately compiled pieces, whose shapes stay the same from step to step."""
     compiled = partial(tf.function, autograph=False, jit_compile=xla)
     return partial(_advance, Pieces(compiled(partial(_first, s)), compiled(_without), compiled(partial(_again, s))))
-
-
-def _orthonormal(w: tf.Tensor, least: tf.Tensor, s: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return orthonormal rows Q: [B, s, D] and R: [B, s, s] with w_j = Σ_i R_ij q_i.
-
-    A row whose remaining norm is at most `least` [B, s] is set to zero.
-    """
-    rows: list[tf.Tensor] = []
-    columns = []
-    for j in range(s):
-        rest, column = w[:, j], []
-        for done in rows:
-            part = tf.reduce_sum(done * rest, 1, keepdims=True)
-            rest = rest - part * done
-            column.append(part)
-        norm = tf.norm(rest, axis=1, keepdims=True)
-        norm = tf.where(norm <= least[:, j : j + 1], tf.zeros_like(norm), norm)
-        rows.append(tf.math.divide_no_nan(rest, norm))
-        columns.append(tf.concat([*column, norm, *[tf.zeros_like(norm)] * (s - 1 - j)], 1))
-    return tf.stack(rows, 1), tf.stack(columns, 2)
-
-
-def _rounding(w: tf.Tensor) -> tf.Tensor:
-    """Return the norm below which the remainder of each row is rounding error: [B, s]."""
-    return 20 * np.finfo(w.dtype.as_numpy_dtype).eps * tf.norm(w, axis=2)

@@ -29,8 +29,8 @@ from ..partition import parts, shares
 from ..replicas import Replicas
 from ..structure import model_sizes, structure_of
 from .eigenpairs import leading
+from .extreme import LOOSE, Ritz, extreme, extreme_pairs
 from .factored import FactoredHessian, factored_product
-from .lanczos import extreme
 from .plan import factored_sizes, flat_sizes, plan
 
 METHODS = ("auto", "factored", "hvp", "dense")
@@ -188,22 +188,29 @@ def norms_and_pairs(
         return HessianNorm(value, error, error <= tol * value, 0, route), []
     value, error, steps, found = np.zeros(len(x)), np.zeros(len(x)), 0, []
     limit = max(1, MAX_ITERATIONS if max_iterations is None else max_iterations)
-    for each in _parts(net, x, route, limit, budget(memory_gib)):
+    for each in _parts(net, x, route, limit, budget(memory_gib), basis=pairs > 0 or tol < LOOSE):
         part, operator = each.samples, each.operator
+        wanted = max(0, min(pairs, part.stop) - part.start)
+        search = extreme_pairs if wanted else extreme
         rng = np.random.default_rng([seed, part.start])
         with _explaining(net, x[part]):
-            ritz = extreme(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
-        value[part] = np.abs(ritz.values[:, 0])
+            ritz = search(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
+        value[part] = np.abs(ritz.values)
         rounding = ROUNDING * rounding_of(net, x) * value[part]
         error[part] = np.maximum(ritz.residual, rounding)
         steps = max(steps, ritz.steps)
-        wanted = min(pairs, part.stop) - part.start
-        if wanted > 0:
-            vectors = [operator.flat(ritz.vectors(i)[:wanted]) for i in (0, 1)]
-            for n in range(wanted):
-                top = int(tied(*ritz.values[n, :2])) if ritz.values.shape[1] > 1 else 0
-                found.append(Eigenpair(float(ritz.values[n, top]), vectors[top][n], vectors[1 - top][n]))
+        if wanted and isinstance(ritz, Ritz):
+            found += _pairs(ritz, operator, wanted)
     return HessianNorm(value, error, error <= tol * value, steps, route), found
+
+
+def _pairs(ritz: Ritz, operator: Any, count: int) -> list[Eigenpair]:
+    vectors = [operator.flat(ritz.vectors(i)[:count]) for i in (0, 1)]
+    found = []
+    for n in range(count):
+        top = int(tied(*ritz.pairs[n])) if ritz.pairs.shape[1] > 1 else 0
+        found.append(Eigenpair(float(ritz.pairs[n, top]), vectors[top][n], vectors[1 - top][n]))
+    return found
 
 
 def tied(first: Any, second: Any) -> Any:
@@ -349,17 +356,19 @@ class Part:
     steps: int
 
 
-def _parts(net: Network, x: tf.Tensor, method: str, limit: int, allowed: int) -> Iterator[Part]:
-    """Yield the samples in parts that stay within the bytes allowed."""
+def _parts(net: Network, x: tf.Tensor, method: str, limit: int, allowed: int, basis: bool = True) -> Iterator[Part]:
+    """Yield the samples in parts that stay within the bytes allowed. basis: whether Lanczos keeps all its vectors."""
     if method == "hvp":
-        chosen = plan(flat_sizes(net, model_sizes(net, (), x).activations, STARTS), 1, min(limit, net.size), allowed)
+        chosen = plan(
+            flat_sizes(net, model_sizes(net, (), x).activations, STARTS, basis), 1, min(limit, net.size), allowed
+        )
         for n in range(len(x)):
             operator = FlatHessian(flat_hvp(net), x[n : n + 1], net.size, net.dtype, STARTS)
             yield Part(slice(n, n + 1), operator, chosen.steps)
         return
     structure = structure_of(net, x)
     whole = factored_product(net, structure, x, STARTS)
-    chosen = plan(factored_sizes(whole, len(x), STARTS), len(x), min(limit, whole.size), allowed)
+    chosen = plan(factored_sizes(whole, len(x), STARTS, basis), len(x), min(limit, whole.size), allowed)
     for start, stop in parts(len(x), chosen.samples):  # of at most two lengths: each is a function to trace
         yield Part(slice(start, stop), FactoredHessian(net, structure, x[start:stop], STARTS), chosen.steps)
 

@@ -1,0 +1,100 @@
+"""Find the eigenvalue of largest magnitude of many symmetric operators in parallel, with certified errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from attrs import frozen
+
+from .lanczos import Lanczos, Matvec
+from .recurrence import Recurrence
+
+CHECK_EVERY = 3
+MIN_STEPS = 6  # earlier, a small residual may belong to a cluster of eigenvalues that hides a larger one
+LOOSE = 1e-4  # smallest relative tolerance that the recurrence can meet; below it, the basis is orthogonalised
+
+
+@frozen
+class Extreme:
+    """Extreme eigenvalues of B operators.
+
+    Attributes:
+        values: Signed eigenvalues of largest magnitude, [B].
+        residual: Bound on the distance of each value to an eigenvalue, [B].
+        steps: Number of Lanczos steps taken.
+    """
+
+    values: np.ndarray
+    residual: np.ndarray
+    steps: int
+
+
+@frozen
+class Ritz(Extreme):
+    """Extreme eigenvalues with the Ritz pairs of the last step.
+
+    Attributes:
+        run: The Lanczos run.
+        pairs: The two leading Ritz values, [B, 2] (or [B, 1]).
+        coefficients: Coefficients of the Ritz vectors in the basis of the run.
+    """
+
+    run: Lanczos
+    pairs: np.ndarray
+    coefficients: np.ndarray
+
+    def vectors(self, i: int = 0) -> tf.Tensor:
+        """Return the unit Ritz vectors [B, D] of the largest values (i = 0) or the second largest (i = 1)."""
+        if i >= self.coefficients.shape[2]:
+            return tf.zeros_like(self.run.vectors_now[:, 0])
+        return self.run.vectors(self.coefficients[:, :, i])
+
+
+def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> Extreme:
+    """Return the eigenvalue of largest magnitude of each operator, to a residual of tol·|value|.
+
+    Args:
+        matvec: Product with the operators, [B, s, D] -> [B, s, D].
+        start: Start vectors [B, s, D].
+        tol: Relative tolerance of the residual.
+        max_steps: Maximum number of Lanczos steps.
+    """
+    if tol < LOOSE:
+        return extreme_pairs(matvec, start, tol=tol, max_steps=max_steps)
+    run = Recurrence(matvec, start)
+    values, residual = np.zeros(start.shape[0]), np.zeros(start.shape[0])
+    unsettled = np.arange(start.shape[0])
+    for step in range(1, max_steps + 1):
+        run.step()
+        last = run.exhausted or step == max_steps
+        if last or _is_check(step):
+            values[unsettled], residual[unsettled] = run.largest(unsettled)
+            unsettled = unsettled[residual[unsettled] > tol * np.abs(values[unsettled])]
+            if last or not len(unsettled):
+                break
+    return Extreme(values, residual, run.steps)
+
+
+def extreme_pairs(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> Ritz:
+    """Return the result of `extreme` with the two leading Ritz pairs, from a fully orthogonalised basis.
+
+    A value is final once its residual meets the tolerance; the pairs are those of the last step.
+    """
+    run = Lanczos(matvec, start)
+    settled = np.zeros(start.shape[0], bool)
+    values, residual = np.zeros(start.shape[0]), np.zeros(start.shape[0])
+    for step in range(1, max_steps + 1):
+        run.step()
+        last = run.exhausted or step == max_steps
+        if last or _is_check(step):
+            found, residuals, coefficients = run.eigen(2)
+            values = np.where(settled, values, found[:, 0])
+            residual = np.where(settled, residual, residuals[:, 0])
+            settled = residual <= tol * np.abs(values)
+            if last or settled.all():
+                break
+    return Ritz(values, residual, run.steps, run, found, coefficients)
+
+
+def _is_check(step: int) -> bool:
+    return step >= MIN_STEPS and step % CHECK_EVERY == 0

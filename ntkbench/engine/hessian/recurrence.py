@@ -1,0 +1,114 @@
+"""Block Lanczos without a stored basis, for the eigenvalue of largest magnitude of many symmetric operators.
+
+Each step uses only the vectors of the step before, so it costs little more than its products, and memory does not grow.
+The vectors lose orthogonality as eigenvalues converge, and converged eigenvalues reappear, which does not change the
+extreme ones (Paige 1980, Linear Algebra Appl. 34; Parlett 1998, section 13.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+
+import numpy as np
+import tensorflow as tf
+
+from ..checks import NotFinite
+from .orthonormal import LARGE, ROUNDING, eps, largest_of, orthonormal, rounding_length
+
+
+class Recurrence:
+    """The projections of B operators on the Krylov spaces of `s` start vectors each.
+
+    Args:
+        matvec: Product with the operators, [B, s, D] -> [B, s, D].
+        start: Start vectors [B, s, D].
+    """
+
+    def __init__(self, matvec: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor):
+        self.matvec = matvec
+        batch, self.s, _ = start.shape
+        large = start.shape.num_elements() >= LARGE
+        self._advance = _advance(self.s, start.dtype, large and batch > 1)  # XLA uses one thread per operator
+        self._newest, _ = orthonormal(start, rounding_length(start), self.s)
+        self._before = tf.zeros_like(start)
+        self._beta = tf.zeros([batch, self.s, self.s], start.dtype)
+        self._scale = tf.zeros([batch, 1], start.dtype)
+        self._diagonal: list[np.ndarray] = []  # blocks [B, s, s]
+        self._below: list[np.ndarray] = []
+
+    @property
+    def steps(self) -> int:
+        """How many times the operators were applied."""
+        return len(self._diagonal)
+
+    def step(self) -> None:
+        """Apply the operators once. Raises NotFinite."""
+        w = self.matvec(self._newest)
+        following, diagonal, self._beta, self._scale = self._advance(
+            w, self._before, self._newest, self._beta, self._scale
+        )
+        self._before, self._newest = self._newest, following
+        for blocks, block in ((self._diagonal, diagonal), (self._below, self._beta)):
+            blocks.append(block.numpy().astype(np.float64))
+            if not np.isfinite(blocks[-1]).all():
+                raise NotFinite("A product with the Hessian is not finite.")
+
+    def projected(self, which: np.ndarray) -> np.ndarray:
+        """Return the chosen operators on their Krylov spaces: [b, k·s, k·s] symmetric, block tridiagonal, float64."""
+        s, size = self.s, self.steps * self.s
+        t = np.zeros((len(which), size, size))
+        for k, block in enumerate(self._diagonal):
+            here = slice(k * s, (k + 1) * s)
+            t[:, here, here] = (block[which] + block[which].transpose(0, 2, 1)) / 2
+        for k, block in enumerate(self._below[:-1]):
+            here, following = slice(k * s, (k + 1) * s), slice((k + 1) * s, (k + 2) * s)
+            t[:, following, here] = block[which]
+            t[:, here, following] = block[which].transpose(0, 2, 1)
+        return t
+
+    def largest(self, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the Ritz value of largest magnitude, signed, and its residual, of the chosen operators: [b] each."""
+        values, vectors = largest_of(self.projected(which), 1)
+        residual = np.linalg.norm(self._below[-1][which] @ vectors[:, -self.s :, :], axis=1)
+        return values[:, 0], residual[:, 0]
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every Krylov space is invariant, so that nothing more can be found from these starts."""
+        return bool(np.all(self._below[-1] == 0.0))
+
+
+@cache
+def _advance(s: int, dtype: tf.DType, xla: bool) -> Callable[..., tuple[tf.Tensor, ...]]:
+    """Return the compiled `_step` for operators of any size and number."""
+    vectors = tf.TensorSpec([None, None, None], dtype)
+    signature = None if xla else [vectors] * 4 + [tf.TensorSpec([None, 1], dtype)]
+    return tf.function(partial(_step, s), signature, autograph=False, jit_compile=xla)
+
+
+def _step(
+    s: int, w: tf.Tensor, before: tf.Tensor, v: tf.Tensor, beta: tf.Tensor, scale: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
+    """Take one step from w = H·v: w = βᵀ·before + ⟨w, v⟩·v + β'·next.
+
+    Args:
+        s: Number of vectors of one operator.
+        w: Products [B, s, D] of the vectors v.
+        before: Vectors of the previous step.
+        v: Newest vectors.
+        beta: β of the previous step [B, s, s]. It is removed exactly as it stands in the projection, however far the
+            vectors are from orthogonal; otherwise the projection would not be one of H.
+        scale: Largest ‖w‖ so far, [B, 1]. A remainder below its rounding error counts as zero: an operator of low rank
+            would otherwise gain a spurious direction.
+
+    Returns:
+        The next vectors, ⟨w, v⟩ [B, s, s], β' [B, s, s], and the new scale.
+    """
+    scale = tf.maximum(scale, tf.reduce_max(tf.norm(w, axis=2), 1, keepdims=True))
+    rest = w - tf.matmul(beta, before)
+    along = tf.matmul(rest, v, transpose_b=True)
+    rest -= tf.matmul(along, v)
+    rest -= tf.matmul(tf.matmul(rest, v, transpose_b=True), v)  # removes rounding errors
+    following, beta = orthonormal(rest, tf.tile(ROUNDING * eps(w) * scale, [1, s]), s)
+    return following, along, beta, scale
