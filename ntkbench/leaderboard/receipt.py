@@ -78,7 +78,7 @@ def write_receipt(run: StoredRun, name: str) -> bytes:
     """
     if not NAME.match(name):
         raise NtkbenchError(
-            f"Invalid submission name {name!r}. Use at most 64 lowercase letters, digits, '.', '-' and '_', for example "
+            f"Invalid submission name {name!r}. Use at most 64 lowercase letters, digits, '.', '-' and '_', such as "
             "'board-2026'."
         )
     if _DEVICE.match(name):
@@ -122,7 +122,7 @@ def load_receipt(path: Path) -> Receipt:
     receipt = read_receipt(_read(path), str(path))
     if path.name != f"{receipt.name}.json":
         raise NtkbenchError(
-            f"{path} is rejected: the receipt's name is {receipt.name!r}, so the file must be named {receipt.name}.json."
+            f"{path} is rejected: its receipt is named {receipt.name!r}, so the file must be named {receipt.name}.json."
         )
     return receipt
 

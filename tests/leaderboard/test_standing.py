@@ -83,8 +83,8 @@ def test_a_receipt_without_a_picture_stops_nobody(boards):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ({"ntkbench": "0.0.9"}, "it was measured with ntkbench 0.0.9, the other rows are of 0.1"),
-        ({"ntkbench": "9.0.0"}, "it is of ntkbench 9.0.0, this is "),
+        ({"ntkbench": "0.0.9"}, "it was measured with ntkbench 0.0.9, the other rows with 0.1"),
+        ({"ntkbench": "9.0.0"}, "it was written by ntkbench 9.0.0, this is "),
         ({"rules": 2, "surplus": "unknown here"}, "it follows rules 2"),
         ({"schema_version": 7}, "schema 7"),
     ],
@@ -112,7 +112,7 @@ def test_an_earlier_version_is_read_by_verify_and_diff(boards, capsys):
     assert main(["leaderboard", "verify", str(path), "--cells", "0"]) == 0
     assert "is sound" in capsys.readouterr().out
     assert main(["leaderboard", "verify", str(path)]) == 2
-    assert "it was measured with ntkbench 0.0.9" in capsys.readouterr().err
+    assert "it is of ntkbench 0.0.9" in capsys.readouterr().err
 
 
 def test_an_edited_receipt_is_named_and_can_be_withdrawn_without_the_honest_one(boards):

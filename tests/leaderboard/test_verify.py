@@ -192,7 +192,7 @@ def test_an_edited_plan_is_rejected(verify, change, reason):
 
 
 def test_a_file_of_another_name_is_rejected(verify, honest, tmp_path, capsys):
-    assert "must be named so" in verify(None, name="other.json", renew=False)[1]
+    assert "must be named small.json" in verify(None, name="other.json", renew=False)[1]
     assert main(["leaderboard", "verify", str(tmp_path / "none.json")]) == 2
     assert main(["leaderboard", "verify", str(honest), "--cells", "some"]) == 2
     capsys.readouterr()
