@@ -65,10 +65,10 @@ class Bend:
             return ""
         shares = [self._last(name) for name in names]
         bend, kernel = (sum(getattr(share, of) or 0 for share in shares) for of in ("bend", "kernel"))
-        hold = "holds" if len(names) == 1 else "hold"
+        have = "has" if len(names) == 1 else "have"
         return (
-            f"{_who(names, [share.size for share in shares])} with {kernel:.0%} of K {hold} {bend:.0%} of the bend at "
-            f"width {self.last_width}."
+            f"{_subject(names, [share.size for share in shares])} {have} {kernel:.0%} of K but {bend:.0%} of the bend "
+            f"at width {self.last_width}."
         )
 
     def _last(self, name: str) -> Share:
@@ -114,7 +114,7 @@ def _out_of_proportion(share: Share) -> bool:
     return share.bend >= LEAST and share.bend >= FAR * share.kernel
 
 
-def _who(names: Sequence[str], sizes: Sequence[int | None]) -> str:
+def _subject(names: Sequence[str], sizes: Sequence[int | None]) -> str:
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     if all(size == 1 for size in sizes):
         return f"{len(names)} scalar{'s' * (len(names) > 1)} ({listed})"

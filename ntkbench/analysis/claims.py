@@ -15,6 +15,7 @@ from .scaling import fit_power_law, student_t
 from .verdicts import verdicts
 
 Finding = Literal["holds", "fails", "undecided"]
+_NO_CELL = "no finished cell has all quantities that the claim needs"
 
 
 @frozen
@@ -56,14 +57,14 @@ def judge(claim: Claim, results: Iterable[CellResult]) -> Judged:
         return _of_verdict(claim, list(results))
     points = _points(claim, results)
     if not points:
-        return Judged(claim, "undecided", note="no finished cell has all that the claim needs")
+        return Judged(claim, "undecided", note=_NO_CELL)
     return judge_points(claim, points)
 
 
 def _of_verdict(claim: Claim, results: Sequence[CellResult]) -> Judged:
     found = verdicts(results, {}, {})
     if not found:
-        return Judged(claim, "undecided", note="no finished cell has all that the claim needs")
+        return Judged(claim, "undecided", note=_NO_CELL)
     wrong = [each for each in found if each.name not in claim.verdict]
     finding: Finding = "fails" if any(each.decided for each in wrong) else "undecided" if wrong else "holds"
     reasons = "; ".join(f"{each.series.label} is {each.name}: {each.reason}" for each in wrong or found)
@@ -93,7 +94,7 @@ def judge_all(claim: Claim, values: Sequence[float]) -> Judged:
 
 def _of_mean(claim: Claim, values: Sequence[float]) -> Judged:
     if len(values) < 2:
-        return Judged(claim, "undecided", values[0], n=1, note="one seed has no interval")
+        return Judged(claim, "undecided", values[0], n=1, note="an interval needs at least two seeds")
     mean, half = fmean(values), student_t(len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return _of_interval(claim, mean, mean - half, mean + half, len(values), "")
 
