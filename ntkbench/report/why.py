@@ -16,8 +16,8 @@ from .table import Column, Table
 
 _NOTES = (
     "bend: share of ‖H∇f‖², with H the Hessian of the output at initialisation. K: share of ‖∇f‖², the trace of the "
-    "tangent kernel. Shares are sums over the probes and medians over seeds. weights: number at the largest width. If a "
-    "variable's share of the bend is far above its share of K, the network's curvature comes from this variable."
+    "tangent kernel. Shares are summed over the probes, with medians over seeds. weights: number at the largest width. "
+    "If a variable's share of the bend is far above its share of K, the network's curvature comes from this variable."
 )
 
 

@@ -59,7 +59,12 @@ def ntkbench_register_architectures(register):
         "ntkbench_gated.highway:build",
         summary="highway network: gates mix the input and the output of each layer",
         params={
-            "carry": {"default": 1.0, "minimum": -10, "maximum": 10, "help": "initial bias of gates towards closed"}
+            "carry": {
+                "default": 1.0,
+                "minimum": -10,
+                "maximum": 10,
+                "help": "gate offset; larger values close the gates",
+            }
         }
         | depth(3, "highway layers"),
         theory=BECOMES_LINEAR,
