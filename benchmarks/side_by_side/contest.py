@@ -116,7 +116,7 @@ class Arena:
 
     def contest(self, case: Case, competitors: list[Competitor]) -> list[Entry]:
         """Run the competitors in turns on a case."""
-        say(f"{case.name}: {case.parameters:,} weights, N = {case.n}, {case.outputs} outputs")
+        log(f"{case.name}: {case.parameters:,} weights, N = {case.n}, {case.outputs} outputs")
         folder = case.write(self.folder / case.name)
         entries = [Entry(c) for c in competitors]
         for step in (self._start, self._load, self._first):
@@ -130,7 +130,7 @@ class Arena:
         for entry in entries:
             self._guarded(entry, self._value)
             shown = f"{1e3 * entry.median:.3g} ms" if entry.median is not None else entry.message
-            say(f"  {entry.competitor.name}: {entry.status}, {shown}")
+            log(f"  {entry.competitor.name}: {entry.status}, {shown}")
         remove(folder)
         return entries
 
@@ -141,7 +141,7 @@ class Arena:
             The entry, and its resident memory in GiB: "before" the first run, with packages imported and the model
             built, and at its "peak".
         """
-        say(f"{case.name}: {case.parameters:,} weights, N = {case.n}, in a fresh process")
+        log(f"{case.name}: {case.parameters:,} weights, N = {case.n}, in a fresh process")
         self._stop_all()
         folder = case.write(self.folder / case.name)
         entry, memory = Entry(competitor), {"before": 0.0, "peak": 0.0}
@@ -159,7 +159,7 @@ class Arena:
         self._guarded(entry, measured)
         self._stop_all()
         remove(folder)
-        say(f"  {competitor.name}: {entry.status} {entry.message}, peak {memory['peak']:.2f} GiB")
+        log(f"  {competitor.name}: {entry.status} {entry.message}, peak {memory['peak']:.2f} GiB")
         return entry, memory
 
     def _stop_all(self) -> None:
@@ -241,6 +241,6 @@ def remove(folder: Path) -> None:
     folder.rmdir()
 
 
-def say(text: str) -> None:
-    """Print progress."""
+def log(text: str) -> None:
+    """Print progress to standard error."""
     print(text, file=sys.stderr, flush=True)

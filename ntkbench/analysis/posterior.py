@@ -131,12 +131,14 @@ def _of_batch(fits: Sequence[_BySeed], shape: tuple[int, int]) -> list[Posterior
     evidence = _evidence(data, every_slope, every_share, sigma)
 
     straight = evidence[:, :_SLOPES] + np.log(2 * spread / (_SLOPES - 1))[:, None]
-    bent = evidence[:, _SLOPES:].reshape(curved.shape) + np.log(2 * wide / (_CURVED_SLOPES - 1) / _SHARES)[:, :, None]
-    bent = np.where((curved < -FLAT) & (curved > -STEEPEST), bent, -np.inf)
-    return [_summary(*each, shares) for each in zip(slopes, straight, bent, strict=True)]
+    floored = (
+        evidence[:, _SLOPES:].reshape(curved.shape) + np.log(2 * wide / (_CURVED_SLOPES - 1) / _SHARES)[:, :, None]
+    )
+    floored = np.where((curved < -FLAT) & (curved > -STEEPEST), floored, -np.inf)
+    return [_summary(*each, shares) for each in zip(slopes, straight, floored, strict=True)]
 
 
-def _summary(slopes: Any, straight: Any, bent: Any, shares: Any) -> Posterior:
+def _summary(slopes: Any, straight: Any, floored: Any, shares: Any) -> Posterior:
     import numpy as np
     from scipy.special import logsumexp
 
@@ -145,14 +147,14 @@ def _summary(slopes: Any, straight: Any, bent: Any, shares: Any) -> Posterior:
     classes = {
         "decays": logsumexp(np.where(inside & (slopes < -FLAT), straight, -np.inf)) - math.log(steep),
         "flat": logsumexp(np.where(np.abs(slopes) <= FLAT, straight, -np.inf)) - math.log(2 * FLAT),
-        "floor": logsumexp(bent) - math.log(steep),
+        "floor": logsumexp(floored) - math.log(steep),
         "grows": logsumexp(np.where(inside & (slopes > FLAT), straight, -np.inf)) - math.log(steep),
     }
     total = logsumexp(list(classes.values()))
     chance = {name: float(np.exp(value - total)) for name, value in classes.items()}
     tail = (1 - CONFIDENCE) / 2
     low, middle, high = _quantiles(slopes, np.exp(straight - straight.max()), (tail, 0.5, 1 - tail))
-    floor_low, floor, floor_high = _floor(bent, shares, chance["decays"], chance["floor"], (tail, 0.5, 1 - tail))
+    floor_low, floor, floor_high = _floor(floored, shares, chance["decays"], chance["floor"], (tail, 0.5, 1 - tail))
     return Posterior(
         slope=middle,
         low=low,
@@ -166,7 +168,7 @@ def _summary(slopes: Any, straight: Any, bent: Any, shares: Any) -> Posterior:
     )
 
 
-def _floor(bent: Any, shares: Any, decays: float, floor: float, at: Sequence[float]) -> list[float]:
+def _floor(floored: Any, shares: Any, decays: float, floor: float, at: Sequence[float]) -> list[float]:
     """Return quantiles of the share of the floor, given that the law falls.
 
     The distribution has an atom at 0 with the weight of "decays", and a density elsewhere.
@@ -176,7 +178,7 @@ def _floor(bent: Any, shares: Any, decays: float, floor: float, at: Sequence[flo
 
     if not decays + floor > 0:
         return [math.nan] * len(at)
-    by_share = logsumexp(bent, axis=-1)
+    by_share = logsumexp(floored, axis=-1)
     weights = floor * np.exp(by_share - logsumexp(by_share)) if floor > 0 else np.zeros_like(shares)
     cumulative = np.cumsum([decays, *weights]) / (decays + floor)
     # The shares are centres of histogram bins: the edges are half a bin away.

@@ -10,7 +10,7 @@ from .. import numbers
 from ..analysis.claims import Judged
 from .table import Column, Table
 
-_COLUMNS, _SAYS = 100, (26, 40)
+_WIDTH, _STATEMENT_WIDTHS = 100, (26, 40)
 """Target width of the whole table, and the narrowest and widest column of claim texts, in characters."""
 _WORDS = {"holds": "holds", "fails": "FAILS", "undecided": "undecided"}
 
@@ -47,7 +47,7 @@ def record(of: Judged) -> dict[str, object]:
 def _rows(judged: Sequence[Judged]) -> Iterator[tuple[tuple[str, ...], ...]]:
     rows = [_row(each) for each in judged]
     taken = sum(max(len(line) for row in rows for line in (*row[column], "finding")) + 2 for column in range(4))
-    room = min(max(_COLUMNS - taken, _SAYS[0]), _SAYS[1])
+    room = min(max(_WIDTH - taken, _STATEMENT_WIDTHS[0]), _STATEMENT_WIDTHS[1])
     for of, (name, *rest) in zip(judged, rows, strict=True):
         yield name, tuple(textwrap.wrap(of.claim.says, room)) or ("",), *rest
 

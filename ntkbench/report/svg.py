@@ -16,19 +16,19 @@ from .ticks import labelled
 
 @frozen
 class Mark:
-    """A point: its coordinates in the drawing, and its tooltip `says`."""
+    """A point: its coordinates in the drawing, and its tooltip."""
 
     x: float
     y: float
-    says: str
+    tooltip: str
 
 
 @frozen
 class Dots:
-    """The points of all seeds at one width. path: an SVG path of dots for round line caps. says: the tooltip."""
+    """The points of all seeds at one width. path: an SVG path of dots for round line caps. tooltip: as in `Mark`."""
 
     path: str
-    says: str
+    tooltip: str
 
 
 @frozen

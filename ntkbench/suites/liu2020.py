@@ -58,10 +58,10 @@ def bent_output_hessian(seed: int) -> list[float]:
     from ..engine.hessian import hessian_norm
     from ..engine.ntk import empirical_ntk
 
-    x, inner, bent = _inputs(seed), _network(256, seed, 2), _network(256, seed, 2, "quadratic")
+    x, inner, outer = _inputs(seed), _network(256, seed, 2), _network(256, seed, 2, "quadratic")
     f = np.asarray(inner(x, training=False))[:, 0]
     bound = np.diag(empirical_ntk(inner, x)) - np.abs(f) * hessian_norm(inner, x).value
-    return [float(each) for each in hessian_norm(bent, x).value / bound]
+    return [float(each) for each in hessian_norm(outer, x).value / bound]
 
 
 def bent_output_kernel(seed: int) -> list[float]:
@@ -70,9 +70,9 @@ def bent_output_kernel(seed: int) -> list[float]:
 
     from ..engine.ntk import empirical_ntk
 
-    x, inner, bent = _inputs(seed), _network(64, seed, 2), _network(64, seed, 2, "quadratic")
+    x, inner, outer = _inputs(seed), _network(64, seed, 2), _network(64, seed, 2, "quadratic")
     f = np.asarray(inner(x, training=False))[:, 0]
-    ratio = empirical_ntk(bent, x) / (f[:, None] * f[None, :] * empirical_ntk(inner, x))
+    ratio = empirical_ntk(outer, x) / (f[:, None] * f[None, :] * empirical_ntk(inner, x))
     return [float(each) for each in ratio.ravel()]
 
 
