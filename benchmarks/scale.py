@@ -327,7 +327,7 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
         ("the client stores a result: temporary file, fsync, rename", f"{1e3 * cost['write']:.2f}"),
         ("the same without fsync", f"{1e3 * cost['write_unsynced']:.2f}"),
         ("the client unpickles a result", f"{1e3 * cost['receive']:.3f}"),
-        ("`ntkbench table` and going on read a cell", f"{1e3 * cost['read']:.2f}"),
+        ("`ntkbench table` or a resumed run reads a cell", f"{1e3 * cost['read']:.2f}"),
     ]
     blocks = {"costs": table(costs_rows) + f"\n\nA worker has TensorFlow after {cost['start']:.1f} s."}
     for name in SWEEPS:

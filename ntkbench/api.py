@@ -23,52 +23,93 @@ if TYPE_CHECKING:
 
 
 class Run(StoredRun):
-    """A finished or half-finished run: its results, and what they say. Reads the directory once, when first asked.
+    """A finished or unfinished run: its results and what follows from them.
 
-    path: the run's directory.   store: one of it that may have read it already.
-    Raises NtkbenchError when there is no run in it.
+    The folder is read once, when results are first requested.
+
+    Args:
+        path: The run's folder.
+        store: A store of the folder that may have read it already.
+
+    Raises:
+        NtkbenchError: There is no run in the folder.
     """
 
     def table(self, quantities: Sequence[str] = ()) -> Table:
-        """Return the standard table. quantities: those to show, the headline ones without any."""
+        """Return the standard table of `ntkbench table`.
+
+        Args:
+            quantities: Quantities to show; default: the four headline quantities.
+
+        Returns:
+            A table: print its `text()`, or use `to_json()`.
+        """
         from .report.standard_table import standard_table
 
         problems = [*self.problems, *self.set_aside]
         return standard_table(self.results, self.manifest, quantities, problems, self.missing_plugins())
 
     def why(self, label: str) -> Table:
-        """Return which variables bend an architecture: their shares of the bend and of the tangent kernel.
+        """Return which variables make an architecture non-linear: their shares of the bend and of the tangent kernel.
 
-        label: of the architecture, as the table prints it.   Raises NtkbenchError for an unknown one, and where the
-        run did not measure bend_share.
+        Args:
+            label: Label of the architecture, as printed in the table.
+
+        Returns:
+            A table: print its `text()`, or use `to_json()`.
+
+        Raises:
+            NtkbenchError: The label is unknown, or the run did not measure `bend_share`.
         """
         from .report.why import why_table
 
         return why_table(self.results, self.manifest, label, str(self.path))
 
     def fits(self, posterior: bool = False) -> pandas.DataFrame:
-        """Return the scaling laws, one row for each architecture and quantity.
+        """Return the scaling laws, one row per architecture and quantity.
 
-        posterior: add the posterior of slope, floor and tail; needs TensorFlow.
+        Args:
+            posterior: Add the posterior of slope, floor and tail; needs TensorFlow.
+
+        Returns:
+            A pandas.DataFrame: the exponent `slope` with its 95 % interval `low` to `high`, theory and agreement,
+                floors.
         """
         from .analysis.laws import fits_frame
 
         return fits_frame(self.results, catalogue(self.manifest), theory(self.manifest), posterior)
 
     def verdicts(self) -> pandas.DataFrame:
-        """Return the verdict on each architecture over its widths: linear, falling, non-linear or open; and why."""
+        """Return the verdict on each architecture over its widths.
+
+        Returns:
+            A pandas.DataFrame with the verdict (linear, falling, non-linear or open), its reason, and what would
+            decide.
+        """
         from .analysis.verdicts import verdicts, verdicts_frame
 
         return verdicts_frame(verdicts(self.results, catalogue(self.manifest), theory(self.manifest)))
 
     def plot(self, path: str | os.PathLike[str], quantities: Sequence[str] = ()) -> None:
-        """Draw the quantities against width into `path`, a .png, .svg or .pdf file."""
+        """Draw quantities against width into a file.
+
+        Args:
+            path: Path of a .png, .svg or .pdf file.
+            quantities: Quantities to draw; default: the four headline quantities.
+        """
         from .report.figure import figure
 
         figure(self.results, path, self.manifest, quantities)
 
     def plot_curves(self, path: str | os.PathLike[str]) -> None:
-        """Draw the curves that a suite left here into `path`, a .png, .svg or .pdf file."""
+        """Draw the curves that a suite stored with the run into a file.
+
+        Args:
+            path: Path of a .png, .svg or .pdf file.
+
+        Raises:
+            NtkbenchError: The run holds no curves.
+        """
         from .report.curves import curves_figure
 
         if not self.curves:
@@ -77,7 +118,17 @@ class Run(StoredRun):
 
 
 def load(path: str | os.PathLike[str]) -> Run:
-    """Return the run in the directory `path`. Raises NtkbenchError when there is none."""
+    """Return the run stored in a folder.
+
+    Args:
+        path: The run's folder.
+
+    Returns:
+        The run.
+
+    Raises:
+        NtkbenchError: There is no run in the folder.
+    """
     return Run(path)
 
 
@@ -100,12 +151,32 @@ def run(
 ) -> Run:
     """Measure architectures over widths and seeds, store every cell, and return the run.
 
-    The arguments are the options of `ntkbench run` (see `ntkbench.plan.options.RunOptions`); a size that is None is
-    the preset's. Nothing is printed; failed cells are rows of the result. A run in a folder that already holds
-    cells does what is missing. Raises NtkbenchError for what cannot be run, and KeyboardInterrupt on Ctrl-C, with
-    everything finished kept.
+    The arguments are the options of `ntkbench run`. Nothing is printed, and failed cells are rows of the result. If the
+    folder already holds cells, only the missing ones are measured.
+
+    Args:
+        arch: One SPEC or several: "all", "NAME", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
+        widths: Widths to measure; default: the preset's.
+        seeds: Number of seeds; default: the preset's.
+        measure: Measurements or quantities, or "all"; default: the preset's.
+        dataset: Name of the dataset, with parameters as "NAME:key=value".
+        out: The run's folder; default: a new one below `runs/`.
+        preset: Sizes: "quick", "standard", "board" or "full".
+        precision: Floating-point precision of all computations: "float32" or "float64".
+        device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]".
+        probes: Number of inputs at which everything is measured; default: the preset's.
+        radius: Radius of the ball around the initial weights, one or several; default: 1.
+        reinit: Redraw the weights of a MODEL.keras for each seed.
+        force: Measure again what the folder already holds.
+        retry: Statuses of cells to measure again; default: all except "ok" and "unsupported".
+
+    Returns:
+        The run, with all cells in its folder.
+
+    Raises:
+        NtkbenchError: Something in the options cannot be run.
+        KeyboardInterrupt: The run was interrupted; finished cells are kept.
     """
-    from ..api import Run
     from .plan.options import RunOptions
     from .plan.plan import make_plan
     from .registry.current import registry as the_registry
@@ -132,9 +203,9 @@ def run(
     registry = the_registry()
     plan = make_plan(options, registry)
     name = prepare(options.device)
-    check(plan, registry, name)
     executor = Serial(registry.with_architectures(plan.own_architectures()), name)
+    lost = check(plan, executor)
     with closing(open_store(plan, registry)) as store:
-        if run_plan(plan, store, executor).interrupted:
+        if run_plan(plan, store, executor, lost=lost).interrupted:
             raise KeyboardInterrupt
     return Run(store.path, store)

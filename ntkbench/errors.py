@@ -8,7 +8,10 @@ from collections.abc import Iterable
 
 
 class NtkbenchError(Exception):
-    """Base of every error a user can cause. Its message is meant to be read as it stands."""
+    """Base class of every error that a user can cause.
+
+    The message says what happened, what was given, and what to do; it is meant to be shown as it is.
+    """
 
 
 class UnknownName(NtkbenchError):
@@ -32,7 +35,7 @@ class RunStopped(NtkbenchError):
 
 
 class TooLarge(NtkbenchError):
-    """A measurement that would take more memory than it may, by prediction: it is not begun."""
+    """A computation that takes more memory than there is: by prediction, so that it is not begun, or when it ran."""
 
 
 class RegistrationError(NtkbenchError):
@@ -52,8 +55,13 @@ def reason_of(error: BaseException) -> str:
     """Return the type and the first telling line of somebody else's error, without a full stop.
 
     Keras heads a layer's error with the layer's name, sets the reason below in bold, and lists all arguments after it.
+    TensorFlow heads those of compiled functions with where they come from, and gives the reason above the node's name.
     """
-    lines = [line.strip() for line in re.sub("\x1b\\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[[0-9;]*m|\{\{function_node [^}]*\}\} ?", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
         lines = [f"{lines[0].removeprefix('Exception encountered when ').rstrip('.')}: {lines[1]}"]
+    node = next((i for i, line in enumerate(lines) if line.startswith("[[{{node")), 0)
+    if node and lines[0].startswith("Graph execution error"):
+        lines = [lines[node - 1]]
     return f"{type(error).__name__}: {(lines[0] if lines else 'no message')[:300].rstrip('.')}"

@@ -25,7 +25,7 @@ THEORY_KINDS: tuple[TheoryKind, ...] = ("rate", "upper bound")
 HEADLINES = ("gradient_norm", "hessian_norm", "kernel_change_worst", "kernel_change_gd")
 """The quantities that a verdict rests on, and that tables show."""
 KINKED = 0.05
-"""A network has kinks where its kink_share is above this; of smooth ones it stays below engine.kinks.STILL."""
+"""A network has kinks where its kink_share is above this; of smooth ones it stays below engine.search.kinks.STILL."""
 UNSURE = 0.1
 """A search_gain above this marks kernel_change_worst as a lower bound whose search is unsure."""
 
@@ -45,14 +45,18 @@ class Status(enum.StrEnum):
 class Quantity:
     """One number that a measurement returns.
 
-    unit: a power of the output's own unit f, "f", "f^2", "f^-1" or "1"; anything else (such as "s") is a label.
-    direction: which way is "more linear": "lower", "higher" or "none".
-    reduction: how the probes become one number: "mean", "max", "rms" or "value".
-    bounds: the interval that every finite value lies in.
-    key: its name in a measurement's result, where one name comes with two reductions ("hessian_norm:max").
-    per: "variable" where a result holds one number for each trainable variable, under the keys "name:variable"; such
-    numbers are exported and shown by `ntkbench table RUN --why`, and no law in width is fitted to them. Empty for one
-    number.
+    Attributes:
+        name: Name of the quantity, such as "hessian_norm".
+        symbol: Symbol for plots and tables.
+        unit: A power of the output's own unit f: "f", "f^2", "f^-1" or "1". Anything else (such as "s") is a label.
+        bounds: The interval that every finite value lies in.
+        direction: Which way is "more linear": "lower", "higher" or "none".
+        reduction: How the probes become one number: "mean", "max", "rms" or "value".
+        summary: What it is, in a few words.
+        key: Its key in a measurement's result, for a name that comes with two reductions ("hessian_norm:max").
+        per: "variable" if a result holds one number per trainable variable, under the keys "name:variable". Such
+            numbers are exported and shown by `ntkbench table RUN --why`; no law in width is fitted to them. Empty for
+            one number.
     """
 
     name: str
@@ -79,7 +83,14 @@ def quantity_of(declared: Mapping[str, Quantity], key: str) -> Quantity | None:
 
 @frozen
 class Value:
-    """A measured number with what is known about its error. A None value is a failed or diverged one."""
+    """A measured number and what is known about its error.
+
+    Attributes:
+        value: The number; None if it failed or diverged.
+        error: Its absolute error; None if unknown.
+        error_kind: "exact", "bound" (certified), "statistical" (a standard error), "rounding", or empty.
+        precision: The precision it was computed in, if it differs from the run's.
+    """
 
     value: float | None
     error: float | None = None

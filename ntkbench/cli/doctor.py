@@ -70,7 +70,10 @@ def command(model: str | None, dataset: str | None, device: str, as_json: bool) 
     with _status() as say:
         for request in requests:
             say(request.label)
-            found.append(examined(request, inputs, with_routes=len(requests) == 1))
+            if request.kind == "file":
+                found.append(_examined_apart(request, model or "all", dataset, device))
+            else:
+                found.append(examined(request, inputs, with_routes=len(requests) == 1))
     problems = [str(problem) for problem in registry.problems]
     for each in found:
         label = each["model"]
@@ -154,15 +157,7 @@ def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool)
     from ..engine.self_test import routes_of, self_test
     from ..runner.worker import sentence
 
-    found: dict[str, Any] = {
-        "model": request.label,
-        "width": None if request.kind == "keras" else _width(request),
-        **dict.fromkeys(("parameters", "precision", "repeat", "coupled", "gradient", "hessian", "symmetry", "kernel")),
-        "kernel_routes": [],
-        "sure": False,
-        "problems": [],
-        "routes": None,
-    }
+    found = _unexamined(request)
     try:
         net, x = _built(request, inputs)
         test = self_test(net, x)
@@ -183,11 +178,43 @@ def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool)
     return found
 
 
+def _unexamined(request: ArchitectureRequest) -> dict[str, Any]:
+    return {
+        "model": request.label,
+        "width": None if request.kind == "keras" else _width(request),
+        **dict.fromkeys(("parameters", "precision", "repeat", "coupled", "gradient", "hessian", "symmetry", "kernel")),
+        "kernel_routes": [],
+        "sure": False,
+        "problems": [],
+        "routes": None,
+    }
+
+
+def _examined_apart(request: ArchitectureRequest, model: str, dataset: str | None, device: str) -> dict[str, Any]:
+    """Return the self-test of a user's file, run in a process of its own; one that costs the process is a problem."""
+    from ..runner.executors.apart import apart
+
+    try:
+        return next(apart(examinations, model, dataset, device=device))
+    except NtkbenchError as error:
+        return {**_unexamined(request), "problems": [str(error)]}
+
+
+def examinations(model: str, dataset: str | None) -> Iterator[dict[str, Any]]:
+    """Yield the self-tests of the models that a word stands for."""
+    from ..plan.arch_spec import parse_arch
+    from ..registry.current import registry as the_registry
+
+    inputs = Inputs(the_registry(), dataset)
+    requests = inputs.accepted(parse_arch(model, the_registry()))
+    yield from (examined(request, inputs, with_routes=len(requests) == 1) for request in requests)
+
+
 def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.ndarray]:
     """Return the model in float64, or in float32 where it cannot be that, with inputs that it takes."""
-    from ..engine.model import Network
+    from ..engine.model import Network, network_in
     from ..runner.build import build_model
-    from ..runner.worker import check_output
+    from ..runner.worker import check_output, output_name
     from ..types import Cell
 
     x = inputs.draw(request)
@@ -205,10 +232,12 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.nd
     )
     for precision in ("float64", "float32"):
         try:
-            net = Network(build_model(request.entry, cell, x.shape[1:], precision))
-            if "int" in str(getattr((getattr(net.model, "inputs", None) or [None])[0], "dtype", "")):
+            model = build_model(request.entry, cell, x.shape[1:], precision)
+            built = Network(model, output_name=output_name(request.entry, cell.params))
+            if "int" in str(getattr((getattr(built.model, "inputs", None) or [None])[0], "dtype", "")):
                 x = (x > 0).astype("int32")  # 0 and 1 are in every vocabulary
-            check_output(net, x, request.label)
+            check_output(built, x, request.label)
+            net = network_in(built, x, precision)
             break
         except Exception:
             if precision == "float32":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from ..testing.checks import Finding
 
 WIDTH = 100
+TRY = {
+    "architecture": "run --arch {entry}",
+    "measurement": "run --arch fc --measure {entry}",
+    "dataset": "run --arch fc --dataset {entry}",
+    "kernel": "plugin check {name}",
+    "suite": "run --suite {entry}",
+    "rule": "plugin check {name}",
+}
+"""The command that uses a new package, by its kind."""
 TRUST = "Installing a plugin runs its code with your rights; ntkbench contains faults, not malice."
 
 
@@ -99,12 +108,8 @@ def check(name: str, as_json: bool) -> int:
     kernel, suite or layer rule, or FILE.py:FUNCTION. Exits with 0 when all checks hold, 1 when one fails, 2 when the
     command was wrong.
     """
-    from ..runner.device import prepare
-    from ..testing.subjects import findings
-
-    prepare("cpu", hushed=True)
     found: list[Finding] = []
-    for finding in findings(name):
+    for finding in _findings_apart(name):
         if not as_json:
             if not found or found[-1].subject != finding.subject:
                 answer(visible(finding.subject))
@@ -120,16 +125,36 @@ def check(name: str, as_json: bool) -> int:
     return 1 if failed else 0
 
 
+def _findings_apart(name: str) -> Iterator[Finding]:
+    """Yield the findings on NAME, made in a process of its own; one that ends the process is the last finding."""
+    from ..runner.executors.apart import ProcessEnded, apart
+    from ..testing.checks import Finding
+
+    subject = name
+    try:
+        for finding in apart(_findings, name, device="cpu"):
+            subject = finding.subject
+            yield finding
+    except ProcessEnded as error:
+        yield Finding(
+            subject, "P2", "Its checks leave the process running.", "failed", f"{error} Fix the code that does."
+        )
+
+
+def _findings(name: str) -> Iterator[Finding]:
+    from ..testing.subjects import findings  # needs TensorFlow
+
+    yield from findings(name)
+
+
 @command.command("new", short_help="Write a new plugin package.")
 @click.argument("name", metavar="NAME")
-@click.option(
-    "--kind", default="architecture", type=Named(["architecture", "measurement"]), help="What the package registers."
-)
+@click.option("--kind", default="architecture", type=Named(list(TRY)), help="What the package registers.")
 @click.option("-o", "--output", type=click.Path(), metavar="DIR", help="The folder; without it, one called NAME here.")
 @no_plugin
 @answering
 def new(name: str, kind: str, output: str | None) -> None:
-    """Write a package called NAME that registers an architecture or a measurement and passes its checks.
+    """Write a package called NAME that registers one thing of a kind and passes its checks.
 
     It is installable, and holds the entry point, one working example, tests that run the checks of ntkbench, and a
     file for continuous integration. A name such as ntkbench-wavy registers "wavy".
@@ -140,8 +165,8 @@ def new(name: str, kind: str, output: str | None) -> None:
 
     written = new_plugin(name, kind, Path(output) if output else None)  # type: ignore[arg-type]
     folder, entry = output or name, Names.of(name).entry
-    option = "--arch" if kind == "architecture" else "--arch fc --measure"
     for path in written:
         answer(f"{folder}/{path}")
     answer("\nTo install it, test it and use it:\n")
-    answer(f'  cd {shlex.quote(folder)}\n  pip install -e ".[test]"\n  pytest\n  ntkbench run {option} {entry}')
+    use = TRY[kind].format(name=name, entry=entry)
+    answer(f'  cd {shlex.quote(folder)}\n  pip install -e ".[test]"\n  pytest\n  ntkbench {use}')

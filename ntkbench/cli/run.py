@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,7 +141,7 @@ def command(
     from ..runner.executors.choose import choose
     from ..runner.limits import Limits
     from ..runner.progress import progress_on
-    from ..runner.run import check, needs_check, open_store, run_plan
+    from ..runner.run import check, is_wide, open_store, run_plan
     from ..runner.sequential import run_until_decided
 
     if format_ not in FORMATS:
@@ -159,18 +159,17 @@ def command(
     for note in plan.notes:
         _say(note)
     if dry_run:
-        return _dry_run(plan, as_json)
+        return _dry_run(plan, as_json, chosen)
 
     choice = chosen([plan], options.device)
-    device = prepare(options.device, hushed=True) if choice.here or needs_check(plan) else options.device
-    check(plan, registry, device)
-    with (
-        choice.executor(registry, device) as measuring,
-        closing(open_store(plan, registry, command=["ntkbench", *given])) as store,
-    ):
+    device = prepare(options.device, hushed=True) if choice.here or is_wide(plan) else options.device
+    with ExitStack() as ending:
+        measuring = ending.enter_context(choice.executor(registry, device, _say))
+        lost = check(plan, measuring)
+        store = ending.enter_context(closing(open_store(plan, registry, command=["ntkbench", *given])))
         for note in store.notes:
             _say(note)
-        outcome = run_plan(plan, store, measuring, progress_on(quiet=quiet))
+        outcome = run_plan(plan, store, measuring, progress_on(quiet=quiet), lost)
         more: list[Outcome] = []
         if until_decided and not outcome.incomplete:
             more = run_until_decided(
@@ -178,7 +177,6 @@ def command(
                 store,
                 registry,
                 measuring,
-                device=device,
                 budget=60 * budget,
                 command=["ntkbench", *given],
                 progress=lambda: progress_on(quiet=quiet),
@@ -243,7 +241,7 @@ def _run_suite(
     for note in dict.fromkeys(note for plan in planned for note in plan.notes):
         _say(note)
     if dry_run and suite.options is not None:
-        return _dry_run(planned[0], as_json)
+        return _dry_run(planned[0], as_json, chosen)
     if dry_run:
         cells = {cell.key for plan in planned for cell in plan.cells}
         if as_json:
@@ -253,12 +251,11 @@ def _run_suite(
         return 0
     choice = chosen(planned, device)
     ready = prepare(device, hushed=True)
-    with choice.executor(registry, ready) as executor:
+    with choice.executor(registry, ready, _say) as executor:
         found = run_suite(
             suite,
             registry,
             executor,
-            device=ready,
             retry=retry,
             out=out,
             command=["ntkbench", *given],
@@ -299,17 +296,25 @@ def _show(table: Table, format_: str, as_json: bool, path: Path) -> None:
         click.echo(f"{error} The results are kept in {path}.", err=True)
 
 
-def _dry_run(plan: Any, as_json: bool) -> int:
-    from ..plan.cost import estimate, machine_memory_gib, refuse_what_cannot_fit
+def _dry_run(plan: Plan, as_json: bool, chosen: Callable[[Sequence[Plan], str], Choice]) -> int:
+    from ..plan.cost import device_memory_gib, estimate, refuse_what_cannot_fit
+    from ..registry.current import registry
     from ..runner.device import prepare
+    from ..runner.trial import own_sizes
 
-    prepare("cpu", hushed=True)
-    estimates = estimate(plan)
+    memory = device_memory_gib(plan.options.device)  # of GPUs that this process does not see from here on
+    choice, device = chosen([plan], "cpu"), prepare("cpu", hushed=True)
+    sizes: dict[str, dict[int, int]] = {}
+    if plan.own_architectures():
+        with choice.executor(registry(), device) as building:
+            sizes = own_sizes(plan, building, _say)
+    estimates = estimate(plan, memory, sizes)
     if as_json:
         answer_json([each.to_json() for each in estimates])
     else:
         answer("\n".join(_estimate_lines(estimates, plan)))
-        answer(f"This machine has {machine_memory_gib():.3g} GiB of memory.")
+        gib, where = memory
+        answer(f"{where[0].upper()}{where[1:]} has {gib:.3g} GiB of memory.")
     refuse_what_cannot_fit(estimates)
     return 0
 

@@ -11,14 +11,19 @@ import tensorflow as tf
 
 from ..errors import NtkbenchError
 from .autodiff import dense_gradient, jvp, with_rise
-from .checks import enter, require_finite, require_right_derivatives
+from .checks import enter, like_weights, require_finite, require_right_derivatives
 from .model import Network, explained, network
 
 
 class Linearized:
-    """The first-order Taylor expansion of a model in its trainable weights, around a copy of all its weights taken now.
+    """The first-order Taylor expansion of a model in its trainable weights, around a copy of all its weights.
 
-    call(x, delta): [N, ...] and one array for each trainable variable -> [N, O], all output units.
+    `linearize` makes it. Calling it with inputs x [N, ...] and one array per trainable variable returns the outputs of
+    the linear model, [N, O].
+
+    Args:
+        model: The model; its weights are copied now.
+        output_name: For a model with several outputs: the name, dictionary key or index of the output to use.
     """
 
     def __init__(self, model: Any, output_name: str | int | None = None):
@@ -28,13 +33,24 @@ class Linearized:
 
     @explained("TensorFlow cannot differentiate this model")
     def __call__(self, x: Any, delta: Sequence[Any]) -> np.ndarray:
-        """Return f(w0; x) + J(w0; x)·δ: [N, O]. Source: Lee et al. 2019 (arXiv 1902.06720), eq. 5.
+        """Return f(w0; x) + J(w0; x)·δ, all output units of the linear model.
 
-        Weights that are not trained, and moving statistics, are those of the copy too; all are put back in the model.
+        Frozen weights and moving statistics are those of the copy too; the model's own are restored afterwards.
+
+        Args:
+            x: Inputs [N, ...].
+            delta: The step δ, one array per trainable variable.
+
+        Returns:
+            An array [N, O].
+
+        Raises:
+            NtkbenchError: The shapes of delta are not those of the trainable variables, or the model has other
+                trainable variables than when it was linearized.
+
+        Source: Lee et al. 2019 (arXiv 1902.06720), equation 5.
         """
-        shapes = [tuple(np.shape(d)) for d in delta]
-        if shapes != self.net.shapes:
-            raise NtkbenchError(f"delta has shapes {shapes}; the trainable variables have {self.net.shapes}.")
+        step = like_weights(self.net, delta, "delta")
         now = [(variable, variable.numpy()) for variable, _ in self.origin]
         _assign(self.origin)
         try:
@@ -45,7 +61,7 @@ class Linearized:
                     "The model has other trainable variables than when it was linearized; linearize it anew."
                 )
             at_origin = net.function("outputs", lambda: net.outputs)(x).numpy()
-            found = at_origin + jvp(net, x, net.flatten([tf.cast(d, net.dtype) for d in delta]))
+            found = at_origin + jvp(net, x, step)
             require_finite(found, net, x, "linear model")
             return found
         finally:
@@ -64,15 +80,23 @@ def _assign(values: Iterable[tuple[tf.Variable, np.ndarray]]) -> None:
 
 
 def linearize(model: Any, *, output_name: str | int | None = None) -> Linearized:
-    """Return the linear model around a copy of all of the model's weights of now.
+    """Return the linear model around a copy of all of the model's current weights.
 
-    output_name: which output of a model that has several, as for `empirical_ntk`.
+    Args:
+        model: A Keras 3 model, a `tf.Module`, or a callable with `trainable_variables`; see `empirical_ntk`.
+        output_name: For a model with several outputs: the name, dictionary key or index of the output to use.
 
-    >>> import keras, numpy as np
-    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "exponential", use_bias=False)])
-    >>> model.set_weights([np.array([[0.0]])])     # f = exp(w x) around w = 0: 1 + x δ
-    >>> print(linearize(model)(np.array([[2.0]]), [np.array([[0.5]])]))
-    [[2.]]
+    Returns:
+        A `Linearized`: call it with inputs and a step in the weights.
+
+    Examples:
+        The expansion of exp(w x) around w = 0 is 1 + x δ:
+
+        >>> import keras, numpy as np
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "exponential", use_bias=False)])
+        >>> model.set_weights([np.array([[0.0]])])
+        >>> print(linearize(model)(np.array([[2.0]]), [np.array([[0.5]])]))
+        [[2.]]
     """
     return Linearized(model, output_name)
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError, did_you_mean
-from .model import Network, copied, network
+from .model import Network, copied, network, require_same_outputs, take_weights
 
 NAMES = ("mirrored", "multiworker", "tpu")
 KINDS = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy, tf.distribute.TPUStrategy)
@@ -60,10 +60,10 @@ def _named(name: str) -> Any:
 class Replicas:
     """Copies of a network on the devices of a strategy.
 
-    count: of all replicas, those of other workers too.
+    count: of all replicas, those of other workers too.   x: inputs [N, ...] at which the copies must agree.
     """
 
-    def __init__(self, net: Network, strategy: Any):
+    def __init__(self, net: Network, strategy: Any, x: tf.Tensor):
         self.strategy = strategy_of(strategy)
         self.count: int = self.strategy.num_replicas_in_sync
         numbers: list[int] = []
@@ -74,7 +74,7 @@ class Replicas:
 
         self.strategy.experimental_distribute_values_from_function(note)
         devices = self.strategy.extended.worker_devices
-        self.local = {number: _copy_on(net, device) for number, device in zip(numbers, devices, strict=True)}
+        self.local = {number: _copy_on(net, device, x) for number, device in zip(numbers, devices, strict=True)}
         self.devices = dict(zip(numbers, devices, strict=True))
 
     def compute(self, function: Callable[[Network, int], np.ndarray]) -> list[np.ndarray]:
@@ -111,10 +111,11 @@ class Replicas:
         return self.strategy.gather(values, axis=0).numpy()
 
 
-def _copy_on(net: Network, device: str) -> Network:
+def _copy_on(net: Network, device: str, x: tf.Tensor) -> Network:
     """Return a copy of a network on a device, with the weights of now."""
     with tf.device(device):
         copy = net.cached(("on", device), lambda: copied(net.model))
-    for ours, theirs in zip(net.model.variables, copy.variables, strict=True):
-        theirs.assign(ours)
-    return network(copy, net.output, net.output_name)
+        take_weights(net.model, copy)
+        found = network(copy, net.output, net.output_name)
+        net.cached(("checked on", device), lambda: require_same_outputs(net, found, x))
+    return found

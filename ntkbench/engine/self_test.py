@@ -10,6 +10,7 @@ from attrs import frozen
 from ..errors import NtkbenchError
 from .checks import (
     KERNEL_TOLERANCE,
+    NOISE,
     SAMPLES,
     Derivatives,
     Guilty,
@@ -20,7 +21,7 @@ from .checks import (
     relative,
 )
 from .hessian import hessian_norm
-from .model import Network
+from .model import Network, rounding_of
 from .ntk import empirical_ntk
 from .structure import structure_of
 
@@ -31,6 +32,7 @@ class SelfTest:
 
     precision: of the test; float64 wherever the model can be cast.   derivatives: against finite differences.
     kernel: the relative difference of the tangent kernel by two routes, None where derivatives failed before.
+    rounding: spacing at 1 of the coarsest type that the model computes in.
     routes: their names.   guilty: the layers to blame for wrong derivatives.
     """
 
@@ -39,6 +41,7 @@ class SelfTest:
     kernel: float | None = None
     routes: tuple[str, ...] = ()
     guilty: tuple[Guilty, ...] = ()
+    rounding: float = 0.0
 
     @property
     def right(self) -> bool:
@@ -49,7 +52,7 @@ class SelfTest:
     def problems(self) -> list[str]:
         """What is wrong, each a sentence with what to use instead."""
         found = [f"{guilty}. {guilty.instead}" for guilty in self.guilty]
-        if self.kernel is not None and not self.kernel <= KERNEL_TOLERANCE[self.precision]:
+        if self.kernel is not None and not self.kernel <= max(KERNEL_TOLERANCE[self.precision], NOISE * self.rounding):
             found.append(
                 f"The tangent kernel differs by {self.kernel:.2g} between the routes {' and '.join(self.routes)}. "
                 "A layer rule or ntkbench itself is wrong here; please report it."
@@ -76,7 +79,7 @@ def self_test(net: Network, x: Any, *, seed: int = 0) -> SelfTest:
         # The kernel of such a gradient means nothing, or has no second route.
         return SelfTest(precision, found, guilty=blamed(net, x, found))
     kernel, routes = check_kernel(net, net.inputs(x))
-    return SelfTest(precision, found, kernel, routes, blamed(net, x, found))
+    return SelfTest(precision, found, kernel, routes, blamed(net, x, found), rounding_of(net, net.inputs(x)))
 
 
 def check_kernel(net: Network, x: Any) -> tuple[float, tuple[str, str]]:

@@ -91,9 +91,17 @@ def ntkbench_register_kernels(register: Register) -> None:
 
 
 def named(name: str, **params: Any) -> Any:
-    """Return a registered kernel, built-in or a plugin's: `ntkbench list kernels --json` names them and their params.
+    """Return a registered kernel, built-in or from a plugin.
 
-    Raises NtkbenchError, with the nearest names, for names and values that there are not.
+    Args:
+        name: Name of the kernel; `ntkbench list kernels` shows all.
+        **params: Its parameters; `ntkbench list kernels --json` shows them.
+
+    Returns:
+        A `tfp.math.psd_kernels.PositiveSemidefiniteKernel`.
+
+    Raises:
+        NtkbenchError: The name or a parameter is unknown, or a value is not allowed.
     """
     from ..registry.calling import call_with_known_names
     from ..registry.current import registry

@@ -16,13 +16,16 @@ from .windows import Window, conv_mean, padding_of, per_axis
 
 @frozen(eq=False)
 class Dense(Layer):
-    """z = (weight_std / √n) W h + bias_std b, all entries of W and b ~ N(0, 1): on the last axis, at each position.
+    """Dense layer z = (weight_std / √n) W h + bias_std b on the last axis, at each position; entries of W, b ~ N(0, 1).
 
-    cov' = σ_w² cov + σ_b² and ntk' = cov' + σ_w² ntk, where cov' counts what is trained.
+    cov' = σ_w² cov + σ_b² and ntk' = cov' + σ_w² ntk, where cov' counts only what is trained.
 
-    weight_std, bias_std: numbers, or tensors and variables of the kernel's batch shape.
-    train_weights, train_bias: whether they are trained, and so are part of the tangent kernel.
-    bias_ntk: the square of ∂z/∂b, where it is not that of a trained N(0, 1) entry.
+    Attributes:
+        weight_std: Standard deviation σ_w: a number, or a tensor or variable of the kernel's batch shape.
+        bias_std: Standard deviation σ_b, likewise.
+        train_weights: Whether the weights are trained, and so are part of the tangent kernel.
+        train_bias: Whether the bias is trained.
+        bias_ntk: The square of ∂z/∂b, if it is not that of a trained N(0, 1) entry.
 
     Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572), theorem 1.
     """
@@ -75,11 +78,17 @@ class Dense(Layer):
 
 @frozen(eq=False)
 class Conv(Dense):
-    """The convolution of one, two or three spatial axes: z_p = (weight_std / √(taps · n)) Σ_δ W_δ h_{p+δ} + bias_std b.
+    """Convolution over one, two or three spatial axes: z_p = (weight_std / √(taps · n)) Σ_δ W_δ h_{p+δ} + bias_std b.
 
-    kernel_size, strides, dilation: a number, or one for each axis.   padding: "same" (zeros beyond the borders),
-    "valid" or "circular".   centre_only: weights are drawn for the centre tap alone, with the variance of all taps
-    (delta-orthogonal), while all taps are trained. The other arguments are `Dense`'s.
+    It has the attributes of `Dense` as well.
+
+    Attributes:
+        kernel_size: A number, or one per spatial axis.
+        strides: A number, or one per spatial axis.
+        padding: "same" (zeros beyond the borders), "valid" or "circular".
+        dilation: A number, or one per spatial axis.
+        centre_only: Draw weights for the centre tap only, with the variance of all taps (delta-orthogonal), while all
+            taps are trained.
 
     Source: Novak et al. 2019 (arXiv 1810.05148); Arora et al. 2019 (arXiv 1904.11955) for the tangent kernel.
     """

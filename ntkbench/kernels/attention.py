@@ -46,10 +46,16 @@ class _Attention(Layer):
 
 @frozen(eq=False)
 class LinearAttention(_Attention):
-    """Infinitely many heads without a softmax: z_t = heads^(−1/2) Σ_heads Σ_s (q_t · k_s / √d) v_s W.
+    """Attention with infinitely many heads and no softmax: z_t = heads^(−1/2) Σ_heads Σ_s (q_t · k_s / √d) v_s W.
 
-    Scores are Gaussian and independent from head to head, so that cov'(t, t') = σ² cov(t, t') Σ_{s,s'} cov(s, s')² with
-    σ = query_key_std · value_output_std, and the tangent kernel follows by the product rule.
+    Scores are Gaussian and independent from head to head, so cov'(t, t') = σ² cov(t, t') Σ_{s,s'} cov(s, s')² with
+    σ = query_key_std · value_output_std; the tangent kernel follows by the product rule. All weights are in the NTK
+    parameterisation and trained.
+
+    Attributes:
+        query_key_std: Product of the standard deviations of query and key weights.
+        value_output_std: Product of the standard deviations of value and output weights.
+        bias_std: Standard deviation of the output's bias.
 
     Source: Hron et al. 2020 (arXiv 2006.10540), section 3.
     """
@@ -76,11 +82,15 @@ class LinearAttention(_Attention):
 
 @frozen(eq=False)
 class SharedAttention(_Attention):
-    """Infinitely many heads whose queries are their keys: z_t = heads^(−1/2) Σ_heads Σ_s ζ(q_t · q_s / d)_s v_s W.
+    """Attention with infinitely many heads whose queries are their keys: z_t = Σ_s ζ(q_t · q_s / d)_s v_s W per head.
 
-    Divided by d, scores are sums over infinitely many units and no longer scatter: A = ζ(query_key_std · cov(x)), with
-    the softmax over s or the identity for ζ, and cov' = σ² A cov A'ᵀ with σ = value_output_std. The weights of the
-    queries have no share in the tangent kernel.
+    Heads are summed with the factor heads^(−1/2). Divided by d, scores are sums over infinitely many units and no
+    longer random: A = ζ(query_key_std · cov(x)) with the softmax over s or the identity for ζ, and cov' = σ² A cov
+    A'ᵀ with σ = value_output_std. The weights of the queries have no share in the tangent kernel. It has the
+    attributes of `LinearAttention` as well.
+
+    Attributes:
+        softmax: Whether ζ is the softmax over s; otherwise it is the identity.
 
     Source: Hron et al. 2020 (arXiv 2006.10540), section 3; Yang 2019 (arXiv 1910.12478).
     """

@@ -13,7 +13,7 @@ from ..errors import Unsupported
 
 
 class NoLimit(Unsupported):
-    """A network, or a part of it, whose infinite-width kernel is not known. The message says which and why."""
+    """Raised for a network, or a part of it, whose infinite-width kernel is unknown; the message says which and why."""
 
 
 @frozen(eq=False)

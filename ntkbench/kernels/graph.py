@@ -26,17 +26,30 @@ class Branches:
 
 
 def residual(*layers: Any) -> Branches:
-    """Return h + layers(h)."""
+    """Return h + layers(h).
+
+    Args:
+        *layers: Layers in sequence.
+    """
     return add([], list(layers))
 
 
 def add(*branches: Sequence[Any]) -> Branches:
-    """Return the sum of branches, each a sequence of layers; an empty one is the features themselves."""
+    """Return the sum of branches.
+
+    Args:
+        *branches: Sequences of layers; an empty one is the features themselves.
+    """
     return Branches(Add(), tuple(map(tuple, branches)))
 
 
 def concatenate(*branches: Sequence[Any], units: Sequence[float] = ()) -> Branches:
-    """Return the features of branches side by side. units: how many each has, equally many by default."""
+    """Return the features of branches side by side.
+
+    Args:
+        *branches: Sequences of layers; an empty one is the features themselves.
+        units: Relative number of units of each branch; default: equally many.
+    """
     return Branches(Concatenate(tuple(units)), tuple(map(tuple, branches)))
 
 

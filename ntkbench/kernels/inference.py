@@ -23,10 +23,15 @@ MISSED = 1e-3  # of the largest target: predictions that are further from a targ
 
 @frozen
 class Prediction:
-    """mean: [M, O].   covariance: [M, M] of one output, the same for all.   jitter: what was added to the diagonal.
+    """Outputs of an ensemble at some inputs, as returned by `Ensemble.predict`.
 
-    mean and covariance are those of the outputs over the ensemble; at trained inputs they go to the targets and to 0.
-    Where an input has several targets, the mean goes to theirs.
+    At trained inputs the mean goes to the targets and the covariance to 0. If an input has several targets, the mean
+    goes to their mean.
+
+    Attributes:
+        mean: Mean over the ensemble, [M, O].
+        covariance: Covariance of one output, [M, M], the same for all outputs.
+        jitter: What was added to the diagonal of the training kernel.
     """
 
     mean: np.ndarray
@@ -35,33 +40,36 @@ class Prediction:
 
     @property
     def std(self) -> np.ndarray:
-        """The standard deviation of one output: [M]."""
+        """Standard deviation of one output, [M]."""
         return np.sqrt(np.maximum(np.diagonal(self.covariance), 0))
 
 
 class Ensemble:
-    """Infinitely wide networks that start at random and are trained on (x, y), by gradient flow on the square loss.
+    """Infinitely wide networks that start at random and are trained on (x, y) by gradient flow on the square loss.
+
+    The decomposition takes O(N³) operations and [N, N] numbers, each block O(N² · block), all in float64.
 
     Args:
-        kernel: an `InfiniteWidth` kernel.
-        x: [N, *F].   y: [N] or [N, O].
+        kernel: An `InfiniteWidth` kernel.
+        x: Training inputs [N, *F].
+        y: Targets [N] or [N, O].
         train: "ntk": all weights are trained. "nngp": the posterior of the Gaussian process of the outputs at
-            initialisation, that is Bayesian networks. "nngp_gradient": the last layer alone is trained.
-        noise: the variance of the targets' noise for "nngp", and of the others the ridge λ of the loss
+            initialisation, that is, Bayesian networks. "nngp_gradient": only the last layer is trained.
+        noise: Variance of the targets' noise for "nngp"; otherwise the ridge λ of the loss
             Σ (f − y)² / 2 + λ ‖w − w0‖² / 2.
-        jitter: relative to the mean of the diagonal of the training kernel, what is added to it.
-        block: inputs to be predicted at a time; their covariances [N, block] are what is held.
-        progress: is called with the share of blocks that are done.
+        jitter: Added to the diagonal of the training kernel, relative to its mean.
+        block: Number of inputs predicted at a time; their covariances [N, block] are held in memory.
+        progress: Called with the share of blocks that are done.
 
     Attributes:
-        condition: the condition number of the training kernel with noise and jitter, in the 1-norm; infinity where it
-            is singular.
-        rank: how many of its eigenvalues are above 1e-12 of the largest one. Where that is fewer than N (an input that
-            comes twice, more inputs than the kernel has features), the predictions are those of the solution of least
-            norm: they fit what the network can fit, in the least squares. A warning says how far targets are missed.
+        condition: Condition number of the training kernel with noise and jitter, in the 1-norm; infinity if it is
+            singular.
+        rank: Number of its eigenvalues above 1e-12 of the largest one. If this is fewer than N (a repeated input, or
+            more inputs than the kernel has features), predictions are those of the least-norm solution: they fit what
+            the network can fit, in the least-squares sense, and a warning says by how much targets are missed.
 
-    The decomposition takes O(N³) operations and [N, N] numbers, each block O(N² · block). All in float64.
-    Raises NtkbenchError for data that do not fit together or are not finite numbers.
+    Raises:
+        NtkbenchError: The data do not fit together or are not finite.
 
     Source: Lee et al. 2019 (arXiv 1902.06720), equations 14–16; with ridge: Hu, Li, Yu 2020 (arXiv 1905.11368).
     """
@@ -103,10 +111,16 @@ class Ensemble:
         self._warn_of_missed_targets()
 
     def predict(self, x: Any, time: float | None = None, *, covariance: bool = True) -> Prediction:
-        """Return the outputs at inputs x [M, *F] after training for `time`, None for ever.
+        """Return the outputs after training for some time.
 
-        time: of gradient flow on Σ (f − y)² / 2, in units of 1 / step size: step η for T steps is η · T. For "nngp",
-        which is no training, time has to be None. covariance: False leaves it out (zeros [0, 0]).
+        Args:
+            x: Inputs [M, *F].
+            time: Time of gradient flow on Σ (f − y)² / 2, in units of 1 / step size: T steps of size η are η · T. None
+                means the limit of infinite time. "nngp" involves no training, so its time must be None.
+            covariance: Whether to compute the covariance; otherwise it is [0, 0].
+
+        Returns:
+            Mean and covariance over the ensemble.
         """
         if time is not None and (self.train == "nngp" or not time >= 0):
             raise NtkbenchError(

@@ -21,20 +21,26 @@ Kind = Literal["ntk", "nngp"]
 
 
 class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
-    """The kernel of one output unit of a network whose layers are infinitely wide.
+    """Kernel of one output unit of a network whose layers are infinitely wide.
+
+    It is a `tfp.math.psd_kernels.PositiveSemidefiniteKernel`. Standard deviations of layers may be tensors or
+    variables; their shapes, broadcast, are the kernel's batch shape, and gradients flow to them and to the inputs.
 
     Args:
-        layers: layers of `ntkbench.kernels` in sequence, the last one affine; or a `Graph`.
-        kind: "ntk", the tangent kernel ⟨∇f(x), ∇f(x')⟩ over all trained weights, or "nngp", the covariance
-            E[f(x) f(x')] of the outputs at initialisation.
-        feature_ndims: the rank of one input: 1 for vectors [d], 2 for sequences [T, d], 3 for images [h, w, c].
-        memory_gib: what one call may take, a share of what is available by default; pairs are cut into blocks that fit.
-        notes: sentences on what the kernel is of.
-        standard: layers of a model that are in the standard parameterisation, for which the NTK is another network's.
-        dtype, name, validate_args: as TensorFlow Probability's. The type follows the inputs when dtype is None.
+        layers: Layers of `ntkbench.kernels` in sequence, the last one affine; or a graph of them.
+        kind: "ntk", the tangent kernel ⟨∇f(x), ∇f(x')⟩ over all trained weights, or "nngp", the covariance E[f(x)
+            f(x')] of the outputs at initialisation.
+        feature_ndims: Rank of one input: 1 for vectors [d], 2 for sequences [T, d], 3 for images [h, w, c].
+        memory_gib: Memory budget of one call in GiB; pairs are cut into blocks that fit. Default: a share of what is
+            available.
+        notes: Sentences on what the kernel is of.
+        standard: Layers of a model in the standard parameterisation, for which the NTK is that of another network.
+        dtype: As TensorFlow Probability's; None follows the inputs.
+        validate_args: As TensorFlow Probability's.
+        name: As TensorFlow Probability's.
 
-    Standard deviations of layers may be tensors or variables; their shapes, broadcast, are the kernel's batch shape,
-    and gradients flow to them and to the inputs. Raises NtkbenchError for layers that do not fit together.
+    Raises:
+        NtkbenchError: The layers do not fit together.
 
     Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572); Lee et al. 2018 (arXiv 1711.00165).
     """
@@ -89,15 +95,33 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return self._compiled[(self.kind,)](x1, x2, self._memory_gib)[0]
 
     def matrix(self, x1: Any, x2: Any = None, name: str = "matrix") -> tf.Tensor:
-        """Return the kernel of all pairs: x1 [B..., N1, *F], x2 [B..., N2, *F] or None for x1 -> [B..., N1, N2].
+        """Return the kernel of all pairs of inputs.
 
         With x2 None or x1 itself only one triangle is computed, and the matrix is exactly symmetric.
+
+        Args:
+            x1: Inputs [B..., N1, *F].
+            x2: Inputs [B..., N2, *F]; None means x1.
+            name: As TensorFlow Probability's.
+
+        Returns:
+            A tensor [B..., N1, N2].
         """
         x1, x2 = self._pair(x1, x2)
         return super().matrix(x1, x2, name=name)
 
     def apply(self, x1: Any, x2: Any, example_ndims: int = 0, name: str = "apply") -> tf.Tensor:
-        """Return the kernel of paired inputs: x1, x2 [B..., E..., *F] -> [B..., E...]."""
+        """Return the kernel of paired inputs.
+
+        Args:
+            x1: Inputs [B..., E..., *F].
+            x2: Inputs of the same shape.
+            example_ndims: Number of example axes E.
+            name: As TensorFlow Probability's.
+
+        Returns:
+            A tensor [B..., E...].
+        """
         x1, x2 = self._pair(x1, x2)
         return super().apply(x1, x2, example_ndims=example_ndims, name=name)
 
@@ -122,16 +146,31 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return self if kind == self.kind else self.copy(kind=kind)
 
     def both(self, x1: Any, x2: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the NNGP and the NTK matrices, [B..., N1, N2] each, for the price of one."""
+        """Return the NNGP and the NTK matrices for the cost of one.
+
+        Args:
+            x1: Inputs [B..., N1, *F].
+            x2: Inputs [B..., N2, *F]; None means x1.
+
+        Returns:
+            Two tensors [B..., N1, N2].
+        """
         nngp, ntk = self._compiled[KINDS[::-1]](*self._pair(x1, x2), self._memory_gib)
         return nngp, ntk
 
     def error(self, x1: Any, x2: Any = None) -> tf.Tensor:
-        """Return an estimate of the absolute error of `matrix` by quadrature, [B..., N1, N2], rounding included.
+        """Return an estimate of the absolute error of `matrix` by quadrature, rounding included.
 
-        It is twice the distance from the same kernel with twice the terms and nodes in every quadrature, and a tenth of
-        the largest distance, since one entry may agree by chance. For smooth activations the true error is less. Where
-        all duals are closed forms, rounding alone is left.
+        The estimate is twice the distance from the same kernel with twice the terms and nodes in every quadrature, plus
+        a tenth of the largest distance, since one entry may agree by chance. For smooth activations the true error is
+        smaller. If all duals have closed forms, only rounding is left.
+
+        Args:
+            x1: Inputs [B..., N1, *F].
+            x2: Inputs [B..., N2, *F]; None means x1.
+
+        Returns:
+            A tensor [B..., N1, N2].
         """
         value = self.matrix(x1, x2)
         finer = self.copy(layers=self.graph.refined()).matrix(x1, x2)

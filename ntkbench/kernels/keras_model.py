@@ -22,28 +22,34 @@ NARROW = 8  # a hidden layer this many times narrower than one before and one be
 
 
 def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False) -> InfiniteWidth:
-    """Return the kernel that a Keras model's converges to as its hidden layers get wider.
-
-    Args:
-        model: a Sequential or functional model of layers of Keras or `ntkbench.layers`, with one input and one output.
-        kind: "ntk", the limit of the tangent kernel of one output unit, or "nngp", the covariance of the outputs.
-        bottlenecks: take hidden layers to infinity too that are narrow between wide ones.
+    """Return the kernel that a Keras model's tangent kernel converges to as its hidden layers get wider.
 
     Variances are those of the initialisers times the fan-in, layer by layer at the model's own sizes; the weights
-    themselves are not looked at. What is not trained has no share in the tangent kernel. A bias that starts at 0 and is
-    trained is in the tangent kernel only. Layers of Keras, and of `ntkbench.layers` in the standard parameterisation,
-    have an NNGP limit as they are; their tangent kernel grows with width, so that the NTK is that of the same network
-    in the NTK parameterisation. `notes` of the result says so, and lists which layers went to infinity.
+    themselves are not read. What is not trained has no share in the tangent kernel. A bias that starts at 0 and is
+    trained is part of the tangent kernel only. Keras layers, and layers of `ntkbench.layers` in the standard
+    parameterisation, have an NNGP limit as they are, but their tangent kernel grows with width; for them the NTK is
+    that of the same network in the NTK parameterisation. `notes` of the result says so, and lists which layers went to
+    infinity.
 
-    Raises NoLimit, naming the layer, for whatever has no limit that is known: batch normalisation, max pooling, softmax
-    attention, weights that are used or drawn twice, bottlenecks, outputs that are bent, layers of somebody else.
+    Args:
+        model: A Sequential or functional model of layers of Keras or `ntkbench.layers`, with one input and one output.
+        kind: "ntk", the limit of the tangent kernel of one output unit, or "nngp", the covariance of the outputs.
+        bottlenecks: Also take hidden layers to infinity that are narrow between wide ones.
 
-    >>> import keras, numpy as np
-    >>> from ntkbench import layers
-    >>> model = keras.Sequential([keras.Input((2,)), layers.Dense(64, "relu", seed=0), layers.Dense(1, seed=1)])
-    >>> print(infinite_width(model).matrix(np.array([[1.0, 0.0], [0.0, 1.0]])).numpy().round(4))
-    [[0.5    0.0796]
-     [0.0796 0.5   ]]
+    Returns:
+        The limit kernel.
+
+    Raises:
+        NoLimit: No limit is known for a layer, which the message names: batch normalisation, max pooling, softmax
+            attention, weights that are used or drawn twice, bottlenecks, nonlinear output activations, foreign layers.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> from ntkbench import layers
+        >>> model = keras.Sequential([keras.Input((2,)), layers.Dense(64, "relu", seed=0), layers.Dense(1, seed=1)])
+        >>> print(infinite_width(model).matrix(np.array([[1.0, 0.0], [0.0, 1.0]])).numpy().round(4))
+        [[0.5    0.0796]
+         [0.0796 0.5   ]]
     """
     walk = _Walk(model)
     last = walk.value(model.outputs[0])

@@ -16,9 +16,11 @@ from .windows import Window, padding_of, per_axis, pool_mean
 
 @frozen
 class Activation(Layer):
-    """An activation: cov' = E[φ φ'] and ntk' = ntk · E[φ' φ'] of Gaussians with the covariances of the features.
+    """Activation: cov' = E[φ φ'] and ntk' = ntk · E[φ' φ'] of Gaussians with the covariances of the features.
 
-    function: what `duals.dual_of` takes.   who: how messages call the layer.
+    Attributes:
+        function: Name of an activation, or a smooth function of TensorFlow.
+        who: Name of the layer in messages.
     """
 
     function: Dual = field(converter=dual_of)
@@ -53,7 +55,11 @@ class Activation(Layer):
 
 @frozen(eq=False)
 class Scale(Layer):
-    """Multiplication by a constant."""
+    """Multiplication by a constant.
+
+    Attributes:
+        alpha: The constant.
+    """
 
     alpha: Any = 1.0
     unitwise = True
@@ -73,7 +79,7 @@ class Scale(Layer):
 
 @frozen
 class Identity(Layer):
-    """Nothing: dropout at inference, for instance."""
+    """Identity, for layers that do nothing at inference, such as dropout."""
 
     unitwise = True
 
@@ -84,7 +90,11 @@ class Identity(Layer):
 
 @frozen
 class ZeroPadding(Layer):
-    """Zeros beyond the borders: margins holds (before, after) for each spatial axis."""
+    """Zeros beyond the borders.
+
+    Attributes:
+        margins: (before, after) for each spatial axis.
+    """
 
     margins: tuple[tuple[int, int], ...]
     unitwise = True
@@ -104,7 +114,7 @@ class ZeroPadding(Layer):
 
 @frozen
 class Flatten(Layer):
-    """All positions side by side, for a dense layer to read: the mean over equal positions."""
+    """All positions side by side, as input of a dense layer: the mean over equal positions."""
 
     unitwise = True
     wants_full = False
@@ -121,10 +131,13 @@ class Flatten(Layer):
 
 @frozen(eq=False)
 class AveragePooling(Layer):
-    """The mean over windows of positions.
+    """Mean over windows of positions.
 
-    pool_size, strides (the pool size by default): a number, or one for each axis.   padding: "valid", "same" or
-    "circular".   count_padding: whether the zeros beyond the borders count in the mean; in Keras they do not.
+    Attributes:
+        pool_size: A number, or one per spatial axis.
+        strides: A number, or one per spatial axis; default: the pool size.
+        padding: "valid", "same" or "circular".
+        count_padding: Whether zeros beyond the borders count in the mean; in Keras they do not.
     """
 
     pool_size: int | Sequence[int] = 2
@@ -157,7 +170,7 @@ class AveragePooling(Layer):
 
 @frozen
 class GlobalAveragePooling(Layer):
-    """The mean over all positions."""
+    """Mean over all positions."""
 
     unitwise = True
     wants_full = True
@@ -176,9 +189,12 @@ class GlobalAveragePooling(Layer):
 
 @frozen
 class LayerNormalization(Layer):
-    """(h − mean) / √(variance + epsilon) over the units of each position: a fixed factor in the limit.
+    """Layer normalisation (h − mean) / √(variance + epsilon) over the units of a position: a fixed factor in the limit.
 
-    scale, centre: whether there is a trained γ (starting at 1) or β (at 0), which add to the tangent kernel.
+    Attributes:
+        epsilon: Added to the variance.
+        scale: Whether there is a trained γ (starting at 1), which adds to the tangent kernel.
+        centre: Whether there is a trained β (starting at 0), which adds to the tangent kernel.
     """
 
     epsilon: float = 1e-5

@@ -19,11 +19,22 @@ PROJECTIONS = ("query", "key", "value", "output")
 
 @keras.saving.register_keras_serializable("ntkbench")
 class Attention(keras.layers.Layer):
-    """Self-attention softmax(q kᵀ / √head_dim) v in `heads` heads: x [N, T, a] → [N, T, units].
+    """Self-attention softmax(q kᵀ / √head_dim) v with several heads: x [N, T, a] → [N, T, units].
 
-    query, key, value and output are `Dense` layers of `units`, without biases; head_dim = units / heads. The four
-    draw from seeds of their own, hashed from `seed` and their names. parameterization, init, weight_std and
-    seed are `Dense`'s. Raises NtkbenchError when the heads do not divide the units.
+    Query, key, value and output are `Dense` layers of `units` without biases; head_dim = units / heads. Each draws from
+    its own seed, hashed from `seed` and its name.
+
+    Args:
+        units: Number of output features.
+        heads: Number of heads; it must divide `units`.
+        parameterization: "ntk" or "standard", see `Parametric`.
+        init: "gaussian" or "orthogonal".
+        weight_std: Standard deviation σ_w of the weights.
+        seed: Seed of the weights; None draws one.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        NtkbenchError: The heads do not divide the units.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 1 and section 3.2.2.
     """

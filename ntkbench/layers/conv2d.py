@@ -16,10 +16,20 @@ PADDINGS = ("same", "valid")
 
 @keras.saving.register_keras_serializable("ntkbench")
 class Conv2D(Parametric):
-    """z = scale · (x ∗ W) + bias_scale · b: x [N, h, w, c], kernel W [kh, kw, c, filters], z [N, h', w', filters].
+    """Convolution z = scale · (x ∗ W) + bias_scale · b: x [N, h, w, c], W [kh, kw, c, filters], z [N, h', w', filters].
 
-    fan_in = kh·kw·c, at the borders too. kernel_size, strides: one number or a pair. padding: "same" or "valid".
-    See `Parametric` for the other arguments and the two parameterisations.
+    fan_in is kh·kw·c, also at the borders.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Height and width of the kernel: one number or a pair.
+        strides: Strides along height and width: one number or a pair.
+        padding: "same" or "valid".
+        activation: Name of an activation with correct second derivatives, a callable, or None.
+        **kwargs: Arguments of `Parametric`: use_bias, parameterization, init, weight_std, bias_std, fan_in and seed.
+
+    Raises:
+        NtkbenchError: The padding is unknown, or a size is not a positive whole number.
     """
 
     def __init__(

@@ -14,9 +14,12 @@ from .parametric import Parametric
 
 @keras.saving.register_keras_serializable("ntkbench")
 class Dense(Parametric):
-    """z = scale · x W + bias_scale · b on the last axis: x [N, ..., a], kernel W [a, units], z [N, ..., units].
+    """Dense layer z = scale · x W + bias_scale · b on the last axis: x [N, ..., a], W [a, units], z [N, ..., units].
 
-    See `Parametric` for the arguments and the two parameterisations.
+    Args:
+        units: Number of outputs.
+        activation: Name of an activation with correct second derivatives, a callable, or None.
+        **kwargs: Arguments of `Parametric`: use_bias, parameterization, init, weight_std, bias_std, fan_in and seed.
     """
 
     def __init__(self, units: int, activation: Any = None, **kwargs: Any):

@@ -10,10 +10,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("ntkbench")
 class LayerNormalization(keras.layers.Layer):
-    """(x − mean) / √(variance + epsilon) over the last axis, then · gamma + beta when affine. x [N, ..., a].
+    """Layer normalisation (x − mean) / √(variance + epsilon) over the last axis, then · gamma + beta if affine.
 
-    Keras's own layer errs by 4–35 % in second derivatives, because tf.nn.moments stops the gradient of the mean
-    inside the variance. Here the centred variance is written out. gamma [a] starts at 1 and beta [a] at 0.
+    Keras's own layer has second derivatives that are off by 4–35 %, because `tf.nn.moments` stops the gradient of the
+    mean inside the variance. This layer writes out the centred variance.
+
+    Args:
+        epsilon: Added to the variance.
+        affine: Whether to train gamma [a], which starts at 1, and beta [a], which starts at 0.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Source: Ba, Kiros, Hinton 2016 (arXiv 1607.06450).
     """

@@ -20,20 +20,29 @@ PARAMETERIZATIONS = ("ntk", "standard")
 
 
 class Parametric(keras.layers.Layer):
-    """output = activation(z),  z = scale · product(x, kernel) + bias_scale · bias.
+    """Base of layers with a kernel: output = activation(z), z = scale · product(x, kernel) + bias_scale · bias.
 
     | parameterization | kernel entries              | scale                | bias entries     | bias_scale |
     |------------------|-----------------------------|----------------------|------------------|------------|
     | "ntk"            | N(0, 1)                     | weight_std / √fan_in | N(0, 1)          | bias_std   |
     | "standard"       | N(0, weight_std² / fan_in)  | 1                    | N(0, bias_std²)  | 1          |
 
-    Both give the same function at initialisation; their tangent kernels differ. Weights are drawn in float64
-    and cast, so that models of one seed agree in every precision.
+    Both give the same function at initialisation; their tangent kernels differ. Weights are drawn in float64 and cast,
+    so that models of one seed agree in every precision.
 
-    activation: a name of `activations.TABLE`, a callable or None.
-    init: "gaussian", "orthogonal" or "delta-orthogonal" (see `draws`), for the kernel; biases are Gaussian.
-    fan_in: the number of products that a unit sums, where it is not the kernel's own.
-    seed: fixes the weights; None draws one from Python's generator, as Keras's initialisers do.
+    Args:
+        activation: Name of an activation with correct second derivatives, a callable, or None.
+        use_bias: Whether to add a trained bias.
+        parameterization: "ntk" or "standard", see the table.
+        init: "gaussian", "orthogonal" or "delta-orthogonal", for the kernel; biases are Gaussian.
+        weight_std: Standard deviation σ_w of the weights.
+        bias_std: Standard deviation σ_b of the biases.
+        fan_in: Number of products that a unit sums; default: the kernel's own.
+        seed: Seed of the weights; None draws one from Python's generator, as Keras's initialisers do.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        NtkbenchError: The parameterization, the initialisation or the activation is unknown.
 
     Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572); Liu, Zhu, Belkin 2020 (arXiv 2010.01092).
     """

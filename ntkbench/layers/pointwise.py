@@ -12,7 +12,12 @@ from . import activations
 
 @keras.saving.register_keras_serializable("ntkbench")
 class Activation(keras.layers.Layer):
-    """Applies an activation: a name of `activations.TABLE`, a callable or None. x [N, ...] → [N, ...]."""
+    """Apply an activation elementwise: x [N, ...] → [N, ...].
+
+    Args:
+        activation: Name of an activation with correct second derivatives, a callable, or None.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
 
     def __init__(self, activation: str | activations.Function | Mapping[str, Any] | None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -33,7 +38,12 @@ class Activation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ntkbench")
 class Scale(keras.layers.Layer):
-    """Multiplies by the constant `alpha`: the output scale of lazy training (Chizat, Oyallon, Bach 2019)."""
+    """Multiply by a constant: the output scale of lazy training (Chizat, Oyallon, Bach 2019, arXiv 1812.07956).
+
+    Args:
+        alpha: The constant.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
 
     def __init__(self, alpha: float, **kwargs: Any):
         super().__init__(**kwargs)

@@ -46,6 +46,11 @@ from .receipt import NAME, RULES, Receipt
 from .records import Record
 from .standing import FOLDER, load_board
 
+GIT_ATTRIBUTES = f"""\
+# These files are built from submissions/ and records/. Git merges those, and of two boards it keeps all lines;
+# `ntkbench leaderboard build` then writes the board of both branches.
+{FOLDER}/* merge=union
+"""
 _JUDGED = {"worst": WORST, "gd": GD, "curvature": CURVATURE}
 _NUMBERS = ("slope", "low", "high", "last_slope", "floor_high", "state")
 CSV_COLUMNS = (
@@ -108,6 +113,9 @@ def _unjudged(of: Series) -> Verdict:
 def build(folder: Path, tell: Callable[[str], object] = lambda sentence: None) -> list[Path]:
     """Write `folder`/v1: board.md, board.csv, board.html, pictures and manifest.json. Return the files.
 
+    Also write `folder`/.gitattributes unless there is one: two branches that both submit merge without a conflict, and
+    the next build replaces what the merge made of the board.
+
     tell: is given each sentence on a receipt that is left out or has no picture; the board says it too.
     """
     receipts, records, remarks = load_board(folder)
@@ -141,6 +149,8 @@ def build(folder: Path, tell: Callable[[str], object] = lambda sentence: None) -
     files["manifest.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     for name, data in files.items():
         write_atomically(out / name, data)
+    if not (folder / ".gitattributes").exists():
+        write_atomically(folder / ".gitattributes", GIT_ATTRIBUTES.encode())
     for picture in earlier - set(files):
         (out / picture).unlink(missing_ok=True)
     return [out / name for name in files]

@@ -14,7 +14,7 @@ from attrs import frozen
 from .._version import __version__
 from ..errors import NtkbenchError
 from ..store.cell_file import SCHEMA_VERSION, decode, plain
-from ..store.manifest import Catalogue, catalogue, theory
+from ..store.manifest import Catalogue, catalogue, companions, theory
 from ..store.stored_run import StoredRun
 from ..types import Cell, CellResult, Status, canonical_json, digest, quantity_of
 
@@ -34,6 +34,10 @@ _FIELDS = {"kind", "rules", "name", "ntkbench", "schema_version", "plan", "envir
 _PLAN = {"settings", "theory", "width_means", "quantities"}
 _GROUP = {"cell", "label", "results"}
 _RESULT = {"seed", "data_hash", "status", "message", "seconds", "n_parameters", "n_probes", "device", "values"}
+
+
+Partners = Mapping[str, Mapping[str, Sequence[str]] | None]
+"""measurement → result key → the keys that come with it; None for a measurement of which the plan does not say it."""
 
 
 @frozen
@@ -198,9 +202,10 @@ def read_receipt(data: bytes, source: str) -> Receipt:
     try:
         theory(manifest)
         quantities = catalogue(manifest)
+        partners = {measurement: companions(manifest, measurement) for measurement in quantities}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         check.fail(f"its plan is invalid ({type(error).__name__}: {error})")
-    results = tuple(_results(check, body["groups"], quantities))
+    results = tuple(_results(check, body["groups"], quantities, partners))
     _complete(check, results)
     return Receipt(body["name"], body["hash"], body["environment"], manifest, results, version)
 
@@ -295,7 +300,7 @@ def _sanitise(message: str) -> str:
     return "".join(c if _TEXT.match(c) else " " for c in message)[:300].replace("..", ". .")
 
 
-def _results(check: _Check, groups: Any, quantities: Catalogue) -> Iterable[CellResult]:
+def _results(check: _Check, groups: Any, quantities: Catalogue, partners: Partners) -> Iterable[CellResult]:
     if not isinstance(groups, list) or not groups:
         check.fail("it has no cells")
     for group in groups:
@@ -309,11 +314,16 @@ def _results(check: _Check, groups: Any, quantities: Catalogue) -> Iterable[Cell
             check.fail(f"{label} is a local file of the submitter, which others cannot run")
         for found in group["results"]:
             check.keys(found, _RESULT, f"a cell of {label}")
-            yield _result(check, label, identity, found, quantities)
+            yield _result(check, label, identity, found, quantities, partners)
 
 
 def _result(
-    check: _Check, label: str, identity: Mapping[str, Any], found: Mapping[str, Any], quantities: Catalogue
+    check: _Check,
+    label: str,
+    identity: Mapping[str, Any],
+    found: Mapping[str, Any],
+    quantities: Catalogue,
+    partners: Partners,
 ) -> CellResult:
     cell = {**identity, "seed": found["seed"], "data_hash": found["data_hash"]}
     values = found["values"]
@@ -337,8 +347,12 @@ def _result(
         check.fail(str(error).rstrip("."))
     declared = quantities.get(result.cell.measurement, {})
     named = {key: key if (of := quantity_of(declared, key)) is None else of.key for key in result.values}
-    # Companions of a quantity, such as the gain of its search, are declared by the measurement but not requested.
-    wrong = set(named.values()) - set(result.cell.quantities) - set(declared)
+    # Companions of a quantity, such as the gain of its search, are measured without being requested. Plans of earlier
+    # versions do not list them, so every declared quantity is accepted there.
+    known = partners.get(result.cell.measurement)
+    requested = set(result.cell.quantities)
+    accepted = set(declared) if known is None else {each for key in requested for each in known.get(key, ())}
+    wrong = set(named.values()) - requested - accepted
     if wrong or (result.status == Status.OK and not result.values):
         check.fail(f"a cell of {label} at width {result.cell.width} does not contain the quantities that it names")
     return result

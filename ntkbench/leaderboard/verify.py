@@ -20,6 +20,8 @@ RTOL_DESCENT = 0.05
 """Of gradient-descent quantities: a path of many steps amplifies rounding."""
 
 
+GAINS = ("search_gain",)
+"""Ratios less one: rounding moves the ratio, so a re-run is compared by the ratio."""
 WIDEST = 8192
 MOST = {"n_probes": 256, "ball_probes": 64, "draws": 64, "max_steps": 10_000, "radius": 100.0}
 """What a receipt, data from outside, may ask a reader's machine to run: the presets' sizes, and some room."""
@@ -152,7 +154,12 @@ def tolerance(cell: Cell, key: str, value: Value, again: Value) -> float:
     Never the spread of seeds: a re-run has the same seed.
     """
     relative = RTOL_DESCENT if cell.measurement == "gd" else RTOL
-    return max(relative * abs(again.value or 0), _certain(value), _certain(again))
+    return max(relative * _size(key, again), _certain(value), _certain(again))
+
+
+def _size(key: str, value: Value) -> float:
+    """Return the number of which a re-run may miss a fraction."""
+    return abs((value.value or 0.0) + (key in GAINS))
 
 
 def _certain(value: Value) -> float:
@@ -177,4 +184,4 @@ def _problem(result: CellResult, again: CellResult) -> str:
 
 def _allowed(cell: Cell, key: str, value: Value, again: Value) -> float:
     # An error that the receipt itself states cannot be taken at its word beyond a tenth of the value.
-    return min(tolerance(cell, key, value, again), 0.1 * abs(again.value or 0) + 1e-9)
+    return min(tolerance(cell, key, value, again), 0.1 * _size(key, again) + 1e-9)

@@ -28,7 +28,7 @@ KERNEL = frozenset({"kernel_change_worst", "search_gain"})
 ASCENT = 60  # evaluations of one ascent at most
 POLISHED = 1e-4  # relative gain at which the ascent from the best point found is settled
 NOISE = 1.0  # of the Gaussian displacement along which kinks are looked for, relative to each variable's rms
-SMOOTH = (0.3, 0.6, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
+SMOOTH = (0.4, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
 
 
 def measure(ctx: Context) -> dict[str, Value]:
@@ -58,18 +58,11 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     across them, each with its own draws. search_gain is what both together found beyond the worse of the two,
     relative to that one.
     """
-    k0, radius = ctx.kernel, ctx.settings.radius
-    share = largest_kink_share(ctx)
-
-    def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
-        k, gradient = ctx.kernel_map.kernel_and_gradient(ctx.theta + radius * v, k0)
-        return relative_change(k, k0), gradient
-
-    _, growth = ctx.kernel_map.kernel_and_gradient(ctx.theta, np.zeros_like(k0))
+    objective, growth, share = kernel_objective(ctx), kernel_growth(ctx), largest_kink_share(ctx)
     halves = [[growth], [_descent(ctx), ctx.direction()]]
     found = [largest(ascend_best(objective, _both(start), ASCENT) for start in half) for half in halves]
     if share > KINKED:
-        found = [largest([smooth, *_across_kinks(ctx, objective)]) for smooth in found]
+        found = [largest([smooth, *across_kinks(ctx, objective)]) for smooth in found]
     best = largest(found)
     if best.direction is not None:
         best = largest([best, ascend(objective, best, ASCENT, POLISHED)])
@@ -78,6 +71,22 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
         "search_gain": Value(_gain(best, found), None, "bound"),
         "kink_share": Value(share, None, "bound"),
     }
+
+
+def kernel_objective(ctx: Context) -> Objective:
+    """Return v [P] of unit length -> (relative change of the kernel at w0 + R·v, its gradient up to a factor)."""
+    k0, radius = ctx.kernel, ctx.settings.radius
+
+    def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
+        k, gradient = ctx.kernel_map.kernel_and_gradient(ctx.theta + radius * v, k0)
+        return relative_change(k, k0), gradient
+
+    return objective
+
+
+def kernel_growth(ctx: Context) -> tf.Tensor:
+    """Return the gradient of ½‖K‖² at w0: [P]."""
+    return ctx.kernel_map.kernel_and_gradient(ctx.theta, np.zeros_like(ctx.kernel))[1]
 
 
 def _kernel_change_at(ctx: Context, direction: tf.Tensor) -> float:
@@ -145,7 +154,7 @@ def _along_outputs(ctx: Context) -> tf.Tensor:
     return gradient
 
 
-def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
+def across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
     """Yield what is found by moving across kinks within R of w0, alone and with an ascent in the weights left."""
     radius = ctx.settings.radius
     crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)
@@ -155,23 +164,21 @@ def _across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
         return found if np.isfinite(found) else 0.0
 
     yield crossings.climb(value, radius)
-    crossing = crossings.best(value, radius)
-    if crossing is None:
-        return
-    if (alone := unit(crossing.within(radius))) is not None:
-        yield Maximum(value(radius * alone), alone)
-    for part in SMOOTH:
-        fixed = crossing.within(radius * (1 - part**2) ** 0.5) / radius
-        free = fixed == 0
+    for crossing in crossings.best(value, radius):
+        if (alone := unit(crossing.within(radius))) is not None:
+            yield Maximum(value(radius * alone), alone)
+        for part in SMOOTH:
+            fixed = crossing.within(radius * (1 - part**2) ** 0.5) / radius
+            free = fixed == 0
 
-        def beside(u: tf.Tensor, part: float = part, fixed: tf.Tensor = fixed, free: tf.Tensor = free) -> Any:
-            reached, gradient = objective(fixed + part * u)
-            return reached, tf.where(free, gradient, 0)
+            def beside(u: tf.Tensor, part: float = part, fixed: tf.Tensor = fixed, free: tf.Tensor = free) -> Any:
+                reached, gradient = objective(fixed + part * u)
+                return reached, tf.where(free, gradient, 0)
 
-        _, start = objective(fixed)
-        smooth = ascend(beside, tf.where(free, start, 0), ASCENT)
-        if smooth.direction is not None and (both := unit(fixed + part * smooth.direction)) is not None:
-            yield Maximum(value(radius * both), both)
+            _, start = objective(fixed)
+            smooth = ascend(beside, tf.where(free, start, 0), ASCENT)
+            if smooth.direction is not None and (both := unit(fixed + part * smooth.direction)) is not None:
+                yield Maximum(value(radius * both), both)
 
 
 # -- what a search returns -----------------------------------------------------------------------------------------

@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.context import Context
+from ..engine.model import rounding_of
 from ..types import Value
 
 
 def measure(ctx: Context) -> dict[str, Value]:
     """Return lambda_min and condition = λmax/λmin of K(w0) on the probes.
 
-    Eigenvalues of a symmetric matrix move by at most the norm of its rounding error, which is reported as error.
+    Eigenvalues of a symmetric matrix move by at most the norm of its rounding error, which is reported as error, in
+    units of the coarsest type that the model computes in.
     """
     values = np.linalg.eigvalsh(ctx.kernel)
     low, high = float(values[0]), float(values[-1])
-    eps = float(np.finfo(ctx.network.dtype.as_numpy_dtype).eps)
-    rounding = eps * len(values) * max(high, -low)
+    rounding = rounding_of(ctx.network, ctx.x) * len(values) * max(high, -low)
     condition = high / low if low > 0 else None
     error = None if condition is None else condition * rounding / low
     return {"lambda_min": Value(low, rounding, "rounding"), "condition": Value(condition, error, "rounding")}

@@ -15,7 +15,7 @@ from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..registry.specs import Architecture
 from ..types import canonical_json
-from .user_model import FileArchitecture, KerasArchitecture, file_architecture, keras_architecture
+from .user_model import OUTPUT, FileArchitecture, KerasArchitecture, file_architecture, keras_architecture
 
 _FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<function>[^:=,]*))?(?::(?P<params>.*))?\Z")
 _KERAS = re.compile(r"(?P<path>.+\.keras)(?::(?P<params>.*))?\Z")
@@ -69,9 +69,13 @@ def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[A
         entry: Architecture = file_architecture(Path(match["path"]), match["function"] or "")
         return [_request("file", entry, parse_params(match["params"], spec), match["path"], match["function"])]
     if match := _KERAS.match(spec):
-        if match["params"]:
-            raise NtkbenchError(f"{spec!r}: a saved model takes no parameters; write --arch {match['path']}.")
-        return [_request("keras", keras_architecture(Path(match["path"]), reinit=reinit), {}, match["path"])]
+        given = parse_params(match["params"], spec)
+        if given.keys() - {OUTPUT}:
+            raise NtkbenchError(
+                f"{spec!r}: a saved model takes no parameters but output=NAME, which chooses one of several outputs; "
+                f"write --arch {match['path']}."
+            )
+        return [_request("keras", keras_architecture(Path(match["path"]), reinit=reinit), given, match["path"])]
     name, _, params = spec.partition(":")
     return [_request("registered", registry.get("architectures", name), parse_params(params, spec))]
 

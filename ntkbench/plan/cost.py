@@ -9,9 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import NtkbenchError
+from ..gpu import gpu_of
 from ..registry.calling import call_with_known_names
 from .arch_spec import ArchitectureRequest
 from .plan import Plan
@@ -41,6 +42,7 @@ class Estimate:
 
     widths: those planned.   parameters, memory_gib: at each width.   seconds: of all its cells, roughly.
     fits: the largest power of two up to the largest width whose memory is within available_gib.
+    where: whose memory available_gib is.
     """
 
     label: str
@@ -51,6 +53,7 @@ class Estimate:
     seconds: float | None = None
     fits: int | None = None
     available_gib: float = math.inf
+    where: str = "this machine"
 
     def to_json(self) -> dict[str, Any]:
         """Return the estimate as plain JSON."""
@@ -64,19 +67,29 @@ class Estimate:
         }
 
 
-def estimate(plan: Plan, available_gib: float | None = None) -> list[Estimate]:
+def estimate(
+    plan: Plan, memory: tuple[float, str] | None = None, sizes: Mapping[str, Mapping[int, int]] | None = None
+) -> list[Estimate]:
     """Return the predicted cost of each architecture of the plan. Builds small models with TensorFlow.
 
-    available_gib: the memory that a width has to fit into, the machine's without it.
+    Args:
+        plan: what is to be run.
+        memory: GiB that a width has to fit into, and whose memory it is [default: that of the plan's device].
+        sizes: by label, parameter counts at `small_widths` of architectures that must not be built in this process;
+            an empty mapping where they could not be built anywhere.
     """
-    available = machine_memory_gib() if available_gib is None else available_gib
-    return [_estimate(plan, request, available) for request in plan.requests]
+    available, where = memory or device_memory_gib(plan.options.device)
+    estimates = [_estimate(plan, request, available, (sizes or {}).get(request.label)) for request in plan.requests]
+    return [evolve(each, where=where) for each in estimates]
 
 
-def _estimate(plan: Plan, request: ArchitectureRequest, available: float) -> Estimate:
+def _estimate(plan: Plan, request: ArchitectureRequest, available: float, counts: Mapping[int, int] | None) -> Estimate:
     cells = [cell for cell in plan.cells if cell.label == request.label]
     widths = tuple(sorted({cell.width for cell in cells}))
-    law = parameter_law(request, plan.input_shapes[request.label], widths)
+    if counts is None:
+        law = parameter_law(request, plan.input_shapes[request.label], widths)
+    else:
+        law = quadratic(counts) if counts else None
     if law is None:
         return Estimate(label=request.label, widths=widths, cells=len(cells))
     probes, precision = plan.settings.n_probes, plan.options.precision
@@ -117,11 +130,19 @@ def parameter_law(
 
     Layers of m units have m² weights at most, so the count is the quadratic through three small widths.
     """
-    small = widths if len(widths) <= 3 and max(widths) <= 4 * SMALL_WIDTHS[-1] else SMALL_WIDTHS
     try:
-        counts = {width: _count(request, input_shape, width) for width in small}
+        return quadratic({width: _count(request, input_shape, width) for width in small_widths(widths)})
     except Exception:  # whatever a build raises is told by the run itself, as the reason of its cells
         return None
+
+
+def small_widths(widths: Sequence[int]) -> Sequence[int]:
+    """Return the widths at which models are built to predict a cost: `widths` if these are few and small."""
+    return widths if len(widths) <= 3 and max(widths) <= 4 * SMALL_WIDTHS[-1] else SMALL_WIDTHS
+
+
+def quadratic(counts: Mapping[int, int]) -> Callable[[int], int]:
+    """Return the number of parameters as a function of width, from the counts at up to three widths."""
     return lambda width: counts[width] if width in counts else _through(counts, width)
 
 
@@ -159,6 +180,12 @@ def machine_memory_gib() -> float:
     return total / GIB
 
 
+def device_memory_gib(device: str) -> tuple[float, str]:
+    """Return the memory in GiB of a `--device`, and whose it is: a GPU's that its driver reports, or the machine's."""
+    gpu = gpu_of(device)
+    return (machine_memory_gib(), "this machine") if gpu is None else (gpu.gib, f"its GPU ({gpu.name})")
+
+
 def available_memory_gib() -> float:
     """Return the memory in GiB that is left: of the machine, or of its container where that is less."""
     import psutil
@@ -184,6 +211,6 @@ def refuse_what_cannot_fit(estimates: Sequence[Estimate]) -> None:
             if gib > each.available_gib:
                 advice = f"Width {each.fits} fits" if each.fits else "No width fits"
                 raise NtkbenchError(
-                    f"{each.label} at width {width} needs about {gib:.3g} GiB of memory, and this machine has "
+                    f"{each.label} at width {width} needs about {gib:.3g} GiB of memory, and {each.where} has "
                     f"{each.available_gib:.3g} GiB. {advice}; fewer --probes and --precision float32 need less."
                 )

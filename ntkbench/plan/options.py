@@ -120,6 +120,11 @@ def _texts(given: str | Iterable[Any] | None) -> tuple[str, ...] | None:
 
 
 def _architectures(given: str | Iterable[Any] | None) -> tuple[str, ...]:
+    if not isinstance(given, str | Path | Iterable | None):
+        raise NtkbenchError(
+            f"Got {given!r} as an architecture; give its name, or the file of a model, such as 'net.py:build' or "
+            "'model.keras'. The functions of the engine take models themselves."
+        )
     words = _texts(given)
     if not words:
         raise NtkbenchError("No architecture is given; write --arch all, or --arch NAME (see `ntkbench list`).")

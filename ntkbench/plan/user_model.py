@@ -15,7 +15,8 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from ..errors import NtkbenchError, UnknownName, did_you_mean
+from ..errors import NtkbenchError, UnknownName, did_you_mean, reason_of
+from ..registry.calling import contained
 from ..registry.code import Code, code_of_file
 from ..registry.specs import Architecture, Param
 from ..seeds import seed_for
@@ -24,6 +25,7 @@ from .user_modules import enter
 
 # What the runner gives to every build; the rest of its signature are the user's own parameters.
 GIVEN = ("width", "input_shape", "outputs", "seed", "inputs")
+OUTPUT = "output"  # the parameter that chooses one of a model's separate outputs, where the function has none such
 FORM_OF_RANK = {1: "vector", 2: "sequence", 3: "image"}
 
 
@@ -44,6 +46,8 @@ class FileArchitecture(Architecture):
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters; those whose type the file does not tell are read as numbers, booleans or text."""
+        chosen = {} if self._takes_output else _chosen(given)
+        given = {name: value for name, value in given.items() if name not in chosen}
         loose = {
             name: _plain(value)
             for name, value in given.items()
@@ -52,7 +56,15 @@ class FileArchitecture(Architecture):
         for name in self.required:
             if name not in loose:
                 raise NtkbenchError(f"{self.name} needs {name!r}; write --arch {self.path}:{self.function}:{name}=….")
-        return super().resolve({name: given[name] for name in given if name not in loose}) | loose
+        return super().resolve({name: given[name] for name in given if name not in loose}) | loose | chosen
+
+    def output_of(self, params: Mapping[str, Any]) -> str | None:
+        """Return the name of the output that parameters choose, None where they choose none."""
+        return None if self._takes_output else params.get(OUTPUT)
+
+    @property
+    def _takes_output(self) -> bool:
+        return OUTPUT in (*self.params, *self.loose)
 
     def load(self) -> Callable[..., Any]:
         """Run the file, where these contents have not run yet, and return its function.
@@ -70,10 +82,13 @@ class FileArchitecture(Architecture):
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
-        except Exception as error:
+            with contained(self.path.name):
+                spec.loader.exec_module(module)
+        except BaseException as error:
             del sys.modules[name]
-            reason = f"{type(error).__name__}: {error}"
+            if isinstance(error, NtkbenchError) or not isinstance(error, Exception):
+                raise
+            reason = reason_of(error)
             raise NtkbenchError(f"{self.path} stopped while it was imported: {reason}. Mend the file.") from error
         return self._function_in(module)
 
@@ -82,6 +97,10 @@ class FileArchitecture(Architecture):
         if self.function not in names:
             raise UnknownName(f"function in {self.path}", self.function, names)
         return names[self.function]
+
+
+def _chosen(given: Mapping[str, Any]) -> dict[str, str]:
+    return {OUTPUT: str(given[OUTPUT])} if OUTPUT in given else {}
 
 
 def file_architecture(path: Path, function: str) -> FileArchitecture:
@@ -149,9 +168,11 @@ def _parsed(path: Path) -> ast.Module:
         raise NtkbenchError(f"There is no file {path}. {did_you_mean(path.name, near) if near else ''}".strip())
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
-    except (SyntaxError, ValueError) as error:
+    except OSError as error:
+        raise NtkbenchError(f"{path} cannot be read: {error.strerror}.") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        reason = error.msg if isinstance(error, SyntaxError) else str(error) or "it is nested too deeply"
         raise NtkbenchError(f"{path} is not valid Python{line}: {reason}.") from None
 
 
@@ -227,6 +248,15 @@ class KerasArchitecture(Architecture):
     code: Code = field(factory=Code, repr=False)
     reinit: bool = False
     seed_bits: int = 63
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the output that is chosen, where one is; a saved model has no other parameters."""
+        chosen = _chosen(given)
+        return super().resolve({name: given[name] for name in given if name not in chosen}) | chosen
+
+    def output_of(self, params: Mapping[str, Any]) -> str | None:
+        """Return the name of the output that parameters choose, None where they choose none."""
+        return params.get(OUTPUT)
 
     def load(self) -> Callable[..., Any]:
         """Return the function that loads the model, in Keras's safe mode."""

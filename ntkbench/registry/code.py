@@ -1,8 +1,9 @@
 """The code that numbers rest on: its files, found without running any of them, and one fingerprint of their contents.
 
-A user's file rests on itself and on what it imports from its own folder, or from anywhere else that nobody installed;
-an entry of a plugin on all files of the plugin's package. Python, TensorFlow, Keras and whatever else was installed are
-provenance: they are recorded with every result and are no part of a cell's identity.
+A user's file rests on itself, on what it imports from its own folder or from anywhere else that nobody installed, and
+on the files that any of these name in their text and do not write; an entry of a plugin on all files of the plugin's
+package. Python, TensorFlow, Keras and whatever else was installed are provenance: they are recorded with every result
+and are no part of a cell's identity.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .specs import Entry, Late
 
 OWN = __name__.partition(".")[0]
 _MOST_FILES = 5000
+_LONGEST_NAME = 255
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -127,8 +129,21 @@ class _Search:
         self._paths[path] = name
         if path.suffix == ".py":
             with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
-                for module in _imported(ast.parse(path.read_bytes()), package):
+                tree = ast.parse(path.read_bytes())
+                for module in _imported(tree, package):
                     self.add_module(module)
+                for text in _named_files(tree):
+                    self._add_data(path.parent, text)
+
+    def _add_data(self, beside: Path, text: str) -> None:
+        """Take a file that a Python file names, if there is one, beside it or in the working folder."""
+        with contextlib.suppress(OSError, ValueError):
+            for folder in dict.fromkeys((beside, Path.cwd())):
+                path = folder / text
+                if path.is_file():
+                    inside = path.resolve().is_relative_to(folder.resolve())
+                    self.add(path, path.resolve().relative_to(folder.resolve()).as_posix() if inside else path.name)
+                    return
 
     def add_module(self, module: str, *, whole: bool = False) -> None:
         """Take a module by its dotted name, if nobody installed it, and with it the package that it lies in.
@@ -174,6 +189,26 @@ def _imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
                 yield node.args[0].value
+
+
+def _named_files(tree: ast.AST) -> Iterator[str]:
+    """Yield the texts in a file that may name a file it reads: not sentences, and not what it opens for writing."""
+    written = {id(name) for node in ast.walk(tree) if isinstance(node, ast.Call) for name in _written(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in written:
+            text = node.value
+            if "." in text.strip(".") and len(text) <= _LONGEST_NAME and text.isprintable():
+                yield text
+
+
+def _written(call: ast.Call) -> Iterator[ast.AST]:
+    """Yield the texts in a call that writes a file: open("log.txt", "a"), Path("log.txt").write_text(...)."""
+    called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    modes = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
+    texts = [mode.value for mode in modes if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
+    opens = called == "open" and any(set("wax") & set(text) and set(text) <= set("rwaxbt+") for text in texts)
+    if opens or called.startswith(("write", "save", "touch", "unlink")):
+        yield from ast.walk(call)
 
 
 def _places(top: str) -> list[Path]:

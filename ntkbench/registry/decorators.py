@@ -12,25 +12,48 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def architecture(name: str, **spec: Any) -> Callable[[Function], Function]:
-    """Register the decorated ``build(width, *, input_shape, outputs=1, seed, **params) -> keras.Model``.
+    """Register the decorated function ``build(width, *, input_shape, outputs=1, seed, **params) -> keras.Model``.
 
-    spec: the fields of `ntkbench.registry.specs.Architecture`. Decorating the same function again replaces it,
-    so that a notebook cell can be run twice. Raises RegistrationError when somebody else took the name.
+    Decorating the same function again replaces it, so that a notebook cell can be run twice.
+
+    Args:
+        name: Name of the architecture.
+        **spec: Fields of `ntkbench.registry.specs.Architecture`, such as summary, params, inputs, width_means and
+            theory.
+
+    Returns:
+        The decorator, which returns the function unchanged.
+
+    Raises:
+        RegistrationError: The name is taken, or a field is not valid.
     """
     return _decorator("architectures", name, spec)
 
 
 def measurement(name: str, quantities: Sequence[Quantity], **spec: Any) -> Callable[[Function], Function]:
-    """Register the decorated ``measure(ctx) -> {quantity: float | (value, error) | Value}``.
+    """Register the decorated function ``measure(ctx) -> {quantity: float | (value, error) | Value}``.
 
-    spec: the fields of `ntkbench.registry.specs.Measurement`. Otherwise like `architecture`.
+    Decorating the same function again replaces it, so that a notebook cell can be run twice.
+
+    Args:
+        name: Name of the measurement.
+        quantities: What the function returns.
+        **spec: Fields of `ntkbench.registry.specs.Measurement`, such as summary, params and needs.
+
+    Returns:
+        The decorator, which returns the function unchanged.
+
+    Raises:
+        RegistrationError: The name is taken, or a field is not valid.
     """
     return _decorator("measurements", name, {"quantities": quantities, **spec})
 
 
 def _decorator(kind: str, name: str, spec: dict[str, Any]) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
-        registry().register(kind, name, function, distribution=function.__module__, **spec)
+        # None for what `exec` defines without a module's name
+        module = getattr(function, "__module__", None) or "__main__"
+        registry().register(kind, name, function, distribution=module, **spec)
         return function
 
     return register

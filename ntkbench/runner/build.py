@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from .. import layers as layers  # so that Keras knows them in a saved model
-from ..engine.model import dtype_policy, in_precision
-from ..engine.ops import keras_settings
+from ..engine.model import dtype_policy
+from ..engine.ops import settings_of_ones_own
 from ..errors import NtkbenchError
 from ..registry.calling import call_with_known_names, takes
 from ..registry.specs import SEED_BITS, Architecture
@@ -37,14 +37,24 @@ def _drawing_from(seed: int) -> Iterator[None]:
         np.random.set_state(numpy)
 
 
+@contextmanager
+def _building_in(precision: str) -> Iterator[None]:
+    """Let Keras build in a precision: layers, variables and inputs whose code names no type."""
+    with settings_of_ones_own(), dtype_policy(precision):
+        keras.config.set_floatx(precision)
+        yield
+
+
 def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], precision: str) -> Any:
-    """Return the model of a cell, with the weights of its seed, in the asked precision.
+    """Return the model of a cell, with the weights of its seed, as it is built where Keras builds in a precision.
+
+    Code that names another precision, and saved models, have theirs: see `network_in`.
 
     Weights depend on architecture, params, width and seed only, also where the build function takes no seed.
     """
     seed = seed_for("weights", cell.architecture, dict(cell.params), cell.width, cell.seed)
-    with _drawing_from(seed), keras_settings(), dtype_policy(precision):
-        build = entry.load()
+    build = _loaded(entry)
+    with _drawing_from(seed), _building_in(precision):
         if not takes(build, "seed"):
             # Only then: it throws away what TensorFlow has prepared of compiled functions, a second for the next cell.
             tf.random.set_seed(seed)
@@ -61,12 +71,19 @@ def build_with(
     seed: int,
     params: Mapping[str, Any],
 ) -> Any:
-    """Return the model that the build function makes of this very seed, in the asked precision.
+    """Return the model that the build function makes of this very seed, as `build_model` does.
 
     What it draws without the seed comes from wherever Keras, NumPy and TensorFlow are.
     """
-    with keras_settings(), dtype_policy(precision):
-        return _built(entry, entry.load(), width, input_shape, precision, seed, params)
+    build = _loaded(entry)
+    with _building_in(precision):
+        return _built(entry, build, width, input_shape, precision, seed, params)
+
+
+def _loaded(entry: Architecture) -> Callable[..., Any]:
+    """Return the build function. What a file draws and sets when it is imported, once, is no part of any build."""
+    with _drawing_from(0), settings_of_ones_own():
+        return entry.load()
 
 
 def _built(
@@ -87,4 +104,4 @@ def _built(
         )
     if isinstance(model, keras.Model) and not model.built:
         model(np.zeros((1, *input_shape), precision))
-    return in_precision(model, precision)
+    return model

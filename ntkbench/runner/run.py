@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime
 import signal
-import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
+from ..plan.cost import CHECKED_WIDTH, estimate, refuse_what_cannot_fit
 from ..plan.plan import Plan
 from ..registry.manager import Registry
 from ..store.manifest import new_manifest
@@ -21,6 +22,7 @@ from ..types import Cell, CellResult, Status, digest
 from .agenda import Agenda, Costs
 from .executors.executor import Executor, ExecutorLost
 from .progress import Progress
+from .trial import lost_in_trial, own_sizes
 from .writer import Writer
 
 DONE = (Status.OK, Status.UNSUPPORTED)
@@ -51,24 +53,35 @@ class Outcome:
         return self.interrupted or bool(self.lost)
 
 
-def run_plan(plan: Plan, store: RunStore, executor: Executor, progress: Progress | None = None) -> Outcome:
+def run_plan(
+    plan: Plan,
+    store: RunStore,
+    executor: Executor,
+    progress: Progress | None = None,
+    lost: Mapping[str, CellResult] | None = None,
+) -> Outcome:
     """Measure the cells of the plan that `store` lacks, or holds with a status to `retry` (all with `force`).
 
     Each result is stored as soon as it is there. Ctrl-C and SIGTERM stop the run, and it ends when the executor is
     lost: what is finished is kept, and the outcome says so.
+
+    lost: by label, what ended the worker of an architecture that was tried before the run; its cells get that result.
     """
     progress = progress or Progress()
     planned = {cell.key for cell in plan.cells}
     there = {} if plan.options.force else {r.cell.key: r for r in store.take_stock() if r.cell.key in planned}
     kept = {key: result for key, result in there.items() if result.status not in plan.options.retry}
     failures = [result for result in kept.values() if result.status not in DONE]
-    ok, stopped, lost = len(kept) - len(failures), False, ""
+    ok, stopped, ended = len(kept) - len(failures), False, ""
+    lost = lost or {}
     groups = plan.groups(without=kept)
+    hopeless = [evolve(lost[cell.label], cell=cell) for group in groups for cell in group if cell.label in lost]
+    groups = [group for group in groups if group[0].label not in lost]
     agenda = Agenda(groups, Costs(there.values() if groups else ()), executor.workers)
     progress.start(len(plan.cells), len(kept), left=agenda.seconds_left)
     try:
         with Writer(store.write) as writer, _stop_signals() as asked:
-            for result in executor.results(agenda, progress):
+            for result in chain(hopeless, executor.results(agenda, progress)):
                 writer.put(result)
                 agenda.done(result)
                 progress.done(result)
@@ -82,10 +95,10 @@ def run_plan(plan: Plan, store: RunStore, executor: Executor, progress: Progress
     except KeyboardInterrupt:
         stopped = True
     except ExecutorLost as error:
-        lost = str(error)
+        ended = str(error)
     finally:
         progress.stop()
-    return Outcome(ok=ok, failures=tuple(failures), interrupted=stopped, lost=lost)
+    return Outcome(ok=ok, failures=tuple(failures), interrupted=stopped, lost=ended)
 
 
 @contextmanager
@@ -135,29 +148,22 @@ def new_folder(cells: Sequence[Cell]) -> str:
     return str(folder)
 
 
-def needs_check(plan: Plan) -> bool:
-    """Return whether `check` has something to look at, for which it needs TensorFlow."""
-    from ..plan.cost import CHECKED_WIDTH
-
-    return bool(plan.own_architectures()) or max(cell.width for cell in plan.cells) > CHECKED_WIDTH
+def is_wide(plan: Plan) -> bool:
+    """Return whether a plan is so wide that `check` predicts its memory, for which it builds small models here."""
+    return max(cell.width for cell in plan.cells) > CHECKED_WIDTH
 
 
-def check(plan: Plan, registry: Registry, device: str) -> None:
-    """Raise NtkbenchError for what is better said before anything runs.
+def check(plan: Plan, executor: Executor) -> dict[str, CellResult]:
+    """Find what is better said before anything runs.
 
-    That is a width whose predicted memory exceeds the machine's, and a user's own model that cannot be built,
-    called on its data, or gives outputs that are not finite.
+    Returns:
+        By label, the result of each of the user's own models that cost its worker when it was tried.
+
+    Raises:
+        NtkbenchError: For a width whose predicted memory exceeds the machine's, and for a user's own model that
+            cannot be built, called on its data, or gives outputs that are not finite.
     """
-    if not needs_check(plan):
-        return
-    from ..plan.cost import CHECKED_WIDTH, estimate, refuse_what_cannot_fit
-    from .worker import preflight
-
-    if max(cell.width for cell in plan.cells) > CHECKED_WIDTH:
-        refuse_what_cannot_fit(estimate(plan))
-    own = plan.own_architectures()
-    registry = registry.with_architectures(own)
-    for group in plan.groups():
-        if own.pop(group[0].architecture, None) is not None:
-            with redirect_stdout(sys.stderr):  # what a user's file prints is no table
-                preflight(group, registry, device)
+    lost = lost_in_trial(plan, executor)
+    if is_wide(plan):
+        refuse_what_cannot_fit(estimate(plan, sizes=own_sizes(plan, executor)))
+    return lost

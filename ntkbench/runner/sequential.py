@@ -56,14 +56,12 @@ def run_until_decided(
     registry: Registry,
     executor: Executor,
     *,
-    device: str,
     budget: float,
     command: list[str],
     progress: Callable[[], Progress] = Progress,
 ) -> list[Outcome]:
     """Measure what the rule asks for beyond `plan`, whose cells are in `store`. Return how each look's cells ended.
 
-    device: of this process, for the checks before anything runs.
     budget: seconds, after which no further look begins. The rule, the looks and what became of each architecture are
     kept in the run's manifest under "stopping". Only what verdicts rest on is measured.
     """
@@ -100,9 +98,9 @@ def run_until_decided(
             return outcomes
         for addition in additions:
             more = _plan_of(plan, requests[addition.label], addition, found, registry, str(store.path))
-            check(more, registry, device)
+            lost = check(more, executor)
             open_store(more, registry, command).close()  # adds to the plan of `store`, which goes on
-            outcomes.append(run_plan(more, store, executor, progress()))
+            outcomes.append(run_plan(more, store, executor, progress(), lost))
             if outcomes[-1].incomplete:
                 return outcomes
 

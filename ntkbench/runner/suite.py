@@ -61,7 +61,6 @@ def run_suite(
     registry: Registry,
     executor: Executor,
     *,
-    device: str,
     retry: tuple[Status, ...] = RETRIED,
     out: str | None = None,
     command: Sequence[str] = (),
@@ -70,15 +69,14 @@ def run_suite(
 ) -> SuiteOutcome:
     """Measure what the claims need, into one folder, and judge them. A folder that holds cells is completed.
 
-    device: of this process, for the checks.   retry: as in `RunOptions`.
+    retry: as in `RunOptions`.
     say: is told what has changed in the folder since it was last written to.
     """
     planned = plans(suite, registry, out=out)
-    for plan, _ in planned:
-        check(plan, registry, device)
+    lost = [check(plan, executor) for plan, _ in planned]
     outcomes: list[Outcome] = []
     keys: dict[str, set[str]] = {}
-    for plan, claims in planned:
+    for (plan, claims), lost_of_plan in zip(planned, lost, strict=True):
         plan = evolve(plan, options=evolve(plan.options, out=out, retry=retry))
         for claim in claims:
             keys.setdefault(claim.id, set()).update(cell.key for cell in plan.cells)
@@ -86,7 +84,7 @@ def run_suite(
             out = str(store.path)
             for note in store.notes:
                 say(note)
-            outcomes.append(run_plan(plan, store, executor, progress()))
+            outcomes.append(run_plan(plan, store, executor, progress(), lost_of_plan))
         if outcomes[-1].incomplete:
             return SuiteOutcome(Path(out), tuple(outcomes), ())
     results = list(RunStore(out).read()) if out is not None else []

@@ -13,22 +13,25 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ..engine.checks import relative
 from ..engine.context import Context
-from ..engine.model import Network
+from ..engine.model import COPIED, Network, SeveralOutputs, network_in, rounding_of
 from ..engine.ops import keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
-from ..plan.user_model import FileArchitecture
-from ..registry.calling import call_with_known_names
+from ..plan.user_model import FileArchitecture, KerasArchitecture
+from ..registry.calling import call_with_known_names, contained
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..seeds import seed_for
 from ..store.provenance import machine
 from ..types import FORMS, Cell, CellResult, Settings, Status, Value, quantity_of
 from .build import build_model
+from .trial import TRIAL
 
 TRACEBACK_LINES = 20
+SAME = 64  # units of roundoff by which the same function may differ between two models
 ROUNDED = 1e-6  # by which weights that were drawn in two precisions differ at most
 
 
@@ -47,6 +50,9 @@ class GroupWorker:
 
     def results(self) -> Iterator[CellResult]:
         """Yield one result for each cell, as it is done. A failure is a result with its reason."""
+        if self.cells[0].measurement == TRIAL:
+            yield from map(self.tried, self.cells)
+            return
         for _, of_seed in groupby(self.cells, key=_of_one_context):
             cells = list(of_seed)
             began = time.perf_counter()
@@ -61,6 +67,27 @@ class GroupWorker:
                 yield self.measure(cell, context, began)
                 began = time.perf_counter()
 
+    def tried(self, cell: Cell) -> CellResult:
+        """Return what building the model of a trial's cell and calling it on its probes came to, as `TRIAL` says."""
+        try:
+            size = self.context(cell).network.size
+        except NtkbenchError as error:
+            return CellResult(cell=cell, status=Status.UNSUPPORTED, message=str(error))
+        except Exception as error:
+            reason = f"{cell.architecture} could not be built and called: {sentence(error)}{self._other_forms(cell)}"
+            return CellResult(cell=cell, status=Status.UNSUPPORTED, message=reason)
+        return CellResult(cell=cell, status=Status.OK, n_parameters=size, device=self.device)
+
+    def _other_forms(self, cell: Cell) -> str:
+        """Return what may help where a user's function met data of a form that it was not written for."""
+        if not isinstance(self.architecture, FileArchitecture):
+            return ""
+        given = cell.params["inputs"]
+        others = " or ".join(f":inputs={form}" for form in FORMS if form != given)
+        return (
+            f" It was given each input as {given}; where it is written for another form, append {others} to its name."
+        )
+
     @keras_settings()
     def context(self, cell: Cell) -> Context:
         """Return what a measurement of this cell is given."""
@@ -71,16 +98,23 @@ class GroupWorker:
         low, high = self.architecture.targets
         y = low + (np.asarray(y, np.float64) + 1) / 2 * (high - low)
 
-        initial: list[list[np.ndarray]] = []
+        initial: list[tuple[list[np.ndarray], np.ndarray]] = []
 
         def make(precision: str) -> Context:
-            network = self._network(cell, x.shape[1:], precision)
+            network, outputs = self._network(cell, x, precision)
             if precision == cell.precision:
-                initial.append(weights_of(network))
-            elif not alike(weights_of(network), initial[0]):
-                # Keras's own initializers draw other numbers in another precision; ours draw the same.
-                set_weights(network, initial[0])
-            check_output(network, x, cell.architecture)
+                initial.append((weights_of(network), outputs))
+            else:
+                weights, expected = initial[0]
+                if not alike(weights_of(network), weights):
+                    # Keras's own initializers draw other numbers in another precision; ours draw the same.
+                    set_weights(network, weights)
+                    outputs = network.outputs(network.inputs(x)).numpy()
+                if relative(outputs, expected) > COPIED:
+                    raise NtkbenchError(
+                        f"{cell.architecture} is another function when it is built in {precision}, with the same "
+                        "weights. Let what it draws or fits beside weights not depend on the precision."
+                    )
             return Context(
                 network,
                 x,
@@ -98,17 +132,25 @@ class GroupWorker:
 
         return make(cell.precision)
 
-    def _network(self, cell: Cell, input_shape: tuple[int, ...], precision: str) -> Network:
-        """Return the network of this seed: the one of the group with this seed's weights."""
-        model = build_model(self.architecture, cell, input_shape, precision)
-        network = self._networks.get(precision)
-        if network is not None and hasattr(model, "get_weights"):
-            weights = model.get_weights()
-            if [w.shape for w in weights] == [w.shape for w in network.model.get_weights()]:
-                network.load(weights)
-                return network
-        self._networks[precision] = Network(model)
-        return self._networks[precision]
+    def _network(self, cell: Cell, x: np.ndarray, precision: str) -> tuple[Network, np.ndarray]:
+        """Return the network of this seed, that of the group where it is the same function, and its outputs at x.
+
+        What a build function draws or fits beside weights (a fixed matrix, an activation, statistics) is not in them.
+        """
+        model = build_model(self.architecture, cell, x.shape[1:], precision)
+        built = Network(model, output_name=output_name(self.architecture, cell.params))
+        with contained(cell.architecture):
+            outputs = check_output(built, x, cell.architecture)
+        found = network_in(built, x, precision)
+        known = self._networks.get(precision)
+        if found is not built:
+            outputs = found.outputs(found.inputs(x)).numpy()
+        if known is not None and _loaded(known, found.model):
+            inputs = known.inputs(x)
+            if relative(known.outputs(inputs).numpy(), outputs) <= SAME * rounding_of(known, inputs):
+                return known, outputs
+        self._networks[precision] = found
+        return found, outputs
 
     @keras_settings()
     def measure(self, cell: Cell, context: Context, began: float) -> CellResult:
@@ -170,6 +212,18 @@ def _of_one_context(cell: Cell) -> tuple[Any, ...]:
     return cell.seed, cell.precision, {name: value for name, value in cell.settings.items() if name != "radius"}
 
 
+def _loaded(network: Network, model: Any) -> bool:
+    """Set a network's weights to those of another model, and return whether that is one of the same structure."""
+    if not hasattr(model, "get_weights") or _structure(model) != _structure(network.model):
+        return False
+    network.load(model.get_weights())
+    return True
+
+
+def _structure(model: Any) -> list[tuple[tuple[int, ...], bool]]:
+    return [(tuple(v.shape), v.trainable) for v in model.variables]
+
+
 def weights_of(network: Network) -> list[np.ndarray]:
     """Return a copy of all weights of a network's model, the trainable ones of a model that is none of Keras's."""
     return network.model.get_weights() if hasattr(network.model, "get_weights") else [network.theta().numpy()]
@@ -190,30 +244,13 @@ def set_weights(network: Network, weights: list[np.ndarray]) -> None:
         network.assign(tf.cast(weights[0], network.dtype))
 
 
-def preflight(cells: Sequence[Cell], registry: Registry, device: str = "cpu") -> None:
-    """Build the model of the first cell and call it on its probes; raise NtkbenchError for what a user can mend."""
-    worker = GroupWorker(cells[:1], registry, device)
-    try:
-        worker.context(cells[0])
-    except NtkbenchError:
-        raise
-    except Exception as error:
-        raise NtkbenchError(
-            f"{cells[0].architecture} could not be built and called: {sentence(error)}{_other_forms(worker)}"
-        ) from error
+def output_name(entry: Architecture, params: Mapping[str, Any]) -> str | None:
+    """Return the name of the output that is to be measured, of a user's own model that has several."""
+    return entry.output_of(params) if isinstance(entry, FileArchitecture | KerasArchitecture) else None
 
 
-def _other_forms(worker: GroupWorker) -> str:
-    """Return what may help where a user's function met data of a form that it was not written for."""
-    if not isinstance(worker.architecture, FileArchitecture):
-        return ""
-    given = worker.cells[0].params["inputs"]
-    others = " or ".join(f":inputs={form}" for form in FORMS if form != given)
-    return f" It was given each input as {given}; where it is written for another form, append {others} to its name."
-
-
-def check_output(network: Network, x: Any, name: str) -> None:
-    """Raise NtkbenchError when the model does not take the probes, or its outputs are not finite."""
+def check_output(network: Network, x: Any, name: str) -> np.ndarray:
+    """Return the outputs at the probes; raise NtkbenchError when there are none, or they are not finite."""
     shape, advice = list(np.shape(x)[1:]), "Choose another --dataset, or mend the model."
     try:
         inputs = network.inputs(x)
@@ -221,6 +258,8 @@ def check_output(network: Network, x: Any, name: str) -> None:
         raise NtkbenchError(f"{name} does not take inputs of shape {shape}: {error} {advice}") from error
     try:
         outputs = network.outputs(inputs).numpy()
+    except SeveralOutputs as error:
+        raise SeveralOutputs(error.names, f"choose one by appending :output={error.names[0]} to its name") from error
     except NtkbenchError:
         raise
     except Exception as error:
@@ -228,6 +267,7 @@ def check_output(network: Network, x: Any, name: str) -> None:
     if not np.isfinite(outputs).all():
         bad = int((~np.isfinite(outputs)).any(1).sum())
         raise NtkbenchError(f"{name} gave outputs that are not finite for {bad} of {len(x)} probes; mend the model.")
+    return outputs
 
 
 def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: str) -> dict[str, Value]:

@@ -16,7 +16,16 @@ from ..errors import NtkbenchError
 from ..registry.current import registry
 from ..registry.sources import same
 
-Kind = Literal["architecture", "measurement"]
+Kind = Literal["architecture", "measurement", "dataset", "kernel", "suite", "rule"]
+KINDS: dict[Kind, str] = {
+    "architecture": "architectures",
+    "measurement": "measurements",
+    "dataset": "datasets",
+    "kernel": "kernels",
+    "suite": "suites",
+    "rule": "layer_rules",
+}
+"""The registry's kinds by the words of `--kind`."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*\Z")
 _LONGEST = 50
 
@@ -58,7 +67,7 @@ def new_plugin(name: str, kind: Kind, folder: Path | None = None) -> dict[str, P
     or is taken, and for a folder that is not empty.
     """
     names = Names.of(name)
-    known = registry().everything()[f"{kind}s"]
+    known = registry().everything()[KINDS[kind]]
     if names.entry in known:
         owner = known[names.entry].distribution
         if same(owner) != same(name):

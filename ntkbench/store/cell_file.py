@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from ..errors import NtkbenchError
-from ..types import IDENTITY, LATER, Cell, CellResult, Status, Value
+from ..types import IDENTITY, LATER, Cell, CellResult, Status, Value, digest
 
 SCHEMA_VERSION = 1
 
@@ -52,6 +52,7 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _RECORD = msgspec.json.Decoder(_Record)
+_UNREADABLE = (ValueError, msgspec.MsgspecError, RecursionError)  # before 0.21 msgspec's errors are no ValueError
 
 
 def encode(result: CellResult) -> str:
@@ -98,7 +99,7 @@ def decode(text: str | bytes, source: str) -> CellResult:
         cell.remember_key(record.key)
     elif cell.key != record.key:
         raise _damaged(source, f"its key {record.key!r:.60} is not the hash of its cell")
-    if not whole and record.checksum is not msgspec.UNSET:
+    if not whole and record.checksum is not msgspec.UNSET and record.checksum != _earliest_checksum(text):
         raise _damaged(source, "its checksum is not that of its contents")
     return CellResult(
         cell=cell,
@@ -118,9 +119,9 @@ def _record(text: bytes, source: str) -> _Record:
     """Return the record that `text` holds, its types checked. Raises NtkbenchError."""
     try:
         return _RECORD.decode(text)
-    except (ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         wrong = error
-    with contextlib.suppress(ValueError, RecursionError):
+    with contextlib.suppress(*_UNREADABLE):
         # The standard library also reads half a surrogate pair, which a path that is no text has.
         record = json.loads(text.decode("utf-8", "surrogatepass"), parse_constant=_refuse)
         version = record.get("schema_version") if isinstance(record, dict) else SCHEMA_VERSION
@@ -160,6 +161,15 @@ def plain(value: Any) -> Any:
 
 def _checksum(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:32]
+
+
+def _earliest_checksum(text: bytes) -> str:
+    """Return the checksum by the rule before that of the text: of the record without its cell, which the key covers."""
+    record = json.loads(text)
+    try:
+        return digest({name: value for name, value in record.items() if name not in ("cell", "checksum")})
+    except (ValueError, RecursionError):  # infinity is no JSON
+        return ""
 
 
 def _finite(number: Any) -> float | None:

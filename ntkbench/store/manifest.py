@@ -56,7 +56,10 @@ def new_manifest(
         },
         "width_means": {name: entry.width_means for name, entry in used.items()},
         "code": {name: dict(files) for name, files in (code or {}).items() if files},
-        "quantities": {name: [_quantity_to_json(q) for q in entry.quantities] for name, entry in measured.items()},
+        "quantities": {
+            name: [_quantity_to_json(q, getattr(entry, "companions", {})) for q in entry.quantities]
+            for name, entry in measured.items()
+        },
         "provenance": provenance(),
     }
 
@@ -141,9 +144,20 @@ def theory(manifest: Mapping[str, Any]) -> dict[str, dict[str, Theory]]:
     }
 
 
-def _quantity_to_json(quantity: Quantity) -> dict[str, Any]:
+def companions(manifest: Mapping[str, Any], measurement: str) -> dict[str, tuple[str, ...]] | None:
+    """Return the result keys that come with each one of a measurement; None where an earlier manifest does not say.
+
+    Raises TypeError or KeyError for a manifest that says something else.
+    """
+    declared = manifest.get("quantities", {}).get(measurement, ())
+    if not any("comes_with" in entry for entry in declared):
+        return None
+    return {str(entry["key"]): tuple(map(str, entry["comes_with"])) for entry in declared}
+
+
+def _quantity_to_json(quantity: Quantity, companions: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     names = ("name", "key", "symbol", "unit", "reduction", "direction", "summary", "per")
-    return {name: getattr(quantity, name) for name in names}
+    return {**{name: getattr(quantity, name) for name in names}, "comes_with": list(companions.get(quantity.key, ()))}
 
 
 def _invocations(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

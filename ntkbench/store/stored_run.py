@@ -39,36 +39,36 @@ class StoredRun:
 
     @functools.cached_property
     def results(self) -> tuple[CellResult, ...]:
-        """What is known of the cells, in plan order."""
+        """The results of the cells that are there, in plan order."""
         return tuple(self._store.read())
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each file among the cells that holds none of this run."""
+        """A sentence for each file in the cells' folder that is not a cell of this run."""
         return list(self._store.problems) if self.results is not None else []
 
     @property
     def set_aside(self) -> list[str]:
-        """A sentence for each file that was among the cells, held none of this run, and was set aside."""
+        """A sentence for each file that was moved to `set-aside/`."""
         return self._store.set_aside()
 
     @property
     def curves(self) -> tuple[Panel, ...]:
-        """The pictures of curves that a suite left here, none for other runs."""
+        """The curves that a suite stored with the run; empty for other runs."""
         return decode(self.manifest)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the tidy results as plain mappings, one for each quantity of a cell."""
+        """Return the tidy results as plain mappings, one per quantity of a cell."""
         return list(rows(self.results, catalogue(self.manifest)))
 
     def frame(self) -> pandas.DataFrame:
-        """Return the tidy results: one row for each quantity of a cell, with the columns of `ntkbench export`."""
+        """Return the tidy results, one row per quantity of a cell, with the columns of `ntkbench export`."""
         return frame(self.results, catalogue(self.manifest))
 
     def missing_plugins(self) -> set[str]:
         """Return the plugins of these results that are not installed here.
 
-        Without a version it is no distribution: what a decorator registered, or a user's own file.
+        A name without a version is not a distribution: it comes from a decorator or a user's own file.
         """
         cells = [result.cell for result in self.results]
         named = {(cell.architecture_plugin, cell.architecture_version) for cell in cells}

@@ -12,7 +12,7 @@ import numpy as np
 from attrs import asdict
 
 from ..engine.checks import relative
-from ..engine.model import Network, dtype_policy
+from ..engine.model import Network, dtype_policy, in_precision
 from ..engine.ntk import empirical_ntk
 from ..engine.self_test import SAMPLES, self_test
 from ..errors import NtkbenchError, did_you_mean
@@ -35,9 +35,11 @@ COUNT = 0.1  # that predicted and actual numbers of weights may differ by
 
 
 class ArchitectureChecks(Checks):
-    """Checks A1 to A14 of one architecture.
+    """Checks A1 to A14 of one architecture; subclass it in a test file.
 
-    architecture: what `--arch` takes, such as "glu" or "glu:depth=3".   widths: three, ascending, that are cheap.
+    Attributes:
+        architecture: What `--arch` takes, such as "glu" or "glu:depth=3".
+        widths: Three ascending widths that are cheap to build.
     """
 
     architecture: str = ""
@@ -73,12 +75,14 @@ class ArchitectureChecks(Checks):
     def build(self, width: int, *, seed: int = 0, form: str | None = None, precision: str = "float64", **given: Any):
         """Return a new model, built as a run builds it."""
         x, params = self.x(form), {**self.request.params, **given}
-        return build_model(self.entry, self._cell(width, seed, precision, params), x.shape[1:], precision)
+        cell = self._cell(width, seed, precision, params)
+        return in_precision(build_model(self.entry, cell, x.shape[1:], precision), precision)
 
     def at_one_seed(self, width: int, **given: Any) -> Any:
         """Return a model whose seed depends on neither width nor parameters; in a run it depends on both."""
         params = self.entry.resolve({**self.request.params, **given})
-        return build_with(self.entry, width, self.x().shape[1:], "float64", seed=1, params=params)
+        model = build_with(self.entry, width, self.x().shape[1:], "float64", seed=1, params=params)
+        return in_precision(model, "float64")
 
     def _cell(self, width: int, seed: int, precision: str, given: Mapping[str, Any]) -> Cell:
         return Cell(

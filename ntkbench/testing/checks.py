@@ -14,7 +14,7 @@ from ..report.escape import visible
 
 
 class CheckFailure(AssertionError):
-    """A check that failed. Its message is its number, what was found and what to do."""
+    """Raised by a check that failed. The message is its number, what was found, and what to do."""
 
 
 class Fault(Exception):
@@ -23,7 +23,15 @@ class Fault(Exception):
 
 @attrs.frozen
 class Finding:
-    """The result of one check of one subject: "ok", "failed", or "skipped" where it has no meaning."""
+    """The result of one check of one subject.
+
+    Attributes:
+        subject: What was checked.
+        number: Number of the check, such as "A8".
+        title: What the check requires.
+        status: "ok", "failed", or "skipped" if the check does not apply.
+        message: What was found, if it failed, or why it was skipped.
+    """
 
     subject: str
     number: str

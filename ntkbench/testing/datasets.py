@@ -15,7 +15,12 @@ LARGEST = 100.0  # of an entry: networks in the NTK parameterisation expect entr
 
 
 class DatasetChecks(Checks):
-    """Checks D1 to D6 of one data set.   dataset: its registered name.   n: how many inputs are asked for."""
+    """Checks D1 to D6 of one dataset; subclass it in a test file.
+
+    Attributes:
+        dataset: Registered name of the dataset.
+        n: Number of inputs requested.
+    """
 
     dataset: str = ""
     n: int = 8

@@ -19,7 +19,12 @@ SLACK = {"float64": 1e-10, "float32": 1e-4}  # of the largest eigenvalue, for a 
 
 
 class KernelChecks(Checks):
-    """Checks K1 to K6 of one kernel.   kernel: its registered name.   params: those it is made with."""
+    """Checks K1 to K6 of one kernel; subclass it in a test file.
+
+    Attributes:
+        kernel: Registered name of the kernel.
+        params: Parameters it is made with.
+    """
 
     kernel: str = ""
     params: dict[str, Any] = {}

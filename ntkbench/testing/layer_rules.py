@@ -27,11 +27,13 @@ SMALLER = {"kernel_size": 2, "pool_size": 2, "num_heads": 2, "groups": 1}
 
 
 class LayerRuleChecks(Checks):
-    """Checks L1 to L5 of the rule of one layer type.
+    """Checks L1 to L5 of the rule of one layer type; subclass it in a test file.
 
-    layer: returns a new layer (wrap a class in `staticmethod`).   input_shape: of one input.
-    layer_rule: instead of both, the registered name "module:Class"; the class is then made with small numbers for the
-    arguments that have no default, and given the first of INPUT_SHAPES that it and its rule take.
+    Attributes:
+        layer: Returns a new layer; wrap a class in `staticmethod`.
+        input_shape: Shape of one input.
+        layer_rule: Instead of both, the registered name "module:Class". The class is then built with small numbers for
+            arguments without a default, and given the first of INPUT_SHAPES that it and its rule accept.
     """
 
     layer: Callable[[], keras.Layer] | None = None

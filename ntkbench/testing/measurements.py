@@ -40,11 +40,14 @@ def power_of_output(unit: str) -> float | None:
 
 
 class MeasurementChecks(Checks):
-    """Checks M1 to M9 of one measurement, in float64 on small models.
+    """Checks M1 to M9 of one measurement, in float64 on small models; subclass it in a test file.
 
-    measurement: its registered name.   linear: an architecture that is linear in its parameters.
-    curved: one that is not; a measurement that needs "limit" is checked on one that has it.   width: of both.
-    settings: with as many probes in the ball as there are.
+    Attributes:
+        measurement: Registered name of the measurement.
+        linear: An architecture that is linear in its parameters.
+        curved: One that is not. A measurement that needs "limit" is checked on one that has a limit.
+        width: Width of both.
+        settings: Sizes of the measurement, with as many ball probes as probes.
     """
 
     measurement: str = ""

@@ -16,11 +16,17 @@ CHECKED = ("architectures", "measurements", "datasets", "kernels", "suites", "la
 
 
 def check(name: str) -> list[Finding]:
-    """Return the findings on everything that `name` stands for.
+    """Return the findings on everything that a name stands for.
 
-    name: an installed plugin's distribution; a registered architecture (also "NAME:key=value"), measurement, data
-    set, kernel, suite or layer rule; or "FILE.py:FUNCTION". Raises NtkbenchError, with the nearest names, for
-    anything else.
+    Args:
+        name: Distribution of an installed plugin; a registered architecture (also "NAME:key=value"), measurement,
+            dataset, kernel, suite or layer rule; or "FILE.py:FUNCTION".
+
+    Returns:
+        One finding per check.
+
+    Raises:
+        NtkbenchError: The name is unknown; the message offers the nearest names.
     """
     return list(findings(name))
 

@@ -9,7 +9,11 @@ from .checks import Checks, numbered, require
 
 
 class SuiteChecks(Checks):
-    """Checks S1 to S3 of one suite; nothing is measured.   suite: its registered name."""
+    """Checks S1 to S3 of one suite; nothing is measured. Subclass it in a test file.
+
+    Attributes:
+        suite: Registered name of the suite.
+    """
 
     suite: str = ""
 

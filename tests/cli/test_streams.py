@@ -94,6 +94,7 @@ def test_a_stream_costs_a_run_nothing(tmp_path, redirected):
     [
         f"run --arch loud.py:build {SMALL} --json --out run",
         f"run --arch loud.py:build {SMALL} --json --executor serial --out run",
+        f"run --arch loud.py:build {SMALL} --json --executor dask --workers 1 --out run",
         f"run --arch loud.py:build {SMALL} --json --dry-run",
         "plugin check loud.py:build --json",
         "doctor loud.py:build --json",

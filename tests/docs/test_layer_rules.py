@@ -17,7 +17,7 @@ from ntkbench.registry.sources import GROUP, Source
 
 TEXT = (Path(__file__).parents[2] / "docs/layer-rules.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
-WORDS = set(re.findall(r"[A-Za-z0-9/]+", TEXT.partition("## What has none")[0]))
+WORDS = set(re.findall(r"[A-Za-z0-9/]+", TEXT.partition("## What has no rule")[0]))
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def main(name, *wanted):
         return np.zeros(3)
 
     try:
-        Replicas(network(net), strategy).compute(fails)
+        Replicas(network(net), strategy, None).compute(fails)
     except (ValueError, NtkbenchError) as error:
         found["failure"] = str(error)
     print(json.dumps(found), flush=True)

@@ -9,6 +9,7 @@ import pytest
 import ntkbench as nb
 from ntkbench.engine.model.network import Network
 from ntkbench.engine.ops.exact_ops import rnn
+from ntkbench.engine.search import gradient_descent
 
 
 @pytest.fixture
@@ -26,11 +27,12 @@ def gpu(monkeypatch):
     return reached
 
 
+@pytest.mark.parametrize("use_cudnn", ["auto", True])
 @pytest.mark.parametrize("layer", ["LSTM", "GRU"])
-def test_cudnn_is_never_reached(layer, gpu):
+def test_cudnn_is_never_reached(layer, use_cudnn, gpu):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((3, 2))
-    model = keras.Model(inputs, keras.layers.Dense(2)(getattr(keras.layers, layer)(2)(inputs)))
+    model = keras.Model(inputs, keras.layers.Dense(2)(getattr(keras.layers, layer)(2, use_cudnn=use_cudnn)(inputs)))
     x = np.random.default_rng(0).standard_normal((2, 3, 2)).astype("float32")
     with pytest.raises(AssertionError, match="cuDNN was called"):
         model(x)
@@ -40,6 +42,19 @@ def test_cudnn_is_never_reached(layer, gpu):
     nb.hvp(model, x, [np.ones(v.shape) for v in Network(model).variables])
     nb.hessian_norm(model, x)
     nb.hessian_eigs(model, x, 1)
+    net = Network(model)
+    gradient_descent(net, net.inputs(x), np.ones(2), net.theta(), max_steps=3)
     assert not gpu
     with pytest.raises(AssertionError, match="cuDNN was called"):
         model(x)
+
+
+@pytest.mark.parametrize("layer", ["LSTM", "GRU"])
+def test_layers_that_insist_on_cudnn_give_the_numbers_of_those_that_do_not(layer):
+    models = []
+    for use_cudnn in (True, False):
+        inputs = keras.Input((3, 2))
+        models.append(keras.Model(inputs, getattr(keras.layers, layer)(2, use_cudnn=use_cudnn)(inputs)))
+    models[0].set_weights(models[1].get_weights())
+    x = np.random.default_rng(0).standard_normal((2, 3, 2)).astype("float32")
+    np.testing.assert_allclose(*(nb.empirical_ntk(model, x, method="jacobian") for model in models), rtol=1e-5)

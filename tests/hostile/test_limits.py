@@ -144,3 +144,115 @@ def test_with_tensorflow_too(here, capfd):
     assert "it raised KeyboardInterrupt" in found[7].message
     assert found[8].message.startswith("Not measured: with 10,000,061 parameters about 1.6")
     assert found[8].n_parameters == 10_000_061
+
+
+HOSTILE = """
+import os
+import signal
+import sys
+import time
+
+import keras
+from ntkbench import layers
+
+
+def fine(width, *, input_shape, seed):
+    hidden = layers.Dense(width, activation="tanh", seed=seed)
+    return keras.Sequential([keras.Input(input_shape), hidden, layers.Dense(1, seed=seed + 1)])
+
+
+def sleeps(width):
+    time.sleep(1e6)
+
+
+def spins(width):
+    while True:
+        pass
+
+
+def eats(width):
+    held = []
+    while True:
+        held.append(bytearray(10**8))
+
+
+def kills(width):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exits(width):
+    os._exit(3)
+
+
+def interrupts(width):
+    raise KeyboardInterrupt
+
+
+def quits(width):
+    sys.exit("bye")
+
+
+def stubborn(width):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.system("sleep 1000")
+"""
+TRIED = "hostile.py:{} was tried once before the run, at width 4. "
+LOST = {
+    "sleeps": ("timeout", "It was not finished after --timeout 10 s, and its worker process was ended."),
+    "spins": ("timeout", "It was not finished after --timeout 10 s"),
+    "stubborn": ("timeout", "It was not finished after --timeout 10 s"),
+    "eats": ("oom", "more than --memory-limit 2 GiB, and was ended."),
+    "kills": ("failed", "SIGKILL ended it"),
+    "exits": ("failed", "its exit code was 3."),
+    "interrupts": ("failed", "it raised KeyboardInterrupt"),
+}
+UNDER_LIMITS = ["--timeout", "10", "--memory-limit", "2", "--probes", "2", "--seeds", "2", "--widths", "4,8"]
+
+
+@pytest.fixture
+def hostile(here):
+    (here / "hostile.py").write_text(HOSTILE)
+    return here
+
+
+@pytest.mark.parametrize("function", ["sleeps", "eats", *(pytest.param(f, marks=pytest.mark.slow) for f in LOST)])
+def test_a_model_that_costs_its_worker_costs_its_own_cells_only(hostile, capfd, function):
+    words = ["run", "--arch", f"hostile.py:{function}", "--arch", "hostile.py:fine", "--arch", "linear", "--out", "run"]
+    limits = UNDER_LIMITS[2:] if function == "eats" else UNDER_LIMITS  # a busy machine gives memory slowly
+    assert main([*words, *limits, "--measure", "gradient_norm", "--quiet"]) == 1
+    found = nb.load("run").results
+    status, message = LOST[function]
+    assert {(str(r.status), r.seconds) for r in found if r.cell.label.endswith(function)} == {(status, 0.0)}
+    assert {r.cell.label for r in found if str(r.status) == "ok"} == {"hostile.py:fine", "linear"}
+    (told,) = {r.message for r in found if r.message}
+    assert told.startswith(TRIED.format(function)) and message in told
+    assert told in capfd.readouterr().err
+    assert not [each for each in psutil.Process().children(recursive=True) if "sleep" in each.name()]
+
+
+def test_a_model_that_cannot_be_built_refuses_the_run_by_name(hostile, capfd):
+    assert main(["run", "--arch", "linear", "--arch", "hostile.py:quits", *UNDER_LIMITS, "--out", "run"]) == 2
+    assert "Error: hostile.py:quits: quits tried to end the process (SystemExit: bye)" in capfd.readouterr().err
+    assert not (hostile / "run").exists()
+
+
+@pytest.mark.parametrize("function", ["sleeps", "exits"])
+def test_a_dry_run_obeys_the_limits(hostile, capfd, function):
+    words = ["run", "--arch", f"hostile.py:{function}", "--arch", "linear", "--dry-run", "--json", *UNDER_LIMITS]
+    assert main(words) == 0
+    out, err = capfd.readouterr()
+    assert {each["architecture"]: each["parameters"] for each in json.loads(out)} == {
+        f"hostile.py:{function}": [],
+        "linear": [4, 8],
+    }
+    assert f"hostile.py:{function} cannot be predicted: at width " in err and LOST[function][1] in err
+
+
+@pytest.mark.parametrize("function, reason", [("exits", "its exit code was 3."), ("interrupts", "KeyboardInterrupt")])
+@pytest.mark.parametrize("command", [["doctor"], ["plugin", "check"]])
+def test_a_file_that_ends_its_process_is_a_finding(hostile, capfd, command, function, reason):
+    assert main([*command, f"hostile.py:{function}", "--json"]) == 1
+    found = json.loads(capfd.readouterr().out)
+    told = found["problems"][-1] if command == ["doctor"] else found[-1]["message"]
+    assert f"hostile.py:{function}" in (told if command == ["doctor"] else found[-1]["subject"])
+    assert reason in told

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ntkbench.kernels.duals import dual_of
 from ntkbench.kernels.duals.piecewise import Piecewise
 from ntkbench.kernels.duals.smooth import Erf, Gaussian, Gelu, Sinusoid
 
@@ -65,3 +66,69 @@ def test_float32_agrees_with_float64(name, size):
         assert np.isfinite(single).all()
         for one, other, scale in zip(single, double, largest, strict=True):
             assert one == pytest.approx(other, rel=1e-4, abs=1e-5 * scale)
+
+
+def panels(width):
+    """Return nodes and weights on [−9.5, 9.5] for the standard normal density, ever closer to 0 down to `width`."""
+    edges = [0.0]
+    step = min(0.5, 0.5 * width)
+    while step < 9.5:
+        edges.append(step)
+        step *= 1.6
+    edges = np.array([*(-np.array(edges[:0:-1])), *edges, 9.5])
+    edges = np.unique([-9.5, *edges])
+    x, w = np.polynomial.legendre.leggauss(14)
+    middle, half = (edges[:-1, None] + edges[1:, None]) / 2, (edges[1:, None] - edges[:-1, None]) / 2
+    z = (middle + half * x).ravel()
+    return z, (half * w).ravel() * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+
+def logistic(u):
+    return 0.5 * (1 + np.tanh(u / 2))
+
+
+LOGISTIC = {
+    "tanh": (np.tanh, lambda u: 4 * logistic(2 * u) * logistic(-2 * u)),
+    "sigmoid": (logistic, lambda u: logistic(u) * logistic(-u)),
+    "softplus": (lambda u: np.logaddexp(0, u), logistic),
+    "silu": (lambda u: u * logistic(u), lambda u: logistic(u) * (1 + u * logistic(-u))),
+}
+
+
+@pytest.mark.parametrize("name", LOGISTIC)
+@pytest.mark.parametrize("size", [*SIZES, 30.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_saturating_activations_at_any_size(name, size, dtype):
+    """Parallel, opposite and independent inputs, and one input's mean: integrals over one Gaussian each."""
+    z, w = panels(min(1.0, 1 / size))
+    tolerance = 1e-4 if dtype == "float32" else 1e-10
+    dual = dual_of(name)
+    for which, function in enumerate(LOGISTIC[name]):
+        same, opposite, mean = (
+            w @ (function(size * z) * other) for other in (function(size * z), function(-size * z), 1)
+        )
+        for rho, expected in ((1.0, same), (-1.0, opposite), (0.0, mean**2)):
+            found = moments(dual, size, rho, dtype)[which]
+            assert found == pytest.approx(expected, rel=tolerance, abs=tolerance * same), (which, rho)
+    found = dual.mean(tf.constant(size, dtype) ** 2)
+    mean = w @ LOGISTIC[name][0](size * z)
+    assert found is None and abs(mean) < 1e-12 or float(found) == pytest.approx(mean, rel=tolerance)
+
+
+@pytest.mark.parametrize("name", LOGISTIC)
+@pytest.mark.parametrize("sizes", [(0.9, 1.1), (3.0, 0.01), (40.0, 7.0)])
+@pytest.mark.parametrize("rho", [-0.9, 0.6, 0.99])
+def test_saturating_activations_of_correlated_inputs(name, sizes, rho):
+    """The double integral over u and what of u' is independent of it, by the trapezoidal rule."""
+
+    def rule(width):
+        z = np.arange(-8.5, 8.5, step := 0.25 * min(1.0, width))
+        return z, np.exp(-z * z / 2) * step / math.sqrt(2 * math.pi)
+
+    (first, second), rest = sizes, math.sqrt(1 - rho * rho)
+    (z, w), (t, g) = rule(1 / max(sizes)), rule(1 / (second * rest))
+    v1, v2, c = (tf.constant(each, tf.float64) for each in (first**2, second**2, rho * first * second))
+    found = dual_of(name).moments(v1, v2, c)
+    for value, function in zip(found, LOGISTIC[name], strict=True):
+        inner = function(second * (rho * z[:, None] + rest * t)) @ g
+        assert float(value) == pytest.approx((w * function(first * z)) @ inner, rel=1e-8)

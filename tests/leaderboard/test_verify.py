@@ -11,6 +11,8 @@ import pytest
 import ntkbench as nb
 from ntkbench.cli.main import main
 from ntkbench.leaderboard.receipt import _hash
+from ntkbench.leaderboard.verify import _problem
+from ntkbench.types import Value
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,11 @@ def edit_label(body):
         (lambda body: body["groups"][0]["cell"].pop("precision"), True, "missing required field `precision`"),
         (lambda body: cell_of(body)[0].update(status="fine"), True, "Invalid enum value 'fine' - at `$.status`"),
         (lambda body: cell_of(body)[0]["values"].update(other=[1.0, None, "", None]), True, "quantities that it names"),
+        (
+            lambda body: cell_of(body, "gd")[0]["values"].update(linearization_error_gd=[0.0, None, "", ""]),
+            True,
+            "quantities that it names",
+        ),
         (lambda body: body["groups"][0]["cell"].update(source_hash="ab"), True, "which others cannot run"),
     ],
 )  # fmt: skip
@@ -250,3 +257,17 @@ def test_numbers_per_variable_are_received_and_run_again(tmp_path, capsys):
         said = capsys.readouterr()
         assert reason in said.out + said.err
         values.pop("gradient_norm:readout/kernel", None)
+
+
+@pytest.mark.parametrize("worse", [0.4, 0.39999])
+def test_a_search_gain_is_compared_by_the_ratio_it_stands_for(worse):
+    """Two searches that miss the same maximum by rounding alone have gains that differ by far more than 0.1 %."""
+
+    def found(at_first, at_second):
+        best = max(at_first, at_second)
+        values = {"kernel_change_worst": Value(best), "search_gain": Value(best / min(at_first, at_second) - 1)}
+        return factories.result(factories.cell(measurement="ball", quantities=("kernel_change_worst",)), values=values)
+
+    honest, again = found(0.4, worse), found(0.4 * (1 + 2e-4), worse)
+    assert _problem(honest, again) == "" == _problem(again, honest)
+    assert "search_gain is" in _problem(honest, found(0.4, worse / 1.01))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
+import falling_networks
 import pytest
+import staying_networks
 
 import ntkbench as nb
 
-FILE = Path(__file__).with_name("known_networks.py")
+FOLDER = Path(__file__).parent
 STAYS, FALLS = ("non-linear", "open", "falling"), ("linear", "falling", "open")
 KINK = "the output's derivative jumps where f = 0, and f moves by O(1) at every width"
 FLOOR = "a part of fixed width carries a share of the output that does not shrink"
@@ -16,7 +19,9 @@ SLOW = "the narrowest layer has a power of m units, so that the bend decays like
 WIDE = "wide, smooth, linear output: Zhu, Liu, Belkin 2022 (arXiv 2205.11786), theorem 3.6"
 TIED = "a matrix that is used a fixed number of times is still a sum over m units"
 DEEP = "a fixed depth changes constants, no powers"
-STANDARD = "standard parameterisation: a step R along h in the last hidden weights moves all units by R"
+STANDARD = (
+    "the readout has the norm 1, and a step of length 1 along it doubles it: tests/theory/test_standard_by_hand.py"
+)
 SCALE = "relative changes in a ball do not notice a constant factor"
 FEATURES = "f/√m learns features at every width: Yang, Hu 2021 (arXiv 2011.14522)"
 
@@ -48,22 +53,42 @@ ANSWERS = {
     "mean_field": (STAYS, FEATURES),
     "scaled": (FALLS, SCALE),
 }
-DECIDED = {"relu_output": "non-linear", "absolute_output": "non-linear"}
+
+
+def _told_by(module, allowed):
+    """Return the answers of a module's build functions, whose docstrings are their arguments."""
+    known = {name: f for name, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__}
+    public = {name: f for name, f in known.items() if not name.startswith("_")}
+    return {
+        f"{module.__name__}.py:{name}" + (f":inputs={module.FORMS[name]}" if name in module.FORMS else ""): (
+            allowed,
+            inspect.getdoc(f),
+        )
+        for name, f in public.items()
+    }
+
+
+ANSWERS = {f"known_networks.py:{name}": answer for name, answer in ANSWERS.items()}
+ANSWERS |= _told_by(staying_networks, STAYS) | _told_by(falling_networks, FALLS)
+DECIDED = {f"known_networks.py:{name}": "non-linear" for name in ("relu_output", "absolute_output")}
 """Verdicts that the quick preset is expected to reach."""
-FAST = (
-    "relu_output",
-    "wide_and_a_third_narrow",
-    "root_neck",
-    "one_hidden",
-    "tied_in_depth",
-    "plain_keras",
-    "mean_field",
-)
+FAST = [
+    f"known_networks.py:{name}"
+    for name in (
+        "relu_output",
+        "wide_and_a_third_narrow",
+        "root_neck",
+        "one_hidden",
+        "tied_in_depth",
+        "plain_keras",
+        "mean_field",
+    )
+]
 """One of each kind, run with the fast tests."""
 
 
 def verdict(name, out, **options):
-    run = nb.run([f"{FILE}:{name}"], out=out, **options)
+    run = nb.run([f"{FOLDER / name}"], out=out, **options)
     found = run.verdicts()
     assert len(found) == 1
     return found.iloc[0]
@@ -106,6 +131,6 @@ def test_standard_is_never_the_wrong_way_round(name, tmp_path):
 def test_until_decided_is_never_the_wrong_way_round(name, tmp_path):
     from ntkbench.cli.main import main
 
-    words = ["run", "--arch", f"{FILE}:{name}", "--out", str(tmp_path / "run"), "--quiet"]
+    words = ["run", "--arch", f"{FOLDER / name}", "--out", str(tmp_path / "run"), "--quiet"]
     assert main([*words, "--until-decided", "--budget", "5"]) == 0
     check(name, nb.load(tmp_path / "run").verdicts().iloc[0])

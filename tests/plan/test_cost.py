@@ -34,22 +34,22 @@ def with_headlines(registry):
 
 
 def test_the_count_is_the_exact_quadratic(plan):
-    (found,) = estimate(plan, available_gib=8.0)
+    (found,) = estimate(plan, (8.0, "this machine"))
     assert found.parameters == tuple(6 * m + m * m + m for m in found.widths)
     assert found.memory_gib[-1] == memory_gib(found.parameters[-1], 8, "float32")
     assert memory_gib(10**9, 8, "float64") > 1.9 * memory_gib(10**9, 8, "float32")
 
 
 def test_a_width_that_cannot_fit_is_named_with_what_fits(plan):
-    estimates = estimate(plan, available_gib=8.0)
+    estimates = estimate(plan, (8.0, "this machine"))
     with pytest.raises(NtkbenchError, match=r"dense at width 100000 needs about .* GiB .* Width 8192 fits"):
         refuse_what_cannot_fit(estimates)
-    refuse_what_cannot_fit(estimate(plan, available_gib=1e6))
+    refuse_what_cannot_fit(estimate(plan, (1e6, "this machine")))
 
 
 def test_an_architecture_that_cannot_be_built_small_is_not_predicted(registry):
     registry.register("architectures", "odd", lambda width: 1 / 0, distribution="test")
     made = make_plan(RunOptions(arch="odd", seeds=1), with_headlines(registry))
-    (found,) = estimate(made, available_gib=1.0)
+    (found,) = estimate(made, (1.0, "this machine"))
     assert (found.parameters, found.seconds) == ((), None)
     refuse_what_cannot_fit([found])

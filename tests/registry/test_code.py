@@ -106,3 +106,35 @@ def test_a_function_without_a_file_counts_by_what_it_does():
     again = code_of_entry(made("\n\ndef f(width): return [width + k for k in (1, 2)]"))
     other = code_of_entry(made("def f(width): return [width - k for k in (1, 2)]"))
     assert first.fingerprint and first.fingerprint == again.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        ("import numpy; numpy.load('data/scale.npy')", True),
+        ("open('data/scale.npy', 'rb').read()", True),
+        ("from pathlib import Path; Path(__file__).parent.joinpath('data/scale.npy').read_bytes()", True),
+        ("NAME = 'data/scale.npy'", True),
+        ("open('data/scale.npy', 'wb')", False),
+        ("open('data/scale.npy', mode='a+')", False),
+        ("__import__('pathlib').Path('data/scale.npy').write_bytes(b'')", False),
+        ("'''It once read data/scale.npy, see there.'''", False),
+    ],
+)
+def test_a_data_file_counts_where_the_text_names_it_and_does_not_write_it(tmp_path, line, counts):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "scale.npy").write_bytes(b"1")
+    file = tmp_path / "net.py"
+    file.write_text(f"{line}\n")
+    before = code_of_file(file)
+    assert ("data/scale.npy" in before.files) == counts
+    (tmp_path / "data" / "scale.npy").write_bytes(b"2")
+    assert (code_of_file(file).fingerprint != before.fingerprint) == counts
+
+
+def test_a_data_file_in_the_working_folder_counts(tmp_path, monkeypatch):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "net.py").write_text("import json\nS = json.load(open('scale.json'))\n")
+    (tmp_path / "scale.json").write_text("1")
+    monkeypatch.chdir(tmp_path)
+    assert set(code_of_file(tmp_path / "code" / "net.py").files) == {"net.py", "scale.json"}

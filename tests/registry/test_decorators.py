@@ -32,3 +32,11 @@ def test_the_decorated_function_is_registered_and_returned(own_registry):
 def test_a_builtin_name_is_refused(own_registry):
     with pytest.raises(RegistrationError, match="already registered by ntkbench"):
         nb.architecture("fc")(lambda width: None)
+
+
+def test_a_function_of_no_module_has_a_distribution_that_is_text(own_registry):
+    """`exec` without a module's name leaves __module__ at None, which a stored cell could not hold."""
+    names = {"nb": nb}
+    exec("@nb.architecture('mine')\ndef build(width):\n    return width", names)
+    assert names["build"].__module__ is None
+    assert own_registry.architectures["mine"].distribution == "__main__"

@@ -49,10 +49,12 @@ def test_csv_round_trips(run):
 
     text = call(export, run, "--format", "csv").output
     frame = load(run).frame()
-    read = pandas.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
+    read = pandas.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""], float_precision="round_trip")
     assert list(read.columns) == list(COLUMNS) and len(read) == len(frame)
     numbers = ["width", "seed", "value", "error", "seconds", "n_parameters", "n_probes"]
-    pandas.testing.assert_frame_equal(read[numbers], frame[numbers], check_dtype=False, check_exact=True)
+    pandas.testing.assert_frame_equal(
+        read[numbers].astype("float64"), frame[numbers].astype("float64"), check_exact=True
+    )
     assert (read.cell == frame.cell).all() and (read.params == frame.params).all()
     messages = {row["message"] for row in csv.DictReader(io.StringIO(text))}
     assert messages == {"", "'=cmd|' /C calc'!A0"}

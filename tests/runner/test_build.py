@@ -166,3 +166,46 @@ def test_what_keras_wraps_is_told():
     told = sentence(caught.value)
     assert told.startswith("ValueError: calling Reshape.call(): The total size of the tensor must be unchanged")
     assert "\x1b" not in told and "\n" not in told
+
+
+SEVERAL = """
+import keras
+
+def named(width, input_shape):
+    x = keras.Input(input_shape)
+    h = keras.layers.Dense(width, "tanh", kernel_initializer="ones")(x)
+    steep = keras.layers.Dense(1, kernel_initializer="ones")(h)
+    return keras.Model(x, {"flat": keras.layers.Dense(1, kernel_initializer="zeros")(h), "steep": 3 * steep})
+
+def own(width, input_shape, output="tanh"):
+    x = keras.Input(input_shape)
+    return keras.Model(x, keras.layers.Dense(1, output)(x))
+"""
+
+
+def norm(spec, out):
+    run = nb.run(spec, widths=[4], seeds=1, probes=2, measure="gradient_norm", dataset="gaussian", out=out)
+    return run.frame()["value"].item(), run.frame()["architecture"].item()
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_one_of_several_outputs_is_chosen_by_its_name(saved, tmp_path):
+    (tmp_path / "net.py").write_text(SEVERAL)
+    spec = f"{tmp_path / 'net.py'}:named"
+    if saved:
+        spec = str(tmp_path / "net.keras")
+        namespace = {}
+        exec(SEVERAL, namespace)
+        namespace["named"](4, (64,)).save(spec)
+    flat, steep = norm(f"{spec}:output=flat", tmp_path / "a"), norm(f"{spec}:output=steep", tmp_path / "b")
+    assert flat[0] < steep[0] and not np.isclose(*(value for value, _ in (flat, steep)))
+    with pytest.raises(nb.NtkbenchError, match="2 separate outputs, .* append.* :output=flat"):
+        norm(spec, tmp_path / "c")
+    with pytest.raises(nb.NtkbenchError, match="no output 'steeep'"):
+        norm(f"{spec}:output=steeep", tmp_path / "d")
+
+
+def test_a_functions_own_parameter_called_output_stays_its_own(tmp_path):
+    (tmp_path / "net.py").write_text(SEVERAL)
+    spec = f"{tmp_path / 'net.py'}:own"
+    assert norm(f"{spec}:output=linear", tmp_path / "a")[0] != norm(spec, tmp_path / "b")[0]

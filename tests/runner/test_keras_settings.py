@@ -8,7 +8,9 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
 import ntkbench as nb
 from ntkbench.engine.ops.keras_settings import keras_settings
@@ -49,3 +51,68 @@ def test_settings_are_put_back():
     finally:
         config.set_image_data_format("channels_last")
         config.set_epsilon(1e-7)
+
+
+RUDE = """
+import random
+
+import keras
+import numpy as np
+import numpy as np
+import tensorflow as tf
+from ntkbench import layers
+
+
+def spoil():
+    keras.config.set_floatx("float64")
+    keras.config.set_image_data_format("channels_first")
+    keras.config.set_epsilon(0.5)
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    tf.config.run_functions_eagerly(True)
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    np.seterr(all="raise")
+    random.seed(7), np.random.seed(7)
+
+
+spoil()
+DRAWN = random.random()
+
+
+def polite(width, input_shape):
+    hidden = keras.layers.Dense(width, activation="tanh")
+    return keras.Sequential([keras.Input(input_shape), hidden, keras.layers.Dense(1)])
+
+
+def rude(width, input_shape):
+    spoil()
+    return polite(width, input_shape)
+"""
+
+
+def test_a_file_that_changes_settings_moves_no_other_cell(tmp_path):
+    """At import and in every build; its own cells are alike whether it was imported for them or before."""
+    (tmp_path / "rude.py").write_text(RUDE)
+    words = {"widths": [4], "seeds": 2, "probes": 2, "measure": ["gradient", "hessian"], "device": "cpu"}
+    file = str(tmp_path / "rude.py")
+
+    def found(*arch, **changes):
+        run = nb.run([*arch], **{**words, **changes}, out=tmp_path / f"{len(list(tmp_path.iterdir()))}")
+        return {(r["architecture"], r["seed"], r["quantity"], r["reduction"]): r["value"] for r in run.rows()}
+
+    plain = found("cnn", "fc")
+
+    def settings():
+        return tf.config.functions_run_eagerly(), np.geterr(), keras.config.floatx(), keras.config.dtype_policy()
+
+    before = settings()
+    together = found(f"{file}:rude", f"{file}:polite", "cnn", "fc")
+    assert {key: together[key] for key in plain} == plain
+    assert (
+        tf.config.functions_run_eagerly(),
+        np.geterr(),
+        keras.config.floatx(),
+        keras.config.dtype_policy(),
+    ) == before
+    (tmp_path / "rude.py").write_text(RUDE + "\n")  # imported anew, in the second cell's turn
+    again = found(f"{file}:polite", seeds=1)
+    assert {key: together[key] for key in again} == again

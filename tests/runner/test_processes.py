@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 import ntkbench as nb
@@ -12,7 +14,7 @@ from ntkbench.registry.current import registry
 from ntkbench.runner.agenda import Agenda
 from ntkbench.runner.executors import choose
 from ntkbench.runner.executors.child import Setting
-from ntkbench.runner.executors.choose import workers_for
+from ntkbench.runner.executors.choose import Choice, workers_for
 from ntkbench.runner.executors.processes import Processes
 from ntkbench.runner.progress import Progress
 
@@ -103,3 +105,13 @@ def test_wrong_words(words, sentence, tmp_path, monkeypatch, capsys):
     errors = capsys.readouterr().err
     assert sentence in errors
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_fewer_workers_on_an_accelerator_are_said_to_who_asked_for_more(asked):
+    told = []
+    choice = Choice(kind="processes", workers=3, device="auto", asked=asked)
+    executor = choice.executor(registry(), "auto", told.append)
+    executor._begin(SimpleNamespace(ready=False), "gpu:0")
+    assert executor.workers == 1
+    assert told == asked * ["One worker measures and not 3: it computes on gpu:0, which is not shared."]

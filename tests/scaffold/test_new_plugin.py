@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 from fakes import register
 
 from ntkbench.cli.main import main
-from ntkbench.scaffold.new import Names, files
+from ntkbench.registry.current import registry
+from ntkbench.scaffold.new import KINDS, Names, files
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,8 +45,12 @@ def test_plugins_template_is_the_output(here, capsys):
     assert "template/pyproject.toml" in capsys.readouterr().out
 
 
+# How many tests a new package has: the checks of its kind, and one or more of its own.
+TESTS = {"architecture": 15, "measurement": 9, "dataset": 7, "kernel": 7, "suite": 4, "rule": 10}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["architecture", "measurement"])
+@pytest.mark.parametrize("kind", TESTS)
 def test_generation_to_green(here, capsys, kind):
     """Its own tests pass, as in an environment in which it is installed."""
     assert main(["plugin", "new", "Acme.Things", "--kind", kind]) == 0
@@ -64,8 +70,17 @@ def test_generation_to_green(here, capsys, kind):
         timeout=280,
     )
     assert done.returncode == 0, done.stdout[-3000:]
-    passed = 15 if kind == "architecture" else 9
-    assert f"{passed} passed" in done.stdout
+    assert f"{TESTS[kind]} passed" in done.stdout
+    done = subprocess.run(
+        [sys.executable, "-m", "ntkbench", "plugin", "check", project["name"], "--json"],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": path, "NTKBENCH_CACHE": str(here / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {each["status"] for each in json.loads(done.stdout)} <= {"ok", "skipped"}
 
 
 @pytest.mark.slow
@@ -108,7 +123,11 @@ def test_mistakes(here, capsys, words, sentence):
     assert [path.name for path in here.iterdir()] == ["full"]
 
 
-@pytest.mark.parametrize("kind", ["architecture", "measurement"])
+def test_every_kind_of_the_registry_has_a_template():
+    assert set(KINDS) == set(TESTS) and set(KINDS.values()) == set(registry().everything())
+
+
+@pytest.mark.parametrize("kind", TESTS)
 def test_no_placeholder_is_left(kind):
     for path, text in files(Names.of("ntkbench-wavy"), kind).items():
         assert "{{" not in path + text.replace("${{ matrix.python }}", "")

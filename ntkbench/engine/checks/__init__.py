@@ -1,6 +1,16 @@
 """What stands at the door of every public call: inputs, tokens, stale caches, and derivatives that are right."""
 
-from .derivatives import KERNEL_TOLERANCE, SAMPLES, TOLERANCE, Derivatives, check_derivatives, in_float64, relative
+from .arguments import like_weights, require_one_of, require_tolerance, require_whole
+from .derivatives import (
+    KERNEL_TOLERANCE,
+    NOISE,
+    SAMPLES,
+    TOLERANCE,
+    Derivatives,
+    check_derivatives,
+    in_float64,
+    relative,
+)
 from .door import enter
 from .finite import NotFinite, not_finite, require_finite
 from .guard import require_right_derivatives
@@ -10,6 +20,7 @@ __all__ = [
     "Derivatives",
     "Guilty",
     "KERNEL_TOLERANCE",
+    "NOISE",
     "NotFinite",
     "SAMPLES",
     "TOLERANCE",
@@ -17,9 +28,13 @@ __all__ = [
     "check_derivatives",
     "enter",
     "in_float64",
+    "like_weights",
     "known_right",
     "not_finite",
     "relative",
     "require_finite",
+    "require_one_of",
     "require_right_derivatives",
+    "require_tolerance",
+    "require_whole",
 ]

@@ -6,14 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Literal
 
-import keras
 import numpy as np
 import tensorflow as tf
 from attrs import evolve, frozen
 
 from ...errors import NtkbenchError
 from ..autodiff import dense_gradient, flat_hvp
-from ..model import Network, in_precision
+from ..model import Network, network_in, noise_of
 
 Problem = Literal["", "stochastic", "coupled", "not finite", "gradient", "no second derivative", "hessian", "symmetry"]
 
@@ -25,10 +24,14 @@ STEPS = {"float64": (1e-5, 1e-6, 1e-7, 1e-8), "float32": (4e-2, 1e-2, 2.5e-3, 6e
 ASIDE = {"float64": 1e-3, "float32": 1e-2}  # from the model's weights, in the same units
 # float64: the exact gelu of TensorFlow is itself only good to 1e-8. float32: rounding and truncation at the best step.
 TOLERANCE = {"float64": 1e-5, "float32": 2e-3}
+# At the very weights, a difference counts only where one-sided ones agree this much better than it disagrees: of kinks
+# that meet there (ReLUs at 0) the sum, in which they may cancel, moves much less than their derivatives.
+KINKS = 30
 # What is smaller than this part of the gradient is not resolved, and counts as zero.
 FLOOR = {"float64": 1e-3, "float32": 0.1}
 KERNEL_TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 REPEAT_TOLERANCE = 1e3  # units of roundoff: parallel sums may differ by rounding from call to call
+NOISE = 64  # units of roundoff by which a product with the Hessian may be off
 COUPLED_TOLERANCE = 1e5  # units of roundoff: other batch sizes take other kernels, and outputs may be small differences
 
 
@@ -68,25 +71,28 @@ class Derivatives:
         return own.get(self.problem)
 
 
-def check_derivatives(net: Network, x: Any, *, order: int = 2, mode: str = "auto", seed: int = 0) -> Derivatives:
+def check_derivatives(
+    net: Network, x: Any, *, order: int = 2, mode: str = "auto", seed: int = 0, aside: bool = True
+) -> Derivatives:
     """Compare first and second derivatives of the chosen output, summed over x, with finite differences.
 
     A right model is never blamed: the difference has to disagree by more than its own uncertainty (how much it moves
     from one step to the next smaller one, and rounding) along every one of three random directions, and second
-    derivatives are blamed only where the first ones agree. The point is a little beside the model's weights, because
-    biases of exactly 0 at inputs of exactly 0 put a ReLU on its kink. A right model of smooth layers costs about five
-    gradients, two Hessian-vector products and three plain calls.
+    derivatives are blamed only where the first ones agree. A right model of smooth layers costs about five gradients,
+    two Hessian-vector products and three plain calls.
 
     Args:
         net: the model, in its own precision; float64 resolves 1e-5 of the Hessian, float32 2e-3.
         x: [N, ...], few inputs.   order: 1 leaves second derivatives out.   mode: as for `hvp`.
         seed: draws the directions.
+        aside: check a little beside the model's weights, because biases of exactly 0 at inputs of exactly 0 put a ReLU
+            on its kink. False: at these weights, where derivatives at kinks are left open.
 
     The network is left at its weights, and its state (moving averages, random seeds) as it was.
     """
     x = net.inputs(x)
     with unchanged(net):
-        return _Point(net, x, mode, np.random.default_rng(seed)).derivatives(order)
+        return _Point(net, x, mode, np.random.default_rng(seed), aside).derivatives(order)
 
 
 def check_outputs(net: Network, x: tf.Tensor) -> Derivatives:
@@ -95,7 +101,7 @@ def check_outputs(net: Network, x: tf.Tensor) -> Derivatives:
     The model is called plainly, because a compiled function repeats what Python draws. The other inputs are replaced by
     the first one, where nothing but rounding may change, and taken away, where another batch size takes other kernels.
     """
-    eps = float(np.finfo(net.dtype.as_numpy_dtype).eps)
+    eps = noise_of(net, x)
     calls = (x, x, tf.repeat(x[:1], len(x), axis=0), x[:1])
     together, again, copies, alone = (net.outputs(each).numpy() for each in calls)
     repeat = relative(together, again)
@@ -111,15 +117,16 @@ def check_outputs(net: Network, x: tf.Tensor) -> Derivatives:
 
 
 class _Point:
-    """A network at weights beside those of now, which are counted in units of each variable's own size."""
+    """A network at the weights of now or beside them, which are counted in units of each variable's own size."""
 
-    def __init__(self, net: Network, x: tf.Tensor, mode: str, rng: np.random.Generator):
+    def __init__(self, net: Network, x: tf.Tensor, mode: str, rng: np.random.Generator, aside: bool):
         self.net, self.x, self.mode, self.rng = net, x, mode, rng
         self.precision = net.dtype.name
-        self.eps = float(np.finfo(net.dtype.as_numpy_dtype).eps)
+        self.eps = noise_of(net, x)
         self.unit = np.concatenate([np.full(v.shape, own_size(v)).ravel() for v in net.variables])
-        aside = ASIDE[self.precision] * self.unit * rng.standard_normal(net.size)
-        self.theta = net.theta() + tf.constant(aside, net.dtype)
+        self.aside = aside
+        shift = ASIDE[self.precision] * self.unit * rng.standard_normal(net.size)
+        self.theta = net.theta() + tf.constant(shift if aside else 0 * shift, net.dtype)
 
     def derivatives(self, order: int) -> Derivatives:
         """Return the comparison."""
@@ -158,7 +165,7 @@ class _Point:
             return evolve(found, problem="gradient")
         if second.disagrees and first.agrees:
             return evolve(found, problem="hessian")
-        if symmetry is not None and symmetry > TOLERANCE[self.precision]:
+        if symmetry is not None and symmetry > max(TOLERANCE[self.precision], NOISE * self.eps):
             return evolve(found, problem="symmetry")
         # The error of a wrong layer can have a low rank, and hide from a direction that another one has seen it along.
         return evolve(found, sure=all(each.agrees and not each.disagreements for each in (first, second)))
@@ -174,8 +181,10 @@ class _Point:
             # At a kink of f itself (a ReLU at exactly 0, as with zero inputs and biases) differences agree with each
             # other; but forwards and backwards they do not.
             bend = abs(f_plus - 2 * self.f + f_minus) / (2 * step)
-            first.add(step, np.array([(f_plus - f_minus) / (2 * step)]), bend)
-            second.add(step, (g_plus - g_minus) / (2 * step))
+            bend_of_g = 0.0 if self.aside else _norm(g_plus - 2 * self.g + g_minus) / (2 * step)
+            by = 1 if self.aside else KINKS
+            first.add(step, np.array([(f_plus - f_minus) / (2 * step)]), by * bend)
+            second.add(step, (g_plus - g_minus) / (2 * step), by * bend_of_g)
             if first.agrees and second.agrees:
                 break
         first.end()
@@ -285,17 +294,10 @@ def in_float64(net: Network, x: Any) -> Network | None:
 
     None where there is no such copy: other models than Keras's, layers without a configuration, a fixed precision.
     """
-    if net.dtype == tf.float64:
-        return net
     try:
-        # Keras finds classes that nobody registered only where it is told them.
-        classes = {type(layer).__name__: type(layer) for layer in net.model._flatten_layers()}
-        with keras.saving.custom_object_scope(classes):
-            copy = Network(in_precision(net.model, "float64"), net.output, net.output_name)
-        same = relative(copy.outputs(copy.inputs(x)).numpy(), net.outputs(net.inputs(x)).numpy())
+        return network_in(net, x, "float64")
     except Exception:  # whatever a user's layer says to another precision, the answer is that it cannot be cast
         return None
-    return copy if same < 1e-2 else None
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import tensorflow as tf
 from attrs import define, field
 
 from ...errors import NtkbenchError, reason_of
-from ..model import EPS, Network, network, renewed, trace_of
+from ..model import EPS, Network, network, network_in, renewed, trace_of
 from ..ops import full_precision
 from .finite import require_finite_weights
 from .lookups import require_lookups
@@ -33,7 +33,13 @@ class Watched:
 
 
 def enter(
-    model: Any, x: Any, x2: Any = None, *, output: int = 0, output_name: str | int | None = None
+    model: Any,
+    x: Any,
+    x2: Any = None,
+    *,
+    output: int = 0,
+    output_name: str | int | None = None,
+    precision: str | None = None,
 ) -> tuple[Network, tf.Tensor, tf.Tensor | None]:
     """Return the network of a model as it is now, and its inputs x: [N, ...] and x2: [M, ...] or None, checked.
 
@@ -41,15 +47,14 @@ def enter(
     Python objects hold and, where somebody's own code may depend on anything else, the outputs of a plain call at the
     first input. A Network that is given is taken as it is, with its inputs checked.
 
+    precision: what to compute in; the network is that of a copy where the model has another one.
+
     Raises:
         NtkbenchError: for inputs that are no finite real numbers of the model's shape and type, indices beyond the
             model's tables, weights that are not finite, and outputs that have no derivatives.
     """
-    net = network(model, output, output_name)
-    first = net.inputs(x, "x" if x2 is None else "x1")
-    second = None if x2 is None else net.inputs(x2, "x2")
-    if second is not None and second.shape[1:] != first.shape[1:]:
-        raise NtkbenchError(f"x1 has shape {list(first.shape)} and x2 {list(second.shape)}; only N may differ.")
+    net = network(model, output, output_name, any_float=precision is not None)
+    first, second = _inputs(net, x, x2)
     if net is model:
         return net, first, second
     net = _as_it_is_now(net, first)
@@ -58,7 +63,18 @@ def enter(
         require_lookups(net, first, "x" if second is None else "x1")
         if second is not None:
             require_lookups(net, second, "x2")
+    if precision is not None:
+        net = network_in(net, first, precision)
+        first, second = _inputs(net, x, x2)
     return net, first, second
+
+
+def _inputs(net: Network, x: Any, x2: Any) -> tuple[tf.Tensor, tf.Tensor | None]:
+    first = net.inputs(x, "x" if x2 is None else "x1")
+    second = None if x2 is None else net.inputs(x2, "x2")
+    if second is not None and second.shape[1:] != first.shape[1:]:
+        raise NtkbenchError(f"x1 has shape {list(first.shape)} and x2 {list(second.shape)}; only N may differ.")
+    return first, second
 
 
 def _as_it_is_now(net: Network, x: tf.Tensor) -> Network:

@@ -11,6 +11,8 @@ from ...errors import NtkbenchError
 from ..autodiff import dense_gradient
 from ..model import Network
 
+FEW = 2**12  # weights up to which NumPy is faster than a compiled function
+
 
 class NotFinite(NtkbenchError):
     """NaN or infinity among numbers that are to be returned."""
@@ -23,7 +25,10 @@ def require_finite_weights(net: Network) -> None:
     def finite() -> tf.Tensor:
         return tf.stack([tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(v))) for v in variables])
 
-    right = net.function("finite weights", lambda: finite)().numpy()
+    if sum(v.shape.num_elements() for v in variables) <= FEW:
+        right = np.array([np.isfinite(v.numpy().astype(np.float64)).all() for v in variables])
+    else:
+        right = net.function("finite weights", lambda: finite)().numpy()
     if not right.all():
         variable = variables[int(np.argmin(right))]
         bad = int((~np.isfinite(variable.numpy().astype(np.float64))).sum())

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from attrs import evolve
 
 from ...errors import NtkbenchError
 from ..autodiff import forward_safe
-from ..model import Graph, Network, graph_of, joined_by_layers, owner_of
+from ..model import Graph, Network, graph_of, owner_of
 from .derivatives import SAMPLES, check_derivatives, check_outputs, in_float64, unchanged
-from .layers import Guilty, blamed, guilty_layers, known_right, unknown_layers
+from .layers import Guilty, blamed, guilty_here, guilty_layers, known_right, unknown_layers
+from .pointwise import chains_of, meeting_kinks
 
 ORDERS = {1: "derivatives", 2: "second derivatives"}
 # Operations that can hide a derivative, or state another one.
 HIDES = frozenset({"EagerPyFunc", "IdentityN", "PreventGradient", "PyFunc", "PyFuncStateless", "StopGradient"})
+
+HERE = 6  # inputs at which a model is checked at its very weights
 
 
 def require_right_derivatives(net: Network, x: Any, *, order: int, mode: str = "auto") -> None:
@@ -28,10 +33,13 @@ def require_right_derivatives(net: Network, x: Any, *, order: int, mode: str = "
     not known to be right, derivatives are compared with finite differences: those of the layers with code of somebody
     else's alone, and where that is not enough those of the whole model, in float64 when float32 leaves it open.
 
-    Once for each network, order and mode: the answer is kept in the network's cache.
+    Once for each network, order and mode: the answer is kept in the network's cache. Operations that are right almost
+    everywhere may be wrong at single points: where kinks meet, or factors are 0. So a model that has such operations is
+    checked at its very weights too, at those inputs that hold most zeros and repeated numbers, once for each weights
+    and inputs.
 
     Args:
-        net: the model.   x: [N, ...], of which the first inputs are used.
+        net: the model.   x: [N, ...], of which a few inputs are used.
         order: 1 for kernels and linear models, 2 for Hessians.   mode: of the Hessian-vector products, as for `hvp`.
 
     Raises:
@@ -40,17 +48,34 @@ def require_right_derivatives(net: Network, x: Any, *, order: int, mode: str = "
             exist; when the model trains on variables that Keras does not track.
     """
     refusal = net.cached(("right derivatives", order, mode), lambda: _refusal(net, x, order, mode))
+    x = net.inputs(x)
+    special = not _trusted(net, mode) and bool(graph_of(net, x).doubtful)
+    if not refusal and (special or chains_of(net, x)):
+        few = _telling(x)
+        digest = hashlib.sha256(net.theta().numpy().tobytes() + few.numpy().tobytes()).hexdigest()
+        key = ("right derivatives here", order, mode, digest)
+        refusal = net.cached(key, lambda: _refusal_here(net, few, order, mode, special))
     if refusal:
         raise NtkbenchError(refusal)
 
 
+def _trusted(net: Network, mode: str) -> bool:
+    """Return whether a model is made of layers that are known to be right, and nothing else."""
+
+    def trusted() -> bool:
+        layers = list(net.model._flatten_layers()) if hasattr(net.model, "_flatten_layers") else []
+        return bool(layers) and all(map(known_right, layers)) and all(map(_apart, layers))
+
+    return net.cached("trusted", trusted) and (mode != "forward_over_backward" or forward_safe(net))
+
+
 def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
     """Return why the model must not be differentiated, "" where nothing is known against it."""
+    if _trusted(net, mode):
+        return ""
     layers = list(net.model._flatten_layers()) if hasattr(net.model, "_flatten_layers") else []
     known = bool(layers) and all(map(known_right, layers))
     forced = mode == "forward_over_backward" and not forward_safe(net)
-    if known and not forced and joined_by_layers(layers) and all(map(_apart, layers)):
-        return ""
     if stateful := [each for each in layers if getattr(each, "stateful", False) and hasattr(each, "reset_state")]:
         return (
             f"{_named(stateful[0])} is stateful: its outputs depend on the calls and batches before, so the model is "
@@ -102,6 +127,41 @@ def _compared(net: Network, x: tf.Tensor, order: int, mode: str, graph: Graph, l
             "quantisation out of the trained part of the model."
         )
     return ""
+
+
+def _refusal_here(net: Network, x: tf.Tensor, order: int, mode: str, special: bool) -> str:
+    """Return why the model must not be differentiated at its weights of now and the inputs x: [N, ...], or "".
+
+    special: whether more than elementwise operations may be wrong there.
+    """
+    for chain in chains_of(net, x):
+        for one in tf.split(x, len(x)):
+            if found := meeting_kinks(chain, one, order):
+                return (
+                    f"The {ORDERS[order]} of this model cannot be trusted: in {chain.where} kinks meet, so that "
+                    f"{found}. Write it as one function: tf.where(x > 0, x, a * x), for example, in place of "
+                    "relu(x) - a * relu(-x)."
+                )
+    if not special:
+        return ""
+    exact = net.cached("in float64", lambda: in_float64(net, x))
+    if exact is not None and exact is not net:
+        for ours, theirs in zip(net.model.variables, exact.model.variables, strict=True):
+            theirs.assign(tf.cast(ours.value, theirs.dtype))
+        net, x = exact, exact.inputs(x)
+    for one in tf.split(x, len(x)):
+        if guilty := guilty_here(net, one, order, mode):
+            return _sentence(guilty, order)
+    return ""
+
+
+def _telling(x: tf.Tensor) -> tf.Tensor:
+    """Return the first input and those that hold most zeros and repeated numbers, `HERE` in all."""
+    rows = x.numpy().reshape(len(x), -1)
+    alike = (rows == 0).sum(1) + (rows[:, 1:] == rows[:, :-1]).sum(1)
+    alike[0] = rows.shape[1] * 2 + 1
+    chosen = np.argsort(-alike, kind="stable")[:HERE]
+    return tf.gather(x, chosen[alike[chosen] > 0])
 
 
 def _two_of(x: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve, frozen
 
-from ..model import OPAQUE, Network, is_stock, replaced_calls
+from ..model import OPAQUE, Network, is_stock, joined_by_layers, replaced_calls
 from ..ops import exact_operations
 from .derivatives import (
     COUPLED_TOLERANCE,
@@ -21,9 +21,6 @@ from .derivatives import (
     relative,
     unchanged,
 )
-
-# Rooms of keras.ops whose functions have right second derivatives, apart from the function that hides them.
-OPS = frozenset({"keras.src.ops.core", "keras.src.ops.math", "keras.src.ops.nn", "keras.src.ops.numpy"})
 
 WRONG = {
     "stochastic": "gives something else at every call, although it is called with training=False",
@@ -45,6 +42,7 @@ class Guilty:
 
     name, kind: of the layer and its class.   found: its own check; None where only its outputs were compared.
     mode: the order of differentiation it fails in.   asked: whether the user asked for that mode.
+    here: whether it fails at the very weights and inputs only.
     """
 
     name: str
@@ -53,17 +51,24 @@ class Guilty:
     found: Derivatives | None = None
     mode: str = "double_backward"
     asked: bool = False
+    here: bool = False
 
     def __str__(self) -> str:
         error = None if self.found is None else self.found.error
         by = "" if error is None or self.problem in ("stochastic", "coupled") else f" (relative error {error:.2g})"
         reason = f": {self.found.reason}" if self.found is not None and self.found.reason else ""
-        return f"{self.kind} {self.name!r} {WRONG[self.problem]}{by}{reason}"
+        here = " at these weights and inputs, although beside them it is right" if self.here else ""
+        return f"{self.kind} {self.name!r} {WRONG[self.problem]}{here}{by}{reason}"
 
     @property
     def instead(self) -> str:
         """What to use instead, as a sentence."""
         kind = self.kind.lower()
+        if self.here:
+            return (
+                "Look for kinks that cancel or factors that are 0, and write them as one function: "
+                "tf.where(x > 0, x, a * x), for example, in place of relu(x) - a * relu(-x)."
+            )
         if self.mode == "forward_over_backward":
             return "Use mode='double_backward', which is right" + (
                 "." if self.asked else "; that 'auto' took the other one is for us to mend."
@@ -151,6 +156,33 @@ def unknown_layers(net: Network, x: Any, order: int = 2) -> Literal["right", "wr
     return "right" if settled and id(net.model) not in unknown else "open"
 
 
+def guilty_here(net: Network, x: tf.Tensor, order: int, mode: str) -> list[Guilty]:
+    """Return what has wrong derivatives at these very weights and inputs x: [1, ...], where nearby they are right.
+
+    The whole model is checked, and where kinks of some layers leave that open, the layers that are not known to be
+    right, one by one.
+    """
+    found = check_derivatives(net, x, order=order, mode=mode, aside=False)
+    if found.problem == "not finite":
+        return []
+    if found.problem:
+        return [
+            Guilty(
+                getattr(net.model, "name", None) or "model", type(net.model).__name__, found.problem, found, here=True
+            )
+        ]
+    if found.sure:
+        return []
+    with unchanged(net):
+        calls = [each for each in recorded_calls(net, x) if each[0] is not net.model and not known_right(each[0])]
+        alone = [(layer, _alone((layer, args, kwargs), order, aside=False)) for layer, args, kwargs in calls]
+    return [
+        Guilty(layer.name, type(layer).__name__, each.problem, each, here=True)
+        for layer, each in alone
+        if each is not None and each.problem in ("gradient", "hessian", "symmetry")
+    ]
+
+
 def _likeness(call: Call) -> tuple[Any, ...]:
     """Return what two calls have in common when one check is enough for both."""
     layer, args, kwargs = call
@@ -221,10 +253,12 @@ def _failing(calls: list[Call], model: Any, mode: str, order: int, known: tuple[
     return {}
 
 
-def _alone(call: Call, order: int, mode: str = "double_backward") -> Derivatives | None:
+def _alone(call: Call, order: int, mode: str = "double_backward", aside: bool = True) -> Derivatives | None:
     """Return the check of a layer on its own; None where it does not run on its own, so that nothing is known."""
     try:
-        return check_derivatives(Network(LayerAlone(*call)), tf.zeros([1]), order=order, mode=mode)
+        net = Network(LayerAlone(*call))
+        net.require_one_type()
+        return check_derivatives(net, tf.zeros([1]), order=order, mode=mode, aside=aside)
     except Exception:  # a user's layer may do anything outside its model
         return None
 
@@ -276,22 +310,23 @@ def recorded_calls(net: Network, x: tf.Tensor) -> list[Call]:
 
         return call
 
-    with replaced_calls([(layer, recording(layer)) for layer in {id(each): each for each in layers}.values()]):
-        net.outputs(x)
+    with exact_operations():  # before the layers' calls are looked up, for some of these are among them
+        recorded = [(layer, recording(layer)) for layer in {id(each): each for each in layers}.values()]
+        with replaced_calls(recorded):
+            net.outputs(x)
     return list(calls.values())
 
 
 def known_right(layer: Any) -> bool:
     """Return whether the derivatives of a layer's own code, not those of layers inside it, are known to be right.
 
-    These are the layers of ntkbench and of Keras as they are called for inference, without code of somebody else.
-    Keras's LayerNormalization and GroupNormalization are among them, because the engine replaces their statistics.
+    These are the layers of ntkbench and of Keras as they are called for inference, without code of somebody else, and
+    functional models of them. Keras's LayerNormalization and GroupNormalization are among them, because the engine
+    replaces their statistics. Operations between layers may be anything that keras.ops has.
     """
     if not is_stock(layer) or type(layer).__name__ in OPAQUE:
         return False
-    # What a functional model calls between its layers.
-    operations = [each for each in getattr(layer, "operations", ()) if not isinstance(each, keras.Layer)]
-    return all(type(op).__module__ in OPS and type(op).__name__ != "StopGradient" for op in operations)
+    return joined_by_layers([layer])
 
 
 def _floats(structure: Any) -> list[tf.Tensor]:

@@ -49,9 +49,9 @@ def _beyond(net: Network, x: tf.Tensor) -> str:
     try:
         with full_precision(), _called_back(look):
             net.outputs(x)
-    except tf.errors.InvalidArgumentError as error:
+    except NtkbenchError as error:
         if found or "not in [0" in str(error):
-            return found[0] if found else reason_of(error)
+            return found[0] if found else reason_of(error.__cause__ or error)
         raise
     return found[0] if found else ""
 
@@ -68,6 +68,8 @@ def _index(kind: str, inputs: Sequence[Any]) -> str | None:
         least, index, size = 0, inputs[1], shape.dim[0].size
     elif kind == "SparseSoftmaxCrossEntropyWithLogits":
         least, index, size = 0, inputs[1], inputs[0].shape[-1]
+    elif kind == "DenseBincount":  # CategoryEncoding's: without a word, what is beyond counts for nothing
+        least, index, size = 0, inputs[0], int(inputs[1])
     else:
         return None
     numbers = np.asarray(index)

@@ -24,8 +24,8 @@ class Snapshot:
     """What the objects that make up a model hold now, each under the way to it.
 
     Plain values count as they are, small arrays by their numbers, containers by what is in them, and all else
-    (variables, functions, layers) by identity and, where it is an object of somebody's own, by what it holds in turn.
-    Tensors do not count: models keep intermediate results.
+    (variables, functions, layers, tensors) by identity and, where it is an object of somebody's own, by what it holds
+    in turn. Tensors of a graph do not count: they are what a model keeps of its own tracing.
     """
 
     def __init__(self, model: Any):
@@ -49,7 +49,10 @@ class Snapshot:
             self.held[way] = repr(value) if isinstance(value, float | complex) else (type(value), value)
             return
         if isinstance(value, tf.Tensor | keras.KerasTensor):
-            self.held[way] = type(value)
+            eager = not isinstance(value, keras.KerasTensor) and not tf.is_symbolic_tensor(value)
+            self.held[way] = id(value) if eager else type(value)
+            if eager:
+                self._kept.append(value)
             return
         if isinstance(value, np.ndarray) and value.nbytes < LARGE and value.dtype != object:
             self.held[way] = (value.shape, value.dtype.str, value.tobytes())
@@ -82,6 +85,7 @@ def _inside(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from ((("cell", i), _cell(cell)) for i, cell in enumerate(value.__closure__ or ()))
             yield "defaults", value.__defaults__
             yield "keyword defaults", value.__kwdefaults__
+            yield from ((("global", name), value.__globals__[name]) for name in _globals(value))
     elif isinstance(value, types.MethodType):
         yield from (("function", value.__func__), ("self", value.__self__))
     elif isinstance(value, functools.partial):
@@ -106,6 +110,17 @@ def _own(value: Any) -> Iterator[tuple[str, Any]]:
             for name, each in list(vars(kind).items()):
                 if not name.startswith("__") and isinstance(each, PLAIN):
                     yield f"{kind.__name__}.{name}", each
+
+
+@functools.cache
+def _named_in(code: types.CodeType) -> frozenset[str]:
+    """Return the names beyond its own that a function's code uses, that of functions inside it too."""
+    inside = (_named_in(each) for each in code.co_consts if isinstance(each, types.CodeType))
+    return frozenset(code.co_names).union(*inside)
+
+
+def _globals(function: types.FunctionType) -> list[str]:
+    return sorted(_named_in(function.__code__) & function.__globals__.keys())
 
 
 def _cell(cell: Any) -> Any:

@@ -10,10 +10,19 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ...errors import NtkbenchError, did_you_mean
+from ...errors import NtkbenchError
 from ..autodiff import flat_hvp
 from ..budget import GIB, budget
-from ..checks import NotFinite, enter, not_finite, require_finite, require_right_derivatives
+from ..checks import (
+    NotFinite,
+    enter,
+    not_finite,
+    require_finite,
+    require_one_of,
+    require_right_derivatives,
+    require_tolerance,
+    require_whole,
+)
 from ..model import Network, explained, rounding_of
 from ..ops import full_precision
 from ..partition import parts, shares
@@ -34,11 +43,14 @@ STARTS = 2  # random starts of a block Lanczos: see lanczos.py
 
 @frozen
 class HessianNorm:
-    """Spectral norms ‖∇²f(w; x_n)‖₂.
+    """Spectral norms ‖∇²f(w; x_n)‖₂ of the Hessian of one output, as returned by `hessian_norm`.
 
-    value: [N] float64.    error: [N], absolute: rounding for dense; for Lanczos the residual of the extreme Ritz
-    pair.    converged: [N] bool, error <= tol·value.    iterations: Lanczos steps (0 for dense).    method: the
-    route taken.
+    Attributes:
+        value: The norms, [N] float64.
+        error: Absolute errors, [N]: rounding for the dense method, otherwise the residual of the extreme Ritz pair.
+        converged: Whether error <= tol·value, [N] bool.
+        iterations: Lanczos steps taken; 0 for the dense method.
+        method: The method used: "factored", "hvp" or "dense".
     """
 
     value: np.ndarray
@@ -63,38 +75,51 @@ def hessian_norm(
     memory_gib: float | None = None,
     strategy: Any = None,
 ) -> HessianNorm:
-    """Return the spectral norm max |eigenvalue| of the Hessian of ONE output, for each input on its own.
+    """Return the spectral norm max |eigenvalue| of the Hessian of ONE output, for each input separately.
 
-    The Hessian is with respect to all trainable weights, and indefinite: the largest magnitude is found, not the
-    largest eigenvalue.
+    The Hessian is taken with respect to all trainable weights. It is indefinite: the result is the largest magnitude,
+    not the largest eigenvalue.
 
     Args:
-        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.   output_name: as there.
-        method: "factored" (all samples at once, on the small space the Hessian lives in; needs a rule for every
-            trainable layer), "hvp" (sample by sample, on vectors of all P weights; any model), "dense" (the whole
-            Hessian by P products and `eigh`; P up to 4096), or "auto": factored where it can, otherwise hvp.
-        tol: relative: converged means error <= tol·value.
-        max_iterations: Lanczos steps at most (default 300, and never more than the space has dimensions). Each is
-            two products with the Hessian, one for each of two random starts.
-        seed: draws the random starts.
-        memory_gib: what the computation may take beside the model, as for `empirical_ntk`. Samples are taken side by
-            side, and Lanczos is given steps, as far as they fit.
-        strategy: a `tf.distribute` strategy, or its name, as for `empirical_ntk`: the inputs are split over its
-            replicas. Lanczos starts at other random vectors then, so values agree within their errors.
+        model: A Keras 3 model, a `tf.Module`, or a callable with `trainable_variables`; see `empirical_ntk`.
+        x: Inputs [N, ...].
+        output: Index of the output unit.
+        output_name: For a model with several outputs: the name, dictionary key or index of the output to use.
+        method: "factored" (all samples at once, in the small space where the Hessian is not zero; needs a rule for
+            every trainable layer), "hvp" (sample by sample, on vectors of all P weights; any model), "dense" (the whole
+            Hessian by P products and `eigh`; P up to 4096), or "auto": factored if possible, otherwise hvp.
+        tol: Relative tolerance: converged means error <= tol·value.
+        max_iterations: Maximum number of Lanczos steps, by default 300, and never more than the dimension of the space.
+            Each step is two products with the Hessian, one for each of two random starts.
+        seed: Seed of the random starts.
+        memory_gib: Memory budget of the computation in GiB, as for `empirical_ntk`. It limits how many samples are
+            processed at once and how many Lanczos vectors are kept.
+        strategy: A `tf.distribute` strategy or its name, as for `empirical_ntk`. The inputs are split over its
+            replicas. Lanczos then starts from other random vectors, so values agree within their errors.
+
+    Returns:
+        The norms with certified errors, see `HessianNorm`.
 
     Raises:
-        NtkbenchError: when the method cannot do this model, or one sample does not fit into the memory.
+        NtkbenchError: The model's second derivatives are wrong, the method does not apply to the model, or one sample
+            does not fit into memory.
 
     Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), Hessian of the output; error: Parlett 1998, section 13.2.
 
-    For f = exp(w·x) the Hessian is exp(w·x)·x·xᵀ, of norm exp(w·x)·‖x‖²:
+    Examples:
+        For f = exp(w·x) the Hessian is exp(w·x)·x·xᵀ, with norm exp(w·x)·‖x‖²:
 
-    >>> import keras, numpy as np
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "exponential", use_bias=False)])
-    >>> model.set_weights([np.zeros((2, 1))])
-    >>> print(hessian_norm(model, np.array([[3.0, 4.0]])).value.round(3))
-    [25.]
+        >>> import keras, numpy as np
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "exponential", use_bias=False)])
+        >>> model.set_weights([np.zeros((2, 1))])
+        >>> print(hessian_norm(model, np.array([[3.0, 4.0]])).value.round(3))
+        [25.]
     """
+    require_one_of(method, METHODS, "Hessian method")
+    require_tolerance(tol)
+    require_whole(seed, "seed", 0)
+    if max_iterations is not None:
+        require_whole(max_iterations, "max_iterations", 1)
     net, x, _ = enter(model, x, output=output, output_name=output_name)
     if strategy is not None:
         return _on_replicas(net, x, strategy, memory_gib, method=method, tol=tol, seed=seed, limit=max_iterations)
@@ -116,7 +141,7 @@ def _on_replicas(
 ) -> HessianNorm:
     require_right_derivatives(net, x, order=2)
     route = _method(net, x, method)
-    replicas = Replicas(net, strategy)
+    replicas = Replicas(net, strategy, x)
     parts_of = shares(len(x), replicas.count)
     share = budget(memory_gib) / GIB / len(replicas.local)
 
@@ -188,10 +213,15 @@ def tied(first: Any, second: Any) -> Any:
 
 @frozen
 class HessianEigs:
-    """The eigenvalues of largest magnitude of ∇²f(w; x_n). As an array, and indexed, it is its `value`.
+    """Eigenvalues of largest magnitude of ∇²f(w; x_n), as returned by `hessian_eigs`.
 
-    value: [N, k] float64, signed, by falling magnitude.    error: [N, k], absolute: the residual of each Ritz pair,
-    or rounding.    converged: [N, k] bool, error <= tol·|largest|.    iterations: Lanczos steps in all.
+    Converted to an array, or indexed, it is its `value`.
+
+    Attributes:
+        value: The eigenvalues, [N, k] float64, with their signs, by decreasing magnitude.
+        error: Absolute errors, [N, k]: the residual of each Ritz pair, or rounding.
+        converged: Whether error <= tol·|largest|, [N, k] bool.
+        iterations: Lanczos steps in total.
     """
 
     value: np.ndarray
@@ -222,38 +252,41 @@ def hessian_eigs(
     tol: float = 1e-3,
     seed: int = 0,
 ) -> HessianEigs | tuple[HessianEigs, np.ndarray]:
-    """Return the k eigenvalues of largest magnitude of each input's Hessian, an eigenvalue as often as it occurs.
+    """Return the k eigenvalues of largest magnitude of each input's Hessian, repeated according to multiplicity.
 
-    Lanczos is started again beside what was found until nothing larger turns up, so that repeated eigenvalues are
-    found too. Eigenvalues of a Hessian that has fewer than k (of P < k weights) are 0.
+    Lanczos is restarted in the complement of what was found until nothing larger turns up, so that repeated eigenvalues
+    are found too. If the model has fewer than k weights, the missing eigenvalues are 0.
 
     Args:
-        model: as for `empirical_ntk`.   x: [N, ...].   output: the output unit.
-        output_name: as for `empirical_ntk`.
-        k: how many eigenvalues, at least 1.
-        vectors: also return the eigenvectors over the flattened trainable weights.
-        tol: relative: converged means a residual of at most tol times the largest magnitude.
-        seed: draws the random starts.
+        model: A Keras 3 model, a `tf.Module`, or a callable with `trainable_variables`; see `empirical_ntk`.
+        x: Inputs [N, ...].
+        k: Number of eigenvalues, at least 1.
+        output: Index of the output unit.
+        output_name: For a model with several outputs: the name, dictionary key or index of the output to use.
+        vectors: Also return the eigenvectors over the flattened trainable weights.
+        tol: Relative tolerance: converged means a residual of at most tol times the largest magnitude.
+        seed: Seed of the random starts.
 
     Returns:
-        A `HessianEigs` with values [N, k], their errors and whether they converged; with `vectors` a pair of it and
-        of the eigenvectors [N, k, P].
+        A `HessianEigs` with values [N, k]. With `vectors`, a pair of it and the eigenvectors [N, k, P].
 
     Raises:
-        NtkbenchError: for k below 1, or when one sample does not fit into the memory.
+        NtkbenchError: k is below 1, the model's second derivatives are wrong, or one sample does not fit into memory.
 
     Source: as for `hessian_norm`.
 
-    The Hessian of v·u·x in (u, v) has the eigenvalues x and −x:
+    Examples:
+        The Hessian of v·u·x in (u, v) has the eigenvalues x and −x:
 
-    >>> import keras, numpy as np
-    >>> layers = [keras.layers.Dense(1, use_bias=False) for _ in range(2)]
-    >>> found = hessian_eigs(keras.Sequential([keras.Input((1,)), *layers]), np.array([[3.0]]), 2)
-    >>> print(np.sort(found.value).round(3), found.converged.all())
-    [[-3.  3.]] True
+        >>> import keras, numpy as np
+        >>> layers = [keras.layers.Dense(1, use_bias=False) for _ in range(2)]
+        >>> found = hessian_eigs(keras.Sequential([keras.Input((1,)), *layers]), np.array([[3.0]]), 2)
+        >>> print(np.sort(found.value).round(3), found.converged.all())
+        [[-3.  3.]] True
     """
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise NtkbenchError(f"k={k!r} is no number of eigenvalues; give a whole number of at least 1.")
+    require_whole(k, "k", 1)
+    require_tolerance(tol)
+    require_whole(seed, "seed", 0)
     net, x, _ = enter(model, x, output=output, output_name=output_name)
     require_right_derivatives(net, x, order=2)
     shape = (len(x), int(k))
@@ -332,8 +365,6 @@ def _parts(net: Network, x: tf.Tensor, method: str, limit: int, allowed: int) ->
 
 
 def _method(net: Network, x: tf.Tensor, method: str) -> str:
-    if method not in METHODS:
-        raise NtkbenchError(f"No Hessian method is called {method!r}. {did_you_mean(method, METHODS)}")
     if method == "factored" and not structure_of(net, x).complete:
         raise NtkbenchError("Some trainable layer of the model has no rule; use method='hvp'.")
     if method == "dense" and net.size > DENSE_LIMIT:

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from ...errors import NtkbenchError, did_you_mean
+from ...errors import NtkbenchError
 from ..autodiff import MODES, flat_hvp, forward_safe
-from ..checks import enter, require_finite, require_right_derivatives
+from ..checks import enter, like_weights, require_finite, require_one_of, require_right_derivatives
 from ..model import explained
 
 
@@ -27,34 +27,35 @@ def hvp(
     """Return the Hessian of Σ_n f(w; x_n) times a vector, where f is one output unit.
 
     Args:
-        model: as for `empirical_ntk`.   x: [N, ...]; the result is the SUM over its N inputs.
-        vectors: one array for each trainable variable, of its shape.
-        output: the output unit.   output_name: as for `empirical_ntk`.
-        mode: "forward_over_backward", "double_backward", or "auto": the first for models made of layers known to be
-            right under it, otherwise the second, which is right for every model that Keras can run.
+        model: A Keras 3 model, a `tf.Module`, or a callable with `trainable_variables`; see `empirical_ntk`.
+        x: Inputs [N, ...]. The result is the SUM over the N inputs.
+        vectors: One array per trainable variable, with its shape.
+        output: Index of the output unit.
+        output_name: For a model with several outputs: the name, dictionary key or index of the output to use.
+        mode: "forward_over_backward", "double_backward", or "auto": the first for models whose layers are known to be
+            correct under it, otherwise the second, which is correct for every model that Keras can run.
 
     Returns:
-        One array for each trainable variable, in the model's precision.
+        One array per trainable variable, in the model's precision.
 
     Raises:
-        NtkbenchError: for vectors of other shapes, or a mode that TensorFlow cannot do for this model. Where
-            "forward_over_backward" is requested for a model that is not known to be right under it, its product is
-            compared with the other mode's, and refused where they differ.
+        NtkbenchError: The vectors have other shapes, or TensorFlow cannot compute the mode for this model. If
+            "forward_over_backward" is requested for a model that is not known to be correct under it, its product is
+            compared with that of the other mode and refused if they differ.
 
-    >>> import keras, numpy as np
-    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "exponential", use_bias=False)])
-    >>> model.set_weights([np.array([[0.0]])])     # f = exp(w x), f'' = x² exp(w x)
-    >>> print(hvp(model, np.array([[3.0]]), [np.array([[1.0]])])[0])
-    [[9.]]
+    Examples:
+        For f = exp(w x), the second derivative is x² exp(w x):
+
+        >>> import keras, numpy as np
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "exponential", use_bias=False)])
+        >>> model.set_weights([np.array([[0.0]])])
+        >>> print(hvp(model, np.array([[3.0]]), [np.array([[1.0]])])[0])
+        [[9.]]
     """
-    if mode not in MODES:
-        raise NtkbenchError(f"No mode is called {mode!r}. {did_you_mean(mode, MODES)}")
+    require_one_of(mode, MODES, "mode")
     net, x, _ = enter(model, x, output=output, output_name=output_name)
-    shapes = [tuple(np.shape(v)) for v in vectors]
-    if shapes != net.shapes:
-        raise NtkbenchError(f"The vectors have shapes {shapes}; the trainable variables have {net.shapes}.")
+    vector = like_weights(net, vectors, "vectors")
     require_right_derivatives(net, x, order=2, mode=mode)
-    vector = net.flatten([tf.cast(v, net.dtype) for v in vectors])
     result = flat_hvp(net, mode)(x, vector)
     if mode == "forward_over_backward" and not forward_safe(net):
         _require_agreement(result, flat_hvp(net, "double_backward")(x, vector))

@@ -1,6 +1,14 @@
 """A Keras model as a function of one vector of weights, and what is known of it: layers, graph, precision."""
 
-from .casting import copied, dtype_policy, in_precision, require_same_outputs
+from .casting import (
+    COPIED,
+    copied,
+    dtype_policy,
+    in_precision,
+    network_in,
+    require_same_outputs,
+    take_weights,
+)
 from .explained import explained
 from .graph import Graph, graph_of, owner_of
 from .layer_facts import (
@@ -15,13 +23,14 @@ from .layer_facts import (
     made_of,
     vectorises,
 )
-from .network import Network, network, renewed
+from .network import Network, SeveralOutputs, network, renewed
 from .ownership import layers_of
 from .replaced import replaced_calls
-from .trace import EPS, require_precision, rounding_of, trace_of
+from .trace import EPS, layer_of, named_layers, noise_of, rounding_of, trace_of
 from .variable_names import variable_names
 
 __all__ = [
+    "COPIED",
     "EPS",
     "FORWARD_SAFE",
     "Graph",
@@ -29,6 +38,7 @@ __all__ = [
     "Network",
     "OPAQUE",
     "PLAIN",
+    "SeveralOutputs",
     "copied",
     "dtype_policy",
     "explained",
@@ -38,15 +48,19 @@ __all__ = [
     "is_ours",
     "is_stock",
     "joined_by_layers",
+    "layer_of",
     "layers_of",
     "made_of",
+    "named_layers",
     "network",
+    "network_in",
+    "noise_of",
     "owner_of",
     "renewed",
     "replaced_calls",
-    "require_precision",
     "require_same_outputs",
     "rounding_of",
+    "take_weights",
     "trace_of",
     "variable_names",
     "vectorises",

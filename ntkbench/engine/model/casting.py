@@ -15,8 +15,8 @@ import tensorflow as tf
 from keras.src import dtype_policies
 
 from ...errors import NtkbenchError, reason_of
-from .network import Network
-from .trace import EPS, trace_of
+from .network import Network, network
+from .trace import require_precision, rounding_of, rounds_inputs
 
 COPIED = 1e-2  # relative difference of a copy's outputs: rounding of float32 where outputs are small differences
 ROUNDING = 64  # units of roundoff, of coarser types
@@ -47,7 +47,7 @@ def in_precision(model: Any, precision: str) -> Any:
         if found != {precision}:
             raise NtkbenchError(f"The model computes in {', '.join(sorted(found))} and only Keras models can be cast.")
         return model
-    if _precisions(model) <= {precision}:
+    if _precisions(model) <= {precision} and not rounds_inputs(model, precision):
         return model
     try:
         with dtype_policy(precision), _every_layer_in(precision):
@@ -63,6 +63,38 @@ def in_precision(model: Any, precision: str) -> Any:
     return copy
 
 
+def network_in(net: Network, x: Any, precision: str) -> Network:
+    """Return the network that computes in a precision: the given one, or that of a copy with its weights of now.
+
+    The copy is made once, and gets the weights of now with every call. x: [N, ...], of which the first input is used.
+
+    Raises:
+        NtkbenchError: for models that cannot be rebuilt, copies that return something else, and models whose own code
+            computes in a coarser type.
+    """
+
+    def copy() -> Any:
+        return in_precision(net.model, precision)
+
+    model = net.cached(("in precision", precision), copy)
+    found = net
+    if model is not net.model:
+        take_weights(net.model, model)
+        found = network(model, net.output, net.output_name)
+        net.cached(("checked in precision", precision), lambda: require_same_outputs(net, found, net.inputs(x)))
+    require_precision(found, found.inputs(x), precision)
+    return found
+
+
+def take_weights(model: Any, copy: Any) -> None:
+    """Give a copy the values of all variables of a model, and what layers make of them (the mean of Normalization)."""
+    for ours, theirs in zip(model.variables, copy.variables, strict=True):
+        theirs.assign(tf.cast(ours.value, theirs.dtype))
+    for layer in copy._flatten_layers():
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+
+
 def require_same_outputs(net: Network, copy: Network, x: tf.Tensor) -> None:
     """Raise NtkbenchError when a copy does not return what the model does at the first input of x: [N, ...].
 
@@ -70,7 +102,7 @@ def require_same_outputs(net: Network, copy: Network, x: tf.Tensor) -> None:
     """
     ours, theirs = net.outputs(x[:1]).numpy(), copy.outputs(copy.inputs(x[:1])).numpy()
     size = max(np.abs(ours).max(), np.abs(theirs).max())
-    allowed = max(COPIED, ROUNDING * EPS[trace_of(net, x).coarsest])
+    allowed = max(COPIED, ROUNDING * rounding_of(net, x))
     if np.isfinite(size) and np.abs(ours - theirs).max() > allowed * size:
         raise NtkbenchError(
             f"A copy of the model made from its configuration returns {theirs[0, 0]:.4g} where the model returns "
@@ -119,7 +151,7 @@ def _rebuilt(model: Any, precision: str | None = None) -> Any:
     for ours, theirs in zip(layers, copy._flatten_layers(), strict=False):
         if isinstance(ours, keras.layers.Lambda):
             theirs.function = ours.function  # as bytecode it would lose the names that it uses
-    copy.set_weights(model.get_weights())
+    take_weights(model, copy)
     return copy
 
 

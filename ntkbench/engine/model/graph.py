@@ -12,9 +12,9 @@ from attrs import frozen
 from .network import Network
 from .trace import called, carries, trace_of
 
-# Operations whose gradients, and the gradients of those, are right wherever they are finite. Everything else is
-# compared with finite differences: operations with ties (Maximum, Abs), with special cases at 0 (Prod, Pow, Xlogy,
-# DivNoNan), and those that hide a derivative.
+# Operations whose gradients, and the gradients of those, are right wherever they are finite; where the kinks of several
+# meet, `checks/pointwise.py` looks. Everything else is compared with finite differences: operations with ties (Maximum,
+# Abs), with special cases at 0 (Prod, Pow, Xlogy, DivNoNan), and those that hide a derivative.
 PROVEN = frozenset(
     {
         "Add", "AddN", "AddV2", "Asinh", "Assert", "Atan", "AvgPool", "AvgPool3D", "BatchMatMul", "BatchMatMulV2",
@@ -54,6 +54,10 @@ class Graph:
 
 def graph_of(net: Network, x: tf.Tensor) -> Graph:
     """Return what the graph of the model's outputs at inputs like x: [N, ...] shows."""
+    return net.cached(("graph", tuple(x.shape[1:]), x.dtype), lambda: _graph(net, x))
+
+
+def _graph(net: Network, x: tf.Tensor) -> Graph:
     graph = trace_of(net, x).graph
     trained = {id(v.handle) for v in net.variables}
     captures = list(graph.captures)

@@ -13,6 +13,17 @@ from ..ops import exact_operations, full_precision, hushed
 from .explained import explained
 
 
+class SeveralOutputs(NtkbenchError):
+    """A model has separate outputs, and none was chosen.
+
+    names: theirs.
+    """
+
+    def __init__(self, names: Sequence[str], advice: str):
+        self.names = list(names)
+        super().__init__(f"The model has {len(names)} separate outputs, {_listed(names)}; {advice}.")
+
+
 class Network:
     """A model f(w; x) seen as a function of its trainable weights, flattened to one vector w of size P.
 
@@ -38,14 +49,23 @@ class Network:
         if not self.variables:
             raise NtkbenchError("The model has no trainable weights, so it has no tangent kernel. Is it built?")
         dtypes = {v.dtype for v in self.variables}
-        if len(dtypes) > 1 or dtypes - {tf.float32, tf.float64}:
-            names = ", ".join(sorted(d.name for d in dtypes))
-            raise NtkbenchError(f"The weights have types {names}; all must be float32, or all float64.")
-        self.dtype: tf.DType = dtypes.pop()
+        if other := {d.name for d in dtypes if not d.is_floating}:
+            raise NtkbenchError(f"Trainable weights have type {', '.join(sorted(other))}; they must be real numbers.")
+        self.dtype: tf.DType = tf.float64 if tf.float64 in dtypes else tf.float32
         self.shapes = [tuple(v.shape) for v in self.variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
         self.size = sum(self.sizes)
         self._cache: dict[Hashable, Any] = {}
+
+    def require_one_type(self) -> None:
+        """Raise NtkbenchError unless all trainable weights are float32, or all float64."""
+        dtypes = {v.dtype for v in self.variables}
+        if len(dtypes) > 1 or dtypes - {tf.float32, tf.float64}:
+            names = ", ".join(sorted(d.name for d in dtypes))
+            raise NtkbenchError(
+                f"The weights have types {names}; all must be float32, or all float64. Build the model in one of them; "
+                "empirical_ntk(..., precision='float64') computes with a copy."
+            )
 
     # -- the model ---------------------------------------------------------------------------------------------
 
@@ -87,10 +107,7 @@ class Network:
         several = isinstance(y, dict | list | tuple)
         names = _output_names(self.model, y) if several else []
         if several and self.output_name is None and len(names) > 1:
-            raise NtkbenchError(
-                f"The model has {len(names)} separate outputs, {_listed(names)}; choose one, such as "
-                f"output_name={names[0]!r}."
-            )
+            raise SeveralOutputs(names, f"choose one, such as output_name={names[0]!r}")
         chosen = names[0] if several and self.output_name is None else self.output_name
         if several:
             found = names.index(chosen) if chosen in names else chosen
@@ -113,21 +130,32 @@ class Network:
             raise NtkbenchError(f"The model has {outputs.shape[1]} output units; there is no unit {self.output}.")
         return outputs[:, self.output]
 
-    def _takes_several(self) -> bool:
-        """Return whether Keras built the model for a list of inputs."""
+    def _separate_inputs(self, x: Any) -> int:
+        """Return how many inputs a dict, list or tuple x stands for, 0 where it is the data of one."""
         shapes = (getattr(self.model, "_build_shapes_dict", None) or {}).values()
-        return any(bool(each) and isinstance(each[0], list | tuple) for each in shapes)
+        built = max((len(each) for each in shapes if each and isinstance(each[0], list | tuple)), default=0)
+        declared = getattr(self.model, "inputs", None)
+        count = max(built, len(declared) if isinstance(declared, list) else 0)
+        if count:
+            return count if count > 1 else 0
+        arrays = [each for each in (x.values() if isinstance(x, dict) else x) if len(getattr(each, "shape", ())) > 1]
+        return len(arrays) if len(arrays) > 1 and not _is_numeric(x) else 0
 
     def inputs(self, x: Any, name: str = "x") -> tf.Tensor:
         """Return x: [N, ...] in the model's precision (integers stay integers where the model wants them).
 
         Raises NtkbenchError, which says `name`, for anything but finite real numbers of the shape that the model takes.
         """
-        if isinstance(x, dict | list | tuple) and (not _is_numeric(x) or self._takes_several()):
-            raise NtkbenchError(f"The model takes {len(x)} separate inputs; wrap it in a model of one input.")
+        if isinstance(x, dict | list | tuple) and (count := self._separate_inputs(x)):
+            raise NtkbenchError(f"The model takes {count} separate inputs; wrap it in a model of one input.")
         if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
             raise NtkbenchError(
                 f"{name} is an array with masked entries; fill them, as with x.filled(0), or leave them out."
+            )
+        if isinstance(x, np.ndarray) and x.dtype.hasobject:
+            raise NtkbenchError(
+                f"{name} is an array of Python objects; need numbers, [N, ...]. If they are numbers, convert it with "
+                f"{name}.astype('float32')."
             )
         try:
             x = tf.convert_to_tensor(x)
@@ -200,8 +228,11 @@ class Network:
         return self._cache[key]
 
 
-def network(model: Any, output: int = 0, output_name: str | int | None = None) -> Network:
-    """Return the Network around `model`, the same one for the same model, output and trainable weights."""
+def network(model: Any, output: int = 0, output_name: str | int | None = None, *, any_float: bool = False) -> Network:
+    """Return the Network around `model`, the same one for the same model, output and trainable weights.
+
+    any_float: also for weights of other float types than float32 or float64, of which a copy is to be made.
+    """
     if isinstance(model, Network):
         return model
     if isinstance(model, type):
@@ -213,6 +244,8 @@ def network(model: Any, output: int = 0, output_name: str | int | None = None) -
     found = known.get(key)
     if found is None or [id(v) for v in found.variables] != [id(v) for v in _trainable(model)]:
         found = known[key] = Network(model, output, output_name)
+    if not any_float:
+        found.require_one_type()
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from ...errors import NtkbenchError, reason_of
-from ..ops import full_precision, hushed
+from ..ops import exact_operations, full_precision, hushed
 from .layer_facts import PLAIN, made_of
 from .network import Network
 from .replaced import replaced_calls
@@ -21,8 +21,8 @@ from .replaced import replaced_calls
 EPS = {tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10, tf.float32: 2.0**-23, tf.float64: 2.0**-52}
 # Operations that take rows of a table, or positions of ones, by an index: where their indices are among the inputs.
 LOOKUPS = {
-    "Gather": 1, "GatherNd": 1, "GatherV2": 1, "OneHot": 0, "ResourceGather": 1, "ResourceGatherNd": 1,
-    "SparseSoftmaxCrossEntropyWithLogits": 1,
+    "DenseBincount": 0, "Gather": 1, "GatherNd": 1, "GatherV2": 1, "OneHot": 0, "ResourceGather": 1,
+    "ResourceGatherNd": 1, "SparseSoftmaxCrossEntropyWithLogits": 1,
 }  # fmt: skip
 SCOPE = "ntkbench."  # and the number of a layer: the name scope of what it computes
 
@@ -33,7 +33,7 @@ class Trace:
 
     outputs: the compiled function [1, ...] -> [1, O].   graph: its operations.
     coarsest: the float type with the largest rounding that weights or float inputs pass through on their way to the
-    outputs.   where: the layer that computes in it.
+    outputs.   where: the layer that computes in it.   of_weights: the same for what weights pass through alone.
     looks_up: whether an index into a table depends on the inputs.
     """
 
@@ -41,6 +41,7 @@ class Trace:
     graph: Any
     coarsest: tf.DType
     where: str
+    of_weights: tf.DType
     looks_up: bool
 
 
@@ -55,6 +56,12 @@ def trace_of(net: Network, x: tf.Tensor) -> Trace:
 def rounding_of(net: Network, x: tf.Tensor) -> float:
     """Return the spacing at 1 of the coarsest type that the model computes in at inputs like x: [N, ...]."""
     return EPS[net.dtype if computes_in(net.model, net.dtype.name) else trace_of(net, x).coarsest]
+
+
+def noise_of(net: Network, x: tf.Tensor) -> float:
+    """Return the spacing at 1 of the coarsest type that what depends on weights is computed in: `rounding_of` without
+    the rounding of inputs, which is the same at all weights."""
+    return EPS[net.dtype if computes_in(net.model, net.dtype.name) else trace_of(net, x).of_weights]
 
 
 def require_precision(net: Network, x: tf.Tensor, precision: str) -> None:
@@ -74,9 +81,17 @@ def computes_in(model: Any, precision: str) -> bool:
     if not hasattr(model, "_flatten_layers"):
         return False
     layers = [each for each in model._flatten_layers() if not isinstance(each, keras.layers.InputLayer)]
-    return made_of(layers, PLAIN) and all(
-        {each.compute_dtype, each.variable_dtype, *_types(each)} == {precision} for each in layers
+    return (
+        not rounds_inputs(model, precision)
+        and made_of(layers, PLAIN)
+        and all({each.compute_dtype, each.variable_dtype, *_types(each)} == {precision} for each in layers)
     )
+
+
+def rounds_inputs(model: Any, precision: str) -> bool:
+    """Return whether a Keras model casts its inputs to a coarser type than a precision."""
+    given = (each.dtype for each in model._flatten_layers() if isinstance(each, keras.layers.InputLayer))
+    return any(EPS.get(tf.dtypes.as_dtype(each), 0.0) > EPS[tf.dtypes.as_dtype(precision)] for each in given)
 
 
 def _types(layer: Any) -> Iterator[str]:
@@ -84,32 +99,53 @@ def _types(layer: Any) -> Iterator[str]:
 
 
 def _trace(net: Network, x: tf.Tensor) -> Trace:
-    layers = list(getattr(net.model, "_flatten_layers", list)())
-    layers = list({id(each): each for each in layers}.values())
-    scoped = [(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(layers)]
     spec = tf.TensorSpec([1, *x.shape[1:]], x.dtype)
     try:
-        with full_precision(), hushed(), replaced_calls(scoped):
+        with full_precision(), hushed(), named_layers(net):
             traced = tf.function(net.outputs, autograph=False).get_concrete_function(spec)
     except NtkbenchError:
         raise
     except Exception as error:  # whatever a user's layer says to these inputs
         raise NtkbenchError(
             f"The model cannot be called on inputs of shape {['N', *x.shape[1:]]} and type {x.dtype.name}: "
-            f"{reason_of(error)}. Check them with a plain call of the model on x[:1]."
+            f"{reason_of(error)}. {_advice(net.model)}"
         ) from error
     graph = traced.graph
-    given = {graph.inputs[0].name} | {inner.name for _, inner in graph.captures if inner.dtype == tf.resource}
-    uses: list[tuple[tf.DType, str]] = []
-    _float_path(graph, given, uses, "")
-    coarsest, name = max(uses, key=lambda use: EPS[use[0]], default=(net.dtype, ""))
+    weights = {inner.name for _, inner in graph.captures if inner.dtype == tf.resource}
+    coarsest, name = _coarsest(graph, weights | {graph.inputs[0].name}, net.dtype)
+    of_weights, _ = _coarsest(graph, weights, net.dtype)
     looks_up = _index_from(graph, {graph.inputs[0].name})
 
     def outputs(one: tf.Tensor) -> tf.Tensor:
         with full_precision(), hushed():
             return traced(one)
 
-    return Trace(outputs, graph, coarsest, _owner(name, layers, net.model), looks_up)
+    return Trace(outputs, graph, coarsest, layer_of(name, net), of_weights, looks_up)
+
+
+def _advice(model: Any) -> str:
+    """Return what to do where a model cannot be called on one input."""
+    sizes = {each.shape[0] for each in getattr(model, "inputs", None) or ()} - {None}
+    if sizes:
+        return (
+            f"It is built for batches of {sizes.pop()}, and derivatives are taken input by input: build it without a "
+            "batch size, and without shapes that hold one."
+        )
+    return "It must take any batch size, one input too: check it with a plain call of the model on x[:1]."
+
+
+@contextlib.contextmanager
+def named_layers(net: Network) -> Iterator[None]:
+    """Let operations that are traced in this scope bear the number of their layer in their names, for `layer_of`."""
+    with exact_operations():  # before the layers' calls are looked up, for some of these are among them
+        scoped = [(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(_layers(net))]
+        with replaced_calls(scoped):
+            yield
+
+
+def _layers(net: Network) -> list[Any]:
+    layers = list(getattr(net.model, "_flatten_layers", list)())
+    return list({id(each): each for each in layers}.values())
 
 
 def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -120,12 +156,19 @@ def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     return scoped
 
 
-def _owner(name: str, layers: Sequence[Any], model: Any) -> str:
-    """Return the innermost layer whose scope an operation's name tells of."""
+def layer_of(name: str, net: Network) -> str:
+    """Return, for a sentence, the innermost layer that the name of an operation traced in `named_layers` tells of."""
     numbers = re.findall(re.escape(SCOPE) + r"(\d+)", name)
-    layer = layers[int(numbers[-1])] if numbers else model
+    layer = _layers(net)[int(numbers[-1])] if numbers else net.model
     kind = type(layer).__name__
-    return f"layer {layer.name!r} ({kind})" if numbers and layer is not model else f"the model itself ({kind})"
+    return f"layer {layer.name!r} ({kind})" if numbers and layer is not net.model else f"the model itself ({kind})"
+
+
+def _coarsest(graph: Any, given: set[str], otherwise: tf.DType) -> tuple[tf.DType, str]:
+    """Return the type with the largest rounding on the way from the tensors `given`, and an operation that has it."""
+    uses: list[tuple[tf.DType, str]] = []
+    _float_path(graph, given, uses, "")
+    return max(uses, key=lambda use: EPS[use[0]], default=(otherwise, ""))
 
 
 def _float_path(graph: Any, given: set[str], uses: list[tuple[tf.DType, str]], inside: str) -> None:

@@ -6,13 +6,23 @@ import numpy as np
 
 
 def relative_change(k, k0) -> float:
-    """Return ‖K − K0‖_F / ‖K0‖_F (Liu, Zhu, Belkin 2020, arXiv 2010.01092).
+    """Return the relative change ‖K − K0‖_F / ‖K0‖_F of a kernel.
 
     Args:
-        k, k0: arrays of one shape, any number of axes.
+        k: The kernel K, an array of any shape.
+        k0: The reference kernel K0, of the same shape.
 
-    >>> relative_change([[2.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]])
-    1.0
+    Returns:
+        A non-negative number; 0 for equal kernels, infinity if only K0 is zero.
+
+    Raises:
+        NtkbenchError: The shapes differ.
+
+    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092).
+
+    Examples:
+        >>> relative_change([[2.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]])
+        1.0
     """
     k, k0 = _pair(k, k0)
     change, size = float(np.linalg.norm(k - k0)), float(np.linalg.norm(k0))
@@ -22,12 +32,25 @@ def relative_change(k, k0) -> float:
 
 
 def kernel_distance(k1, k2) -> float:
-    """Return 1 − ⟨K1, K2⟩_F / (‖K1‖_F ‖K2‖_F), the kernel distance of Fort et al. 2020 (arXiv 2010.15110).
+    """Return the kernel distance 1 − ⟨K1, K2⟩_F / (‖K1‖_F ‖K2‖_F), one minus the cosine.
 
-    Computed from the difference of the normalised kernels, so that small distances keep their digits; in [0, 2].
+    It is computed from the difference of the normalised kernels, so that small distances keep their digits.
 
-    >>> kernel_distance([[1.0, 0.0], [0.0, 1.0]], [[3.0, 0.0], [0.0, 3.0]])
-    0.0
+    Args:
+        k1: A kernel, an array of any shape.
+        k2: Another kernel of the same shape.
+
+    Returns:
+        A number in [0, 2], 0 for kernels that are proportional.
+
+    Raises:
+        NtkbenchError: The shapes differ.
+
+    Source: Fort et al. 2020 (arXiv 2010.15110).
+
+    Examples:
+        >>> round(kernel_distance([[1.0, 0.0], [0.0, 1.0]], [[3.0, 0.0], [0.0, 3.0]]), 12)
+        0.0
     """
     k1, k2 = _pair(k1, k2)
     norms = np.linalg.norm(k1), np.linalg.norm(k2)
@@ -39,7 +62,14 @@ def kernel_distance(k1, k2) -> float:
 def _pair(k1, k2):
     from ...errors import NtkbenchError
 
-    k1, k2 = np.asarray(k1, np.float64), np.asarray(k2, np.float64)
+    try:
+        pair = [np.asarray(each) for each in (k1, k2)]
+        if any(each.dtype.kind not in "fiub" for each in pair):
+            pair = [each.astype(np.float64, casting="safe") for each in pair]
+        k1, k2 = (each.astype(np.float64) for each in pair)
+    except (TypeError, ValueError):
+        kinds = f"a {type(k1).__name__} and a {type(k2).__name__}"
+        raise NtkbenchError(f"Got {kinds}; kernels are arrays of real numbers.") from None
     if k1.shape != k2.shape:
         raise NtkbenchError(f"The kernels have shapes {k1.shape} and {k2.shape}; they must be the same.")
     return k1, k2

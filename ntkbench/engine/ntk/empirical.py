@@ -11,19 +11,10 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve
 
-from ...errors import NtkbenchError, did_you_mean
+from ...errors import NtkbenchError
 from ..budget import GIB, budget
-from ..checks import NotFinite, enter, not_finite, require_right_derivatives
-from ..model import (
-    Network,
-    explained,
-    in_precision,
-    layers_of,
-    network,
-    require_precision,
-    require_same_outputs,
-    vectorises,
-)
+from ..checks import NotFinite, enter, not_finite, require_one_of, require_right_derivatives
+from ..model import Network, explained, layers_of, vectorises
 from ..replicas import Replicas
 from ..rules.rule import Rule
 from ..structure import model_sizes, structure_of
@@ -53,76 +44,77 @@ def empirical_ntk(
     precision: Literal["float32", "float64"] | None = None,
     strategy: Any = None,
 ) -> Any:
-    """Return the tangent kernel K(x, x') = ⟨∂f(x)/∂w, ∂f(x')/∂w⟩ over all trainable weights w.
+    """Return the empirical tangent kernel K(x, x') = ⟨∂f(x)/∂w, ∂f(x')/∂w⟩ over all trainable weights w.
 
     Args:
-        model: a Keras 3 model (called with training=False), a tf.Module, or a callable with `trainable_variables`.
-            Its outputs are flattened to [N, O].
-        x1: [N1, ...].      x2: [N2, ...], or None for x1 (half the work).
-        outputs: "trace" for the SUM over output units, an index for one unit, "full" for all pairs of units.
-        output_name: which output of a model that has several: its name or dict key, or its index.
-        per_layer: return each layer's share instead, as {layer name: kernel} in the model's order. Their sum is the
-            kernel.
-        method: "structured" (from layer inputs and cotangents; no Jacobian), "jacobian" (contraction of the
-            Jacobian [N·O, P], some samples at a time), "ntk_vector_products" (one product with K at a time: P-sized
-            memory), or "auto": structured for the layers that have a rule, jacobian for the weights of the others.
-        memory_gib: what the computation may take beside the model; three quarters of the memory that is available
-            now, rounded down to a power of two, by default. Samples, output units and positions are cut into blocks
-            that fit.
-        out: a file for the result. It is written block by block under the name `out`.partial, gets its own name when
-            it is complete, and is returned memory-mapped (read-only). It may be larger than memory; one kernel only.
-        precision: "float32" or "float64" to compute in; the model's own by default. Keras models only.
-        strategy: a `tf.distribute` strategy (Mirrored, MultiWorkerMirrored or TPU), or its name "mirrored",
-            "multiworker" or "tpu": the kernel's blocks are split over its replicas, each with a copy of the model
-            (Keras models only) and its share of memory_gib. Of several workers each calls this and has the kernel.
+        model: A Keras 3 model on the TensorFlow backend (called with training=False), a `tf.Module`, or a callable with
+            `trainable_variables`. Its outputs are flattened to [N, O].
+        x1: Inputs [N1, ...].
+        x2: Inputs [N2, ...]; None means x1 and takes half the work.
+        outputs: "trace" for the SUM over output units, an index for one unit, or "full" for all pairs of units.
+        output_name: For a model with several outputs: the name, dictionary key or index of the output to use.
+        per_layer: Return the share of each layer instead, as {layer name: kernel} in the model's order. The shares add
+            up to the kernel.
+        method: "structured" (from layer inputs and cotangents, without a Jacobian), "jacobian" (contraction of the
+            Jacobian [N·O, P], some samples at a time), "ntk_vector_products" (one product with K at a time, in P-sized
+            memory), or "auto": structured for layers with a rule, jacobian for the weights of the others.
+        memory_gib: Memory budget of the computation in GiB, beside the model. Samples, output units and positions are
+            cut into blocks that fit. Default: three quarters of the available memory, rounded down to a power of two.
+        out: Path of a file for the result. The file is written block by block as `out`.partial, renamed when it is
+            complete, and returned as a read-only memory map. It may be larger than memory. One kernel only.
+        precision: "float32" or "float64" to compute in; default: the model's own. Keras models only.
+        strategy: A `tf.distribute` strategy (Mirrored, MultiWorkerMirrored or TPU), or its name "mirrored",
+            "multiworker" or "tpu". The kernel's blocks are split over its replicas, each with a copy of the model
+            (Keras models only) and its share of memory_gib. With several workers, each worker makes this call and gets
+            the kernel.
 
     Returns:
-        A numpy array [N1, N2], or [N1, N2, O, O] for "full" (K[n, m, o, q] = ⟨∂f_o(x_n)/∂w, ∂f_q(x'_m)/∂w⟩), in the
-        precision of the computation; a dict of them for per_layer.
+        An array [N1, N2], or [N1, N2, O, O] for "full", where K[n, m, o, q] = ⟨∂f_o(x_n)/∂w, ∂f_q(x'_m)/∂w⟩, in the
+            precision of the computation. With per_layer, a dictionary of such arrays.
 
     Raises:
-        NtkbenchError: when the model or the inputs are not understood, the method cannot do it, or no block fits
-            into the budget.
+        NtkbenchError: The model or the inputs are not supported, the model's derivatives are wrong, the method does not
+            apply to the model, or no block fits into the memory budget.
 
     Source: Jacot et al. 2018 (arXiv 1806.07572); routes: Novak et al. 2022 (arXiv 2206.08720).
 
-    The kernel of a linear model is the Gram matrix of its inputs; a bias adds 1, and is part of its layer's share:
+    Examples:
+        The kernel of a linear model is the Gram matrix of its inputs; a bias adds 1 and belongs to its layer's share:
 
-    >>> import keras, numpy as np
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
-    >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
-    >>> print(empirical_ntk(model, x))
-    [[ 5. 11.]
-     [11. 25.]]
-    >>> print(empirical_ntk(model, x, x[:1], outputs="full").shape)
-    (2, 1, 1, 1)
-    >>> two = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="first"), keras.layers.Dense(1)])
-    >>> shares = empirical_ntk(two, x, per_layer=True)
-    >>> bool(np.allclose(sum(shares.values()), empirical_ntk(two, x, method="jacobian"), rtol=1e-4))
-    True
-    >>> v = two.layers[1].kernel.numpy()[:, 0]      # f = v·(Ux + c) + b: the first layer's share is |v|²(xᵀx' + 1)
-    >>> bool(np.allclose(shares["first"], v @ v * (x @ x.T + 1), rtol=1e-4))
-    True
+        >>> import keras, numpy as np
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+        >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> print(empirical_ntk(model, x))
+        [[ 5. 11.]
+         [11. 25.]]
+        >>> print(empirical_ntk(model, x, x[:1], outputs="full").shape)
+        (2, 1, 1, 1)
+        >>> two = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="first"), keras.layers.Dense(1)])
+        >>> shares = empirical_ntk(two, x, per_layer=True)
+        >>> bool(np.allclose(sum(shares.values()), empirical_ntk(two, x, method="jacobian"), rtol=1e-4))
+        True
+        >>> v = two.layers[1].kernel.numpy()[:, 0]  # f = v·(Ux + c) + b: the first layer's share is |v|²(xᵀx' + 1)
+        >>> bool(np.allclose(shares["first"], v @ v * (x @ x.T + 1), rtol=1e-4))
+        True
     """
-    if method not in METHODS:
-        raise NtkbenchError(f"No kernel method is called {method!r}. {did_you_mean(method, METHODS)}")
+    require_one_of(method, METHODS, "kernel method")
     if strategy is not None and out is not None:
         raise NtkbenchError("A strategy gathers the kernel in memory, and out= writes it; leave one of them away.")
     if per_layer and out is not None:
         raise NtkbenchError("per_layer=True makes several kernels, and out= holds one; leave one of them away.")
     allowed = budget(memory_gib)
-    given1, given2 = x1, x2
-    net, x1, x2 = enter(model, x1, x2, output_name=output_name)
     if precision is not None:
-        net = _in_precision(net, x1, precision)
-        x1, x2 = net.inputs(given1), None if given2 is None else net.inputs(given2)
+        require_one_of(precision, PRECISIONS, "precision")
+    if not isinstance(out, str | os.PathLike | None):
+        raise NtkbenchError(f"out={out!r} is no path of a file; give a name such as 'kernel.npy'.")
+    net, x1, x2 = enter(model, x1, x2, output_name=output_name, precision=precision)
     require_right_derivatives(net, x1, order=1)
     rules, variables = _weights(net, x1, method)
     sizes = model_sizes(net, rules, x1)
     units = _units(outputs, sizes.outputs)
     layers = layers_of(net) if per_layer else None
     if strategy is not None:
-        replicas = Replicas(net, strategy)
+        replicas = Replicas(net, strategy, x1)
         share = allowed / GIB / len(replicas.local)
 
         def block(of: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> list[np.ndarray]:
@@ -170,26 +162,6 @@ def empirical_ntk(
     with _explaining(net, x1, x2):
         compute(route, x1, x2, units, chosen, store)
     return dict(zip(layers, store.kernels, strict=True)) if layers else store.kernels[0]
-
-
-def _in_precision(net: Network, x: tf.Tensor, precision: str) -> Network:
-    """Return the network that computes in a precision: the model's, or that of a copy of it with the weights of now."""
-    if precision not in PRECISIONS:
-        raise NtkbenchError(f"No precision is called {precision!r}. {did_you_mean(str(precision), PRECISIONS)}")
-
-    def cast() -> Any:
-        copy = in_precision(net.model, precision)
-        if copy is not net.model:
-            require_same_outputs(net, network(copy, output_name=net.output_name), x)
-        return copy
-
-    copy = net.cached(("in precision", precision), cast)
-    if copy is not net.model:
-        for ours, theirs in zip(net.model.variables, copy.variables, strict=True):
-            theirs.assign(tf.cast(ours.value, theirs.dtype))
-        net = network(copy, output_name=net.output_name)
-    require_precision(net, net.inputs(x), precision)
-    return net
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from .exact_ops import exact_operations
 from .hoist import Hoisted
-from .keras_settings import keras_settings
+from .keras_settings import keras_settings, settings_of_ones_own
 from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
 from .precision import full_precision
 from .reshape import reshape
@@ -16,6 +16,7 @@ __all__ = [
     "full_precision",
     "hushed",
     "keras_settings",
+    "settings_of_ones_own",
     "on_last_axis",
     "reshape",
     "times",

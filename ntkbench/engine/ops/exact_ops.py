@@ -23,11 +23,13 @@ _reduce_prod = tf.reduce_prod
 _cumprod = tf.math.cumprod
 _segment_prod = tf.math.unsorted_segment_prod
 _max_pool = tf.nn.max_pool
+_bessel_i0, _bessel_i1 = tf.math.bessel_i0, tf.math.bessel_i1
 
 
 def resize(images: Any, size: Any, method: Any = tf.image.ResizeMethod.BILINEAR, *args: Any, **kwargs: Any) -> Any:
     """Return what `tf.image.resize` does: [N, h, w, c] -> [N, h', w', c], linear in the images and so written."""
-    linear = method in (tf.image.ResizeMethod.BILINEAR, tf.image.ResizeMethod.BICUBIC)
+    methods = tf.image.ResizeMethod
+    linear = method in (methods.BILINEAR, methods.BICUBIC, methods.LANCZOS3, methods.LANCZOS5)
     kept = not (args and args[0]) and not kwargs.get("preserve_aspect_ratio")
     if not (linear and kept and tf.is_tensor(images) and len(images.shape) == 4 and images.dtype.is_floating):
         return _resize(images, size, method, *args, **kwargs)
@@ -127,7 +129,9 @@ def max_pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: An
         return _max_pool(input, ksize, strides, padding, data_format, name)
     before = [(int(size) - 1) // 2 for size in sizes]
     edges = [[0, 0], *([b, int(size) - 1 - b] for b, size in zip(before, sizes, strict=True)), [0, 0]]
-    padded = tf.pad(x, edges, constant_values=x.dtype.min)
+    inside = np.pad(np.ones(x.shape[1:-1], bool), edges[1:-1])[None, ..., None]
+    # Not with constant_values: vectorised, tf.pad takes 0 for them.
+    padded = tf.where(inside, tf.pad(x, edges), tf.constant(x.dtype.min, x.dtype))
     shape = tf.shape(x)
     windows = tf.stack([tf.slice(padded, [0, *at, 0], shape) for at in np.ndindex(*map(int, sizes))], -1)
     largest = tf.one_hot(tf.argmax(windows, -1), int(np.prod(sizes)), on_value=True, off_value=False)
@@ -150,8 +154,10 @@ def hypot(x1: Any, x2: Any) -> Any:
     The result does not depend on the scale that is taken out, so that the scale counts as a constant.
     """
     x1, x2 = keras.ops.convert_to_tensor(x1), keras.ops.convert_to_tensor(x2)
-    if not (x1.dtype.is_floating and x1.dtype == x2.dtype):
+    dtype = tf.dtypes.as_dtype(keras.src.backend.result_type(x1.dtype, x2.dtype))
+    if not dtype.is_floating:
         return _keras_hypot(x1, x2)
+    x1, x2 = tf.cast(x1, dtype), tf.cast(x2, dtype)
     scale = tf.stop_gradient(tf.maximum(tf.abs(x1), tf.abs(x2)))
     zero = tf.equal(scale, 0)
     scale = tf.where(zero, tf.ones_like(scale), scale)
@@ -175,6 +181,61 @@ def ldexp(x1: Any, x2: Any) -> Any:
     return x1 * tf.pow(tf.constant(2, x1.dtype), tf.cast(x2, x1.dtype))
 
 
+_keras_fmod = keras.src.backend.numpy.fmod
+
+
+def fmod(x1: Any, x2: Any) -> Any:
+    """Return x1 − x2·trunc(x1/x2). Keras's product of a sign and a remainder has the gradient 0 at x1 = 0, not 1."""
+    remainder = _keras_fmod(x1, x2)
+    if not remainder.dtype.is_floating:
+        return remainder
+    x1, x2 = (tf.cast(keras.ops.convert_to_tensor(each), remainder.dtype) for each in (x1, x2))
+    remainder = tf.stop_gradient(remainder)
+    found = x1 - tf.stop_gradient(tf.round((x1 - remainder) / x2)) * x2
+    return found + tf.stop_gradient(remainder - found)  # to the last digit of Keras's
+
+
+def bessel_i0(x: Any, name: Any = None) -> Any:
+    """Return the modified Bessel function I0, through `bessel_i1` in its derivative."""
+    x = tf.convert_to_tensor(x)
+    zero = tf.equal(x, 0)
+    return tf.where(zero, 1 + tf.square(x) / 4, _bessel_i0(tf.where(zero, tf.ones_like(x), x), name))
+
+
+def bessel_i1(x: Any, name: Any = None) -> Any:
+    """Return the modified Bessel function I1. TensorFlow's derivative at 0 is 1 instead of ½."""
+    x = tf.convert_to_tensor(x)
+    zero = tf.equal(x, 0)
+    return tf.where(zero, x / 2, _bessel_i1(tf.where(zero, tf.ones_like(x), x), name))
+
+
+def hsv_to_rgb(images: Any, name: Any = None) -> Any:
+    """Return red, green and blue of hue, saturation and value: [..., 3]. TensorFlow's gradient is 0 everywhere.
+
+    Where the colours have kinks all derivatives are those towards larger hues, because two colours have them together.
+    """
+    del name
+    hue, saturation, value = tf.split(tf.convert_to_tensor(images), 3, -1)
+    sixth = 6 * hue
+    sloping = [tf.floor(sixth) == n for n in range(6)]
+
+    def colour(colour: tf.Tensor, *sixths: int) -> tf.Tensor:
+        slopes = tf.logical_or(*(sloping[n] for n in sixths))
+        return tf.where(slopes, colour, tf.stop_gradient(tf.clip_by_value(colour, 0, 1)))
+
+    def distance(n: int) -> tf.Tensor:
+        return tf.where(sixth >= n, sixth - n, n - sixth)
+
+    wheel = [colour(distance(3) - 1, 1, 4), colour(2 - distance(2), 0, 3), colour(2 - distance(4), 2, 5)]
+    return (1 - saturation + saturation * tf.concat(wheel, -1)) * value
+
+
+def prelu(layer: Any, inputs: Any) -> Any:
+    """Return x, or α·x below 0. Keras's difference of two ReLUs has the derivative 0 at 0, not one between α and 1."""
+    inputs = tf.convert_to_tensor(inputs)
+    return tf.where(inputs > 0, inputs, tf.convert_to_tensor(layer.alpha) * inputs)
+
+
 def no_cudnn(*args: Any, **kwargs: Any) -> bool:
     """Return False: LSTM and GRU run as loops on a GPU too.
 
@@ -182,6 +243,12 @@ def no_cudnn(*args: Any, **kwargs: Any) -> bool:
     wrong, and it has no second derivative.
     """
     return False
+
+
+def plain_loop(self: Any, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
+    """Run an LSTM or GRU layer step by step, one with use_cudnn=True too, which Keras refuses to do otherwise."""
+    mask = mask[0] if keras.tree.is_nested(mask) else mask
+    return keras.layers.RNN.inner_loop(self, sequences, initial_state, mask=mask, training=training)
 
 
 def replacements() -> list[tuple[Any, str, Any]]:
@@ -197,11 +264,18 @@ def replacements() -> list[tuple[Any, str, Any]]:
         (tf.math, "reduce_prod", reduce_prod),
         (tf.math, "cumprod", cumprod),
         (tf.math, "unsorted_segment_prod", segment_prod),
+        (tf.math, "bessel_i0", bessel_i0),
+        (tf.math, "bessel_i1", bessel_i1),
+        (tf.image, "hsv_to_rgb", hsv_to_rgb),
+        (keras.layers.PReLU, "call", prelu),
         (of_keras.nn, "celu", celu),
+        (of_keras.numpy, "fmod", fmod),
         (of_keras.numpy, "hypot", hypot),
         (of_keras.numpy, "sinc", sinc),
         (of_keras.numpy, "ldexp", ldexp),
         (rnn, "cudnn_ok", no_cudnn),
+        (keras.layers.LSTM, "inner_loop", plain_loop),
+        (keras.layers.GRU, "inner_loop", plain_loop),
     ]
 
 

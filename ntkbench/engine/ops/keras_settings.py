@@ -1,10 +1,13 @@
-"""Keras's global settings while models are built and measured: the same on every machine, whatever keras.json says."""
+"""Global settings while models are built and measured: the same on every machine, whatever a user's file sets."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from .scopes import shared
 
@@ -13,20 +16,36 @@ FLOATX = "float32"
 IMAGE_DATA_FORMAT = "channels_last"
 
 
+def _settings() -> Iterator[None]:
+    config, tensor_float_32 = keras.config, tf.config.experimental.tensor_float_32_execution_enabled()
+    before = config.image_data_format(), config.floatx(), config.epsilon(), config.dtype_policy()
+    eager = tf.config.functions_run_eagerly()
+    _set(IMAGE_DATA_FORMAT, FLOATX, EPSILON, FLOATX)
+    tf.config.run_functions_eagerly(False)
+    try:
+        with np.errstate():
+            yield
+    finally:
+        _set(*before)
+        tf.config.run_functions_eagerly(eager)
+        tf.config.experimental.enable_tensor_float_32_execution(tensor_float_32)
+
+
 @shared
 def keras_settings() -> Iterator[None]:
     """Set Keras's own defaults, and restore what the user had on leaving.
 
-    They are image_data_format, floatx, epsilon and the dtype policy that follows from floatx. The precision that is
-    asked for comes on top (`dtype_policy`).
+    They are image_data_format, floatx, epsilon and the dtype policy that follows from floatx; functions are compiled.
+    The precision that is asked for comes on top (`dtype_policy`). TensorFloat-32 and NumPy's handling of errors are
+    restored too.
     """
-    config = keras.config
-    before = config.image_data_format(), config.floatx(), config.epsilon(), config.dtype_policy()
-    _set(IMAGE_DATA_FORMAT, FLOATX, EPSILON, FLOATX)
-    try:
-        yield
-    finally:
-        _set(*before)
+    yield from _settings()
+
+
+@contextlib.contextmanager
+def settings_of_ones_own() -> Iterator[None]:
+    """Do what `keras_settings` does, also inside it: what somebody's code sets in this block ends with the block."""
+    yield from _settings()
 
 
 def _set(image_data_format: str, floatx: str, epsilon: float, policy: object) -> None:

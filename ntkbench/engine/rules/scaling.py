@@ -61,6 +61,7 @@ class LayerNormalization(Scaling):
         return super().accepts(layer) and not layer.rms_scaling and 0 not in layer.axis
 
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
+        x = tf.cast(x, self.layer.compute_dtype)  # the layer casts inputs itself, in its call
         return self.scaled(apply, standardised(x, self.layer.axis, self.layer.epsilon), self.layer.axis)
 
 
@@ -122,7 +123,7 @@ class BatchNormalization(Scaling):
 
 
 class PReLU(Scaling):
-    """relu(x) + α·min(x, 0), with one α for all entries along shared axes."""
+    """x above 0 and α·x elsewhere, with one α for all entries along shared axes."""
 
     @staticmethod
     def weights(layer: Any) -> tuple[Any, Any]:
@@ -131,4 +132,5 @@ class PReLU(Scaling):
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         shared = self.layer.shared_axes or []
         axes = [axis for axis in range(1, len(x.shape)) if axis not in shared]
-        return tf.nn.relu(x) + self.scaled(apply, -tf.nn.relu(-x), axes)
+        positive, zero = x > 0, tf.zeros_like(x)
+        return tf.where(positive, x, zero) + self.scaled(apply, tf.where(positive, zero, x), axes)

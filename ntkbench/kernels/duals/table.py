@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ from ...errors import NtkbenchError, UnknownName
 from ...layers import activations
 from .dual import Dual
 from .hermite import Polynomial, Quadrature
+from .logistic import LogisticMixture, SmoothedRelu
 from .piecewise import Piecewise
 from .smooth import Erf, Gaussian, Gelu, Sinusoid
 
@@ -29,14 +30,6 @@ CLOSED: dict[str, Dual] = {
 }
 """The activations whose duals are known in closed form. "gaussian" is e^{−u²}."""
 
-BY_QUADRATURE: dict[str, Callable[[Any], Any]] = {
-    "tanh": tf.tanh,
-    "sigmoid": tf.sigmoid,
-    "softplus": tf.math.softplus,
-    "silu": lambda u: u * tf.sigmoid(u),
-}
-ODD = ("tanh",)
-NAMES = (*CLOSED, *BY_QUADRATURE, "leaky_relu")
 MIXING = ("softmax", "log_softmax", "sparsemax", "glu")
 
 
@@ -46,6 +39,17 @@ class Odd(Quadrature):
     def mean(self, v: tf.Tensor) -> tf.Tensor | None:
         """Return None: the mean is 0."""
         return None
+
+
+LOGISTIC: dict[str, Dual] = {
+    "tanh": LogisticMixture(Erf(b=math.sqrt(2)), Odd(tf.tanh)),
+    "sigmoid": LogisticMixture(Erf(0.5, math.sqrt(0.5), 0.5), Quadrature(tf.sigmoid)),
+    "softplus": LogisticMixture(SmoothedRelu(), Quadrature(tf.math.softplus), power=1),
+    "silu": LogisticMixture(Gelu(), Quadrature(lambda u: u * tf.sigmoid(u)), power=1),
+}
+"""The activations made of the logistic function."""
+
+NAMES = (*CLOSED, *LOGISTIC, "leaky_relu")
 
 
 def dual_of(activation: Any, **options: Any) -> Dual:
@@ -75,8 +79,8 @@ def _named(name: str, options: dict[str, Any]) -> Dual:
         return Piecewise(float(options.get("negative_slope", 0.2)), 1.0)
     if name in CLOSED:
         return CLOSED[name]
-    if name in BY_QUADRATURE:
-        return (Odd if name in ODD else Quadrature)(BY_QUADRATURE[name])
+    if name in LOGISTIC:
+        return LOGISTIC[name]
     if name in MIXING:
         raise NtkbenchError(
             f"The activation {name!r} mixes units; it has no dual. Use one that acts on each unit alone."
@@ -92,6 +96,6 @@ def _known(activation: Any, name: str) -> Dual | None:
         if name == "gelu":
             # By default `keras.ops.gelu` is the approximation by tanh and `keras.activations.gelu` is exact.
             return CLOSED["gelu"] if activation is keras.activations.gelu else Quadrature(keras.ops.gelu)
-        if name in (*CLOSED, "leaky_relu", *BY_QUADRATURE):
+        if name in (*CLOSED, *LOGISTIC, "leaky_relu"):
             return _named(name, {})
     return None

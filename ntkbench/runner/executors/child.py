@@ -21,10 +21,6 @@ from ...streams import print_to_standard_error
 from ..limits import Limits
 
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-IDLE_PASSES = (
-    "layout_optimizer", "remapping", "loop_optimization", "scoped_allocator_optimization", "pin_to_host_optimization",
-    "auto_mixed_precision", "implementation_selector", "debug_stripper",
-)  # fmt: skip
 SELDOM = (50_000, 20, 100)  # thresholds of Python's garbage collector in a worker
 FIRST_TO_GO = "500"  # added to what Linux goes by when memory is short, so that it ends workers and not their parent
 
@@ -50,7 +46,7 @@ def serve(connection: Connection, setting: Setting) -> None:
     and ("lost", sentence) when a cell has broken the process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent answers
-    _end_with_parent()
+    end_with_parent()
     _go_first()
     print_to_standard_error()  # what plugins print is no table
     for name in BLAS_THREADS:
@@ -81,7 +77,7 @@ def serve(connection: Connection, setting: Setting) -> None:
             gc.collect()  # a group's graphs
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when its parent has ended, also where that was killed while a cell is measured here."""
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -109,6 +105,6 @@ def _prepared(setting: Setting) -> str:
 
         tf.config.threading.set_intra_op_parallelism_threads(setting.threads)
         tf.config.threading.set_inter_op_parallelism_threads(setting.threads)
-        # Of the passes over a graph, these do nothing for small networks on processors but take their time.
-        tf.config.optimizer.set_experimental_options(dict.fromkeys(IDLE_PASSES, False))
+        # Passes over the graphs of small networks cost more processor time than they save.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     return device

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -30,6 +30,7 @@ class Choice:
     """The executor that was asked for, not started.
 
     device: as the user wrote it.   architectures: the user's own.   address: of a Dask scheduler, "" for none.
+    asked: the number of workers was the user's wish.
     """
 
     kind: str
@@ -38,21 +39,28 @@ class Choice:
     device: str
     limits: Limits = Limits()
     architectures: Mapping[str, Architecture] = field(factory=dict)
+    asked: bool = False
 
     @property
     def here(self) -> bool:
         """Whether this process measures, so that it needs the device."""
         return self.kind == "serial"
 
-    def executor(self, registry: Registry, device: str) -> Executor:
-        """Return the executor. device: as `prepare` named it, where this process measures."""
+    def executor(self, registry: Registry, device: str, say: Callable[[str], None] = lambda sentence: None) -> Executor:
+        """Return the executor.
+
+        Args:
+            registry: what can be run.
+            device: as `prepare` named it, where this process measures.
+            say: is told where fewer workers measure than the user asked for.
+        """
         if self.here:
             return Serial(registry.with_architectures(self.architectures), device)
         # To Dask, a task is the work of one thread.
         threads = 1 if self.address else max(1, processors() // self.workers)
         setting = Setting(self.device, dict(self.architectures), blocked(), threads, self.limits)
         if self.kind == "processes":
-            return Processes(self.workers, setting)
+            return Processes(self.workers, setting, say if self.asked else lambda sentence: None)
         try:
             from .dask import Dask
         except ImportError as error:
@@ -85,7 +93,15 @@ def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None
     # An accelerator is the process's that looked at it first, and here that is this one.
     kind = "serial" if accelerated and not limits and word == "processes" else word
     own = {name: entry for plan in plans for name, entry in plan.own_architectures().items()}
-    return Choice(kind=kind, address=address, workers=count, device=device, limits=limits, architectures=own)
+    return Choice(
+        kind=kind,
+        address=address,
+        workers=count,
+        device=device,
+        limits=limits,
+        architectures=own,
+        asked=workers is not None,
+    )
 
 
 def workers_for(plan: Plan, executor: str, asked: int | None) -> int:

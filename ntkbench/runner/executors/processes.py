@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -39,10 +39,11 @@ class Processes(Executor):
     """Up to `workers` processes that measure groups of cells, each cell within the limits.
 
     A second worker is started only where the first one computes on processors: an accelerator is not shared.
+    say: is told so.
     """
 
-    def __init__(self, workers: int, setting: Setting):
-        self.workers, self.setting = workers, setting
+    def __init__(self, workers: int, setting: Setting, say: Callable[[str], None] = lambda sentence: None):
+        self.workers, self.setting, self.say = workers, setting, say
         self.crew: list[Worker] = []
         self._watch: Watch | None = None
         self._failed_starts = 0
@@ -116,7 +117,8 @@ class Processes(Executor):
 
     def _begin(self, worker: Worker, device: str) -> None:
         worker.ready, worker.device, self._failed_starts = True, device, 0
-        if not device.startswith("cpu"):
+        if not device.startswith("cpu") and self.workers > 1:
+            self.say(f"One worker measures and not {self.workers}: it computes on {device}, which is not shared.")
             self.workers = 1
 
     @staticmethod
@@ -151,7 +153,7 @@ class Processes(Executor):
         worker.process.join(STOP_SECONDS)
         if worker.at is None:
             if not worker.ready:
-                self._not_started(reason, _ending(worker.process))
+                self._not_started(reason, ending(worker.process))
             return
         at, verdict = worker.at, worker.verdict
         cells = worker.cells[at.number :]
@@ -159,7 +161,7 @@ class Processes(Executor):
             agenda.put_back(cells)  # it was ended for a cell whose result was under way
             return
         agenda.put_back(cells[1:])
-        why = f"it raised {reason}" if reason else _ending(worker.process)
+        why = f"it raised {reason}" if reason else ending(worker.process)
         yield CellResult(
             cell=cells[0],
             status=Status.FAILED if verdict is None else verdict.status,
@@ -184,10 +186,12 @@ class Processes(Executor):
             )
 
 
-def _ending(process: Any) -> str:
+def ending(process: Any) -> str:
+    """Return how a worker process ended, as a clause."""
     code = process.exitcode
     if code is None:
         return "it closed its connection"
     if code < 0:
-        return f"{signal.Signals(-code).name} ended it, which the system does where memory is short"
+        name = signal.Signals(-code).name
+        return f"{name} ended it{', which the system does where memory is short' if name == 'SIGKILL' else ''}"
     return f"its exit code was {code}"

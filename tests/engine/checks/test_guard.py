@@ -68,6 +68,48 @@ def test_right_models_are_not_refused(function):
         call()
 
 
+BLANK = np.concatenate([X, np.zeros((1, 5), "float32")])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: tf.raw_ops.Cumprod(x=x, axis=1, exclusive=False, reverse=False),
+        lambda x: tf.raw_ops.BesselI1(x=x),
+        lambda x: (
+            x * tf.raw_ops.Prod(input=tf.concat([x, tf.zeros_like(x[:, :1])], 1) + 1, axis=1, keep_dims=True)
+            + tf.raw_ops.Cumprod(x=x, axis=1, exclusive=False, reverse=False)
+        ),
+    ],
+)
+@pytest.mark.parametrize("behind", ["linear", "relu"])
+def test_what_is_wrong_at_a_blank_image_is_refused_there(function, behind):
+    """Zero biases and zero inputs meet the point where the gradient is wrong; random inputs do not."""
+    keras.utils.set_random_seed(1)
+    layer = type("Mine", (L.Layer,), {"call": lambda self, x: function(x)})()
+    model = keras.Sequential([keras.Input((5,)), L.Dense(4), layer, L.Dense(4, behind), L.Dense(1)])
+    nb.empirical_ntk(model, X)
+    with pytest.raises(nb.NtkbenchError, match="at these weights and inputs"):
+        nb.empirical_ntk(model, BLANK)
+    nb.empirical_ntk(model, X)
+    model.layers[0].bias.assign(np.full(4, 0.1))
+    nb.empirical_ntk(model, BLANK)
+
+
+def test_right_models_are_not_refused_at_kinks():
+    first, second = calls(around(lambda x: tf.abs(x) + tf.nn.relu(x) + tf.reduce_max(x, 1, keepdims=True)))
+    for call in {**first, **second}.values():
+        call()
+    model = keras.Sequential(
+        [keras.Input((5,)), L.Dense(4, "relu"), L.Dense(4, tf.abs), L.Dense(4, "relu"), L.Dense(1)]
+    )
+    for weights in (None, [np.ones(w.shape) for w in model.get_weights()]):
+        if weights is not None:
+            model.set_weights([w * (w.ndim > 1) for w in weights])
+        nb.empirical_ntk(model, BLANK)
+        nb.hessian_norm(model, BLANK)
+
+
 def test_arguments_are_refused_in_a_sentence():
     model = around(tf.tanh)
     for call in (

@@ -71,3 +71,147 @@ def test_tensor_float_32_is_off_inside_and_as_before_outside(before):
         assert enabled() is before
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(original)
+
+
+X = np.random.default_rng(0).standard_normal((3, 5))
+
+
+def mlp(*policies, inputs="float32", middle=()):
+    """Dense tanh, then `middle`, then Dense, each with a policy of its own, on five inputs."""
+    first, last = policies
+    keras.utils.set_random_seed(2)
+    layers = [keras.layers.Dense(4, "tanh", dtype=first), *middle, keras.layers.Dense(1, dtype=last)]
+    return keras.Sequential([keras.Input((5,), dtype=inputs), *layers])
+
+
+def gram(model):
+    """K from float64 differences of a float64 model with the same weights: [3, 3]."""
+    exact = mlp("float64", "float64", inputs="float64")
+    exact.set_weights([w.astype(np.float64) for w in model.get_weights()])
+    rows, step = [], 1e-6
+    for v in exact.trainable_variables:
+        value = v.numpy()
+        for at in np.ndindex(value.shape):
+            moved = []
+            for sign in (1, -1):
+                shifted = value.copy()
+                shifted[at] += sign * step
+                v.assign(shifted)
+                moved.append(np.asarray(exact(X))[:, 0])
+            v.assign(value)
+            rows.append((moved[0] - moved[1]) / (2 * step))
+    return np.transpose(rows) @ np.asarray(rows)
+
+
+POLICIES = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float64")
+
+
+@pytest.mark.parametrize("first", POLICIES)
+@pytest.mark.parametrize("last", ["same", "float32"])
+def test_any_float_model_can_be_computed_in_float64_and_float32(first, last):
+    model = mlp(first, first if last == "same" else last)
+    expected = gram(model)
+    for precision, tolerance in (("float64", 1e-7), ("float32", 1e-5)):
+        found = nb.empirical_ntk(model, X, precision=precision)
+        assert found.dtype == precision
+        np.testing.assert_allclose(found, expected, rtol=tolerance)
+
+
+def test_weights_of_other_types_are_refused_only_without_a_precision():
+    model = mlp("float16", "float32")
+    for call in (lambda: nb.empirical_ntk(model, X), lambda: nb.hessian_norm(model, X), lambda: nb.linearize(model)):
+        with pytest.raises(nb.NtkbenchError, match="types float16, float32.*precision='float64'"):
+            call()
+
+
+def test_inputs_are_not_rounded_on_their_way_into_a_float64_model():
+    model = mlp("float64", "float64", inputs="float32")
+    x = X / 3  # which float32 does not hold
+    exact = mlp("float64", "float64", inputs="float64")
+    exact.set_weights(model.get_weights())
+    assert np.abs(np.asarray(model(x)) - np.asarray(exact(x))).max() > 1e-10
+    found = nb.empirical_ntk(model, x, precision="float64")
+    np.testing.assert_allclose(found, nb.empirical_ntk(exact, x, method="jacobian"), rtol=1e-13)
+
+
+class Half(keras.layers.Layer):
+    """Computes in a type of its own, whatever the model's."""
+
+    to = "float16"
+
+    def call(self, h):
+        return tf.cast(tf.tanh(tf.cast(h, self.to)), h.dtype)
+
+
+class Brain(Half):
+    to = "bfloat16"
+
+
+class Single(Half):
+    to = "float32"
+
+
+class Double(Half):
+    to = "float64"
+
+
+@pytest.mark.parametrize(
+    ("middle", "name"),
+    [
+        (Half, "Half"),
+        (lambda: keras.layers.Lambda(lambda h: keras.ops.cast(keras.ops.cast(h, "bfloat16"), "float32")), "Lambda"),
+        (lambda: keras.Sequential([keras.layers.Dense(4), Half()]), "Half"),
+    ],
+)
+def test_layers_that_compute_in_less_are_named(middle, name):
+    model = mlp("float32", "float32", middle=[middle()])
+    for precision in ("float32", "float64"):
+        with pytest.raises(nb.NtkbenchError, match=f"does not compute in {precision}: layer .*{name}"):
+            nb.empirical_ntk(model, X, precision=precision)
+    assert nb.empirical_ntk(model, X).shape == (3, 3)
+
+
+def test_a_cast_to_float32_is_fine_in_float32_only():
+    model = mlp("float32", "float32", middle=[Single()])
+    assert nb.empirical_ntk(model, X, precision="float32").shape == (3, 3)
+    with pytest.raises(nb.NtkbenchError, match="layer .*Single.* computes in float32"):
+        nb.empirical_ntk(model, X, precision="float64")
+
+
+def test_what_a_layer_has_made_of_its_statistics_goes_along():
+    adapted = keras.layers.Normalization()
+    adapted.adapt(3 * X.astype(np.float32) + 1)
+    model = keras.Sequential([keras.Input((5,)), adapted, keras.layers.Dense(1)])
+    h = (X - adapted.mean.numpy()) / np.sqrt(adapted.variance.numpy())
+    np.testing.assert_allclose(nb.empirical_ntk(model, X, precision="float64"), h @ h.T + 1, rtol=1e-6)
+    adapted.adapt(5 * X.astype(np.float32) - 2)
+    h = (X - adapted.mean.numpy()) / np.sqrt(adapted.variance.numpy())
+    np.testing.assert_allclose(nb.empirical_ntk(model, X, precision="float64"), h @ h.T + 1, rtol=1e-6)
+    np.testing.assert_allclose(nb.empirical_ntk(model, X), h @ h.T + 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("coarse", ["first", "last", "both", "cast"])
+def test_errors_cover_the_truth_where_a_layer_computes_in_half_precision(policy, coarse):
+    policies = [policy if coarse in (each, "both") else "float32" for each in ("first", "last")]
+    middle = [(Half if policy == "mixed_float16" else Brain)()] if coarse == "cast" else []
+    model = mlp(*policies, middle=middle)
+    exact = mlp("float64", "float64", inputs="float64", middle=[Double()] if middle else [])
+    exact.set_weights(model.get_weights())
+    for method in ("auto", "hvp", "dense"):
+        found, truth = (nb.hessian_norm(each, X, method=method) for each in (model, exact))
+        assert (np.abs(found.value - truth.value) <= found.error).all()
+    found, truth = nb.hessian_eigs(model, X, 3), nb.hessian_eigs(exact, X, 3)
+    assert (np.abs(np.sort(found.value) - np.sort(truth.value)) <= found.error + truth.error).all()
+
+
+def test_a_model_with_float32_inside_is_no_coupled_one():
+    rng = np.random.default_rng(0)
+    wide = keras.Sequential(
+        [keras.Input((300,), dtype="float64"), keras.layers.Dense(300, dtype="float32"), Single(dtype="float64")]
+        + [keras.layers.Dense(1, dtype="float64")]
+    )
+    wide.layers[0].trainable = False
+    x = rng.standard_normal((5, 300))
+    assert nb.empirical_ntk(wide, x).shape == (5, 5)
+    assert nb.hessian_norm(wide, x[:1]).value.shape == (1,)

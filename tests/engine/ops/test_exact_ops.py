@@ -47,6 +47,13 @@ SMOOTH = {
     ),
     "sinc": ops.sinc,
     "ldexp": lambda h: ops.ldexp(h, np.arange(16, dtype="int32") % 3),
+    "hypot with a number": lambda h: ops.hypot(h, 1.0),
+    "i0": ops.i0,
+    "i1": tf.math.bessel_i1,
+    "fmod": lambda h: ops.fmod(h, 0.7 + 0.05 * ops.cos(h)),
+    "fmod by a number": lambda h: ops.fmod(0.4 * ops.tanh(h), 0.7),
+    "hsv_to_rgb": lambda h: ops.image.hsv_to_rgb(ops.reshape(0.45 + 0.04 * ops.tanh(h[:12]), (1, 2, 2, 3))),
+    "resize lanczos": lambda h: ops.image.resize(ops.reshape(h * h, (1, 4, 4, 1)), (5, 3), interpolation="lanczos3"),
     "softsign times h": lambda h: ops.softsign(h * h + 0.1),
 }
 
@@ -123,6 +130,29 @@ def test_celu_has_slope_one_at_zero(alpha):
         y = ops.celu(h, alpha)
     np.testing.assert_allclose(tape.gradient(y, h), [np.exp(-1 / alpha), 1.0, 1.0])
     np.testing.assert_allclose(y, [alpha * np.expm1(-1 / alpha), 0.0, 2.0])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.25, -1.0])
+def test_prelu_has_a_slope_of_its_own_at_zero(alpha):
+    layer = keras.layers.PReLU(alpha_initializer=keras.initializers.Constant(alpha), dtype="float64")
+    h = tf.Variable([[-1.0, -0.0, 0.0, 2.0]], dtype=tf.float64)
+    layer(h)
+    with tf.GradientTape() as tape, exact_operations():
+        y = layer(h)
+    np.testing.assert_allclose(y, [[-alpha, 0, 0, 2]])
+    np.testing.assert_allclose(tape.gradient(y, h), [[alpha, alpha, alpha, 1]])
+
+
+def test_hsv_to_rgb_has_values_of_the_original_and_one_side_of_every_kink():
+    hsv = np.random.default_rng(0).uniform(size=(200, 3))
+    hsv[:7, 0], hsv[:7, 1:] = np.arange(7) / 6, 1.0
+    with exact_operations():
+        np.testing.assert_array_equal(ops.image.hsv_to_rgb(hsv[None, None]), tf.image.hsv_to_rgb(hsv[None, None]))
+        h = tf.Variable(hsv[:6])
+        with tf.GradientTape(persistent=True) as tape:
+            rgb = tf.unstack(tf.image.hsv_to_rgb(h), axis=-1)
+    slopes = np.stack([tape.gradient(colour, h)[:, 0] for colour in rgb], -1)
+    np.testing.assert_allclose(np.abs(slopes).sum(1), 6)  # of one colour alone
 
 
 def test_hypot_of_zeros_and_of_large_numbers():

@@ -1,0 +1,108 @@
+"""The duals of activations made of the logistic function: tanh, sigmoid, softplus, SiLU, at inputs of any size."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from attrs import evolve, frozen
+
+from .dual import Dual, Pair
+from .hermite import SMALL
+from .smooth import Regularised
+
+WIDEST = 1.0  # variance up to which a Hermite expansion has converged to rounding
+STEP = 0.12  # of the trapezoidal rule in log k; at this step its error is that of rounding
+RANGE = (-2.2, 1.4)  # of log k: beyond, the density is below 1e-17
+SERIES = 400  # terms of the density, more than any k in the range needs
+
+
+@frozen
+class LogisticMixture(Dual):
+    """φ(u) = Σ_i p_i s_i^{−power} ψ(s_i u): a mixture over scales s of an activation ψ made of the normal distribution.
+
+    The logistic distribution is a scale mixture of normal ones: 1/(1 + e^{−u}) = ∫ Φ(u/2k) dF(k), F the distribution of
+    Kolmogorov's statistic. So each of these activations is the same mixture of one whose dual is a closed form, at any
+    size of the inputs; a Hermite expansion does not converge where φ saturates within a fraction of them.
+
+    part: the dual of ψ.   power: 0, or 1 where ψ grows linearly.   near: of φ itself, for variances up to WIDEST: fewer
+    operations.
+
+    Source: Andrews, Mallows 1974, "Scale mixtures of normal distributions"; Stefanski 1991, "A normal scale mixture
+    representation of the logistic distribution".
+    """
+
+    part: Dual
+    near: Dual
+    power: int = 0
+    exact = False
+
+    def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
+        """Return E[φ(u) φ(u')] and E[φ'(u) φ'(u')]."""
+        wide = tf.maximum(tf.reduce_max(v1), tf.reduce_max(v2)) > WIDEST
+        return tf.cond(wide, lambda: self._mixed(v1, v2, c), lambda: self.near.moments(v1, v2, c))
+
+    def mean(self, v: tf.Tensor) -> tf.Tensor | None:
+        """Return E[φ(u)]."""
+        if self.part.mean(v) is None:
+            return None
+        scales, weights = (tf.constant(each, v.dtype) for each in _scales())
+        mixed = tf.reduce_sum(weights * scales**-self.power * self.part.mean(scales**2 * v[..., None]), -1)
+        return tf.where(v > WIDEST, mixed, self.near.mean(tf.minimum(v, WIDEST)))
+
+    def refined(self) -> Dual:
+        """Return the same dual with twice the accuracy at small variances."""
+        return evolve(self, near=self.near.refined())
+
+    def _mixed(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
+        scales, weights = (tf.constant(each, c.dtype) for each in _scales())
+        n = scales.shape[0]
+
+        def terms(i: Any, j: Any, *given: tf.Tensor) -> Pair:
+            s1, s2 = tf.gather(scales, i), tf.gather(scales, j)
+            weight = tf.gather(weights, i) * tf.gather(weights, j) * (s1 * s2) ** -self.power
+            value, slope = self.part.moments(s1**2 * given[0], s2**2 * given[1], s1 * s2 * given[2])
+            return weight * value, weight * (s1 * s2) * slope
+
+        zero = tf.zeros_like(v1 + v2 + c)
+        if zero.shape.is_fully_defined() and zero.shape.num_elements() * n * n <= SMALL:
+            i, j = np.divmod(np.arange(n * n), n)
+            value, slope = terms(i, j, *(each[..., None] for each in (v1, v2, c)))
+            return tf.reduce_sum(value, -1), tf.reduce_sum(slope, -1)
+
+        def add(k: tf.Tensor, value: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            more = terms(k // n, k % n, v1, v2, c)
+            return k + 1, value + more[0], slope + more[1]
+
+        _, value, slope = tf.while_loop(lambda k, *_: k < n * n, add, (0, zero, zero), maximum_iterations=n * n)
+        return value, slope
+
+
+@frozen
+class SmoothedRelu(Dual):
+    """ψ(u) = u Φ(u) + Φ'(u) = E[relu(u + ε)] with ε ~ N(0, 1), so that its dual is relu's at larger variances."""
+
+    def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
+        """Return E[ψ(u) ψ(u')] and E[ψ'(u) ψ'(u')]."""
+        g = Regularised.of(v1, v2, c)
+        both_positive = 0.25 + tf.atan2(g.sine, g.cosine) / (2 * math.pi)
+        return c * both_positive + g.cosine / g.root / (2 * math.pi), both_positive
+
+    def mean(self, v: tf.Tensor) -> tf.Tensor | None:
+        """Return E[ψ(u)]."""
+        return tf.sqrt((1 + v) / (2 * math.pi))
+
+
+@cache
+def _scales() -> tuple[np.ndarray, np.ndarray]:
+    """Return scales s = 1/2k and their weights, by the trapezoidal rule in log k of Kolmogorov's density."""
+    k = np.exp(np.arange(RANGE[0], RANGE[1] + STEP / 2, STEP))
+    j, odd = np.arange(1, SERIES)[:, None], 2 * np.arange(1, SERIES)[:, None] - 1
+    large = 8 * np.sum((-1.0) ** (j + 1) * j**2 * k * np.exp(-2 * j**2 * k**2), 0)
+    # For small k the other form of the same theta function.
+    terms = np.exp(-((odd * np.pi / k) ** 2) / 8) * ((odd * np.pi) ** 2 / (4 * k**4) - 1 / k**2)
+    small = np.sqrt(2 * np.pi) * np.sum(terms, 0)
+    return 1 / (2 * k), np.where(k < 0.9, small, large) * k * STEP

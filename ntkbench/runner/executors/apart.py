@@ -1,0 +1,88 @@
+"""Running a user's code in a process of its own, so that one that exits or crashes cannot take the command with it."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+import psutil
+
+from ...errors import NtkbenchError, reason_of
+from ...registry.current import block, blocked
+from ...streams import print_to_standard_error
+from ..device import prepare
+from .child import end_with_parent
+from .processes import STOP_SECONDS, ending
+from .watch import Worker
+
+Item = TypeVar("Item")
+
+
+class ProcessEnded(NtkbenchError):
+    """Code that ran in a process of its own ended that process."""
+
+
+def apart(function: Callable[..., Iterator[Item]], *arguments: Any, device: str) -> Iterator[Item]:
+    """Yield what `function(*arguments)` yields in another process.
+
+    Args:
+        function: a generator function that can be pickled, as its arguments and what it yields.
+        device: as in `--device`; the process computes there.
+
+    Raises:
+        ProcessEnded: When the process ended before the function was done.
+        NtkbenchError: For anything that the function raised.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process: Any = context.Process(target=_answer, args=(theirs, function, arguments, blocked(), device), daemon=True)
+    process.start()
+    theirs.close()
+    worker = Worker(process, ours, psutil.Process(process.pid))
+    try:
+        while True:
+            try:
+                kind, value = ours.recv()
+            except (EOFError, OSError):
+                process.join(STOP_SECONDS)  # one that has closed the pipe may live on
+                raise ProcessEnded(f"It ended its process; {ending(process)}.") from None
+            if kind == "done":
+                return
+            if kind == "ended":
+                raise ProcessEnded(f"It stopped its process; {value}.")
+            if kind == "error":
+                raise NtkbenchError(value)
+            yield value
+    finally:
+        worker.end()
+        process.join()
+        ours.close()
+
+
+def _answer(
+    connection: Connection,
+    function: Callable[..., Iterator[Any]],
+    arguments: tuple[Any, ...],
+    without: frozenset[str],
+    device: str,
+) -> None:
+    """Send what the function yields; the other side of `apart`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent answers
+    end_with_parent()
+    print_to_standard_error()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the parent has gone
+        try:
+            block(without)
+            prepare(device, hushed=True)
+            for item in function(*arguments):
+                connection.send(("item", item))
+        except NtkbenchError as error:
+            connection.send(("error", str(error)))
+        except BaseException as error:  # KeyboardInterrupt too, which only the user's code raises here
+            connection.send(("ended", reason_of(error)))
+        else:
+            connection.send(("done", None))
