@@ -37,7 +37,7 @@ _RESULT = {"seed", "data_hash", "status", "message", "seconds", "n_parameters", 
 
 
 Partners = Mapping[str, Mapping[str, Sequence[str]] | None]
-"""measurement → result key → the keys that come with it; None for a measurement of which the plan does not say it."""
+"""Companion keys by measurement and result key; None for a measurement whose plan does not list them."""
 
 
 @frozen
