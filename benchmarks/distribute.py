@@ -1,4 +1,4 @@
-"""What it costs to split inputs over two logical devices of one processor, against one device; prints one JSON object.
+"""Measure the cost of splitting inputs over two logical devices of one CPU; print one JSON object.
 
 python benchmarks/distribute.py
 """
@@ -16,7 +16,7 @@ ROUNDS = 5
 
 
 def median(act: Callable[[], Any]) -> float:
-    """Return the median seconds of ROUNDS calls after one that compiles."""
+    """Return the median time of ROUNDS calls in seconds, after one call that compiles."""
     act()
     times = []
     for _ in range(ROUNDS):
@@ -27,7 +27,7 @@ def median(act: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    """Time kernels and Hessian norms of a tanh network of three layers, in turns of one device and two."""
+    """Time kernels and Hessian norms of a three-layer tanh network on one device and on two."""
     os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     import tensorflow as tf
 

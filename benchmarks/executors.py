@@ -1,4 +1,4 @@
-"""The executors side by side on one preset: serial with one thread, two worker processes, two Dask workers."""
+"""Compare the executors on one preset: serial with one thread, two worker processes, and two Dask workers."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ IDENTITY = ["architecture", "params", "width", "seed", "measurement", "quantity"
 
 
 def largest_difference(left: Path, right: Path) -> float:
-    """Return the largest difference between the values of two runs, relative, of all but seconds."""
+    """Return the largest relative difference between the values of two runs, without times."""
     one, two = (
         nb.load(run).frame().query("unit != 's'").set_index(IDENTITY)[["value", "status"]].sort_index()
         for run in (left, right)
     )
     if not one.index.equals(two.index) or not one["status"].equals(two["status"]):
-        raise RuntimeError(f"{left} and {right} do not hold the same cells.")
+        raise RuntimeError(f"{left} and {right} do not contain the same cells.")
     scale = one["value"].abs().clip(lower=1e-6)
     return float(((one["value"] - two["value"]).abs() / scale).max())
 
 
 def measured(name: str, words: list[str], folder: Path) -> dict[str, Any]:
-    """Return the times of every executor, and how far their values are from the first one's."""
+    """Return the time of every executor, and the difference of its values from those of the first one."""
     case: dict[str, Any] = {"name": name, "command": " ".join(["run", *words]), "executors": {}}
     for executor, more in EXECUTORS.items():
-        # With one thread each, what is compared is the executors and not TensorFlow's own use of the processors.
+        # One thread each, so that the comparison is between executors and not with TensorFlow's own parallelism.
         alone = ONE_THREAD | {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
         out = folder / f"{name}-{executor}"
         seconds = ntkbench(["run", *words, *more, "--quiet", "--out", out], environment(folder, **alone))

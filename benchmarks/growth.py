@@ -1,4 +1,4 @@
-"""How the cost of a tangent kernel and of Hessian norms grows with width, inputs and outputs, in gradients."""
+"""Measure how the cost of tangent kernels and Hessian norms grows with width, inputs and outputs, in gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels of infinite width, side by side with neural-tangents on the same inputs."""
+"""Time infinite-width kernels, compared with neural-tangents on the same inputs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ RELU = {"activation": "relu", "std": math.sqrt(2.0)}
 
 
 def fully_connected(depth: int, n: int) -> Case:
-    """Return `depth` hidden relu layers on 64 features. The kernel does not depend on the units."""
+    """Return `depth` hidden ReLU layers on 64 features. The kernel does not depend on the number of units."""
     return Case(f"fc-{depth}-n{n}", dense(16, depth, 1, "relu", math.sqrt(2.0)), (64,), n)
 
 
 def pooled(depth: int, side: int, n: int) -> Case:
-    """Return `depth` 3×3 convolutions with relu on images of 3 channels, averaged over positions."""
+    """Return `depth` 3×3 ReLU convolutions on images with 3 channels, averaged over positions."""
     hidden = [{"kind": "conv", "filters": 16, "kernel": 3, **RELU} for _ in range(depth)]
     last = {"kind": "dense", "units": 1, "activation": None, "std": 1.0}
     return Case(f"conv-{depth}-pooled-{side}x{side}-n{n}", [*hidden, {"kind": "average"}, last], (side, side, 3), n)

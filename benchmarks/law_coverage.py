@@ -1,4 +1,4 @@
-"""How often intervals cover, and the posterior names tails rightly, on simulated laws; writes tables of docs/laws.md.
+"""Measure the coverage of intervals and the errors of named tails on simulated laws; write tables of docs/laws.md.
 
 python benchmarks/law_coverage.py closed       least squares, as in the table and on the board
 python benchmarks/law_coverage.py posterior    the posterior, as in Run.fits(posterior=True)
@@ -30,7 +30,7 @@ DOC = Path(__file__).parents[1] / "docs/laws.md"
 
 @frozen
 class Case:
-    """slope, share: of (1 − share)·(m/M)^slope + share, M the largest width.   right: the tail that it has."""
+    """The law (1 − share)·(m/M)^slope + share, with M the largest width. right: its tail."""
 
     slope: float
     share: float
@@ -49,8 +49,14 @@ CASES = (
 
 @frozen
 class Rates:
-    """slope, floor: how often the 95 % interval covers, None where there is none: the slope above a floor in the
-    posterior, the floor of a flat law.   right, wrong: tails named, by the posterior only."""
+    """Rates over the draws of one law.
+
+    Attributes:
+        slope: Coverage of the 95 % interval of the slope; None for the posterior of a law with a floor.
+        floor: Coverage of the 95 % interval of the floor; None for a flat law.
+        right: Rate of correctly named tails; posterior only.
+        wrong: Rate of wrongly named tails; posterior only.
+    """
 
     slope: float | None
     floor: float | None
@@ -59,7 +65,7 @@ class Rates:
 
 
 def draw(case: Case, noise: float, kind: str, random: np.random.Generator) -> list[tuple[int, int, float]]:
-    """Return the points of one simulated series. noise: the standard deviation in logarithms."""
+    """Return the points of one simulated series. noise: its standard deviation in logarithms."""
     places = [(width, seed) for width in WIDTHS for seed in range(SEEDS)]
     effects = random.normal(size=SEEDS) * BETWEEN_SEEDS
     errors = random.normal(size=len(places)) if kind == "Gaussian" else random.standard_t(3, len(places)) / math.sqrt(3)
@@ -71,7 +77,7 @@ def draw(case: Case, noise: float, kind: str, random: np.random.Generator) -> li
 
 
 def rates(case: Case, noise: float, kind: str, draws: int, route: str, seed: int = 0) -> Rates:
-    """Return what one route finds on `draws` simulated series. A refused exponent counts as not covering."""
+    """Return the rates of one route over `draws` simulated series. A rejected exponent counts as not covered."""
     random = np.random.default_rng([seed, NOISES.index(noise), KINDS.index(kind), CASES.index(case)])
     series = [draw(case, noise, kind, random) for _ in range(draws)]
     if route == "posterior":
@@ -114,7 +120,7 @@ def table(route: str, draws: int) -> Iterator[str]:
 
 
 def main(route: str) -> None:
-    """Write one route's table between its markers."""
+    """Write one route's table between its markers in docs/laws.md."""
     if route not in ("closed", "posterior"):
         sys.exit(__doc__)
     lines = list(table(route, DRAWS))

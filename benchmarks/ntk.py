@@ -1,4 +1,4 @@
-"""Tangent kernels, side by side with neural-tangents' three algorithms, our own Jacobian and the matmul limit."""
+"""Time tangent kernels, compared with neural-tangents' three algorithms, our own Jacobian and the matmul limit."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from side_by_side.flops import kernel_flops
 
 
 def relu(width: int, depth: int, n: int, outputs: int) -> Case:
-    """Return a fully connected relu network on 64 features."""
+    """Return a fully connected ReLU network on 64 features."""
     name = f"relu-{depth}x{width}-n{n}-o{outputs}"
     return Case(name, dense(width, depth, outputs, "relu", math.sqrt(2.0)), (64,), n)
 
 
 def conv(channels: int, side: int, n: int, outputs: int) -> Case:
-    """Return a residual convolutional network on images of 3 channels."""
+    """Return a residual convolutional network on images with 3 channels."""
     return Case(f"conv-{channels}-n{n}-o{outputs}", residual_conv(channels, 2, outputs), (side, side, 3), n)
 
 
@@ -31,7 +31,7 @@ QUICK = [relu(16, 2, 4, 1), conv(4, 6, 3, 2)]
 
 
 def with_limit(case: Case, quick: bool) -> Case:
-    """Return the case with what the matmul limit needs: its flops, and the products whose rate is measured."""
+    """Return the case with the options of the matmul limit: its flops, and the shapes of the products to time."""
     side = 64 if quick else 2048
     shapes = [(side, side, side)]
     if case.net[0]["kind"] == "dense":

@@ -1,4 +1,4 @@
-"""What the framework itself costs: runs of thousands of cells that cost nothing, going on with them, their tables."""
+"""Measure the overhead of the framework: runs of thousands of trivial cells, resuming them, and their tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORKERS = 2
 
 
 def run_words(architectures: int, quick: bool) -> list[Any]:
-    """Return the words of a run with so many architectures."""
+    """Return the command-line arguments of a run with this number of architectures."""
     words: list[Any] = ["run", "--dataset", "sphere", "--probes", 2, "--workers", WORKERS, "--quiet"]
     for index in range(architectures):
         words += ["--arch", f"nothing-{index:02}"]
@@ -27,7 +27,7 @@ def run_words(architectures: int, quick: bool) -> list[Any]:
 
 
 def measured(architectures: int, quick: bool, executors: list[str], folder: Path) -> dict[str, Any]:
-    """Return the times of one size."""
+    """Return the times of a run of one size."""
     variables = environment(folder, "ntkbench_nothing")
     case: dict[str, Any] = {"name": "", "cells": 0, "executors": {}}
     words = run_words(architectures, quick)
@@ -37,7 +37,7 @@ def measured(architectures: int, quick: bool, executors: list[str], folder: Path
         cells, busy = between_first_and_last(out)
         case |= {"name": f"nothing-{cells}", "cells": cells}
         case["executors"][executor] = {"seconds": seconds, "per_cell_ms": 1e3 * busy / max(cells - 1, 1)}
-    # The first look warms the system's cache of files; what is told is the better of two.
+    # The better of two, because the first one warms the file cache.
     case["resume_seconds"] = min(ntkbench([*words, "--out", out], variables) for _ in range(2))
     case["table_seconds"] = min(ntkbench(["table", out], variables) for _ in range(2))
     return case

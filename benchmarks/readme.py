@@ -1,4 +1,4 @@
-"""Renders the tables of README.md between its markers, from the JSON files of the benchmarks and nothing else."""
+"""Render the tables of README.md between its markers from the JSON files of the benchmarks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def ntk(result: Json) -> Iterator[str]:
-    """Yield the lines of the tangent kernels."""
+    """Yield the lines on tangent kernels."""
     names = [entry["name"] for entry in result["cases"][0]["competitors"]]
     over = {
         "over_neural_tangents_fastest": "ntkbench ÷ fastest of neural-tangents",
@@ -38,7 +38,7 @@ def ntk(result: Json) -> Iterator[str]:
 
 
 def hessian(result: Json) -> Iterator[str]:
-    """Yield the lines of the Hessian norms: speed, then memory."""
+    """Yield the lines on Hessian norms: speed, then memory."""
     speed = [case for case in result["cases"] if case["options"]["kind"] == "speed"]
     memory = [case for case in result["cases"] if case["options"]["kind"] == "memory"]
     over = {
@@ -89,7 +89,7 @@ def hessian(result: Json) -> Iterator[str]:
 
 
 def growth(result: Json) -> Iterator[str]:
-    """Yield the lines of the growth of costs."""
+    """Yield the lines on the growth of costs."""
     yield from table(
         ["network", "one gradient, ms", "empirical_ntk, in gradients", "hessian_norm, in gradients", "its steps",
          "its products, all samples at once, in gradients"],
@@ -109,7 +109,7 @@ def growth(result: Json) -> Iterator[str]:
 
 
 def infinite(result: Json) -> Iterator[str]:
-    """Yield the lines of the kernels of infinite width."""
+    """Yield the lines on infinite-width kernels."""
     names = [entry["name"] for entry in result["cases"][0]["competitors"]]
     yield from table(
         ["network", *names, "ntkbench ÷ neural-tangents", "difference"],
@@ -127,7 +127,7 @@ def infinite(result: Json) -> Iterator[str]:
 
 
 def overhead(result: Json) -> Iterator[str]:
-    """Yield the lines of the framework's own time."""
+    """Yield the lines on the overhead of the framework."""
     executors = list(result["cases"][0]["executors"])
     yield from table(
         ["cells", *(f"{name}, ms a cell" for name in executors), "going on with the finished run", "`ntkbench table`"],
@@ -146,7 +146,7 @@ def overhead(result: Json) -> Iterator[str]:
 
 
 def executors(result: Json) -> Iterator[str]:
-    """Yield the lines of the executors."""
+    """Yield the lines on executors."""
     names = list(result["cases"][0]["executors"])
     yield from table(
         ["run", "cells", *names, *(f"serial ÷ {name}" for name in names[1:]), "largest difference"],
@@ -166,7 +166,7 @@ def executors(result: Json) -> Iterator[str]:
 
 
 def soak(result: Json) -> Iterator[str]:
-    """Yield the lines of the faults."""
+    """Yield the lines on faults."""
     kinds = list(result["cases"][0]["faults"])
     yield from table(
         ["run", "cells", "faults", *kinds, "commands", "seconds", "equal to the undisturbed run"],
@@ -199,7 +199,7 @@ SECTIONS: dict[str, Callable[[Json], Iterator[str]]] = {
 
 
 def table(header: list[str], rows: Any) -> Iterator[str]:
-    """Yield a markdown table."""
+    """Yield a Markdown table."""
     yield "| " + " | ".join(header) + " |"
     yield "|---" + "|---:" * (len(header) - 1) + "|"
     for row in rows:
@@ -207,7 +207,7 @@ def table(header: list[str], rows: Any) -> Iterator[str]:
 
 
 def footnotes(result: Json, unit: str) -> Iterator[str]:
-    """Yield what the numbers are, who is missing and why, and where they were measured."""
+    """Yield the unit of the numbers, the missing competitors with reasons, and the machine."""
     missing: dict[tuple[str, str], list[str]] = {}
     for case in result["cases"]:
         for entry in case["competitors"]:
@@ -222,7 +222,7 @@ def footnotes(result: Json, unit: str) -> Iterator[str]:
 
 
 def where_measured(result: Json) -> str:
-    """Return on what machine, when and with what the numbers were measured."""
+    """Return a sentence on the machine, the date and the versions."""
     where = result["machine"]
     packages = sorted({f"{k} {v}" for found in result["versions"].values() for k, v in found.items()})
     return (
@@ -232,17 +232,17 @@ def where_measured(result: Json) -> str:
 
 
 def milliseconds(entry: Json, work: float = 1.0) -> str:
-    """Return a median in milliseconds, or what became of the competitor."""
+    """Return a median in milliseconds, or the status of a competitor without one."""
     return f"{1e3 * entry['median'] / work:.3g}" if entry["median"] is not None else entry["status"]
 
 
 def seconds(value: float | None) -> str:
-    """Return a time in seconds."""
+    """Format a time in seconds."""
     return "–" if value is None else f"{value:.3g} s"
 
 
 def quotient(value: float | None) -> str:
-    """Return a ratio."""
+    """Format a ratio."""
     return "–" if value is None else f"{value:.3g}"
 
 
@@ -253,12 +253,12 @@ def difference(case: Json) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text that Markdown shows as it is."""
+    """Escape text for Markdown."""
     return re.sub(r"([|<>*_`\\\[\]])", r"\\\1", text)
 
 
 def render(readme: str, folder: Path) -> str:
-    """Return the README with every section between its markers made from the JSON files in a folder."""
+    """Return the README with the section between each pair of markers rendered from the JSON files in a folder."""
     for name, lines in SECTIONS.items():
         path = folder / f"{name}.json"
         body = f"Not measured yet: `python benchmarks/{name}.py` does."
@@ -274,16 +274,16 @@ def render(readme: str, folder: Path) -> str:
 
 
 def main() -> None:
-    """Render README.md, or check that it is what would be rendered."""
+    """Render README.md, or check that it is up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 1 if README.md is not what would be rendered")
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="the folder of the JSON files")
-    parser.add_argument("--readme", type=Path, default=HERE / "README.md", help="the file with the markers")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if README.md is out of date")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON files")
+    parser.add_argument("--readme", type=Path, default=HERE / "README.md", help="file with the markers")
     chosen = parser.parse_args()
     before = chosen.readme.read_text(encoding="utf-8")
     after = render(before, chosen.results)
     if chosen.check:
-        sys.exit(f"{chosen.readme.name} is not what readme.py renders; run it." if after != before else 0)
+        sys.exit(f"{chosen.readme.name} is out of date; run readme.py to update it." if after != before else 0)
     chosen.readme.write_text(after, encoding="utf-8")
 
 

@@ -1,8 +1,8 @@
-"""How 100,000 cells on 1,000 workers would behave, from measured times; writes the tables of docs/scale.md.
+"""Simulate 100,000 cells on 1,000 workers from measured times; write the tables of docs/scale.md.
 
-python benchmarks/scale.py cells RUN    the cells' seconds, from a stored standard run   -> results/scale/cells.csv
-python benchmarks/scale.py costs        what writing, sending and reading a cell costs here -> results/scale/costs.json
-python benchmarks/scale.py simulate     the simulation    -> results/scale/simulated.json, docs/scale.md, docs/scale.png
+python benchmarks/scale.py cells RUN    extract cell times from a stored standard run -> results/scale/cells.csv
+python benchmarks/scale.py costs        measure the cost of storing and reading a cell -> results/scale/costs.json
+python benchmarks/scale.py simulate     simulate -> results/scale/simulated.json, docs/scale.md, docs/scale.png
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from attrs import asdict, frozen
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results/scale"
 DOC, PICTURE = ROOT / "docs/scale.md", ROOT / "docs/scale.png"
-DISPATCH = 1e-3  # seconds of Dask's scheduler for a task: its documentation says 0.2 to 1 ms
+DISPATCH = 1e-3  # seconds of Dask's scheduler per task: its documentation says 0.2 to 1 ms
 CELLS = 100_000
 WORKERS = (1, 3, 10, 30, 100, 300, 1000, 3000)
-DRAWS = 5  # random orders, of which the mean is told
-GUESS = 0.5  # standard deviation of the logarithm by which predicted costs are off
+DRAWS = 5  # number of random orders to average over
+GUESS = 0.5  # standard deviation of the logarithm of the error of predicted costs
 
 
-# -- what was measured ------------------------------------------------------------------------------------------------
+# -- measured times ---------------------------------------------------------------------------------------------------
 
 
 @frozen
 class Measured:
-    """Seconds of one (architecture, width) by measurement: of the first seed, which compiles, and of later ones."""
+    """Seconds of one (architecture, width) by measurement: for the first seed, which compiles, and for later seeds."""
 
     first: dict[str, float]
     later: dict[str, float]
@@ -49,10 +49,14 @@ class Measured:
 
 @frozen
 class Costs:
-    """Seconds for one cell.
+    """Costs of the framework, in seconds per cell.
 
-    write, write_unsynced: the client stores it, with and without waiting for the disk.   receive: the client unpickles
-    it.   read: it is read again from the run's folder.   start: until a worker process has TensorFlow.
+    Attributes:
+        write: Time to store a cell on the client, with fsync.
+        write_unsynced: Time to store a cell without fsync.
+        receive: Time to unpickle a cell on the client.
+        read: Time to read a cell from the run's folder.
+        start: Time until a worker process has imported TensorFlow (once per worker).
     """
 
     write: float
@@ -63,7 +67,7 @@ class Costs:
 
 
 def cells(run: str) -> None:
-    """Write the seconds of a finished standard run."""
+    """Extract the cell times of a finished standard run to results/scale/cells.csv."""
     from ntkbench.api import load
 
     seconds: dict[tuple[str, int, str], list[float]] = defaultdict(list)
@@ -77,7 +81,7 @@ def cells(run: str) -> None:
 
 
 def measured() -> list[Measured]:
-    """Read what `cells` wrote, one entry for each architecture and width."""
+    """Read the file written by `cells`, one entry for each architecture and width."""
     groups: dict[tuple[str, str], Measured] = {}
     with open(RESULTS / "cells.csv", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -88,9 +92,9 @@ def measured() -> list[Measured]:
 
 
 def costs(count: int = 2000) -> Costs:
-    """Measure what the framework itself takes for a cell, on this machine and its disk.
+    """Measure the costs of the framework on this machine and its disk.
 
-    Writes with fsync and without take turns of a tenth of the cells each, of which the median counts.
+    Writes with and without fsync alternate, a tenth of the cells at a time; the median of these turns counts.
     """
     sys.path.insert(0, str(ROOT / "tests/store"))
     from factories import cell, manifest, result
@@ -121,7 +125,7 @@ def costs(count: int = 2000) -> Costs:
                     turns[name].append(each(partial(write, store, some), len(some)))
                 finally:
                     os.fsync = fsync
-        # A store that has written knows what it has read; one that has not reads all of it.
+        # A new store each time, because a store that has written the cells does not read them again.
         read = min(each(lambda: list(RunStore(Path(folder, "synced")).read())) for _ in range(3))
     messages = [pickle.dumps(one) for one in results]
     receive = min(each(lambda: [pickle.loads(one) for one in messages]) for _ in range(3))
@@ -136,10 +140,12 @@ def costs(count: int = 2000) -> Costs:
 
 @frozen
 class Unit:
-    """What a worker takes at once.
+    """A unit of work: the cells that a worker takes at once.
 
-    seconds: without compiling.   compiles: what it compiles, and the seconds that each takes once on a worker.
-    cells: how many.
+    Attributes:
+        seconds: Time without compilation.
+        compiles: Functions to compile, and the seconds that each takes once per worker.
+        cells: Number of cells.
     """
 
     seconds: float
@@ -148,12 +154,18 @@ class Unit:
 
     @property
     def cold(self) -> float:
-        """Seconds on a worker that has compiled nothing."""
+        """Seconds on a worker that has compiled nothing yet."""
         return self.seconds + sum(seconds for _, seconds in self.compiles)
 
 
 def units(groups: Sequence[Measured], seeds: int, at_once: int | float | None) -> list[Unit]:
-    """Cut a sweep into units: so many seeds of one group, seeds that take so many seconds, or cells (None)."""
+    """Split a sweep into units.
+
+    Args:
+        groups: Measured times of the groups.
+        seeds: Number of seeds.
+        at_once: Size of a unit: a number of seeds (int), the seconds that its seeds take (float), or one cell (None).
+    """
     found = []
     for number, group in enumerate(groups):
         extra = {m: max(group.first[m] - group.later[m], 0.0) for m in group.later}
@@ -170,10 +182,16 @@ def units(groups: Sequence[Measured], seeds: int, at_once: int | float | None) -
 
 @frozen
 class Outcome:
-    """Seconds until everything is measured, and stored; what the parts were busy with.
+    """Result of a simulated run.
 
-    busy: the share of the workers' time, from their start until everything is measured, in which they measured or
-    compiled.   compiling: the share of that in which they compiled.   lag: the longest time from measured to stored.
+    Attributes:
+        measured: Seconds until all cells are measured.
+        stored: Seconds until all cells are stored.
+        busy: Share of the workers' time, from their start until all cells are measured, spent measuring or compiling.
+        compiling: Share of the busy time spent compiling.
+        scheduler: Seconds of scheduler time.
+        writer: Seconds of writing by the client.
+        lag: Longest time between measuring and storing a cell.
     """
 
     measured: float
@@ -186,10 +204,10 @@ class Outcome:
 
 
 def simulate(queue: Iterable[Unit], workers: int, *, start: float, dispatch: float, write: float) -> Outcome:
-    """Let workers take the units of a queue in its order, one scheduler hand them out, and one client store results.
+    """Simulate workers that take units from a queue, a scheduler that assigns them, and a client that stores results.
 
-    All workers start together. A worker compiles what it has not compiled yet. The client gets the cells of a unit when
-    the unit is done, and stores them one after the other.
+    All workers start at the same time. A worker compiles each function once. The client receives the cells of a unit
+    when the unit is done, and stores them one after the other.
     """
     free = [(start, number) for number in range(workers)]
     known: list[set[Any]] = [set() for _ in range(workers)]
@@ -222,7 +240,7 @@ def simulate(queue: Iterable[Unit], workers: int, *, start: float, dispatch: flo
 
 
 def ordered(of: Sequence[Unit], order: str, draw: random.Random) -> list[Unit]:
-    """Return units "longest first", "longest first by a guess", at "random", or as "planned"."""
+    """Return the units in an order: "longest first", "longest first by a guess", "random" or "planned"."""
     if order == "planned":
         return list(of)
     if order == "random":
@@ -232,7 +250,7 @@ def ordered(of: Sequence[Unit], order: str, draw: random.Random) -> list[Unit]:
     return [of[place] for _, place in sorted(guessed)]
 
 
-SWEEPS = {"many seeds": (1, None), "many architectures": (None, 5)}  # copies of the groups, seeds; None: what is needed
+SWEEPS = {"many seeds": (1, None), "many architectures": (None, 5)}  # copies of the groups, seeds; None: as needed
 CUTS: dict[str, int | float | None] = {
     "whole groups": 10**9,
     "20 seeds": 20,
@@ -241,12 +259,12 @@ CUTS: dict[str, int | float | None] = {
     "1 seed": 1,
     "single cells": None,
 }
-CUT = "seeds for 30 s"  # of the runs with other numbers of workers
+CUT = "seeds for 30 s"  # unit size of the runs with other numbers of workers
 ORDERS = ("longest first", "longest first by a guess", "random", "planned")
 
 
 def sweep(groups: Sequence[Measured], name: str) -> tuple[list[Measured], int]:
-    """Return the groups and the seeds of a sweep of about CELLS cells."""
+    """Return the groups and the number of seeds of a sweep with about CELLS cells."""
     each = sum(len(group.later) for group in groups)
     copies, seeds = SWEEPS[name]
     copies = copies or round(CELLS / (each * (seeds or 1)))
@@ -290,13 +308,13 @@ def runs(groups: Sequence[Measured], cost: Costs, workers: Sequence[int] = WORKE
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows, the first of which is the header, as Markdown."""
+    """Return a Markdown table of rows; the first one is the header."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|---|" + "---:|" * (len(rows[0]) - 1), *lines[1:]])
 
 
 def tables(found: dict[str, Any]) -> dict[str, str]:
-    """Return the document's blocks by name."""
+    """Return the blocks of docs/scale.md by name."""
     every, cost = found["runs"], found["costs"]
     most = max(run["workers"] for run in every if run["cut"] == "single cells")
 
@@ -360,7 +378,7 @@ def _time(seconds: float) -> str:
 
 
 def write_document(found: dict[str, Any]) -> None:
-    """Put the tables between their marks in the document."""
+    """Write the tables between their markers in docs/scale.md."""
     text = DOC.read_text(encoding="utf-8")
     for name, block in tables(found).items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
@@ -370,7 +388,7 @@ def write_document(found: dict[str, Any]) -> None:
 
 
 def draw(found: dict[str, Any]) -> None:
-    """Draw the time until everything is stored against the number of workers."""
+    """Plot the time until all cells are stored against the number of workers."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -395,7 +413,7 @@ def draw(found: dict[str, Any]) -> None:
 
 
 def main(what: str, *words: str) -> None:
-    """Do one of the three things that the file's first lines name."""
+    """Run one of the three commands in the module's docstring."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     if what == "cells":
         cells(*words)

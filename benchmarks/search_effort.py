@@ -1,9 +1,9 @@
-"""What a search of five times the effort finds beyond the search of the worst direction; writes a JSON file.
+"""Compare the worst-direction search with a search of five times the effort; write a JSON file.
 
-python benchmarks/search_effort.py                  every built-in architecture, the widths of the quick preset, 2 seeds
-python benchmarks/search_effort.py fc-relu fc@64    some architectures, or one width of them; prints, stores nothing
+python benchmarks/search_effort.py                  all built-in architectures, widths of the quick preset, 2 seeds
+python benchmarks/search_effort.py fc-relu fc@64    some architectures, or one width of them; print only
 
-A cell is marked where search_gain of its width, by the median over its seeds as in a verdict, is above UNSURE.
+A cell is marked if the median of search_gain over the seeds of its width exceeds UNSURE, as in a verdict.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from ntkbench.types import KINKED, UNSURE, Cell
 
 SEEDS, EFFORT, DIRECTIONS, LEADING = 2, 5, 5, 3
 BEYOND = 0.1
-"""What the longer search may find beyond, relative."""
+"""Largest relative excess of the longer search that counts as agreement."""
 OUT = Path(__file__).parent / "results/search/effort.json"
 
 
 def longer(ctx: Context) -> float:
-    """Return the largest change that a search of EFFORT times the evaluations finds.
+    """Return the largest change that a search with EFFORT times the evaluations finds.
 
-    Every ascent goes on to its end, not the best start's only: from ± the growth of ‖K‖, the displacement of gradient
-    descent, Jᵀc for the LEADING eigenvectors c of K, and DIRECTIONS random directions. Kinks are crossed EFFORT times
-    as often, each time with draws of their own, and the best point found is followed once more.
+    All ascents run to convergence, not only that from the best start. They start from ± the growth of ‖K‖, the
+    displacement of gradient descent, Jᵀc for the LEADING eigenvectors c of K, and DIRECTIONS random directions. Kinks
+    are crossed EFFORT times as often, with new draws each time, and a last ascent starts from the best point.
     """
     objective = ball.kernel_objective(ctx)
     _, vectors = np.linalg.eigh(ctx.kernel)
@@ -58,7 +58,7 @@ def longer(ctx: Context) -> float:
 
 
 def measured(cells: list[Cell]) -> Iterator[dict[str, Any]]:
-    """Yield what both searches find in the cells of one architecture and width."""
+    """Yield the results of both searches for each cell of one architecture and width."""
     worker = GroupWorker(cells, registry())
     for cell in cells:
         ctx = worker.context(cell)
@@ -81,7 +81,7 @@ def measured(cells: list[Cell]) -> Iterator[dict[str, Any]]:
 
 
 def main(words: list[str]) -> None:
-    """Measure, print a line for each width, and store the result of all built-ins."""
+    """Measure, print one line per cell, and store the results if all built-in architectures were measured."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     named = [word.partition("@") for word in words]

@@ -1,4 +1,4 @@
-"""Two hundred faults over one run, from a seed: what is there in the end is what an undisturbed run leaves."""
+"""Inject two hundred seeded faults into one run, and check that its results equal those of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUICK = {"stand-in": (19, 200, False)}
 
 
 def measured(name: str, faults: int, cells: int, tensorflow: bool, folder: Path) -> dict[str, Any]:
-    """Return how a disturbed run ended."""
+    """Run one case with faults and return its outcome."""
     began = time.perf_counter()
     soak = Soak(folder / name, SEED, faults, cells, tensorflow)
     soak.disturbed()

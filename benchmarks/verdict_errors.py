@@ -1,7 +1,7 @@
-"""How often verdicts err, and how often they decide, on simulated networks; writes the tables of docs/laws.md.
+"""Measure how often verdicts are wrong and how often they decide, on simulated data; write the tables of docs/laws.md.
 
-python benchmarks/verdict_errors.py errors     every law, noise and design
-python benchmarks/verdict_errors.py advice     what happens when "what would decide" is followed
+python benchmarks/verdict_errors.py errors     all laws, noise levels and designs
+python benchmarks/verdict_errors.py advice     results after following "what would decide"
 """
 
 from __future__ import annotations
@@ -29,48 +29,54 @@ NOISES = (0.03, 0.1, 0.25)
 DESIGNS = {name: (preset(name).widths, preset(name).seeds) for name in ("quick", "standard", "board")}
 BETWEEN_SEEDS = 0.3
 CORRELATION = np.array([[1.0, 0.09, 0.19], [0.09, 1.0, -0.28], [0.19, -0.28, 1.0]])
-"""Of the scatter of kernel_change_worst, kernel_change_gd and curvature about their laws, within seeds: the mean over
-the architectures of the board of 0.1."""
+"""Correlation, within seeds, of the scatter of kernel_change_worst, kernel_change_gd and curvature about their laws:
+the mean over the architectures of the board of version 0.1."""
 
 Law = Callable[[np.ndarray, float], np.ndarray]
-"""widths, largest width -> values."""
+"""Maps widths and the largest width of the design to values."""
 
 
 def power(slope: float) -> Law:
-    """c·m^slope."""
+    """Return the law c·m^slope."""
     return lambda m, last: m**slope
 
 
 def floor(share: float, slope: float, p: int = 1) -> Law:
-    """A floor that is `share` of the value at the largest width, added (p = 1) or in quadrature (p = 2)."""
+    """Return a law with a floor, a share of the value at the largest width: added (p = 1) or in quadrature (p = 2)."""
     return lambda m, last: ((1 - share**p) * (m / last) ** (p * slope) + share**p) ** (1 / p)
 
 
 def corrected(b: float, slope: float = -0.5) -> Law:
-    """m^slope·(1 + b·(64/m)^(1/2))."""
+    """Return the law m^slope·(1 + b·(64/m)^(1/2))."""
     return lambda m, last: m**slope * (1 + b * np.sqrt(64 / m))
 
 
 def saturated(width: float) -> Law:
-    """A change that cannot exceed 1: small widths are flat, wide ones fall like m^(-1/2)."""
+    """Return the law of a change that cannot exceed 1: flat at small widths, falling like m^(-1/2) at large ones."""
     return lambda m, last: 1 / (1 + np.sqrt(m / width))
 
 
 def logarithmic(m: np.ndarray, last: float) -> np.ndarray:
-    """1/log m."""
+    """Return 1/log m."""
     return 1 / np.log(m)
 
 
 @frozen
 class Case:
-    """laws: of the three judged quantities, one for all or one for each.   truth: "linear", "non-linear" or ""."""
+    """A simulated case.
+
+    Attributes:
+        name: Name in the table.
+        laws: Law of all three judged quantities, or one law for each.
+        truth: "linear", "non-linear", or "" for neither.
+    """
 
     name: str
     laws: Law | tuple[Law, Law, Law]
     truth: str
 
     def law(self, place: int) -> Law:
-        """Return the law of the judged quantity at this place."""
+        """Return the law of the judged quantity with this index."""
         return self.laws[place] if isinstance(self.laws, tuple) else self.laws
 
 
@@ -102,7 +108,14 @@ QUANTITIES = {key: Quantity(key, key, direction="lower") for key in JUDGED}
 
 @frozen
 class Data:
-    """Simulated logarithms: values [quantity, seed, width], and what is needed to add to them."""
+    """A simulated dataset of logarithms.
+
+    Attributes:
+        case: The case.
+        widths: Its widths.
+        values: Log values [quantity, seed, width].
+        levels: Levels of the seeds [quantity, seed, 1], to which `extended` adds more values.
+    """
 
     case: Case
     widths: tuple[int, ...]
@@ -111,25 +124,25 @@ class Data:
 
     @classmethod
     def draw(cls, case: Case, widths: Sequence[int], seeds: int, noise: float, random: np.random.Generator) -> Data:
-        """Draw a data set."""
+        """Draw a dataset."""
         levels = BETWEEN_SEEDS * random.normal(size=(3, seeds, 1))
         return cls(
             case, tuple(widths), _laws(case, widths) + levels + _noise(seeds, len(widths), noise, random), levels
         )
 
     def extended(self, more_seeds: int, more_widths: int, noise: float, random: np.random.Generator) -> Data:
-        """Return the data set with seeds and doubled widths added; what was drawn stays."""
+        """Return the dataset with more seeds and doubled widths; existing values are kept."""
         last = self.widths[-1]
         widths = (*self.widths, *(last * 2**k for k in range(1, more_widths + 1)))
         seeds = self.values.shape[1] + more_seeds
         levels = np.concatenate([self.levels, BETWEEN_SEEDS * random.normal(size=(3, more_seeds, 1))], 1)
-        # Laws with a floor are written by the share at the largest width of the first design.
+        # The floor is defined as a share of the value at the largest width of the first design.
         values = _laws(self.case, widths, last) + levels + _noise(seeds, len(widths), noise, random)
         values[:, : self.values.shape[1], : len(self.widths)] = self.values
         return Data(self.case, widths, values, levels)
 
     def verdict(self) -> Verdict:
-        """Return the verdict on the data set."""
+        """Return the verdict on the dataset."""
         laws = {
             key: law_of_points(
                 SERIES,
@@ -157,7 +170,7 @@ def _noise(seeds: int, widths: int, noise: float, random: np.random.Generator) -
 
 
 def rates(place: tuple[int, float, str], draws: int) -> Counter[str]:
-    """Return how many of the draws of one case (its number), noise and design got each verdict."""
+    """Count the verdicts on draws of one place: index of the case, noise and design."""
     (number, noise, design), case = place, CASES[place[0]]
     widths, seeds = DESIGNS[design]
     random = np.random.default_rng([NOISES.index(noise), list(DESIGNS).index(design), number])
@@ -165,7 +178,7 @@ def rates(place: tuple[int, float, str], draws: int) -> Counter[str]:
 
 
 def _everywhere(count: Callable[[Any, int], Counter[str]], draws: int) -> dict[tuple[int, float, str], Counter[str]]:
-    """Return the counts of every case, noise and design."""
+    """Return the counts for every case, noise and design."""
     places = [(number, noise, design) for number in range(len(CASES)) for noise in NOISES for design in DESIGNS]
     with ProcessPoolExecutor() as pool:
         return dict(zip(places, pool.map(count, places, [draws] * len(places)), strict=True))
@@ -188,7 +201,7 @@ def errors(draws: int = DRAWS) -> Iterator[str]:
 
 
 def follow(place: tuple[int, float, str], draws: int) -> Counter[str]:
-    """Return what became of undecided draws when the design that is likely to decide was added."""
+    """Count the outcomes of undecided draws after the advised design was added."""
     (number, noise, design), case = place, CASES[place[0]]
     widths, seeds = DESIGNS[design]
     random = np.random.default_rng([7, NOISES.index(noise), list(DESIGNS).index(design), number])
@@ -227,7 +240,7 @@ def advice(draws: int = 15) -> Iterator[str]:
 
 
 def main(which: str) -> None:
-    """Write one table between its markers."""
+    """Write one table between its markers in docs/laws.md."""
     if which not in ("errors", "advice"):
         sys.exit(__doc__)
     lines = list(errors() if which == "errors" else advice())

@@ -1,4 +1,4 @@
-"""PyTorch with curvlinops: Lanczos on its Hessian operator of one output, sample by sample."""
+"""PyTorch with curvlinops: Lanczos on the Hessian operator of one output, one sample at a time."""
 
 import math
 
@@ -28,7 +28,7 @@ class Dense(torch.nn.Module):
 
 
 class FirstOutput(torch.nn.Module):
-    """The first output itself in place of a loss, so that the loss Hessian is the output's."""
+    """A loss that equals the first output, so that its Hessian is that of the output."""
 
     reduction = "sum"
 
@@ -38,7 +38,7 @@ class FirstOutput(torch.nn.Module):
 
 
 def inner(u, v):
-    """Return ⟨u, v⟩ over all weights."""
+    """Return the inner product ⟨u, v⟩ over all weights."""
     return sum(torch.sum(a * b) for a, b in zip(u, v, strict=True))
 
 

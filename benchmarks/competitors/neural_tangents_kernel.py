@@ -1,4 +1,4 @@
-"""neural-tangents: its three algorithms on the same network, compiled."""
+"""neural-tangents: its three algorithms, compiled, on the same network."""
 
 import jax
 import neural_tangents as nt
@@ -30,7 +30,7 @@ def network(net):
 
 
 def algorithm(implementation):
-    """Return the preparation of one algorithm."""
+    """Return a function that prepares one algorithm."""
 
     def prepare(case):
         init, apply, _ = stax.serial(*network(case.net))
@@ -52,7 +52,7 @@ def algorithm(implementation):
 
 
 def infinite(case):
-    """Prepare the tangent kernel of the same network at infinite width, compiled."""
+    """Prepare the compiled infinite-width tangent kernel of the same network."""
     _, _, kernel = stax.serial(*network(case.net))
     compiled, x = jax.jit(lambda x: kernel(x, None, "ntk")), jax.numpy.asarray(case.x)
 

@@ -1,4 +1,4 @@
-"""ntkbench by its public names: tangent kernels, Hessian norms, and the batched Hessian product behind them."""
+"""ntkbench: tangent kernels and Hessian norms through the public API, and the batched Hessian product they use."""
 
 import math
 
@@ -15,7 +15,7 @@ from ntkbench.engine.structure import structure_of
 
 
 def model(case):
-    """Return the case's network as a Keras model with the case's weights."""
+    """Return the network of a case as a Keras model with the weights of the case."""
     made = []
 
     def through(net, x):
@@ -41,7 +41,7 @@ def model(case):
 
 
 def kernel(method):
-    """Return the preparation of `empirical_ntk` by a method."""
+    """Return a function that prepares `empirical_ntk` with the given method."""
 
     def prepare(case):
         net = model(case)
@@ -55,7 +55,7 @@ def kernel(method):
 
 
 def infinite(case):
-    """Prepare the tangent kernel of the same network at infinite width."""
+    """Prepare the infinite-width tangent kernel of the same network."""
     limit = ntkbench.kernels.infinite_width(model(case))
 
     def run():
@@ -65,7 +65,7 @@ def infinite(case):
 
 
 def hessian_norm(case):
-    """Prepare `hessian_norm` at its defaults. Its work is the products of one sample that it takes."""
+    """Prepare `hessian_norm` with its defaults. A unit of work is one Hessian-vector product of one sample."""
     net, counted = model(case), []
     product = FactoredHessian.matvec
 
@@ -104,7 +104,7 @@ def hessian_product(case):
 
 
 def gradient(case):
-    """Prepare the compiled gradient of the sum over the batch and the outputs in all weights: the unit of cost."""
+    """Prepare the unit of cost: the compiled gradient of the sum over batch and outputs with respect to all weights."""
     net, x = model(case), tf.constant(case.x)
     variables = [v.value for v in net.trainable_variables]
 

@@ -1,9 +1,10 @@
-"""The side of a competitor: answers requests from standard input on standard output, one JSON line each.
+"""Server loop of a competitor: answers requests from standard input on standard output, one line of JSON each.
 
-{"load": folder} prepares the case in it and answers {"versions"}; {"run": true} runs it once and answers {"seconds",
-"work", "detail", "idle_seconds", "idle_cpu_seconds"}; {"value": path} writes what it computed and answers {"written"}.
-Waiting for a request is a blocking read; what the process spends meanwhile is measured and reported.
-Runs in the Python of every peer, so it needs nothing but NumPy.
+{"load": folder} prepares the case in that folder and answers {"versions"}. {"run": true} runs it once and answers
+{"seconds", "work", "detail", "idle_seconds", "idle_cpu_seconds"}. {"value": path} saves the computed value and answers
+{"written"}. The process waits for requests in a blocking read; its CPU time meanwhile is measured and reported.
+
+This module runs in the Python of every peer, so it requires NumPy only.
 """
 
 import gc
@@ -18,7 +19,7 @@ import numpy as np
 
 
 class Case:
-    """A case as it was written: `net`, `n`, `options`, `x`, and `weights` in the order of the layers."""
+    """A case read from its folder: `net`, `n`, `options`, `x`, and `weights` in the order of the layers."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -28,7 +29,7 @@ class Case:
 
     @property
     def weights(self):
-        """Yield the kernels one by one; they are on disk, so that a model is all that a competitor holds."""
+        """Yield the kernels one by one from disk, so that only the model's copy is in memory."""
         i = 0
         while (self.folder / f"w{i}.npy").exists():
             yield np.load(self.folder / f"w{i}.npy")
@@ -36,11 +37,12 @@ class Case:
 
 
 class Prepared:
-    """A case ready to run.
+    """A case that is ready to run.
 
-    run: does the work once and returns {} or any of "value" (what it computed), "seconds" (where the clock around it
-    is not what counts), "work" (how many units of work it was) and "detail".   value: computes what is compared, where
-    a run does not.
+    Attributes:
+        run: Does the work once. Returns a dict with any of "value" (the result), "seconds" (if it differs from the time
+            of the call), "work" (units of work done) and "detail".
+        value: Computes the value to compare, if `run` does not return it.
     """
 
     def __init__(self, run, value=None):
@@ -50,7 +52,7 @@ class Prepared:
 def serve(routes, packages):
     """Answer requests for the route that the command line names, until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # keeps output of libraries out of the answers
     prepare, state = routes[sys.argv[1]], {"prepared": None, "value": None}
     rested, spent = time.perf_counter(), time.process_time()
     for line in sys.stdin:
@@ -87,7 +89,7 @@ def answer(request, prepare, packages, state):
 
 
 class Memory:
-    """Resident memory of this process: now, and at its peak since. Bytes; the peak is known on Linux only."""
+    """Resident memory of this process in bytes: at construction, and its peak since then (Linux only)."""
 
     def __init__(self):
         gc.collect()
@@ -99,7 +101,7 @@ class Memory:
         self.before = self._field("VmRSS") or 0
 
     def report(self):
-        """Return memory before and at the peak, in bytes."""
+        """Return the memory at construction and the peak, in bytes."""
         return {"memory_before": self.before, "memory_peak": self._field("VmHWM") if self.exact else None}
 
     def _field(self, name):

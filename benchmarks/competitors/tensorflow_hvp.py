@@ -1,4 +1,4 @@
-"""What a Hessian norm costs without its structure: compiled products with vectors of all weights, sample by sample."""
+"""Hessian norms without use of the network's structure: compiled Hessian-vector products, one sample at a time."""
 
 import math
 
@@ -19,7 +19,7 @@ class Dense:
         self.activations = [ACTIVATIONS.get(layer["activation"]) for layer in case.net]
 
     def __call__(self, x, taps=None, inputs=None):
-        """Return the outputs [N, O]; `taps` are added to the pre-activations, `inputs` collects the layers' inputs."""
+        """Return the outputs [N, O]. `taps` are added to the pre-activations; `inputs` collects the layers' inputs."""
         for i, (w, scale, activation) in enumerate(zip(self.weights, self.scales, self.activations, strict=True)):
             if inputs is not None:
                 inputs.append(x)
@@ -31,7 +31,7 @@ class Dense:
 
 
 def product_of(net):
-    """Return (x, v) -> H·v, forward over backward, for use in compiled functions."""
+    """Return the function (x, v) -> H·v, forward over backward, for use in compiled functions."""
 
     def product(x, v):
         with tf.autodiff.ForwardAccumulator(net.weights, v) as accumulator:
@@ -44,7 +44,7 @@ def product_of(net):
 
 
 def inner(u, v):
-    """Return ⟨u, v⟩ over all weights."""
+    """Return the inner product ⟨u, v⟩ over all weights."""
     return tf.add_n([tf.reduce_sum(a * b) for a, b in zip(u, v, strict=True)])
 
 
@@ -57,9 +57,9 @@ def recur(h, v, before, beta):
 
 
 def lanczos(fused):
-    """Return the preparation of Lanczos without reorthogonalisation on the first sample.
+    """Return a function that prepares Lanczos without reorthogonalisation on the first sample.
 
-    The product is compiled; fused: so is the recurrence, in the same function.
+    The product is compiled. fused: whether the recurrence is compiled with it, in one function.
     """
 
     def prepare(case):
@@ -99,12 +99,12 @@ def lanczos(fused):
 
 
 def largest(alpha, beta):
-    """Return the largest magnitude of an eigenvalue of a tridiagonal matrix."""
+    """Return the largest absolute eigenvalue of a tridiagonal matrix."""
     return np.abs(np.linalg.eigvalsh(np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1))).max()
 
 
 def forward_backward(case):
-    """Prepare one compiled forward and backward pass of the batch, of the activations: no gradient of a weight."""
+    """Prepare one compiled forward and backward pass of the batch, without gradients of weights."""
     net, x = Dense(case), tf.constant(case.x)
 
     @tf.function(jit_compile=True, autograph=False)

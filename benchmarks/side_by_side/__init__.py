@@ -1,1 +1,1 @@
-"""What the benchmarks share: cases, competitors that take turns, the machine, and results as JSON."""
+"""Shared parts of the benchmarks: cases, competitors that take turns, the machine, and results as JSON."""

@@ -1,4 +1,4 @@
-"""Cases: a network, its weights and its inputs, written to a folder from which every competitor reads the same."""
+"""Cases: a network, its weights and its inputs, written to a folder that every competitor reads."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ Layer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A network at standard normal weights in the NTK parameterisation, without biases, and N standard normal inputs.
+    """A network in the NTK parameterisation without biases, with standard normal weights and N standard normal inputs.
 
-    net: layers, each {"kind": "dense", "units", "activation", "std"}, {"kind": "conv", "filters", "kernel",
-    "activation", "std"} (3×3 and the like, stride 1, padding "same"), {"kind": "residual", "layers"} (x + layers(x))
-    or {"kind": "average"} (over positions).  A product is scaled by std / √fan_in.
-    options: what the routes of this case need to know beyond that.
+    Attributes:
+        name: Name of the case.
+        net: Layers, each {"kind": "dense", "units", "activation", "std"}, {"kind": "conv", "filters", "kernel",
+            "activation", "std"} (square kernel, stride 1, padding "same"), {"kind": "residual", "layers"}
+            (x + layers(x)) or {"kind": "average"} (over positions). Matrix products are scaled by std / √fan_in.
+        inputs: Shape of one input.
+        n: Number of inputs N.
+        seed: Seed of weights and inputs.
+        options: Further options of the competitors' routes.
     """
 
     name: str
@@ -64,7 +69,7 @@ class Case:
 
 
 def products(net: list[Layer], inputs: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int]]:
-    """Yield for every layer with weights its kernel's shape and the number of positions that it is used at."""
+    """Yield the kernel shape of every layer with weights, and the number of positions at which it is applied."""
     shape = inputs
     for layer in net:
         if layer["kind"] == "dense":

@@ -1,4 +1,4 @@
-"""What the benchmark commands have in common: their options, and their results as one JSON file."""
+"""Options of the benchmark commands, and their results as one JSON file."""
 
 from __future__ import annotations
 
@@ -26,39 +26,42 @@ SCHEMA = 1
 def options(description: str) -> argparse.Namespace:
     """Return the options of a benchmark command."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything works")
-    parser.add_argument("--case", action="append", metavar="NAME", help="only cases whose name contains this")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the JSON goes (default: benchmarks/results)")
+    parser.add_argument("--quick", action="store_true", help="run tiny cases, as a smoke test")
+    parser.add_argument("--case", action="append", metavar="NAME", help="run only cases whose name contains NAME")
+    parser.add_argument("--out", type=Path, metavar="FOLDER",
+                        help="folder of the JSON results [default: benchmarks/results]")  # fmt: skip
     parser.add_argument("--peers", type=Path, metavar="FOLDER", default=default_folder(),
-                        help="where the environments of peers are kept (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--no-peers", dest="peers", action="store_const", const=None, help="leave the peers out")
-    parser.add_argument("--rounds", type=int, help="turns of every competitor (default: 9, quick: 2)")
+                        help="folder of the peers' virtual environments [default: %(default)s]")  # fmt: skip
+    parser.add_argument("--no-peers", dest="peers", action="store_const", const=None, help="skip the peers")
+    parser.add_argument("--rounds", type=int, help="number of turns of every competitor [default: 9; with --quick: 2]")
     parser.add_argument("--budget", type=float, default=60.0, metavar="SECONDS",
-                        help="a competitor that has run this long in a case takes no more turns")  # fmt: skip
+                        help="total time per competitor and case after which it takes no more turns "
+                        "[default: %(default)g]")  # fmt: skip
     parser.add_argument("--limit", type=float, default=120.0, metavar="SECONDS",
-                        help="a competitor that needs longer for one run is given up")  # fmt: skip
+                        help="time limit of one run; slower competitors are stopped "
+                        "[default: %(default)g]")  # fmt: skip
     parser.add_argument("--memory-gib", type=float, default=0.7 * psutil.virtual_memory().total / 2**30,
-                        help="a competitor that takes more is given up (default: %(default).1f)")  # fmt: skip
+                        help="memory limit of a competitor in GiB [default: %(default).1f]")  # fmt: skip
     chosen = parser.parse_args()
     if chosen.out is None:
-        # Only full runs may become the figures of README.md.
+        # README.md shows the results of full runs only.
         chosen.out = Path(tempfile.gettempdir()) / "ntkbench-benchmarks-quick" if chosen.quick else RESULTS
     return chosen
 
 
 def pace(chosen: argparse.Namespace) -> Pace:
-    """Return how the competitors take turns."""
+    """Return the number of turns and the limits that were requested."""
     rounds = chosen.rounds or (2 if chosen.quick else 9)
     return Pace(rounds, chosen.budget, Limits(chosen.limit, chosen.memory_gib))
 
 
 def wanted(chosen: argparse.Namespace, cases: list[Any]) -> list[Any]:
-    """Return the cases that were asked for."""
+    """Return the cases selected by --case."""
     return [case for case in cases if not chosen.case or any(part in case.name for part in chosen.case)]
 
 
 class Results:
-    """The results of one command, written after every case. arena: of the competitors, None where there are none."""
+    """The results of one command, written after every case. arena: the competitors' arena, or None without any."""
 
     def __init__(self, benchmark: str, chosen: argparse.Namespace, arena: Arena | None = None):
         self.path = chosen.out / f"{benchmark}.json"
@@ -80,14 +83,14 @@ class Results:
             }
 
     def add(self, case: dict[str, Any], entries: list[Entry], ratios: dict[str, float | None], **more: Any) -> None:
-        """Add a case. The first entry's value is what the others' are compared with."""
+        """Add a case. The values of the other entries are compared with that of the first one."""
         assert self.arena is not None
         reference = entries[0].value
         competitors = [entry.plain(reference) for entry in entries]
         self._write({**case, "competitors": competitors, "ratios": ratios, **more}, dict(self.arena.versions))
 
     def add_plain(self, case: dict[str, Any]) -> None:
-        """Add a case of whole runs, which has no competitors."""
+        """Add a case without competitors, for benchmarks of whole runs."""
         packages = ("ntkbench", "tensorflow", "keras", "numpy", "distributed")
         self._write(case, {"runs": {name: metadata.version(name) for name in packages}})
 
@@ -101,7 +104,7 @@ class Results:
 
 
 def ratio(above: float | None, below: float | None) -> float | None:
-    """Return the quotient of two times, or None where one of them is missing."""
+    """Return the quotient of two times, or None if one of them is missing."""
     return None if above is None or not below else above / below
 
 

@@ -1,4 +1,4 @@
-"""A contest: competitors take turns (A B C A B C …) at one case, and every single time is kept."""
+"""Run competitors in turns (A B C A B C …) on one case, and keep every single time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ from .case import Case
 from .environments import Environment
 from .process import GaveUpError, Limits, Process
 
-FEWEST = 3  # runs of a competitor before it may be left out of further rounds
-ALONE_LIMIT = 5  # times the usual limit of time for a competitor that runs alone
-TURN_SECONDS, TURN_RUNS = 0.1, 10  # a turn of a fast competitor is several runs, each of them timed
+FEWEST = 3  # minimum number of runs before a competitor may skip further rounds
+ALONE_LIMIT = 5  # factor on the time limit for a competitor that runs alone
+TURN_SECONDS, TURN_RUNS = 0.1, 10  # a turn of a fast competitor consists of several runs, each timed separately
 
 
 @dataclass(frozen=True)
 class Competitor:
-    """name: as shown.  script, route: of `competitors/`.  environment: where it runs; None for ours."""
+    """A competitor.
+
+    Attributes:
+        name: Name in the results.
+        script: Script in `competitors/`.
+        route: Route of the script.
+        environment: Virtual environment in which it runs; None for ours.
+    """
 
     name: str
     script: str
@@ -34,7 +41,13 @@ class Competitor:
 
 @dataclass(frozen=True)
 class Pace:
-    """rounds: turns of everybody.  budget: seconds of one competitor in a case, after which it takes no more turns."""
+    """Number of turns and limits.
+
+    Attributes:
+        rounds: Number of turns of every competitor.
+        budget: Total seconds of a competitor in a case after which it takes no more turns.
+        limits: Limits of one run.
+    """
 
     rounds: int
     budget: float
@@ -43,7 +56,7 @@ class Pace:
 
 @dataclass
 class Entry:
-    """What became of one competitor in one case."""
+    """The result of one competitor in one case."""
 
     competitor: Competitor
     status: str = "ok"
@@ -65,11 +78,11 @@ class Entry:
 
     @property
     def per_work(self) -> float | None:
-        """Seconds for one unit of the work that a run does."""
+        """Median seconds for one unit of work."""
         return None if self.median is None else self.median / self.work
 
     def plain(self, reference: np.ndarray | None) -> dict[str, Any]:
-        """Return the entry as it is stored; `difference` is relative to the reference's value."""
+        """Return the entry as plain JSON; `difference` is relative to the reference value."""
         return {
             "name": self.competitor.name,
             "status": self.status,
@@ -85,7 +98,7 @@ class Entry:
 
 
 class Arena:
-    """The processes of all competitors, kept from case to case."""
+    """The processes of all competitors, which stay alive between cases."""
 
     def __init__(self, pace: Pace):
         self.pace = pace
@@ -102,8 +115,8 @@ class Arena:
         self._scratch.cleanup()
 
     def contest(self, case: Case, competitors: list[Competitor]) -> list[Entry]:
-        """Let the competitors take turns at the case."""
-        say(f"{case.name}: {case.parameters:,} weights, N = {case.n}, {case.outputs} outputs")
+        """Run the competitors in turns on a case."""
+        log(f"{case.name}: {case.parameters:,} weights, N = {case.n}, {case.outputs} outputs")
         folder = case.write(self.folder / case.name)
         entries = [Entry(c) for c in competitors]
         for step in (self._start, self._load, self._first):
@@ -117,16 +130,18 @@ class Arena:
         for entry in entries:
             self._guarded(entry, self._value)
             shown = f"{1e3 * entry.median:.3g} ms" if entry.median is not None else entry.message
-            say(f"  {entry.competitor.name}: {entry.status}, {shown}")
+            log(f"  {entry.competitor.name}: {entry.status}, {shown}")
         remove(folder)
         return entries
 
     def alone(self, case: Case, competitor: Competitor, runs: int) -> tuple[Entry, dict[str, float]]:
-        """Run a competitor in a fresh process and no other, and return its resident memory before and at its peak.
+        """Run one competitor alone in a fresh process, limited by the machine's memory.
 
-        In GiB; before: with its packages imported and the model built. The machine's memory is the limit.
+        Returns:
+            The entry, and its resident memory in GiB: "before" the first run, with packages imported and the model
+            built, and at its "peak".
         """
-        say(f"{case.name}: {case.parameters:,} weights, N = {case.n}, in a fresh process")
+        log(f"{case.name}: {case.parameters:,} weights, N = {case.n}, in a fresh process")
         self._stop_all()
         folder = case.write(self.folder / case.name)
         entry, memory = Entry(competitor), {"before": 0.0, "peak": 0.0}
@@ -144,7 +159,7 @@ class Arena:
         self._guarded(entry, measured)
         self._stop_all()
         remove(folder)
-        say(f"  {competitor.name}: {entry.status} {entry.message}, peak {memory['peak']:.2f} GiB")
+        log(f"  {competitor.name}: {entry.status} {entry.message}, peak {memory['peak']:.2f} GiB")
         return entry, memory
 
     def _stop_all(self) -> None:
@@ -170,7 +185,7 @@ class Arena:
             step(entry, *args)
         except GaveUpError as error:
             entry.status, entry.message = "gave up", str(error)
-            # Whatever it holds is let go, so that it takes no memory from the others; the next case starts it afresh.
+            # The process is stopped to free its memory for the others; the next case starts a new one.
             if entry.competitor in self._processes:
                 self._processes.pop(entry.competitor).stop()
 
@@ -211,7 +226,7 @@ class Arena:
 
 
 def difference(value: np.ndarray | None, reference: np.ndarray | None) -> float | None:
-    """Return ‖value − reference‖ / ‖reference‖ over the entries that both have (the first ones)."""
+    """Return ‖value − reference‖ / ‖reference‖ over the entries that both have."""
     if value is None or reference is None:
         return None
     if value.ndim == 1:
@@ -226,6 +241,6 @@ def remove(folder: Path) -> None:
     folder.rmdir()
 
 
-def say(text: str) -> None:
-    """Print progress."""
+def log(text: str) -> None:
+    """Print progress to standard error."""
     print(text, file=sys.stderr, flush=True)

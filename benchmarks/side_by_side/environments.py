@@ -1,4 +1,4 @@
-"""The virtual environments of competitors that cannot live in ours, made with plain pip."""
+"""Create virtual environments, with plain pip, for competitors that cannot be installed in ours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PINS = {
-    # The last release, archived; it imports with no JAX newer than 0.4 and needs tf2jax to import at all.
+    # The last release of an archived project; its import needs tf2jax and JAX 0.4 or older.
     "neural-tangents": (
         "neural-tangents==0.6.5", "jax==0.4.23", "jaxlib==0.4.23", "numpy<2", "scipy<1.12", "tf2jax==0.3.6",
     ),
@@ -23,19 +23,19 @@ INSTALL_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a competitor's Python is, or why there is none."""
+    """The path of a competitor's Python, or the reason why there is none."""
 
     python: str | None
     reason: str = ""
 
 
 def default_folder() -> Path:
-    """Return the folder that environments are kept in between runs."""
+    """Return the folder in which environments are cached."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ntkbench-benchmarks"
 
 
 def environment(name: str, folder: Path | None) -> Environment:
-    """Return the environment of a peer, made in `folder` if it is not there yet; None for no peers at all."""
+    """Return the environment of a peer, creating it in `folder` if it does not exist. folder: None skips all peers."""
     if folder is None:
         return Environment(None, "left out by --no-peers")
     where = folder / name
@@ -59,12 +59,12 @@ def environment(name: str, folder: Path | None) -> Environment:
 
 
 def clean(variables: os._Environ[str] | dict[str, str]) -> dict[str, str]:
-    """Return environment variables without those that would let a peer see our packages."""
+    """Return environment variables without those that would make our packages visible to a peer."""
     return {k: v for k, v in variables.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
 
 
 def sentence(text: str) -> str:
-    """Return the last line of an error that says something, without the folders of this machine."""
+    """Return the last informative line of an error, without paths of this machine."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower() and "warning" not in line.lower()]
     line = (errors or lines or ["no message"])[-1]

@@ -1,4 +1,4 @@
-"""The matmul limit: how many operations the products of a tangent kernel take at least."""
+"""Compute the matmul limit: the minimum number of operations in the matrix products of a tangent kernel."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from .case import Case, products
 
 
 def kernel_flops(case: Case) -> int:
-    """Return the flops of one forward pass, one backward pass of the activations for each output, and the kernel.
+    """Return the flops of one forward pass, one backward pass of the activations per output, and the kernel.
 
-    The kernel [N, N, O, O] of a layer with T positions, fan-in a and b units takes the cheaper of Gram matrices over
+    For a layer with T positions, fan-in a and b units, the kernel [N, N, O, O] takes the cheaper of Gram matrices over
     positions, N²T²(a + O²b), and gradients of the layer, NOT·ab + N²O²·ab (times 2 flops). The first layer needs no
-    backward pass. Pointwise work counts as nothing, and symmetry is not made use of.
+    backward pass. Pointwise operations are not counted, and symmetry is not used.
     """
     n, o = case.n, case.outputs
     total = 0

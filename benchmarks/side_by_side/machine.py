@@ -1,4 +1,4 @@
-"""The machine and the software that numbers were measured on."""
+"""Describe the machine that a benchmark runs on."""
 
 from __future__ import annotations
 

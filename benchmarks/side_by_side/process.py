@@ -1,4 +1,4 @@
-"""One competitor as a long-lived process that answers one request at a time, within limits of time and memory."""
+"""Run a competitor as a long-lived process that answers one request at a time, with time and memory limits."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from .environments import clean, sentence
 
 COMPETITORS = Path(__file__).parents[1] / "competitors"
 POLL_SECONDS = 0.02
-SPARE = 0.05  # of the machine's memory; a competitor that leaves less is stopped before the system stops another
+SPARE = 0.05  # minimum share of the machine's memory left free; below it, the competitor is stopped
 
 
 class GaveUpError(Exception):
-    """A competitor that ended, failed, or went over a limit; the message says which."""
+    """Raised if a competitor exits, fails or exceeds a limit; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """seconds: for one request.  memory_gib: resident memory of one competitor."""
+    """Limits of one competitor. seconds: time for one request. memory_gib: resident memory."""
 
     seconds: float
     memory_gib: float
 
 
 class Process:
-    """`competitors/SCRIPT.py ROUTE` in the Python of its environment."""
+    """A process that runs `competitors/SCRIPT.py ROUTE` with the Python of its environment."""
 
     def __init__(self, script: str, route: str, python: str | None, log: Path):
         ours = python is None or python == sys.executable
         variables = dict(os.environ) if ours else clean(os.environ)
-        # One kind of hardware for everybody; and TensorFlow and JAX print less.
+        # All competitors run on the CPU, and TensorFlow and JAX log less.
         variables |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
         variables |= {"KERAS_BACKEND": "tensorflow", "PYTHONUNBUFFERED": "1"}
         self.log = log
@@ -53,10 +53,14 @@ class Process:
             )  # fmt: skip
         self.replies: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
-        self.peak = 0  # bytes of resident memory seen while it worked on the last request
+        self.peak = 0  # peak resident memory in bytes during the last request
 
     def ask(self, request: dict[str, Any], limits: Limits) -> dict[str, Any]:
-        """Return the answer to one request. Raises GaveUpError, and then the process is gone unless it just failed."""
+        """Return the answer to one request.
+
+        Raises:
+            GaveUpError: If the process exits or exceeds a limit, in which case it is stopped; or if the request fails.
+        """
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(request) + "\n")
@@ -89,10 +93,10 @@ class Process:
         memory = psutil.virtual_memory()
         if self.peak > limits.memory_gib * 2**30 or memory.available < SPARE * memory.total:
             self.stop()
-            raise GaveUpError(f"more than {min(self.peak / 2**30, limits.memory_gib):.1f} GiB of memory")
+            raise GaveUpError(f"used more than {min(self.peak / 2**30, limits.memory_gib):.1f} GiB of memory")
         if time.monotonic() > end:
             self.stop()
-            raise GaveUpError(f"longer than {limits.seconds:.0f} s")
+            raise GaveUpError(f"took longer than {limits.seconds:.0f} s")
 
     def _listen(self) -> None:
         assert self.process.stdout is not None

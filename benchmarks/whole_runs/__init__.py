@@ -1,1 +1,1 @@
-"""Whole runs of the command line, timed from outside: cells that cost nothing, other executors, faults."""
+"""Whole runs of the command line, timed from outside: trivial cells, different executors, and injected faults."""

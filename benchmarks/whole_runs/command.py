@@ -1,4 +1,4 @@
-"""The command line in a process of its own, with plugins that only it sees, timed from outside."""
+"""Run the command line in a separate process, with its own plugins, and time it from outside."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", 
 
 
 def environment(folder: Path, plugin: str = "", **more: str) -> dict[str, str]:
-    """Return the environment in which the plugin, a module beside this file, is installed. folder: for its record."""
+    """Return environment variables with which a plugin counts as installed.
+
+    Args:
+        folder: Folder for the plugin's metadata and for ntkbench's cache.
+        plugin: Name of the plugin, a module next to this file; "" for none.
+        **more: Further variables.
+    """
     variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", **more}
     variables["NTKBENCH_CACHE"] = str(folder / "cache")
-    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as where ntkbench is installed
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # cache bytecode, as in an installation of ntkbench
     if plugin:
         record = folder / f"{plugin}-1.0.dist-info"
         record.mkdir(parents=True, exist_ok=True)
@@ -28,7 +34,11 @@ def environment(folder: Path, plugin: str = "", **more: str) -> dict[str, str]:
 
 
 def ntkbench(words: list[Any], variables: dict[str, str], expected: int = 0) -> float:
-    """Return the seconds of a command; raise RuntimeError when it exits with another code."""
+    """Run a command and return its time in seconds.
+
+    Raises:
+        RuntimeError: If the exit code is not the expected one.
+    """
     began = time.perf_counter()
     command = [sys.executable, "-m", "ntkbench", *map(str, words)]
     done = subprocess.run(command, env=variables, capture_output=True, text=True)
@@ -38,6 +48,6 @@ def ntkbench(words: list[Any], variables: dict[str, str], expected: int = 0) -> 
 
 
 def between_first_and_last(run: Path) -> tuple[int, float]:
-    """Return how many cells a run holds, and the seconds from the first one that was written to the last."""
+    """Return the number of cells of a run, and the seconds between writing the first and the last one."""
     times = [path.stat().st_mtime for path in (run / "cells").glob("*.json")]
     return len(times), max(times) - min(times)

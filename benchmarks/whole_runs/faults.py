@@ -1,4 +1,4 @@
-"""One run that is disturbed, from a seed, until so many faults have happened, and then finished."""
+"""Disturb a run with seeded faults until a given number have happened, then let it finish."""
 
 from __future__ import annotations
 
@@ -27,17 +27,27 @@ WEIGHTS = {"worker killed": 4, "command killed": 3, "disk full": 2, "Dask worker
 ENDING = ("command killed", "disk full", "scheduler killed")
 LIMITS = ["--timeout", "3", "--memory-limit", "1.5"]
 WAIT_SECONDS = 120.0
-MOST_DONE = 0.9  # of the cells, while faults wait
-FILE_BYTES = 64  # no file may become larger where the disk is full
+MOST_DONE = 0.9  # maximum share of finished cells while faults are pending
+FILE_BYTES = 64  # file size limit that simulates a full disk
 
 
 class SoakError(Exception):
-    """What must not happen under any fault."""
+    """Raised if a run does not survive a fault."""
 
 
 @dataclass
 class Soak:
-    """folder: for everything.   seeds × widths: the cells.   tensorflow: whether workers have it."""
+    """A run that is disturbed by faults.
+
+    Attributes:
+        folder: Folder of all files.
+        seed: Seed of the faults.
+        faults: Number of faults.
+        cells: Number of cells, seeds × widths.
+        tensorflow: Whether workers import TensorFlow.
+        happened: Number of faults that have happened, by kind.
+        commands: Number of commands that were started.
+    """
 
     folder: Path
     seed: int
@@ -62,14 +72,14 @@ class Soak:
         self.seen: dict[int, psutil.Process] = {}
 
     def drawn(self) -> list[str]:
-        """Return the faults in the order in which they are tried."""
+        """Draw the faults, in the order in which they are tried."""
         kinds = [*IN_CELLS, *(kind for kind, weight in WEIGHTS.items() for _ in range(weight))]
         repeated = [kinds[index % len(kinds)] for index in range(self.faults)]
         self.random.shuffle(repeated)
         return repeated
 
     def words(self, name: str, executor: str) -> list[str]:
-        """Return the words of the command."""
+        """Return the command line of a run."""
         widths, seeds = 20, max(self.cells // 20, 1)
         where = [executor] if executor.startswith("dask:") else [executor, "--workers", "2"]
         start = ["-m", "ntkbench"] if self.tensorflow else [str(Path(__file__).parent / "ntkbench_orders.py")]
@@ -80,7 +90,7 @@ class Soak:
         ]  # fmt: skip
 
     def disturbed(self) -> None:
-        """Run with all faults, then without, until every cell is ok."""
+        """Run with all faults, then without faults until every cell is ok."""
         spacing = self.cells / (self.faults + 1)
         heard, before = time.monotonic(), (-1, -1)
         try:
@@ -120,10 +130,10 @@ class Soak:
         if done.returncode:
             raise SoakError(f"The undisturbed run exited with {done.returncode}: {done.stderr[-1000:]}")
 
-    # What runs
+    # Processes
 
     def begin(self) -> None:
-        """Start the command again, with an executor that the next faults need."""
+        """Start the command again, with an executor that can have the next faults."""
         self.lose_files()
         of_dask = sum(fault in OF_DASK for fault in self.waiting)
         dask = of_dask > 0 and (self.random.random() < 0.4 or of_dask == len(self.waiting))
@@ -137,14 +147,14 @@ class Soak:
         self.before = self.stamps()
 
     def lose_files(self) -> None:
-        """Delete a tenth of the cells of a run that is nearly finished while faults wait, for they need work to hit."""
+        """Delete a tenth of the cells of a nearly finished run, so that pending faults still have work to disturb."""
         files = sorted((self.folder / "disturbed" / "cells").glob("*.json"))
         if len(files) >= MOST_DONE * self.cells:
             for file in self.random.sample(files, len(files) // 10):
                 file.unlink()
 
     def scheduler(self) -> str:
-        """Return the address of the Dask scheduler, started anew with two workers where one is gone."""
+        """Return the address of the Dask scheduler; restart it with two workers if a process is gone."""
         if len(self.cluster) == 3 and all(process.poll() is None for process in self.cluster):
             return self.address
         self.end_cluster()
@@ -164,13 +174,13 @@ class Soak:
         self.dask("worker", *words, "--local-directory", self.folder / "dask", *preload)
 
     def dask(self, what: str, *words: Any) -> None:
-        """Start a part of the cluster."""
+        """Start a process of the cluster."""
         command = [sys.executable, "-m", f"distributed.cli.dask_{what}", "--no-dashboard", *map(str, words)]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.cluster.append(subprocess.Popen(command, env=self.variables, cwd=self.folder, **quiet))
 
     def end_cluster(self) -> None:
-        """Kill what is left of the cluster."""
+        """Kill the remaining processes of the cluster."""
         for process in self.cluster:
             self.remember(process.pid)
             process.kill()
@@ -191,11 +201,11 @@ class Soak:
         self.command = None
 
     def running(self) -> bool:
-        """Return whether the command still runs."""
+        """Return whether the command is still running."""
         return self.command is not None and self.command.poll() is None
 
     def until(self, happened: Any, otherwise: str) -> None:
-        """Wait for something."""
+        """Wait until `happened()` is true; raise SoakError after WAIT_SECONDS."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not happened():
             if time.monotonic() > deadline:
@@ -203,23 +213,23 @@ class Soak:
             time.sleep(0.01)
 
     def where(self) -> str:
-        """Return the executor, its processes, and where the command stands where it can be asked."""
-        told = [f"executor {self.executor}", f"{self.happened.total()} faults, {self.stored()} cells"]
+        """Return a description of the executor, its processes and, without TensorFlow, the command's stack traces."""
+        lines = [f"executor {self.executor}", f"{self.happened.total()} faults, {self.stored()} cells"]
         if self.command is not None and self.running():
             if not self.tensorflow:
                 self.command.send_signal(signal.SIGUSR1)
                 time.sleep(1.0)
             roots = [self.command.pid, *(process.pid for process in self.cluster)]
-            told += [line_of(child)[-80:] for root in roots for child in children(root)]
-            told.append((self.folder / "errors.txt").read_text()[-3000:])
-        return "\n".join(told)
+            lines += [line_of(child)[-80:] for root in roots for child in children(root)]
+            lines.append((self.folder / "errors.txt").read_text()[-3000:])
+        return "\n".join(lines)
 
     def stored(self) -> int:
-        """Return how many cells there are."""
+        """Return the number of stored cells."""
         return sum(1 for _ in (self.folder / "disturbed" / "cells").glob("*.json"))
 
     def stamps(self) -> set[tuple[str, int]]:
-        """Return the cells with the time of each, to see that something is being measured."""
+        """Return the cell files with their modification times, to detect progress."""
         found = set()
         for path in (self.folder / "disturbed" / "cells").glob("*.json"):
             with contextlib.suppress(FileNotFoundError):
@@ -229,7 +239,7 @@ class Soak:
     # Faults
 
     def next_fault(self) -> str | None:
-        """Take the first fault that the present executor can have, None where it can have none of those that wait."""
+        """Take the first pending fault that the present executor can have; None if there is none."""
         dask = self.executor.startswith("dask")
         for index, fault in enumerate(self.waiting):
             if dask or fault not in OF_DASK:
@@ -237,7 +247,7 @@ class Soak:
         return None
 
     def inject(self, fault: str) -> bool:
-        """Let a fault happen, and return whether it did; one that did not waits again."""
+        """Trigger a fault; put it back if it did not happen. Return whether it happened or the command still runs."""
         self.until(lambda: self.stamps() != self.before or not self.running(), "no cell was measured")
         did = self.running() and self.happen(fault)
         if did:
@@ -251,7 +261,7 @@ class Soak:
         return did or self.running()
 
     def happen(self, fault: str) -> bool:
-        """Let a fault happen."""
+        """Trigger a fault and return whether it happened."""
         assert self.command is not None
         if fault in IN_CELLS:
             order = self.orders / f"{next(self.numbers):05}-{fault}.order"
@@ -279,12 +289,12 @@ class Soak:
             self.remember(lost.pid)
             lost.kill()
             lost.wait()
-            self.dask_worker()  # as a queue would
+            self.dask_worker()  # a batch system would restart it, too
             return True
         return self.kill_a_worker()
 
     def kill_a_worker(self) -> bool:
-        """Kill one of the processes that measure."""
+        """Kill one of the worker processes."""
         assert self.command is not None
         roots = [self.command.pid] if self.executor == "processes" else [process.pid for process in self.cluster[1:]]
         workers = [child for root in roots for child in children(root) if "spawn_main" in line_of(child)]
@@ -296,38 +306,38 @@ class Soak:
         return False
 
     def remember(self, pid: int) -> None:
-        """Note the processes under this one, which have to end with it."""
+        """Record the child processes of this one, which must end with it."""
         self.seen.update({child.pid: child for child in children(pid)})
 
-    # What has to be true in the end
+    # Checks
 
     def check(self) -> bool:
-        """Return whether the disturbed run is equal to the undisturbed one, cell by cell and file by file."""
+        """Return whether the disturbed run equals the undisturbed one, cell by cell and file by file."""
         import ntkbench as nb
 
         gone, alive = psutil.wait_procs(list(self.seen.values()), timeout=30)
         if alive:
-            raise SoakError(f"{len(alive)} processes of commands that have ended still run.")
+            raise SoakError(f"{len(alive)} processes of commands that have ended are still running.")
         one, two = (self.folder / name for name in ("undisturbed", "disturbed"))
         files = [{str(path.relative_to(run)) for path in run.rglob("*")} for run in (one, two)]
         if files[0] != files[1]:
-            raise SoakError(f"These files are in one of the two only: {sorted(files[0] ^ files[1])[:5]}.")
+            raise SoakError(f"These files are in one of the two runs only: {sorted(files[0] ^ files[1])[:5]}.")
         rows = [
             [(r["cell"], r["quantity"], r["value"], r["status"]) for r in sorted(nb.load(run).rows(), key=by_cell)]
             for run in (one, two)
         ]
         if {row[-1] for row in rows[1]} != {"ok"} or len({row[0] for row in rows[1]}) != self.cells:
-            raise SoakError("Not every cell is there and ok.")
+            raise SoakError("Some cells are missing or not ok.")
         return rows[0] == rows[1]
 
 
 def by_cell(row: Any) -> tuple[str, str]:
-    """Return what rows are sorted by."""
+    """Return the sort key of a row."""
     return row["cell"], row["quantity"]
 
 
 def children(pid: int) -> list[psutil.Process]:
-    """Return the processes under this one."""
+    """Return all child processes, recursively."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.Error:
@@ -335,7 +345,7 @@ def children(pid: int) -> list[psutil.Process]:
 
 
 def line_of(process: psutil.Process) -> str:
-    """Return the command line of a process, "" where it has ended."""
+    """Return the command line of a process, "" if it has ended."""
     try:
         return " ".join(process.cmdline())
     except psutil.Error:

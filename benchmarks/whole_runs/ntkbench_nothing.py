@@ -1,4 +1,4 @@
-"""A plugin whose architectures and measurements cost nothing: what is left is the framework's own time."""
+"""A plugin with trivial architectures and measurements, to measure the overhead of the framework."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SEEDS = 20
 
 
 class Net:
-    """One weight, and the mean of an input times it."""
+    """A model with one weight, which multiplies the mean of an input."""
 
     def __init__(self):
         import tensorflow as tf
@@ -26,12 +26,12 @@ class Net:
 
 
 def build(width):
-    """Return a model of one weight."""
+    """Return a model with one weight."""
     return Net()
 
 
 def number(of):
-    """Return the measurement with this number: a power law of the width, with a little of the seed."""
+    """Return the measurement with this index, whose value depends on the index and slightly on the seed."""
 
     def measure(ctx):
         return {f"nothing_{of}": 2.0 + 0.1 * of + 0.001 * ctx.seed}
@@ -41,14 +41,14 @@ def number(of):
 
 @hookimpl
 def ntkbench_register_architectures(register):
-    """Register models that cost nothing."""
+    """Register trivial models."""
     for index in range(ARCHITECTURES):
         register(f"nothing-{index:02}", build, summary="one weight")
 
 
 @hookimpl
 def ntkbench_register_measurements(register):
-    """Register measurements that cost nothing."""
+    """Register trivial measurements."""
     for index in range(MEASUREMENTS):
         quantity = Quantity(f"nothing_{index}", f"n{index}", summary="a constant")
         register(f"nothing_{index}", number(index), quantities=[quantity], summary="a constant")

@@ -1,7 +1,7 @@
-"""A plugin whose cells have the faults that they are ordered to have, through files in a folder.
+"""A plugin whose cells trigger faults on demand, through files in a folder.
 
-An order is a file named NUMBER-FAULT in a folder. The next cell that is measured anywhere takes it, by renaming it, and
-has the fault: no two cells have one.
+An order is a file named NUMBER-FAULT.order. The next cell that is measured anywhere takes the order by renaming the
+file and triggers the fault, so that each fault happens in one cell only.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ SLOW_SECONDS = 1.0
 GIB = 2**30
 
 
-def obey() -> None:
-    """Have the fault of the oldest order, if there is one. None of them is in the way of the cell's next attempt."""
+def take_order() -> None:
+    """Trigger the fault of the oldest order, if there is one. The order is taken, so a retry of the cell succeeds."""
     time.sleep(CELL_SECONDS)
     orders = Path(os.environ[FOLDER])
     for order in sorted(orders.glob("*-*.order")):
         try:
             order.rename(order.with_suffix(".taken"))
         except FileNotFoundError:
-            continue  # another cell was faster
-        have(order.stem.partition("-")[2])
+            continue  # another cell took it
+        trigger(order.stem.partition("-")[2])
         return
 
 
-def have(fault: str) -> None:
-    """Have a fault."""
+def trigger(fault: str) -> None:
+    """Trigger a fault."""
     if fault == "sleeps":
         time.sleep(1e6)
     elif fault == "hogs":
@@ -55,18 +55,18 @@ def have(fault: str) -> None:
 
 
 def value_of(width: int, seed: int) -> float:
-    """Return the number that a cell has, whatever happened before."""
+    """Return the value of a cell, which does not depend on faults."""
     return (1 + 0.01 * (seed * 7919 % 13)) / width
 
 
 def measure(ctx):
-    """Have the ordered fault, and return a number of the seed."""
-    obey()
+    """Trigger the ordered fault, if any, and return a value that depends on the seed."""
+    take_order()
     return {"ordered": value_of(1, ctx.seed)}
 
 
 class GroupWorker:
-    """Stands for the one of `ntkbench.runner.worker` where a soak does without TensorFlow, to have more faults."""
+    """Replacement of `ntkbench.runner.worker.GroupWorker` that does not need TensorFlow, for fast soak tests."""
 
     def __init__(self, cells, registry, device, gib=None):
         self.cells = cells
@@ -78,7 +78,7 @@ class GroupWorker:
         for cell in self.cells:
             began = time.perf_counter()
             try:
-                obey()
+                take_order()
                 values = {key: Value(value_of(1, cell.seed)) for key in cell.quantities}
                 found = CellResult(cell=cell, status=Status.OK, values=values)
             except RuntimeError as error:
@@ -88,26 +88,26 @@ class GroupWorker:
 
 
 def serve(connection, setting) -> None:
-    """Serve with the group worker above."""
+    """Run a worker process with the GroupWorker of this module."""
     from stand_in import serve_with
 
     serve_with(GroupWorker, connection, setting)
 
 
 def without_tensorflow() -> None:
-    """Make the worker processes of this process do without TensorFlow."""
+    """Replace the worker processes of this process by ones without TensorFlow."""
     from ntkbench.runner.executors import processes
 
     processes.serve = serve
 
 
 def dask_setup(worker) -> None:
-    """Do so in a Dask worker that preloads this module."""
+    """Do the same in a Dask worker that preloads this module."""
     without_tensorflow()
 
 
 def build(width):
-    """Return a model of one weight."""
+    """Return a model with one weight."""
     from ntkbench_nothing import Net
 
     return Net()
@@ -115,27 +115,27 @@ def build(width):
 
 @hookimpl
 def ntkbench_register_architectures(register):
-    """Register a model that costs nothing."""
+    """Register a trivial model."""
     register("ordered", build, summary="one weight")
 
 
 @hookimpl
 def ntkbench_register_measurements(register):
-    """Register a measurement with faults."""
+    """Register the measurement that triggers faults."""
     register("ordered", measure, quantities=[Quantity("ordered", "o", summary="a number")], summary="with faults")
 
 
 def main() -> int:
-    """Be the command line, with worker processes without TensorFlow."""
+    """Run the command line with worker processes that do not import TensorFlow."""
     without_tensorflow()
-    faulthandler.register(signal.SIGUSR1, all_threads=True)  # so that a soak can ask where it stands still
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # lets the soak test dump stack traces of a hung command
     from ntkbench.cli.main import main
 
     return main(sys.argv[1:])
 
 
 if __name__ == "__main__":
-    # As a module of that name, so that workers find `serve` by it.
+    # Import under the module's name, so that workers can unpickle `serve`.
     import ntkbench_orders
 
     sys.exit(ntkbench_orders.main())

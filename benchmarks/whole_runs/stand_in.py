@@ -1,4 +1,4 @@
-"""Worker processes without TensorFlow: another group worker stands for the one that measures."""
+"""Run worker processes without TensorFlow, with a replacement of the GroupWorker class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import ModuleType
 
 
 def serve_with(group_worker, connection, setting) -> None:
-    """Do what `ntkbench.runner.executors.child.serve` does, with a class in place of its `GroupWorker`."""
+    """Run `ntkbench.runner.executors.child.serve` with another class in place of `GroupWorker`."""
     from ntkbench.runner.executors import child
 
     stand_in = ModuleType("ntkbench.runner.worker")

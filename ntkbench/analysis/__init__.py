@@ -1,1 +1,1 @@
-"""What it means: scaling laws and their agreement with theory."""
+"""Analysis of results: scaling laws, verdicts, and their agreement with theory."""

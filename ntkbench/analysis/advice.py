@@ -1,4 +1,7 @@
-"""What would decide a verdict: the cheapest larger design, found by simulating it from what was measured so far."""
+"""Find the cheapest larger design that would decide a verdict, by simulating designs from the values measured so far.
+
+A design is a number of seeds and a set of widths.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from .states import states
 
 DRAWS = 80
 ENOUGH = 0.85
-"""A design decides when it does in this share of its simulations."""
+"""A design is taken to decide a verdict if it does so in at least this share of its simulations."""
 MORE_SEEDS = (0, 2, 5, 10, 20, 35)
 MORE_WIDTHS = 4
 MOST_SEEDS = 40
@@ -22,9 +25,13 @@ MOST_SEEDS = 40
 
 @frozen
 class Advice:
-    """A larger design: seeds and doubled widths to add, together.
+    """A larger design: the seeds and doubled widths to add to the present one.
 
-    power: the share of its simulations in which the verdict is decided. Below ENOUGH it is the largest design tried.
+    Attributes:
+        more_seeds: Number of seeds to add.
+        more_widths: Number of widths to add, each twice the one before it.
+        power: Share of the simulations in which this design decides the verdict. If it is below ENOUGH, no design that
+            was tried decides, and this is the largest of them.
     """
 
     more_seeds: int
@@ -33,7 +40,7 @@ class Advice:
 
     @property
     def decides(self) -> bool:
-        """Whether it is likely to decide."""
+        """Whether this design is likely to decide the verdict."""
         return self.power >= ENOUGH
 
     def words(self) -> str:
@@ -45,7 +52,7 @@ class Advice:
 
 @frozen(eq=False)
 class Measured:
-    """One judged quantity as it stands. scale: as in `state_of`."""
+    """The present evidence on one judged quantity. scale: as in `state_of`."""
 
     evidence: Evidence
     scale: float = 1.0
@@ -54,15 +61,19 @@ class Measured:
 def what_would_decide(
     measured: Mapping[str, Measured], decided: Callable[[Mapping[str, Any]], Any], confidence: float
 ) -> Advice | None:
-    """Return the cheapest design that decides, or the largest that was tried; None where nothing can be simulated.
+    """Return the cheapest design that is likely to decide a verdict.
 
-    Laws are drawn in proportion to their likelihood, and so is the noise; what was measured stays, and only what is
-    added is drawn. A design costs the sum of its squared widths, times its seeds.
+    The laws and the noise are drawn in proportion to their likelihood. The measured values are kept; only the values
+    that a design adds are simulated. The cost of a design is the sum of its squared widths times its number of seeds.
 
     Args:
-        measured: the judged quantities by key, each with its evidence; others keep their state.
-        decided: codes of the states [D] by key -> whether the verdict is decided [D].
-        confidence: two-sided, of each state.
+        measured: Evidence on the judged quantities, by key. Quantities that are left out keep their state.
+        decided: Maps the codes of the states [D], by key, to whether the verdict is decided [D].
+        confidence: Two-sided confidence of each state.
+
+    Returns:
+        The cheapest design that decides; the largest design tried if none decides; None if there are too few values to
+        simulate from.
     """
     import numpy as np
 
@@ -84,7 +95,7 @@ def what_would_decide(
         if not largest.decides or not ladder[-1] + widths:
             continue
         low, high, at = 0, len(ladder) - 1, largest
-        while low < high:  # more seeds decide more often
+        while low < high:  # bisection: the power grows with the number of seeds
             middle = (low + high) // 2
             tried = Advice(ladder[middle], widths, power(ladder[middle], widths))
             low, high, at = (low, middle, tried) if tried.decides else (middle + 1, high, at)
@@ -94,7 +105,7 @@ def what_would_decide(
 
 
 def _wider(of: Evidence, more: int) -> Any:
-    """Return log(width / largest measured width) of the measured and of `more` doubled widths."""
+    """Return log(width / largest measured width) for the measured widths and `more` doubled ones."""
     import numpy as np
 
     return np.concatenate([of.x, math.log(2) * np.arange(1, more + 1)])
@@ -102,10 +113,10 @@ def _wider(of: Evidence, more: int) -> Any:
 
 @frozen(eq=False)
 class _Laws:
-    """Laws drawn for one quantity, and a noise for each: arrays [D, 1].
+    """D laws drawn for one quantity, each with a noise level. All arrays have the shape [D, 1].
 
-    log law(x) = log((1 − share)·e^(power·slope·x) + share)/power + log(1 + b·e^(−(x − first)/2)); inflation: of the
-    noise variance, over its estimate.
+    log law(x) = log((1 − share)·e^(power·slope·x) + share)/power + log(1 + b·e^(−(x − first)/2)). `inflation` is the
+    noise variance divided by its estimate.
     """
 
     slope: Any
@@ -123,7 +134,10 @@ class _Laws:
 
 
 def _draw_laws(of: Evidence, random: Any) -> _Laws:
-    """Draw laws in proportion to their likelihood: power laws, laws with a floor and corrected ones, in equal parts."""
+    """Draw laws in proportion to their likelihood.
+
+    Power laws, laws with a floor and laws with a correction to scaling have equal prior weight.
+    """
     import numpy as np
 
     inflation = of.freedom / random.chisquare(of.freedom, DRAWS)
@@ -131,7 +145,7 @@ def _draw_laws(of: Evidence, random: Any) -> _Laws:
     if len(of.x) >= 3:
         classes += [_floored_laws(of), _corrected_laws(of)]
     least = min(float(each[:, 0].min()) for each in classes)
-    # Student's t: the noise is estimated too.
+    # Student's t likelihood, because the noise variance is estimated from the same data.
     chances = [(1 + (each[:, 0] - least) / of.freedom) ** (-(of.freedom + 1) / 2) / len(each) for each in classes]
     candidates, chance = np.concatenate(classes), np.concatenate(chances)
     _, slope, spread, share, power, b = candidates[random.choice(len(chance), DRAWS, p=chance / chance.sum())].T
@@ -142,7 +156,7 @@ def _draw_laws(of: Evidence, random: Any) -> _Laws:
 
 
 def _power_laws(of: Evidence) -> Any:
-    """Return the candidates of one class as rows: distance, slope, its standard error, share, power, b."""
+    """Return the candidate laws of one class, one a row: distance, slope, its standard error, share, power, b."""
     import numpy as np
 
     slope, spread, distance = (float(each[0]) for each in of.line())
@@ -169,7 +183,7 @@ def _corrected_laws(of: Evidence) -> Any:
 
 
 def _simulated(of: Measured, laws: _Laws, more_seeds: int, more_widths: int, confidence: float, random: Any) -> Any:
-    """Return the codes of the states [D] when so much is added to what was measured."""
+    """Return the codes of the states [D] after simulated seeds and widths are added to the measured values."""
     import numpy as np
 
     found = of.evidence
@@ -179,7 +193,7 @@ def _simulated(of: Measured, laws: _Laws, more_seeds: int, more_widths: int, con
     noise = random.standard_normal((DRAWS, len(x))) * np.sqrt(laws.inflation * variances)
     effects = truth + noise / math.sqrt(total)
     kept = found.effects - truth[:, :old]
-    kept = kept - kept.mean(-1, keepdims=True)  # the effects' constant means nothing
+    kept = kept - kept.mean(-1, keepdims=True)  # effects are known only up to a constant
     added = noise[:, :old] / math.sqrt(max(more_seeds, 1))
     effects[:, :old] = truth[:, :old] + (seeds * kept + more_seeds * added) / total
     after = Evidence.simulated(x - x[-1], effects, variances, total, laws.inflation[:, 0])

@@ -1,4 +1,4 @@
-"""Whether a fitted exponent agrees with theory's."""
+"""Compare fitted exponents with the exponents that theory claims."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .scaling import Fit
 Agreement = Literal["agrees", "disagrees", "undecided"]
 MARKS: dict[Agreement | None, str] = {"agrees": "✓", "disagrees": "✗", "undecided": "·", None: ""}
 MARGIN = 0.1
-"""How far a finite range of widths may bend an asymptotic exponent (log factors, metrics.md)."""
+"""Tolerance on an asymptotic exponent: logarithmic factors shift it over a finite range of widths (metrics.md)."""
 
 _RIVALS_OF_ZERO = {
     "gradient_norm": (-0.5, 0.5),
@@ -24,26 +24,31 @@ _RIVALS_OF_ZERO = {
 
 
 def agreement(fit: Fit, theory: Theory | None, quantity: str, margin: float = MARGIN) -> Agreement | None:
-    """Compare the interval of a fitted exponent with theory's claim on a quantity.
+    """Compare the interval of a fitted exponent with the exponent that theory claims.
 
-    "disagrees": the interval misses the exponent ± margin; of an upper bound, it lies above exponent + margin.
-    "agrees": it meets that, and excludes the exponents of the rival claim, so that the data speak for this one.
-    "undecided": it meets both.
+    "disagrees": the interval does not overlap exponent ± margin. If the claim is an upper bound, the interval lies
+    above exponent + margin.
+    "agrees": the interval overlaps exponent ± margin and excludes the exponents of the rival claim, so that the data
+    support this claim over its rival.
+    "undecided": the interval contains both.
 
-    The rival is what would be true if the network's verdict were the other one. Of an exponent that is not 0 it is 0:
-    nothing depends on width. Of 0, that the network does not become linear, it is the slowest fall among networks that
-    do: −1/3 for kernel_change_worst, which is that of networks with kinks (smooth ones have −1/2), and −1/2 for the
-    others (the Hessian's; along gradient descent the fall is steeper still). The exponent 0 of gradient_norm and of
-    other quantities on which no verdict rests has rivals on both sides, ±1/2: those of other parameterisations.
+    The rival claim is the one that would hold if the network had the opposite verdict:
+
+    - For a claimed exponent other than 0, the rival is 0: the quantity does not depend on the width.
+    - For the claim 0 (the network does not become linear), the rival is the slowest decay among networks that do become
+      linear: −1/3 for kernel_change_worst, the exponent of networks with kinks (smooth networks have −1/2), and −1/2
+      for the other quantities (the exponent of the Hessian; along gradient descent the decay is steeper still).
+    - For the claim 0 on gradient_norm and other quantities that no verdict rests on, there are rivals on both sides,
+      ±1/2: the exponents in other parameterisations.
 
     Args:
-        fit: the fitted law.
-        theory: the claim, None where there is none.
-        quantity: the quantity's name or result key.
-        margin: how far the interval may be from the exponent.
+        fit: The fitted law.
+        theory: The claim, or None if theory makes none.
+        quantity: The quantity's name or result key.
+        margin: Tolerance on the claimed exponent.
 
     Returns:
-        The answer, None without a claim or without an interval.
+        "agrees", "disagrees" or "undecided"; None without a claim or without an interval.
     """
     far = excess(fit, theory)
     if theory is None or fit.low is None or fit.high is None or far is None:
@@ -55,9 +60,10 @@ def agreement(fit: Fit, theory: Theory | None, quantity: str, margin: float = MA
 
 
 def excess(fit: Fit, theory: Theory | None) -> float | None:
-    """Return how far the interval of `fit` is from theory's exponent, 0 where it holds it.
+    """Return the distance from the interval of `fit` to theory's exponent, 0 if the interval contains it.
 
-    Below an upper bound nothing is far. None without a claim or without an interval.
+    If the claim is an upper bound, an interval that reaches below it has the distance 0. None without a claim or
+    without an interval.
     """
     if theory is None or fit.low is None or fit.high is None:
         return None
@@ -69,21 +75,21 @@ def _rivals(theory: Theory, quantity: str) -> tuple[float, ...]:
     if theory.exponent != 0:
         return (0.0,)
     rivals = _RIVALS_OF_ZERO.get(quantity, (-0.5,))
-    # What is allowed by an upper bound is no rival of it.
+    # Exponents below an upper bound are consistent with it, so they are not rivals.
     return (0.5,) if theory.kind == "upper bound" else rivals
 
 
 def theory_of(theory: Mapping[str, Mapping[str, Theory]], label: str, key: str, fit: Fit) -> Theory | None:
-    """Return theory's claim on the law of a result key, None where theory is silent.
+    """Return theory's claim on the law of a result key, or None if there is none.
 
-    A second reduction ("hessian_norm:max") follows the law of the first. A claim that speaks from some width on is
-    silent on a law that is fitted to smaller widths too.
+    Other reductions of a quantity ("hessian_norm:max") follow the law of the first. A claim with a `from_width` does
+    not apply to a law that was fitted to smaller widths as well.
 
     Args:
-        theory: label → quantity → claim.
-        label: the architecture with its parameters.
-        key: the result key.
-        fit: the fitted law.
+        theory: Claims by label and quantity.
+        label: Label of the architecture, with its parameters.
+        key: Result key.
+        fit: The fitted law.
     """
     claims = theory.get(label, {})
     claim = claims.get(key, claims.get(key.partition(":")[0]))

@@ -1,4 +1,7 @@
-"""Which variables bend a network: their shares of the bend beside their shares of the tangent kernel."""
+"""Find the variables through which a network is curved.
+
+Compares each variable's share of the bend, ‖H∇f‖², with its share of the trace of the tangent kernel, ‖∇f‖².
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,21 @@ from .laws import Series
 
 BEND, KERNEL, SIZE = "bend_share", "kernel_share", "variable_size"
 FAR = 2.0
-"""A variable bends the network out of proportion where its share of the bend is at least this many times its share of
-the kernel."""
+"""A variable is out of proportion if its share of the bend is at least this many times its share of the kernel."""
 LEAST = 0.02
-"""A smaller share of the bend names no culprit."""
+"""Variables with a smaller share of the bend are never named as culprits."""
 TOGETHER = 0.25
-"""Culprits that together hold less of the bend explain no verdict."""
+"""Culprits are reported only if their shares of the bend sum to at least this."""
 
 
 @frozen
 class Share:
-    """One variable at one width, medians over seeds.
+    """Shares of one variable at one width, as medians over seeds. None if the run did not measure a number.
 
-    size: its number of weights.   bend: its share of ‖H∇f‖².   kernel: its share of the trace of the tangent kernel.
-    None where the run did not measure it.
+    Attributes:
+        size: Number of weights.
+        bend: Share of ‖H∇f‖².
+        kernel: Share of the trace of the tangent kernel.
     """
 
     size: int | None
@@ -34,10 +38,13 @@ class Share:
 
 @frozen
 class Bend:
-    """Which variables bend one series, at its smallest and largest width that were measured.
+    """Shares of the variables of one series, at the smallest and the largest width where they were measured.
 
-    variables: name → shares at the first and at the last width, None where the variable is not there; the largest
-    share of the bend at the last width comes first.
+    Attributes:
+        first_width: The smallest of these widths.
+        last_width: The largest of these widths.
+        variables: Maps the name of a variable to its shares at the first and at the last width, None where the variable
+            does not exist. Sorted by the share of the bend at the last width, largest first.
     """
 
     first_width: int
@@ -46,22 +53,22 @@ class Bend:
 
     @property
     def culprits(self) -> list[str]:
-        """The variables that bend the network out of proportion at the largest width, none where these bend little."""
+        """Variables out of proportion at the largest width; empty if they account for little of the bend together."""
         found = [name for name, (_, last) in self.variables.items() if last is not None and _out_of_proportion(last)]
         return found if sum(self._last(name).bend or 0 for name in found) >= TOGETHER else []
 
     @property
     def reason(self) -> str:
-        """One sentence that names the culprits, "" where the shares are in proportion."""
+        """One sentence that names the culprits; "" if there are none."""
         names = self.culprits
         if not names:
             return ""
         shares = [self._last(name) for name in names]
         bend, kernel = (sum(getattr(share, of) or 0 for share in shares) for of in ("bend", "kernel"))
-        hold = "holds" if len(names) == 1 else "hold"
+        have = "has" if len(names) == 1 else "have"
         return (
-            f"{_who(names, [share.size for share in shares])} with {kernel:.0%} of K {hold} {bend:.0%} of the bend at "
-            f"width {self.last_width}."
+            f"{_subject(names, [share.size for share in shares])} {have} {kernel:.0%} of K but {bend:.0%} of the bend "
+            f"at width {self.last_width}."
         )
 
     def _last(self, name: str) -> Share:
@@ -71,7 +78,7 @@ class Bend:
 
 
 def bend_of(series: Series) -> Bend | None:
-    """Return which variables bend a series, None where the run did not measure it."""
+    """Return the shares of the variables of a series, or None if the run did not measure bend_share."""
     found: dict[int, dict[str, dict[str, list[float]]]] = {}
     seeds: dict[int, int] = {}
     for result in series.by_key.get(BEND, ()):
@@ -92,7 +99,7 @@ def bend_of(series: Series) -> Bend | None:
 
 
 def _share(of: dict[str, list[float]], seeds: int) -> Share:
-    # In a seed where a variable is among the many that bend least, its share is about 0.
+    # A run stores the largest shares only: a seed without a number for this variable has a share of about 0.
     bend = median([*of[BEND], *[0.0] * (seeds - len(of[BEND]))])
     return Share(
         size=int(max(of[SIZE])) if SIZE in of else None,
@@ -107,7 +114,7 @@ def _out_of_proportion(share: Share) -> bool:
     return share.bend >= LEAST and share.bend >= FAR * share.kernel
 
 
-def _who(names: Sequence[str], sizes: Sequence[int | None]) -> str:
+def _subject(names: Sequence[str], sizes: Sequence[int | None]) -> str:
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     if all(size == 1 for size in sizes):
         return f"{len(names)} scalar{'s' * (len(names) > 1)} ({listed})"

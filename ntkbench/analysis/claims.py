@@ -1,4 +1,4 @@
-"""Claims against what was measured: holds, fails or undecided."""
+"""Judge the claims of a suite by the measured values: each claim holds, fails or is undecided."""
 
 from __future__ import annotations
 
@@ -15,12 +15,22 @@ from .scaling import fit_power_law, student_t
 from .verdicts import verdicts
 
 Finding = Literal["holds", "fails", "undecided"]
+_NO_CELL = "no finished cell has all quantities that the claim needs"
 
 
 @frozen
 class Judged:
-    """A claim and what was found. measured, low, high: the number and its 95 % interval (of all values, for bounds and
-    checks: the worst, the least and the largest).   n: values used.   note: why there is no number."""
+    """A claim and its finding.
+
+    Attributes:
+        claim: The claim.
+        finding: "holds", "fails" or "undecided".
+        measured: The measured number. For bounds and checks, the worst of all values.
+        low: Lower end of its 95 % interval. For bounds and checks, the smallest value.
+        high: Upper end of its 95 % interval. For bounds and checks, the largest value.
+        n: Number of values used.
+        note: The reason if there is no number.
+    """
 
     claim: Claim
     finding: Finding
@@ -32,29 +42,29 @@ class Judged:
 
     @property
     def gates(self) -> bool:
-        """Whether a failure counts: unconfirmed claims gate nothing."""
+        """Whether a failure counts. Unconfirmed claims never fail a suite."""
         return self.claim.status != "unconfirmed"
 
 
 def judge(claim: Claim, results: Iterable[CellResult]) -> Judged:
-    """Judge a claim by the results of its own cells.
+    """Judge a claim by the results of its cells.
 
-    An exponent or value holds when it lies in the expected interval and its own interval excludes the rivals; it fails
-    when its interval lies outside; otherwise it is undecided. A bound fails with a single value above it. A verdict
-    holds when it is expected, and fails when it is decided otherwise.
+    An exponent or a value holds if it lies in the expected interval and its own interval excludes the rivals. It fails
+    if its interval lies outside the expected one. Otherwise it is undecided. A bound fails if any value lies above it.
+    A verdict holds if it is an expected one, and fails if the network is decided to have another.
     """
     if claim.law == "verdict":
         return _of_verdict(claim, list(results))
     points = _points(claim, results)
     if not points:
-        return Judged(claim, "undecided", note="no finished cell has all that the claim needs")
+        return Judged(claim, "undecided", note=_NO_CELL)
     return judge_points(claim, points)
 
 
 def _of_verdict(claim: Claim, results: Sequence[CellResult]) -> Judged:
     found = verdicts(results, {}, {})
     if not found:
-        return Judged(claim, "undecided", note="no finished cell has all that the claim needs")
+        return Judged(claim, "undecided", note=_NO_CELL)
     wrong = [each for each in found if each.name not in claim.verdict]
     finding: Finding = "fails" if any(each.decided for each in wrong) else "undecided" if wrong else "holds"
     reasons = "; ".join(f"{each.series.label} is {each.name}: {each.reason}" for each in wrong or found)
@@ -62,7 +72,7 @@ def _of_verdict(claim: Claim, results: Sequence[CellResult]) -> Judged:
 
 
 def judge_points(claim: Claim, points: Sequence[Point]) -> Judged:
-    """Judge a claim by (x, seed, value), one or more; see `judge`."""
+    """Judge a claim by at least one (x, seed, value); see `judge`."""
     values = [value for _, _, value in points]
     if claim.law == "exponent":
         fit = fit_power_law(*map(list, zip(*points, strict=True)))
@@ -74,7 +84,7 @@ def judge_points(claim: Claim, points: Sequence[Point]) -> Judged:
 
 
 def judge_all(claim: Claim, values: Sequence[float]) -> Judged:
-    """Judge a claim that every value has to satisfy."""
+    """Judge a claim that every single value must satisfy."""
     low, high = claim.expected
     outside = [value for value in values if not (low if claim.law == "check" else -math.inf) <= value <= high]
     worst = max(values, key=lambda value: max(value - high, low - value))
@@ -84,7 +94,7 @@ def judge_all(claim: Claim, values: Sequence[float]) -> Judged:
 
 def _of_mean(claim: Claim, values: Sequence[float]) -> Judged:
     if len(values) < 2:
-        return Judged(claim, "undecided", values[0], n=1, note="one seed has no interval")
+        return Judged(claim, "undecided", values[0], n=1, note="an interval needs at least two seeds")
     mean, half = fmean(values), student_t(len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return _of_interval(claim, mean, mean - half, mean + half, len(values), "")
 
@@ -108,7 +118,7 @@ Point = tuple[Any, int, float]
 
 
 def _points(claim: Claim, results: Iterable[CellResult]) -> list[Point]:
-    """Return x (the width, or the parameter), seed and the product of powers, where all factors are there."""
+    """Return x (the width or a parameter), the seed and the product of powers, where every factor was measured."""
     found: dict[tuple[Any, ...], dict[str, float]] = {}
     x_of: dict[tuple[Any, ...], Any] = {}
     for result in results:
@@ -130,7 +140,7 @@ def _points(claim: Claim, results: Iterable[CellResult]) -> list[Point]:
 
 
 def _ratios(over: str, points: Mapping[tuple[Any, ...], Point]) -> list[Point]:
-    """Return the values of the others divided by those of the architecture labelled `over`, place by place."""
+    """Divide the values of the other architectures by those of the one labelled `over` at the same width and seed."""
     ratios = []
     for (label, *place), (x, seed, value) in points.items():
         _, _, divisor = points.get((over, *place), (x, seed, 0.0))

@@ -1,4 +1,4 @@
-"""What moved between two runs, whether by more than noise, and why it may have."""
+"""Compare two runs: which values differ, whether the difference exceeds the noise, and possible causes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ from .scaling import EPSILON, student_t
 from .verdicts import Name, Verdict, verdicts
 
 EQUAL = 1e-5
-"""Equal runs agree to this, relatively, or within the error that came with a value."""
+"""Relative tolerance on values of equal runs; a value's own stated error applies where it is larger."""
 LEVEL = 0.05
 
 
 @frozen
 class Change:
-    """One quantity of one architecture in two runs, over the cells that both have.
+    """Comparison of one quantity of one architecture, over the cells that both runs have.
 
-    cells, differ: how many, and how many differ by more than rounding.   shift: mean of log(b/a), with its 95 %
-    interval, None where a value is not positive.   largest: the largest relative difference.   moved: whether the
-    shift is told from 0, the chance of any false one in the whole comparison below 5 % (Holm).
+    Attributes:
+        label: Label of the architecture.
+        key: Result key of the quantity.
+        cells: Number of common cells.
+        differ: Number of cells that differ by more than rounding.
+        largest: Largest relative difference.
+        shift: Mean of log(b/a); None if fewer than two cells have positive values in both runs.
+        low: Lower end of its 95 % interval.
+        high: Upper end of its 95 % interval.
+        moved: Whether the shift differs significantly from 0. The family-wise error rate of the whole comparison is at
+            most 5 % (Holm).
     """
 
     label: str
@@ -43,7 +51,7 @@ class Change:
 
 @frozen
 class VerdictChange:
-    """One architecture whose verdict differs between two runs. reason: of the second."""
+    """One architecture whose verdict differs between two runs. reason: the reason of the second verdict."""
 
     label: str
     before: Name
@@ -53,12 +61,16 @@ class VerdictChange:
 
 @frozen
 class Comparison:
-    """What differs between two runs.
+    """All differences between two runs.
 
-    changes: of the quantities, those that moved first.   only_a, only_b: the cells that only one run has.
-    causes: what else differs, "what: a → b".   statuses: the cells that ended differently.
-    judged: the number of architectures that have a verdict in both runs, each by all of its own cells.
-    verdicts: the verdicts that differ.
+    Attributes:
+        changes: Comparison of each quantity; those that moved come first.
+        only_a: Cells that only the first run has.
+        only_b: Cells that only the second run has.
+        causes: Differences in code, versions, settings and hardware, as "name: a → b".
+        statuses: Cells that ended with different statuses.
+        judged: Number of architectures with a verdict in both runs. Each verdict rests on all cells of its own run.
+        verdicts: Verdicts that differ.
     """
 
     changes: tuple[Change, ...]
@@ -71,7 +83,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether every common value agrees to rounding, and no cell is in one run only or ended differently."""
+        """Whether all values agree to rounding, and both runs have the same cells with the same statuses."""
         same = all(change.differ == 0 for change in self.changes)
         return same and not (self.only_a or self.only_b or self.statuses)
 
@@ -82,13 +94,16 @@ def compare(
     manifest_a: Mapping[str, Any] | None = None,
     manifest_b: Mapping[str, Any] | None = None,
 ) -> Comparison:
-    """Compare two runs cell by cell: the same architecture, params, width, seed, data set and measurement.
+    """Compare two runs cell by cell.
 
-    Settings, versions, precision and hardware may differ: they are told as possible causes.
+    Cells match if they have the same architecture, params, width, seed, dataset and measurement. Settings, versions,
+    precision and hardware may differ; such differences are reported as possible causes.
 
     Args:
-        a, b: the results of the runs.
-        manifest_a, manifest_b: their manifests, for theory, the declared quantities and the provenance.
+        a: Results of the first run.
+        b: Results of the second run.
+        manifest_a: Manifest of the first run, for theory, the declared quantities and the provenance.
+        manifest_b: Manifest of the second run.
     """
     several = _at_several_radii(a) | _at_several_radii(b)
     first, second = ({_place(each.cell, several): each for each in results} for results in (a, b))
@@ -135,7 +150,7 @@ def compare(
 def _verdicts(
     results: Sequence[CellResult], manifest: Mapping[str, Any] | None, several: bool
 ) -> dict[tuple[str, str], Verdict]:
-    """Return the verdicts by radius and place of their first cell. several: whether a run has several radii."""
+    """Return the verdicts by radius and identity of the series. several: whether a run has several radii."""
     found = {}
     for each in verdicts(results, catalogue(manifest or {}), theory(manifest or {})):
         cell = each.series.results[0].cell
@@ -150,7 +165,7 @@ def _at(radius: float) -> str:
 
 
 def differs(a: Value, b: Value) -> bool:
-    """Tell whether two values of one cell differ by more than rounding or the errors that came with them."""
+    """Return whether two values of one cell differ by more than rounding and their stated errors."""
     if a.value is None or b.value is None:
         return a.value is not b.value
     return abs(a.value - b.value) > max(EQUAL * max(abs(a.value), abs(b.value)), a.error or 0, b.error or 0, _tiny(a))
@@ -161,7 +176,7 @@ def _tiny(value: Value) -> float:
 
 
 def _change(label: str, key: str, pairs: Sequence[tuple[Value, Value]]) -> tuple[Change, float]:
-    """Return the change without its verdict, and the p value of its shift (1 where there is none to test)."""
+    """Return the change before the multiple test, and the p-value of its shift (1 if there is nothing to test)."""
     differ = sum(differs(a, b) for a, b in pairs)
     numbers = [(a.value, b.value) for a, b in pairs if a.value is not None and b.value is not None]
     largest = max((abs(b - a) / max(abs(a), abs(b)) for a, b in numbers if a != b), default=0.0)
@@ -188,7 +203,7 @@ def _holm(tests: Sequence[float]) -> set[int]:
 
 
 def _at_several_radii(results: Sequence[CellResult]) -> set[str]:
-    """Return the measurements that were made at several radii."""
+    """Return the measurements that have results at several radii."""
     radii: dict[str, set[Any]] = {}
     for result in results:
         radii.setdefault(result.cell.measurement, set()).add(result.cell.settings.get("radius"))
@@ -196,7 +211,7 @@ def _at_several_radii(results: Sequence[CellResult]) -> set[str]:
 
 
 def _place(cell: Cell, several: Collection[str] = ()) -> str:
-    """Return what a cell has in common with that of another run. several: measurements told apart by the radius."""
+    """Return the identity by which cells of two runs match. several: measurements with several radii in one run."""
     data = dataset_label(cell.dataset, cell.dataset_params)
     place = [cell.architecture, dict(cell.params), cell.width, cell.seed, data, cell.measurement, cell.reinit]
     return canonical_json([*place, cell.settings.get("radius") if cell.measurement in several else None])
@@ -225,7 +240,7 @@ def _few(words: set[str]) -> str:
 
 
 def _facts(results: Sequence[CellResult], manifest: Mapping[str, Any] | None) -> dict[str, set[str]]:
-    """Return what may move numbers: code, versions, settings, data, hardware, each as the set of what occurs."""
+    """Return everything that can change numbers (code, versions, settings, data, hardware), each as a set of values."""
     facts: dict[str, set[str]] = {}
 
     def add(name: str, value: Any) -> None:
@@ -235,10 +250,10 @@ def _facts(results: Sequence[CellResult], manifest: Mapping[str, Any] | None) ->
     for result in results:
         cell = result.cell
         add("precision", cell.precision)
-        add("numbers of our own code (numerics_version)", cell.numerics_version)
+        add("numerics_version", cell.numerics_version)
         add("architecture's plugin", f"{cell.architecture_plugin} {cell.architecture_version}".strip())
         add("measurement's plugin", f"{cell.measurement_plugin} {cell.measurement_version}".strip())
-        add("a user's code", cell.source_hash[:8])
+        add("user code", cell.source_hash[:8])
         add(f"code of {cell.architecture_plugin}", cell.architecture_code[:8])
         add(f"code of {cell.measurement_plugin}", cell.measurement_code[:8])
         add(f"data of seed {cell.seed}", cell.data_hash[:8])

@@ -1,4 +1,4 @@
-"""How well a law of width explains a series: width effects with their information, and profiles over laws."""
+"""Measure how well laws of the width fit a series: width effects with their information matrix, and profiles."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ Points = Sequence[tuple[int, int, float]]
 """width, seed, positive value."""
 
 STEEPEST, SHALLOWEST = -6.0, -0.02
-"""Slopes of what is above a floor."""
+"""Range of slopes of the falling part above a floor."""
 POWERS = (1, 2)
-"""A floor joins the falling part by addition (p = 1) or in quadrature (p = 2): v^p = (c·m^s)^p + F^p. Independent
-contributions to a norm add in quadrature, contributions of one sign add."""
+"""Exponents p by which a floor F combines with the falling part: v^p = (c·m^s)^p + F^p. p = 1 is a sum, p = 2 a sum in
+quadrature. Independent contributions to a norm add in quadrature; contributions of one sign add."""
 
 SHARES = (-0.5, -0.3, -0.2, -0.1, -0.05, *(0.05 * i for i in range(20)), 0.99)
-"""Shares of the floor that are tried. Negative ones, a fall that steepens, keep the intervals of the others honest."""
+"""Grid of floor shares. Negative shares describe a fall that steepens; without them the profile would be truncated at
+0, and the intervals of the other shares would be too short."""
 COARSE_SHARES = (-0.5, -0.2, 0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 0.95, 0.99)
 _STARTS = 12
 _STEPS = 5
 CORRECTIONS = (-0.9, -0.75, -0.6, -0.45, -0.3, -0.15, 0.0, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 15.0, 40.0)
-"""b·m^(-1/2) at the smallest width, of the correction to scaling c·m^s·(1 + b·m^(-1/2))."""
+"""Grid of the correction to scaling, c·m^s·(1 + b·m^(-1/2)): values of b·m^(-1/2) at the smallest width."""
 _TREND_SPREAD = 0.3
 MODEL_ERROR = 0.005
-"""No law of a handful of parameters is taken to hold to better than this, in logarithms, at each width."""
+"""Model error of a law with a few parameters, in logarithms, independent at each width."""
 _TRENDS = tuple(0.1 * i for i in range(-10, 5))
 
 
 @frozen(eq=False)
 class Evidence:
-    """What a series says of the logarithm of its law at each width, the seeds' own levels removed.
+    """Estimates of the logarithm of a law at each width, with the seeds' own levels removed.
 
-    x: log(width / largest width) [W], ascending.   effects: estimated log law [D, W], up to one constant for each of D
-    data sets (one, unless simulated).   information: inverse covariance [D, W, W] of the effects in units of the noise;
-    the constant is its null vector.   freedom: degrees of freedom of the noise.   n_seeds: seeds.
-    variances: relative variance of a value at each width [W].
+    Attributes:
+        x: log(width / largest width) [W], ascending.
+        effects: Estimated log law [D, W], up to one constant for each of D datasets (one, unless simulated).
+        information: Inverse covariance of the effects [D, W, W] in units of the noise. The constant is its null vector.
+        freedom: Degrees of freedom of the noise.
+        n_seeds: Number of seeds.
+        variances: Relative variance of a value at each width [W].
     """
 
     x: Any
@@ -49,12 +53,15 @@ class Evidence:
 
     @classmethod
     def of(cls, points: Points) -> Evidence | None:
-        """Return the evidence of measured points, or None where there are fewer than two widths or no noise estimate.
+        """Return the evidence of measured points.
 
-        Model: log value = log law(width) + level(seed) + noise, least squares. The noise's standard deviation may
-        follow a power of the width, estimated by restricted maximum likelihood with a normal prior of scale 0.3 on
-        that power. The noise is that of the scatter of seeds about the width effects; with a single seed, of the
-        distance from the straight line.
+        Model: log value = log law(width) + level(seed) + noise, fitted by least squares. The standard deviation of the
+        noise is a power of the width; the power is estimated by restricted maximum likelihood with a normal prior of
+        scale 0.3. The noise level is estimated from the scatter of the seeds about the width effects, or from the
+        distance to the straight line if there is only one seed.
+
+        Returns:
+            The evidence; None if there are fewer than two widths or the noise cannot be estimated.
         """
         import numpy as np
 
@@ -69,7 +76,7 @@ class Evidence:
         x = np.log(np.array(widths) / widths[-1])
         there = np.isfinite(y)
         freedom = int(there.sum()) - len(y) - len(widths) + 1
-        # A width that no other width shares a seed with has no place on the curve.
+        # Widths are compared within seeds: a width that shares no seed with another one cannot be compared.
         if not len(y) or not there.any(0).all():
             return None
         values = np.where(there, y, 0.0)
@@ -101,13 +108,14 @@ class Evidence:
 
     @classmethod
     def simulated(cls, x: Any, effects: Any, variances: Any, n_seeds: int, inflation: Any) -> Evidence:
-        """Return the evidence of D balanced data sets.
+        """Return the evidence of D balanced datasets.
 
         Args:
             x: log(width / largest width) [W].
-            effects: [D, W].
-            variances: of one value [W], times `inflation` [D].
-            n_seeds: values at each width.
+            effects: Log law at each width [D, W].
+            variances: Variance of one value [W], before it is multiplied by `inflation`.
+            n_seeds: Number of values at each width.
+            inflation: Factor of the variances of each dataset [D].
         """
         import numpy as np
 
@@ -117,10 +125,10 @@ class Evidence:
         return cls(x, effects, information, max((n_seeds - 1) * (len(x) - 1), 1), n_seeds, variances)
 
     def from_width(self, start: int) -> Evidence:
-        """Return the evidence of the widths from place `start` on; the effects of the smaller ones are left free."""
+        """Return the evidence of the widths from index `start` on, with the effects of the smaller widths left free."""
         info = self.information
         for _ in range(start):
-            # The Schur complement: what is known of the others when nothing is known of the first.
+            # The Schur complement marginalises over the first width effect.
             info = info[:, 1:, 1:] - info[:, 1:, :1] * info[:, :1, 1:] / info[:, :1, :1]
         return evolve(
             self,
@@ -131,9 +139,10 @@ class Evidence:
         )
 
     def distance(self, laws: Any) -> Any:
-        """Return (h − effects)ᵀ·information·(h − effects) of logarithmic laws h [1 or D, ..., W]: [D, ...].
+        """Return the distance (h − effects)ᵀ·information·(h − effects) of log laws h [1 or D, ..., W]: [D, ...].
 
-        Least squares in units of the noise variance: differences of it are Student's t².
+        It is the sum of squares in units of the noise variance, so differences between distances are distributed like
+        Student's t².
         """
         import numpy as np
 
@@ -143,7 +152,7 @@ class Evidence:
         return np.maximum(found, 0).reshape(d, *laws.shape[1:-1])
 
     def line(self) -> tuple[Any, Any, Any]:
-        """Return the best straight line's slope, its standard error, and its distance: each [D]."""
+        """Return the slope of the best straight line, its standard error and the line's distance, each [D]."""
         import numpy as np
 
         sx = np.einsum("dij,j->di", self.information, self.x)
@@ -152,7 +161,7 @@ class Evidence:
         return slope, 1 / np.sqrt(sxx), self.distance(slope[:, None] * self.x)
 
     def floors(self, shares: Sequence[float] = SHARES) -> FloorProfile:
-        """Return the profile over the floor's share: the best distance, and the slope, of each share and power."""
+        """Return the profile over the share of the floor: the best law for each share and power."""
         import numpy as np
 
         share = np.array(shares)[None, None, :, None]
@@ -161,7 +170,7 @@ class Evidence:
         grid = np.stack([_floored(slope, share, power, self.x)[0] for slope in starts], 3)  # [1, p, φ, start, W]
         slope = starts[self.distance(grid).argmin(-1)][..., None]
         effects, info = self.effects[:, None, None], self.information[:, None]
-        for _ in range(_STEPS):  # Gauss-Newton on the one slope of each share
+        for _ in range(_STEPS):  # Gauss-Newton in one variable, the slope, for each share
             law, bend = _floored(slope, share, power, self.x)
             weighted = bend @ info
             step = ((effects - law) * weighted).sum(-1, keepdims=True)
@@ -173,10 +182,10 @@ class Evidence:
         return FloorProfile(np.array(shares), self.distance(law), slope[..., 0], spread)
 
     def corrections(self, shallowest: float = math.inf) -> tuple[Any, Any, Any]:
-        """Return the best c·m^s·(1 + b·m^(-1/2)) with s ≤ shallowest for each b.
+        """Return the best law c·m^s·(1 + b·m^(-1/2)) with s ≤ shallowest for each b of CORRECTIONS.
 
         Returns:
-            b, as its term at the smallest width [B]; distance and slope s [D, B].
+            The correction b·m^(-1/2) at the smallest width [B], and the distance and the slope s, each [D, B].
         """
         import numpy as np
 
@@ -190,10 +199,13 @@ class Evidence:
 
 @frozen(eq=False)
 class FloorProfile:
-    """The best law with each share of the floor.
+    """The best law for each share of the floor.
 
-    shares: φ = (F/v)^p at the largest width [φ].   distance, slope, spread: of the best law, its slope and the slope's
-    standard error at that share [D, p, φ].
+    Attributes:
+        shares: φ = (F/v)^p at the largest width [φ].
+        distance: Distance of the best law [D, p, φ].
+        slope: Slope of its falling part [D, p, φ].
+        spread: Standard error of that slope [D, p, φ].
     """
 
     shares: Any
@@ -206,25 +218,38 @@ class FloorProfile:
         return self.distance.min(-1)
 
     def excludes_from(self, shares: Sequence[float], limit: float) -> Any:
-        """Tell for which data sets [D] every floor of at least this share, one for each power, is farther than `limit`
-        from the best law of that power."""
+        """Return for which datasets [D] all floors of at least the given share are excluded, for every power.
+
+        Args:
+            shares: Smallest share to exclude, one for each power.
+            limit: A floor is excluded if its distance exceeds that of the best law of the same power by more than this.
+        """
         import numpy as np
 
         best, excluded = self.best(), np.ones(len(self.distance), bool)
         for place, share in enumerate(shares):
             larger = self.distance[:, place, self.shares >= share - 1e-9]
-            if larger.shape[-1]:  # a share above 1 is no floor
+            if larger.shape[-1]:  # empty if the share exceeds 1, which no floor can have
                 excluded &= larger.min(-1) - best[:, place] > limit
         return excluded
 
     def excludes_below(self, share: float, limit: float) -> Any:
-        """Tell for which data sets [D] every floor up to this share is farther than `limit` from the best law."""
+        """Return for which datasets [D] all floors up to this share are excluded: `limit` worse than the best law."""
         below = self.distance[..., self.shares <= share + 1e-9].min((-1, -2))
         return below - self.best().min(-1) > limit
 
 
 def interval(shares: Any, distance: Any, limit: float) -> tuple[float, float, float]:
-    """Return the best share and the ends of those within `limit` of the best distance, in [0, 1]: profiles [φ]."""
+    """Return the best share and the ends of the interval of shares within `limit` of the best distance.
+
+    Args:
+        shares: Grid of shares [φ].
+        distance: Profile over them [φ].
+        limit: Largest excess of the distance over the best one.
+
+    Returns:
+        Best share, lower and upper end, each clipped to [0, 1].
+    """
     import numpy as np
 
     fine = np.linspace(shares[0], shares[-1], 600)
@@ -235,7 +260,7 @@ def interval(shares: Any, distance: Any, limit: float) -> tuple[float, float, fl
 
 
 def _floored(slope: Any, share: Any, power: Any, x: Any) -> tuple[Any, Any]:
-    """Return log((1 − φ)·e^(p·s·x) + φ)/p and its derivative in s."""
+    """Return log((1 − φ)·e^(p·s·x) + φ)/p and its derivative with respect to s."""
     import numpy as np
 
     falling = (1 - share) * np.exp(np.minimum(power * slope * x, 600))
@@ -244,10 +269,11 @@ def _floored(slope: Any, share: Any, power: Any, x: Any) -> tuple[Any, Any]:
 
 
 def _weighted(values: Any, there: Any, variances: Any) -> tuple[Any, Any, Any, Any]:
-    """Return the weighted least squares of width effects for each of T variances [T, W].
+    """Estimate the width effects by weighted least squares, for each of T sets of variances [T, W].
 
     Returns:
-        effects [T, W]; their information [T, W, W]; residual sum of squares and REML determinant term [T].
+        Effects [T, W], their information matrix [T, W, W], the residual sum of squares [T], and the determinant term
+        of the restricted likelihood [T].
     """
     import numpy as np
 
@@ -264,7 +290,7 @@ def _weighted(values: Any, there: Any, variances: Any) -> tuple[Any, Any, Any, A
 
 
 def _softened(information: Any) -> Any:
-    """Return the information [W, W] when each width effect has an independent error of MODEL_ERROR as well."""
+    """Return the information matrix [W, W] after adding an independent error of MODEL_ERROR to each width effect."""
     import numpy as np
 
     return information - information @ np.linalg.solve(

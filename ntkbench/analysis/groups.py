@@ -1,4 +1,4 @@
-"""Architectures in the order of a board: verdict by verdict, the steepest fall first, ties marked by letters."""
+"""Sort architectures as on a board: by verdict, then by exponent, steepest first. Letters mark ties."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from .verdicts import NAMES, WORST, Name, Verdict
 
 @frozen
 class Place:
-    """A verdict and what it ties with.
+    """A verdict and its ties.
 
-    ties: letters; architectures of one verdict that share one cannot be distinguished. Empty where the verdict was
-    not compared with others: another radius, or exponents of fewer than two seeds.
+    Attributes:
+        verdict: The verdict.
+        ties: Letters. Architectures with the same verdict that share a letter cannot be distinguished. Empty if the
+            architecture was not compared with others, because it was measured at another radius or has exponents in
+            fewer than two seeds.
     """
 
     verdict: Verdict
@@ -28,14 +31,15 @@ class Place:
 
 @frozen
 class Grouped:
-    """Verdicts in order.
+    """Verdicts in the order of a board.
 
-    places: by verdict, then by the exponent of kernel_change_worst, ascending.
-    radius: the one that is compared; None where nothing was measured.
-    gaps: for each verdict with a pair to compare, the median over its pairs of the smallest difference of exponents
-    that a single paired comparison tells from 0 (95 %).
-    apart: the pairs of places of one verdict that differ significantly, as (i, j) with i < j.
-    unmarked: the number of tied pairs that share no letter, because a place would need too many.
+    Attributes:
+        places: Sorted by verdict, then by the exponent of kernel_change_worst, ascending.
+        radius: The radius at which architectures are compared; None if nothing was measured.
+        gaps: For each verdict with at least one comparable pair, the smallest difference of exponents that a single
+            paired comparison can detect at 95 % confidence, as the median over pairs.
+        apart: Pairs of places with the same verdict that differ significantly, as (i, j) with i < j.
+        unmarked: Number of tied pairs that share no letter, because a place would need too many letters.
     """
 
     places: tuple[Place, ...]
@@ -46,7 +50,7 @@ class Grouped:
 
 
 def grouped(found: Sequence[Verdict]) -> Grouped:
-    """Return verdicts in order, with letters for ties (Holm's correction over the pairs of each verdict)."""
+    """Sort verdicts and mark ties by letters, with Holm's correction over the pairs of each verdict."""
     rankings = {name: ranking(laws) for name, laws in comparable(found).items()}
     letters = {id(rank.law): rank.group for each in rankings.values() for rank in each.ranks}
     places = [Place(each, letters.get(id(each.laws.get(WORST)), "")) for each in sorted(found, key=_order)]
@@ -62,9 +66,10 @@ def grouped(found: Sequence[Verdict]) -> Grouped:
 
 
 def comparable(found: Sequence[Verdict]) -> dict[Name, list[Law]]:
-    """Return the laws that are compared with each other: of kernel_change_worst, one verdict and the commonest radius.
+    """Return the laws of kernel_change_worst that are compared with each other, by verdict.
 
-    What falls and what stays are apart already, and exponents at two radii are of two quantities.
+    Only laws at the most common radius are compared, because exponents at different radii belong to different
+    quantities. Architectures with different verdicts are distinguished already.
     """
     radius = _commonest_radius(found)
     return {
@@ -78,7 +83,7 @@ def comparable(found: Sequence[Verdict]) -> dict[Name, list[Law]]:
 
 
 def radius_of(of: Series) -> float:
-    """Return the radius R at which kernel_change_worst of a series was measured; 1 where no setting says so."""
+    """Return the radius R at which kernel_change_worst of a series was measured, 1 if the settings name none."""
     results = of.by_key.get(WORST) or of.results
     return float(results[0].cell.settings.get("radius", 1.0))
 

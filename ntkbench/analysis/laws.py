@@ -1,4 +1,4 @@
-"""The laws of a run: one fit for each architecture and quantity."""
+"""Split results into series and fit the scaling laws of a run: one for each architecture and quantity."""
 
 from __future__ import annotations
 
@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
 @frozen
 class Series:
-    """The results of one model family under one condition: what becomes a row of the table.
+    """The results of one model family under one condition: one row of the table.
 
-    condition: what tells it from the other series of the same label ("float64", "diabetes"), mostly nothing.
-    one_model: a saved model, whose width is no number that could be swept.
+    Attributes:
+        architecture: Name of the architecture.
+        label: The architecture as it was requested, with its parameters.
+        params: Its parameters.
+        condition: Differences from other series with the same label ("float64", "diabetes"); usually empty.
+        results: The results of its cells.
+        one_model: Whether it is a saved model, which has a single width.
     """
 
     architecture: str
@@ -43,7 +48,7 @@ class Series:
 
     @functools.cached_property
     def by_key(self) -> Mapping[str, Sequence[CellResult]]:
-        """The results that hold or want a quantity: result key → results."""
+        """Results by result key: those that hold the quantity or were planned to."""
         found: dict[str, list[CellResult]] = {}
         for result in self.results:
             for key in dict.fromkeys((*result.cell.quantities, *result.values)):
@@ -58,7 +63,17 @@ class Series:
 
 @frozen
 class Law:
-    """How one quantity of one series scales with width, beside theory's claim."""
+    """The scaling law of one quantity of one series, and theory's claim on it.
+
+    Attributes:
+        series: The series.
+        key: Result key of the quantity.
+        quantity: The quantity.
+        fit: The fitted power law.
+        theory: Theory's claim, or None.
+        agrees: Whether the fit agrees with the claim.
+        points: Width, seed and value of each result.
+    """
 
     series: Series
     key: str
@@ -70,17 +85,17 @@ class Law:
 
     @functools.cached_property
     def state(self) -> State:
-        """What the quantity does over its widths, at 95 % confidence."""
+        """State of the quantity over its widths, at 95 % confidence."""
         return state_of(self.fit, self.positive)
 
     @property
     def positive(self) -> list[tuple[int, int, float]]:
-        """The points that have a logarithm: width, seed, value."""
+        """The points with a positive value: width, seed, value."""
         return [(width, seed, value) for width, seed, value in self.points if value is not None and value > 0]
 
 
 MOVED_BY_RADIUS = frozenset({"ball", "random"})
-"""The built-in measurements that move the weights by R."""
+"""Built-in measurements that perturb the weights by R, whose results depend on the radius."""
 _IDENTITY = operator.attrgetter(
     "architecture", "params", "dataset", "dataset_params", "precision", "settings", "architecture_plugin",
     "architecture_version", "architecture_code", "source_hash", "numerics_version", "reinit",
@@ -90,16 +105,17 @@ _IDENTITY = operator.attrgetter(
 def series(results: Iterable[CellResult]) -> list[Series]:
     """Split results into series, in the order of their first appearance.
 
-    Results of one architecture, however its parameters were written, that differ in data set, precision, settings,
-    version or code are different series; so are those of two versions of one measurement (see `_one_version`). Series
-    that differ in the radius only share the results that do not depend on it (see `_share_over_radii`).
+    Results of one architecture that differ in dataset, precision, settings, version or code belong to different series;
+    how its parameters were written does not matter. Results of two versions of one measurement also belong to different
+    series (see `_one_version`). Series that differ only in the radius share the results that do not depend on it (see
+    `_share_over_radii`).
     """
     groups: dict[str, list[CellResult]] = {}
     known: dict[str, list[tuple[Any, list[CellResult]]]] = {}
     for result in results:
         cell, of_name = result.cell, known.setdefault(result.cell.architecture, [])
         condition = _IDENTITY(cell)
-        # Of many cells, few conditions.
+        # A linear search is fast: many cells share few conditions.
         group = next((group for other, group in of_name if other == condition), None)
         if group is None:
             group = groups.setdefault(canonical_json(_condition(cell)), [])
@@ -124,9 +140,9 @@ def series(results: Iterable[CellResult]) -> list[Series]:
 
 
 def _one_version(group: list[CellResult]) -> list[tuple[list[CellResult], tuple[str, ...]]]:
-    """Return the results of a series with one version of each measurement, and what to call each of them.
+    """Split the results of a series into parts with one version of every measurement; return parts and conditions.
 
-    The latest version of each measurement stays with the others; what an earlier one measured is a series of its own.
+    The first part holds the latest version of each measurement. Results of an earlier version form a part of their own.
     """
     versions: dict[str, list[tuple[str, str]]] = {}
     for result in group:
@@ -146,7 +162,7 @@ def _one_version(group: list[CellResult]) -> list[tuple[list[CellResult], tuple[
 
 
 def version_of(cell: Cell) -> tuple[str, str]:
-    """Return the plugin and version of a cell's measurement, such as "ntkbench 0.1.0", and the hash of its code."""
+    """Return the plugin and version of a cell's measurement, such as "ntkbench 0.1.0", and its code hash."""
     return f"{cell.measurement_plugin} {cell.measurement_version}".strip(), cell.measurement_code
 
 
@@ -155,11 +171,12 @@ def _version_name(of: tuple[str, str], latest: tuple[str, str]) -> str:
 
 
 def _share_over_radii(groups: Iterable[list[CellResult]]) -> None:
-    """Give each group the results of the groups that differ from it in the radius only and do not depend on it.
+    """Add to each group the radius-independent results of the groups that differ from it only in the radius.
 
-    A run of several radii measures what does not depend on the radius once, with the first one. So where a measurement
-    is there at several radii, one that is there at a single radius does not depend on it; the built-in measurements
-    that move the weights by R never count as such, for another command may have measured them at one radius.
+    A run with several radii performs a measurement that does not depend on the radius once, at the first radius. So if
+    some measurements have results at several radii, one with results at a single radius does not depend on it. The
+    exception are the built-in measurements that perturb the weights by R: another command may have run them at one
+    radius only.
     """
     alike: dict[str, list[list[CellResult]]] = {}
     for group in groups:
@@ -176,7 +193,14 @@ def _share_over_radii(groups: Iterable[list[CellResult]]) -> None:
 
 
 def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[str, Theory]]) -> Law:
-    """Fit the quantity with result key `key` to the series."""
+    """Fit the scaling law of one quantity of a series.
+
+    Args:
+        of: The series.
+        key: Result key of the quantity.
+        quantity: The quantity.
+        theory: Theory's claims by label and quantity.
+    """
     values: dict[tuple[int, int], tuple[float | None, float]] = {}
     for result in of.by_key.get(key, ()):
         place = (result.cell.width, result.cell.seed)
@@ -198,7 +222,14 @@ def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[s
 def law_of_points(
     of: Series, key: str, quantity: Quantity, points: Sequence[tuple[int, int, float | None, float]]
 ) -> Law:
-    """Fit points of the series: width, seed, value and the size up to which the value is taken for 0."""
+    """Fit the scaling law of given points.
+
+    Args:
+        of: The series of the points.
+        key: Result key of the quantity.
+        quantity: The quantity.
+        points: Width, seed, value, and the level up to which the value counts as 0 (rounding).
+    """
     fit = fit_power_law(*map(list, zip(*points, strict=True))) if points else fit_power_law([], [], [])
     if of.one_model and fit.note == "one width":
         fit = evolve(fit, note="a saved model has one width")
@@ -206,9 +237,9 @@ def law_of_points(
 
 
 def result_keys(results: Iterable[CellResult], catalogue: Catalogue) -> dict[str, Quantity]:
-    """Return every quantity the results hold or want: result key → Quantity, in the order the catalogue declares.
+    """Return the quantities that the results hold or were planned to, by result key, in the order of the catalogue.
 
-    Numbers per variable are left out: no law is fitted to them (see `analysis.bend`).
+    Quantities with one number per variable are left out, because no law is fitted to them (see `analysis.bend`).
     """
     found: dict[str, str] = {}
     for result in results:
@@ -225,9 +256,14 @@ def fits_frame(
     theory: Mapping[str, Mapping[str, Theory]],
     posterior: bool = False,
 ) -> pandas.DataFrame:
-    """Return the laws as a pandas DataFrame, one row for each series and quantity it measured.
+    """Return the scaling laws as a DataFrame, one row for each series and measured quantity.
 
-    posterior: add what `analysis.posterior` says of each law, in columns that begin with posterior_; needs TensorFlow.
+    Args:
+        results: Results of a run.
+        catalogue: Declared quantities by measurement.
+        theory: Theory's claims by label and quantity.
+        posterior: Whether to add the posterior of each law (`analysis.posterior`), in columns that begin with
+            posterior_. Requires TensorFlow.
     """
     import pandas
 
@@ -243,14 +279,14 @@ def fits_frame(
 def all_laws(
     results: Sequence[CellResult], catalogue: Catalogue, theory: Mapping[str, Mapping[str, Theory]]
 ) -> list[Law]:
-    """Return the law of every series and quantity it measured."""
+    """Return the law of every series and measured quantity."""
     keys = result_keys(results, catalogue)
     laws = (law(each, key, quantity, theory) for each in series(results) for key, quantity in keys.items())
     return [each for each in laws if each.points]
 
 
 def _posteriors(laws: Sequence[Law]) -> list[dict[str, Any]]:
-    """Return the posterior columns of each law, none where the values have no exponent or are too few."""
+    """Return the posterior columns of each law; empty if the law has no interval or too few values."""
     from .posterior import enough, posteriors
 
     usable = [place for place, each in enumerate(laws) if each.fit.low is not None and enough(each.positive)]

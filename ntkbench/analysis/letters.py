@@ -6,34 +6,34 @@ import re
 from collections.abc import Collection, Iterator
 
 LONGEST = 20
-"""The most letters in one cell, so that a table with many rows can still be read."""
+"""Maximum number of letters in a row, so that tables with many rows stay readable."""
 _LETTER = re.compile(r"[a-z]\d*")
 
 
 def letters(n: int, different: Collection[tuple[int, int]], skip: int = 0) -> list[str]:
-    """Return the letters of each of n rows. Two rows that differ never share a letter.
+    """Return the letters of each of n rows. Two rows that differ significantly never share a letter.
 
-    Every row has a letter, and two that are tied share one unless LONGEST letters a row are too few. Each letter stands
-    for a set of rows that are all tied, chosen greedily to cover as many uncovered pairs as possible: there can be
-    exponentially many such sets.
+    Every row has a letter. Two tied rows share a letter, unless that would take more than LONGEST letters in a row.
+    Each letter stands for a set of mutually tied rows. The sets are chosen greedily to cover as many uncovered pairs as
+    possible, because their number can be exponential in n.
 
     Args:
         n: Number of rows.
-        different: The pairs that differ significantly, (i, j) with i < j.
-        skip: Letters at the beginning of the alphabet that are not used.
+        different: Pairs that differ significantly, as (i, j) with i < j.
+        skip: Number of letters at the beginning of the alphabet to leave unused.
 
     Returns:
-        A text for each row, such as "ac"; behind z come a1 to z1, a2 and so on.
+        One string for each row, such as "ac". After z come a1 to z1, a2 and so on.
     """
-    near = [0] * n  # bit j of near[i]: the rows i and j are tied
+    near = [0] * n  # bit j of near[i] is set if rows i and j are tied
     for i in range(n):
         for j in range(i + 1, n):
             if (i, j) not in different:
                 near[i] |= 1 << j
                 near[j] |= 1 << i
-    open_ = list(near)  # the same without the pairs that share a letter already
+    open_ = list(near)  # tied pairs that do not share a letter yet
     count = [0] * n
-    free = (1 << n) - 1  # the rows that may get another letter
+    free = (1 << n) - 1  # rows with fewer than LONGEST letters
     tied = []
     while (rows := _next(near, open_, free)) is not None:
         for i in _bits(rows):
@@ -51,12 +51,12 @@ def letters(n: int, different: Collection[tuple[int, int]], skip: int = 0) -> li
 
 
 def share(one: str, other: str) -> bool:
-    """Return whether two rows' letters, as `letters` returns them, have one in common."""
+    """Return whether two strings returned by `letters` have a letter in common."""
     return not set(_LETTER.findall(one)).isdisjoint(_LETTER.findall(other))
 
 
 def _next(near: list[int], open_: list[int], free: int) -> int | None:
-    """Return the rows that get the next letter, as bits; None where no open pair of free rows is left."""
+    """Return the rows that get the next letter, as bits; None if no uncovered pair of free rows is left."""
     start = max(_bits(free), key=lambda i: ((open_[i] & free).bit_count(), -i), default=None)
     if start is None or not open_[start] & free:
         return None

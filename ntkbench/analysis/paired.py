@@ -1,4 +1,4 @@
-"""Ranks of architectures, compared pairwise across the seeds they share."""
+"""Rank architectures by paired comparisons over the seeds that they share."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from .letters import letters, share
 from .scaling import student_t, within_seeds
 
 LEVEL = 0.05
-CLOSE = 0.1  # exponents that are known to differ by less are alike, and no more seeds are asked for
+CLOSE = 0.1  # exponents that differ by less than this count as equal; no seeds are added to separate them
 
 
 @frozen
 class Rank:
-    """Where an architecture stands among the others.
+    """Rank of one architecture.
 
-    slope: the mean of the seeds' exponents.   low, high: the ranks that the design cannot rule out, 1 the most linear.
-    group: its letters, as `letters` gives them: two that share one are tied.   seeds: those that count.
+    Attributes:
+        law: Its law.
+        slope: Mean of the seeds' exponents.
+        low: Smallest rank that cannot be ruled out; 1 is the most linear architecture.
+        high: Largest rank that cannot be ruled out.
+        group: Its letters, as returned by `letters`; architectures that share a letter are tied.
+        seeds: Number of seeds with an exponent.
     """
 
     law: Law
@@ -35,11 +40,14 @@ class Rank:
 
 @frozen
 class Ranking:
-    """Ranks in order, and what the design can resolve.
+    """Ranks in order, and the resolution of the comparison.
 
-    smallest_gap: the median over pairs of the smallest difference of exponents that a single paired comparison tells
-    from 0 (95 %), None with fewer than two architectures.   unranked: laws without exponents in two seeds.
-    apart: the pairs of ranks that differ significantly, as (i, j) with i < j.
+    Attributes:
+        ranks: Ranks, the steepest fall first.
+        smallest_gap: Smallest difference of exponents that a single paired comparison can detect at 95 % confidence, as
+            the median over pairs; None with fewer than two architectures.
+        unranked: Laws with exponents in fewer than two seeds.
+        apart: Pairs of ranks that differ significantly, as (i, j) with i < j.
     """
 
     ranks: tuple[Rank, ...]
@@ -49,7 +57,7 @@ class Ranking:
 
     @property
     def unmarked(self) -> int:
-        """The number of tied pairs that share no letter, because a row would need too many."""
+        """Number of tied pairs that share no letter, because a row would need too many letters."""
         pairs = combinations(range(len(self.ranks)), 2)
         return sum(pair not in self.apart and not share(*(self.ranks[i].group for i in pair)) for pair in pairs)
 
@@ -57,11 +65,11 @@ class Ranking:
 def ranking(laws: Sequence[Law]) -> Ranking:
     """Rank architectures by their exponents of one quantity, the steepest fall first.
 
-    Seeds share data and probes between architectures, so a pair is compared by its ratio, seed by seed: with three
-    common widths or more by the exponent of the ratio (least squares within seeds), otherwise by the differences of
-    the seeds' exponents; Student's t, with Holm's correction over all pairs at 5 %. An exact zero ranks before every
-    exponent, tied with the other zeros. Pairs without two common seeds are not told apart, so a missing cell widens a
-    rank.
+    All architectures use the same data and probes for a seed, so a pair is compared seed by seed. With three or more
+    common widths the comparison uses the exponent of the ratio of the two (least squares within seeds), otherwise the
+    differences of the seeds' exponents. The test is Student's t, with Holm's correction over all pairs at 5 %. An
+    exact zero ranks before every exponent, tied with the other zeros. Pairs with fewer than two common seeds are not
+    distinguished, so a missing cell widens the range of a rank.
     """
     zeros = [each for each in laws if each.fit.is_zero]
     placed, few = _placed(laws)
@@ -82,9 +90,10 @@ def ranking(laws: Sequence[Law]) -> Ranking:
 
 
 def open_pairs(laws: Sequence[Law], level: float = LEVEL) -> list[tuple[Law, Law, int]]:
-    """Return the pairs whose order is open, with how many more seeds would settle it as the scatter is now.
+    """Return the pairs whose order is open, with the number of additional seeds that would settle each.
 
-    A pair is settled when `ranking` tells it apart at this level, or when its difference is known to be below CLOSE.
+    A pair is settled if `ranking` distinguishes it at this level, or if its difference is known to be below CLOSE. The
+    number of seeds assumes that the scatter stays as it is.
     """
     placed, _ = _placed(laws)
     pairs = _pairs(placed)
@@ -96,7 +105,7 @@ def open_pairs(laws: Sequence[Law], level: float = LEVEL) -> list[tuple[Law, Law
             continue
         first, second = (placed[i] for i in (pair.first, pair.second))
         seeds = len(first[1].keys() & second[1].keys())
-        # The half-width falls like the root of the seeds, to where it excludes 0 or all that is not close.
+        # The half-width falls like 1/√seeds. It must shrink until the interval excludes 0 or lies within ±CLOSE.
         wanted = max(abs(pair.difference), CLOSE - abs(pair.difference))
         found.append((first[0], second[0], max(1, math.ceil(seeds * ((half / wanted) ** 2 - 1)))))
     return found
@@ -106,7 +115,10 @@ _Placed = tuple[Law, dict[int, float]]
 
 
 def _placed(laws: Sequence[Law]) -> tuple[list[_Placed], tuple[Law, ...]]:
-    """Return the laws with exponents in two seeds or more, with these, in order; and those with fewer. No zeros."""
+    """Return the laws with exponents in at least two seeds, sorted and with these exponents, and the other laws.
+
+    Laws that are exactly zero are left out.
+    """
     slopes = [(each, seed_slopes(each)) for each in laws if not each.fit.is_zero]
     placed = sorted((pair for pair in slopes if len(pair[1]) > 1), key=lambda pair: fmean(pair[1].values()))
     return placed, tuple(each for each, own in slopes if len(own) < 2)
@@ -114,7 +126,7 @@ def _placed(laws: Sequence[Law]) -> tuple[list[_Placed], tuple[Law, ...]]:
 
 @frozen
 class _Pair:
-    """The difference of the exponents of two places, its standard error and degrees of freedom."""
+    """Difference of the exponents of two laws, with its standard error and degrees of freedom."""
 
     first: int
     second: int
@@ -124,7 +136,7 @@ class _Pair:
 
     @property
     def p(self) -> float:
-        """The p value of no difference."""
+        """The two-sided p-value of the hypothesis of no difference."""
         from scipy.special import stdtr
 
         if self.error == 0:
@@ -133,12 +145,12 @@ class _Pair:
 
     @property
     def half_width(self) -> float:
-        """The smallest difference that could be resolved."""
+        """The smallest difference that can be resolved."""
         return student_t(self.freedom) * self.error
 
 
 def _pairs(placed: Sequence[_Placed]) -> list[_Pair]:
-    """Return every pair that has something in common, the one with the steeper fall first."""
+    """Return every pair with enough common seeds to be compared, the law with the steeper fall first."""
     pairs = []
     for i, second in enumerate(placed):
         for j, first in enumerate(placed[:i]):
@@ -149,13 +161,13 @@ def _pairs(placed: Sequence[_Placed]) -> list[_Pair]:
 
 
 def most_judged(laws: Sequence[Law]) -> str:
-    """Return the quantity that most of the laws are of: only laws of one quantity are ranked with each other."""
+    """Return the most common quantity of the laws. Only laws of the same quantity can be ranked."""
     keys = [each.key for each in laws]
     return max(keys, key=keys.count, default="")
 
 
 def seed_slopes(of: Law) -> dict[int, float]:
-    """Return the least-squares exponent of each seed with two positive values, over the law's range of widths."""
+    """Return the least-squares exponent of each seed with at least two positive values in the law's range of widths."""
     if of.fit.slope is None:
         return {}
     by_seed: dict[int, list[tuple[float, float]]] = {}
@@ -172,7 +184,7 @@ def seed_slopes(of: Law) -> dict[int, float]:
 
 
 def _of_ratio(first: Law, second: Law) -> tuple[float, float, int] | None:
-    """Return exponent, standard error and degrees of freedom of the ratio at common widths and seeds."""
+    """Return exponent, standard error and degrees of freedom of the ratio at the common widths and seeds."""
     one, other = (
         {(width, seed): value for width, seed, value in each.positive if width >= (each.fit.from_width or 0)}
         for each in (first, second)
@@ -193,7 +205,7 @@ def _of_slopes(first: Mapping[int, float], second: Mapping[int, float]) -> tuple
 
 
 def _holm(pairs: Sequence[_Pair], level: float = LEVEL) -> set[tuple[int, int]]:
-    """Return the pairs that differ, the chance of any false one kept below the level (Holm 1979)."""
+    """Return the pairs that differ significantly, with the family-wise error rate at most `level` (Holm 1979)."""
     found: set[tuple[int, int]] = set()
     for done, (p, first, second) in enumerate(sorted((pair.p, pair.first, pair.second) for pair in pairs)):
         if p > level / (len(pairs) - done):
@@ -203,5 +215,5 @@ def _holm(pairs: Sequence[_Pair], level: float = LEVEL) -> set[tuple[int, int]]:
 
 
 def _groups(n: int, different: set[tuple[int, int]], shift: bool) -> list[str]:
-    """Return each place's letters. shift: "a" is taken, by exact zeros."""
+    """Return the letters of each place. shift: whether exact zeros already use the letter "a"."""
     return letters(n, different, int(shift))

@@ -1,4 +1,4 @@
-"""The posterior of slope, floor and tail under the scaling laws, on a grid with TensorFlow Probability."""
+"""Compute the posterior of the slope, floor and tail of scaling laws on a grid, with TensorFlow Probability."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .scaling import CONFIDENCE, FLAT
 Tail = Literal["decays", "plateaus", "undecided"]
 
 STEEPEST = 3.0
-"""Slopes are taken from −STEEPEST to STEEPEST."""
+"""Slopes range from −STEEPEST to STEEPEST."""
 DECIDED = 0.9
 """A tail is named when its posterior probability is at least this."""
 FREEDOMS = (3.0, 30.0)
-"""Degrees of freedom of the Student-t noise, heavy-tailed or nearly Gaussian, equally likely beforehand."""
+"""Degrees of freedom of the Student-t noise: heavy-tailed or nearly Gaussian, with equal prior probability."""
 SMALLEST_FLOOR = 0.25
-"""As a share of the value at the largest width: smaller floors are not looked for."""
+"""Smallest floor of the prior, as a share of the value at the largest width."""
 FINEST = 1e-3
-"""Noise in logarithms is not taken to be smaller: values carry errors of this size (Hessian norms' tolerance)."""
+"""Lower bound of the noise in logarithms: values have errors of this size (the tolerance of Hessian norms)."""
 
 _SLOPES, _CURVED_SLOPES, _SHARES = 96, 15, 20
 _SIGMAS_WIDE = 7.0
@@ -30,17 +30,24 @@ _STEPS = 6
 _BATCH = 32
 
 Points = Sequence[tuple[int, int, float]]
-"""width, seed, positive value; of at least three widths and eight points."""
+"""Width, seed and positive value of at least eight points at three or more widths."""
 
 
 @frozen
 class Posterior:
-    """What the values say of the law, given the priors in `posteriors`.
+    """Posterior of a scaling law, given the priors described in `posteriors`.
 
-    slope, low, high: median and central 95 % interval of the exponent of c·width^slope.
-    floor, floor_low, floor_high: the same of the floor in c·width^slope + floor, as a share of the law's value at the
-    largest width, given that the law falls; 0 in the class without one, so that a floor is shown where floor_low > 0.
-    decays, plateaus, grows: probabilities; tail: the one of at least 0.9, otherwise "undecided".
+    Attributes:
+        slope: Median of the exponent of c·width^slope.
+        low: Lower end of its central 95 % interval.
+        high: Upper end of its central 95 % interval.
+        floor: Median of the floor in c·width^slope + floor, as a share of the law's value at the largest width, given
+            that the law falls. Laws without a floor count as 0, so a floor is supported if `floor_low` > 0.
+        floor_low: Lower end of its central 95 % interval.
+        floor_high: Upper end of its central 95 % interval.
+        decays: Probability that the law falls to 0.
+        plateaus: Probability that the law is flat or has a floor.
+        grows: Probability that the law grows.
     """
 
     slope: float
@@ -55,28 +62,33 @@ class Posterior:
 
     @property
     def tail(self) -> Tail:
-        """ "decays", "plateaus", or "undecided" (also where the quantity grows)."""
+        """The tail with a probability of at least 0.9: "decays" or "plateaus"; otherwise "undecided"."""
         return "decays" if self.decays >= DECIDED else "plateaus" if self.plateaus >= DECIDED else "undecided"
 
 
 def enough(points: Points) -> bool:
-    """Tell whether the values can carry a posterior: three widths, and eight values or more."""
+    """Return whether there are enough values for a posterior: at least three widths and eight values."""
     return len({width for width, *_ in points}) >= 3 and len(points) >= 8
 
 
 def posteriors(fits: Sequence[Points]) -> list[Posterior]:
     """Return the posterior of each law.
 
-    Model: log value = log law(width) + a_seed + noise, noise Student-t with scale σ and 3 or 30 degrees of freedom,
-    a_seed normal with the spread found between seeds, log σ flat. Four classes, equally likely beforehand:
-    decays: c·width^slope, slope uniform in [−3, −0.2]; flat: the same, slope uniform in [−0.2, 0.2]; floor:
-    c·width^slope + floor, slope uniform in [−3, −0.2], the floor's share at the largest width uniform in [1/4, 1] (a
-    smaller one cannot be told from none at a handful of widths, and nothing is said of it); grows: slope in [0.2, 3].
-    Plateaus is flat or floor.
+    Model: log value = log law(width) + a_seed + noise. The noise is Student-t with scale σ and 3 or 30 degrees of
+    freedom, a_seed is normal with the spread found between seeds, and the prior of log σ is flat. There are four
+    classes of laws with equal prior probability:
 
-    Slope and share are a grid around the least-squares solution; seeds and σ are integrated by Laplace's method at
-    their mode, with the expected information. A tail is named from a probability of 0.9 on, so of the tails named
-    on draws from the priors at most 10 % are wrong; in simulations it is fewer (docs/laws.md).
+    - decays: c·width^slope, slope uniform in [−3, −0.2];
+    - flat: c·width^slope, slope uniform in [−0.2, 0.2];
+    - floor: c·width^slope + floor, slope uniform in [−3, −0.2], share of the floor at the largest width uniform in
+      [1/4, 1]. A smaller floor cannot be detected at a few widths, and the posterior makes no statement about it;
+    - grows: c·width^slope, slope uniform in [0.2, 3].
+
+    "plateaus" is flat or floor.
+
+    The slope and the share run over a grid around the least-squares solution. Seeds and σ are integrated out by
+    Laplace's method at their mode, with the expected information. A tail is named if its probability is at least 0.9,
+    so at most 10 % of the tails named on draws from the priors are wrong; simulations find fewer (docs/laws.md).
     """
     by_seed = [_by_seed(points) for points in fits]
     shape = (
@@ -87,7 +99,7 @@ def posteriors(fits: Sequence[Points]) -> list[Posterior]:
     found: list[Posterior] = []
     for start in range(0, len(fits), _BATCH):
         batch = by_seed[start : start + _BATCH]
-        # One shape for all batches, so that one program is compiled: the last is filled up with its first series.
+        # All batches have one shape, so that one program is compiled: the last is padded with its first series.
         found += _of_batch([*batch, *batch[:1] * (size - len(batch))], shape)[: len(batch)]
     return found
 
@@ -119,12 +131,14 @@ def _of_batch(fits: Sequence[_BySeed], shape: tuple[int, int]) -> list[Posterior
     evidence = _evidence(data, every_slope, every_share, sigma)
 
     straight = evidence[:, :_SLOPES] + np.log(2 * spread / (_SLOPES - 1))[:, None]
-    bent = evidence[:, _SLOPES:].reshape(curved.shape) + np.log(2 * wide / (_CURVED_SLOPES - 1) / _SHARES)[:, :, None]
-    bent = np.where((curved < -FLAT) & (curved > -STEEPEST), bent, -np.inf)
-    return [_summary(*each, shares) for each in zip(slopes, straight, bent, strict=True)]
+    floored = (
+        evidence[:, _SLOPES:].reshape(curved.shape) + np.log(2 * wide / (_CURVED_SLOPES - 1) / _SHARES)[:, :, None]
+    )
+    floored = np.where((curved < -FLAT) & (curved > -STEEPEST), floored, -np.inf)
+    return [_summary(*each, shares) for each in zip(slopes, straight, floored, strict=True)]
 
 
-def _summary(slopes: Any, straight: Any, bent: Any, shares: Any) -> Posterior:
+def _summary(slopes: Any, straight: Any, floored: Any, shares: Any) -> Posterior:
     import numpy as np
     from scipy.special import logsumexp
 
@@ -133,14 +147,14 @@ def _summary(slopes: Any, straight: Any, bent: Any, shares: Any) -> Posterior:
     classes = {
         "decays": logsumexp(np.where(inside & (slopes < -FLAT), straight, -np.inf)) - math.log(steep),
         "flat": logsumexp(np.where(np.abs(slopes) <= FLAT, straight, -np.inf)) - math.log(2 * FLAT),
-        "floor": logsumexp(bent) - math.log(steep),
+        "floor": logsumexp(floored) - math.log(steep),
         "grows": logsumexp(np.where(inside & (slopes > FLAT), straight, -np.inf)) - math.log(steep),
     }
     total = logsumexp(list(classes.values()))
     chance = {name: float(np.exp(value - total)) for name, value in classes.items()}
     tail = (1 - CONFIDENCE) / 2
     low, middle, high = _quantiles(slopes, np.exp(straight - straight.max()), (tail, 0.5, 1 - tail))
-    floor_low, floor, floor_high = _floor(bent, shares, chance["decays"], chance["floor"], (tail, 0.5, 1 - tail))
+    floor_low, floor, floor_high = _floor(floored, shares, chance["decays"], chance["floor"], (tail, 0.5, 1 - tail))
     return Posterior(
         slope=middle,
         low=low,
@@ -154,23 +168,26 @@ def _summary(slopes: Any, straight: Any, bent: Any, shares: Any) -> Posterior:
     )
 
 
-def _floor(bent: Any, shares: Any, decays: float, floor: float, at: Sequence[float]) -> list[float]:
-    """Return quantiles of the floor's share, given that the law falls: 0 with the weight of "decays", and a density."""
+def _floor(floored: Any, shares: Any, decays: float, floor: float, at: Sequence[float]) -> list[float]:
+    """Return quantiles of the share of the floor, given that the law falls.
+
+    The distribution has an atom at 0 with the weight of "decays", and a density elsewhere.
+    """
     import numpy as np
     from scipy.special import logsumexp
 
     if not decays + floor > 0:
         return [math.nan] * len(at)
-    by_share = logsumexp(bent, axis=-1)
+    by_share = logsumexp(floored, axis=-1)
     weights = floor * np.exp(by_share - logsumexp(by_share)) if floor > 0 else np.zeros_like(shares)
     cumulative = np.cumsum([decays, *weights]) / (decays + floor)
-    # Cells of a histogram: half a cell on either side.
+    # The shares are centres of histogram bins: the edges are half a bin away.
     ends = np.concatenate([[SMALLEST_FLOOR], shares + (shares[1] - shares[0]) / 2])
     return [0.0 if q <= cumulative[0] else float(np.interp(q, cumulative, ends)) for q in at]
 
 
 def _quantiles(nodes: Any, weights: Any, at: Sequence[float]) -> list[float]:
-    """Return quantiles of a density given at equally spaced nodes (trapezoids)."""
+    """Return quantiles of a density given at equally spaced nodes, by the trapezoidal rule."""
     import numpy as np
 
     cumulative = np.concatenate([[0.0], np.cumsum((weights[1:] + weights[:-1]) / 2)])
@@ -179,14 +196,14 @@ def _quantiles(nodes: Any, weights: Any, at: Sequence[float]) -> list[float]:
 
 @frozen
 class _Data:
-    """x: log(width / largest width), y: log value, weight: 1 or 0 (padding), each [fit, seed, width]."""
+    """Padded arrays [fit, seed, width]: x = log(width / largest width), y = log value, weight 1, or 0 for padding."""
 
     x: Any
     y: Any
     weight: Any
 
     def within(self, values: Any) -> Any:
-        """Return `values` [..., seed, width] less their seed's mean, 0 in the padding."""
+        """Return `values` [..., seed, width] minus the mean of their seed, and 0 in the padding."""
         import numpy as np
 
         weight = self.weight.reshape(self.weight.shape[:1] + (1,) * (values.ndim - 3) + self.weight.shape[1:])
@@ -207,7 +224,7 @@ def _padded(fits: Sequence[_BySeed], shape: tuple[int, int]) -> _Data:
 
 
 def _line(data: _Data) -> tuple[Any, Any, Any]:
-    """Return the least-squares slope, half the range of slopes that the grid covers, and the noise, each [fit]."""
+    """Return the least-squares slope, half the width of the grid of slopes, and the noise level, each [fit]."""
     import numpy as np
 
     x, y = data.within(data.x), data.within(data.y)
@@ -220,7 +237,7 @@ def _line(data: _Data) -> tuple[Any, Any, Any]:
 
 
 def _curved(data: _Data, shares: Any, line: Any, sigma: Any) -> tuple[Any, Any]:
-    """Return, for each share of the floor, the least-squares slope and half the range around it: [fit, share]."""
+    """Return the least-squares slope for each share of the floor, and half the width of the grid: each [fit, share]."""
     import numpy as np
 
     share, x = shares[None, :, None, None], data.x[:, None]
@@ -237,7 +254,7 @@ def _curved(data: _Data, shares: Any, line: Any, sigma: Any) -> tuple[Any, Any]:
 
 
 def _evidence(data: _Data, slopes: Any, shares: Any, sigma: Any) -> Any:
-    """Return the log evidence of each node, seeds and σ integrated: [fit, node]."""
+    """Return the log evidence of each node, with seeds and σ integrated out: [fit, node]."""
     arrays = [each[:, None] for each in (data.x, data.y, data.weight)]
     nodes = [each[:, :, None, None] for each in (slopes, shares, sigma[:, None])]
     return _compiled()(*arrays, *nodes).numpy()
@@ -251,7 +268,7 @@ def _compiled() -> Any:
 
 
 def _log_evidence(x: Any, y: Any, weight: Any, slope: Any, share: Any, first: Any) -> Any:
-    """Return the log evidence, [fit, node], from arrays that broadcast to [fit, node, seed, width]."""
+    """Return the log evidence [fit, node] from arrays that broadcast to [fit, node, seed, width]."""
     import numpy as np
     import tensorflow as tf
     from tensorflow_probability import distributions as tfd
@@ -269,7 +286,7 @@ def _log_evidence(x: Any, y: Any, weight: Any, slope: Any, share: Any, first: An
     total = []
     for freedom in FREEDOMS:
         effect, scale = means, first
-        for _ in range(_STEPS):  # EM (Liu and Rubin's PX-EM): the noise as a normal of unknown precision
+        for _ in range(_STEPS):  # EM (Liu and Rubin's PX-EM): Student-t noise as a normal of unknown precision
             left = residual - effect
             pull = weight * ((freedom + 1) / (freedom + (left / scale) ** 2))
             prior = (scale / spread) ** 2

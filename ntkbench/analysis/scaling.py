@@ -1,4 +1,4 @@
-"""The scaling law c·width^slope, fitted by least squares without any framework."""
+"""Fit the scaling law c·width^slope by least squares, without importing a framework."""
 
 from __future__ import annotations
 
@@ -14,25 +14,36 @@ from ..errors import NtkbenchError
 
 CONFIDENCE = 0.95
 FLAT = 0.2
-"""Exponents within ±FLAT are flat: width changes nothing that a verdict speaks of (metrics.md)."""
+"""Exponents within ±FLAT count as flat: no dependence on width that matters for a verdict (metrics.md)."""
 MISFIT = 0.1
-"""The line is refused only where it misses the means over seeds by more than this, in logarithms (10 %) ..."""
+"""A power law is rejected only if its distance to the means over seeds exceeds this, in logarithms (10 %) ..."""
 MISFIT_P = 0.01
-"""... and by more than the scatter of seeds explains at this level."""
+"""... and the F test for lack of fit rejects it at this level."""
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
 @frozen
 class Fit:
-    """The fitted law, or in `note` the reason why there is none.
+    """A fitted power law, or the reason in `note` if there is none.
 
-    slope, low, high, stderr: the exponent, its 95 % interval (Student t) and standard error, None without one.
-    n, n_widths, n_seeds: of the values used.   r_squared: share of the variance within seeds that the law explains.
-    first_width, last_width, first_value, last_value: smallest and largest width, and the median over seeds there.
-    from_width: smallest width of the range over which the power law holds; the slope is fitted from there on.
-    misfit: root mean square distance, in logarithms, of the widths' means over seeds from the line over all widths.
-    misfit_p: probability of at least that distance under the law (F test), None without repeated seeds.
-    is_zero: every value is 0, exactly or to rounding.   note: one sentence, empty when all is well.
+    Attributes:
+        slope: Exponent, or None.
+        low: Lower end of its 95 % interval (Student's t), or None.
+        high: Upper end of its 95 % interval, or None.
+        stderr: Standard error of the exponent, or None.
+        n: Number of values used.
+        n_widths: Number of widths among them.
+        n_seeds: Number of seeds among them.
+        r_squared: Share of the variance within seeds that the law explains.
+        first_width: Smallest width.
+        last_width: Largest width.
+        first_value: Median over seeds at the smallest width.
+        last_value: Median over seeds at the largest width.
+        from_width: Smallest width of the range over which the power law holds and the slope is fitted.
+        misfit: Root mean square distance between the means over seeds and the line over all widths, in logarithms.
+        misfit_p: Probability of at least this distance under the law (F test); None without repeated seeds.
+        is_zero: Whether every value is 0, exactly or to rounding.
+        note: One sentence on problems with the fit; empty if there are none.
     """
 
     slope: float | None = None
@@ -55,7 +66,7 @@ class Fit:
 
 
 def rounding_level(precision: str) -> float:
-    """Return the size, 50 units of roundoff, up to which a quantity of order 1 that should be 0 is taken for 0."""
+    """Return the level up to which values of a quantity of order 1 count as 0: 50 units of roundoff."""
     return 50 * EPSILON.get(precision, EPSILON["float32"])
 
 
@@ -67,28 +78,37 @@ def fit_power_law(
 ) -> Fit:
     """Fit log value = a_seed + slope·log width by ordinary least squares.
 
-    widths, seeds, values: [n], one measured value each; None or not finite means missing, and is left out.
-    floors: [n] or one number: values of at most this size are taken for 0 (rounding). A law needs positive values
-    at two widths of one seed or more.
+    There is one intercept per seed, because a seed has the same probes at every width and their effect on the value is
+    common to all its widths. (If every seed has every width, a random effect of the seed gives the same slope and
+    interval.) The interval is slope ± t·stderr with n − n_seeds − 1 degrees of freedom; if there are none, the fit has
+    a slope but no interval. At least one seed must have positive values at two widths.
 
-    One intercept per seed: a seed's probes are the same at every width, so what they do to the value is common to
-    its widths (in a design where every seed has every width, a random effect of the seed gives the same slope and
-    interval). The interval is slope ± t·stderr with n − n_seeds − 1 degrees of freedom; without any left there is
-    a slope and no interval.
+    If the means over seeds deviate from the line by more than 10 % and by more than the scatter of the seeds explains
+    (F test for lack of fit, p < 0.01), the smallest widths are dropped one by one while at least three remain. If no
+    range is left, the fit has no exponent.
 
-    Goodness of fit: where the means over seeds leave the line by more than 10 % and by more than the seeds' scatter
-    explains (F test for lack of fit, p < 0.01), the smallest widths are left out, one by one, while three remain;
-    where no range is left there is no exponent. Raises NtkbenchError when the lengths differ.
+    Args:
+        widths: Width of each value [n].
+        seeds: Seed of each value [n].
+        values: Measured values [n]. None and non-finite values count as missing and are dropped.
+        floors: Level up to which a value counts as 0 (rounding): one number, or one for each value [n].
+
+    Returns:
+        The fitted law.
+
+    Raises:
+        NtkbenchError: If the arguments have different lengths.
     """
     level = [float(floors)] * len(values) if isinstance(floors, int | float) else list(floors)
     if not len(widths) == len(seeds) == len(values) == len(level):
         raise NtkbenchError(
-            f"A fit needs as many widths as seeds and values, got {len(widths)}, {len(seeds)} and {len(values)}."
+            "A fit needs equally many widths, seeds and values, but got "
+            f"{len(widths)} widths, {len(seeds)} seeds and {len(values)} values."
         )
     return _fitted(tuple(zip(widths, seeds, values, level, strict=True)))
 
 
-@functools.lru_cache(maxsize=1024)  # tables ask for a law once for its column and once for the verdict
+@functools.lru_cache(maxsize=1024)  # a table fits each law twice: for its column and for the verdict
 def _fitted(given: tuple[tuple[int, int, float | None, float], ...]) -> Fit:
     kept = [
         (width, seed, float(value), floor)
@@ -105,7 +125,7 @@ def _fitted(given: tuple[tuple[int, int, float | None, float], ...]) -> Fit:
     if zeros == len(kept):
         return Fit(**summary, is_zero=True, note="0 to rounding")
     if zeros:
-        return Fit(**summary, note=f"{zeros} of {len(kept)} values are 0 or at rounding level; float64 may tell more")
+        return Fit(**summary, note=f"{zeros} of {len(kept)} values are 0 or at rounding level; try float64")
     negative = sum(value < 0 for _, _, value, _ in kept)
     if negative:
         return Fit(**summary, note=f"{negative} of {len(kept)} values are negative")
@@ -148,9 +168,13 @@ def _summary(kept: list[tuple[int, int, float, float]]) -> dict[str, Any]:
 
 
 def within_seeds(points: Sequence[tuple[int, int, float]]) -> tuple[float, float, int] | None:
-    """Return exponent, standard error and degrees of freedom of the line through (width, seed, positive value).
+    """Fit a power law with one intercept per seed, without checking the goodness of fit.
 
-    One intercept for each seed; None without degrees of freedom. No check of the fit is made.
+    Args:
+        points: Width, seed and positive value of each point.
+
+    Returns:
+        The exponent, its standard error and the degrees of freedom; None without degrees of freedom.
     """
     law = _least_squares([(math.log(width), seed, math.log(value)) for width, seed, value in points])
     if law["stderr"] is None:
@@ -185,9 +209,10 @@ def _least_squares(points: list[Point]) -> dict[str, Any]:
 
 
 def _misfit(points: list[Point]) -> tuple[float | None, float | None]:
-    """Return how far, in rms logarithms, the widths' means leave the line, and the F test's p; None where unknown.
+    """Return the rms distance of the widths' means from the line, in logarithms, and the p-value of the F test.
 
-    The alternative to the line is one free effect for each width; what remains then is the scatter of seeds.
+    The alternative to the line has one free effect for each width; its residual is the scatter of the seeds. Either
+    number is None if it cannot be computed.
     """
     import numpy as np
 
@@ -213,7 +238,7 @@ def _misfit(points: list[Point]) -> tuple[float | None, float | None]:
 
 
 def _within_seeds(points: list[Point]) -> tuple[Any, Any, Any]:
-    """Return log widths [n], log values [n] less their seed's mean, and the [n, n] matrix that takes it off."""
+    """Return log widths [n], log values [n] minus their seed's mean, and the [n, n] matrix that subtracts the mean."""
     import numpy as np
 
     x, seeds, y = (np.array(column) for column in zip(*points, strict=True))

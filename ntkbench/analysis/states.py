@@ -1,4 +1,4 @@
-"""What a quantity does over the measured widths: zero, decays, falls, flat, plateaus, grows or open."""
+"""Classify the dependence of a quantity on width: zero, decays, falls, flat, plateaus, grows or open."""
 
 from __future__ import annotations
 
@@ -15,29 +15,37 @@ StateName = Literal["zero", "decays", "falls", "flat", "plateaus", "grows", "ope
 STATES: tuple[StateName, ...] = get_args(StateName)
 
 DECIDING_FLOOR = (0.25, 0.5)
-"""A fall is a decay when a floor of this part of the last value is excluded: of a floor that adds to the falling part
-(p = 1), and of one that joins it in quadrature (p = 2)."""
+"""Smallest floors that must be excluded for a fall to count as a decay, as shares of the last value: for a floor that
+is added to the falling part (p = 1), and for one that is added in quadrature (p = 2)."""
 SUPPORTED_FLOOR = 0.1
-"""A plateau has a floor of more than this share of the last value (p = 1), or of its square."""
+"""A plateau has a floor of more than this share of the last value (p = 1), or of its square (p = 2)."""
 PLATEAU_WIDTHS = 5
-"""Fewer widths do not tell a floor from a correction to scaling."""
+"""Smallest number of widths that can distinguish a floor from a correction to scaling."""
 MISFIT = 0.99
-"""A law with a floor explains nothing where its misfit has less than the rest of this probability (F test)."""
+"""A law with a floor is rejected if its misfit exceeds this quantile of the F distribution."""
 FLAT_WIDTHS = 3
-"""What is flat over this many of the largest widths or more is flat, whatever it did before."""
+"""A quantity is flat if it is flat over at least this many of the largest widths, whatever it does below."""
 SLOW = 0.25
-"""A decay by this exponent is slow, but it is a decay: of what is flat in the end it has to be excluded, ..."""
+"""Exponent of a slow decay. For a quantity to be flat over the largest widths only, this decay must be excluded ..."""
 SLOW_ERROR = 0.1
-"""... with this part of the error of a one-sided statement, for any of several ranges may look flat by chance, ..."""
+"""... at this fraction of the error rate of a one-sided statement, because any of several ranges may look flat by
+chance."""
 FLAT_ERROR = 0.4
-"""... and of what is flat over all widths a fall has to be excluded with this part of it."""
+"""For a quantity to be flat over all widths, a fall must be excluded at this fraction of the error rate."""
 
 
 @frozen
 class Floors:
-    """An added floor, as a share of the last value, and the exponent of the fall to it, each with its 95 % interval.
+    """An added floor, as a share of the last value, and the exponent of the fall to it.
 
-    quadrature_high: the largest share that is not excluded of a floor that joins in quadrature.
+    Attributes:
+        share: Best share of the floor.
+        low: Lower end of its 95 % interval.
+        high: Upper end of its 95 % interval.
+        slope: Exponent of the fall to the floor.
+        slope_low: Lower end of its 95 % interval.
+        slope_high: Upper end of its 95 % interval.
+        quadrature_high: Largest share that is not excluded for a floor that is added in quadrature.
     """
 
     share: float
@@ -50,7 +58,7 @@ class Floors:
 
     @property
     def left(self) -> str:
-        """In words, the largest floor that is not excluded, of the kind that is nearer to counting."""
+        """The largest floor that is not excluded, in words: of the kind that is closer to its deciding share."""
         added, quadrature = DECIDING_FLOOR
         if self.high / added >= self.quadrature_high / quadrature:
             return f"{self.high:.0%}"
@@ -59,16 +67,27 @@ class Floors:
 
 @frozen(eq=False)
 class State:
-    """The state of a series, and the numbers it rests on.
+    """The state of a series, and the numbers that it rests on.
 
-    name: "zero": every value is 0 to rounding. "decays": the slope's interval lies below −0.2 and a floor that counts
-    is excluded. "falls": the slope's interval lies below −0.2, but a floor that counts is not excluded. "flat": the
-    slope lies within ±0.2 and a fall is excluded, over all widths or from `from_width` on. "plateaus": it falls to a
-    floor of more than a tenth of the last value, and no power law, with its first correction or without, explains it
-    as well. "grows": the slope's interval lies above 0.2. "open": none of these.
-    from_width: the smallest width that the slope was read from.   slope, low, high: from there on.
-    last_slope: the slope between the two largest widths.
-    evidence: what the state was read from; None where there is none.
+    The names of the states are:
+
+    - "zero": every value is 0 to rounding.
+    - "decays": the slope's interval lies below −0.2, and floors of at least DECIDING_FLOOR are excluded.
+    - "falls": the slope's interval lies below −0.2, but such a floor is not excluded.
+    - "flat": the slope lies within ±0.2 and a fall is excluded, over all widths or from `from_width` on.
+    - "plateaus": the quantity falls to a floor of more than a tenth of the last value, and no power law, with or
+      without its first correction to scaling, fits as well.
+    - "grows": the slope's interval lies above 0.2.
+    - "open": none of these.
+
+    Attributes:
+        name: Name of the state.
+        from_width: Smallest width of the range over which the slope is fitted.
+        slope: Slope over that range.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+        last_slope: Slope between the two largest widths.
+        evidence: The evidence that the state rests on, or None.
     """
 
     name: StateName
@@ -81,7 +100,7 @@ class State:
 
     @functools.cached_property
     def floors(self) -> Floors | None:
-        """What is known of a floor; None of fewer than three widths, or without evidence."""
+        """The floor and its interval; None with fewer than three widths or without evidence."""
         return None if self.evidence is None or len(self.evidence.x) < 3 else _floors(self.evidence)
 
 
@@ -89,16 +108,16 @@ def state_of(fit: Fit, points: Points, confidence: float = CONFIDENCE, scale: fl
     """Return the state of a series.
 
     Args:
-        fit: its power law.
-        points: width, seed, positive value: what the fit was made from.
-        confidence: two-sided; each one-sided statement errs in at most half of the rest.
-        scale: the value that floors are measured by, over the last value of the series.
+        fit: Power law of the series.
+        points: Width, seed and positive value of the points that were fitted.
+        confidence: Two-sided confidence; a one-sided statement has at most half of the remaining error rate.
+        scale: Unit of the floors, divided by the last value of the series.
     """
     import numpy as np
 
     if fit.is_zero:
         return State("zero")
-    found = Evidence.of(points) if len(points) == fit.n else None  # else some values are 0 or negative
+    found = Evidence.of(points) if len(points) == fit.n else None  # otherwise some values are 0 or negative
     if found is None:
         return State("open", fit.from_width, fit.slope, fit.low, fit.high)
     low, high = _interval(fit, confidence)
@@ -125,14 +144,18 @@ def state_of(fit: Fit, points: Points, confidence: float = CONFIDENCE, scale: fl
 def states(
     found: Evidence, confidence: float, low: Any, high: Any, scale: float = 1.0, shares: Sequence[float] = SHARES
 ) -> tuple[Any, Any]:
-    """Return the states of D data sets as places in STATES, and the place of the width that a flat one is flat from.
+    """Return the states of D datasets.
 
     Args:
-        found: their evidence.
-        confidence: as in `state_of`.
-        low, high: the interval of each slope over all widths [D]; nan where the power law was refused.
-        scale: as in `state_of`.
-        shares: of the floors that are tried.
+        found: Evidence of the datasets.
+        confidence: As in `state_of`.
+        low: Lower end of each slope's interval over all widths [D]; nan if the power law was rejected.
+        high: Upper end of each slope's interval [D].
+        scale: As in `state_of`.
+        shares: Grid of floor shares.
+
+    Returns:
+        The states as indices into STATES [D], and the index of the width from which a flat dataset is flat [D].
     """
     import numpy as np
 
@@ -149,7 +172,8 @@ def states(
         decays = falls & profile.excludes_from(counts, limit**2)
         steepens = profile.excludes_from((0.0, 0.0), limit**2)
         flat &= ~steepens
-        # What begins to fall in the end is not flat: neither the last widths' slope nor the last step's says so.
+        # A quantity that begins to fall at the largest widths is not flat: neither the slope of the last widths nor the
+        # slope of the last step may show a fall.
         step, spread, _ = found.from_width(widths - 2).line()
         ends = (found.from_width(widths - FLAT_WIDTHS).line()[0] >= -FLAT) & (step + limit * spread >= -FLAT)
         flat &= ends
@@ -159,7 +183,7 @@ def states(
             top = ~flat & ends & ~steepens & stays
             flat, starts = flat | top, np.where(top, start, starts)
     if widths >= PLATEAU_WIDTHS:
-        # Two quantities and two kinds of floors: each may look like a plateau by chance.
+        # A quarter of the error rate each: two quantities with two kinds of floors may look like a plateau by chance.
         strict = student_t(found.freedom, (3 + confidence) / 4)
         plateaus = ~flat & _plateaus(found, profile, strict)
         if plateaus.any():
@@ -174,7 +198,7 @@ def states(
 
 
 def _plateaus(found: Evidence, profile: FloorProfile, limit: float) -> Any:
-    """Tell for which data sets [D] a floor is supported against every law without one that falls by more than −0.2."""
+    """Return for which datasets [D] a law with a floor is supported against all falling laws without one."""
     from scipy.special import fdtri
 
     best, free = profile.best().min(-1), len(found.x) - 3
@@ -184,7 +208,7 @@ def _plateaus(found: Evidence, profile: FloorProfile, limit: float) -> Any:
 
 
 def _interval(fit: Fit, confidence: float) -> tuple[Any, Any]:
-    """Return the ends of the fitted slope's interval as arrays [1]; nan where there is none."""
+    """Return the ends of the fitted slope's interval as arrays [1]; nan if there is none."""
     import numpy as np
 
     freedom = fit.n - fit.n_seeds - 1
@@ -202,7 +226,7 @@ def _floors(found: Evidence) -> Floors:
     share, low, high = interval(profile.shares, distance, limit**2)
     room = limit**2 - (distance - distance.min())
     inside = (room >= 0) & (profile.shares >= 0)
-    if not inside.any():  # it steepens beyond what any floor explains
+    if not inside.any():  # the fall steepens, which no floor explains
         inside = profile.shares == 0
     reach = np.sqrt(np.maximum(room, 0)) * spread
     return Floors(

@@ -1,4 +1,4 @@
-"""The verdict on an architecture: linear, falling, non-linear or open, and what would decide."""
+"""Judge architectures: linear, falling, non-linear or open, with the reason and the design that would decide."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ NAMES: tuple[Name, ...] = ("linear", "falling", "non-linear", "open")
 
 WORST, GD, CURVATURE = "kernel_change_worst", "kernel_change_gd", "curvature"
 JUDGED = (WORST, GD, CURVATURE)
-"""What every verdict rests on, whatever theory speaks of. All three are relative: a network that only becomes smaller
-changes none of them."""
+"""The quantities that every verdict rests on. All three are relative changes, so scaling a network's output changes
+none of them."""
 CONTROL = "gradient_norm"
 RADIUS_OF_CURVATURE = Quantity(
     CURVATURE, "R‖H‖/‖∇f‖", direction="lower", summary="relative change of the gradient at distance R, by its curvature"
@@ -40,19 +40,28 @@ _BAD: tuple[StateName, ...] = ("flat", "plateaus", "grows")
 
 @frozen
 class Verdict:
-    """What a series shows over its widths.
+    """The verdict on one series.
 
-    name: "linear": kernel_change_worst and kernel_change_gd are 0 or decay, curvature does not contradict, and the
-    worst-direction search passed its check. "falling": they fall, but a floor that counts is not excluded.
-    "non-linear": one of the two is flat, levels off or grows. "open": anything else, also while one of the two was
-    not measured.
-    reason: one sentence with the numbers and widths that it rests on.
-    laws, states: of the judged quantities that were measured, by key; "curvature" is R·hessian_norm/gradient_norm.
-    kinked: whether the network has kinks, so that its curvature says nothing.   unsure: the widths at which a longer
-    search finds more.   remarks: sentences on what a reader should know.
-    missing: the quantities to measure before anything can be decided.
-    theory: the verdict that theory's exponents mean, None where it is silent.
-    confidence: two-sided, of the intervals that the states rest on.
+    The names of the verdicts are:
+
+    - "linear": kernel_change_worst and kernel_change_gd are 0 or decay, curvature does not contradict them, and the
+      worst-direction search passed its check.
+    - "falling": both fall, but a floor is not excluded.
+    - "non-linear": one of the two is flat, levels off or grows.
+    - "open": anything else, including runs that did not measure one of the two.
+
+    Attributes:
+        series: The series.
+        name: Name of the verdict.
+        reason: One sentence with the numbers and widths that the verdict rests on.
+        laws: Laws of the judged quantities that were measured, by key; "curvature" is R·hessian_norm/gradient_norm.
+        states: States of these quantities, by key.
+        kinked: Whether the network has kinks, which makes its curvature meaningless.
+        unsure: Widths at which a longer worst-direction search finds a larger change.
+        remarks: Sentences with caveats.
+        missing: Quantities that must be measured before the verdict can be decided.
+        theory: The verdict that theory's exponents imply, or None.
+        confidence: Two-sided confidence of the intervals that the states rest on.
     """
 
     series: Series
@@ -69,7 +78,7 @@ class Verdict:
 
     @property
     def decided(self) -> bool:
-        """Whether no more measuring is called for."""
+        """Whether the verdict is final: "linear" or "non-linear"."""
         return self.name in ("linear", "non-linear")
 
     @property
@@ -79,12 +88,12 @@ class Verdict:
 
     @property
     def state(self) -> State:
-        """The state of that quantity."""
+        """The state of the first judged quantity that was measured."""
         return next(iter(self.states.values()))
 
     @functools.cached_property
     def advice(self) -> Advice | None:
-        """What would decide; None where it is decided, or where nothing that was tried would."""
+        """The cheapest larger design that would decide the verdict; None if it is decided or cannot be simulated."""
         if self.decided or self.missing:
             return None
         scale = _scale(self.laws)
@@ -103,7 +112,7 @@ class Verdict:
         return what_would_decide(measured, decided, self.confidence)
 
     def what_would_decide(self) -> str:
-        """Return in words what would decide; empty where it is decided."""
+        """Return in words what would decide the verdict; empty if it is decided."""
         if self.decided:
             return ""
         if self.missing:
@@ -119,9 +128,14 @@ def verdicts(
     theory: Mapping[str, Mapping[str, Theory]],
     confidence: float = CONFIDENCE,
 ) -> list[Verdict]:
-    """Return the verdict on each series that measured a judged quantity, in their order.
+    """Return the verdict on each series with a judged quantity, in the order of the series.
 
-    confidence: two-sided, of the intervals that states rest on; each one-sided statement errs in half of the rest.
+    Args:
+        results: Results of a run.
+        catalogue: Declared quantities by measurement.
+        theory: Theory's claims by label and quantity.
+        confidence: Two-sided confidence of the intervals that states rest on; a one-sided statement has half of the
+            remaining error rate.
     """
     results = list(results)
     return verdicts_of(series(results), result_keys(results, catalogue), theory, confidence)
@@ -133,7 +147,7 @@ def verdicts_of(
     theory: Mapping[str, Mapping[str, Theory]],
     confidence: float = CONFIDENCE,
 ) -> list[Verdict]:
-    """Return the verdicts on series, as `verdicts` does. keys: `result_keys` of all results."""
+    """Return the verdicts on series, like `verdicts`. keys: the `result_keys` of all results."""
     return [each for one in all_series if (each := verdict(one, keys, theory, confidence)) is not None]
 
 
@@ -143,7 +157,7 @@ def verdict(
     theory: Mapping[str, Mapping[str, Theory]],
     confidence: float = CONFIDENCE,
 ) -> Verdict | None:
-    """Return the verdict on one series, None where no judged quantity was measured."""
+    """Return the verdict on one series, or None if no judged quantity was measured."""
     laws = {key: law(of, key, keys[key], theory) for key in (WORST, GD) if key in of.by_key}
     curvature = curvature_points(of)
     if curvature:
@@ -165,7 +179,16 @@ def judge(
     unsure: tuple[int, ...] = (),
     confidence: float = CONFIDENCE,
 ) -> Verdict:
-    """Return the verdict that the laws of the judged quantities mean. control: the law of gradient_norm."""
+    """Derive the verdict on a series from the laws of its judged quantities.
+
+    Args:
+        of: The series.
+        laws: Laws of the judged quantities, by key.
+        control: Law of gradient_norm, for remarks.
+        kinked: As in `Verdict`.
+        unsure: As in `Verdict`.
+        confidence: As in `Verdict`.
+    """
     scale = _scale(laws)
     states = {
         key: state_of(each.fit, each.positive, confidence, scale if key == GD else 1.0) for key, each in laws.items()
@@ -195,7 +218,7 @@ def _codes(states: Mapping[str, State]) -> dict[str, Any]:
 
 
 def _joint(codes: Mapping[str, Any], kinked: bool, unsure: bool) -> Any:
-    """Return the places in NAMES of the verdicts that states mean. codes: places in STATES [D] or [1] by key."""
+    """Return the verdicts that follow from states, as indices into NAMES. codes: indices into STATES [D] or [1]."""
     import numpy as np
 
     def among(key: str, names: Sequence[StateName]) -> Any:
@@ -211,11 +234,11 @@ def _joint(codes: Mapping[str, Any], kinked: bool, unsure: bool) -> Any:
 
 
 def curvature_points(of: Series) -> list[tuple[int, int, float | None, float]]:
-    """Return R·hessian_norm/gradient_norm of a series: width, seed, value and rounding level."""
+    """Return the points of R·hessian_norm/gradient_norm of a series: width, seed, value and rounding level."""
     norms = {(each.cell.width, each.cell.seed): each for each in of.by_key.get("hessian_norm", ())}
     gradients = {(each.cell.width, each.cell.seed): each for each in of.by_key.get(CONTROL, ())}
     found: list[tuple[int, int, float | None, float]] = []
-    # Of several radii, that of the series: the Hessian's own cells are shared by all of them.
+    # The radius of the series, not of the Hessian's cells: those are shared by series at several radii.
     radius = float((of.by_key.get(WORST) or of.results)[0].cell.settings.get("radius", 1.0))
     for place in sorted(norms.keys() & gradients.keys()):
         norm, gradient = norms[place].values.get("hessian_norm"), gradients[place].values.get(CONTROL)
@@ -227,9 +250,10 @@ def curvature_points(of: Series) -> list[tuple[int, int, float | None, float]]:
 
 
 def _scale(laws: Mapping[str, Law]) -> float:
-    """Return the last value of kernel_change_worst over that of kernel_change_gd, at least 1.
+    """Return the last value of kernel_change_worst divided by that of kernel_change_gd, at least 1.
 
-    A floor along gradient descent that is small beside the change in the ball would not be seen there either.
+    Floors of kernel_change_gd are compared with the change in the ball: a floor that is small relative to that change
+    would not be detected in the ball either.
     """
     worst, gd = (laws[key].fit.last_value if key in laws else None for key in (WORST, GD))
     return max(worst / gd, 1.0) if worst and gd and worst > 0 and gd > 0 else 1.0
@@ -242,11 +266,11 @@ def _typical(of: Series, key: str) -> float | None:
 
 
 def _unsure(of: Series) -> tuple[int, ...]:
-    """Return the widths at which a longer search found more than it may, by the median over the seeds checked."""
+    """Return the widths at which a longer search gains more than UNSURE, as the median over the checked seeds."""
     gains: dict[int, list[float]] = {}
     for each in of.by_key.get("search_gain", ()):
         value = each.values.get("search_gain")
-        if value is not None:  # without a number where one of the two searches found nothing
+        if value is not None:  # the gain has no number if one of the two searches found nothing
             gains.setdefault(each.cell.width, []).append(math.inf if value.value is None else value.value)
     return tuple(width for width, found in sorted(gains.items()) if median(found) > UNSURE)
 
@@ -361,7 +385,7 @@ def _of_theory(laws: Mapping[str, Law]) -> Name | None:
 
 
 def record(of: Verdict) -> dict[str, Any]:
-    """Return a verdict as plain JSON: what the table, the report and the leaderboard show of it."""
+    """Return a verdict as plain JSON, as shown in the table, the report and the leaderboard."""
     return {
         "architecture": of.series.architecture,
         "label": of.series.label,
@@ -401,9 +425,9 @@ def _of_quantity(law: Law, state: State) -> dict[str, Any]:
 
 
 def verdicts_frame(found: Sequence[Verdict]) -> pandas.DataFrame:
-    """Return verdicts as a pandas DataFrame, one row for each series.
+    """Return verdicts as a DataFrame, one row for each series.
 
-    The columns of a judged quantity begin with its name: kernel_change_worst_state, kernel_change_worst_slope, ….
+    Columns of a judged quantity begin with its name: kernel_change_worst_state, kernel_change_worst_slope, ….
     """
     import pandas
 

@@ -1,1 +1,1 @@
-"""Publishing: receipts of runs, their verification, and the boards that are built from them."""
+"""Publish runs: receipts, their verification, and the boards built from them."""

@@ -1,4 +1,4 @@
-"""A receipt: one run as one JSON file of plain data, checked field by field before anything is done with it."""
+"""Read and write receipts: one run as one JSON file of plain data. Every field is checked before it is used."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ..types import Cell, CellResult, Status, canonical_json, digest, quantity_o
 
 KIND = "ntkbench-receipt"
 RULES = 1
-"""The version of the rules, of the receipt's form and of the boards' folder (leaderboards/v1)."""
+"""Version of the rules, of the receipt format and of the boards' folder (leaderboards/v1)."""
 LARGEST_FILE = 64 * 2**20
 LARGEST_NUMBER = 1e100
 LONGEST_TEXT = 2000
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\Z)")
-"""Names that Windows keeps for devices, with any ending: a repository with such a file cannot be checked out there."""
+"""Reserved device names of Windows, with any suffix: a repository with such a file cannot be checked out there."""
 _VERSION = re.compile(r"\d{1,6}\.\d{1,6}(?:[.a-z+-][a-z0-9.+-]{0,40})?\Z")
 _TEXT = re.compile(r"[^\x00-\x1f\x7f<>\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]*\Z")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:,=+-]{0,199}\Z")
@@ -37,15 +37,20 @@ _RESULT = {"seed", "data_hash", "status", "message", "seconds", "n_parameters", 
 
 
 Partners = Mapping[str, Mapping[str, Sequence[str]] | None]
-"""measurement → result key → the keys that come with it; None for a measurement of which the plan does not say it."""
+"""Companion keys by measurement and result key; None for a measurement whose plan does not list them."""
 
 
 @frozen
 class Receipt:
     """A checked receipt.
 
-    hash: SHA-256 of everything else in it.   manifest: what tables need.   results: the cells.
-    version: of the ntkbench that wrote it.
+    Attributes:
+        name: Name of the submission.
+        hash: SHA-256 of the other contents.
+        environment: Versions and hardware of the run.
+        manifest: The parts of the run's manifest that tables need.
+        results: Results of the cells.
+        version: Version of ntkbench that wrote the receipt.
     """
 
     name: str
@@ -57,7 +62,7 @@ class Receipt:
 
 
 class OtherVersion(NtkbenchError):
-    """A receipt, perhaps a sound one, that only another version of ntkbench can read. why: the reason, no sentence."""
+    """Raised for a receipt that only another version of ntkbench can read. why: the reason, without a period."""
 
     def __init__(self, source: str, why: str):
         super().__init__(f"{source} is rejected: {why}.")
@@ -65,30 +70,35 @@ class OtherVersion(NtkbenchError):
 
 
 def write_receipt(run: StoredRun, name: str) -> bytes:
-    """Return the receipt of a finished run as canonical bytes: the same run, the same bytes.
+    """Return the receipt of a finished run as canonical bytes: equal runs give equal bytes.
 
-    Raises NtkbenchError for a name that is no name, files that cannot be read, a half-finished run, or a user's own
-    files: what is published must be something that others can run.
+    Args:
+        run: The run.
+        name: Name of the submission.
+
+    Raises:
+        NtkbenchError: If the name is invalid, the run has unreadable files or missing cells, or it used a user's own
+            file, which others could not run.
     """
     if not NAME.match(name):
         raise NtkbenchError(
-            f"{name!r} is no name for a submission: use small letters, digits, '.', '-' and '_', at most 64, such as "
+            f"Invalid submission name {name!r}. Use at most 64 lowercase letters, digits, '.', '-' and '_', such as "
             "'board-2026'."
         )
     if _DEVICE.match(name):
-        raise NtkbenchError(f"{name!r} is no name for a submission: Windows keeps it for a device. Choose another one.")
+        raise NtkbenchError(f"Invalid submission name {name!r}: Windows reserves it for devices. Choose another one.")
     results = run.results
     if run.problems:
-        raise NtkbenchError(f"{run.path} holds files that cannot be read: {run.problems[0]}")
+        raise NtkbenchError(f"{run.path} contains files that cannot be read: {run.problems[0]}")
     missing = set(run.manifest.get("cells", ())) - {result.cell.key for result in results}
     if missing or not results:
         raise NtkbenchError(
-            f"{run.path} is half finished: {len(missing)} planned cells are missing. Give its `ntkbench run` command "
-            "again, then submit."
+            f"{run.path} is not finished: {len(missing)} planned cells are missing. Rerun its `ntkbench run` command "
+            "to measure them, then submit."
         )
     own = sorted({result.cell.label for result in results if result.cell.source_hash})
     if own:
-        raise NtkbenchError(f"{own[0]} is a file of yours, which nobody else can run; make it a plugin to submit it.")
+        raise NtkbenchError(f"{own[0]} is a local file, which others cannot run. Turn it into a plugin to submit it.")
     body = {
         "kind": KIND,
         "rules": RULES,
@@ -107,18 +117,28 @@ def write_receipt(run: StoredRun, name: str) -> bytes:
 
 
 def load_receipt(path: Path) -> Receipt:
-    """Return the checked receipt in a file; raise NtkbenchError, saying why, for one that cannot be accepted."""
+    """Read and check the receipt in a file.
+
+    Raises:
+        OtherVersion: If only another version of ntkbench can read it.
+        NtkbenchError: If the file cannot be read or the receipt is invalid; the message gives the reason.
+    """
     receipt = read_receipt(_read(path), str(path))
     if path.name != f"{receipt.name}.json":
-        raise NtkbenchError(f"{path} is rejected: it is called {receipt.name!r} inside; the file must be named so.")
+        raise NtkbenchError(
+            f"{path} is rejected: its receipt is named {receipt.name!r}, so the file must be named {receipt.name}.json."
+        )
     return receipt
 
 
 def hash_of_file(path: Path) -> str:
-    """Return the hash by which records name the receipt in a file, also one that cannot be accepted.
+    """Return the hash by which records refer to the receipt in a file, even if the receipt is invalid.
 
-    It is made of the contents, never read from them: else a forged copy that is withdrawn would take the honest
-    receipt with it.   Raises NtkbenchError for a file that cannot be read.
+    The hash is computed from the contents and never read from them. Otherwise, withdrawing a forged copy would also
+    withdraw the genuine receipt.
+
+    Raises:
+        NtkbenchError: If the file cannot be read.
     """
     if path.is_file() and path.stat().st_size > LARGEST_FILE:
         with path.open("rb") as file:
@@ -141,10 +161,17 @@ def _read(path: Path) -> bytes:
 
 
 def read_receipt(data: bytes, source: str) -> Receipt:
-    """Return the receipt in `data`, every field checked: form, names, numbers, hash, and that no cell is missing.
+    """Parse a receipt and check every field: format, names, numbers, hash, and that no cell is missing.
 
-    Receipts of earlier versions of ntkbench with this form are read too.   Raises OtherVersion for a receipt of a later
-    version or of another form, NtkbenchError for any other that cannot be accepted.
+    Receipts that an earlier version of ntkbench wrote in the same format are accepted.
+
+    Args:
+        data: Contents of the file.
+        source: Name of the file for error messages.
+
+    Raises:
+        OtherVersion: If the receipt has another format or comes from a later version of ntkbench.
+        NtkbenchError: If the receipt is invalid; the message gives the reason.
     """
     check = _Check(source)
     body = check.parse(data)
@@ -154,20 +181,22 @@ def read_receipt(data: bytes, source: str) -> Receipt:
     if rules != RULES or schema != SCHEMA_VERSION:
         raise OtherVersion(
             source,
-            f"it follows rules {rules!r:.20} and schema {schema!r:.20}; here they are {RULES} and {SCHEMA_VERSION}",
+            f"it follows rules {rules!r:.20} and schema {schema!r:.20}; this version reads rules {RULES} and schema "
+            f"{SCHEMA_VERSION}",
         )
     if not isinstance(version, str) or not _VERSION.match(version):
-        check.fail(f"its version {version!r:.80} is no version of ntkbench")
+        check.fail(f"{version!r:.80} is not a version of ntkbench")
     if order(version) > order(__version__):
         raise OtherVersion(
-            source, f"it is of ntkbench {version}, this is {__version__}; only one version's rows compare"
+            source,
+            f"it was written by ntkbench {version}, this is {__version__}; only rows of one version are comparable",
         )
     check.keys(body, _FIELDS, "the receipt")
     if not isinstance(body["name"], str) or not NAME.match(body["name"]) or _DEVICE.match(body["name"]):
-        check.fail(f"its name {body['name']!r} is no name: small letters, digits, '.', '-' and '_' only")
+        check.fail(f"its name {body['name']!r} is invalid: use lowercase letters, digits, '.', '-' and '_'")
     check.data(body, "it")
     if body["hash"] != _hash({key: value for key, value in body.items() if key != "hash"}):
-        check.fail("its hash is not that of its contents: something was changed after it was written")
+        check.fail("its hash does not match its contents: the file was changed after it was written")
     check.keys(body["plan"], _PLAN, "its plan")
     manifest = {**body["plan"], "provenance": body["environment"], "labels": {}, "cells": []}
     try:
@@ -175,14 +204,14 @@ def read_receipt(data: bytes, source: str) -> Receipt:
         quantities = catalogue(manifest)
         partners = {measurement: companions(manifest, measurement) for measurement in quantities}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        check.fail(f"its plan is not understood ({type(error).__name__}: {error})")
+        check.fail(f"its plan is invalid ({type(error).__name__}: {error})")
     results = tuple(_results(check, body["groups"], quantities, partners))
     _complete(check, results)
     return Receipt(body["name"], body["hash"], body["environment"], manifest, results, version)
 
 
 class _Check:
-    """Says in a sentence why a receipt is rejected."""
+    """Check parts of a receipt, and raise NtkbenchError with the reason if one is rejected."""
 
     def __init__(self, source: str):
         self.source = source
@@ -196,12 +225,14 @@ class _Check:
             if len(found) != len(pairs):
                 names = [name for name, _ in pairs]
                 twice = next(name for name in names if names.count(name) > 1)
-                self.fail(f"the key {twice!r:.80} stands twice in one object")
+                self.fail(f"an object contains the key {twice!r:.80} twice")
             return found
 
         try:
             body = json.loads(
-                data, object_pairs_hook=once, parse_constant=lambda name: self.fail(f"it holds {name}, no number")
+                data,
+                object_pairs_hook=once,
+                parse_constant=lambda name: self.fail(f"it contains {name}, which is not a number"),
             )
         except (ValueError, RecursionError) as error:
             self.fail(f"it is not JSON ({error})")
@@ -212,22 +243,22 @@ class _Check:
     def keys(self, found: Any, known: Iterable[str], what: str) -> None:
         if not isinstance(found, dict) or set(found) != set(known):
             names = set(found) ^ set(known) if isinstance(found, dict) else {"everything"}
-            self.fail(f"in {what}, {sorted(names)[0]!r:.80} is missing or does not belong there")
+            self.fail(f"{sorted(names)[0]!r:.80} is missing or not allowed in {what}")
 
     def data(self, value: Any, where: str) -> None:
-        """Refuse text that is long, hidden or markup, paths that climb, and numbers out of all bounds."""
+        """Reject long text, markup, invisible characters, paths with "..", and very large numbers."""
         if isinstance(value, str):
             if len(value) > LONGEST_TEXT:
-                self.fail(f"{where} holds a text of {len(value)} characters")
+                self.fail(f"{where} contains a text of {len(value)} characters; the maximum is {LONGEST_TEXT}")
             if not _TEXT.match(value):
-                self.fail(f"{where} holds the text {value!r:.80}, with markup or characters that hide")
+                self.fail(f"{where} contains the text {value!r:.80}, with markup or invisible characters")
             if re.search(r"(?:^|[\\/])\.\.(?:[\\/]|$)", value):
-                self.fail(f"{where} holds {value!r:.80}, a path that climbs")
+                self.fail(f"{where} contains {value!r:.80}, a path with '..'")
         elif isinstance(value, bool) or value is None:
             pass
         elif isinstance(value, int | float):
             if not abs(value) <= LARGEST_NUMBER:
-                self.fail(f"{where} holds the number {str(value):.40}, beyond {LARGEST_NUMBER:g}")
+                self.fail(f"{where} contains the number {str(value):.40}, which exceeds {LARGEST_NUMBER:g}")
         elif isinstance(value, list):
             for each in value:
                 self.data(each, where)
@@ -250,7 +281,7 @@ def _groups(results: Sequence[CellResult]) -> list[dict[str, Any]]:
             own
             | {
                 "status": str(result.status),
-                "message": _tame(result.message),
+                "message": _sanitise(result.message),
                 "seconds": round(result.seconds, 3),
                 "n_parameters": result.n_parameters,
                 "n_probes": result.n_probes,
@@ -264,8 +295,8 @@ def _groups(results: Sequence[CellResult]) -> list[dict[str, Any]]:
     return list(groups.values())
 
 
-def _tame(message: str) -> str:
-    """Return a message without the characters that a receipt refuses."""
+def _sanitise(message: str) -> str:
+    """Return a message without the characters that receipts reject."""
     return "".join(c if _TEXT.match(c) else " " for c in message)[:300].replace("..", ". .")
 
 
@@ -276,11 +307,11 @@ def _results(check: _Check, groups: Any, quantities: Catalogue, partners: Partne
         check.keys(group, _GROUP, "a group")
         label, identity = group["label"], group["cell"]
         if not isinstance(label, str) or not _LABEL.match(label):
-            check.fail(f"the label {label!r:.80} is no name of an architecture")
+            check.fail(f"the label {label!r:.80} is not a valid name of an architecture")
         if not isinstance(identity, dict) or not isinstance(group["results"], list):
-            check.fail(f"a group of {label} is not understood")
+            check.fail(f"a group of {label} is invalid")
         if identity.get("source_hash"):
-            check.fail(f"{label} is a file of the submitter's, which nobody else can run")
+            check.fail(f"{label} is a local file of the submitter, which others cannot run")
         for found in group["results"]:
             check.keys(found, _RESULT, f"a cell of {label}")
             yield _result(check, label, identity, found, quantities, partners)
@@ -297,7 +328,7 @@ def _result(
     cell = {**identity, "seed": found["seed"], "data_hash": found["data_hash"]}
     values = found["values"]
     if not isinstance(values, dict) or not all(isinstance(each, list) and len(each) == 4 for each in values.values()):
-        check.fail(f"the values of a cell of {label} are not understood")
+        check.fail(f"the values of a cell of {label} are invalid")
     record = {
         "schema_version": SCHEMA_VERSION,
         "key": digest(cell),
@@ -316,18 +347,19 @@ def _result(
         check.fail(str(error).rstrip("."))
     declared = quantities.get(result.cell.measurement, {})
     named = {key: key if (of := quantity_of(declared, key)) is None else of.key for key in result.values}
-    # What a quantity comes with, such as its search's gain, is not asked for; plans of earlier versions do not say it.
+    # Companions of a quantity, such as the gain of its search, are measured without being requested. Plans of earlier
+    # versions do not list them, so every declared quantity is accepted there.
     known = partners.get(result.cell.measurement)
-    asked = set(result.cell.quantities)
-    partly = set(declared) if known is None else {each for key in asked for each in known.get(key, ())}
-    wrong = set(named.values()) - asked - partly
+    requested = set(result.cell.quantities)
+    accepted = set(declared) if known is None else {each for key in requested for each in known.get(key, ())}
+    wrong = set(named.values()) - requested - accepted
     if wrong or (result.status == Status.OK and not result.values):
-        check.fail(f"a cell of {label} at width {result.cell.width} does not hold the quantities that it names")
+        check.fail(f"a cell of {label} at width {result.cell.width} does not contain the quantities that it names")
     return result
 
 
 def _complete(check: _Check, results: Sequence[CellResult]) -> None:
-    """Refuse a receipt that lacks a cell of widths × seeds × measurements, has one twice, or mixes settings or data."""
+    """Reject a receipt with missing or duplicate cells of widths × seeds × measurements, or with mixed data."""
     seeds = {result.cell.seed for result in results}
     seen: dict[tuple[Any, ...], Cell] = {}
     data: dict[tuple[Any, ...], str] = {}
@@ -342,11 +374,11 @@ def _complete(check: _Check, results: Sequence[CellResult]) -> None:
             cell.measurement,
         )
         if place in seen:
-            check.fail(f"{cell.label} at width {cell.width}, seed {cell.seed}, {cell.measurement} stands there twice")
+            check.fail(f"it contains {cell.label} at width {cell.width}, seed {cell.seed}, {cell.measurement} twice")
         seen[place] = cell
         form = (cell.label, cell.dataset, canonical_json(dict(cell.dataset_params)), cell.seed)
         if data.setdefault(form, cell.data_hash) != cell.data_hash:
-            check.fail(f"seed {cell.seed} of {cell.label} has two data sets, so a seed was swapped")
+            check.fail(f"seed {cell.seed} of {cell.label} has two datasets, so seeds were swapped")
     labels: dict[tuple[Any, ...], tuple[set[int], set[str]]] = {}
     for label, settings, precision, width, _, measurement in seen:
         widths, measurements = labels.setdefault((label, settings, precision), (set(), set()))
@@ -358,7 +390,7 @@ def _complete(check: _Check, results: Sequence[CellResult]) -> None:
 
 
 def measured(receipt: Receipt) -> set[tuple[Any, ...]]:
-    """Return what a receipt says of each cell: its key, its status and its values. Two of one run say the same."""
+    """Return key, status and values of each cell. Two receipts of one run have the same ones."""
     return {
         (result.cell.key, result.status, *sorted((key, value.value) for key, value in result.values.items()))
         for result in receipt.results
@@ -370,10 +402,10 @@ def _hash(body: Mapping[str, Any]) -> str:
 
 
 def minor(version: Any) -> str:
-    """Return the first two numbers of a version: rows of one minor version compare."""
+    """Return the first two numbers of a version; rows of one minor version are comparable."""
     return ".".join(str(version).split(".")[:2])
 
 
 def order(version: str) -> tuple[int, ...]:
-    """Return the first two numbers of a version, to be compared with those of others."""
+    """Return the first two numbers of a version as a tuple, for comparisons."""
     return tuple(int(re.match(r"\d*", part)[0] or 0) for part in version.split(".")[:2])  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""What happens to receipts after they are published: verifications, corrections and withdrawals, as records."""
+"""Read and write records of what happens to a published receipt: verifications, corrections and withdrawals."""
 
 from __future__ import annotations
 
@@ -26,12 +26,19 @@ def _texts(found: Iterable[str]) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class Record:
-    """One event in a receipt's life. Records are added, never deleted.
+    """One event concerning a published receipt. Records are added, never deleted.
 
-    receipt: its hash.   by: who says so.   why: of a correction or withdrawal, or what was re-run.
-    replaced_by: the hash of the corrected receipt.   cells, agreed: of a verification.   date: YYYY-MM-DD.
-    rerun: the keys of a verification's cells; earlier records name none.
-    time: of the day, in UTC, so that two equal re-runs are two records; earlier records have none.
+    Attributes:
+        kind: "verification", "correction" or "withdrawal".
+        receipt: Hash of the receipt.
+        by: Name of the author of the record.
+        why: Reason for a correction or withdrawal; for a verification, a description of the re-run.
+        date: Date as YYYY-MM-DD.
+        replaced_by: Hash of the corrected receipt.
+        cells: Number of cells that a verification re-ran.
+        agreed: Number of these cells that agreed.
+        rerun: Keys of these cells; empty in older records.
+        time: Time of day in UTC, so that two equal re-runs are two records; empty in older records.
     """
 
     kind: Kind = field(validator=validators.in_(get_args(Kind)))
@@ -49,23 +56,29 @@ class Record:
 
     def __attrs_post_init__(self) -> None:
         if self.rerun and not len(set(self.rerun)) == len(self.rerun) == self.cells:
-            raise ValueError(f"it says that {self.cells} cells were run again and names {len(set(self.rerun))}")
+            raise ValueError(f"it reports {self.cells} re-run cells but names {len(set(self.rerun))}")
 
 
 def new_record(**fields: Any) -> Record:
-    """Return a record of this moment; raise NtkbenchError for a field that cannot be accepted."""
+    """Return a record with the present date and time.
+
+    Args:
+        **fields: The other fields of `Record`.
+
+    Raises:
+        NtkbenchError: If a field is invalid.
+    """
     for name in ("by", "why"):
         if not _WORDS.match(fields[name]):
             raise NtkbenchError(
-                f"{name} {fields[name]!r:.80} cannot be accepted: give 1 to 300 characters on one line without <, >, | "
-                "and `."
+                f"Invalid {name} {fields[name]!r:.80}. Use 1 to 300 characters on one line, without <, >, | and `."
             )
     now = datetime.datetime.now(datetime.UTC)
     return _record({"date": now.date().isoformat(), "time": f"{now:%H:%M:%S.%f}"} | fields, "The record")
 
 
 def write_record(folder: Path, record: Record) -> Path:
-    """Write a record under `folder`/records, under a name made of its contents, and return the file."""
+    """Write a record to `folder`/records, in a file named by its contents, and return the path."""
     (folder / "records").mkdir(parents=True, exist_ok=True)
     path = folder / "records" / f"{record.kind}-{digest(asdict(record), 16)}.json"
     write_atomically(path, (json.dumps(asdict(record), indent=1, sort_keys=True) + "\n").encode())
@@ -73,7 +86,11 @@ def write_record(folder: Path, record: Record) -> Path:
 
 
 def read_records(folder: Path) -> list[Record]:
-    """Return the records under `folder`/records by date; raise NtkbenchError for one that cannot be accepted."""
+    """Return the records in `folder`/records, sorted by date.
+
+    Raises:
+        NtkbenchError: If a file cannot be read or is not a valid record.
+    """
     found = []
     for path in sorted((folder / "records").glob("*.json")):
         try:
@@ -81,7 +98,7 @@ def read_records(folder: Path) -> list[Record]:
         except (OSError, ValueError, RecursionError) as error:
             raise NtkbenchError(f"{path} cannot be read: {error}.") from None
         if not isinstance(fields, Mapping):
-            raise NtkbenchError(f"{path} is no record: it is not a JSON object.")
+            raise NtkbenchError(f"{path} is not a record: it does not contain a JSON object.")
         found.append(_record(fields, str(path)))
     return sorted(found, key=lambda record: (record.date, record.kind, record.receipt, record.by, record.time))
 
@@ -90,4 +107,4 @@ def _record(fields: Mapping[str, Any], source: str) -> Record:
     try:
         return Record(**fields)
     except (TypeError, ValueError) as error:
-        raise NtkbenchError(f"{source} cannot be accepted: {' '.join(str(error.args[0]).split())}.") from None
+        raise NtkbenchError(f"{source} is not valid: {' '.join(str(error.args[0]).split())}.") from None

@@ -1,4 +1,4 @@
-"""The receipts of a folder of boards that stand: neither withdrawn, nor of another version, nor there twice."""
+"""Select the receipts that a board is built from: not withdrawn, of the newest version, and without duplicates."""
 
 from __future__ import annotations
 
@@ -12,23 +12,30 @@ from .receipt import RULES, OtherVersion, Receipt, hash_of_file, load_receipt, m
 from .records import Record, read_records
 
 FOLDER = f"v{RULES}"
-"""Of the board that is built, in the folder of boards."""
+"""Name of the board's folder inside the folder of boards."""
 
 
 def load_board(folder: Path) -> tuple[list[Receipt], list[Record], list[str]]:
-    """Return the receipts under `folder`/submissions that make the board, all records, and remarks on receipts.
+    """Load the receipts in `folder`/submissions that the board is built from.
 
-    Left out, each with a remark: receipts of another version than the board's, which is the newest among them, and a
-    second receipt of one run. Those that were withdrawn are not even read.
+    The version of the board is the newest version among its receipts. Receipts of older versions and duplicate receipts
+    of one run are left out, each with a remark. Withdrawn receipts are not read at all.
 
-    Raises NtkbenchError for any other receipt or record that cannot be accepted: a board is built of sound parts only.
+    Args:
+        folder: The folder of boards.
+
+    Returns:
+        The receipts, all records, and remarks on receipts.
+
+    Raises:
+        NtkbenchError: If there is no receipt, or if any other receipt or a record is invalid.
     """
     paths = sorted((folder / "submissions").glob("*.json"))
     records = read_records(folder)
     gone = _gone(records)
     if not paths and not (folder / FOLDER / "manifest.json").exists():
         raise NtkbenchError(
-            f"{folder / 'submissions'} holds no receipt that stands; make one with `ntkbench leaderboard submit RUN`."
+            f"{folder / 'submissions'} contains no receipts. Create one with `ntkbench leaderboard submit RUN`."
         )
     receipts, remarks = [], []
     for path in paths:
@@ -40,18 +47,18 @@ def load_board(folder: Path) -> tuple[list[Receipt], list[Record], list[str]]:
             remarks.append(f"{path.stem} is left out: {error.why}.")
         except NtkbenchError as error:
             way = f"ntkbench leaderboard withdraw {path} --by NAME --why TEXT"
-            raise NtkbenchError(f"{error} To build the board without it, withdraw it: `{way}`.") from None
+            raise NtkbenchError(f"{error} To build the board without this receipt, withdraw it: `{way}`.") from None
     newest = max((order(receipt.version) for receipt in receipts), default=())
     kept: dict[str, set[tuple[Any, ...]]] = {}
     for receipt in receipts:
         own = measured(receipt)
-        # Exact zeros are alike in every run.
+        # Cells of exact zeros are equal in every run, so they do not indicate a duplicate.
         same = {name: sum(any(v for _, v in cell[2:]) for cell in own & theirs) for name, theirs in kept.items()}
         twin = next((name for name, theirs in kept.items() if own == theirs), None)
         if order(receipt.version) != newest:
             remarks.append(
-                f"{receipt.name} is left out: it is of ntkbench {receipt.version}, the other rows are of "
-                f"{'.'.join(map(str, newest))}, and only one version's rows compare."
+                f"{receipt.name} is left out: it was measured with ntkbench {receipt.version}, the other rows with "
+                f"{'.'.join(map(str, newest))}; only rows of one version are comparable."
             )
         elif twin is not None:
             remarks.append(
@@ -60,7 +67,7 @@ def load_board(folder: Path) -> tuple[list[Receipt], list[Record], list[str]]:
         else:
             kept[receipt.name] = own
             remarks += [
-                f"{receipt.name} and {name} share {count} cells with the same values, as receipts of one run do."
+                f"{receipt.name} and {name} share {count} cells with the same values, like receipts of one run."
                 for name, count in same.items()
                 if count
             ]
@@ -68,9 +75,9 @@ def load_board(folder: Path) -> tuple[list[Receipt], list[Record], list[str]]:
 
 
 def twin_of(receipt: Receipt, folder: Path) -> str | None:
-    """Return the name of a receipt under `folder`/submissions that stands and holds every cell of this one, or None.
+    """Return the name of a receipt in `folder`/submissions that contains every cell of this one, or None.
 
-    Receipts that cannot be accepted are passed over.
+    Withdrawn and invalid receipts are skipped.
     """
     gone, own = _gone(read_records(folder)), measured(receipt)
     for path in sorted((folder / "submissions").glob("*.json")):
@@ -81,5 +88,5 @@ def twin_of(receipt: Receipt, folder: Path) -> str | None:
 
 
 def _gone(records: Iterable[Record]) -> set[str]:
-    """Return the hashes of the receipts that were taken off the board."""
+    """Return the hashes of the receipts that were withdrawn or replaced by a corrected one."""
     return {record.receipt for record in records if record.kind in ("withdrawal", "correction")}

@@ -1,1 +1,1 @@
-"""How it is shown: one Table value, many writers, one place that escapes."""
+"""Output of runs: tables in many formats, figures and HTML pages. `escape` makes text safe for each format."""

@@ -1,4 +1,4 @@
-"""Which of the measured quantities are shown."""
+"""Choose which of the measured quantities to show."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ PER_VARIABLE = ("bend_share", "kernel_share", "variable_size")
 
 
 def chosen(measured: Mapping[str, Quantity], wanted: Sequence[str] = ()) -> dict[str, Quantity]:
-    """Return the quantities to show: result key → Quantity.
+    """Return the quantities to show, by result key.
 
-    measured: all there are, by result key.   wanted: result keys, or names (which mean every reduction); without
-    any, the headline quantities among the measured, or all where none of these was measured.
-    Raises NtkbenchError for one that was not measured.
+    Args:
+        measured: All measured quantities, by result key.
+        wanted: Result keys or names to show; a name selects every reduction. By default, the headline quantities that
+            were measured, or all quantities if none of these was.
+
+    Raises:
+        NtkbenchError: If a wanted quantity was not measured.
     """
     shown: dict[str, Quantity] = {}
     for name in wanted:
         keys = [name] if name in measured else [key for key, quantity in measured.items() if quantity.name == name]
         if not keys and name.partition(":")[0] in PER_VARIABLE:
-            raise NtkbenchError(f"{name} has one number per variable; `ntkbench table RUN --why ARCH` shows them.")
+            raise NtkbenchError(f"{name} has one value per variable. Use `ntkbench table RUN --why ARCH` to show them.")
         if not keys:
             raise NtkbenchError(f"This run did not measure {name!r}. {did_you_mean(name, measured)}")
         shown |= {key: measured[key] for key in keys}

@@ -1,4 +1,4 @@
-"""Claims as a table: expected, measured, and whether they hold."""
+"""Format the claims of a suite as a table: expected, measured, and whether they hold."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .. import numbers
 from ..analysis.claims import Judged
 from .table import Column, Table
 
-_COLUMNS, _SAYS = 100, (26, 40)
-"""Width of the whole table, as far as ids allow; narrowest and widest column of what is claimed."""
+_WIDTH, _STATEMENT_WIDTHS = 100, (26, 40)
+"""Target width of the whole table, and the narrowest and widest column of claim texts, in characters."""
 _WORDS = {"holds": "holds", "fails": "FAILS", "undecided": "undecided"}
 
 
 def claims_table(name: str, judged: Sequence[Judged]) -> Table:
-    """Return one row for each claim of a suite."""
+    """Return a table with one row for each claim of a suite."""
     columns = (
         Column(("claim",), outside=True),
-        Column(("what is claimed",), outside=True),
+        Column(("statement",), outside=True),
         Column(("expected",)),
         Column(("measured",)),
         Column(("finding",)),
@@ -47,7 +47,7 @@ def record(of: Judged) -> dict[str, object]:
 def _rows(judged: Sequence[Judged]) -> Iterator[tuple[tuple[str, ...], ...]]:
     rows = [_row(each) for each in judged]
     taken = sum(max(len(line) for row in rows for line in (*row[column], "finding")) + 2 for column in range(4))
-    room = min(max(_COLUMNS - taken, _SAYS[0]), _SAYS[1])
+    room = min(max(_WIDTH - taken, _STATEMENT_WIDTHS[0]), _STATEMENT_WIDTHS[1])
     for of, (name, *rest) in zip(judged, rows, strict=True):
         yield name, tuple(textwrap.wrap(of.claim.says, room)) or ("",), *rest
 
@@ -81,10 +81,11 @@ def _notes(judged: Sequence[Judged]) -> list[str]:
     unconfirmed = sum(not each.gates for each in judged)
     notes = [f"{counts['holds']} hold, {counts['fails']} fail, {counts['undecided']} are undecided."]
     if unconfirmed:
-        notes.append(f"{unconfirmed} unconfirmed claims are remembered, no text confirms them; they gate nothing.")
+        notes.append(f"{unconfirmed} claims are unconfirmed: no published text states them, and they never fail a run.")
     notes.append(
-        "Exponents and values: with 95 % interval; a claim holds when the number lies in the expected interval and its "
-        "own excludes the rival, fails when the intervals are apart. Every value: the worst, and [least, largest]."
+        "Exponents and values have a 95 % interval. Such a claim holds if the number lies in the expected interval and "
+        "its own interval excludes the rival; it fails if the two intervals do not overlap. Claims on every value show "
+        "the worst value and [smallest, largest]."
     )
     for each in judged:
         if each.note:

@@ -1,4 +1,4 @@
-"""What moved between two runs, as a table."""
+"""Format the comparison of two runs as a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LISTED = 5
 
 
 def comparison_table(found: Comparison, name_a: str, name_b: str) -> Table:
-    """Return the comparison of run A with run B: one row for each quantity of which a cell differs.
+    """Return the comparison of run A with run B, one row for each quantity that differs in some cell.
 
     The shift is the mean over cells of B relative to A: "+2.1% [+1.0, +3.2]".
     """
@@ -38,7 +38,7 @@ def comparison_table(found: Comparison, name_a: str, name_b: str) -> Table:
 
 
 def comparison_json(found: Comparison, name_a: str, name_b: str) -> dict[str, Any]:
-    """Return the comparison as plain JSON: every quantity, with every digit, and the verdicts that differ."""
+    """Return the comparison as plain JSON: all quantities at full precision, and the verdicts that differ."""
     return comparison_table(found, name_a, name_b).to_json() | {"verdicts": [asdict(each) for each in found.verdicts]}
 
 
@@ -57,11 +57,11 @@ def _percent(shift: float) -> str:
 
 def _notes(found: Comparison, differing: int) -> list[str]:
     same = len(found.changes) - differing
-    notes = [f"{same} of {len(found.changes)} quantities agree in every common cell, to rounding and stated errors."]
+    notes = [f"{same} of {len(found.changes)} quantities agree in all common cells, within rounding and stated errors."]
     if differing:
         notes.append(
-            "Beyond noise: the mean shift is told from 0 by a paired t test over cells, with the chance of any false "
-            "yes in the table below 5 % (Holm)."
+            "Beyond noise: the mean shift differs significantly from 0 in a paired t-test over cells, with a "
+            "family-wise error rate of 5 % over the table (Holm)."
         )
     if found.judged:
         same = found.judged - len(found.verdicts)
@@ -69,8 +69,9 @@ def _notes(found: Comparison, differing: int) -> list[str]:
     notes += [f"Verdict of {each.label}: {each.before} → {each.after} ({each.reason})." for each in found.verdicts]
     notes += [f"Differs: {cause}." for cause in found.causes]
     if differing and not found.causes:
-        notes.append("Code, versions, settings, seeds' data and hardware are recorded as the same.")
-    for words, names in (("Only in A", found.only_a), ("Only in B", found.only_b), ("Ended otherwise", found.statuses)):
+        notes.append("The recorded code, versions, settings, data and hardware are the same.")
+    listed = (("Only in A", found.only_a), ("Only in B", found.only_b), ("Different status", found.statuses))
+    for words, names in listed:
         if names:
             more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
             notes.append(f"{words}: {', '.join(names[:LISTED])}{more}.")

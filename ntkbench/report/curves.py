@@ -1,4 +1,4 @@
-"""The picture of the curves that a suite left beside its cells."""
+"""Draw the curves that a suite stored with its run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ from .figure import COLOURS, checked, dress, empty_picture, plain_decades, plain
 
 
 def curves_figure(panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
-    """Draw the panels, a logarithmic axis of values in each, and write them to a .png, .svg or .pdf file.
+    """Draw panels of curves with logarithmic value axes and write them to a file.
 
-    A label has one colour in all panels. Raises NtkbenchError for another kind of file.
+    A label has the same colour in all panels.
+
+    Args:
+        panels: The panels.
+        path: A .png, .svg or .pdf file.
+
+    Raises:
+        NtkbenchError: If the file has another extension.
     """
     path = checked(path)
     labels = list(dict.fromkeys(curve.label for panel in panels for curve in panel.curves))

@@ -1,4 +1,4 @@
-"""The one place where text from outside is made inert for each kind of output."""
+"""Escape untrusted text for each output format. All escaping is done here."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _LATEX_SYMBOLS = {
 
 
 def visible(text: str) -> str:
-    """Return `text` with everything that prints nothing or moves other text written out: \\x1b, \\u202e, \\n.
+    """Return `text` with all unprintable characters as escape sequences: \\x1b, \\u202e, \\n.
 
-    These are control characters and terminal escapes, overrides of the writing direction, and characters of no width.
+    These are control characters, terminal escapes, bidirectional overrides and zero-width characters.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def markdown(text: str) -> str:
-    """Return text that a table cell of GitHub's Markdown shows as it is: no markup, link or new column."""
+    """Escape text for a table cell in GitHub's Markdown, so that it creates no markup, link or column."""
     text = _html.escape(visible(text), quote=False)
     text = re.sub(r"[\\`*\[\]|~]", r"\\\g<0>", text)
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
@@ -35,31 +35,31 @@ def markdown(text: str) -> str:
 
 
 def html(text: str) -> str:
-    """Return text that HTML shows as it is, also inside an attribute."""
+    """Escape text for HTML, including attribute values."""
     return _html.escape(visible(text), quote=True)
 
 
 def latex(text: str) -> str:
-    """Return text that LaTeX sets as it is."""
+    """Escape text for LaTeX."""
     return latex_symbols("".join(_LATEX.get(c, c) for c in visible(text)))
 
 
 def latex_symbols(text: str) -> str:
-    """Return `text` with the symbols of our tables as LaTeX commands (✓ needs amssymb)."""
+    """Replace the symbols of our tables by LaTeX commands (✓ needs amssymb)."""
     return "".join(_LATEX_SYMBOLS.get(c, c) for c in text)
 
 
 def wiki(text: str) -> str:
-    """Return text without the characters that wiki dialects and Org mode give a meaning to."""
+    """Escape the characters with a meaning in wiki markup and Org mode."""
     return re.sub(r"[&<>|\[\]{}*^~!\\]", lambda found: f"&#{ord(found[0])};", visible(text))
 
 
 def rst(text: str) -> str:
-    """Return text that reStructuredText shows as it is."""
+    """Escape text for reStructuredText."""
     return re.sub(r"[\\*`|]|_(?!\w)", r"\\\g<0>", visible(text))
 
 
 def spreadsheet(text: str) -> str:
-    """Return text that a spreadsheet does not take for a formula (CSV injection); line feeds stay."""
+    """Escape text that a spreadsheet would take for a formula (CSV injection). Line feeds are kept."""
     text = "\n".join(visible(line) for line in text.split("\n"))
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text

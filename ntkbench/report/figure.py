@@ -1,4 +1,4 @@
-"""The picture of a run: quantities against width on logarithmic axes."""
+"""Draw the figure of a run: quantities against width on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .ticks import labelled
 FORMATS = (".png", ".svg", ".pdf")
 _NO_DATE: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
-# Okabe and Ito's palette, told apart by colour-blind readers; yellow is left out, it vanishes on white.
+# The palette of Okabe and Ito, which is safe for colour-blind readers; without yellow, which is invisible on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _WIDTH_INCHES = 9.0
 _DPI = 100
 
 Style = tuple[str, str, Literal["-", "--"]]
-"""Colour, marker and line."""
+"""Colour, marker and line style."""
 
 
 def figure(
@@ -38,12 +38,21 @@ def figure(
     manifest: Mapping[str, Any] | None = None,
     quantities: Sequence[str] = (),
 ) -> None:
-    """Draw one log-log panel for each quantity and write it to `path`, a .png, .svg or .pdf file.
+    """Draw one log-log panel for each quantity and write the figure to a file.
 
-    A line is an architecture: the median over seeds, its small points the seeds; broken where theory says that the
-    architecture stays non-linear. The dotted line has the slope that theory claims most often among those that fall.
-    What is 0 or negative has no place on logarithmic axes and is named under its panel.
-    Raises NtkbenchError for another kind of file, an unknown quantity, or when there is nothing to draw.
+    Each line is the median over seeds of one architecture, and small points are its seeds. Lines are dashed for
+    architectures that stay non-linear according to theory. The dotted line has the most common negative slope among
+    theory's claims. Quantities that are 0 or negative cannot be drawn on logarithmic axes; their architectures are
+    listed under the panel.
+
+    Args:
+        results: Results of a run.
+        path: A .png, .svg or .pdf file.
+        manifest: Manifest of the run, for theory and the declared quantities.
+        quantities: Names or result keys to draw; see `chosen` for the default.
+
+    Raises:
+        NtkbenchError: If the file has another extension, a quantity is unknown, or there is nothing to draw.
     """
     path = checked(path)
     results, manifest = list(results), manifest or {}
@@ -53,7 +62,7 @@ def figure(
         (quantity, [law(each, key, quantity, claims) for each in series(results)]) for key, quantity in shown.items()
     ]
     if not any(_drawable(each) for _, laws in panels for each in laws):
-        raise NtkbenchError("There is nothing to draw: no quantity has positive values at two widths or more.")
+        raise NtkbenchError("There is nothing to draw: no quantity has positive values at two or more widths.")
     changes = [
         key for key, quantity in result_keys(results, catalogue(manifest)).items() if quantity.direction == "lower"
     ]
@@ -62,15 +71,19 @@ def figure(
 
 
 def checked(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a picture; raise NtkbenchError for a kind of file that is not written."""
+    """Return the path of a figure; raise NtkbenchError for an unsupported file extension."""
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise NtkbenchError(f"{path} is neither a .png nor an .svg nor a .pdf file; give it one of these endings.")
+        raise NtkbenchError(
+            f"Unsupported file extension {path.suffix!r} of {path}. Use .png, .svg or .pdf."
+            if path.suffix
+            else f"{path} has no file extension. Use .png, .svg or .pdf."
+        )
     return path
 
 
 def empty_picture(panels: int, legend_rows: int) -> tuple[Any, list[Any]]:
-    """Return a matplotlib Figure with room for a legend below, and the axes of its panels, two in a row."""
+    """Return a matplotlib Figure with space for a legend at the bottom, and the axes of its panels, two in a row."""
     # The object-oriented interface: no display, no global state, no change of the caller's backend.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -87,11 +100,11 @@ def empty_picture(panels: int, legend_rows: int) -> tuple[Any, list[Any]]:
 
 
 def write_picture(drawing: Any, path: Path) -> None:
-    """Write a matplotlib Figure to a path that is `checked`: the same run, the same bytes."""
+    """Write a matplotlib Figure to a path returned by `checked`. Equal figures give equal bytes."""
     from matplotlib import rc_context
 
     format, buffer = path.suffix.lower()[1:], BytesIO()
-    # No date, and names of SVG's parts hashed from what they are.
+    # Reproducible files: no date, and SVG element ids that are hashed from their contents.
     with rc_context({"svg.hashsalt": "ntkbench"}):
         drawing.savefig(buffer, format=format, metadata=_NO_DATE.get(format))
     write_atomically(path, buffer.getvalue())
@@ -137,7 +150,7 @@ def _panel(axis: Any, quantity: Quantity, laws: Sequence[Law], styles: Mapping[s
 
 
 def plain_decades(axis: Any) -> None:
-    """Give a logarithmic axis of values ticks at 1, 2 and 5, or at powers of ten alone, written as plain numbers."""
+    """Set the ticks of a logarithmic value axis: 1, 2 and 5, or powers of ten only, written as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(axis) < 2 else (1,)))
@@ -146,7 +159,7 @@ def plain_decades(axis: Any) -> None:
 
 
 def dress(axis: Any, title: str, x_label: str) -> None:
-    """Give a panel its title, its label and the house's grid."""
+    """Set the title, the x label and the grid of a panel."""
     axis.set_title(plain_text(title), fontsize=10, loc="left")
     axis.set_xlabel(plain_text(x_label), fontsize=8)
     axis.tick_params(labelsize=8)
@@ -155,7 +168,7 @@ def dress(axis: Any, title: str, x_label: str) -> None:
 
 
 def _guide(axis: Any, quantity: Quantity, drawn: Sequence[Law], widths: Sequence[int]) -> None:
-    """Draw the slope that theory claims most often among those that fall, under the lines."""
+    """Draw a guide with the most common negative slope among theory's claims, below the lines."""
     slopes = [each.theory.exponent for each in drawn if each.theory is not None and each.theory.exponent < 0]
     if not slopes or len(widths) < 2:
         return
@@ -185,7 +198,7 @@ def _legend(drawing: Any, styles: Mapping[str, Style]) -> None:
         fontsize=8,
         frameon=False,
         handlelength=3,
-        title="broken lines: theory says that these stay non-linear" if broken else None,
+        title="dashed lines: non-linear according to theory" if broken else None,
         title_fontsize=8,
     )
 
@@ -204,6 +217,5 @@ def _name(of: Law) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Return text that matplotlib draws as it is."""
-    # A dollar sign would start a formula.
+    """Escape text for matplotlib, where a dollar sign would start a formula."""
     return escape.visible(text).replace("$", r"\$")

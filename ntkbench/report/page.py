@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that needs nothing else."""
+"""Render the report of a run as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ from .why import why_rows
 
 
 def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], problems: Sequence[str] = ()) -> str:
-    """Return the page as text. Names from outside stay text: the template escapes everything."""
+    """Return the HTML page of a run. The template escapes all names, so that they cannot add markup.
+
+    Args:
+        results: Results of the run.
+        manifest: Manifest of the run.
+        problems: Sentences on files that could not be read.
+    """
     declared, claims = catalogue(manifest), theory(manifest)
     keys = result_keys(results, declared)
     found = series(results)
@@ -60,7 +66,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
 def _rows(
     found: Sequence[Series], judged: Mapping[tuple[str, ...], Verdict], grouping: Grouped
 ) -> list[dict[str, Any]]:
-    """Return the rows of the verdict table in the order of the board; what was not judged comes last."""
+    """Return the rows of the verdict table in the order of the board; series without a verdict come last."""
     numbered = {id_of(each): number for number, each in enumerate(found)}
     rows = [
         _row(place.verdict.series, numbered[id_of(place.verdict.series)])
@@ -77,7 +83,7 @@ def _rows(
             "theory": theory_mark(place.verdict.laws.get(WORST)),
             "source": _source(place.verdict.laws.get(WORST)),
             "notes": flags(place.verdict, grouping.radius),
-            # The columns say why a row is linear or falling; its fold has the sentence.
+            # The columns explain "linear" and "falling"; the full sentence is in the row's details.
             "reason": place.verdict.reason if place.verdict.name in ("non-linear", "open") else "",
         }
         for place in grouping.places
@@ -101,7 +107,7 @@ def _row(of: Series, number: int) -> dict[str, Any]:
 
 
 def _key(of: Law | None) -> str:
-    """Return what an exponent is sorted by, zeros first; empty without one."""
+    """Return the sort key of an exponent, zeros first; empty if there is none."""
     if of is None or (of.fit.slope is None and not of.fit.is_zero):
         return ""
     return "-9" if of.fit.is_zero else f"{of.fit.slope:.6f}"
@@ -147,13 +153,13 @@ def _bend(of: Series) -> dict[str, Any] | None:
 
 
 def _tail(of: State) -> str:
-    """Return the state, and the floor with its interval where one is supported."""
+    """Return the state, and for a plateau the floor with its interval."""
     floors = of.floors
     if of.name != "plateaus" or floors is None:
         return of.name
     return (
         f"{of.name} · floor {floors.share:.0%} [{floors.low:.0%}, {floors.high:.0%}] of the value at the largest width "
-        f"· falls to it with the exponent {floors.slope:.2f} [{floors.slope_low:.2f}, {floors.slope_high:.2f}]"
+        f"· falls towards it with exponent {floors.slope:.2f} [{floors.slope_low:.2f}, {floors.slope_high:.2f}]"
     )
 
 

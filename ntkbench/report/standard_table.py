@@ -1,4 +1,4 @@
-"""The standard table: one row for each architecture, one column for each headline quantity."""
+"""Build the standard table of a run: one row for each architecture, one column for each headline quantity."""
 
 from __future__ import annotations
 
@@ -32,12 +32,18 @@ def standard_table(
     problems: Sequence[str] = (),
     missing: Collection[str] = (),
 ) -> Table:
-    """Return the standard table of a finished or half-finished run.
+    """Return the standard table of a finished or unfinished run.
 
-    manifest: the run's, for theory, units and what was planned.   quantities: names or result keys to show; without
-    any, the headline quantities that were measured, or all measured ones where none of these was.
-    problems: sentences on files that hold no cell of the run.   missing: plugins that are not installed here.
-    Raises NtkbenchError for a quantity nobody measured.
+    Args:
+        results: Results of the run.
+        manifest: Manifest of the run, for theory, units and the planned cells.
+        quantities: Names or result keys to show. By default, the headline quantities that were measured, or all
+            quantities if none of these was.
+        problems: Sentences on files that are not cells of the run.
+        missing: Plugins that are not installed here.
+
+    Raises:
+        NtkbenchError: If a quantity was not measured.
     """
     results, manifest = list(results), manifest or {}
     declared = catalogue(manifest)
@@ -59,7 +65,7 @@ def standard_table(
         for (each, _), total in zip(found, totals, strict=True)
     ]
     last = ("cells", " ok,", " judged") if judged else ("cells", " ok")
-    # Headers are as wide as their text and 2 (tabulate's padding).
+    # tabulate pads headers by 2 characters.
     ok_width = max([max(len(line.strip()) for line in last) + 2, *(len(line) for cell in ok_column for line in cell)])
     budget = max((WIDTH - _NAME - ok_width - 2 * (len(shown) + 1)) // max(len(shown), 1), 10)
     columns = [Column(("architecture",), outside=True)]
@@ -92,7 +98,7 @@ _WORDS = {"linear": "linear", "falling": "falling", "non-linear": "non-lin", "op
 
 
 def id_of(of: Series) -> tuple[str, ...]:
-    """Return what tells a series from the others of its run."""
+    """Return the label and condition of a series, which identify it within its run."""
     return (of.label, *of.condition)
 
 
@@ -127,8 +133,8 @@ def _missing_notes(results: Sequence[CellResult], missing: Collection[str]) -> I
         versions = ", ".join(sorted({version for name, version, _ in pairs if name == plugin}))
         names = ", ".join(dict.fromkeys(what for name, _, what in pairs if name == plugin))
         yield (
-            f"Not installed: {plugin} {versions}, from which {names} came. These results are kept as they are; "
-            "to measure more, install it again."
+            f"Not installed: {plugin} {versions}, which provided {names}. Its results are kept; to measure more, "
+            "install it again."
         )
 
 
@@ -161,7 +167,7 @@ def _law_lines(law: Law, budget: int) -> tuple[str, ...]:
 
 
 def _pack(words: Sequence[str], space: str, budget: int) -> list[str]:
-    """Join words into as few lines of at most `budget` characters as possible."""
+    """Join words into the smallest number of lines of at most `budget` characters."""
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + len(space) + len(word) <= budget:
@@ -176,7 +182,7 @@ def _count_ok(of: Series) -> int:
 
 
 def _settings(all_series: Sequence[Series]) -> dict[str, Any]:
-    """What the cells were measured with: one value, or the list of them where series differ."""
+    """Return the settings of the cells: one value each, or a list of values if series differ."""
     seen: dict[str, dict[Any, None]] = {}
     for cell in (each.results[0].cell for each in all_series):
         fields = {"dataset": dataset_label(cell.dataset, cell.dataset_params), "precision": cell.precision}
@@ -203,15 +209,15 @@ def _title(settings: Mapping[str, Any]) -> str:
 
 
 def _version_notes(results: Sequence[CellResult]) -> Iterable[str]:
-    """Yield a sentence for each measurement of which two versions are among the results."""
+    """Yield a sentence for each measurement with results of several versions."""
     versions: dict[str, dict[tuple[str, str], None]] = {}
     for cell in _cells(results):
         versions.setdefault(cell.measurement, {})[version_of(cell)] = None
     for measurement, several in versions.items():
         if len(several) > 1:
             names = dict.fromkeys(name for name, _ in several)
-            by = ", ".join(names) if len(names) > 1 else f"{len(several)} states of the code of {next(iter(names))}"
-            yield f"{measurement} was measured by {by}; each is a row of its own."
+            by = ", ".join(names) if len(names) > 1 else f"{len(several)} versions of the code of {next(iter(names))}"
+            yield f"{measurement} was measured by {by}; each version has its own row."
 
 
 def _notes(
@@ -235,9 +241,8 @@ def _notes(
     stopping = manifest.get("stopping")
     if isinstance(stopping, Mapping):
         yield (
-            "Seeds and widths were added where a verdict was open or falling, in "
-            f"{len(stopping.get('looks', ()))} looks; "
-            f"{stopping.get('ended', '')}."
+            "Seeds and widths were added while a verdict was open or falling, after "
+            f"{len(stopping.get('looks', ()))} interim analyses; {stopping.get('ended', '')}."
         )
     if any(each.fit.is_zero for each in laws):
         yield "0: every value is 0, exactly or to rounding (50 units of roundoff)."
@@ -250,12 +255,12 @@ def _notes(
     missing = [key for key in manifest.get("cells", ()) if key not in keys]
     if missing:
         yield (
-            f"{len(missing)} of {len(manifest['cells'])} planned cells are not there yet; "
-            "the same `ntkbench run` command with this --out goes on."
+            f"{len(missing)} of {len(manifest['cells'])} planned cells are missing. "
+            "Rerun the same `ntkbench run` command with this --out to resume."
         )
     yield from problems[:_PROBLEMS]
     if len(problems) > _PROBLEMS:
-        yield f"{len(problems) - _PROBLEMS} more files are so."
+        yield f"{len(problems) - _PROBLEMS} more files have such problems."
     for status in Status:
         bad = [result for result in results if result.status == status != Status.OK]
         for message, places in _grouped((_reason(result), _place(result)) for result in bad):
@@ -306,7 +311,7 @@ def _meanings(found: Sequence[tuple[Series, Mapping[str, Law]]], manifest: Mappi
     grouped = _grouped(pairs, limit=len(pairs))
     if not grouped:
         return
-    # The commonest meaning needs no list of names.
+    # The most common meaning is shown without a list of architectures.
     common = max(grouped, key=lambda group: group[1].count(","))[0]
     others = "; ".join(f"{names}: {meaning}" for meaning, names in grouped if meaning != common)
     yield f"Width: {common}{'; ' + others if others else ''}."
@@ -330,7 +335,7 @@ def _settings_note(settings: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _grouped(pairs: Iterable[tuple[str, str]], limit: int = 4) -> list[tuple[str, str]]:
-    """Join the second members of pairs that share the first; repetitions, and those beyond `limit`, are counted."""
+    """Group pairs by their first member and join the second members; count repetitions, and members over `limit`."""
     groups: dict[str, Counter[str]] = {}
     for head, tail in pairs:
         groups.setdefault(head, Counter())[tail] += 1
@@ -363,7 +368,7 @@ _HARDWARE = {
 
 
 def _hardware(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> str:
-    """Say where and with what the cells were measured, and which part of them elsewhere or with something else."""
+    """Return a sentence on the hardware and versions of the cells, with a breakdown where they differ."""
     known = manifest.get("provenance", {})
     groups: dict[tuple[str, str], list[CellResult]] = {}
     for result in results:
@@ -376,7 +381,7 @@ def _hardware(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> str
     alike = [len(set(values)) == 1 for values in zip(*kinds, strict=True)]
     shared = next(iter(kinds))
     words = [f"ntkbench {known['ntkbench']}"] if known.get("ntkbench") else []
-    # The last one, threads, is worth a word only where it differs.
+    # The last entry, the number of threads, is shown only where it differs.
     words += [word for word, same in list(zip(shared, alike, strict=True))[:-1] if same and word]
     seconds = sum(result.seconds for result in results)
     text = f"{', '.join(words)}; {seconds:.0f} s of measuring." if words else ""
@@ -385,7 +390,7 @@ def _hardware(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> str
             f"{count} cells ({', '.join(w or 'unknown' for w, same in zip(kind, alike, strict=True) if not same)})"
             for kind, count in kinds.most_common(_PROBLEMS)
         ]
-        text += f" Not all alike: {'; '.join(parts)}{'; …' if len(kinds) > _PROBLEMS else ''}."
+        text += f" Cells differ: {'; '.join(parts)}{'; …' if len(kinds) > _PROBLEMS else ''}."
     return text.strip()
 
 

@@ -1,4 +1,4 @@
-"""Small plots as inline SVG: coordinates only, colours come from the page's style sheet."""
+"""Compute small plots for inline SVG: coordinates only. Colours come from the page's style sheet."""
 
 from __future__ import annotations
 
@@ -16,26 +16,33 @@ from .ticks import labelled
 
 @frozen
 class Mark:
-    """A point: its place in the drawing, and what a pointer over it says."""
+    """A point: its coordinates in the drawing, and its tooltip."""
 
     x: float
     y: float
-    says: str
+    tooltip: str
 
 
 @frozen
 class Dots:
-    """The points at one width, one for each seed. path: of dots, for a line with round ends; says: see Mark."""
+    """The points of all seeds at one width. path: an SVG path of dots for round line caps. tooltip: as in `Mark`."""
 
     path: str
-    says: str
+    tooltip: str
 
 
 @frozen
 class Line:
-    """A polyline. points: "x,y x,y …".   label: what a pointer over it says.   place: its number among the colours.
+    """A polyline.
 
-    name: for a legend.   band: a polygon around it, as points.
+    Attributes:
+        points: Coordinates as "x,y x,y …".
+        label: Tooltip.
+        place: Index of its colour.
+        broken: Whether the line is dashed.
+        end: Mark at its last point.
+        name: Name in the legend.
+        band: Coordinates of a polygon around the line.
     """
 
     points: str
@@ -49,7 +56,7 @@ class Line:
 
 @frozen
 class Plot:
-    """A drawing of width × height with its parts; alt describes it in words."""
+    """A drawing of width × height and its parts. alt: a description in words."""
 
     width: int
     height: int
@@ -66,7 +73,7 @@ class Plot:
 
 @frozen
 class _Frame:
-    """Maps (width, value) to the drawing, logarithmically; with `linear`, only the value."""
+    """Map (width, value) to coordinates of the drawing. Both axes are logarithmic; with `linear`, only the value's."""
 
     width: int
     height: int
@@ -89,10 +96,10 @@ class _Frame:
 
 
 def law_plot(of: Law, width: int = 240, height: int = 170) -> Plot | None:
-    """Draw one law: every seed's value, the fitted line with its band, and theory's slope through the middle.
+    """Draw one law: the values of all seeds, the fitted line with its band, and a line with theory's slope.
 
-    The band is that of the slope's interval, turned about the middle of the points. None without two widths of
-    positive values.
+    All lines pass through the centre of the points; the band is spanned by the ends of the slope's interval. None with
+    fewer than two widths of positive values.
     """
     points = [(x, seed, y) for x, seed, y in of.positive if x > 0]
     frame = _frame([(x, y) for x, _, y in points], width, height)
@@ -130,7 +137,7 @@ def law_plot(of: Law, width: int = 240, height: int = 170) -> Plot | None:
 
 
 def overview_plot(laws: Sequence[Law], width: int = 460, height: int = 300) -> Plot | None:
-    """Draw one quantity of every architecture: medians over seeds, broken where theory says that it stays."""
+    """Draw one quantity of all architectures: medians over seeds, dashed where theory claims the exponent 0."""
     found = []
     for place, of in enumerate(laws):
         by_width: dict[int, list[float]] = {}
@@ -164,7 +171,10 @@ def overview_plot(laws: Sequence[Law], width: int = 460, height: int = 300) -> P
 
 
 def curves_plot(panel: Panel, places: Mapping[str, int], width: int = 460, height: int = 300) -> Plot | None:
-    """Draw curves, values on a logarithmic axis. places: label → number among the colours. None without two points."""
+    """Draw the curves of a panel with a logarithmic value axis. places: index of the colour by label.
+
+    None with fewer than two points.
+    """
     kept = [
         (curve, [i for i, y in enumerate(curve.y) if y > 0 and math.isfinite(y) and math.isfinite(curve.x[i])])
         for curve in panel.curves
@@ -217,7 +227,7 @@ def _even_ticks(frame: _Frame) -> tuple[tuple[float, str], ...]:
 
 
 def _dots(frame: _Frame, width: int, values: Sequence[float]) -> Dots:
-    # A mark of its own for each seed would be half of a page.
+    # One element for all seeds: separate marks would take half of the page's size.
     places = (frame.at(width, value) for value in values)
     return Dots("".join(f"M{x} {y}h.01" for x, y in places), f"width {width}: {', '.join(map(numbers.value, values))}")
 

@@ -1,4 +1,4 @@
-"""One table as a value, and its writers."""
+"""A table as plain data, and its writers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import NtkbenchError, did_you_mean
 from . import escape
 
 FORMATS = tuple(sorted(tabulate.tabulate_formats))
-"""The names of tabulate's formats, all of which `Table.text` writes."""
+"""Names of tabulate's formats; `Table.text` supports all of them."""
 
 _LINES = frozenset(
     {"plain", "simple", "presto", "pretty", "psql"} | {name for name in FORMATS if name.endswith(("grid", "outline"))}
@@ -29,7 +29,13 @@ _DATA = frozenset({"tsv"})
 
 @frozen
 class Column:
-    """A column: its header in lines that are parts of one word, its alignment, whether its cells come from outside."""
+    """A column of a table.
+
+    Attributes:
+        header: Lines of the header, which are parts of one word.
+        align: Alignment of the cells.
+        outside: Whether the cells contain untrusted text, such as names.
+    """
 
     header: tuple[str, ...]
     align: Literal["left", "right", "center"] = "left"
@@ -38,9 +44,15 @@ class Column:
 
 @frozen
 class Table:
-    """What is shown: cells of one or more lines, notes under them, and the numbers behind them.
+    """A table: cells of one or more lines, notes below them, and the underlying numbers.
 
-    rows: [rows, columns] of tuples of lines.   notes: sentences.   settings, records: plain JSON for `to_json`.
+    Attributes:
+        title: Title.
+        columns: Columns.
+        rows: Cells [rows, columns], each a tuple of lines.
+        notes: Sentences to show below the cells.
+        settings: Plain JSON for `to_json`.
+        records: Plain JSON for `to_json`, one record for each row.
     """
 
     title: str
@@ -51,13 +63,19 @@ class Table:
     records: tuple[Mapping[str, Any], ...] = ()
 
     def text(self, format: str = "simple", width: int = 100) -> str:
-        """Return the table in one of tabulate's formats, ending in a line feed.
+        """Format the table in one of tabulate's formats, with a line feed at the end.
 
-        width: columns of text that notes are wrapped to.   Cells of several lines stay so where the format can show
-        them; elsewhere their lines are joined. Raises NtkbenchError for an unknown format.
+        If a format has no multi-line cells, their lines are joined.
+
+        Args:
+            format: Name of the format; one of `FORMATS`.
+            width: Number of characters at which notes are wrapped.
+
+        Raises:
+            NtkbenchError: If the format is unknown.
         """
         if format not in FORMATS:
-            raise NtkbenchError(f"No table format is called {format!r}. {did_you_mean(format, FORMATS)}")
+            raise NtkbenchError(f"Unknown table format {format!r}. {did_you_mean(format, FORMATS)}")
         clean = _escape_of(format)
         headers = [_header(column, format, clean) for column in self.columns]
         body = [
@@ -75,21 +93,21 @@ class Table:
         if format in _LATEX:
             grid = escape.latex_symbols(grid)
         if format in _DATA:
-            # tabulate pads the cells, and tabs follow the padding.
+            # tabulate pads cells with spaces around the tabs.
             grid = re.sub(r" *\t *", "\t", grid)
         grid = "\n".join(line.rstrip(" ") for line in grid.split("\n"))
         return _framed(self.title, grid, self.notes, format, width)
 
     def markdown(self) -> str:
-        """Return the table for GitHub's Markdown."""
+        """Return the table in GitHub's Markdown."""
         return self.text("github")
 
     def latex(self) -> str:
-        """Return the table for LaTeX: a tabular with the rules of booktabs, its notes as comments. ✓ needs amssymb."""
+        """Return the table as a LaTeX tabular with booktabs rules, and its notes as comments. ✓ needs amssymb."""
         return self.text("latex_booktabs")
 
     def to_json(self) -> dict[str, Any]:
-        """Return title, settings, rows and notes as plain JSON, with every digit and no NaN."""
+        """Return title, settings, rows and notes as plain JSON, at full precision and without NaN."""
         return {
             "title": self.title,
             "settings": dict(self.settings),
@@ -98,7 +116,7 @@ class Table:
         }
 
 
-# tabulate escapes in "html" and would turn our <br> into text; "unsafehtml" leaves escaping to us.
+# tabulate's "html" would escape our <br>; with "unsafehtml" we escape the cells ourselves.
 _TABULATE_NAME = {"html": "unsafehtml"}
 
 
@@ -113,7 +131,7 @@ def _escape_of(format: str) -> Callable[[str], str]:
         return escape.wiki
     if format == "rst":
         return escape.rst
-    # tabulate itself escapes in the other LaTeX formats; text for eyes only needs to be visible.
+    # tabulate escapes the other LaTeX formats itself; plain text only needs its control characters made visible.
     return escape.visible
 
 

@@ -1,4 +1,4 @@
-"""Pages from templates, with every expression escaped."""
+"""Render HTML pages from templates, with every expression escaped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .escape import visible
 
 
 def render(template: str, **values: Any) -> str:
-    """Return a page. Autoescaping is on whatever the file is called, and control characters are made visible."""
+    """Return a page. Autoescaping is on for every file name, and control characters are made visible."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -1,15 +1,19 @@
-"""Which widths an axis labels."""
+"""Choose the widths to label on an axis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 APART = 1.9
-"""Labelled widths are at least this factor apart, so that their labels do not touch."""
+"""Smallest ratio of neighbouring labelled widths, so that labels do not overlap."""
 
 
 def labelled(widths: Sequence[int]) -> list[int]:
-    """Return the widths to label, of ascending ones: the largest, and downwards those that are far enough from it."""
+    """Return the widths to label: the largest one, and smaller ones that are far enough apart.
+
+    Args:
+        widths: All widths, ascending.
+    """
     kept: list[int] = []
     for width in reversed(widths):
         if not kept or kept[-1] >= APART * width:

@@ -1,4 +1,4 @@
-"""What tables, the report and the board say of verdicts, in the same words."""
+"""Texts on verdicts that tables, the report and the board share."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ TIES = (
 
 
 def ties(grouping: Grouped) -> str:
-    """Return what the letters of ties mean, and how many ties they do not show."""
+    """Return the explanation of the letters of ties, with the number of ties that they do not show."""
     if not grouping.unmarked:
         return TIES
     return f"{TIES} {grouping.unmarked} tied pairs share no letter, because a row shows at most {LONGEST} letters."
 
 
 def meaning(non_linear: str = "non-linear") -> str:
-    """Return what each verdict means. non_linear: that verdict's name, as the table writes it."""
+    """Return the explanation of all verdicts. non_linear: the name of that verdict in the table."""
     return (
         "Verdict, from kernel_change_worst, kernel_change_gd and curvature (R·hessian_norm/gradient_norm), over the "
         f"widths of the row: linear, both kernel changes are 0 or fall (exponent below -{FLAT}) and a floor of "
@@ -44,12 +44,12 @@ def meaning(non_linear: str = "non-linear") -> str:
 
 
 def name_of(of: Verdict) -> str:
-    """Return the name of a verdict's row: the label, and the condition that tells it from others of this label."""
+    """Return the name of a verdict's row: the label, and the condition if several rows have this label."""
     return " ".join([of.series.label, *of.series.condition])
 
 
 def what_would_decide(undecided: Sequence[Verdict], name: Callable[[Verdict], str] = name_of) -> Iterable[str]:
-    """Yield the sentence on what would decide each verdict, rows with the same answer together; none where all are."""
+    """Yield one sentence on what would decide each verdict, grouped by answer; nothing if all are decided."""
     groups: dict[str, list[str]] = {}
     for each in undecided:
         if each.advice is None:
@@ -71,15 +71,16 @@ def exponent(of: Law | None) -> str:
 
 
 def last_step(of: Verdict) -> str:
-    """Return the exponent of kernel_change_worst between the two largest widths, empty where there is none."""
+    """Return the exponent of kernel_change_worst between the two largest widths, or "" if there is none."""
     state = of.states.get(WORST)
     return "" if state is None or state.last_slope is None else numbers.slope(state.last_slope)
 
 
 def floor(of: Verdict) -> str:
-    """Return the largest floor of kernel_change_worst that is not excluded, where it falls; empty elsewhere.
+    """Return the largest floor of kernel_change_worst that is not excluded, if it falls.
 
-    Behind it that of kernel_change_gd, where this is what keeps the verdict from "linear".
+    The floor of kernel_change_gd follows if that quantity falls without being known to decay, which prevents the
+    verdict "linear". Empty if there is neither.
     """
     worst, gd = of.states.get(WORST), of.states.get(GD)
     texts = [_floor(worst)] if worst is not None and worst.name in ("decays", "falls") else []
@@ -92,12 +93,12 @@ def _floor(of: State) -> str:
 
 
 def theory_mark(of: Law | None) -> str:
-    """Return theory's claim on a law and whether the law agrees, empty where theory is silent."""
+    """Return theory's claim on a law and whether the law agrees, or "" if there is no claim."""
     return "" if of is None or of.theory is None else f"{numbers.theory_claim(of.theory)} {MARKS[of.agrees]}".rstrip()
 
 
 def flags(of: Verdict, radius: float | None) -> str:
-    """Return what a reader of a row should know, in a few words. radius: that of most rows, which is not repeated."""
+    """Return the caveats of a row in a few words. radius: the radius of most rows, which is not shown."""
     own = f"R = {radius_of(of.series):g}"
     other = own not in of.series.condition and radius_of(of.series) != radius
     return ", ".join(

@@ -1,4 +1,4 @@
-"""Why one architecture bends: its variables, with their shares of the bend and of the tangent kernel."""
+"""Build the table of one architecture's variables, with their shares of the bend and of the tangent kernel."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..types import CellResult
 from .table import Column, Table
 
 _NOTES = (
-    "bend: share of ‖H∇f‖², with H the Hessian of the output at initialisation; K: share of ‖∇f‖², the trace of the "
-    "tangent kernel. Sums over the probes, medians over seeds; weights: at the largest width. Where a variable's share "
-    "of the bend is far above its share of K, the network bends through this variable."
+    "bend: share of ‖H∇f‖², with H the Hessian of the output at initialisation. K: share of ‖∇f‖², the trace of the "
+    "tangent kernel. Shares are summed over the probes, with medians over seeds. weights: number at the largest width. "
+    "If a variable's share of the bend is far above its share of K, the network's curvature comes from this variable."
 )
 
 
@@ -25,18 +25,19 @@ def why_table(results: Iterable[CellResult], manifest: Mapping[str, Any], label:
     """Return the table of one architecture: a row for each variable, the largest share of the bend first.
 
     Args:
-        results, manifest: the run's.
-        label: of the architecture, as the standard table prints it.
-        path: the run's folder, for the command that measures what is missing.
+        results: Results of the run.
+        manifest: Manifest of the run.
+        label: Label of the architecture, as in the standard table.
+        path: Folder of the run, for the command in the error message.
 
     Raises:
-        NtkbenchError: for an unknown label, and where the run did not measure bend_share of it.
+        NtkbenchError: If the label is unknown, or the run did not measure bend_share of this architecture.
     """
     everything = series(results)
     chosen = [each for each in everything if each.label == label]
     if not chosen:
         raise UnknownName("architecture of this run", label, {each.label for each in everything})
-    found = _told_apart([(each, of) for each in chosen if (of := bend_of(each)) is not None])
+    found = _without_duplicates([(each, of) for each in chosen if (of := bend_of(each)) is not None])
     if not found:
         raise NtkbenchError(f"This run did not measure bend_share of {label}. {_how_to_measure(manifest, path)}")
     several = len(found) > 1
@@ -54,7 +55,7 @@ def why_table(results: Iterable[CellResult], manifest: Mapping[str, Any], label:
         rows += [((f"{name}{condition}",), *cells) for name, cells in why_rows(of)]
     reasons = [" ".join([*(each.condition if several else ()), of.reason]) for each, of in found if of.reason]
     return Table(
-        title=f"Which variables bend {label}",
+        title=f"Shares of the bend by variable: {label}",
         columns=tuple(columns),
         rows=tuple(rows),
         notes=(*reasons, _NOTES),
@@ -63,7 +64,7 @@ def why_table(results: Iterable[CellResult], manifest: Mapping[str, Any], label:
 
 
 def why_rows(of: Bend) -> list[tuple[str, list[tuple[str]]]]:
-    """Return the name of each variable and its cells: weights, the bend, then K, each at the first and last width."""
+    """Return the name and the cells of each variable: weights, the bend, then K, both at the first and last width."""
     places = (0, 1) if of.first_width != of.last_width else (1,)
     rows: list[tuple[str, list[tuple[str]]]] = []
     for name, shares in of.variables.items():
@@ -79,8 +80,8 @@ def _percent(share: Share | None, what: str) -> str:
     return "–" if number is None else f"{number:.1%}"
 
 
-def _told_apart(found: list[tuple[Series, Bend]]) -> list[tuple[Series, Bend]]:
-    """Leave out a series that shows what an earlier one shows: series of several radii share these results."""
+def _without_duplicates(found: list[tuple[Series, Bend]]) -> list[tuple[Series, Bend]]:
+    """Drop series with the same shares as an earlier one, because series at several radii share these results."""
     different: list[tuple[Series, Bend]] = []
     for each, of in found:
         if all(of != other for _, other in different):
@@ -108,7 +109,7 @@ def _how_to_measure(manifest: Mapping[str, Any], path: str) -> str:
     commands = [run.get("command") for run in manifest.get("invocations", ()) if isinstance(run, Mapping)]
     command = next((list(map(str, each)) for each in reversed(commands) if each), None)
     if command is None:
-        return f"Add measure='bend' to the same `nb.run` with out={path!r}; what is there is kept."
+        return f"Call the same `nb.run` with measure='bend' added and out={path!r}; finished cells are kept."
     words = [*command] if "--out" in command else [*command, "--out", path]
     words += ["--measure", "bend"]
-    return f"Give the same command with `--measure bend` added; what is there is kept: {shlex.join(words)}"
+    return f"Rerun the command with `--measure bend` added; finished cells are kept: {shlex.join(words)}"

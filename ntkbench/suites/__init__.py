@@ -6,12 +6,12 @@ from pathlib import Path
 
 from ..registry.hookspecs import Register, hookimpl
 
-# A function must not have its module's name: importing ntkbench.suites.liu2020 would replace it.
+# Functions must not have the name of a module here: importing ntkbench.suites.liu2020 would replace the function.
 
 
 @hookimpl
 def ntkbench_register_suites(register: Register) -> None:
-    """Register the suites of this folder."""
+    """Register the built-in suites."""
     register(
         "liu2020",
         f"{__name__}:liu2020_file",
@@ -20,15 +20,15 @@ def ntkbench_register_suites(register: Register) -> None:
     register(
         "huang2020",
         f"{__name__}:huang2020_file",
-        summary="orthogonal against Gaussian weights, lazy and not: Huang, Du, Xu 2020 (arXiv 2004.05867)",
+        summary="orthogonal versus Gaussian weights, lazy and non-lazy: Huang, Du, Xu 2020 (arXiv 2004.05867)",
     )
 
 
 def liu2020_file() -> Path:
-    """Return the path of the suite's file."""
+    """Return the path of the suite file liu2020.toml."""
     return Path(__file__).parent / "liu2020.toml"
 
 
 def huang2020_file() -> Path:
-    """Return the path of the suite's file."""
+    """Return the path of the suite file huang2020.toml."""
     return Path(__file__).parent / "huang2020.toml"

@@ -1,4 +1,4 @@
-"""What the suite huang2020 measures with functions of its own: orthogonal against Gaussian weights."""
+"""Check functions of the suite huang2020: orthogonal versus Gaussian initial weights."""
 
 from __future__ import annotations
 
@@ -19,47 +19,47 @@ CHANNELS = (16, 32, 64, 128)
 
 
 def limit_relu_gaussian(seed: int) -> dict[int, float]:
-    """Return {width: ‖K − K∞‖_F/‖K∞‖_F}: fully connected, relu, three hidden layers, Gaussian weights."""
+    """Return {width: ‖K − K∞‖_F/‖K∞‖_F} for a fully connected ReLU network with Gaussian weights, 3 hidden layers."""
     return _errors("relu", "gaussian", seed)
 
 
 def limit_relu_orthogonal(seed: int) -> dict[int, float]:
-    """Return the same for orthogonal weights, against the same limit."""
+    """Return the same distances for orthogonal weights, to the limit K∞ of Gaussian weights."""
     return _errors("relu", "orthogonal", seed)
 
 
 def limit_erf_gaussian(seed: int) -> dict[int, float]:
-    """Return the same for erf and Gaussian weights."""
+    """Return the same distances for erf and Gaussian weights."""
     return _errors("erf", "gaussian", seed)
 
 
 def limit_erf_orthogonal(seed: int) -> dict[int, float]:
-    """Return the same for erf and orthogonal weights."""
+    """Return the same distances for erf and orthogonal weights."""
     return _errors("erf", "orthogonal", seed)
 
 
 def limit_cnn_gaussian(seed: int) -> dict[int, float]:
-    """Return {channels: ‖K − K∞‖_F/‖K∞‖_F}: two 3×3 convolutions of relu, flattened, Gaussian weights."""
+    """Return {channels: ‖K − K∞‖_F/‖K∞‖_F} for two 3×3 ReLU convolutions, flattened, with Gaussian weights."""
     return _convolutional_errors("gaussian", seed)
 
 
 def limit_cnn_orthogonal(seed: int) -> dict[int, float]:
-    """Return the same with an orthogonal matrix at every tap, against the same limit."""
+    """Return the same distances with an orthogonal matrix at every filter position, to the Gaussian limit K∞."""
     return _convolutional_errors("orthogonal", seed)
 
 
 def limit_cnn_delta(seed: int) -> dict[int, float]:
-    """Return the same with delta-orthogonal kernels, against the limit of kernels that live on their centre tap."""
+    """Return the same distances for delta-orthogonal filters, to the limit of filters with a nonzero centre only."""
     return _convolutional_errors("delta-orthogonal", seed, "delta-orthogonal")
 
 
 def gap_of_cnn_delta(seed: int) -> list[float]:
-    """Return ‖K − K∞‖_F/‖K∞‖_F of delta-orthogonal kernels with K∞ of Gaussian ones, at the largest width."""
+    """Return ‖K − K∞‖_F/‖K∞‖_F for delta-orthogonal filters and K∞ of Gaussian ones, at the largest width."""
     return [_convolutional_errors("delta-orthogonal", seed)[CHANNELS[-1]]]
 
 
 def gap_of_means(seed: int, draws: int = 48, width: int = 512, depth: int = 2) -> list[float]:
-    """Return ‖mean K_orthogonal − mean K_gaussian‖_F/‖K∞‖_F, means over `draws` nets each (relu)."""
+    """Return ‖mean K_orthogonal − mean K_gaussian‖_F/‖K∞‖_F, with means over `draws` ReLU networks each."""
     import numpy as np
 
     means = [
@@ -93,7 +93,7 @@ def _inputs(arch: str) -> Any:
 
 
 def _sphere(n: int = 12, d: int = 8) -> Any:
-    """Return inputs on the sphere of radius √d: [n, d], the same for all."""
+    """Return inputs on the sphere of radius √d: [n, d], the same at every call."""
     import numpy as np
 
     x = np.random.default_rng(seed_for("huang2020", "sphere")).standard_normal((n, d))
@@ -101,7 +101,7 @@ def _sphere(n: int = 12, d: int = 8) -> Any:
 
 
 def _images(n: int = 6, side: int = 4) -> Any:
-    """Return images of one channel whose pixels are N(0, 1): [n, side, side, 1], the same for all."""
+    """Return single-channel images with N(0, 1) pixels: [n, side, side, 1], the same at every call."""
     import numpy as np
 
     return np.random.default_rng(seed_for("huang2020", "images")).standard_normal((n, side, side, 1))
@@ -118,7 +118,7 @@ def _kernel(arch: str, width: int, init: str, seed: int, activation: str, depth:
 
 @functools.cache
 def _network(arch: str, width: int, activation: str, depth: int) -> tuple[Any, Any]:
-    """Return the Network that all seeds and initialisations of one shape share, with its inputs."""
+    """Return a Network, shared by all seeds and initialisations of its shape, and its inputs."""
     from ..engine.model import Network
 
     return Network(_built(arch, width, "gaussian", 0, activation, depth)), _inputs(arch)
@@ -138,7 +138,7 @@ def _built(arch: str, width: int, init: str, seed: int, activation: str, depth: 
 
 @functools.cache
 def _limit(arch: str, activation: str, depth: int, init: str = "gaussian") -> Any:
-    """Return the tangent kernel of infinite width, on the inputs of `_kernel`: [N, N] float64."""
+    """Return the infinite-width tangent kernel on the inputs of `_kernel`: [N, N] float64."""
     from ..kernels import infinite_width
 
     model = _built(arch, 8, init, 0, activation, depth)
@@ -148,33 +148,33 @@ def _limit(arch: str, activation: str, depth: int, init: str = "gaussian") -> An
 # -- isometry and variance in depth ------------------------------------------------------------------------------
 
 SW2, SB2 = 1.05, 2.01e-5
-"""σ_w² and σ_b² of a tanh net whose pre-activations settle near 0, where tanh is nearly linear ..."""
+"""σ_w² and σ_b² of a tanh network whose pre-activations converge to small values, where tanh is nearly linear ..."""
 SETTLED = 0.02592
 """... at this variance q, the fixed point of q = σ_w² E[tanh²(√q z)] + σ_b²."""
 
 
 def condition_linear(seed: int) -> list[float]:
-    """Return the condition number of the input-output Jacobian: orthogonal, linear, 32 layers of 32 units."""
+    """Return the condition number of the input-output Jacobian of 32 linear layers of 32 units, orthogonal weights."""
     return [math.exp(_log_conditions("orthogonal", seed, (32,), linear=True)[32])]
 
 
 def condition_growth_linear(seed: int) -> list[float]:
-    """Return how fast the logarithm of that number grows by layer, Gaussian, between 4 and 10 layers."""
+    """Return the growth per layer of the log condition number, for Gaussian weights, between 4 and 10 layers."""
     return [_growth("gaussian", seed, (4, 10), linear=True)]
 
 
 def condition_growth_gaussian(seed: int) -> list[float]:
-    """Return the same for nearly linear tanh."""
+    """Return the same growth for nearly linear tanh layers."""
     return [_growth("gaussian", seed, (4, 10))]
 
 
 def condition_growth_orthogonal(seed: int) -> list[float]:
-    """Return the same for nearly linear tanh and orthogonal weights, between 4 and 32 layers."""
+    """Return the same growth for nearly linear tanh layers and orthogonal weights, between 4 and 32 layers."""
     return [_growth("orthogonal", seed, (4, 32))]
 
 
 def condition_orthogonal(seed: int) -> list[float]:
-    """Return the condition number of 32 layers of nearly linear tanh with orthogonal weights."""
+    """Return the condition number of 32 nearly linear tanh layers with orthogonal weights."""
     return [math.exp(_log_conditions("orthogonal", seed, (32,))[32])]
 
 
@@ -184,7 +184,7 @@ def _growth(init: str, seed: int, depths: tuple[int, int], linear: bool = False)
 
 
 def _log_conditions(init: str, seed: int, depths: Sequence[int], linear: bool = False, n: int = 32) -> dict[int, float]:
-    """Return {depth: log of the condition number of ∂h_depth/∂x [n, n]} at an input of the settled variance."""
+    """Return {depth: log condition number of ∂h_depth/∂x [n, n]} at an input with the fixed-point variance."""
     import numpy as np
 
     from ..layers import draws
@@ -212,12 +212,12 @@ DEPTHS_OF_VARIANCE = (4, 8, 16, 32)
 
 
 def variance_gaussian(seed: int) -> dict[int, float]:
-    """Return {depth: n · Var(q)/(mean q)²} for q = ‖g‖²/n, the pre-activations of critical tanh; Gaussian."""
+    """Return {depth: n · Var(q)/(mean q)²} with q = ‖g‖²/n, g the pre-activations: critical tanh, Gaussian weights."""
     return _variances("gaussian", seed)
 
 
 def variance_orthogonal(seed: int) -> dict[int, float]:
-    """Return the same for orthogonal weights."""
+    """Return the same variances for orthogonal weights."""
     return _variances("orthogonal", seed)
 
 
@@ -245,7 +245,7 @@ LAZY_WIDTHS, LAZY_STEPS, LAZY_INPUTS = (64, 128, 256, 512), 60, 8
 
 
 def lazy_curves(seed: int) -> dict[int, float]:
-    """Return {width: max_t |L_gaussian − L_orthogonal|/L_0}: tanh, three hidden layers, half the critical step."""
+    """Return {width: max_t |L_gaussian − L_orthogonal|/L_0} for tanh, 3 hidden layers and half the critical step."""
     import numpy as np
 
     found = {}
@@ -257,7 +257,10 @@ def lazy_curves(seed: int) -> dict[int, float]:
 
 @functools.cache
 def _lazy_losses(width: int, init: str, seed: int) -> Any:
-    """Return L_t/L_0 of descent from f = 0 (two copies), so that nothing but the kernel decides: [LAZY_STEPS + 1]."""
+    """Return L_t/L_0 of gradient descent: [LAZY_STEPS + 1].
+
+    Descent starts at f = 0 (two copies with opposite signs), so that the losses depend on the kernel only.
+    """
     import numpy as np
 
     from ..datasets.digits import load
@@ -288,42 +291,42 @@ def _lazy(width: int, init: str, seed: int) -> Any:
 DEPTHS = (4, 8, 16, 32)
 RATES = tuple(2.0**-power for power in range(6, 0, -1))
 DEEP_WIDTH, DEEP_INPUTS, STEPS, TARGET = 128, 128, 300, 0.1
-"""Units of a hidden layer, digits, most steps, and the share of the first loss that counts as trained."""
+"""Units per hidden layer, number of inputs, maximum number of steps, and target loss as a share of the first loss."""
 
 
 def speed_up_shallow(seed: int) -> list[float]:
-    """Return steps of Gaussian over steps of orthogonal weights at the smallest rate: four layers."""
+    """Return the ratio of steps, Gaussian to orthogonal weights, at the smallest rate, for 4 layers."""
     return [_ratios(4, seed)[0]]
 
 
 def speed_up_deep(seed: int) -> list[float]:
-    """Return the ratio of steps at the largest rate at which both nets of 32 layers train."""
+    """Return the ratio of steps at the largest rate at which both networks of 32 layers train."""
     return [_ratios(32, seed)[-1]]
 
 
 def speed_up_best(seed: int) -> list[float]:
-    """Return the ratio of steps of nets of 32 layers, each at its own best rate."""
+    """Return the ratio of steps of networks of 32 layers, each at its own best rate."""
     return [_ratio_at_best(32, seed)]
 
 
 def speed_up_by_depth(seed: int) -> dict[int, float]:
-    """Return {depth: ratio of steps at the rate 2^-5}."""
+    """Return {depth: ratio of steps at rate 2^-5}."""
     return {depth: _ratios(depth, seed)[1] for depth in DEPTHS}
 
 
 def speed_up_by_rate(seed: int) -> list[float]:
-    """Return the ratio at the largest rate at which both nets of 32 layers train, over that at the smallest."""
+    """Return the ratio of steps at the largest rate at which both networks train, divided by that at the smallest."""
     ratios = _ratios(32, seed)
     return [ratios[-1] / ratios[0]]
 
 
 def speed_up_scalar(seed: int) -> list[float]:
-    """Return the ratio of steps at the smallest rate, 32 layers with one output, the digit's parity."""
+    """Return the ratio of steps at the smallest rate, for 32 layers and one output, the parity of the digit."""
     return [_ratios(32, seed, outputs=1)[0]]
 
 
 def speed_up_scalar_best(seed: int) -> list[float]:
-    """Return the same, each at its own best rate."""
+    """Return the same ratio, with each network at its own best rate."""
     return [_ratio_at_best(32, seed, outputs=1)]
 
 
@@ -333,13 +336,16 @@ def _ratio_at_best(depth: int, seed: int, outputs: int = 10) -> float:
 
 
 def _ratios(depth: int, seed: int, outputs: int = 10) -> list[float]:
-    """Return the ratios of steps at the rates at which both train, smallest rate first."""
+    """Return the ratios of steps at all rates at which both networks train, smallest rate first."""
     both = zip(*(_sweep(depth, init, seed, outputs) for init in INITS), strict=True)
     return [gaussian / orthogonal for gaussian, orthogonal in both if gaussian and orthogonal]
 
 
 def _sweep(depth: int, init: str, seed: int, outputs: int = 10) -> list[int | None]:
-    """Return the steps until the loss is TARGET of its first, at every rate: None where it diverges or takes longer."""
+    """Return the steps until the loss falls to TARGET times its first value, at every rate.
+
+    None where descent diverges or needs more than STEPS steps.
+    """
     runs = [_losses(depth, init, seed, rate, outputs, TARGET, STEPS) for rate in RATES]
     return [len(losses) - 1 if losses[-1] <= TARGET * losses[0] else None for losses in runs]
 
@@ -348,7 +354,10 @@ def _sweep(depth: int, init: str, seed: int, outputs: int = 10) -> list[int | No
 def _losses(
     depth: int, init: str, seed: int, rate: float, outputs: int, target: float, steps: int
 ) -> tuple[float, ...]:
-    """Return the losses of full-batch descent on ½ mean ‖f − y‖², up to target, steps, or twenty times the first."""
+    """Return the losses of full-batch gradient descent on ½ mean ‖f − y‖².
+
+    Descent ends at `target` times the first loss, after `steps` steps, or above 20 times the first loss.
+    """
     import tensorflow as tf
 
     x, y, rate = (tf.constant(each, tf.float32) for each in (*_digits(seed, outputs), rate))
@@ -357,13 +366,13 @@ def _losses(
     losses: list[float] = []
     for _ in range(steps + 1):
         losses.append(float(step(x, y, rate)))
-        if not target * losses[0] < losses[-1] < 20 * losses[0]:  # a NaN ends it too
+        if not target * losses[0] < losses[-1] < 20 * losses[0]:  # also true for NaN
             break
     return tuple(losses)
 
 
 def _digits(seed: int, outputs: int) -> tuple[Any, Any]:
-    """Return digits [N, 61] and what is to be learnt of them: the class [N, 10], one-hot, or the parity ±1 [N, 1]."""
+    """Return digits [N, 61] and their targets: one-hot classes [N, 10], or parities ±1 [N, 1] for a single output."""
     import numpy as np
     from sklearn.datasets import load_digits
 
@@ -384,7 +393,7 @@ def _deep_weights(depth: int, init: str, seed: int, outputs: int) -> Any:
 
 @functools.cache
 def _deep_step(depth: int, outputs: int) -> tuple[Any, Any]:
-    """Return a net and its compiled step of descent (x, y, rate) → the loss before it."""
+    """Return a network and its compiled training step (x, y, rate) → loss before the step."""
     import tensorflow as tf
 
     model = _deep(depth, "gaussian", 0, outputs)
@@ -401,7 +410,7 @@ def _deep_step(depth: int, outputs: int) -> tuple[Any, Any]:
 
 
 def _deep(depth: int, init: str, seed: int, outputs: int) -> Any:
-    """Return `depth` layers of nearly linear tanh and a readout in the standard parameterisation: [N, 61] → [N, O]."""
+    """Return `depth` nearly linear tanh layers and a readout, in the standard parameterisation: [N, 61] → [N, O]."""
     import keras
 
     from .. import layers
@@ -422,7 +431,7 @@ CURVE_SEEDS, CURVE_RATE, CURVE_STEPS = 4, 2.0**-4, 100
 
 
 def curves() -> list[Panel]:
-    """Return the training curves in the lazy regime and outside it, and the steps by depth and by rate."""
+    """Return panels of training curves inside and outside the lazy regime, and of steps by depth and by rate."""
     seeds, deep = range(CURVE_SEEDS), DEPTHS[-1]
     lazy = {init: [_lazy_losses(LAZY_WIDTHS[-1], init, seed) for seed in seeds] for init in INITS}
     sweeps = {init: {depth: [_sweep(depth, init, seed) for seed in seeds] for depth in DEPTHS} for init in INITS}
@@ -445,7 +454,7 @@ def curves() -> list[Panel]:
 
 
 def _panel(title: str, x_label: str, y_label: str, x: Sequence[float], found: Mapping[str, Any]) -> Panel:
-    """Return geometric means over seeds with the range of the seeds, where every seed has a positive value."""
+    """Return a panel of geometric means over seeds with their range, where all seeds have a positive value."""
     drawn = []
     for init, runs in found.items():
         columns = list(zip(*runs, strict=False))

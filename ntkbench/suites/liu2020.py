@@ -1,4 +1,7 @@
-"""The claims of the suite liu2020 that are exact statements: functions of a seed that return one number or several."""
+"""Check functions of the suite liu2020, for claims that are exact statements.
+
+Each function takes a seed and returns the numbers that the claim is about.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,20 @@ def _inputs(seed: int, n: int = 4, d: int = 8) -> Any:
 
 def _network(width: int, seed: int, depth: int = 1, output: str = "linear") -> Any:
     from ..architectures.fully_connected import build
-    from ..architectures.nonlinear_output import build as build_bent
+    from ..architectures.nonlinear_output import build as build_nonlinear_output
     from ..engine.model import dtype_policy
 
     with dtype_policy("float64"):
         if output == "linear":
             return build(width, input_shape=(8,), depth=depth, seed=seed)
-        return build_bent(width, input_shape=(8,), depth=depth, output=output, seed=seed)
+        return build_nonlinear_output(width, input_shape=(8,), depth=depth, output=output, seed=seed)
 
 
 def one_hidden_layer(seed: int) -> list[float]:
-    """Return ‖H‖ over its closed form, tanh, one hidden layer of 256 units, for each of four inputs (float64).
+    """Return ‖H‖ divided by its closed form, for each of four inputs: tanh, one hidden layer of 256 units, float64.
 
-    ‖H‖ = (1/√m) max_i (|a_i| + √(a_i² + 4 b_i²))/2 with a_i = v_i φ''(z_i) s², b_i = φ'(z_i) s, s² = ‖x‖²/d: the
-    Hessian is block diagonal by neuron (derived from Liu, Zhu, Belkin 2020, section 3.1).
+    ‖H‖ = (1/√m) max_i (|a_i| + √(a_i² + 4 b_i²))/2 with a_i = v_i φ''(z_i) s², b_i = φ'(z_i) s, s² = ‖x‖²/d, because
+    the Hessian is block diagonal with one block per neuron (derived from Liu, Zhu, Belkin 2020, section 3.1).
     """
     import numpy as np
 
@@ -46,32 +49,35 @@ def one_hidden_layer(seed: int) -> list[float]:
 
 
 def bent_output_hessian(seed: int) -> list[float]:
-    """Return ‖H‖ of f²/2 over its lower bound |φ''| ‖∇f‖² − |φ'| ‖H_f‖ = ‖∇f‖² − |f| ‖H_f‖, for each input (L20)."""
+    """Return ‖H‖ of the output f²/2 divided by its lower bound, for each input (L20).
+
+    The bound is |φ''| ‖∇f‖² − |φ'| ‖H_f‖ = ‖∇f‖² − |f| ‖H_f‖.
+    """
     import numpy as np
 
     from ..engine.hessian import hessian_norm
     from ..engine.ntk import empirical_ntk
 
-    x, inner, bent = _inputs(seed), _network(256, seed, 2), _network(256, seed, 2, "quadratic")
+    x, inner, outer = _inputs(seed), _network(256, seed, 2), _network(256, seed, 2, "quadratic")
     f = np.asarray(inner(x, training=False))[:, 0]
     bound = np.diag(empirical_ntk(inner, x)) - np.abs(f) * hessian_norm(inner, x).value
-    return [float(each) for each in hessian_norm(bent, x).value / bound]
+    return [float(each) for each in hessian_norm(outer, x).value / bound]
 
 
 def bent_output_kernel(seed: int) -> list[float]:
-    """Return K̃_ij over φ'(f_i) φ'(f_j) K_ij for φ(f) = f²/2, every pair of inputs (L20)."""
+    """Return K̃_ij divided by φ'(f_i) φ'(f_j) K_ij for φ(f) = f²/2 and every pair of inputs (L20)."""
     import numpy as np
 
     from ..engine.ntk import empirical_ntk
 
-    x, inner, bent = _inputs(seed), _network(64, seed, 2), _network(64, seed, 2, "quadratic")
+    x, inner, outer = _inputs(seed), _network(64, seed, 2), _network(64, seed, 2, "quadratic")
     f = np.asarray(inner(x, training=False))[:, 0]
-    ratio = empirical_ntk(bent, x) / (f[:, None] * f[None, :] * empirical_ntk(inner, x))
+    ratio = empirical_ntk(outer, x) / (f[:, None] * f[None, :] * empirical_ntk(inner, x))
     return [float(each) for each in ratio.ravel()]
 
 
 def dominance(seed: int) -> list[float]:
-    """Return ‖H‖ at width 1024 over ‖H‖ at width 64, both with one output weight set to √m: Θ(1), not 1/4 (E4)."""
+    """Return the ratio of ‖H‖ at widths 1024 and 64, with one output weight set to √m: Θ(1) instead of 1/4 (E4)."""
     import numpy as np
 
     from ..engine.hessian import hessian_norm
@@ -89,19 +95,19 @@ def dominance(seed: int) -> list[float]:
 
 
 def catapult_below(seed: int) -> list[float]:
-    """Return the largest over the first loss of one-sample descent at η = 1.8/λ0: monotone below 2/λ0 (C2)."""
+    """Return the largest loss of one-sample descent at η = 1.8/λ0 divided by the first: monotone below 2/λ0 (C2)."""
     losses = list(_descend(seed, 1.8))
     return [max(losses) / losses[0]]
 
 
 def catapult_between(seed: int) -> list[float]:
-    """Return the last over the first loss at η = 3/λ0: it rises and comes back between 2/λ0 and 4/λ0 (C2)."""
+    """Return the last loss at η = 3/λ0 divided by the first: between 2/λ0 and 4/λ0 it rises, then converges (C2)."""
     losses = list(_descend(seed, 3.0))
     return [losses[-1] / losses[0] if max(losses) > losses[0] else float("inf")]
 
 
 def catapult_above(seed: int) -> list[float]:
-    """Return first over last loss at η = 4.6/λ0: divergence above 4/λ0 (C2)."""
+    """Return the first loss at η = 4.6/λ0 divided by the last: divergence above 4/λ0 (C2)."""
     losses = list(_descend(seed, 4.6))
     return [losses[0] / losses[-1]]
 
@@ -109,8 +115,8 @@ def catapult_above(seed: int) -> list[float]:
 def _descend(seed: int, eta: float, m: int = 4096, d: int = 8, steps: int = 400) -> Iterator[float]:
     """Yield the losses f²/2 of gradient descent on one sample, f = m^(−1/2) Σ v_i u_i·x/√d.
 
-    Without an activation the quadratic model of the paper is exact, and its recursion is that of the neurons that a
-    relu net has switched on.
+    Without an activation, the paper's quadratic model is exact. Its recursion is that of the active neurons of a ReLU
+    network.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The conformance kit for plugin authors: numbered checks as classes for pytest, and `check` for everything else.
+"""Conformance tests for plugin authors: numbered checks as pytest classes, and `check` for use without pytest.
 
 In a test file::
 
@@ -7,11 +7,12 @@ In a test file::
     class TestGlu(ArchitectureChecks):
         architecture = "glu"
 
-pytest collects the subclass and not the base, whose name does not begin with "Test". In a notebook::
+pytest collects the subclass but not the base class, whose name does not begin with "Test". In a notebook::
 
     nb.testing.check("glu")
 
-for whatever is registered, by a package or by `@nb.architecture` and `@nb.measurement`, and for "FILE.py:FUNCTION".
+`check` accepts everything that is registered, by a package or by `@nb.architecture` and `@nb.measurement`, and
+"FILE.py:FUNCTION".
 """
 
 from __future__ import annotations

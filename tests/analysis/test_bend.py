@@ -52,13 +52,13 @@ def test_medians_at_both_ends_largest_first():
     [
         (
             {"a": (0.5, 0.001, 1), "b": (0.47, 0.001, 1), "c": (0.03, 0.998, 64)},
-            "2 scalars (a, b) with 0% of K hold 97% of the bend at width 64.",
+            "2 scalars (a, b) have 0% of K but 97% of the bend at width 64.",
         ),
-        ({"a": (0.9, 0.1, 1), "c": (0.1, 0.9, 64)}, "1 scalar (a) with 10% of K holds 90% of the bend at width 64."),
-        ({"mix": (0.64, 0.17, 64), "c": (0.36, 0.83, 64)}, "mix with 17% of K holds 64% of the bend at width 64."),
+        ({"a": (0.9, 0.1, 1), "c": (0.1, 0.9, 64)}, "1 scalar (a) has 10% of K but 90% of the bend at width 64."),
+        ({"mix": (0.64, 0.17, 64), "c": (0.36, 0.83, 64)}, "mix has 17% of K but 64% of the bend at width 64."),
         (
             {**{f"v{i}": (0.2, 0.05, 9) for i in range(4)}, "c": (0.2, 0.8, 64)},
-            "4 variables (v0, v1, v2 and 1 more) with 20% of K hold 80% of the bend at width 64.",
+            "4 variables (v0, v1, v2 and 1 more) have 20% of K but 80% of the bend at width 64.",
         ),
         ({"a": (0.5, 0.3, 64), "b": (0.5, 0.7, 64)}, ""),  # in proportion
         ({"a": (0.2, 0.01, 1), "b": (0.8, 0.99, 64)}, ""),  # far apart, and yet no reason for a verdict

@@ -214,7 +214,7 @@ def test_damaged_cells_are_measured_again_and_the_table_says_so(tmp_path, measur
     assert main(["table", str(tmp_path / "run")]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert told.count("the next `ntkbench run` here sets it aside") == 3
-    assert "38/40" in told and "2 of 40 planned cells are not there yet" in told
+    assert "38/40" in told and "2 of 40 planned cells are missing" in told
 
     assert main(words) == 0
     told = " ".join(capsys.readouterr().out.split())
@@ -247,7 +247,7 @@ def test_a_run_that_was_moved_goes_on_and_says_what_differs(tmp_path, measured, 
     capsys.readouterr()
     assert main([*WORDS, "--out", str(tmp_path / "copy")]) == 0
     note = " ".join(capsys.readouterr().out.split())
-    assert "Not all alike: 30 cells (Xeon, 8 cores); 10 cells (EPYC, 2 cores)." in note
+    assert "Cells differ: 30 cells (Xeon, 8 cores); 10 cells (EPYC, 2 cores)." in note
     sessions = nb.load(tmp_path / "copy").manifest["invocations"]
     sessions[-1].setdefault("provenance", nb.load(tmp_path / "copy").manifest["provenance"])
     assert [(each["provenance"]["cpu"], each["provenance"]["cpu_count"]) for each in sessions] == [

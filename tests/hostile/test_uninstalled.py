@@ -37,8 +37,8 @@ def test_old_rows_are_marked(tmp_path, monkeypatch, capsys):
     rows = [line for line in text.splitlines() if "not installed" in line]
     assert len(rows) == 1 and max(map(len, text.splitlines())) <= 100
     joined = " ".join(text.split())
-    assert "Not installed: acme-nets 1.2, from which fine came." in joined
-    assert "Not installed: acme-size 3.0, from which size came." in joined
+    assert "Not installed: acme-nets 1.2, which provided fine." in joined
+    assert "Not installed: acme-size 3.0, which provided size." in joined
     assert main(["table", "r", "--json"]) == 0
     found = {row["label"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     assert (found["fine"]["installed"], found["linear"]["installed"]) == (False, True)

@@ -83,8 +83,8 @@ def test_a_receipt_without_a_picture_stops_nobody(boards):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ({"ntkbench": "0.0.9"}, "it is of ntkbench 0.0.9, the other rows are of 0.1"),
-        ({"ntkbench": "9.0.0"}, "it is of ntkbench 9.0.0, this is "),
+        ({"ntkbench": "0.0.9"}, "it was measured with ntkbench 0.0.9, the other rows with 0.1"),
+        ({"ntkbench": "9.0.0"}, "it was written by ntkbench 9.0.0, this is "),
         ({"rules": 2, "surplus": "unknown here"}, "it follows rules 2"),
         ({"schema_version": 7}, "schema 7"),
     ],
@@ -121,7 +121,7 @@ def test_an_edited_receipt_is_named_and_can_be_withdrawn_without_the_honest_one(
     assert json.loads(forged.read_text("utf-8"))["hash"] == honest.hash == hash_of_file(
         boards / "submissions/first.json"
     )  # fmt: skip
-    with pytest.raises(NtkbenchError, match="something was changed.*ntkbench leaderboard withdraw"):
+    with pytest.raises(NtkbenchError, match="the file was changed.*ntkbench leaderboard withdraw"):
         build(boards)
     assert withdraw(boards, forged) == 0
     build(boards)
@@ -192,7 +192,7 @@ def test_a_row_counts_its_own_cells_that_were_run_again(boards):
     assert counts == {"fc": ("6", "Ada"), "bent": ("0", "")}
     assert "first was run again: " in text(boards) and "8 cells by Bob" in text(boards)
     assert "does not say which" in text(boards)
-    with pytest.raises(NtkbenchError, match="says that 2 cells were run again and names 3"):
+    with pytest.raises(NtkbenchError, match="reports 2 re-run cells but names 3"):
         new_record(by="Ada", cells=2, agreed=2, rerun=keys, **words)
 
 
@@ -209,7 +209,7 @@ def test_a_wrong_by_is_refused_before_anything_is_run(boards, capsys, monkeypatc
 @pytest.mark.parametrize("name", ["nul", "con", "aux.2026", "com1", "lpt9.x"])
 def test_names_of_devices_are_refused(boards, tmp_path, name):
     run = stored(tmp_path / "fine", sweep("fc"))
-    with pytest.raises(NtkbenchError, match="Windows keeps it"):
+    with pytest.raises(NtkbenchError, match="Windows reserves it"):
         write_receipt(run, name)
     assert write_receipt(run, f"{name[:3]}sole")
 

@@ -105,21 +105,21 @@ def edit_label(body):
 @pytest.mark.parametrize(
     ("change", "renew", "reason"),
     [
-        (edit_value, False, "its hash is not that of its contents"),
-        (lambda body: body.update(hash="0" * 64), False, "its hash is not that of its contents"),
-        (swap_seeds, True, "so a seed was swapped"),
+        (edit_value, False, "its hash does not match its contents"),
+        (lambda body: body.update(hash="0" * 64), False, "its hash does not match its contents"),
+        (swap_seeds, True, "so seeds were swapped"),
         (swap_every_seed, True, "does not have the data that the seed gives"),
         (lambda body: cell_of(body).pop(), True, "1 cells of its widths × seeds × measurements are missing"),
-        (lambda body: cell_of(body).append(cell_of(body)[0]), True, "stands there twice"),
-        (lambda body: body.update(ntkbench="9.9.0"), True, "only one version's rows compare"),
+        (lambda body: cell_of(body).append(cell_of(body)[0]), True, " twice."),
+        (lambda body: body.update(ntkbench="9.9.0"), True, "only rows of one version are comparable"),
         (lambda body: body.update(rules=2), True, "it follows rules 2"),
-        (lambda body: cell_of(body)[0]["values"]["hessian_norm"].__setitem__(0, 1e300), True, "beyond 1e+100"),
-        (lambda body: cell_of(body)[0].update(seconds=10**400), True, "beyond 1e+100"),
-        (edit_label, True, "with markup or characters that hide"),
-        (lambda body: body["environment"].update(cpu="a\u202eb"), True, "with markup or characters that hide"),
-        (lambda body: body.update(name="../../small"), True, "is no name"),
-        (lambda body: body["environment"].update(cpu="../../etc/passwd"), True, "a path that climbs"),
-        (lambda body: body.update(surplus=1), True, "does not belong there"),
+        (lambda body: cell_of(body)[0]["values"]["hessian_norm"].__setitem__(0, 1e300), True, "exceeds 1e+100"),
+        (lambda body: cell_of(body)[0].update(seconds=10**400), True, "exceeds 1e+100"),
+        (edit_label, True, "with markup or invisible characters"),
+        (lambda body: body["environment"].update(cpu="a\u202eb"), True, "with markup or invisible characters"),
+        (lambda body: body.update(name="../../small"), True, "is invalid: use lowercase letters"),
+        (lambda body: body["environment"].update(cpu="../../etc/passwd"), True, "a path with '..'"),
+        (lambda body: body.update(surplus=1), True, "missing or not allowed in the receipt"),
         (lambda body: body["groups"][0]["cell"].pop("precision"), True, "missing required field `precision`"),
         (lambda body: cell_of(body)[0].update(status="fine"), True, "Invalid enum value 'fine' - at `$.status`"),
         (lambda body: cell_of(body)[0]["values"].update(other=[1.0, None, "", None]), True, "quantities that it names"),
@@ -128,7 +128,7 @@ def edit_label(body):
             True,
             "quantities that it names",
         ),
-        (lambda body: body["groups"][0]["cell"].update(source_hash="ab"), True, "nobody else can run"),
+        (lambda body: body["groups"][0]["cell"].update(source_hash="ab"), True, "which others cannot run"),
     ],
 )  # fmt: skip
 def test_tampering_is_rejected_with_its_reason(verify, change, renew, reason):
@@ -139,8 +139,8 @@ def test_tampering_is_rejected_with_its_reason(verify, change, renew, reason):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (lambda text: text.replace('"rules":1', '"rules":NaN'), "it holds NaN, no number"),
-        (lambda text: text.replace('"rules":1', '"rules":1,"rules":1'), "the key 'rules' stands twice"),
+        (lambda text: text.replace('"rules":1', '"rules":NaN'), "it contains NaN, which is not a number"),
+        (lambda text: text.replace('"rules":1', '"rules":1,"rules":1'), "contains the key 'rules' twice"),
         (lambda text: text[:-10], "it is not JSON"),
         (lambda text: "[" * 100_000, "it is not JSON"),
         (lambda text: "[]", "it is not a JSON object"),
@@ -199,7 +199,7 @@ def test_an_edited_plan_is_rejected(verify, change, reason):
 
 
 def test_a_file_of_another_name_is_rejected(verify, honest, tmp_path, capsys):
-    assert "must be named so" in verify(None, name="other.json", renew=False)[1]
+    assert "must be named small.json" in verify(None, name="other.json", renew=False)[1]
     assert main(["leaderboard", "verify", str(tmp_path / "none.json")]) == 2
     assert main(["leaderboard", "verify", str(honest), "--cells", "some"]) == 2
     capsys.readouterr()
@@ -250,7 +250,7 @@ def test_numbers_per_variable_are_received_and_run_again(tmp_path, capsys):
     values = body["groups"][0]["results"][0]["values"]
     values["bend_share:readout/kernel"][0] *= 1.1
     values["gradient_norm:readout/kernel"] = values["kernel_slope"]
-    for reason in ("does not hold the quantities that it names", "bend_share:readout/kernel is"):
+    for reason in ("does not contain the quantities that it names", "bend_share:readout/kernel is"):
         body["hash"] = _hash({key: value for key, value in body.items() if key != "hash"})
         path.write_text(json.dumps(body))
         assert main(["leaderboard", "verify", str(path), "--boards", str(tmp_path), "--cells", "all"]) != 0

@@ -32,7 +32,7 @@ def test_equal_runs(runs, capsys):
 def test_moved_runs(runs, capsys):
     assert main(["compare", runs[0], runs[1]]) == 1
     out = capsys.readouterr().out
-    assert out.count(" yes") >= 5 and "+50%" in out and "recorded as the same" in out
+    assert out.count(" yes") >= 5 and "+50%" in out and "and hardware are the same." in out
     grid = out.split("\n\n")[1]
     assert max(map(len, grid.splitlines())) <= 100
     assert main(["compare", runs[0], runs[1], "--json"]) == 1

@@ -129,7 +129,7 @@ def test_half_finished_and_failed_cells_are_told():
     kept = [failed(each.cell, Status.OOM, "12 GiB\nneeded") if each.cell.width == 512 else each for each in results[5:]]
     table = standard_table(kept, manifest(results), problems=["cells/x.json is damaged: truncated."])
     text = table.text()
-    assert "31/48" in text and "5 of 48 planned cells are not there yet" in text
+    assert "31/48" in text and "5 of 48 planned cells are missing" in text
     assert "oom: fc width 512" in text and "12 GiB needed" in text and "cells/x.json is damaged" in text
     assert "3 of 11 values are missing" in text
     assert table.to_json()["rows"][0]["cells_total"] == 48
@@ -156,7 +156,7 @@ def test_two_precisions_are_two_rows():
 def test_nothing_measured_is_a_table_too():
     for format in FORMATS:
         standard_table([], manifest(RESULTS)).text(format)
-    assert "132 of 132 planned cells are not there yet" in standard_table([], MANIFEST).text()
+    assert "132 of 132 planned cells are missing" in standard_table([], MANIFEST).text()
 
 
 def test_a_run_that_went_on_elsewhere_says_what_differs():
@@ -164,15 +164,15 @@ def test_a_run_that_went_on_elsewhere_says_what_differs():
     there = here | {"cpu": "Xeon", "cpu_count": 8, "intra_op_threads": 4}
     alike = [evolve(each, provenance=here) for each in RESULTS]
     note = standard_table(alike, MANIFEST).notes[-1]
-    assert "EPYC, 2 cores, on cpu" in note and "alike" not in note and "threads" not in note
+    assert "EPYC, 2 cores, on cpu" in note and "differ" not in note and "threads" not in note
     moved = [evolve(each, provenance=there, device="gpu:0") for each in alike[:5]] + alike[5:]
     note = standard_table(moved, MANIFEST).notes[-1]
     assert "TensorFlow 2.21.0" in note.partition(";")[0] and "EPYC" not in note.partition(";")[0]
-    told = f"Not all alike: {len(RESULTS) - 5} cells (EPYC, 2 cores, on cpu, threads 1)"
+    told = f"Cells differ: {len(RESULTS) - 5} cells (EPYC, 2 cores, on cpu, threads 1)"
     assert note.endswith(f"{told}; 5 cells (Xeon, 8 cores, on gpu:0, threads 4).")
 
 
 def test_many_files_that_hold_no_cell_are_counted():
     notes = standard_table(RESULTS, MANIFEST, problems=[f"file {number} is damaged." for number in range(9)]).notes
     assert [note for note in notes if "file 4" in note] and not [note for note in notes if "file 5" in note]
-    assert "4 more files are so." in notes
+    assert "4 more files have such problems." in notes

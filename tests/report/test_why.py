@@ -77,11 +77,11 @@ def test_the_default_table_export_and_fits_hold_no_number_per_variable(run, caps
 
 def test_the_report_shows_the_same(run):
     page = report_page(run.results, run.manifest)
-    assert page.count("Which variables bend it") == 2
+    assert page.count("Shares of the bend by variable") == 2
     for name in ("hidden_1/kernel", "readout/kernel"):
         assert f'<th scope="row">{name}</th>' in page
     without = [evolve(each, values={}) for each in run.results if each.cell.measurement == "gradient"]
-    assert "Which variables bend it" not in report_page(without, run.manifest)
+    assert "Shares of the bend by variable" not in report_page(without, run.manifest)
 
 
 def test_two_conditions_are_told_apart(run, tmp_path):

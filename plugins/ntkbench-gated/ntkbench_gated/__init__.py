@@ -1,4 +1,4 @@
-"""Gated networks as a plugin of ntkbench: GLU and SwiGLU, highway, and a softly routed mixture of experts."""
+"""Plugin for ntkbench: gated networks (GLU, SwiGLU, highway networks, and mixtures of experts with soft routing)."""
 
 import functools
 
@@ -17,18 +17,18 @@ BECOMES_LINEAR = {
     "kernel_change_worst": {"exponent": -0.5, "source": UNITS},
     "kernel_change_gd": {"exponent": -1, "source": VELOCITY},
 }
-# At widths that are swept, the kernel of a SwiGLU net moves by more than itself: too far for an exponent of theory.
+# At practical widths the kernel of a SwiGLU network changes by more than 100 %, so theory's exponents do not show yet.
 AT_THE_START = {name: BECOMES_LINEAR[name] for name in ("gradient_norm", "hessian_norm", "curvature_ratio")}
 GATES = ("sigmoid", "silu", "gelu", "linear")
 
 
 def depth(default, what):
-    """Return the parameter that counts layers."""
+    """Return the specification of the parameter `depth`, the number of layers."""
     return {"depth": {"default": default, "minimum": 1, "maximum": 64, "help": f"number of {what}"}}
 
 
 def routed(params):
-    """Return theory's claims on a mixture of a fixed number of experts: they show where width is well above it."""
+    """Return theory's claims on a mixture of experts, which hold for widths well above the number of experts."""
     bends = {"exponent": 0, "source": ROUTER, "from_width": 8 * params["experts"]}
     stay = ("hessian_norm", "curvature_ratio", "kernel_change_worst", "kernel_change_gd")
     return {"gradient_norm": {"exponent": 0, "source": LIMIT}} | dict.fromkeys(stay, bends)
@@ -38,36 +38,43 @@ def routed(params):
 def ntkbench_register_architectures(register):
     """Register the gated networks."""
     register = functools.partial(register, seed_bits=63)
-    gate = {"gate": {"default": "sigmoid", "choices": GATES, "help": "function of the gates; linear is bilinear"}}
+    gate = {"gate": {"default": "sigmoid", "choices": GATES, "help": "activation of the gates; linear is bilinear"}}
     register(
         "glu",
         "ntkbench_gated.glu:build",
-        summary="fully connected, each layer gated by another one",
+        summary="fully connected network with gated linear units",
         params=gate | depth(2, "gated layers"),
         theory=BECOMES_LINEAR,
     )
     register(
         "swiglu",
         "ntkbench_gated.glu:build",
-        summary="the same with gates x · sigmoid(x)",
-        params={"gate": {"default": "silu", "choices": ("silu",), "help": "function of the gates"}}
+        summary="fully connected network with gates x · sigmoid(x)",
+        params={"gate": {"default": "silu", "choices": ("silu",), "help": "activation of the gates"}}
         | depth(2, "gated layers"),
         theory=AT_THE_START,
     )
     register(
         "highway",
         "ntkbench_gated.highway:build",
-        summary="highway network: gates mix each layer with what it reads",
-        params={"carry": {"default": 1.0, "minimum": -10, "maximum": 10, "help": "how far gates start towards closed"}}
+        summary="highway network: gates mix the input and the output of each layer",
+        params={
+            "carry": {
+                "default": 1.0,
+                "minimum": -10,
+                "maximum": 10,
+                "help": "gate offset; larger values close the gates",
+            }
+        }
         | depth(3, "highway layers"),
         theory=BECOMES_LINEAR,
     )
     register(
         "moe",
         "ntkbench_gated.mixture:build",
-        summary="mixture of a fixed number of experts, softly routed",
+        summary="mixture of a fixed number of experts with soft routing",
         width_means="hidden units of each expert; the number of experts is fixed",
         params={"experts": {"default": 4, "minimum": 2, "maximum": 64, "help": "number of experts"}},
         theory=routed,
-        bottleneck=True,  # the router's logits, as few as experts
+        bottleneck=True,  # the router's logits: one per expert
     )

@@ -1,4 +1,4 @@
-"""The checks of ntkbench for each network, and what makes each of them gated."""
+"""ntkbench's checks for each network, and tests of their gates."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_glu_is_its_formula(gate, function):
     np.testing.assert_allclose(model(X), expected, rtol=1e-5)
 
 
-def test_a_closed_highway_carries_what_it_reads():
+def test_a_closed_highway_passes_its_input_on():
     model = highway.build(8, input_shape=(5,), seed=1, carry=10.0, depth=2)
     embed, *_, out = model.get_weights()
     np.testing.assert_allclose(model(X), np.tanh(X @ embed / 5**0.5) @ out / 8**0.5, atol=2e-3)
@@ -49,15 +49,15 @@ def test_a_mixture_is_the_mean_of_its_experts_where_the_router_is_undecided():
     model = mixture.build(8, input_shape=(5,), seed=1, experts=2)
     router = model.get_layer("router")
     router.set_weights([0 * weight for weight in router.get_weights()])
-    opinions = []
+    predictions = []
     for expert in (1, 2):
         w, out = (model.get_layer(f"{part}_{expert}").get_weights()[0] for part in ("hidden", "expert"))
-        opinions.append(np.tanh(X @ w / 5**0.5) @ out / 8**0.5)
-    np.testing.assert_allclose(model(X), np.mean(opinions, axis=0), rtol=1e-5)
+        predictions.append(np.tanh(X @ w / 5**0.5) @ out / 8**0.5)
+    np.testing.assert_allclose(model(X), np.mean(predictions, axis=0), rtol=1e-5)
 
 
 def test_gates_become_linear_and_routing_does_not(tmp_path):
-    """At widths 16 to 256 the exponents already tell the two apart."""
+    """Widths 16 to 256 are enough to distinguish the two exponents."""
     run = nb.run(["glu", "moe"], widths=[16, 64, 256], seeds=4, probes=2, measure="hessian_norm", out=tmp_path / "run")
     laws = run.fits()
     laws = laws[(laws.quantity == "hessian_norm") & (laws.reduction == "mean")].set_index("architecture")

@@ -1,4 +1,4 @@
-"""Spectra as a plugin of ntkbench: of the tangent kernel, and of the output's Hessian with a picture."""
+"""Plugin for ntkbench: spectra of the tangent kernel and of the output's Hessian, and a plot of the latter."""
 
 import importlib
 
@@ -15,13 +15,13 @@ def ntkbench_register_measurements(register):
     register(
         "ntk_spectrum",
         "ntkbench_spectrum.kernel:measure",
-        summary="how the tangent kernel's eigenvalues decay",
+        summary="decay of the tangent kernel's eigenvalues",
         quantities=[
             Quantity(
                 "ntk_decay_exponent",
                 "α",
                 bounds=(0.0, INFINITY),
-                summary="α of eigenvalues that fall like k^(−α), by least squares on logarithms",
+                summary="exponent α of eigenvalues that decay like k^(−α), by least squares on logarithms",
             ),
             Quantity(
                 "ntk_effective_rank",
@@ -51,14 +51,14 @@ def ntkbench_register_measurements(register):
                 "erank H",
                 bounds=(0.0, INFINITY),
                 reduction="mean",
-                summary="(tr H²)² / tr H⁴: how many eigenvalues of equal size have these moments",
+                summary="(tr H²)² / tr H⁴: number of equal eigenvalues with the same moments",
             ),
         ],
     )
 
 
 def __getattr__(name):
-    """Return `density` and `Density`; imported on first use, so that listing imports nothing heavy."""
+    """Import `density` and `Density` on first use, so that `ntkbench list` stays fast."""
     if name in ("Density", "density"):
         return getattr(importlib.import_module("ntkbench_spectrum.hessian"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

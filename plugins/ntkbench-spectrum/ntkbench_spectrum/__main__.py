@@ -1,29 +1,29 @@
-"""`python -m ntkbench_spectrum MODEL.keras -o density.png`: the picture of a saved model's Hessian."""
+"""Plot the Hessian's spectral density of a saved Keras model at one random input."""
 
 import argparse
 import os
 import sys
 
 parser = argparse.ArgumentParser(prog="python -m ntkbench_spectrum", description=__doc__)
-parser.add_argument("model", help="a model that was saved by model.save('NAME.keras')")
-parser.add_argument("-o", "--output", default="density.png", help="the picture, .png or .svg (default: %(default)s)")
-parser.add_argument("--steps", type=int, default=24, help="Lanczos steps for each vector (default: %(default)s)")
-parser.add_argument("--vectors", type=int, default=3, help="random vectors (default: %(default)s)")
+parser.add_argument("model", help="saved model, a .keras file")
+parser.add_argument("-o", "--output", default="density.png", help="output file, .png or .svg [default: %(default)s]")
+parser.add_argument("--steps", type=int, default=24, help="number of Lanczos steps per vector [default: %(default)s]")
+parser.add_argument("--vectors", type=int, default=3, help="number of random vectors [default: %(default)s]")
 
 
 def main(words=None):
-    """Draw the picture at one random input, and return the exit code."""
+    """Write the plot and return the exit code. words: command-line arguments, for tests."""
     given = parser.parse_args(words)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
     import numpy as np
 
-    import ntkbench.layers  # noqa: F401, so that Keras knows them in a saved model
+    import ntkbench.layers  # noqa: F401, registers the layers with Keras, for saved models that use them
     from ntkbench_spectrum import density
 
     try:
         model = keras.models.load_model(given.model, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever a damaged or foreign file makes it raise
+    except Exception as error:  # Keras raises exceptions of many types for damaged or foreign files
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         print(f"Error: {given.model} could not be loaded: {reason}", file=sys.stderr)
         return 2

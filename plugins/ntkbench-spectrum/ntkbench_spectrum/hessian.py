@@ -1,9 +1,9 @@
-"""The spectrum of the output's Hessian from products with random vectors: its moments, and a picture of its density.
+"""Estimate the spectrum of the output's Hessian from products with random vectors: its moments and its density.
 
-The density is by stochastic Lanczos quadrature. A run of m steps from a random unit vector gives m nodes θ and weights
-τ, and Σ τ g(θ) is a Gauss quadrature of tr g(H) / P, exact for polynomials of degree 2m − 1 in expectation over the
-vector. Sources: Golub, Meurant 1994; Lin, Saad, Yang 2016 (arXiv 1308.5467); Ghorbani, Krishnan, Xiao 2019 (arXiv
-1901.10159) for networks.
+The density is computed by stochastic Lanczos quadrature. m Lanczos steps from a random unit vector give m nodes θ and
+weights τ; Σ τ g(θ) is a Gauss quadrature of tr g(H) / P, which is exact in expectation over the vector for polynomials
+of degree 2m − 1. Sources: Golub, Meurant 1994; Lin, Saad, Yang 2016 (arXiv 1308.5467); Ghorbani, Krishnan, Xiao 2019
+(arXiv 1901.10159) for networks.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,12 @@ VECTORS = 8
 
 @dataclass(frozen=True)
 class Density:
-    """Quadrature nodes and weights of one spectrum, for each random vector: [vectors, steps] both, rows sum to 1.
+    """Quadrature nodes and weights of one spectrum.
 
-    size: the number of eigenvalues P.
+    Attributes:
+        nodes: Nodes of each random vector [vectors, steps].
+        weights: Their weights [vectors, steps]; each row sums to 1.
+        size: Number of eigenvalues P.
     """
 
     nodes: np.ndarray
@@ -27,16 +30,16 @@ class Density:
     size: int
 
     def trace(self, function):
-        """Return tr function(H) as estimated from each vector: [vectors]."""
+        """Return the estimate of tr function(H) from each vector: [vectors]."""
         return self.size * np.sum(self.weights * function(self.nodes), axis=1)
 
     def on(self, grid, width):
-        """Return the density on a grid [n], each node a Gaussian of standard deviation `width`: [n], integral 1."""
+        """Return the density on a grid, smoothed by Gaussians of standard deviation `width`: [n] → [n], integral 1."""
         bumps = np.exp(-0.5 * ((grid[:, None] - self.nodes.ravel()) / width) ** 2) / (width * np.sqrt(2 * np.pi))
         return bumps @ self.weights.ravel() / len(self.weights)
 
     def plot(self, path, title=""):
-        """Draw the density, logarithmic, into a picture file."""
+        """Plot the density on a logarithmic axis and write it to a .png or .svg file."""
         from matplotlib.figure import Figure
 
         edge = float(np.abs(self.nodes).max()) or 1.0
@@ -51,7 +54,18 @@ class Density:
 
 
 def density(model, x, *, steps=24, vectors=3, seed=0):
-    """Return the Density of the Hessian of Σ_n f(w; x_n) with respect to all trainable weights. x: [N, ...]."""
+    """Estimate the spectral density of the Hessian of Σ_n f(w; x_n) with respect to all trainable weights.
+
+    Args:
+        model: A Keras model with one output.
+        x: Inputs [N, ...].
+        steps: Lanczos steps per vector.
+        vectors: Number of random vectors.
+        seed: Seed of the random vectors.
+
+    Returns:
+        The Density.
+    """
     shapes = [tuple(weight.shape) for weight in model.trainable_variables]
     size = sum(int(np.prod(shape)) for shape in shapes)
     starts = _starts(np.random.default_rng(seed), vectors, size, model)
@@ -59,10 +73,10 @@ def density(model, x, *, steps=24, vectors=3, seed=0):
 
 
 def measure(ctx):
-    """Return hessian_frobenius and hessian_effective_rank: means over the first probes (as many as in the ball).
+    """Return hessian_frobenius and hessian_effective_rank, as means over the first `ball_probes` probes.
 
-    E ‖H v‖² = tr H² and E ‖H² v‖² = tr H⁴ for random v (Hutchinson 1990). All probes share the vectors, so that their
-    order plays no part. Errors are standard errors over vectors, by the jackknife.
+    E ‖H v‖² = tr H² and E ‖H² v‖² = tr H⁴ for random v (Hutchinson 1990). All probes use the same vectors, so the
+    result does not depend on their order. Errors are jackknife standard errors over the vectors.
     """
     shapes = [tuple(weight.shape) for weight in ctx.model.trainable_variables]
     size = sum(int(np.prod(shape)) for shape in shapes)
@@ -81,7 +95,7 @@ def measure(ctx):
 
 
 def powers(product, starts):
-    """Return ‖H v‖² and ‖H² v‖² for each start vector of [vectors, P], of a symmetric operator: [2, vectors]."""
+    """Return ‖H v‖² and ‖H² v‖² of a symmetric operator H for each start vector [vectors, P]: [2, vectors]."""
     found = np.zeros((2, len(starts)))
     for column, v in enumerate(starts):
         once = product(v)
@@ -91,11 +105,19 @@ def powers(product, starts):
 
 
 def quadrature(product, starts, steps):
-    """Return the Density of a symmetric operator [P] → [P] from start vectors [vectors, P], computed in their dtype.
+    """Estimate the spectral density of a symmetric operator by stochastic Lanczos quadrature.
 
-    It ends early where the Krylov space is invariant. Nothing is orthogonalised again: rounding then splits the weight
-    of an eigenvalue among copies of it, which leaves sums over nodes and weights as they are (Greenbaum 1989;
-    Knizhnerman 1996), and no more than three vectors of P numbers are held.
+    The iteration ends early if the Krylov space is invariant. There is no reorthogonalisation: rounding then splits the
+    weight of an eigenvalue among several copies of it, which does not change sums over nodes and weights (Greenbaum
+    1989; Knizhnerman 1996). At most three vectors of P numbers are kept in memory.
+
+    Args:
+        product: The operator [P] → [P].
+        starts: Start vectors [vectors, P]; the computation uses their dtype.
+        steps: Lanczos steps per vector.
+
+    Returns:
+        The Density.
     """
     nodes, weights = np.zeros((len(starts), steps)), np.zeros((len(starts), steps))
     for row, start in enumerate(starts):
@@ -117,12 +139,12 @@ def quadrature(product, starts, steps):
 
 
 def flat(parts):
-    """Return per-variable arrays as one vector [P]."""
+    """Concatenate per-variable arrays into one vector [P]."""
     return np.concatenate([np.ravel(part) for part in parts])
 
 
 def split(vector, shapes):
-    """Return a vector [P] as one array for each shape."""
+    """Split a vector [P] into one array for each shape."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
     return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)]
 
@@ -133,7 +155,7 @@ def _starts(rng, vectors, size, model):
 
 
 def _jackknife(estimate):
-    """Return what is estimated from all vectors, and its standard error from leaving out each."""
+    """Return the estimate from all vectors and its jackknife standard error."""
     every = np.arange(VECTORS)
     without = np.array([estimate(every[every != left_out]) for left_out in every])
     error = np.sqrt((VECTORS - 1) / VECTORS * np.sum((without - without.mean()) ** 2))

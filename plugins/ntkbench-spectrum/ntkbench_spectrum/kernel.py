@@ -1,4 +1,4 @@
-"""The spectrum of the tangent kernel."""
+"""Spectrum of the tangent kernel."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import numpy as np
 def measure(ctx):
     """Return ntk_decay_exponent and ntk_effective_rank of K(w0) at the probes.
 
-    Eigenvalues below the kernel's rounding count as zero; the exponent needs three others.
+    Eigenvalues below the rounding level of the kernel count as zero. The exponent needs at least three larger ones.
     """
     kernel = np.asarray(ctx.empirical_ntk(), np.float64)
     values = np.linalg.eigvalsh((kernel + kernel.T) / 2)[::-1]
@@ -16,9 +16,15 @@ def measure(ctx):
 
 
 def decay_exponent(values):
-    """Return α of the least-squares line log λ_k = c − α log k through positive, descending eigenvalues: [n].
+    """Return the exponent α of the least-squares line log λ_k = c − α log k.
 
-    None for fewer than three. Power laws of kernel spectra: Bordelon, Canatar, Pehlevan 2020 (arXiv 2002.02561).
+    Power laws of kernel spectra: Bordelon, Canatar, Pehlevan 2020 (arXiv 2002.02561).
+
+    Args:
+        values: Positive eigenvalues [n], descending.
+
+    Returns:
+        α, or None with fewer than three eigenvalues.
     """
     if len(values) < 3:
         return None
@@ -27,9 +33,15 @@ def decay_exponent(values):
 
 
 def effective_rank(values):
-    """Return exp(−Σ p log p) of p = λ / Σλ: between 1 and the number of positive eigenvalues [n]; None for none.
+    """Return exp(−Σ p log p) with p = λ / Σλ, a number between 1 and n.
 
     Source: Roy, Vetterli 2007, "The effective rank: a measure of effective dimensionality".
+
+    Args:
+        values: Positive eigenvalues [n].
+
+    Returns:
+        The effective rank, or None without eigenvalues.
     """
     if not len(values):
         return None

@@ -1,4 +1,4 @@
-"""The checks of ntkbench for both measurements, and the spectra of matrices that are known."""
+"""ntkbench's checks for both measurements, and tests with matrices of known spectrum."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def test_effective_rank_of_equal_and_of_single_eigenvalues():
 
 
 def test_quadrature_of_a_known_matrix():
-    """With as many steps as there are eigenvalues it is exact up to the draw."""
+    """With as many steps as eigenvalues, the only error is that of the random vectors."""
     rng = np.random.default_rng(0)
     q, _ = np.linalg.qr(rng.standard_normal((41, 41)))
     values = np.linspace(-1, 2, 41)
@@ -56,7 +56,7 @@ def test_moments_of_a_known_matrix():
 
 
 def test_the_measurement_is_that_of_the_dense_hessian(model):
-    """Unit vectors times √P are an orthonormal frame: their means are the traces exactly."""
+    """Sums over all unit vectors are exact traces."""
     x = np.random.default_rng(1).standard_normal((1, 4))
     shapes = [w.shape for w in model.trainable_variables]
     size = sum(int(np.prod(shape)) for shape in shapes)
@@ -100,7 +100,7 @@ def test_a_linear_model_has_a_hessian_of_zero():
 
 
 def test_the_picture(model, tmp_path, capsys):
-    """In a process of its own, which knows of the model's layers only what the command imports."""
+    """In a separate process, which knows only those layers that the command itself imports."""
     model.save(tmp_path / "net.keras")
     command = [sys.executable, "-m", "ntkbench_spectrum", "net.keras", "-o", "density.png"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
