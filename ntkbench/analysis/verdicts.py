@@ -366,9 +366,9 @@ def _listed(widths: Sequence[int]) -> str:
 
 def _remarks(control: Law | None, kinked: bool, unsure: Sequence[int]) -> Iterable[str]:
     if kinked:
-        yield "has kinks, across which second derivatives see nothing, so its Hessian is not judged"
+        yield "has kinks, where second derivatives are blind, so its Hessian is not judged"
     if unsure:
-        yield f"kernel_change_worst is a lower bound whose search is unsure at {_listed(unsure)}"
+        yield f"kernel_change_worst is a lower bound: its search has not converged at {_listed(unsure)}"
     fit = None if control is None else control.fit
     if fit is not None and fit.low is not None and fit.high is not None:
         if fit.high < -FLAT:

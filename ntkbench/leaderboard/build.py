@@ -224,7 +224,7 @@ def _notes(board: Board) -> Iterable[str]:
 
     found = [row.verdict for row in board.rows]
     if not found:
-        yield "No receipt stands, so there is no row."
+        yield "There is no valid receipt, so the board has no rows."
     yield from board.remarks
     yield meaning()
     yield f"{COLUMNS} Re-run: how many of the row's cells were run again and agreed."

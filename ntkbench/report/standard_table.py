@@ -232,10 +232,10 @@ def _notes(
     laws = [each for _, row in found for each in row.values()]
     if any(each.fit.slope is not None for each in laws):
         yield (
-            "First line: exponent of quantity = c·width^exponent ± half its 95 % interval (least squares on logs, one "
-            "intercept per seed), (theory's exponent, ≤ an upper bound); ✓ the interval meets theory ± "
-            f"{MARGIN} and excludes its rival (0, or for 0 a fall), · it meets both, ✗ it misses theory. "
-            "Second line: median over seeds at the smallest→largest width."
+            "First line: exponent in quantity = c·width^exponent ± half its 95 % interval (least squares on logs, "
+            "one intercept per seed), and theory's exponent in parentheses (≤: upper bound). ✓: the interval overlaps "
+            f"theory ± {MARGIN} and excludes the rival claim (0, or a fall if theory claims 0); ·: it overlaps both; "
+            "✗: it does not overlap theory. Second line: median over seeds at the smallest→largest width."
         )
     yield from _verdict_notes(judged)
     stopping = manifest.get("stopping")
@@ -319,7 +319,7 @@ def _meanings(found: Sequence[tuple[Series, Mapping[str, Law]]], manifest: Mappi
 
 def _settings_note(settings: Mapping[str, Any]) -> Iterable[str]:
     texts = {
-        "ball_probes": "{} probes whose Hessian is followed in the ball",
+        "ball_probes": "Hessian followed in the ball for {} probes",
         "draws": "{} random directions",
         "tol": "Hessian norms to {:g}",
         "target_ratio": "gradient descent to {:g} of the first loss",
@@ -384,7 +384,7 @@ def _hardware(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> str
     # The last entry, the number of threads, is shown only where it differs.
     words += [word for word, same in list(zip(shared, alike, strict=True))[:-1] if same and word]
     seconds = sum(result.seconds for result in results)
-    text = f"{', '.join(words)}; {seconds:.0f} s of measuring." if words else ""
+    text = f"{', '.join(words)}; measurement time {seconds:.0f} s." if words else ""
     if len(kinds) > 1:
         parts = [
             f"{count} cells ({', '.join(w or 'unknown' for w, same in zip(kind, alike, strict=True) if not same)})"

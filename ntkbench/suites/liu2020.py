@@ -48,7 +48,7 @@ def one_hidden_layer(seed: int) -> list[float]:
     return [float(each) for each in hessian_norm(model, x, tol=1e-6).value / closed]
 
 
-def bent_output_hessian(seed: int) -> list[float]:
+def nonlinear_output_hessian(seed: int) -> list[float]:
     """Return ‖H‖ of the output f²/2 divided by its lower bound, for each input (L20).
 
     The bound is |φ''| ‖∇f‖² − |φ'| ‖H_f‖ = ‖∇f‖² − |f| ‖H_f‖.
@@ -64,7 +64,7 @@ def bent_output_hessian(seed: int) -> list[float]:
     return [float(each) for each in hessian_norm(outer, x).value / bound]
 
 
-def bent_output_kernel(seed: int) -> list[float]:
+def nonlinear_output_kernel(seed: int) -> list[float]:
     """Return K̃_ij divided by φ'(f_i) φ'(f_j) K_ij for φ(f) = f²/2 and every pair of inputs (L20)."""
     import numpy as np
 

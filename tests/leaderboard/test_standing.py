@@ -59,7 +59,7 @@ def test_the_board_without_a_receipt_is_empty(boards):
     assert len(rows(boards)) == 2
     assert withdraw(boards, boards / "submissions/first.json") == 0
     build(boards)
-    assert rows(boards) == [] and "No receipt stands" in text(boards) and "a fault" in text(boards)
+    assert rows(boards) == [] and "There is no valid receipt" in text(boards) and "a fault" in text(boards)
     assert not list((boards / "v1").glob("*.svg"))
 
 
