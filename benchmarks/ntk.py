@@ -55,8 +55,8 @@ def main() -> None:
     limit = Competitor("matmul limit", "matmul", "limit")
     with Arena(pace(chosen)) as arena:
         results = Results("ntk", chosen, arena)
-        for case in wanted(chosen, QUICK if chosen.quick else CASES):
-            case = with_limit(case, chosen.quick)
+        cases = wanted(chosen, QUICK if chosen.quick else CASES)
+        for case in (with_limit(each, chosen.quick) for each in cases):
             entries = arena.contest(case, [ours, jacobian, *peers, limit])
             mine = entries[0].median
             ratios = {

@@ -116,7 +116,7 @@ class Soak:
         for _ in range(3):
             self.commands += 1
             done = subprocess.run(
-                self.words("disturbed", "processes"), env=self.variables, capture_output=True, text=True
+                self.words("disturbed", "processes"), check=False, env=self.variables, capture_output=True, text=True
             )
             if done.returncode == 0:
                 return
@@ -125,7 +125,7 @@ class Soak:
     def undisturbed(self) -> None:
         """Run without faults, for comparison."""
         done = subprocess.run(
-            self.words("undisturbed", "processes"), env=self.variables, capture_output=True, text=True
+            self.words("undisturbed", "processes"), check=False, env=self.variables, capture_output=True, text=True
         )
         if done.returncode:
             raise SoakError(f"The undisturbed run exited with {done.returncode}: {done.stderr[-1000:]}")
@@ -315,7 +315,7 @@ class Soak:
         """Return whether the disturbed run equals the undisturbed one, cell by cell and file by file."""
         import ntkbench as nb
 
-        gone, alive = psutil.wait_procs(list(self.seen.values()), timeout=30)
+        _, alive = psutil.wait_procs(list(self.seen.values()), timeout=30)
         if alive:
             raise SoakError(f"{len(alive)} processes of commands that have ended are still running.")
         one, two = (self.folder / name for name in ("undisturbed", "disturbed"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 
 def shares(n: int, count: int) -> list[slice]:
     """Split n samples into `count` parts of nearly equal size; some are empty if there are fewer samples."""
     edges = [round(i * n / count) for i in range(count + 1)]
-    return [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
 def parts(n: int, size: int) -> list[tuple[int, int]]:

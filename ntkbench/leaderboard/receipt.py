@@ -258,7 +258,7 @@ class _Check:
             pass
         elif isinstance(value, int | float):
             if not abs(value) <= LARGEST_NUMBER:
-                self.fail(f"{where} contains the number {str(value):.40}, which exceeds {LARGEST_NUMBER:g}")
+                self.fail(f"{where} contains the number {value!s:.40}, which exceeds {LARGEST_NUMBER:g}")
         elif isinstance(value, list):
             for each in value:
                 self.data(each, where)

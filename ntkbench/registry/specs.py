@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -81,7 +82,7 @@ class Param:
             value = kind(text)
         except (TypeError, ValueError):
             raise NtkbenchError(f"{self.name}={text} is not of type {self.type}; an example: {self.default}.") from None
-        if kind is float and not (value == value and abs(value) != float("inf")):
+        if kind is float and not math.isfinite(value):
             raise NtkbenchError(f"{self.name}={text} is not a finite number.")
         return value
 

@@ -80,11 +80,9 @@ def standard_table(
         title=_title(settings),
         columns=tuple(columns),
         rows=tuple(rows),
-        notes=tuple(
-            [
-                *_notes(results, manifest, found, shown, problems, list(judged.values()), settings),
-                *_missing_notes(results, missing),
-            ]
+        notes=(
+            *_notes(results, manifest, found, shown, problems, list(judged.values()), settings),
+            *_missing_notes(results, missing),
         ),
         settings=settings,
         records=tuple(

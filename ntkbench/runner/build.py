@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .. import layers as layers  # so that Keras knows them in a saved model
+from .. import layers  # noqa: F401, so that Keras can load them from a saved model
 from ..engine.model import dtype_policy
 from ..engine.ops import settings_of_ones_own
 from ..errors import NtkbenchError

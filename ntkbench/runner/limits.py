@@ -38,3 +38,6 @@ class Limits:
 
     def __bool__(self) -> bool:
         return self.seconds is not None or self.gib is not None
+
+
+NO_LIMITS = Limits()

@@ -76,8 +76,8 @@ def run_suite(
     lost = [check(plan, executor) for plan, _ in planned]
     outcomes: list[Outcome] = []
     keys: dict[str, set[str]] = {}
-    for (plan, claims), lost_of_plan in zip(planned, lost, strict=True):
-        plan = evolve(plan, options=evolve(plan.options, out=out, retry=retry))
+    for (first, claims), lost_of_plan in zip(planned, lost, strict=True):
+        plan = evolve(first, options=evolve(first.options, out=out, retry=retry))
         for claim in claims:
             keys.setdefault(claim.id, set()).update(cell.key for cell in plan.cells)
         with closing(open_store(plan, registry, command)) as store:

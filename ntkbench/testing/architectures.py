@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any, cast
@@ -164,7 +165,7 @@ class ArchitectureChecks(Checks):
         models = [self.build(width) for width in self.widths]
         counts = [sum(math.prod(v.shape) for v in model.trainable_variables) for model in models]
         if self.entry.grows:
-            grows = all(a < b for a, b in zip(counts, counts[1:], strict=False))
+            grows = all(a < b for a, b in itertools.pairwise(counts))
             require(
                 grows,
                 f"At widths {_listed(self.widths)} it has {_listed(counts)} trainable weights. Let `width` set the "

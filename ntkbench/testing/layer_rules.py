@@ -102,7 +102,7 @@ class LayerRuleChecks(Checks):
         layer, x = self.built, tf.constant(self.x)
         rule = rule_for(layer)
         assert rule is not None
-        found = rule.call(lambda product, rows: _applied(product, rows), x)
+        found = rule.call(_applied, x)
         difference = relative(np.asarray(found), np.asarray(layer(x)))
         require(
             difference <= TOLERANCE, f"The rule's outputs differ from the layer's by {difference:.2g}. Mend its call."

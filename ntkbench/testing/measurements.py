@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import keras
 import numpy as np
@@ -244,7 +244,7 @@ class MeasurementChecks(Checks):
 class _Watched(Context):
     """A context that notes what a measurement uses beyond first derivatives."""
 
-    used: dict[int, set[str]] = {}
+    used: ClassVar[dict[int, set[str]]] = {}
 
     def _note(self, need: str) -> None:
         _Watched.used.setdefault(id(self), set()).add(need)

@@ -39,8 +39,8 @@ def test_a_product_of_powers():
 def test_a_parameter_in_place_of_width():
     results = []
     for k in (1, 4, 16):
-        for each in sweep("neck", label=f"neck:k={k}", widths=(512,), seeds=3, scale=k**-0.5, noise=0.01):
-            results.append(evolve(each, cell=evolve(each.cell, params={"k": k})))
+        drawn = sweep("neck", label=f"neck:k={k}", widths=(512,), seeds=3, scale=k**-0.5, noise=0.01)
+        results += [evolve(each, cell=evolve(each.cell, params={"k": k})) for each in drawn]
     shared = {seed: Value(1.0) for seed in range(3)}
     found = judge(claim(against="k", expected=[-1.2, 0.2]), results)
     assert found.finding == "holds" and shared and found.n == 9

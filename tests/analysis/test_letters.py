@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 
@@ -44,6 +44,6 @@ def test_all_alike_all_apart_and_a_chain():
     apart = letters(60, pairs)
     assert len(set(apart)) == 60 and apart[25:27] == ["z", "a1"] and not share("a1", "a") and share("ba1", "a1")
     chain = letters(60, [(i, j) for i, j in pairs if j - i > 1])
-    assert all(share(one, other) for one, other in zip(chain, chain[1:], strict=False))
+    assert all(share(one, other) for one, other in pairwise(chain))
     assert not share(chain[0], chain[2]) and chain[:3] == ["a", "ab", "bc"]
     assert letters(2, [(0, 1)], skip=1) == ["b", "c"] and letters(0, ()) == []

@@ -25,7 +25,7 @@ def laws(slopes, noise=0.02, seeds=6, drop=None):
 
 def test_clear_gaps_are_ranked_and_small_ones_tie():
     found = ranking(laws({"b": -0.5, "c": 0.0, "a": -1.0, "also-b": -0.5}))
-    assert [rank.law.series.label for rank in found.ranks][0] == "a" and found.ranks[-1].law.series.label == "c"
+    assert next(rank.law.series.label for rank in found.ranks) == "a" and found.ranks[-1].law.series.label == "c"
     assert [rank.group for rank in found.ranks] == ["a", "b", "b", "c"]
     assert [(rank.low, rank.high) for rank in found.ranks] == [(1, 1), (2, 3), (2, 3), (4, 4)]
     assert 0.005 < found.smallest_gap < 0.1

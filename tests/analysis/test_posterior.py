@@ -23,7 +23,7 @@ def clear():
 
 
 def test_clear_cases(clear):
-    points, found = clear
+    _, found = clear
     assert [each.tail for each in found[:3]] == ["decays", "plateaus", "plateaus"]
     assert found[0].floor_low == found[0].floor == 0 and 0 < found[1].floor_low < 0.75 < found[1].floor_high
     for each in found:

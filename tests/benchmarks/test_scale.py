@@ -31,7 +31,7 @@ def test_no_schedule_beats_its_bounds(of, workers, write, order):
     found = simulate(queue, workers, start=3, dispatch=0.001, write=write)
     work = sum(unit.seconds for unit in of)
     compiled = {what: seconds for unit in of for what, seconds in unit.compiles}
-    least = max((work + sum(compiled.values())) / workers, max(unit.cold for unit in of), 0.001 * len(of))
+    least = max((work + sum(compiled.values())) / workers, *(unit.cold for unit in of), 0.001 * len(of))
     most = work + sum(sum(s for _, s in unit.compiles) for unit in of) + 0.001 * len(of)
     assert 3 + least - 1e-6 <= found.measured <= 3 + most + 1e-6
     assert found.stored >= max(found.measured, 3 + found.writer) and found.lag >= write - 1e-9

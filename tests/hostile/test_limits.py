@@ -248,7 +248,9 @@ def test_a_dry_run_obeys_the_limits(hostile, capfd, function):
     assert f"hostile.py:{function} cannot be predicted: at width " in err and LOST[function][1] in err
 
 
-@pytest.mark.parametrize("function, reason", [("exits", "its exit code was 3."), ("interrupts", "KeyboardInterrupt")])
+@pytest.mark.parametrize(
+    ("function", "reason"), [("exits", "its exit code was 3."), ("interrupts", "KeyboardInterrupt")]
+)
 @pytest.mark.parametrize("command", [["doctor"], ["plugin", "check"]])
 def test_a_file_that_ends_its_process_is_a_finding(hostile, capfd, command, function, reason):
     assert main([*command, f"hostile.py:{function}", "--json"]) == 1

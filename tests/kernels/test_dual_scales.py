@@ -112,7 +112,7 @@ def test_saturating_activations_at_any_size(name, size, dtype):
             assert found == pytest.approx(expected, rel=tolerance, abs=tolerance * same), (which, rho)
     found = dual.mean(tf.constant(size, dtype) ** 2)
     mean = w @ LOGISTIC[name][0](size * z)
-    assert found is None and abs(mean) < 1e-12 or float(found) == pytest.approx(mean, rel=tolerance)
+    assert (found is None and abs(mean) < 1e-12) or float(found) == pytest.approx(mean, rel=tolerance)
 
 
 @pytest.mark.parametrize("name", LOGISTIC)

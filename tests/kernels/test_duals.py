@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -64,7 +65,7 @@ def _by_polar(function):
         u, v = root * r * math.cos(angle), r * (low * math.cos(angle) + high * math.sin(angle))
         return float(function(np.float64(u)) * function(np.float64(v))) * r * math.exp(-r * r / 2) / (2 * math.pi)
 
-    parts = zip(edges[:-1], edges[1:], strict=True)
+    parts = itertools.pairwise(edges)
     return sum(dblquad(integrand, a, b, 0, 12, epsabs=1e-9, epsrel=1e-9)[0] for a, b in parts)
 
 

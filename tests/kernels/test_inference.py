@@ -144,7 +144,7 @@ def test_mistakes_are_sentences():
 
 
 @pytest.mark.parametrize(
-    "call, said",
+    ("call", "said"),
     [
         (lambda: k.Ensemble(KERNEL, X * np.nan, Y), "inputs hold NaN or infinity"),
         (lambda: k.Ensemble(KERNEL, X, Y * np.inf), "targets hold NaN or infinity"),

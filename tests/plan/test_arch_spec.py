@@ -116,7 +116,7 @@ def test_two_files_of_one_name_are_refused(registry, file, tmp_path):
 
 
 def test_the_same_architecture_counts_once(registry):
-    assert [request.label for request in parse_arches(["net", "all"], registry)][0] == "net"
+    assert next(request.label for request in parse_arches(["net", "all"], registry)) == "net"
     assert len(parse_arches(["net", "all", "net"], registry)) == 4
 
 

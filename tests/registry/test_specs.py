@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import pytest
 
@@ -129,7 +130,7 @@ def failing(params):
         ({"theory": lambda params: {"q": -0.5}}, "needs an exponent and a source, got -0.5. Its author"),
         ({"theory": lambda params: by_depth}, "theory is <function by_depth"),
         ({"bottleneck": lambda params: params["depth"]}, "bottleneck as a function .* 2 is neither True nor False"),
-        ({"known_limit": lambda params: exit(3)}, "the function tried to end the process"),
+        ({"known_limit": lambda params: sys.exit(3)}, "the function tried to end the process"),
         ({"theory": failing, "variants": [{}, {"depth": 1}]}, "depth=1: ZeroDivisionError: division by zero"),
     ],
 )

@@ -75,7 +75,7 @@ def test_rows_are_grouped_as_on_the_board(results):
     assert [row[:2] for row in rows] == [
         ["deep", "linear"], ["fc", "falling"], ["bent", "non-linear"], ["other", "–"],
     ]  # fmt: skip
-    name, verdict, ties, worst, last, floor, gd, theory, notes, widths, cells, why = rows[1]
+    _, verdict, ties, worst, last, floor, gd, theory, notes, widths, cells, why = rows[1]
     assert ties == "a" and worst.startswith("-.") and last.startswith("-.") and floor.endswith("%")
     assert (
         gd.startswith(("-1.", "-.9")) and theory == "-½ ✓" and notes == "" and widths == "64…512" and cells == "48/48"

@@ -161,7 +161,7 @@ def test_a_function_for_images_says_so_or_is_told_how(tmp_path):
 
 
 def test_what_keras_wraps_is_told():
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="total size") as caught:
         keras.Sequential([keras.Input((4,)), keras.layers.Reshape((3,))])
     told = sentence(caught.value)
     assert told.startswith("ValueError: calling Reshape.call(): The total size of the tensor must be unchanged")

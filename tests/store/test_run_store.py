@@ -294,7 +294,7 @@ def test_a_clock_that_jumps_back_changes_nothing(tmp_path, monkeypatch):
         store.write(each)
     second = store.manifest()
     assert second["created"] == first["created"]
-    assert [each["started"] for each in second["invocations"]][0] == first["invocations"][0]["started"]
+    assert next(each["started"] for each in second["invocations"]) == first["invocations"][0]["started"]
     assert list(store.read()) == results
 
 

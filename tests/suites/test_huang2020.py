@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_deep_descent_is_gradient_descent(small):
     x, y = huang2020._digits(3, 10)
     assert y.shape == (16, 10) and (y.sum(axis=1) == 1).all()
     losses = huang2020._losses(2, "orthogonal", 3, 0.125, 10, 0.0, 20)
-    assert len(losses) == 21 and all(a > b for a, b in zip(losses, losses[1:], strict=False))
+    assert len(losses) == 21 and all(a > b for a, b in itertools.pairwise(losses))
     model = huang2020._deep(2, "orthogonal", 3, 10)
     f = np.asarray(model(x.astype("float32")))
     assert losses[0] == pytest.approx(np.mean(np.sum((f - y) ** 2, axis=1)) / 2, rel=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 
 import keras
 import numpy as np
@@ -124,7 +125,7 @@ ARCHITECTURES = [
     ("A2", one_seed, {"params": {"depth": 2}}, "declares depth"),
     ("A3", lambda width: 3, {}, "built a int"),
     ("A3", lambda width: 1 / 0, {}, "ZeroDivisionError: division by zero"),
-    ("A3", lambda width: exit(3), {}, "tried to end the process"),
+    ("A3", lambda width: sys.exit(3), {}, "tried to end the process"),
     ("A3", wrong("nan"), {}, "not finite for 2 of 2 probes"),
     (
         "A3",

@@ -11,6 +11,8 @@ With one hidden layer nothing but the input's weights is quadratic in w₂, and 
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from known_networks import plain_keras, plain_keras_shallow
@@ -27,7 +29,7 @@ def draw(width, seed, hidden=2, d=61):
     random = np.random.default_rng(seed)
     x = random.standard_normal(d)
     sizes = [d, *[width] * hidden, 1]
-    weights = [random.standard_normal((n, m)) / np.sqrt(m) for m, n in zip(sizes, sizes[1:], strict=False)]
+    weights = [random.standard_normal((n, m)) / np.sqrt(m) for m, n in itertools.pairwise(sizes)]
     return x * np.sqrt(d) / np.linalg.norm(x), weights
 
 

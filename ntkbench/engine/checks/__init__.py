@@ -17,19 +17,19 @@ from .guard import require_right_derivatives
 from .layers import Guilty, blamed, known_right
 
 __all__ = [
-    "Derivatives",
-    "Guilty",
     "KERNEL_TOLERANCE",
     "NOISE",
-    "NotFinite",
     "SAMPLES",
     "TOLERANCE",
+    "Derivatives",
+    "Guilty",
+    "NotFinite",
     "blamed",
     "check_derivatives",
     "enter",
     "in_float64",
-    "like_weights",
     "known_right",
+    "like_weights",
     "not_finite",
     "relative",
     "require_finite",

@@ -26,8 +26,8 @@ def layers_of(net: Network) -> dict[str, frozenset[int]]:
     found += [(v.name, v.name, {id(v)}) for v in net.variables if id(v) in wanted]
     named: dict[str, frozenset[int]] = {}
     twice = Counter(name for name, _, _ in found)
-    for name, path, mine in found:
-        name = path if twice[name] > 1 else name
+    for own_name, path, mine in found:
+        name = path if twice[own_name] > 1 else own_name
         count = sum(known == name or known.startswith(f"{name}#") for known in named)
         named[f"{name}#{count + 1}" if count else name] = frozenset(mine)
     return named

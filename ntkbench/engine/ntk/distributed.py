@@ -68,10 +68,11 @@ def kernels(
     computed = replicas.compute(of_replica)
     whole = [np.zeros((len(x1), len(other), *units), computed[0].dtype) for _ in range(count)]
     for flat, of in zip(computed, dealt, strict=True):
+        rest = flat
         for rows, columns in of:
             shape = (_length(rows), _length(columns or rows), *units)
             for kernel in whole:
-                block, flat = np.split(flat, [int(np.prod(shape))])
+                block, rest = np.split(rest, [int(np.prod(shape))])
                 block = block.reshape(shape)
                 kernel[rows, columns or rows] = block
                 if x2 is None and columns is not None:

@@ -48,11 +48,12 @@ class Store:
         Raises:
             NotFinite: If a block is not finite.
         """
-        for i, block in enumerate(blocks):
-            block = np.asarray(block)
+        for i, given in enumerate(blocks):
+            block = np.asarray(given)
             if not np.isfinite(block).all():
                 raise NotFinite("The kernel is not finite.")
-            block = block if self.trace else block.transpose(0, 2, 1, 3)
+            if not self.trace:
+                block = block.transpose(0, 2, 1, 3)
             if block.shape == self.shape:
                 self._put(i, np.ascontiguousarray(block))
                 continue

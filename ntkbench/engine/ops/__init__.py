@@ -14,11 +14,11 @@ __all__ = [
     "exact_operations",
     "for_each",
     "full_precision",
-    "quiet_tensorflow",
     "keras_settings",
-    "settings_of_ones_own",
     "on_last_axis",
+    "quiet_tensorflow",
     "reshape",
+    "settings_of_ones_own",
     "times",
     "traced_for_xla",
 ]

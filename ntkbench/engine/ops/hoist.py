@@ -150,4 +150,4 @@ def _used(tensor: tf.Tensor, operations: set[Any]) -> bool:
 
 def _mentioned(name: str, part: Any) -> bool:
     short = name.removesuffix(":0")
-    return any(short == given or name == given for node in part.node for given in node.input)
+    return any(given in (short, name) for node in part.node for given in node.input)

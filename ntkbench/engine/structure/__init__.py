@@ -8,13 +8,13 @@ from .structure import Structure, structure_of
 from .taps import Tapped, run_tapped
 
 __all__ = [
+    "UNROLLED",
     "Factor",
-    "factors",
     "ModelSizes",
     "Structure",
     "Tapped",
-    "UNROLLED",
     "contraction",
+    "factors",
     "factors_of_outputs",
     "made",
     "model_sizes",

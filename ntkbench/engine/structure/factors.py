@@ -55,7 +55,7 @@ def factors_of_outputs(net: Network, rules: Sequence[Rule], x: tf.Tensor, units:
     chosen = tf.one_hot(units, outputs.shape[1], dtype=outputs.dtype)
     # Vectorised output units share large matrix products; convolutions are slower when vectorised.
     flat = all(tap.shape[1] == 1 for tap in taps) and vectorises(net.model)
-    if units.shape[0] == 1 or units.shape[0] <= UNROLLED and not flat:
+    if units.shape[0] == 1 or (units.shape[0] <= UNROLLED and not flat):
         g = [_joined(layers, backward(chosen[i])) for i in range(units.shape[0])]
         stacked = [tf.stack([of_unit[i] for of_unit in g], 1) for i in range(len(layers))]
     else:

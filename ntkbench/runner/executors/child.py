@@ -18,7 +18,7 @@ from ...errors import NtkbenchError
 from ...registry.current import block, registry
 from ...registry.specs import Architecture
 from ...streams import print_to_standard_error
-from ..limits import Limits
+from ..limits import NO_LIMITS, Limits
 
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 SELDOM = (50_000, 20, 100)  # thresholds of Python's garbage collector in a worker
@@ -36,7 +36,7 @@ class Setting:
     architectures: Mapping[str, Architecture]
     blocked: frozenset[str]
     threads: int
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS
 
 
 def serve(connection: Connection, setting: Setting) -> None:

@@ -13,7 +13,7 @@ from ...registry.current import blocked
 from ...registry.manager import Registry
 from ...registry.specs import Architecture
 from ..agenda import UNIT_SECONDS, Costs
-from ..limits import Limits
+from ..limits import NO_LIMITS, Limits
 from .child import Setting
 from .executor import Executor
 from .processes import Processes, processors
@@ -37,7 +37,7 @@ class Choice:
     address: str = ""
     workers: int
     device: str
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS
     architectures: Mapping[str, Architecture] = field(factory=dict)
     asked: bool = False
 

@@ -207,7 +207,9 @@ class Dask(Executor):
 
     def _in_time(self) -> list[str] | None:
         """Return the workers to choose from, None for all of them: not those that are late, while there are others."""
-        return self._late_workers and [each for each in self._known_workers() if each not in self._late_workers] or None
+        return (
+            self._late_workers and [each for each in self._known_workers() if each not in self._late_workers]
+        ) or None
 
     def _ended(self, task: Task, agenda: Agenda) -> Iterator[CellResult]:
         """Take note of a task that Dask has finished or given up."""
@@ -368,16 +370,16 @@ class Bench(WorkerPlugin):
         del worker
         own: dict[str, Architecture] = {}
         for name, entry in self.setting.architectures.items():
+            own[name] = entry
             files = self.files.get(name, {})
             if not all(_holds(path, content) for path, content in files.values()):
                 self.folder = self.folder or tempfile.mkdtemp(prefix="ntkbench-")
-                folder = Path(self.folder, str(len(own)))  # two files may have neighbours of one name
+                folder = Path(self.folder, str(len(own) - 1))  # two files may have neighbours of one name
                 for word, (_, content) in files.items():
                     place = folder / word
                     place.parent.mkdir(parents=True, exist_ok=True)
                     place.write_bytes(content)
-                entry = evolve(entry, path=folder / entry.path.name)  # type: ignore[attr-defined, call-arg]
-            own[name] = entry
+                own[name] = evolve(entry, path=folder / entry.path.name)  # type: ignore[attr-defined, call-arg]
         self.setting = evolve(self.setting, architectures=own)
 
     async def teardown(self, worker: Any) -> None:

@@ -5,6 +5,8 @@ What is right is known from plain operations and Keras's own layers; what is wro
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -392,7 +394,7 @@ class AnyModel(tf.Module):
         scale = 10.0 ** rng.uniform(-3, 1.5)
         self.weights = [
             tf.Variable(scale / np.sqrt(a) * rng.standard_normal((a, b)), dtype=tf.float32)
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in itertools.pairwise(widths)
         ]
         self.biases = [tf.Variable(tf.zeros([b])) for b in widths[1:]] if rng.random() < 0.5 else []
         self.activation = keras.activations.get(str(rng.choice(ACTIVATIONS)))

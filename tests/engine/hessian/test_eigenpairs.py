@@ -46,7 +46,7 @@ SPECTRA = {
 }
 
 
-@pytest.mark.parametrize("dtype, tol", [("float64", 1e-8), ("float32", 1e-3)])
+@pytest.mark.parametrize(("dtype", "tol"), [("float64", 1e-8), ("float32", 1e-3)])
 @pytest.mark.parametrize("k", [1, 2, 5, 10, 16])
 def test_eigenvalues_come_as_often_as_they_occur(k, dtype, tol):
     """All spectra side by side, so that they end after different numbers of restarts."""
@@ -81,7 +81,7 @@ def deep_linear(width, outputs=1):
     return keras.Sequential([keras.Input((4,)), *layers])
 
 
-@pytest.mark.parametrize("k, width", [(1, 8), (10, 16), (20, 8), (3, 1)])
+@pytest.mark.parametrize(("k", "width"), [(1, 8), (10, 16), (20, 8), (3, 1)])
 def test_a_linear_network_of_two_layers_has_each_eigenvalue_as_often_as_it_is_wide(k, width):
     """f = v·(U x): eigenvalues ±‖x‖, `width` times each, and zeros."""
     model = deep_linear(width)

@@ -208,8 +208,12 @@ def test_errors_cover_the_truth_where_a_layer_computes_in_half_precision(policy,
 def test_a_model_with_float32_inside_is_no_coupled_one():
     rng = np.random.default_rng(0)
     wide = keras.Sequential(
-        [keras.Input((300,), dtype="float64"), keras.layers.Dense(300, dtype="float32"), Single(dtype="float64")]
-        + [keras.layers.Dense(1, dtype="float64")]
+        [
+            keras.Input((300,), dtype="float64"),
+            keras.layers.Dense(300, dtype="float32"),
+            Single(dtype="float64"),
+            keras.layers.Dense(1, dtype="float64"),
+        ]
     )
     wide.layers[0].trainable = False
     x = rng.standard_normal((5, 300))
