@@ -1,4 +1,4 @@
-"""The seed of a layer that was given none."""
+"""Default seed of a layer."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import random
 
 
 def settle(seed: int | None) -> int:
-    """Return `seed`; for None one from Python's generator, which `keras.utils.set_random_seed` fixes."""
+    """Return `seed`, or for None a seed from Python's generator, which `keras.utils.set_random_seed` seeds."""
     return random.randint(1, 10**9) if seed is None else int(seed)
