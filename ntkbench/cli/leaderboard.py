@@ -104,7 +104,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     problems = [*plan_problems(receipt, registry), *data_problems(receipt, registry)]
     drawn = choose(receipt, None if cells == "all" else int(cells), seed) if not problems else []
     if drawn:
-        device = prepare("auto", hushed=True)
+        device = prepare("auto", quiet=True)
         for finding in rerun(drawn, registry, device):
             cell = finding.cell
             answer(f"{cell.label} width {cell.width} seed {cell.seed} {cell.measurement}: "

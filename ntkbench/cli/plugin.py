@@ -102,7 +102,7 @@ def check(name: str, as_json: bool) -> int:
     from ..runner.device import prepare
     from ..testing.subjects import findings
 
-    prepare("cpu", hushed=True)
+    prepare("cpu", quiet=True)
     found: list[Finding] = []
     for finding in findings(name):
         if not as_json:

@@ -162,7 +162,7 @@ def command(
         return _dry_run(plan, as_json)
 
     choice = chosen([plan], options.device)
-    device = prepare(options.device, hushed=True) if choice.here or needs_check(plan) else options.device
+    device = prepare(options.device, quiet=True) if choice.here or needs_check(plan) else options.device
     check(plan, registry, device)
     with (
         choice.executor(registry, device) as measuring,
@@ -252,7 +252,7 @@ def _run_suite(
             answer(f"{suite.name}: {len(suite.claims)} claims, {len(cells)} cells.")
         return 0
     choice = chosen(planned, device)
-    ready = prepare(device, hushed=True)
+    ready = prepare(device, quiet=True)
     with choice.executor(registry, ready) as executor:
         found = run_suite(
             suite,
@@ -303,7 +303,7 @@ def _dry_run(plan: Any, as_json: bool) -> int:
     from ..plan.cost import estimate, machine_memory_gib, refuse_what_cannot_fit
     from ..runner.device import prepare
 
-    prepare("cpu", hushed=True)
+    prepare("cpu", quiet=True)
     estimates = estimate(plan)
     if as_json:
         answer_json([each.to_json() for each in estimates])

@@ -72,11 +72,11 @@ def test_every_fault_costs_its_cell_only(here, capfd, monkeypatch):
 
 
 def test_a_machine_without_memory_loses_its_largest_worker(here, monkeypatch):
-    from ntkbench.runner.executors import watch
+    from ntkbench.runner.executors import watchdog
 
     monkeypatch.setattr(processes, "serve", faulty.serve)
-    monkeypatch.setattr(watch, "machine_memory_gib", lambda: 0.05)
-    monkeypatch.setattr(watch, "available_memory_gib", lambda: 0.0 if (here / "105.happened").exists() else 1.0)
+    monkeypatch.setattr(watchdog, "machine_memory_gib", lambda: 0.05)
+    monkeypatch.setattr(watchdog, "available_memory_gib", lambda: 0.0 if (here / "105.happened").exists() else 1.0)
     main([*RUN, "--widths", str(faulty.SLEEPS), "--quiet", "--timeout", "60"])
     (result,) = statuses().values()
     assert str(result.status) == "oom"

@@ -20,9 +20,9 @@ from ntkbench.errors import NtkbenchError, RunStopped
 from ntkbench.registry.specs import Architecture
 from ntkbench.store import atomic, run_store
 from ntkbench.store.cell_file import encode
+from ntkbench.store.foreign_files import read_cell
 from ntkbench.store.manifest import catalogue, new_manifest, theory
 from ntkbench.store.run_store import RunStore
-from ntkbench.store.strangers import read_cell
 from ntkbench.types import Status, Theory
 
 
