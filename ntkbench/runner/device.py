@@ -119,12 +119,12 @@ def _show(gpus: list[Any], device: str) -> None:
     try:
         tf.config.set_visible_devices(gpus, "GPU")
         for gpu in gpus:
-            # Without this, the first call reserves all memory of the device, even if others need it.
+            # Otherwise the first call reserves all memory of the device, even if others need it.
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError:
         if tf.config.get_visible_devices("GPU") != gpus:
             raise NtkbenchError(
-                f"TensorFlow has already started on another device than {device!r}. Start a new Python process to use it."
+                f"TensorFlow has already started on another device than {device!r}. Start a new Python process."
             ) from None
 
 

@@ -81,7 +81,7 @@ def test_metadata_without_a_name(site, metadata):
 def test_an_entry_point_that_cannot_be_loaded_says_how_to_write_it(site, value):
     put(site, "oddtool", f"[ntkbench]\nodd = {value}\n".encode(), GOOD)
     (odd,) = found("oddtool")
-    assert odd.damage == f'Its entry point is "odd = {value}"; write a module or "module:object".'
+    assert odd.damage == f'Its entry point is "odd = {value}"; it must be a module or "module:object".'
 
 
 def test_the_first_of_one_name_counts(site, tmp_path, monkeypatch):
