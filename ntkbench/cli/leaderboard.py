@@ -114,7 +114,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
         answer(f"{file} is rejected: {visible(problem)}.")
     if problems:
         return 1
-    answer(f"{file} is accepted: {len(receipt.results)} cells are sound, {len(drawn)} were run again and agree.")
+    answer(f"{file} is accepted: all {len(receipt.results)} cells are valid; {len(drawn)} were rerun and agree.")
     if record is not None and drawn:
         keys = tuple(sorted(result.cell.key for result in drawn))
         answer(str(write_record(boards, evolve(record, cells=len(keys), agreed=len(keys), rerun=keys))))
@@ -125,12 +125,12 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
 
 def _of_another_version(file: Path, receipt: Receipt, cells: str) -> int:
     """Report on a receipt of another ntkbench version: its format can be checked, its cells cannot be rerun."""
-    sound = f"it has {len(receipt.results)} cells, and its hash matches its contents"
+    checked = f"it has {len(receipt.results)} cells, and its hash matches its contents"
     if cells.isdecimal() and not int(cells):
-        answer(f"{file} is sound: {sound}. ntkbench {receipt.version} wrote it; its plan and data were not checked.")
+        answer(f"{file} is intact: {checked}. ntkbench {receipt.version} wrote it; its plan and data were not checked.")
         return 0
     raise NtkbenchError(
-        f"{file} is sound ({sound}), but ntkbench {receipt.version} wrote it and this is {__version__}. Install the "
+        f"{file} is intact ({checked}), but ntkbench {receipt.version} wrote it and this is {__version__}. Install the "
         "receipt's version to rerun its cells, or use --cells 0."
     )
 

@@ -173,7 +173,7 @@ def test_what_a_plugin_prints_at_import_is_not_seen(site):
         (hook('"a", "a:b", summary="x" * 301'), "at most 300 characters"),
         ("import ntkbench as nb\nnb.architecture('mine')(lambda width: 1)\n" + GOOD, "'mine' with a decorator"),
         ("ntkbench_hooks = 1\n" + GOOD, "Its ntkbench_hooks is 1"),
-        ("ntkbench_hooks = '99.0'\n" + GOOD, "It needs version 99.0 of the hooks, and this ntkbench has 0.1"),
+        ("ntkbench_hooks = '99.0'\n" + GOOD, "It needs version 99.0 of the hooks, but this ntkbench has 0.1"),
         ("import os; os._exit(3)", "ended the process with exit code 3"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended the process by SIGSEGV"),
         ("raise BaseException", "BaseException"),

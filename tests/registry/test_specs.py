@@ -125,7 +125,7 @@ def failing(params):
         ({"theory": {"q": {"exponent": "steep", "source": "us"}}}, "its exponent and from_width must be numbers"),
         ({"theory": {"q": {"exponent": -1, "source": "us", "kind": "uper bound"}}}, "Did you mean 'upper bound'?"),
         ({"bottleneck": "yes"}, "'yes' is neither True nor False"),
-        ({"theory": lambda params: params["dpth"]}, "'net' gives theory as a function .* depth=2: KeyError: 'dpth'"),
+        ({"theory": lambda params: params["dpth"]}, "'net' defines theory as a function .* depth=2: KeyError: 'dpth'"),
         ({"theory": lambda params: {"q": -0.5}}, "needs an exponent and a source, got -0.5. Its author"),
         ({"theory": lambda params: by_depth}, "theory is <function by_depth"),
         ({"bottleneck": lambda params: params["depth"]}, "bottleneck as a function .* 2 is neither True nor False"),

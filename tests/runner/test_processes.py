@@ -59,7 +59,7 @@ def test_workers_give_what_one_process_gives_and_may_die(tmp_path, monkeypatch, 
 
 def test_a_device_that_is_not_there_is_a_sentence(monkeypatch):
     agenda = Agenda(plan("linear", widths="4", seeds=1).groups())
-    refused = pytest.raises(nb.NtkbenchError, match="'gpu:7' was asked for")
+    refused = pytest.raises(nb.NtkbenchError, match="'gpu:7' is not available")
     with Processes(2, Setting("gpu:7", {}, frozenset(), 1)) as executor, refused:
         list(executor.results(agenda, Progress()))
     assert executor.crew == []
