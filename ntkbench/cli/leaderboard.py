@@ -43,7 +43,10 @@ def command() -> None:
 @_BOARDS
 @answering
 def submit(run: str, name: str, boards: Path) -> None:
-    """Write the receipt of the finished RUN to submissions/NAME.json, as plain data with its hash."""
+    """Write the receipt of a finished RUN.
+
+    The receipt is submissions/NAME.json: plain data with its hash.
+    """
     from ..api import load
     from ..leaderboard.receipt import read_receipt, write_receipt
     from ..leaderboard.standing import twin_of
@@ -74,10 +77,11 @@ def submit(run: str, name: str, boards: Path) -> None:
 @no_plugin
 @answering
 def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Path) -> int:
-    """Check the receipt FILE, then rerun random cells of it on this machine, with their seeds.
+    """Check a receipt and rerun random cells.
 
-    Values must agree within their errors or 0.1 % (5 % for gradient descent). Exits with 0 when the receipt is
-    accepted, with 1 when it is rejected; every reason is printed.
+    The cells run on this machine, with the seeds in the receipt FILE. Values must agree within their errors or 0.1 %
+    (5 % for gradient descent). Exits with 0 when the receipt is accepted, with 1 when it is rejected; every reason is
+    printed.
     """
     from ..leaderboard.receipt import load_receipt, minor
     from ..leaderboard.records import new_record, write_record
@@ -86,7 +90,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     from ..runner.device import prepare
 
     if cells != "all" and not cells.isdecimal():
-        raise click.UsageError(f"--cells {cells} is neither a count nor all.")
+        raise click.UsageError(f"--cells {cells} is neither a count nor 'all'.")
     if by is not None and cells.isdecimal() and not int(cells):
         raise click.UsageError(f"--by records rerun cells, but --cells {cells} reruns none. Leave out one of the two.")
     if not file.is_file():
@@ -145,9 +149,10 @@ def _of_another_version(file: Path, receipt: Receipt, cells: str) -> int:
 @_BOARDS
 @answering
 def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Path) -> None:
-    """Withdraw the receipt FILE from the board, or correct it with --replaced-by. Nothing is deleted.
+    """Withdraw or correct a receipt.
 
-    FILE may be a receipt that is no longer accepted, for example an edited one or one of another version.
+    Adds a record that takes the receipt FILE off the board; with --replaced-by the record is a correction. Nothing is
+    deleted. FILE may be a receipt that is no longer accepted, for example an edited one or one of another version.
     """
     from ..leaderboard.receipt import hash_of_file, load_receipt
     from ..leaderboard.records import new_record, write_record
@@ -164,7 +169,10 @@ def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Pa
 @_BOARDS
 @answering
 def build(boards: Path) -> None:
-    """Build the board from all submissions: Markdown, CSV, HTML, plots and a manifest with hashes."""
+    """Build the board from all submissions.
+
+    Writes Markdown, CSV, HTML, plots and a manifest with hashes.
+    """
     from ..leaderboard.build import build as build_board
 
     for path in build_board(boards, lambda sentence: click.echo(visible(sentence), err=True)):
@@ -176,7 +184,10 @@ def build(boards: Path) -> None:
 @click.argument("after", type=click.Path(path_type=Path))
 @answering
 def diff(before: Path, after: Path) -> None:
-    """Show how two receipts differ in values, verdicts and ties, and why: code, versions, settings, data."""
+    """Show how two receipts differ, and why.
+
+    Compares values, verdicts and ties, and lists possible causes: code, versions, settings and data.
+    """
     from ..analysis.compare import compare
     from ..leaderboard.build import board_changes, new_board
     from ..leaderboard.receipt import load_receipt
@@ -186,6 +197,6 @@ def diff(before: Path, after: Path) -> None:
     found = compare(old.results, new.results, old.manifest, new.manifest)
     answer(comparison_table(found, old.name, new.name).text().rstrip("\n"))
     changes = board_changes(new_board([old]), new_board([new]))
-    answer("\nRows and ties: " + ("none changed." if not changes else ""))
+    answer("\nRows and ties: " + ("unchanged." if not changes else ""))
     for change in changes:
         answer(f"  {visible(change)}")

@@ -106,7 +106,7 @@ def lines(kind: str, entries: Sequence[Entry], known: Registry) -> list[str]:
     return aligned([tuple(map(visible, row)) for row in rows], limits=LIMITS, fitting=len(rows[0]) - 1)
 
 
-_HEADERS = {"measurements": ("quantity", "what it is"), "datasets": ("what it is", "forms")}
+_HEADERS = {"measurements": ("quantity", "description"), "datasets": ("description", "forms")}
 
 
 def _rows(entry: Entry) -> Iterable[tuple[str, ...]]:

@@ -91,16 +91,18 @@ class Claim:
         for name, kinds in (("status", Status), ("law", Law)):
             word = getattr(self, name)
             if word not in get_args(kinds):
-                raise NtkbenchError(f"{name} is {word!r}. {did_you_mean(str(word), get_args(kinds))}")
+                raise NtkbenchError(f"unknown {name} {word!r}. {did_you_mean(str(word), get_args(kinds))}")
         if self.law == "verdict":
             if not self.arch or not self.verdict or self.check or self.quantity or self.expected:
-                raise NtkbenchError('law = "verdict" takes an arch and a verdict, and no quantity, check or expected.')
+                raise NtkbenchError(
+                    'law = "verdict" needs an arch and a verdict, and allows no quantity, check or expected.'
+                )
             for word in self.verdict:
                 if word not in VERDICTS:
-                    raise NtkbenchError(f"verdict is {word!r}. {did_you_mean(word, VERDICTS)}")
+                    raise NtkbenchError(f"unknown verdict {word!r}. {did_you_mean(word, VERDICTS)}")
             return
         if len(self.expected) != 2 or self.expected[0] > self.expected[1]:
-            raise NtkbenchError(f"expected is {list(self.expected)}; write [low, high].")
+            raise NtkbenchError(f"expected is {list(self.expected)}; it must be [low, high].")
         if bool(self.check) == bool(self.quantity and self.arch) or (self.law == "check" and not self.check):
             raise NtkbenchError('a claim needs an arch and a quantity, or a check; law = "check" needs a check.')
 
@@ -183,7 +185,7 @@ def _suite(found: Mapping[str, Any], source: str) -> Suite:
         name = f"claim {number} ({words.get('id', 'without an id')}) of the suite {source}"
         for word in (*defaults, *words):
             if word not in known:
-                raise NtkbenchError(f"In {name}, {word!r} is unknown. {did_you_mean(word, known)}")
+                raise NtkbenchError(f"In {name}: unknown field {word!r}. {did_you_mean(word, known)}")
         try:
             read.append(Claim(**{**defaults, **words}))
         except (TypeError, ValueError) as error:
@@ -205,7 +207,7 @@ def _of_options(found: Mapping[str, Any], source: str) -> Suite:
         if word in OF_THE_COMMAND:
             raise NtkbenchError(f"The suite {source} sets {word!r}, which only the command line may set. Leave it out.")
         if word not in OPTIONS:
-            raise NtkbenchError(f"In the suite {source}, {word!r} is unknown. {did_you_mean(word, OPTIONS)}")
+            raise NtkbenchError(f"In the suite {source}: unknown option {word!r}. {did_you_mean(word, OPTIONS)}")
     try:
         options = RunOptions(**given)
     except (TypeError, ValueError) as error:

@@ -25,7 +25,7 @@ def exit_as_error(what: str) -> Iterator[None]:
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
-    """Tell whether `function` can be called with `name=…`."""
+    """Return whether `function` can be called with `name=…`."""
     parameters = inspect.signature(function).parameters.values()
     return any(
         p.kind is p.VAR_KEYWORD or (p.name == name and p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))

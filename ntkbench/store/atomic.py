@@ -78,7 +78,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether this is the name of a temporary file of `write_atomically`."""
+    """Return whether this is the name of a temporary file of `write_atomically`."""
     return _TEMPORARY.fullmatch(name) is not None
 
 

@@ -118,13 +118,13 @@ class RunStore:
         self._end = None
 
     def note(self, name: str, value: Any) -> None:
-        """Set one entry of the manifest that describes the run as a whole."""
+        """Set one entry of the manifest, for facts about the whole run."""
         file = self.path / "manifest.json"
         with _updating, self._stopping_run_on_oserror(file):
             replace(file, _text(self.manifest() | {name: plain(value)}))
 
     def is_run(self) -> bool:
-        """Tell whether the directory contains a run."""
+        """Return whether the directory contains a run."""
         return (self.path / "manifest.json").is_file() or self.cells.is_dir()
 
     def manifest(self) -> dict[str, Any]:

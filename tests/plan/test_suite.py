@@ -44,9 +44,9 @@ def test_claims_of_one_setting_share_a_plan(tmp_path):
     ("old", "new", "message"),
     [
         ('id = "one"', "", "missing 1 required keyword-only argument: 'id'"),
-        ("quantity", "quantty", "'quantty' is unknown. Did you mean 'quantity'"),
-        ("[-1.0, 0.0]", "[1.0, 0.0]", "write \\[low, high\\]"),
-        ('status = "own"', 'status = "sure"', "status is 'sure'"),
+        ("quantity", "quantty", "unknown field 'quantty'. Did you mean 'quantity'"),
+        ("[-1.0, 0.0]", "[1.0, 0.0]", "must be \\[low, high\\]"),
+        ('status = "own"', 'status = "sure"', "unknown status 'sure'"),
         ('law = "exponent"', 'law = "check"', "a claim needs an arch and a quantity"),
         ("[[claim]]", "[[claims]]", "has no claims"),
         ("probes = 3", "probes = ", "could not be read"),
