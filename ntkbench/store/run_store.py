@@ -42,10 +42,9 @@ class RunStore:
         self.notes: list[str] = []
         self.problems: list[str] = []
         self._foreign: list[Path] = []
-        self._known: dict[
-            str, tuple[Any, CellResult]
-        ] = {}  # results by file version; used by writers, which read more than once
-        self._stock: list[CellResult] | None = None  # results of `take_stock`, valid until the next write
+        # Results with the versions of their files, for writers, which read more than once.
+        self._known: dict[str, tuple[Any, CellResult]] = {}
+        self._stock: list[CellResult] | None = None  # the results of `take_stock`, until the next write
         self._end: weakref.finalize[Any, RunStore] | None = None
         self._synced = float("-inf")
 
