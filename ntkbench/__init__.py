@@ -1,4 +1,4 @@
-"""The public names of ntkbench, listed once; each is imported on first use, so `import ntkbench` stays cheap."""
+"""Public API of ntkbench. Every name is imported on first use, so `import ntkbench` does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _HOMES = {
     ".types": "Quantity Value",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-_ROOMS = ("kernels", "layers", "testing")
+_SUBPACKAGES = ("kernels", "layers", "testing")
 
-__all__ = sorted([*_HOME, *_ROOMS])
+__all__ = sorted([*_HOME, *_SUBPACKAGES])
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _SUBPACKAGES:
         return importlib.import_module(f".{name}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""`python -m ntkbench`: the command line."""
+"""Run the command line with `python -m ntkbench`."""
 
 from __future__ import annotations
 

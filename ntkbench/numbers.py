@@ -1,4 +1,4 @@
-"""Numbers as text, with the digits they have earned."""
+"""Format numbers as text, with as many digits as their errors justify."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FRACTIONS = {-0.25: "-¼", -0.333333: "-⅓", -0.5: "-½", -0.75: "-¾", -1.5: 
 
 
 def value(number: float | None, digits: int = 3) -> str:
-    """Return a measured value with `digits` significant digits, scientific outside 1e-3…1e4; "–" for None."""
+    """Return a measured value to `digits` significant digits; scientific notation outside 1e-3…1e4, "–" for None."""
     if number is None or not math.isfinite(number):
         return "–"
     if number == 0:
@@ -24,10 +24,14 @@ def value(number: float | None, digits: int = 3) -> str:
 
 
 def exponent(slope: float | None, half_width: float | None = None) -> str:
-    """Return a fitted exponent ± half its interval, short and signed: "-.45±.03".
+    """Return a fitted exponent with the half-width of its interval, short and signed: "-.45±.03".
 
-    Two decimals, one where the printed half-width is 1 or more, none from 10 on. The half-width is rounded up, to
-    .01 at least. Without a half-width: "-.45±?"; "–" without a slope.
+    Both have two decimals, one when the printed half-width is at least 1, and none when it is at least 10. The
+    half-width is rounded up, to at least .01.
+
+    Args:
+        slope: The fitted exponent; None gives "–".
+        half_width: Half the width of its interval; None gives "-.45±?".
     """
     if slope is None:
         return "–"
@@ -43,17 +47,17 @@ def slope(number: float) -> str:
 
 
 def theory_claim(theory: Theory) -> str:
-    """Return theory's exponent, behind "≤" where it is an upper bound."""
+    """Return theory's exponent, with "≤" in front of an upper bound."""
     return f"{'≤' * (theory.kind == 'upper bound')}{theory_exponent(theory.exponent)}"
 
 
 def theory_exponent(number: float) -> str:
-    """Return theory's exponent: 0, -⅓, -½, -¾, -1, -3/2, ½, otherwise decimal."""
-    return _FRACTIONS.get(round(number, 6), f"{number + 0.0:.2g}")  # -0 is 0
+    """Return theory's exponent as a fraction (-⅓, -½, -¾, -3/2, ½) where it is one, otherwise as a decimal."""
+    return _FRACTIONS.get(round(number, 6), f"{number + 0.0:.2g}")  # + 0.0 turns -0 into 0
 
 
 def _rounded_up(half_width: float, decimals: int) -> float:
-    # 1e-9: a half-width of .03 stored as .030000000000000002 is .03.
+    # 1e-9: a half-width of .03 stored as .030000000000000002 must not round up to .04.
     return max(math.ceil(half_width * 10**decimals - 1e-9), 1) / 10**decimals
 
 

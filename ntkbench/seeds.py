@@ -1,4 +1,4 @@
-"""Seeds hashed from the names of what they may depend on."""
+"""Derive seeds by hashing the names that they may depend on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from .types import canonical_json
 
 
 def seed_for(*names: Any) -> int:
-    """Return a 63-bit seed that depends on `names` (plain JSON values) and on nothing else.
+    """Return a 63-bit seed that depends only on `names`.
 
-    Adding an architecture then moves nobody's numbers, and whoever asks with the same names shares the draw.
+    Equal names give equal seeds, and adding an architecture does not change the seeds of the others.
+
+    Args:
+        *names: Plain JSON values.
     """
     text = canonical_json(list(names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

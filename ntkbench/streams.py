@@ -1,4 +1,4 @@
-"""The process's standard streams: standard output carries the answer, and no stream can stop a command."""
+"""Standard streams of the process: keep standard output for results, and survive streams that cannot be written."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .errors import RunStopped
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Characters that an encoding lacks are written as \u2713: "?" would make ✓ and ✗ the same.
+# Characters that the encoding lacks are escaped, such as \u2713; "?" would make ✓ and ✗ look the same.
 LOSSLESS = "backslashreplace"
 
 _answers: TextIO | None = None
 
 
 class Forgiving(io.TextIOWrapper):
-    """A text stream that drops what cannot be written, because a disk is full or a reader has gone."""
+    """A text stream that drops text that cannot be written, because the disk is full or the reader is gone."""
 
     def write(self, text: str) -> int:
         """Write the text, or drop it; return its length."""
@@ -31,13 +31,13 @@ class Forgiving(io.TextIOWrapper):
         return len(text)
 
     def flush(self) -> None:
-        """Flush the stream if that is possible."""
+        """Flush the stream, ignoring errors."""
         with suppress(OSError):
             super().flush()
 
 
 def print_to_standard_error() -> None:
-    """Send everything that this process and its children print, natively too, to standard error."""
+    """Send all output of this process and its children to standard error, including output of native code."""
     _open_closed()
     os.dup2(2, 1)
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
@@ -49,8 +49,8 @@ def print_to_standard_error() -> None:
 def keep_standard_output() -> None:
     """Keep standard output for `sys.stdout` alone; descriptor 1 becomes standard error for the process's life.
 
-    Native code and child processes write to descriptor 1, and C libraries flush it as late as at exit, so it is never
-    restored. Does nothing where the streams have been replaced already, as in a test.
+    It is never restored, because native code and child processes write to descriptor 1 and C libraries may flush it
+    as late as at exit. Do nothing when the streams have already been replaced, as in tests.
     """
     if sys.stdout is not sys.__stdout__ or sys.stderr is not sys.__stderr__:
         return
@@ -64,7 +64,7 @@ def keep_standard_output() -> None:
 
 
 def _open_closed() -> None:
-    """Open closed standard descriptors on the null device; the next file opened would take their numbers."""
+    """Open closed standard descriptors on the null device, so that other files do not get their numbers."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -73,7 +73,7 @@ def _open_closed() -> None:
 
 
 def answering(command: Function) -> Function:
-    """Reserve standard output for `answer` while a command runs; other code's prints go to standard error."""
+    """Decorate a command so that only `answer` writes to standard output; all other prints go to standard error."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -92,24 +92,29 @@ def answer(text: str) -> None:
     """Write text and a line feed to standard output.
 
     Raises:
-        RunStopped: When standard output cannot be written.
-        BrokenPipeError: When its reader, such as `head`, has gone.
+        RunStopped: When standard output cannot be written to.
+        BrokenPipeError: When the reader, such as `head`, has closed the pipe.
     """
     with writing_to(_answers or sys.stdout) as stream:
         stream.write(text + "\n")
 
 
 def answer_json(found: Any) -> None:
-    """Write `found` as JSON to standard output, in ASCII: valid in every encoding, and inert on a terminal.
+    """Write `found` as ASCII JSON to standard output: valid in every encoding, without control characters.
 
-    Raises as `answer` does.
+    Raises:
+        RunStopped: When standard output cannot be written to.
+        BrokenPipeError: When the reader has closed the pipe.
     """
     answer(json.dumps(found, indent=1, allow_nan=False))
 
 
 @contextmanager
 def writing_to(stream: TextIO) -> Iterator[TextIO]:
-    """Give and flush a stream of the answer; raise as `answer` does, leaving nothing in the buffer to fail at exit."""
+    """Yield a stream and flush it afterwards; raise as `answer` does.
+
+    After an error the stream goes to the null device, so that flushing its buffer at exit does not fail again.
+    """
     try:
         yield stream
         stream.flush()
@@ -121,5 +126,5 @@ def writing_to(stream: TextIO) -> Iterator[TextIO]:
         if isinstance(error, BrokenPipeError):
             raise
         raise RunStopped(
-            f"Standard output cannot be written: {error.strerror or error}. Redirect it elsewhere."
+            f"Standard output could not be written: {error.strerror or error}. Redirect it elsewhere."
         ) from None

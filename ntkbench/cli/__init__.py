@@ -1,1 +1,1 @@
-"""Words in, exit code out: one verb, one file. Nothing here does maths or imports TensorFlow to start."""
+"""Command-line interface: one module per command. It starts without importing TensorFlow and computes nothing."""

@@ -1,4 +1,4 @@
-"""Aligned plain text for short listings, without a table library."""
+"""Format short listings as aligned plain text, without a table library."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ def aligned(
     limits: Mapping[int, int] | None = None,
     fitting: int | None = None,
 ) -> list[str]:
-    """Return rows of cells as lines with two spaces between columns.
+    """Return the rows as lines of text, with two spaces between columns.
 
-    right: columns whose cells stand on the right.   limits: the width at which a column's text is wrapped.
-    fitting: a column that is wrapped further where lines would be longer than 100.
+    Args:
+        rows: The cells of each row.
+        right: Indices of the right-aligned columns.
+        limits: Maximum width of a column, by index; longer text is wrapped.
+        fitting: Index of the column that is wrapped further when lines would exceed WIDTH characters.
     """
     limits = dict(limits or {})
     widths = [

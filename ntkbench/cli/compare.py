@@ -1,4 +1,4 @@
-"""`ntkbench compare`: what moved between two runs."""
+"""`ntkbench compare`: compare the results of two runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ..streams import answer, answer_json, answering
 @click.command("compare")
 @click.argument("run_a", type=click.Path())
 @click.argument("run_b", type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="Every quantity as JSON, with every digit.")
+@click.option("--json", "as_json", is_flag=True, help="Print every quantity as JSON, at full precision.")
 @answering
 def command(run_a: str, run_b: str, as_json: bool) -> int:
-    """Say what moved between RUN_A and RUN_B, whether by more than noise, and what else differs between them.
+    """Show which quantities moved between RUN_A and RUN_B, whether beyond noise, and what else differs.
 
-    Cells are matched by architecture, parameters, width, seed, data set and measurement. Verdicts that differ are
-    listed; each rests on all cells of its own run. Exits with 0 when no quantity moved beyond noise, 1 when one did.
+    Cells are matched by architecture, parameters, width, seed, dataset and measurement. Differing verdicts are
+    listed; each verdict uses all cells of its own run. Exits with 0 when no quantity moved beyond noise, with 1
+    otherwise.
     """
     from ..analysis.compare import compare
     from ..api import load
@@ -27,8 +28,8 @@ def command(run_a: str, run_b: str, as_json: bool) -> int:
     found = compare(a.results, b.results, a.manifest, b.manifest)
     if not found.changes and not found.statuses:
         raise NtkbenchError(
-            f"{run_a} and {run_b} have no finished cell in common: the same architecture, parameters, width, seed, "
-            "data set and measurement. Compare runs that overlap."
+            f"{run_a} and {run_b} have no finished cell in common. Compare runs that share at least one architecture, "
+            "with the same parameters, width, seed, dataset and measurement."
         )
     if as_json:
         answer_json(comparison_json(found, run_a, run_b))

@@ -63,7 +63,7 @@ def command(model: str | None, dataset: str | None, device: str, as_json: bool) 
     registry = the_registry()
     inputs = Inputs(registry, dataset)
     requests = inputs.accepted(parse_arch(model or "all", registry))
-    surroundings = _surroundings(prepare(device, hushed=True))
+    surroundings = _surroundings(prepare(device, quiet=True))
     if not as_json:
         answer("\n".join(_surroundings_lines(surroundings)) + "\n")
     found = []

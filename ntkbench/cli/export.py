@@ -1,4 +1,4 @@
-"""`ntkbench export`: a run's tidy results, or its table, as a file."""
+"""`ntkbench export`: write the tidy results or the table of a run to a file."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     "format_",
     required=True,
     metavar="csv|json|parquet|markdown|latex",
-    help="csv, json, parquet: the tidy results, one row for each quantity of a cell. markdown, latex: the table.",
+    help="Output format. csv, json, parquet: tidy results, one row per cell and quantity. markdown, latex: the table.",
 )
-@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write to FILE instead of standard output.")
+@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Output file [default: standard output].")
 def command(run: str, format_: str, output: str | None) -> None:
-    """Export the finished or half-finished RUN.
+    """Export the results or the table of RUN, which may be unfinished.
 
-    In csv, text that a spreadsheet would take for a formula is preceded by an apostrophe.
+    In csv, text that a spreadsheet would read as a formula is prefixed with an apostrophe.
     """
     from ..api import load
 
     if format_ not in WRITERS:
-        raise click.UsageError(f"No export format is called {format_!r}. {did_you_mean(format_, WRITERS)}")
+        raise click.UsageError(f"Unknown export format {format_!r}. {did_you_mean(format_, WRITERS)}")
     to_stdout = output in (None, "-")
     if format_ == "parquet" and to_stdout and sys.stdout.isatty():
-        raise click.UsageError("Parquet is no text for a terminal; name a file with -o FILE.")
+        raise click.UsageError("Parquet is a binary format and cannot be printed to a terminal. Use -o FILE.")
     found = load(run)
     data = WRITERS[format_](found)
     for problem in found.problems:

@@ -1,4 +1,4 @@
-"""`ntkbench leaderboard`: receipts, their verification, and boards."""
+"""`ntkbench leaderboard`: submit and verify receipts, build boards."""
 
 from __future__ import annotations
 
@@ -23,25 +23,30 @@ _BOARDS = click.option(
     default="leaderboards",
     show_default=True,
     metavar="DIR",
-    help="The folder of submissions, records and boards.",
+    help="Folder of submissions, records and boards.",
 )
 
 
 @click.group("leaderboard")
 def command() -> None:
-    """Publish runs, re-run what others published, build the board.
+    """Publish runs, verify published runs and build the board.
 
-    RULES.md in the folder of boards says what is run and how verdicts and ties are treated.
+    RULES.md in the board folder describes what is run and how verdicts and ties are decided.
     """
 
 
 @command.command("submit")
 @click.argument("run", type=click.Path())
-@click.option("--name", required=True, metavar="NAME", help="Of the submission: small letters, digits, '.', '-', '_'.")
+@click.option(
+    "--name", required=True, metavar="NAME", help="Name of the submission: lowercase letters, digits, '.', '-', '_'."
+)
 @_BOARDS
 @answering
 def submit(run: str, name: str, boards: Path) -> None:
-    """Write the receipt of the finished RUN to submissions/NAME.json: plain data with its hash."""
+    """Write the receipt of a finished RUN.
+
+    The receipt is submissions/NAME.json: plain data with its hash.
+    """
     from ..api import load
     from ..leaderboard.receipt import read_receipt, write_receipt
     from ..leaderboard.standing import twin_of
@@ -50,12 +55,13 @@ def submit(run: str, name: str, boards: Path) -> None:
     data = write_receipt(load(run), name)
     path = boards / "submissions" / f"{name}.json"
     if path.exists() and path.read_bytes() != data:
-        raise NtkbenchError(f"{path} is there already; receipts are not overwritten. Choose another --name.")
+        raise NtkbenchError(f"{path} already exists, and receipts are never overwritten. Choose another --name.")
     twin = twin_of(read_receipt(data, name), boards)
     if twin is not None:
         raise NtkbenchError(
-            f"{boards / 'submissions' / twin}.json holds every cell of {run} with the same values, and a run is "
-            "submitted once. To confirm its numbers, run its cells again: `ntkbench leaderboard verify FILE --by NAME`."
+            f"{boards / 'submissions' / twin}.json already holds every cell of {run} with the same values; a run can "
+            "be submitted only once. To confirm its numbers, rerun its cells with `ntkbench leaderboard verify FILE "
+            "--by NAME`."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
@@ -64,17 +70,18 @@ def submit(run: str, name: str, boards: Path) -> None:
 
 @command.command("verify")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--cells", default="3", metavar="COUNT|all", help="How many random cells to run again; 0: none.")
-@click.option("--seed", type=int, metavar="NUMBER", help="Repeat a draw of cells; without it nobody can foresee it.")
-@click.option("--by", metavar="NAME", help="Write a record of an agreeing re-run in your name.")
+@click.option("--cells", default="3", metavar="COUNT|all", help="Number of random cells to rerun, 0 for none.")
+@click.option("--seed", type=int, metavar="NUMBER", help="Seed of the random choice of cells [default: unpredictable].")
+@click.option("--by", metavar="NAME", help="Your name. Write a record under it when the rerun agrees.")
 @_BOARDS
 @no_plugin
 @answering
 def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Path) -> int:
-    """Check the receipt FILE, then run random cells of it again here, with their seeds.
+    """Check a receipt and rerun random cells.
 
-    Values have to agree within their errors or 0.1 % (gradient descent 5 %). Exits with 0 when it is accepted, 1 when
-    it is rejected, with each reason.
+    The cells run on this machine, with the seeds in the receipt FILE. Values must agree within their errors or 0.1 %
+    (5 % for gradient descent). Exits with 0 when the receipt is accepted, with 1 when it is rejected; every reason is
+    printed.
     """
     from ..leaderboard.receipt import load_receipt, minor
     from ..leaderboard.records import new_record, write_record
@@ -83,11 +90,11 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     from ..runner.device import prepare
 
     if cells != "all" and not cells.isdecimal():
-        raise click.UsageError(f"--cells {cells} is neither a count nor all.")
+        raise click.UsageError(f"--cells {cells} is neither a count nor 'all'.")
     if by is not None and cells.isdecimal() and not int(cells):
-        raise click.UsageError(f"--by records cells that were run again, and --cells {cells} runs none.")
+        raise click.UsageError(f"--by records rerun cells, but --cells {cells} reruns none. Leave out one of the two.")
     if not file.is_file():
-        raise NtkbenchError(f"There is no receipt {file}.")
+        raise NtkbenchError(f"The receipt {file} does not exist.")
     try:
         receipt = load_receipt(file)
     except NtkbenchError as error:
@@ -101,7 +108,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     problems = [*plan_problems(receipt, registry), *data_problems(receipt, registry)]
     drawn = choose(receipt, None if cells == "all" else int(cells), seed) if not problems else []
     if drawn:
-        device = prepare("auto", hushed=True)
+        device = prepare("auto", quiet=True)
         for finding in rerun(drawn, registry, device):
             cell = finding.cell
             answer(f"{cell.label} width {cell.width} seed {cell.seed} {cell.measurement}: "
@@ -111,38 +118,41 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
         answer(f"{file} is rejected: {visible(problem)}.")
     if problems:
         return 1
-    answer(f"{file} is accepted: {len(receipt.results)} cells are sound, {len(drawn)} were run again and agree.")
+    answer(f"{file} is accepted: all {len(receipt.results)} cells are valid; {len(drawn)} were rerun and agree.")
     if record is not None and drawn:
         keys = tuple(sorted(result.cell.key for result in drawn))
         answer(str(write_record(boards, evolve(record, cells=len(keys), agreed=len(keys), rerun=keys))))
     elif record is not None:
-        answer("No record was written: no cell of it ended well, so none could be run again.")
+        answer("No record was written: the receipt has no successful cell to rerun.")
     return 0
 
 
 def _of_another_version(file: Path, receipt: Receipt, cells: str) -> int:
-    """Say what can be said of a receipt that an earlier version wrote: its form is sound, its cells cannot be run."""
-    sound = f"{len(receipt.results)} cells are there, the hash is that of its contents"
+    """Report on a receipt of another ntkbench version: its format can be checked, its cells cannot be rerun."""
+    checked = f"it has {len(receipt.results)} cells, and its hash matches its contents"
     if cells.isdecimal() and not int(cells):
-        answer(f"{file} is sound: {sound}. It is of ntkbench {receipt.version}; its plan and data were not checked.")
+        answer(f"{file} is intact: {checked}. ntkbench {receipt.version} wrote it; its plan and data were not checked.")
         return 0
     raise NtkbenchError(
-        f"{file} is sound ({sound}), but it is of ntkbench {receipt.version} and this is {__version__}: install the "
-        "receipt's version to run its cells again, or give --cells 0."
+        f"{file} is intact ({checked}), but ntkbench {receipt.version} wrote it and this is {__version__}. Install the "
+        "receipt's version to rerun its cells, or use --cells 0."
     )
 
 
 @command.command("withdraw")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--by", required=True, metavar="NAME", help="Who withdraws it.")
-@click.option("--why", required=True, metavar="TEXT", help="The reason, shown on the board.")
-@click.option("--replaced-by", type=click.Path(path_type=Path), metavar="FILE", help="The corrected receipt.")
+@click.option("--by", required=True, metavar="NAME", help="Your name.")
+@click.option("--why", required=True, metavar="TEXT", help="Reason, shown on the board.")
+@click.option(
+    "--replaced-by", type=click.Path(path_type=Path), metavar="FILE", help="Corrected receipt that replaces it."
+)
 @_BOARDS
 @answering
 def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Path) -> None:
-    """Take the receipt FILE off the board by a record; with --replaced-by it is a correction. Nothing is deleted.
+    """Withdraw or correct a receipt.
 
-    FILE may be a receipt that is not accepted any more, such as an edited one or one of another version.
+    Adds a record that takes the receipt FILE off the board; with --replaced-by the record is a correction. Nothing is
+    deleted. FILE may be a receipt that is no longer accepted, for example an edited one or one of another version.
     """
     from ..leaderboard.receipt import hash_of_file, load_receipt
     from ..leaderboard.records import new_record, write_record
@@ -151,7 +161,7 @@ def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Pa
     if replaced_by is not None:
         fields |= {"kind": "correction", "replaced_by": load_receipt(replaced_by).hash}
         if fields["replaced_by"] == fields["receipt"]:
-            raise NtkbenchError(f"{replaced_by} is the receipt that is taken off the board; it cannot replace itself.")
+            raise NtkbenchError(f"{replaced_by} is the receipt being withdrawn; a receipt cannot replace itself.")
     answer(str(write_record(boards, new_record(**fields))))
 
 
@@ -159,7 +169,10 @@ def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Pa
 @_BOARDS
 @answering
 def build(boards: Path) -> None:
-    """Build the board from all submissions: markdown, csv, html, pictures, a manifest with hashes."""
+    """Build the board from all submissions.
+
+    Writes Markdown, CSV, HTML, plots and a manifest with hashes.
+    """
     from ..leaderboard.build import build as build_board
 
     for path in build_board(boards, lambda sentence: click.echo(visible(sentence), err=True)):
@@ -171,7 +184,10 @@ def build(boards: Path) -> None:
 @click.argument("after", type=click.Path(path_type=Path))
 @answering
 def diff(before: Path, after: Path) -> None:
-    """Say what differs between two receipts: values, verdicts and ties; and why: code, versions, settings, data."""
+    """Show how two receipts differ, and why.
+
+    Compares values, verdicts and ties, and lists possible causes: code, versions, settings and data.
+    """
     from ..analysis.compare import compare
     from ..leaderboard.build import board_changes, new_board
     from ..leaderboard.receipt import load_receipt
@@ -181,6 +197,6 @@ def diff(before: Path, after: Path) -> None:
     found = compare(old.results, new.results, old.manifest, new.manifest)
     answer(comparison_table(found, old.name, new.name).text().rstrip("\n"))
     changes = board_changes(new_board([old]), new_board([new]))
-    answer("\nRows and ties: " + ("none changed." if not changes else ""))
+    answer("\nRows and ties: " + ("unchanged." if not changes else ""))
     for change in changes:
         answer(f"  {visible(change)}")

@@ -1,4 +1,4 @@
-"""`ntkbench list`: what is registered, from which distribution, with theory's prediction."""
+"""`ntkbench list`: list everything that is registered, with its distribution and theory's prediction."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from .columns import aligned
 from .options import no_plugin, warn_of_plugins
 
 LISTED = ("architectures", "measurements", "datasets", "kernels", "suites")
-# The widths at which names and texts are wrapped.
+# Maximum width of each column; longer text is wrapped.
 LIMITS = {0: 24, 1: 18, 2: 50, 3: 50}
-# The quantities that a verdict rests on, under their symbols.
+# The quantities that decide a verdict, with their symbols.
 HEADLINES = {"hessian_norm": "‖H‖", "kernel_change_worst": "ΔK worst", "kernel_change_gd": "ΔK gd"}
 
 
 @click.command("list")
 @click.argument("kind", default="architectures", metavar="[architectures|measurements|datasets|kernels|suites]")
-@click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print all registered information as JSON.")
 @no_plugin
 @answering
 def command(kind: str, as_json: bool) -> None:
-    """Show what is registered, architectures without a name.
+    """List what is registered; architectures by default.
 
-    For architectures the columns ‖H‖, ΔK worst and ΔK gd are theory's exponents in width of hessian_norm,
+    For architectures, the columns ‖H‖, ΔK worst and ΔK gd are theory's exponents in width for hessian_norm,
     kernel_change_worst and kernel_change_gd.
     """
     if kind not in LISTED:
-        raise NtkbenchError(f"There is no list of {kind!r}. {did_you_mean(kind, LISTED)}")
+        raise NtkbenchError(f"Unknown kind {kind!r}. {did_you_mean(kind, LISTED)}")
     known = registry()
     entries = list(getattr(known, kind).values())
     if as_json:
@@ -50,7 +50,7 @@ def command(kind: str, as_json: bool) -> None:
 
 
 def to_json(entry: Entry) -> dict[str, Any]:
-    """Return what is known of an entry as plain JSON."""
+    """Return an entry as plain JSON."""
     found: dict[str, Any] = {
         "name": entry.name,
         "summary": entry.summary,
@@ -106,11 +106,11 @@ def lines(kind: str, entries: Sequence[Entry], known: Registry) -> list[str]:
     return aligned([tuple(map(visible, row)) for row in rows], limits=LIMITS, fitting=len(rows[0]) - 1)
 
 
-_HEADERS = {"measurements": ("quantity", "what it is"), "datasets": ("what it is", "forms")}
+_HEADERS = {"measurements": ("quantity", "description"), "datasets": ("description", "forms")}
 
 
 def _rows(entry: Entry) -> Iterable[tuple[str, ...]]:
-    """Yield an entry's rows: one for each quantity of a measurement, otherwise one."""
+    """Yield the rows of an entry: its own, and one per quantity of a measurement."""
     if isinstance(entry, Measurement):
         yield entry.name, entry.distribution, "", entry.summary
         for quantity in entry.quantities:
@@ -145,5 +145,5 @@ def _numbered(sources: Mapping[str, int]) -> list[str]:
 
 
 def _number(bound: float) -> float | None:
-    """Return a bound, None where it is infinite: JSON has no infinity."""
+    """Return a bound, or None when it is infinite: JSON has no infinity."""
     return bound if abs(bound) != float("inf") else None

@@ -1,4 +1,4 @@
-"""The command `ntkbench`: its verbs, loaded when they are called, and the exit code of every ending."""
+"""The `ntkbench` command: lazily imported subcommands and the exit codes."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from ..report.escape import visible
 from ..runner.device import quiet_environment
 from ..streams import keep_standard_output
 
-# Said here so that --help imports none of them.
+# Kept here so that --help does not import the commands.
 VERBS = {
-    "run": "Sweep architectures over widths and seeds, measure, print the table.",
-    "list": "Show what is registered, and theory's prediction.",
+    "run": "Sweep architectures over widths and seeds and print the table.",
+    "list": "List what is registered, with theory's predictions.",
     "table": "Print the standard table of a run.",
-    "export": "Write a run's results or its table as a file.",
-    "compare": "Say what moved between two runs, and whether beyond noise.",
-    "report": "Write a run as one HTML page.",
-    "leaderboard": "Publish runs, re-run what others published, build the board.",
-    "plot": "Draw a run's quantities against width.",
-    "plugin": "Show, make and check plugins.",
-    "doctor": "Test the numbers of every architecture, or of one model.",
+    "export": "Write a run's results or table to a file.",
+    "compare": "Show what moved between two runs, and whether beyond noise.",
+    "report": "Write an HTML report of a run.",
+    "leaderboard": "Publish runs, verify published runs, build the board.",
+    "plot": "Plot a run's quantities against width.",
+    "plugin": "List, create and check plugins.",
+    "doctor": "Self-test the numerics of every architecture, or of one model.",
 }
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 
 class Verbs(click.Group):
-    """A group whose commands are imported from the file of their name when they are called."""
+    """A Click group that imports a command's module only when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the verbs in the order of use."""
+        """Return the command names in order of use."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of a verb."""
+        """Return the command, importing its module."""
         if cmd_name not in VERBS:
             return None
         return importlib.import_module(f".{cmd_name}", __package__).command
@@ -49,13 +49,13 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the verb's command, or say which verb was perhaps meant."""
+        """Return the command; for an unknown name, suggest the closest ones."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            raise click.UsageError(f"No command is called {args[0]!r}. {did_you_mean(args[0], VERBS)}")
+            raise click.UsageError(f"Unknown command {args[0]!r}. {did_you_mean(args[0], VERBS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the verbs and what they do, without importing them."""
+        """Write the command names and summaries without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
@@ -67,15 +67,21 @@ class Verbs(click.Group):
 def ntkbench() -> None:
     """Measure when neural networks become linear in their parameters.
 
-    The main job: `ntkbench run --arch all`. Tables go to standard output, progress to standard error.
+    Start with `ntkbench run --arch all`. Tables go to standard output, progress to standard error.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 all cells ok or unsupported; 1 some failed, or the run could not go on; 2 the command was wrong; 130
-    interrupted. NTKBENCH_DEBUG=1 shows the traceback of what nobody expected.
+    NTKBENCH_DEBUG=1 shows the traceback of unexpected errors.
+
+    Args:
+        arguments: Command-line arguments, `sys.argv[1:]` by default.
+
+    Returns:
+        0 when all cells are ok or unsupported, 1 when some failed or the run stopped early, 2 for a usage error,
+        130 when interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     quiet_environment(ours=True)
@@ -95,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough; Python would complain once more when it flushes.
+        # The reader (`head`, for example) closed the pipe; without this, Python reports a second error when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
@@ -105,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text = " ".join(str(error).split())
             click.echo(
                 f"Error: ntkbench stopped unexpectedly: {type(error).__name__}: {text} "
-                "(NTKBENCH_DEBUG=1 shows where; please report it.)",
+                "(Set NTKBENCH_DEBUG=1 to see the traceback, and please report it.)",
                 err=True,
             )
         return FAILED

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options and warnings shared by several commands."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Named(click.Choice[str]):
-    """A choice that answers a wrong name with the nearest ones."""
+    """A `click.Choice` that suggests the closest names for an unknown one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the choice, or fail with a sentence."""
+        """Return the choice, or fail with a suggestion."""
         if value not in self.choices:
-            self.fail(f"there is no {value!r}. {did_you_mean(str(value), map(str, self.choices))}", param, ctx)
+            self.fail(f"unknown value {value!r}. {did_you_mean(str(value), map(str, self.choices))}", param, ctx)
         return str(value)
 
 
 def no_plugin(function: Function) -> Function:
-    """Add `--no-plugin NAME` and `--strict` to a command: both count before any plugin is loaded."""
+    """Add `--no-plugin NAME` and `--strict` to a command; both take effect before any plugin is loaded."""
 
     def leave_out(_: click.Context, __: click.Parameter, names: Sequence[str]) -> None:
         block(names)
@@ -41,7 +41,7 @@ def no_plugin(function: Function) -> Function:
         expose_value=False,
         is_eager=True,
         callback=insist,
-        help="A plugin with a problem is an error, not a warning: for its author.",
+        help="Treat a plugin with a problem as an error instead of a warning.",
     )(function)
     return click.option(
         "--no-plugin",
@@ -50,11 +50,11 @@ def no_plugin(function: Function) -> Function:
         expose_value=False,
         is_eager=True,
         callback=leave_out,
-        help="Leave an installed plugin out (repeatable).",
+        help="Installed plugin to leave out (repeatable).",
     )(function)
 
 
 def warn_of_plugins(known: Registry) -> None:
-    """Say on standard error what is wrong with installed plugins."""
+    """Print warnings about installed plugins to standard error."""
     for warning in known.warnings:
         click.echo(f"Warning: {visible(warning)}", err=True)

@@ -1,4 +1,4 @@
-"""`ntkbench plot`: the picture of a run."""
+"""`ntkbench plot`: plot the quantities of a run."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from ..streams import answer, answering
     "--output",
     type=click.Path(),
     metavar="FILE",
-    help="A .png, .svg or .pdf file; without it, plot.png (curves.png) in the run's directory.",
+    help="Output file, .png, .svg or .pdf [default: plot.png, or curves.png with --curves, in RUN].",
 )
 @click.option(
     "--quantity",
     "quantities",
     multiple=True,
     metavar="NAME",
-    help="Draw this quantity (repeatable) instead of the headlines.",
+    help="Quantity to plot (repeatable) [default: the headline quantities].",
 )
-@click.option("--curves", is_flag=True, help="Draw the curves that a suite left in RUN, in place of quantities.")
+@click.option("--curves", is_flag=True, help="Plot the curves that a suite stored in RUN instead of quantities.")
 @answering
 def command(run: str, output: str | None, quantities: tuple[str, ...], curves: bool) -> None:
-    """Draw the quantities of the finished or half-finished RUN against width, on logarithmic axes."""
+    """Plot the quantities of RUN, which may be unfinished, against width on logarithmic axes."""
     from ..api import load
 
     if curves and quantities:
-        raise click.UsageError("--curves draws no quantities; leave out --curves or --quantity.")
+        raise click.UsageError("--curves and --quantity cannot be combined. Leave out one of the two.")
     found = load(run)
     path = output or str(found.path / ("curves.png" if curves else "plot.png"))
     if curves:

@@ -1,4 +1,4 @@
-"""`ntkbench report`: the page of a run."""
+"""`ntkbench report`: write an HTML report of a run."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..streams import answer, answering
     "--output",
     type=click.Path(),
     metavar="DIR",
-    help="The folder of report.html; without it, the run's own.",
+    help="Folder for report.html [default: RUN].",
 )
 @answering
 def command(run: str, output: str | None) -> None:
-    """Write the finished or half-finished RUN as one HTML page.
+    """Write an HTML report of RUN, which may be unfinished.
 
-    Verdicts, plots of every quantity, the values of every seed and how they were measured. The page needs no other
-    file and no network.
+    The report contains the verdicts, plots of every quantity, the values of every seed and how they were measured.
+    It is a single file and needs no network.
     """
     from ..api import load
     from ..errors import NtkbenchError
@@ -36,7 +36,9 @@ def command(run: str, output: str | None) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise NtkbenchError(f"{folder} cannot be a folder: {error.strerror or error}. Choose another -o.") from error
+        raise NtkbenchError(
+            f"The folder {folder} could not be created: {error.strerror or error}. Choose another -o."
+        ) from error
     write_atomically(folder / "report.html", text.encode())
     for problem in found.problems:
         click.echo(f"Warning: {problem}", err=True)

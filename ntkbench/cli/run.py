@@ -145,7 +145,7 @@ def command(
     from ..runner.sequential import run_until_decided
 
     if format_ not in FORMATS:
-        raise click.UsageError(f"No table format is called {format_!r}. {did_you_mean(format_, FORMATS)}")
+        raise click.UsageError(f"Unknown table format {format_!r}. {did_you_mean(format_, FORMATS)}")
     limits = Limits(timeout, memory_limit)
     chosen = partial(choose, executor, workers=parse_workers(workers), limits=limits)
     if suite is not None:
@@ -162,7 +162,7 @@ def command(
         return _dry_run(plan, as_json, chosen)
 
     choice = chosen([plan], options.device)
-    device = prepare(options.device, hushed=True) if choice.here or is_wide(plan) else options.device
+    device = prepare(options.device, quiet=True) if choice.here or is_wide(plan) else options.device
     with ExitStack() as ending:
         measuring = ending.enter_context(choice.executor(registry, device, _say))
         lost = check(plan, measuring)
@@ -250,7 +250,7 @@ def _run_suite(
             answer(f"{suite.name}: {len(suite.claims)} claims, {len(cells)} cells.")
         return 0
     choice = chosen(planned, device)
-    ready = prepare(device, hushed=True)
+    ready = prepare(device, quiet=True)
     with choice.executor(registry, ready, _say) as executor:
         found = run_suite(
             suite,
@@ -303,7 +303,7 @@ def _dry_run(plan: Plan, as_json: bool, chosen: Callable[[Sequence[Plan], str], 
     from ..runner.trial import own_sizes
 
     memory = device_memory_gib(plan.options.device)  # of GPUs that this process does not see from here on
-    choice, device = chosen([plan], "cpu"), prepare("cpu", hushed=True)
+    choice, device = chosen([plan], "cpu"), prepare("cpu", quiet=True)
     sizes: dict[str, dict[int, int]] = {}
     if plan.own_architectures():
         with choice.executor(registry(), device) as building:

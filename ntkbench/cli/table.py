@@ -1,4 +1,4 @@
-"""`ntkbench table`: the standard table of a run."""
+"""`ntkbench table`: print the standard table of a run."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from ..streams import answer, answer_json, answering
     default="simple",
     show_default=True,
     metavar="NAME",
-    help="A format of tabulate: simple, github, grid, html, latex, tsv, ...",
+    help="Table format of tabulate: simple, github, grid, html, latex, tsv, ...",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, with every digit.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, at full precision.")
 @click.option(
     "--quantity",
     "quantities",
     multiple=True,
     metavar="NAME",
-    help="Show this quantity (repeatable) instead of the headlines.",
+    help="Quantity to show (repeatable) [default: the headline quantities].",
 )
 @click.option(
     "--why",
     metavar="ARCH",
-    help="Instead, the variables of one architecture with their shares of the bend and of the tangent kernel.",
+    help="Show the variables of one architecture instead, with their shares of the bend and of the tangent kernel.",
 )
 @answering
 def command(run: str, format_: str, as_json: bool, quantities: tuple[str, ...], why: str | None) -> None:
-    """Print the standard table of the finished or half-finished RUN.
+    """Print the standard table of RUN, which may be unfinished.
 
-    One row for each architecture: the exponent of each quantity in width with its 95 % interval, theory's exponent
+    Each row is one architecture: the exponent of each quantity in width with its 95 % interval, theory's exponent
     in parentheses, whether they agree, and the values at the smallest and largest width.
     """
     from ..api import load
 
     if why is not None and quantities:
-        raise click.UsageError("--why shows variables, no quantities; leave out --why or --quantity.")
+        raise click.UsageError("--why and --quantity cannot be combined. Leave out one of the two.")
     found = load(run)
     table = found.table(quantities) if why is None else found.why(why)
     if as_json:

@@ -1,1 +1,1 @@
-"""What will be run: options and presets become a Plan of Cells. Nothing here imports TensorFlow to plan a run."""
+"""Turn options and presets into a Plan: the cells of a run. Planning a run does not import TensorFlow."""

@@ -1,4 +1,4 @@
-"""The probes of a seed: which form an architecture gets, the arrays themselves, and their hash."""
+"""Load and hash the probes of a seed, in the form that an architecture accepts."""
 
 from __future__ import annotations
 
@@ -19,16 +19,24 @@ RANK = {"vector": 2, "sequence": 3, "image": 4}
 
 
 def form_for(architecture: Architecture, params: Mapping[str, Any], dataset: Dataset) -> Form:
-    """Return the first form that the architecture accepts and the data set gives.
+    """Return the first form that the architecture accepts and the dataset provides.
 
-    A user's own file says it by its parameter `inputs`. Raises NtkbenchError naming both when there is none.
+    A user's own file declares its form with the parameter `inputs`.
+
+    Args:
+        architecture: The registered architecture or the user's file.
+        params: All parameters of the architecture.
+        dataset: The dataset.
+
+    Raises:
+        NtkbenchError: The two have no form in common.
     """
     accepted = (params["inputs"],) if isinstance(architecture, FileArchitecture) else architecture.inputs
     for form in accepted:
         if form in dataset.forms:
             return cast(Form, form)
     raise NtkbenchError(
-        f"{architecture.name!r} takes {_plural(accepted)}, and the data set {dataset.name!r} gives "
+        f"{architecture.name!r} takes {_plural(accepted)}, but the dataset {dataset.name!r} provides "
         f"{_plural(dataset.forms)}. Choose another --dataset or --arch."
     )
 
@@ -40,10 +48,22 @@ def _plural(forms: tuple[str, ...]) -> str:
 def load_data(
     dataset: Dataset, params: Mapping[str, Any], *, form: Form, n: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probes of a seed: x [n, ...] in the asked form and y [n], both finite, of the data set's dtype.
+    """Return the probes of a seed.
 
-    They depend on the data set, its params, form, n and seed only: every architecture and width gets the same.
-    Raises NtkbenchError when the data set gives something else.
+    They depend only on the arguments, so every architecture and width gets the same probes.
+
+    Args:
+        dataset: The dataset.
+        params: All parameters of the dataset.
+        form: "vector", "image" or "sequence".
+        n: Number of probes.
+        seed: Seed of the draw.
+
+    Returns:
+        Inputs x [n, ...] in the requested form and targets y [n], both finite, in the dtype of the dataset.
+
+    Raises:
+        NtkbenchError: The dataset returned other shapes or values that are not finite.
     """
     import numpy as np
 
@@ -51,16 +71,17 @@ def load_data(
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != RANK[form] or len(x) != n or y.shape != (n,):
         raise NtkbenchError(
-            f"The data set {dataset.name!r} gave inputs {list(x.shape)} and targets {list(y.shape)} for {n} {form}s; "
-            f"its load(form=..., n=..., seed=...) has to return [n, ...] and [n]. Fewer --probes may fit."
+            f"The dataset {dataset.name!r} returned inputs {list(x.shape)} and targets {list(y.shape)} for {n} "
+            f"{form}s; its load(form=..., n=..., seed=...) must return [n, ...] and [n]. It may have fewer samples: "
+            "try fewer --probes."
         )
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise NtkbenchError(f"The data set {dataset.name!r} gave numbers that are not finite.")
+        raise NtkbenchError(f"The dataset {dataset.name!r} returned values that are not finite.")
     return x, y
 
 
 def data_hash(x: np.ndarray, y: np.ndarray) -> str:
-    """Return 32 hexadecimal digits of the SHA-256 of both arrays: dtype, shape and bytes."""
+    """Return the first 32 hexadecimal digits of the SHA-256 of both arrays: dtype, shape and bytes."""
     import numpy as np
 
     total = hashlib.sha256()

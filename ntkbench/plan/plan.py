@@ -1,4 +1,4 @@
-"""The plan of a run: its cells in the order in which they are measured."""
+"""Plan a run: list its cells in the order in which they are measured."""
 
 from __future__ import annotations
 
@@ -21,17 +21,22 @@ from .user_model import KerasArchitecture
 
 KERAS_WIDTHS = (1,)
 SHORT_SEEDS = 4
-"""The numerics version of cells whose build functions get shorter seeds than before, and so draw other weights. It is
-one above `Cell.numerics_version`, which skips it when it moves on."""
+"""Numerics version of cells whose build function takes fewer than SEED_BITS bits of seed. They draw other weights than
+under `Cell.numerics_version`; this is one above it, so the next `Cell.numerics_version` must skip this number."""
 
 
 @frozen(kw_only=True)
 class Plan:
-    """What will be run.
+    """The cells of a run and the settings under which they are measured.
 
-    cells: those of one group are adjacent.   requests: the architectures that are measured, in order.
-    input_shapes: of one input, by the request's label.   notes: sentences on what was left out, and why.
-    code: what the architectures, by label, and the measurements, by name, rest on, where it is not ntkbench's own.
+    Attributes:
+        cells: All cells; the cells of a group are adjacent.
+        settings: The settings of the first radius.
+        options: The options that were planned.
+        requests: The architectures that are measured, in order.
+        input_shapes: Shape of one input, by the label of the request.
+        notes: Sentences about what was left out, and why.
+        code: Code that the architectures (by label) and the measurements (by name) depend on, outside ntkbench.
     """
 
     cells: tuple[Cell, ...]
@@ -43,23 +48,31 @@ class Plan:
     code: Mapping[str, Code] = field(factory=dict, repr=False)
 
     def groups(self, without: Collection[str] = ()) -> list[tuple[Cell, ...]]:
-        """Return the cells by group: one architecture with its params at one width, all seeds.
+        """Return the cells by group: all seeds of one architecture with its params at one width.
 
-        without: the keys of cells to leave out.
+        Args:
+            without: Keys of the cells to leave out.
         """
         cells = [cell for cell in self.cells if cell.key not in without] if without else self.cells
         return [tuple(group) for _, group in groupby(cells, key=lambda cell: cell.group)]
 
     def own_architectures(self) -> dict[str, Architecture]:
-        """Return the architectures that no plugin registered: the user's files, by name."""
+        """Return the architectures from the user's own files, by name; no plugin registers them."""
         return {request.name: request.entry for request in self.requests if request.kind != "registered"}
 
 
 def make_plan(options: RunOptions, registry: Registry) -> Plan:
-    """Return the plan of a run. The data are loaded once for each form and seed, to check them and to hash them.
+    """Return the plan of a run.
 
-    An architecture of "all" that the data set cannot feed is left out with a note; one that was named raises
-    NtkbenchError, as does every unknown name.
+    The data of each form and seed are loaded once, to be checked and hashed. An architecture of "all" whose input form
+    the dataset does not provide is left out with a note.
+
+    Args:
+        options: The options of the run.
+        registry: The registered architectures, measurements and datasets.
+
+    Raises:
+        NtkbenchError: A name is unknown, or an architecture requested by name does not fit the dataset.
     """
     sizes = preset(options.preset)
     settings = Settings(**sizes.settings)
@@ -69,7 +82,8 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     settings = evolve(settings, radius=radii[0])
     seeds = range(sizes.seeds if options.seeds is None else options.seeds)
     measured = choose_quantities(options.measure or sizes.measure, registry)
-    # Asked for by name, it is planned everywhere, and says why where it has no meaning.
+    # When requested by name it is planned for every architecture; cells where it does not apply end as `unsupported`
+    # with the reason. "all" plans it only where the limit kernel may be known.
     everything = "all" in (options.measure or sizes.measure)
     without_limit = [m for m in measured if everything and "limit" in registry.measurements[m].needs]
     no_limit: list[str] = []
@@ -78,13 +92,15 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     dataset_params = dataset.resolve(parse_params(words, options.dataset))
     requests = parse_arches(options.arch, registry, reinit=options.reinit)
     if options.reinit and all(request.kind != "keras" for request in requests):
-        raise NtkbenchError("--reinit redraws the weights of a saved model, and no MODEL.keras is given with --arch.")
+        raise NtkbenchError(
+            "--reinit redraws the weights of a saved model, but --arch names no MODEL.keras. Leave out --reinit."
+        )
 
     probes = _Probes(dataset, dataset_params, settings.n_probes, seeds)
     left_out: dict[str, NtkbenchError] = {}
     cells: list[Cell] = []
     shapes: dict[str, tuple[int, ...]] = {}
-    # What does not depend on the radius is measured once, with the first.
+    # Measurements that do not depend on the radius run once, with the first radius.
     each_radius = [asdict(evolve(settings, radius=radius)) for radius in radii]
     code_of = {m: code_of_entry(registry.measurements[m]) for m in measured}
     settings_of = {m: each_radius if registry.measurements[m].depends_on_radius else each_radius[:1] for m in measured}
@@ -132,7 +148,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
         if not entry.has_limit:
             no_limit.append(request.label)
     if not cells:
-        raise next(iter(left_out.values()), NtkbenchError("No architecture is registered, so there is nothing to run."))
+        raise next(iter(left_out.values()), NtkbenchError("No architecture is registered; there is nothing to run."))
     requests = [request for request in requests if request.label not in left_out]
     return Plan(
         cells=tuple(cells),
@@ -146,16 +162,21 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
 
 
 def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tuple[str, ...]]:
-    """Return {measurement: result keys, sorted} for names of measurements, of quantities, or "all".
+    """Return the result keys to measure, sorted, by measurement.
 
-    A quantity's name stands for all its reductions. Raises UnknownName for anything else.
+    Args:
+        wanted: Names of measurements or of quantities, or "all". The name of a quantity selects all its reductions.
+        registry: The registered measurements.
+
+    Raises:
+        UnknownName: A name is neither a measurement nor a quantity.
     """
     chosen: dict[str, set[str]] = {}
     names = {"all"}
     for name, entry in registry.measurements.items():
         names |= {name} | {word for quantity in entry.quantities for word in (quantity.name, quantity.key)}
         for quantity in entry.quantities:
-            # A measurement's name comes first: "gd" is everything that gradient descent tells.
+            # A measurement takes precedence over a quantity of its name: "gd" selects everything that "gd" returns.
             by_quantity = {quantity.name, quantity.key} - set(registry.measurements)
             if not {"all", name, *by_quantity}.isdisjoint(wanted):
                 chosen.setdefault(name, set()).add(quantity.key)
@@ -167,7 +188,7 @@ def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tu
 
 def _without_radius(radii: Sequence[float], settings_of: Mapping[str, Sequence[Any]]) -> Iterable[str]:
     if len(radii) > 1 and all(len(settings) == 1 for settings in settings_of.values()):
-        yield f"Nothing that is measured here depends on the radius: it is measured once, with R = {radii[0]:g}."
+        yield f"None of these measurements depends on the radius; they run once, with R = {radii[0]:g}."
 
 
 def _widths(request: ArchitectureRequest, options: RunOptions, otherwise: tuple[int, ...]) -> tuple[int, ...]:
@@ -177,14 +198,14 @@ def _widths(request: ArchitectureRequest, options: RunOptions, otherwise: tuple[
 
 
 class _Probes:
-    """The data of each form and seed, loaded once: its hashes and the shape of one input."""
+    """Hashes of the data and the shape of one input, for each form; the data of a form and seed are loaded once."""
 
     def __init__(self, dataset: Dataset, params: Mapping[str, Any], n: int, seeds: Iterable[int]):
         self.dataset, self.params, self.n, self.seeds = dataset, params, n, seeds
         self._known: dict[str, tuple[dict[int, str], tuple[int, ...]]] = {}
 
     def of(self, architecture: Architecture, params: Mapping[str, Any]) -> tuple[dict[int, str], tuple[int, ...]]:
-        """Return {seed: hash} and the shape of one input, as this architecture gets them."""
+        """Return {seed: hash} and the shape of one input, in the form of this architecture."""
         form = form_for(architecture, params, self.dataset)
         if form not in self._known:
             hashes = {}
@@ -195,8 +216,8 @@ class _Probes:
         hashes, shape = self._known[form]
         if isinstance(architecture, KerasArchitecture) and not _fits(shape, architecture.input_shape):
             raise NtkbenchError(
-                f"{architecture.name} takes inputs of shape {_shape(architecture.input_shape)}, and the data set "
-                f"{self.dataset.name!r} gives {_shape(shape)}. Choose another --dataset."
+                f"{architecture.name} takes inputs of shape {_shape(architecture.input_shape)}, but the dataset "
+                f"{self.dataset.name!r} provides {_shape(shape)}. Choose another --dataset."
             )
         return hashes, shape
 
@@ -210,14 +231,14 @@ def _shape(shape: tuple[int | None, ...]) -> str:
 
 
 def _left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
-    """Yield one sentence for those that were left out for reasons alike."""
+    """Yield one sentence on the architectures that were left out, with the reason of the first."""
     if errors:
         label, error = next(iter(errors.items()))
-        others = f" (and likewise {', '.join(list(errors)[1:])})" if len(errors) > 1 else ""
+        others = f" (and also {', '.join(list(errors)[1:])})" if len(errors) > 1 else ""
         yield f"Left out {label}{others}: {error}"
 
 
 def _without_limit(measurements: Sequence[str], labels: Sequence[str]) -> Iterable[str]:
-    """Yield a sentence on what is not measured where no kernel of infinite width is known."""
+    """Yield a sentence on measurements that are skipped because no infinite-width kernel is known."""
     if measurements and labels:
-        yield f"No kernel of infinite width is known of {', '.join(labels)}: no {', '.join(measurements)} there."
+        yield f"No infinite-width kernel is known for {', '.join(labels)}; skipped for them: {', '.join(measurements)}."

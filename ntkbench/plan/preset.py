@@ -1,4 +1,4 @@
-"""Presets: named sizes of a run, read from the TOML files beside this room."""
+"""Presets: named sizes of a run, read from the TOML files in `presets/`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from attrs import field, frozen
 
 from ..errors import UnknownName
 
-# From small to large. An architecture that declares widths for a smaller preset only keeps them in a larger one.
+# From small to large. Widths that an architecture declares for a preset also apply to larger presets without their own.
 PRESETS = ("quick", "standard", "board", "full")
 
 
 @frozen
 class Preset:
-    """The sizes that hold unless the user sets them."""
+    """Default sizes of a run; options that the user sets override them."""
 
     name: str
     widths: tuple[int, ...] = field(converter=tuple)
@@ -26,7 +26,12 @@ class Preset:
     settings: Mapping[str, Any]
 
     def widths_for(self, own: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
-        """Return an architecture's `own` widths at this preset or the next smaller one, else the preset's."""
+        """Return the widths of an architecture at this preset.
+
+        Args:
+            own: Widths that the architecture declares, by preset. Those of this preset or of the next smaller one
+                take precedence over the widths of the preset.
+        """
         for name in reversed(PRESETS[: PRESETS.index(self.name) + 1]):
             if name in own:
                 return tuple(own[name])
@@ -34,7 +39,7 @@ class Preset:
 
 
 def preset(name: str) -> Preset:
-    """Return the preset of that name; raise UnknownName otherwise."""
+    """Return the preset of this name; raise UnknownName when there is none."""
     if name not in PRESETS:
         raise UnknownName("preset", name, PRESETS)
     text = resources.files(__package__).joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Suites: claims with their settings and sources, read from TOML, and the plans that measure what they need."""
+"""Suites: read claims with their settings and sources from TOML, and plan the runs that test them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from .options import RunOptions, parse_widths
 from .plan import Plan, make_plan
 
 Status = Literal["printed", "derived", "measured", "own", "unconfirmed"]
-"""Who says it: the source prints it; it follows from the source in a few lines; it was measured before, with other
-code; it is our own; or it is remembered and no text confirms it, so that it gates nothing."""
+"""Where a claim comes from. printed: the source states it. derived: it follows from the source in a few lines.
+measured: it was measured before, with other code. own: ntkbench makes it. unconfirmed: recalled without a text that
+confirms it; it is reported, but no check depends on it."""
 Law = Literal["exponent", "value", "at most", "check", "verdict"]
 OF_THE_COMMAND = ("device", "out", "force", "retry")
 OPTIONS = tuple(option.name for option in fields(RunOptions) if option.name not in OF_THE_COMMAND)
@@ -38,19 +39,32 @@ def _numbers(given: Any) -> tuple[float, ...]:
 
 @frozen(kw_only=True)
 class Claim:
-    """One claim: what is measured, in which setting, what is expected, and who says so.
+    """One testable claim: the quantity, the setting, the expected result and the source.
 
-    law: "exponent" of the quantity in width (or in the parameter `against`, or in the "radius"); "value": the mean
-    over seeds at the largest width; "at most": every value is at most the upper end of expected; "check": every number
-    that the function `check` returns for any of three seeds lies within expected; "verdict": the architecture's
-    verdict is among `verdict`.
-    quantity: a result key, or {key: power}, a product.   expected: [low, high].
-    excludes: rival values that the interval must not meet for the claim to hold.
-    arch: one SPEC or several.   over: a SPEC; each value is divided by this architecture's at the same width and seed,
-    so that the exponent is a difference of exponents and the value a mean ratio.
-    check: a function "module:function" of a seed that stands in for arch and quantity: it returns numbers, whose mean
-    counts as the seed's value, or {x: number} for an exponent in x.
-    radius: of the ball, one or several.   The others are run options.
+    Attributes:
+        id: Unique name within the suite.
+        says: The claim as a sentence.
+        source: Where the claim is stated.
+        status: How well the source supports it, see `Status`.
+        law: What is tested. "exponent": the exponent of the quantity in width, in the parameter `against` or in the
+            "radius". "value": the mean over seeds at the largest width. "at most": every value is at most the upper
+            end of `expected`. "check": every number that the function `check` returns for three seeds lies within
+            `expected`. "verdict": the verdict of the architecture is one of `verdict`.
+        expected: [low, high].
+        verdict: The accepted verdicts, for the law "verdict".
+        excludes: Competing values; the claim holds only if the interval contains none of them.
+        quantity: A result key, or {key: power} for a product of powers.
+        arch: One SPEC or several.
+        over: A SPEC. Each value is divided by the value of this architecture at the same width and seed, so the
+            exponent is a difference of exponents and the value is a mean ratio.
+        against: "width", a parameter or "radius", for the law "exponent".
+        check: A function "module:function" of a seed, instead of `arch` and `quantity`. It returns numbers, whose mean
+            is the value of the seed, or {x: number} for an exponent in x.
+        widths: As the run option.
+        seeds: As the run option.
+        probes: As the run option.
+        radius: One radius of the ball or several.
+        precision: As the run option.
     """
 
     id: str
@@ -77,27 +91,29 @@ class Claim:
         for name, kinds in (("status", Status), ("law", Law)):
             word = getattr(self, name)
             if word not in get_args(kinds):
-                raise NtkbenchError(f"{name} is {word!r}. {did_you_mean(str(word), get_args(kinds))}")
+                raise NtkbenchError(f"unknown {name} {word!r}. {did_you_mean(str(word), get_args(kinds))}")
         if self.law == "verdict":
             if not self.arch or not self.verdict or self.check or self.quantity or self.expected:
-                raise NtkbenchError('law = "verdict" takes an arch and a verdict, and no quantity, check or expected.')
+                raise NtkbenchError(
+                    'law = "verdict" needs an arch and a verdict, and allows no quantity, check or expected.'
+                )
             for word in self.verdict:
                 if word not in VERDICTS:
-                    raise NtkbenchError(f"verdict is {word!r}. {did_you_mean(word, VERDICTS)}")
+                    raise NtkbenchError(f"unknown verdict {word!r}. {did_you_mean(word, VERDICTS)}")
             return
         if len(self.expected) != 2 or self.expected[0] > self.expected[1]:
-            raise NtkbenchError(f"expected is {list(self.expected)}; write [low, high].")
+            raise NtkbenchError(f"expected is {list(self.expected)}; it must be [low, high].")
         if bool(self.check) == bool(self.quantity and self.arch) or (self.law == "check" and not self.check):
-            raise NtkbenchError('a claim names an arch and a quantity, or a check, and law = "check" needs a check.')
+            raise NtkbenchError('a claim needs an arch and a quantity, or a check; law = "check" needs a check.')
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """The quantities that it rests on."""
+        """The result keys that the claim needs."""
         return HEADLINES if self.law == "verdict" else tuple(self.quantity)
 
     @property
     def settings(self) -> list[tuple[Any, ...]]:
-        """What it is measured in, one plan for each; claims of one setting share its plan."""
+        """The settings in which the claim is measured, one plan each; claims with equal settings share a plan."""
         arch = (*self.arch, self.over) if self.over else self.arch
         sizes = (arch, self.widths, self.seeds, self.probes, self.precision)
         return [(*sizes, radius) for radius in self.radius or (None,)]
@@ -105,10 +121,15 @@ class Claim:
 
 @frozen
 class Suite:
-    """A named list of claims, or one run without any.
+    """A named list of claims, or one run without claims.
 
-    options: of the run, for a suite without claims.
-    curves: a function "module:function" without arguments that returns the `Panel`s kept with a run; empty for none.
+    Attributes:
+        name: Name of the suite.
+        summary: One sentence about it.
+        claims: The claims; empty for a suite that is one run.
+        curves: A function "module:function" without arguments that returns the `Panel`s stored with the run; empty
+            for none.
+        options: Options of the run, for a suite without claims.
     """
 
     name: str
@@ -119,10 +140,17 @@ class Suite:
 
 
 def load_suite(given: str, registry: Registry) -> Suite:
-    """Return the suite of a registered name or of a FILE.toml; raise NtkbenchError with a sentence otherwise.
+    """Return a registered suite, or the suite in a TOML file.
 
-    A registered target is a path to a TOML file, or a function that returns what such a file would hold: claims, or
-    the options of one run.
+    The target of a registered suite is the path of a TOML file, or a function that returns the content of one: claims,
+    or the options of one run.
+
+    Args:
+        given: Registered name or FILE.toml.
+        registry: The registered suites.
+
+    Raises:
+        NtkbenchError: The name is unknown, or the suite is not valid.
     """
     if given.endswith(".toml"):
         return _read(Path(given))
@@ -135,9 +163,11 @@ def _read(path: Path) -> Suite:
     try:
         return _suite(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
     except FileNotFoundError:
-        raise NtkbenchError(f"There is no suite file {path}. Give a registered suite's name or a .toml file.") from None
+        raise NtkbenchError(
+            f"The suite file {path} does not exist. Use the name of a registered suite or a .toml file."
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise NtkbenchError(f"The suite {path} cannot be read: {error}.") from None
+        raise NtkbenchError(f"The suite {path} could not be read: {error}.") from None
 
 
 def _suite(found: Mapping[str, Any], source: str) -> Suite:
@@ -146,7 +176,7 @@ def _suite(found: Mapping[str, Any], source: str) -> Suite:
     defaults, claims = found.get("defaults", {}), found.get("claim", [])
     if not isinstance(claims, list) or not claims:
         raise NtkbenchError(
-            f"The suite {source} has no claims; write them as [[claim]], or write the options of a run, such as "
+            f"The suite {source} has no claims. Add them as [[claim]], or write the options of one run, such as "
             'arch = ["fc"].'
         )
     known = [attribute.name for attribute in fields(Claim)]
@@ -155,7 +185,7 @@ def _suite(found: Mapping[str, Any], source: str) -> Suite:
         name = f"claim {number} ({words.get('id', 'without an id')}) of the suite {source}"
         for word in (*defaults, *words):
             if word not in known:
-                raise NtkbenchError(f"In {name}, {word!r} is unknown. {did_you_mean(word, known)}")
+                raise NtkbenchError(f"In {name}: unknown field {word!r}. {did_you_mean(word, known)}")
         try:
             read.append(Claim(**{**defaults, **words}))
         except (TypeError, ValueError) as error:
@@ -165,7 +195,7 @@ def _suite(found: Mapping[str, Any], source: str) -> Suite:
     ids = [claim.id for claim in read]
     twice = sorted({each for each in ids if ids.count(each) > 1})
     if twice:
-        raise NtkbenchError(f"The suite {source} has two claims {twice[0]!r}; each id once, please.")
+        raise NtkbenchError(f"The suite {source} has two claims with the id {twice[0]!r}. Give each claim its own id.")
     return Suite(
         str(found.get("name", source)), str(found.get("summary", "")), tuple(read), str(found.get("curves", ""))
     )
@@ -175,9 +205,9 @@ def _of_options(found: Mapping[str, Any], source: str) -> Suite:
     given = {word: value for word, value in found.items() if word not in ("name", "summary")}
     for word in given:
         if word in OF_THE_COMMAND:
-            raise NtkbenchError(f"The suite {source} sets {word!r}, which the command that runs it does. Leave it out.")
+            raise NtkbenchError(f"The suite {source} sets {word!r}, which only the command line may set. Leave it out.")
         if word not in OPTIONS:
-            raise NtkbenchError(f"In the suite {source}, {word!r} is unknown. {did_you_mean(word, OPTIONS)}")
+            raise NtkbenchError(f"In the suite {source}: unknown option {word!r}. {did_you_mean(word, OPTIONS)}")
     try:
         options = RunOptions(**given)
     except (TypeError, ValueError) as error:
@@ -190,7 +220,17 @@ def _of_options(found: Mapping[str, Any], source: str) -> Suite:
 def plans(
     suite: Suite, registry: Registry, *, device: str = "auto", out: str | None = None
 ) -> list[tuple[Plan, list[Claim]]]:
-    """Return what has to be measured: one plan for each setting, with the claims that rest on it."""
+    """Return the plans to measure, one for each setting, with the claims that need it.
+
+    Args:
+        suite: The suite.
+        registry: The registered architectures, measurements and datasets.
+        device: Device of the run.
+        out: Folder of the run.
+
+    Raises:
+        NtkbenchError: A plan is not valid, or `over` of a claim is not a label of its plan.
+    """
     if suite.options is not None:
         return [(make_plan(evolve(suite.options, device=device, out=out), registry), [])]
     settings: dict[tuple[Any, ...], list[Claim]] = {}
@@ -205,7 +245,10 @@ def plans(
         labels = [request.label for request in plan.requests]
         for claim in claims:
             if claim.over and claim.over not in labels:
-                raise NtkbenchError(f"Claim {claim.id!r}: write over = {labels[-1]!r}, as tables do, or another label.")
+                raise NtkbenchError(
+                    f"Claim {claim.id!r}: over = {claim.over!r} is no label of its plan. Write it as tables do, "
+                    f"such as {labels[-1]!r}."
+                )
     return planned
 
 

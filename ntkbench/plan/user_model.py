@@ -16,7 +16,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from ..errors import NtkbenchError, UnknownName, did_you_mean, reason_of
-from ..registry.calling import contained
+from ..registry.calling import exit_as_error
 from ..registry.code import Code, code_of_file
 from ..registry.specs import Architecture, Param
 from ..seeds import seed_for
@@ -82,7 +82,7 @@ class FileArchitecture(Architecture):
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            with contained(self.path.name):
+            with exit_as_error(self.path.name):
                 spec.loader.exec_module(module)
         except BaseException as error:
             del sys.modules[name]

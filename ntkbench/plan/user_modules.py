@@ -1,7 +1,7 @@
-"""What a user's file imports from its own folder, kept apart from the modules of other folders.
+"""Keep apart the modules that users' files import from their own folders.
 
-Python knows one module of each name. Two files in two folders may each have a `helper.py` beside them, so the modules
-of one folder are set aside while those of another are in use.
+Python keeps one module per name in `sys.modules`, but two files in different folders may each have a `helper.py`
+beside them. The modules of one folder are removed from `sys.modules` while another folder is active.
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ _lock = threading.RLock()
 
 
 class _Folder(MetaPathFinder):
-    """Finds the modules of one folder before those that are installed, Python's own excepted.
+    """Import finder that prefers the modules of one folder to installed ones, but not to the standard library.
 
-    version: of the files' contents; another version is another folder to us.   own: the modules that were found here.
-    hidden: modules of the same names that were there before.
+    Attributes:
+        path: The folder.
+        version: Fingerprint of the file contents; a new version is treated as a new folder.
+        names: Modules that the user's file imports from the folder.
+        own: The modules imported from the folder.
+        hidden: Modules of the same names that were imported before.
     """
 
     def __init__(self, path: Path, version: str, names: Iterable[str]):
@@ -33,31 +37,31 @@ class _Folder(MetaPathFinder):
         self._found: set[str] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        """Return the module's place in the folder, None where it has none."""
+        """Return the spec of a module in the folder, None when the folder has no such module."""
         if path is not None or name in sys.stdlib_module_names:
             return None
         spec = PathFinder.find_spec(name, [str(self.path)])
         if spec is None or (spec.loader is None and PathFinder.find_spec(name) is not None):
-            return None  # a folder without __init__.py hides no package that is installed
+            return None  # a folder without __init__.py must not hide an installed package
         self._found.add(name)
         return spec
 
     def enter(self) -> None:
-        """Let `import` find this folder's modules."""
+        """Make `import` search this folder first."""
         importlib.invalidate_caches()
         self.hidden = _taken(self.names)
         sys.modules.update(self.own)
         sys.meta_path.insert(0, self)
 
     def leave(self) -> None:
-        """Let `import` find what it found before."""
+        """Restore the modules that were imported before `enter`."""
         sys.meta_path.remove(self)
         self.own = _taken(self._found)
         sys.modules.update(self.hidden)
 
 
 def _taken(tops: Iterable[str]) -> dict[str, ModuleType]:
-    """Take these modules, and those inside them, out of the ones that are imported; return them by name."""
+    """Remove these modules and their submodules from `sys.modules`; return them by name."""
     tops = set(tops)
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in tops}
 
@@ -67,12 +71,12 @@ _active: _Folder | None = None
 
 
 def enter(path: Path, version: str, names: Iterable[str]) -> None:
-    """Let what is imported from now on be found in a folder first, until another one is entered or `leave` is called.
+    """Make imports search a folder first, until another folder is entered or `leave` is called.
 
     Args:
-        path: the folder of a user's file.
-        version: a fingerprint of the files. Modules of another version are forgotten and imported anew.
-        names: the modules that the file imports from there. Others of the same names are put aside meanwhile.
+        path: Folder of a user's file.
+        version: Fingerprint of the files. Modules of another version are dropped and imported again.
+        names: Modules that the file imports from the folder. Other modules of these names are hidden meanwhile.
     """
     global _active
     with _lock:
@@ -86,7 +90,7 @@ def enter(path: Path, version: str, names: Iterable[str]) -> None:
 
 
 def leave() -> None:
-    """Let `import` find what it found before any folder was entered."""
+    """Restore the modules that were imported before any folder was entered."""
     global _active
     with _lock:
         if _active is not None:

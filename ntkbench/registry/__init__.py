@@ -1,4 +1,4 @@
-"""Who can be run: what a plugin registers, and the one place that knows every name."""
+"""Registry of everything that can be run: built-in entries and those that plugins register."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other side of a probe: a plugin loaded in a process of its own, and what came of it written down."""
+"""Child process of a probe: load a plugin and write the result to a file."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from .sources import GROUP, Source
 
 
 def answer(request: Mapping[str, Any]) -> None:
-    """Load the plugin of a request and write what came of it: the other side of `probe`."""
+    """Load the plugin of a request from `probe` and write the result to the file that the request names."""
     name, value = request["point"]
     point = importlib.metadata.EntryPoint(name, value, GROUP)
     source = Source(request["distribution"], request["version"], request["name"], point.load, point)
     aside = Registry()
     try:
-        # A plugin that uses the decorators while it is imported reaches this registry, not one that probes plugins.
+        # If the plugin uses the decorators while it is imported, they must register here and not start another probe.
         with use(aside):
-            told = tried(source)
+            result = load_here(source)
         if names := [name for group in aside.everything().values() for name in group]:
             raise RegistrationError(
-                f"It registers {', '.join(map(repr, names))} with a decorator. That is for notebooks; a package "
-                "registers in its hook."
+                f"It registers {', '.join(map(repr, names))} with a decorator. Decorators are for notebooks; a "
+                "package must register in its hook."
             )
-        text = json.dumps(attrs.asdict(told))
+        text = json.dumps(attrs.asdict(result))
     except BaseException as error:
         text = json.dumps(attrs.asdict(Probe(reason_of(error))))
     temporary = Path(request["answer"] + ".part")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, request["answer"])
-    # What the plugin left behind, such as threads, is nobody's business any more.
+    # Exit at once: threads that the plugin left running must not keep this process alive.
     os._exit(0)
 
 
-def tried(source: Source) -> Probe:
-    """Return what a plugin registers when it is loaded in this process; whatever it raises goes through."""
+def load_here(source: Source) -> Probe:
+    """Load a plugin in this process and return what it registers; its exceptions propagate."""
     found = collect(source.load(), source)
     if not found.entries:
         raise RegistrationError(
-            "It registers nothing. Mark a function such as ntkbench_register_architectures(register) with @hookimpl, "
+            "It registers nothing. Mark a function such as ntkbench_register_architectures(register) with @hookimpl "
             'and call register("name", target) in it.'
         )
     entries = tuple((kind, entry_to_json(entry)) for kind, entry in found.entries)
@@ -58,6 +58,6 @@ def tried(source: Source) -> Probe:
             json.dumps(entry)
         except (TypeError, ValueError) as error:
             raise RegistrationError(
-                f"{entry['name']!r} is not made of plain values ({error}); use text, numbers, booleans and lists."
+                f"{entry['name']!r} has values that JSON cannot hold ({error}). Use text, numbers, booleans and lists."
             ) from None
     return Probe(entries=entries, hooks=found.hooks, notes=found.notes)

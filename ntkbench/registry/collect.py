@@ -1,4 +1,4 @@
-"""What one plugin registers: its hook implementations, checked and called one by one."""
+"""Collect what a plugin registers: check its hook implementations and call them one by one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .specs import KINDS, Entry, Target
 ONE_OF = {
     "architectures": "architecture",
     "measurements": "measurement",
-    "datasets": "data set",
+    "datasets": "dataset",
     "kernels": "kernel",
     "suites": "suite",
     "layer_rules": "layer rule",
 }
-# Names stand in SPECs ("NAME:key=value"), in file names and in tables: letters, digits and . _ - only.
+# Names appear in SPECs ("NAME:key=value"), in file names and in tables, so only letters, digits and . _ - are allowed.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _LAYER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z")
 _TARGET = re.compile(r"[\w.]+:\w+\Z")
@@ -36,7 +36,13 @@ Named = tuple[str, Entry]
 
 @attrs.frozen
 class Collected:
-    """What a plugin registers: entries as (kind, entry), the hooks it implements, and sentences of deprecation."""
+    """Everything that a plugin registers.
+
+    Attributes:
+        entries: Pairs (kind, entry).
+        hooks: Names of the hooks that the plugin implements.
+        notes: Deprecation notes for its author.
+    """
 
     entries: tuple[Named, ...]
     hooks: tuple[str, ...]
@@ -44,16 +50,22 @@ class Collected:
 
 
 def collect(plugin: Any, source: Source) -> Collected:
-    """Return what a plugin registers; raise RegistrationError, or what its own code raises, when something is wrong."""
+    """Return what a plugin registers.
+
+    Exceptions of the plugin's own code propagate.
+
+    Raises:
+        RegistrationError: A hook or an entry is not valid.
+    """
     notes = _version_notes(plugin)
     marked = dict(_marked(plugin))
     _refuse_unmarked(plugin, marked)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         manager.register(plugin, name=source.name)
-    notes += [str(warning.message) for warning in heard if issubclass(warning.category, DeprecationWarning)]
+    notes += [str(warning.message) for warning in caught if issubclass(warning.category, DeprecationWarning)]
     entries: list[Named] = []
     for kind in KINDS:
         for hook in getattr(manager.hook, hook_of(kind)).get_hookimpls():
@@ -62,27 +74,27 @@ def collect(plugin: Any, source: Source) -> Collected:
 
 
 def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str, spec: Mapping[str, Any]) -> Entry:
-    """Return the checked entry of one call of `register`; raise RegistrationError with a sentence otherwise."""
+    """Return the entry of one call of `register`; raise RegistrationError when it is not valid."""
     pattern = _LAYER if kind == "layer_rules" else _NAME
     if not isinstance(name, str) or not pattern.match(name) or name in _RESERVED:
         form = '"module:LayerClass"' if kind == "layer_rules" else "up to 64 letters, digits, '.', '_' and '-'"
-        raise RegistrationError(f"{name!r} cannot be a name ({ONE_OF[kind]}); use {form}.")
+        raise RegistrationError(f"{name!r} is not a valid {ONE_OF[kind]} name; use {form}.")
     if not callable(target) and not (isinstance(target, str) and _TARGET.match(target)):
-        raise RegistrationError(f'{name!r} has the target {target!r}; give a function or "module:attribute".')
+        raise RegistrationError(f'{name!r} has the target {target!r}; it must be a callable or "module:attribute".')
     fields = {field.name for field in attrs.fields(KINDS[kind]) if field.init}
     fields -= {"name", "target", "distribution", "version"}
     for word in spec:
         if word not in fields:
             hint = did_you_mean(word, fields)
-            raise RegistrationError(f"{name!r} gives {word!r}, which no {ONE_OF[kind]} has. {hint}")
+            raise RegistrationError(f"{name!r} ({ONE_OF[kind]}) sets the unknown field {word!r}. {hint}")
     summary = spec.get("summary", "")
     if not isinstance(summary, str) or len(summary) > _LONGEST_SUMMARY:
-        raise RegistrationError(f"{name!r} has no fitting summary; give text of at most {_LONGEST_SUMMARY} characters.")
+        raise RegistrationError(f"The summary of {name!r} must be text of at most {_LONGEST_SUMMARY} characters.")
     return KINDS[kind](name=name, target=target, distribution=distribution, version=version, **spec)
 
 
 def hook_of(kind: str) -> str:
-    """Return the name of the hook that registers this kind."""
+    """Return the name of the hook that registers entries of this kind."""
     return f"ntkbench_register_{kind}"
 
 
@@ -94,7 +106,7 @@ def _collector(kind: str, source: Source, entries: list[Named]) -> hookspecs.Reg
 
 
 def _marked(plugin: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the hook implementations of a plugin by name; refuse hooks and arguments that there are not."""
+    """Yield the hook implementations of a plugin by name; raise RegistrationError for unknown hooks and arguments."""
     known = [hook_of(kind) for kind in KINDS]
     for name in dir(plugin):
         function = getattr(plugin, name, None)
@@ -107,35 +119,35 @@ def _marked(plugin: Any) -> Iterator[tuple[str, Any]]:
         for argument in inspect.signature(function).parameters:
             if argument not in ("self", *hookspecs.ARGUMENTS):
                 hint = did_you_mean(argument, hookspecs.ARGUMENTS)
-                raise RegistrationError(f"Its {hook} takes {argument!r}, which no hook gives. {hint}")
+                raise RegistrationError(f"Its {hook} takes {argument!r}, which no hook passes. {hint}")
         yield hook, function
 
 
 def _refuse_unmarked(plugin: Any, marked: Mapping[str, Any]) -> None:
     for name in dir(plugin):
         if name.startswith("ntkbench_register") and name not in marked:
-            raise RegistrationError(f"It defines {name} without @hookimpl, so that nothing calls it. Mark it.")
+            raise RegistrationError(f"It defines {name} without @hookimpl, so it is never called. Add @hookimpl.")
 
 
 def _version_notes(plugin: Any) -> list[str]:
-    """Return what is to be said of the version of the hooks that a plugin was written for."""
+    """Return a note when a plugin was written for an older version of the hooks; raise for a newer one."""
     wanted = getattr(plugin, hookspecs.WRITTEN_FOR, None)
     if wanted is None:
         return []
     if not isinstance(wanted, str) or not re.fullmatch(r"\d+\.\d+", wanted):
         raise RegistrationError(
-            f"Its {hookspecs.WRITTEN_FOR} is {wanted!r}; write the version of the hooks that it was written for as "
-            f"text, such as {hookspecs.VERSION!r}."
+            f"Its {hookspecs.WRITTEN_FOR} is {wanted!r}; it must be the version of the hooks as text, such as "
+            f"{hookspecs.VERSION!r}."
         )
     if _number(wanted) > _number(hookspecs.VERSION):
         raise RegistrationError(
-            f"It needs version {wanted} of the hooks, and this ntkbench has {hookspecs.VERSION}. Upgrade ntkbench, or "
+            f"It needs version {wanted} of the hooks, but this ntkbench has {hookspecs.VERSION}. Upgrade ntkbench, or "
             "install an older version of the plugin."
         )
     if _number(wanted) < _number(hookspecs.VERSION):
         return [
-            f"It was written for version {wanted} of the hooks, and this ntkbench has {hookspecs.VERSION}; it is "
-            f"loaded as it is. Its author may compare the hooks and set {hookspecs.WRITTEN_FOR}."
+            f"It was written for version {wanted} of the hooks, and this ntkbench has {hookspecs.VERSION}. It was "
+            f"loaded anyway; its author can compare the hooks and update {hookspecs.WRITTEN_FOR}."
         ]
     return []
 

@@ -1,4 +1,4 @@
-"""The registry of this process: built-ins and installed plugins, loaded when it is first asked for."""
+"""The process-wide registry of built-ins and installed plugins, loaded on first use."""
 
 from __future__ import annotations
 
@@ -20,19 +20,23 @@ _strict = False
 
 
 def block(names: Iterable[str]) -> None:
-    """Leave these distributions out of the process-wide registry. Call it before the first `registry()`."""
+    """Exclude these distributions from the process-wide registry.
+
+    Raises:
+        NtkbenchError: The registry has already been loaded.
+    """
     if names and _registry is not None:
-        raise NtkbenchError("Plugins are already loaded; block them before anything is listed or run.")
+        raise NtkbenchError("Plugins are already loaded. Block them before anything is listed or run.")
     _blocked.update(names)
 
 
 def blocked() -> frozenset[str]:
-    """Return the distributions that were left out."""
+    """Return the distributions that were blocked."""
     return frozenset(_blocked)
 
 
 def strict(on: bool) -> None:
-    """Say whether `registry()` raises when a plugin has a problem, instead of going on without it."""
+    """Set whether `registry()` raises when a plugin has a problem, instead of leaving that plugin out."""
     global _strict
     _strict = on
 
@@ -40,13 +44,14 @@ def strict(on: bool) -> None:
 def registry() -> Registry:
     """Return the process-wide registry: built-ins, then installed plugins, loaded on the first call.
 
-    Raises NtkbenchError when a plugin has a problem and `strict` is on.
+    Raises:
+        NtkbenchError: A plugin has a problem, and `strict` is on.
     """
     global _registry
     with _lock:
         if _registry is None:
             chosen = list(sources.chosen_sources(_blocked))
-            # Assigned before it is filled: a plugin may use the decorators while it is imported.
+            # Assigned before it is filled, because a plugin may use the decorators while it is imported.
             _registry = Registry()
             for source in builtin_sources():
                 _registry.load(source)
@@ -58,7 +63,7 @@ def registry() -> Registry:
 
 @contextlib.contextmanager
 def use(registry: Registry | None) -> Iterator[Registry | None]:
-    """Let `registry()` return this one while the scope lasts; None for one that is loaded anew when it is asked for."""
+    """Make `registry()` return this registry inside the block; None loads a new one on first use."""
     global _registry
     with _lock:
         before, _registry = _registry, registry
@@ -70,10 +75,10 @@ def use(registry: Registry | None) -> Iterator[Registry | None]:
 
 
 def _fill(known: Registry, chosen: Iterable[tuple[Source, str]]) -> None:
-    """Take what the chosen plugins register, in their order."""
+    """Add what the chosen plugins register, in their order."""
     chosen = list(chosen)
-    tried = [source for source, reason in chosen if not reason and not source.damage]
-    results: Iterator[Probe] = iter(probes(tried) if tried else ())
+    to_probe = [source for source, reason in chosen if not reason and not source.damage]
+    results: Iterator[Probe] = iter(probes(to_probe) if to_probe else ())
     for source, reason in chosen:
         if reason:
             known.leave_out(source, "off", reason)
@@ -82,5 +87,5 @@ def _fill(known: Registry, chosen: Iterable[tuple[Source, str]]) -> None:
         else:
             known.take(source, next(results))
     for name in sources.allowed_but_missing():
-        missing = f"{sources.ALLOWED} names it, and it is not installed."
+        missing = f"{sources.ALLOWED} names it, but it is not installed."
         known.leave_out(Source(name, "", name, lambda: None), "broken", missing)

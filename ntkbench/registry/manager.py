@@ -1,4 +1,4 @@
-"""The registry: every name that can be run, taken plugin by plugin under guard."""
+"""The registry: all entries by kind and name. A plugin with a problem is left out without affecting the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .specs import KINDS, Architecture, Dataset, Entry, Kernel, LayerRules, Meas
 
 @attrs.frozen
 class Problem:
-    """A plugin that was left out, and why."""
+    """A plugin that was left out because of a problem."""
 
     distribution: str
     version: str
@@ -30,11 +30,18 @@ class Problem:
 
 @attrs.frozen
 class Plugin:
-    """What became of one plugin.
+    """The state of one plugin after loading.
 
-    name: its entry point's, or its module's.   origin: where the distribution comes from.   hooks: it implements.
-    entries: names by kind, for one that was taken.   status: "ok"; "broken"; "off" where it was not to be tried.
-    reason: why it was left out.   notes: sentences for the author of one that was taken.
+    Attributes:
+        distribution: Name of its distribution.
+        version: Version of its distribution.
+        name: Name of its entry point or module.
+        status: "ok", "broken", or "off" when it was excluded.
+        origin: Where the distribution was installed from.
+        hooks: The hooks that it implements.
+        entries: Names of the registered entries by kind, when its status is "ok".
+        reason: Why it was left out.
+        notes: Notes for its author, when its status is "ok".
     """
 
     distribution: str
@@ -48,16 +55,16 @@ class Plugin:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
+        """Return the plugin as plain JSON."""
         names = {kind: list(names) for kind, names in self.entries.items()}
         return {**attrs.asdict(self), "hooks": list(self.hooks), "entries": names, "notes": list(self.notes)}
 
 
 class Registry:
-    """What is registered, by kind and name.
+    """All registered entries, by kind and name.
 
-    A plugin's registrations are taken whole or not at all; a plugin that fails is a row among `plugins` and a
-    `Problem`, nothing more. Loading imports the plugins' own modules, never the "module:attribute" targets they name.
+    The registrations of a plugin are added all or none. A plugin that fails only adds a row to `plugins` and a
+    `Problem`. Loading imports the plugins' own modules, never the "module:attribute" targets that they name.
     """
 
     def __init__(self) -> None:
@@ -66,13 +73,13 @@ class Registry:
 
     @property
     def problems(self) -> list[Problem]:
-        """The plugins that were left out because something is wrong with them."""
+        """The plugins that were left out because of a problem."""
         broken = [plugin for plugin in self.plugins if plugin.status == "broken"]
         return [Problem(plugin.distribution, plugin.version, plugin.reason) for plugin in broken]
 
     @property
     def warnings(self) -> list[str]:
-        """A sentence for each problem, and for whatever else their authors should know."""
+        """One sentence for each problem and each note to a plugin author."""
         notes = [
             f"Plugin {plugin.distribution} {plugin.version}: {note}" for plugin in self.plugins for note in plugin.notes
         ]
@@ -90,7 +97,7 @@ class Registry:
 
     @property
     def datasets(self) -> Mapping[str, Dataset]:
-        """The data sets by name."""
+        """The datasets by name."""
         return self._view("datasets")
 
     @property
@@ -116,7 +123,7 @@ class Registry:
         return MappingProxyType(self._entries[kind])
 
     def get(self, kind: str, name: str) -> Any:
-        """Return the entry of that kind and name; raise UnknownName with the nearest names otherwise."""
+        """Return the entry of this kind and name; raise UnknownName, with the closest names, when there is none."""
         entries = self._entries[kind]
         if name not in entries:
             raise UnknownName(ONE_OF[kind], name, entries)
@@ -127,7 +134,18 @@ class Registry:
     ) -> None:
         """Register one entry without a plugin.
 
-        The same distribution may replace what it registered; raise RegistrationError for anybody else.
+        A distribution may replace its own entries.
+
+        Args:
+            kind: Kind of the entry, such as "architectures".
+            name: Name of the entry.
+            target: Callable or "module:attribute".
+            distribution: Distribution that registers the entry.
+            version: Its version.
+            **spec: Further fields of the entry.
+
+        Raises:
+            RegistrationError: The entry is not valid, or another distribution has registered the name.
         """
         entry = entry_of(kind, name, target, distribution, version, spec)
         present = self._entries[kind].get(name)
@@ -136,7 +154,7 @@ class Registry:
         self._entries[kind][name] = entry
 
     def with_architectures(self, entries: Mapping[str, Architecture]) -> Registry:
-        """Return a copy that also knows these architectures: a user's own files, under the names the tables use."""
+        """Return a copy with these architectures added: the user's own files, under the names used in tables."""
         copy = Registry()
         copy._entries = {kind: dict(group) for kind, group in self._entries.items()}
         copy._entries["architectures"].update(entries)
@@ -144,7 +162,7 @@ class Registry:
         return copy
 
     def load(self, source: Source) -> None:
-        """Load one plugin in this process and take all that it registers, or note the problem and take nothing."""
+        """Load a plugin in this process and add its entries; when anything fails, add none and record the problem."""
         try:
             found = collect(source.load(), source)
             self._take(source, found.entries, found.hooks, found.notes)
@@ -154,7 +172,7 @@ class Registry:
             self.leave_out(source, "broken", reason_of(error))
 
     def take(self, source: Source, probe: Probe) -> None:
-        """Take all that a plugin registered when it was tried, or note the problem. None of its code runs here."""
+        """Add the entries that a probe found, or record the problem. No code of the plugin runs here."""
         if probe.reason:
             self.leave_out(source, "broken", probe.reason)
             return
@@ -169,7 +187,7 @@ class Registry:
             self.leave_out(source, "broken", reason_of(error))
 
     def leave_out(self, source: Source, status: str, reason: str) -> None:
-        """Note a plugin of which nothing is taken. status: "broken" or "off"."""
+        """Record a plugin that is left out, with the status "broken" or "off"."""
         self.plugins.append(
             Plugin(source.distribution, source.version, source.name, status, source.origin, reason=reason)
         )
@@ -200,13 +218,13 @@ class Registry:
                 first = taken[kind, entry.name]
                 raise RegistrationError(
                     f"The {ONE_OF[kind]} {entry.name!r} of {entry.distribution} is already registered by "
-                    f"{first.distribution}. Rename it, or block one of the two with --no-plugin."
+                    f"{first.distribution}. Rename it, or leave out one of the two plugins with --no-plugin."
                 )
             taken[kind, entry.name] = entry
 
 
 def _function_of(source: Source, kind: str, name: str, field: str = "target") -> Any:
-    """Return the function that a plugin gives in a field of an entry, loading the plugin in this process."""
+    """Return the function in a field of an entry, loading its plugin in this process."""
     try:
         for found_kind, entry in collect(source.load(), source).entries:
             if (found_kind, entry.name) == (kind, name):
@@ -215,4 +233,4 @@ def _function_of(source: Source, kind: str, name: str, field: str = "target") ->
         raise
     except BaseException as error:
         raise NtkbenchError(f"{name!r} of {source.distribution} could not be loaded: {reason_of(error)}") from error
-    raise NtkbenchError(f"{source.distribution} no longer registers {name!r} by {hook_of(kind)}; install it again.")
+    raise NtkbenchError(f"{source.distribution} no longer registers {name!r} with {hook_of(kind)}. Reinstall it.")

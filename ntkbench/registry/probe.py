@@ -1,4 +1,4 @@
-"""Trying a plugin in a process of its own, so that one that exits, crashes or hangs cannot take ntkbench with it."""
+"""Load a plugin in a child process first, so that a plugin that exits, crashes or hangs cannot stop ntkbench."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .snapshot import Probe
 from .sources import ALLOWED, Source
 
 LIMIT_SECONDS = 10.0
-# The folder of ntkbench may be on sys.path only because somebody put it there.
+# The child gets this process's sys.path: ntkbench may be importable only because the path was changed here.
 _CHILD = """
 import json, sys
 request = json.load(sys.stdin)
@@ -26,9 +26,9 @@ answer(request)
 
 
 def probe(source: Source) -> Probe:
-    """Load an installed plugin in another process, for at most LIMIT_SECONDS, and return what came of it.
+    """Load an installed plugin in another process, for at most LIMIT_SECONDS, and return the result.
 
-    What the plugin prints is dropped. Children that it starts end with it (where the system has process groups).
+    The plugin's output is discarded. Its child processes are killed with it on systems with process groups.
     """
     assert source.point is not None
     with tempfile.TemporaryDirectory(prefix="ntkbench-") as folder:
@@ -53,16 +53,16 @@ def probe(source: Source) -> Probe:
             process.communicate(json.dumps(request).encode(), timeout=LIMIT_SECONDS)
         except subprocess.TimeoutExpired:
             return Probe(
-                f'It was still being imported after {LIMIT_SECONDS:g} s. Give its targets as "module:attribute", so '
-                "that its module imports nothing heavy and computes nothing."
+                f'Its import took longer than {LIMIT_SECONDS:g} s. Write its targets as "module:attribute", so that '
+                "importing its module loads and computes nothing heavy."
             )
         finally:
             _end(process)
         try:
-            told = json.loads(target.read_bytes())
+            result = json.loads(target.read_bytes())
         except (OSError, ValueError):
-            return Probe(f"Its import ended the process {_ending(process.returncode)}; a plugin must not do that.")
-        return Probe.from_json(told)
+            return Probe(f"Its import ended the process {_ending(process.returncode)}. A plugin must not do that.")
+        return Probe.from_json(result)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""What is remembered of tried plugins, so that each version of each is tried once."""
+"""Cache of probe results, so that each version of each plugin is probed once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .sources import Source
 
 FOLDER = "NTKBENCH_CACHE"
 FORMAT = 2
-_MOST_FILES = 2000  # of a package, that are looked at for changes
+_MOST_FILES = 2000  # files of a package that are checked for changes
 
 
 def folder() -> Path:
-    """Return the folder of what is remembered: NTKBENCH_CACHE, otherwise the user's cache folder."""
+    """Return the cache folder: the one in NTKBENCH_CACHE, by default inside the user's cache folder."""
     given = os.environ.get(FOLDER)
     if given:
         return Path(given, "plugins")
@@ -35,7 +35,7 @@ def folder() -> Path:
 
 
 def probes(sources: Sequence[Source]) -> list[Probe]:
-    """Return what each plugin registers, in order: remembered, or tried now, several side by side."""
+    """Return the probe of each plugin, in order: from the cache, or new ones run in parallel."""
     memory = Memory(folder())
     known = [memory.recall(source) for source in sources]
     new = [source for source, found in zip(sources, known, strict=True) if found is None]
@@ -49,7 +49,7 @@ def probes(sources: Sequence[Source]) -> list[Probe]:
 
 
 def again(source: Source, memory: Memory | None = None) -> Probe:
-    """Try a plugin, whatever is remembered of it, and remember the result."""
+    """Probe a plugin even if its result is cached, and cache the new result."""
     memory = memory or Memory(folder())
     key = memory.key(source)
     found = probing.probe(source)
@@ -58,12 +58,12 @@ def again(source: Source, memory: Memory | None = None) -> Probe:
 
 
 class Memory:
-    """Results of probes in a folder, one JSON file for each plugin of each Python environment.
+    """Probe results in a folder: one JSON file for each plugin in each Python environment.
 
-    A result holds for a distribution's version, its entry point, ntkbench's own code and the sizes and times of the
-    plugin's Python files, so that an editable install is tried again when it is edited. A refusal holds also only as
-    long as nothing is installed or removed: what was missing may be there by then. Files that cannot be read, are
-    damaged or cannot be written count as not there.
+    A result is valid for one version of the distribution, its entry point, ntkbench's own code, and the sizes and
+    times of the plugin's Python files, so that an edited editable install is probed again. A failed probe is valid
+    only until a distribution is installed or removed, because a missing dependency may be there by then. Cache files
+    that are unreadable or damaged are ignored, and so are errors when writing them.
     """
 
     def __init__(self, path: Path):
@@ -77,13 +77,13 @@ class Memory:
         self._environment = _environment()
 
     def key(self, source: Source) -> dict[str, Any]:
-        """Return what a result is valid for."""
+        """Return the key under which a result is valid."""
         assert source.point is not None
         own = [source.distribution, source.version, source.point.name, source.point.value]
         return {**self._shared, "plugin": own, "code": _code(source)}
 
     def recall(self, source: Source) -> Probe | None:
-        """Return the result that is remembered and still holds, or None."""
+        """Return the cached result if it is still valid, otherwise None."""
         try:
             kept = json.loads(self._file(source).read_bytes())
             found = Probe.from_json(kept["probe"])
@@ -94,7 +94,7 @@ class Memory:
         return found
 
     def keep(self, source: Source, key: Mapping[str, Any], found: Probe) -> None:
-        """Remember a result; a reader sees the old file or the new one."""
+        """Cache a result; a concurrent reader sees either the old file or the new one."""
         text = json.dumps({"key": key, "environment": self._environment, "probe": attrs.asdict(found)})
         with contextlib.suppress(OSError):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ class Memory:
 
 
 def _code(source: Source) -> str:
-    """Return a digest of the sizes and times of the Python files of the plugin's package; nothing is imported."""
+    """Return a digest of the sizes and times of the Python files of the plugin's package, without importing it."""
     assert source.point is not None
     try:
         spec = importlib.util.find_spec(source.point.module.partition(".")[0])

@@ -1,4 +1,4 @@
-"""What a plugin registered as plain JSON and back, so that listing needs no plugin's code."""
+"""Convert registered entries to plain JSON and back, so that listing runs no plugin code."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ _OWN = ("name", "target", "distribution", "version")
 
 @attrs.frozen
 class Probe:
-    """What a plugin registered when it was tried, as plain JSON, or the reason why it is left out.
+    """Result of probing a plugin: what it registered, as plain JSON, or why it is left out.
 
-    entries: (kind, as `entry_to_json` writes it).   hooks: those it implements.   notes: sentences of deprecation.
+    Attributes:
+        reason: Why the plugin is left out; empty otherwise.
+        entries: Pairs (kind, entry as written by `entry_to_json`).
+        hooks: The hooks that the plugin implements.
+        notes: Deprecation notes for its author.
     """
 
     reason: str = ""
@@ -30,7 +34,7 @@ class Probe:
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Probe:
-        """Return the Probe that was written as JSON (`attrs.asdict`)."""
+        """Return the Probe from the JSON of its `attrs.asdict`."""
         return cls(
             reason=str(given["reason"]),
             entries=tuple((kind, entry) for kind, entry in given["entries"]),
@@ -42,7 +46,7 @@ class Probe:
 def entry_to_json(entry: Entry) -> dict[str, Any]:
     """Return an entry as plain values.
 
-    A target that is a function becomes None; a function of parameters becomes its values at the defaults and at the
+    A callable target becomes None. A function of the parameters becomes its values at the defaults and at the
     variants.
     """
     written = {a.name for a in attrs.fields(type(entry)) if a.init}.difference(_OWN)
@@ -62,14 +66,19 @@ def entry_from_json(
 ) -> Entry:
     """Return the entry that `entry_to_json` wrote.
 
-    find: returns the function that the plugin gives as a target, by kind and name, or as another field, by kind, name
-    and field; called on first use.
+    Args:
+        kind: Kind of the entry.
+        given: The written entry.
+        distribution: Distribution of the plugin.
+        version: Its version.
+        find: Returns a function of the plugin, by kind and name for the target, by kind, name and field for another
+            field. It is called on first use.
     """
     name, target, spec = given["name"], given["target"], dict(given["spec"])
     spec["params"] = {key: {k: v for k, v in param.items() if k != "name"} for key, param in spec["params"].items()}
     if "quantities" in spec:
         spec["quantities"] = [Quantity(**{**q, "bounds": tuple(q["bounds"])}) for q in spec["quantities"]]
-    # To find a function registers the whole plugin again.
+    # Cached, because finding a function loads and registers the whole plugin again.
     if target is None:
         target = Late(functools.cache(lambda: find(kind, name)))
     for field, known in given["by_params"].items():

@@ -1,4 +1,4 @@
-"""Where plugins come from: ntkbench's own rooms, and the entry points of installed distributions."""
+"""Find plugins: ntkbench's built-in packages and the entry points of installed distributions."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ import attrs
 from ..errors import NtkbenchError, did_you_mean
 
 GROUP = "ntkbench"
-BUILTIN_ROOMS = ("architectures", "measurements", "datasets", "kernels", "suites", "engine.rules")
+BUILTIN_PACKAGES = ("architectures", "measurements", "datasets", "kernels", "suites", "engine.rules")
 ALLOWED = "NTKBENCH_PLUGINS"
 
 
 @attrs.frozen
 class Source:
-    """One plugin before it is loaded: where it comes from and how to get its module.
+    """A plugin that has not been loaded yet.
 
-    name: unique among all sources.   point: the entry point of an installed one.
-    damage: why it cannot be loaded, where its metadata say so.
+    Attributes:
+        distribution: Name of its distribution.
+        version: Version of its distribution.
+        name: Name that is unique among all sources.
+        load: Returns the plugin's module or object.
+        point: Entry point of an installed plugin, None for a built-in one.
+        damage: Why its metadata make it impossible to load; empty otherwise.
     """
 
     distribution: str
@@ -41,14 +46,14 @@ class Source:
 
     @property
     def origin(self) -> str:
-        """Where pip got the distribution (PEP 610), otherwise the folder that it lies in; "" when nobody knows."""
+        """Where pip got the distribution (PEP 610), otherwise the folder that contains it; "" when unknown."""
         dist = None if self.point is None else self.point.dist
         if dist is None:
             return ""
         try:
-            told = json.loads(dist.read_text("direct_url.json") or "{}")
-            url = urlsplit(str(told.get("url", "")))
-            editable = bool(told.get("dir_info", {}).get("editable"))
+            direct = json.loads(dist.read_text("direct_url.json") or "{}")
+            url = urlsplit(str(direct.get("url", "")))
+            editable = bool(direct.get("dir_info", {}).get("editable"))
         except (ValueError, AttributeError, TypeError):
             url, editable = urlsplit(""), False
         if url.scheme == "file":
@@ -59,12 +64,12 @@ class Source:
 
 
 def builtin_sources() -> Iterator[Source]:
-    """Yield ntkbench's own plugins: the rooms that hold built-in entries."""
+    """Yield ntkbench's own plugins: the packages with built-in entries."""
     from .._version import __version__
 
     package = __name__.partition(".")[0]
-    for room in BUILTIN_ROOMS:
-        module = f"{package}.{room}"
+    for name in BUILTIN_PACKAGES:
+        module = f"{package}.{name}"
         if importlib.util.find_spec(module) is not None:
             yield Source(package, __version__, module, functools.partial(importlib.import_module, module))
 
@@ -72,37 +77,37 @@ def builtin_sources() -> Iterator[Source]:
 def installed_sources() -> Iterator[Source]:
     """Yield the installed plugins: entry points of the group "ntkbench", by distribution and name.
 
-    A distribution whose metadata are damaged is one source, with the reason: nobody knows what it registers.
+    A distribution with damaged metadata is one source, with the reason, because its entry points are unknown.
     """
     distributions: dict[str, importlib.metadata.Distribution] = {}
     for dist in importlib.metadata.distributions():
-        # Of two distributions of one name, the first on sys.path is the one that is imported.
+        # When two distributions have the same name, Python imports the first one on sys.path.
         distributions.setdefault(same(_folder_name(dist)[0]), dist)
     found = [source for dist in distributions.values() for source in _sources_of(dist)]
     yield from sorted(found, key=lambda source: (same(source.distribution), source.name))
 
 
 def _sources_of(dist: importlib.metadata.Distribution) -> Iterator[Source]:
-    """Yield the plugins of one distribution, whatever its files hold."""
+    """Yield the plugins of one distribution; never raise, whatever its files contain."""
     file = "entry_points.txt"
     try:
         points = [point for point in dist.entry_points if point.group == GROUP]
         if not points:
             return
-        # Parsed here, for what is missing there is None, a warning or an error, as versions of importlib.metadata go.
+        # Parsed here: for missing fields, importlib.metadata returns None, warns or raises, depending on its version.
         file = "METADATA"
         metadata = email.message_from_string(dist.read_text(file) or dist.read_text("PKG-INFO") or "")
         name, version = str(metadata.get("Name") or points[0].name), str(metadata.get("Version") or "")
-    except Exception as error:  # a file of somebody else's package: undecodable, no INI file, a looping link
+    except Exception as error:  # a third-party file may be undecodable, no INI file, or a cyclic link
         name, version = _folder_name(dist)
         why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        damage = f"Its {file} cannot be read ({why}). Reinstall it, or remove {_folder(dist)}."
+        damage = f"Its {file} could not be read ({why}). Reinstall it, or remove {_folder(dist)}."
         yield Source(name, version, f"{name}:{file}", lambda: None, damage=damage)
         return
     for point in points:
         damage = ""
         if importlib.metadata.EntryPoint.pattern.match(point.value) is None:
-            damage = f'Its entry point is "{point.name} = {point.value}"; write a module or "module:object".'
+            damage = f'Its entry point is "{point.name} = {point.value}"; it must be a module or "module:object".'
         yield Source(name, version, f"{name}:{point.name}", point.load, point, damage)
 
 
@@ -112,21 +117,26 @@ def _folder(dist: importlib.metadata.Distribution) -> Path:
 
 
 def _folder_name(dist: importlib.metadata.Distribution) -> tuple[str, str]:
-    """Return the name and version in the name of a distribution's folder."""
+    """Return the name and version from the folder name of a distribution."""
     name, _, version = _folder(dist).stem.partition("-")
     return name, version.partition("-")[0]
 
 
 def same(name: str) -> str:
-    """Return a distribution's normal name (PEP 503)."""
+    """Return the normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def chosen_sources(blocked: Iterable[str] = ()) -> Iterator[tuple[Source, str]]:
-    """Yield the installed plugins, each with why it is left out before it is tried, "" for those that are taken.
+    """Yield the installed plugins, each with the reason why it is excluded, "" for those that are not.
 
-    NTKBENCH_PLUGINS names the distributions that are allowed (unset: all); `blocked` names others that are not.
-    Raises NtkbenchError when `blocked` names a distribution that is not there.
+    NTKBENCH_PLUGINS names the distributions that are allowed; all are allowed when it is not set.
+
+    Args:
+        blocked: Names of further distributions to exclude.
+
+    Raises:
+        NtkbenchError: A blocked distribution is not installed.
     """
     wanted, unwanted = _allowed(), {same(name): name for name in blocked}
     sources = list(installed_sources())
@@ -134,7 +144,7 @@ def chosen_sources(blocked: Iterable[str] = ()) -> Iterator[tuple[Source, str]]:
     for normal, name in unwanted.items():
         if normal not in installed:
             hint = did_you_mean(name, installed.values())
-            raise NtkbenchError(f"No installed plugin is called {name!r}, so it cannot be left out. {hint}")
+            raise NtkbenchError(f"Unknown plugin {name!r}: it is not installed, so it cannot be left out. {hint}")
     for source in sources:
         name = same(source.distribution)
         if name in unwanted:
@@ -146,7 +156,7 @@ def chosen_sources(blocked: Iterable[str] = ()) -> Iterator[tuple[Source, str]]:
 
 
 def allowed_but_missing() -> list[str]:
-    """Return the names in NTKBENCH_PLUGINS of which no plugin is installed."""
+    """Return the names in NTKBENCH_PLUGINS for which no plugin is installed."""
     wanted = _allowed()
     if not wanted:
         return []
@@ -155,13 +165,13 @@ def allowed_but_missing() -> list[str]:
 
 
 def _allowed() -> dict[str, str] | None:
-    """Return what NTKBENCH_PLUGINS names, by normal name; None where it is not set."""
+    """Return the names in NTKBENCH_PLUGINS by normalized name, None when it is not set."""
     given = os.environ.get(ALLOWED)
     return None if given is None else {same(name): name.strip() for name in given.split(",") if name.strip()}
 
 
 def not_installed(distributions: Iterable[str]) -> set[str]:
-    """Return those of the distributions that are not installed here; none is imported."""
+    """Return the distributions that are not installed in this environment, without importing any."""
     missing = set()
     for name in set(distributions):
         try:

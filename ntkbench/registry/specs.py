@@ -1,4 +1,4 @@
-"""What can be registered: Architecture, Measurement, Dataset, Kernel, Suite, LayerRules."""
+"""The kinds of registry entries: Architecture, Measurement, Dataset, Kernel, Suite and LayerRules."""
 
 from __future__ import annotations
 
@@ -11,19 +11,29 @@ from attrs import Factory, evolve, field, frozen
 
 from ..errors import NtkbenchError, RegistrationError, did_you_mean
 from ..types import DIRECTIONS, FORMS, THEORY_KINDS, Quantity, Theory, canonical_json
-from .calling import contained
+from .calling import exit_as_error
 
 NEEDS = ("hessian", "ball", "radius", "trajectory", "limit")
 RADIUS_NEEDS = ("ball", "radius")
-"""What a measurement needs when its numbers depend on the radius R."""
+"""A measurement with one of these needs depends on the radius R."""
 SEED_BITS = 63
-"""The bits of a seed as `ntkbench.plan.seeds.seed_for` makes it."""
+"""Number of bits of the seeds that `ntkbench.seeds.seed_for` returns."""
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 
 
 @frozen
 class Param:
-    """A parameter of an entry: its type, default, bounds or choices, and what it does."""
+    """A parameter of an entry.
+
+    Attributes:
+        name: Name of the parameter.
+        type: "int", "float", "bool" or "str".
+        default: Default value.
+        minimum: Smallest allowed value, None for no bound.
+        maximum: Largest allowed value, None for no bound.
+        choices: The allowed values, None for any.
+        help: One sentence about the parameter.
+    """
 
     name: str
     type: str
@@ -35,7 +45,7 @@ class Param:
 
     @classmethod
     def of(cls, name: str, given: Any) -> Param:
-        """Return the Param that a plugin wrote as a default, as a mapping or as a Param."""
+        """Return a Param from a default value, a mapping of its fields, or a Param."""
         if isinstance(given, Param):
             return given
         if not isinstance(given, Mapping):
@@ -44,18 +54,18 @@ class Param:
         kind = given.pop("type", type(given.get("default")))
         kind = kind if isinstance(kind, str) else kind.__name__
         if kind not in _TYPES:
-            raise RegistrationError(f"Parameter {name!r} has type {kind!r}; use one of {', '.join(_TYPES)}.")
+            raise RegistrationError(f"Parameter {name!r} has type {kind!r}; it must be one of {', '.join(_TYPES)}.")
         if "default" not in given:
-            raise RegistrationError(f"Parameter {name!r} has no default; give it one.")
+            raise RegistrationError(f"Parameter {name!r} has no default. Add one.")
         if given.get("choices") is not None:
             given["choices"] = tuple(given["choices"])
         try:
             return cls(name=name, type=kind, **given)
         except TypeError as error:
-            raise RegistrationError(f"Parameter {name!r} is not understood: {error}.") from None
+            raise RegistrationError(f"Parameter {name!r} is not valid: {error}.") from None
 
     def parse(self, text: Any) -> Any:
-        """Return the checked value of what a user wrote; raise NtkbenchError with a sentence otherwise."""
+        """Return the value of a user's text, checked; raise NtkbenchError when it is not valid."""
         value = self._convert(text)
         if self.choices is not None and value not in self.choices:
             hint = did_you_mean(str(value), map(str, self.choices))
@@ -75,19 +85,21 @@ class Param:
                 return True
             if lowered in ("false", "0", "no"):
                 return False
-            raise NtkbenchError(f"{self.name}={text} is not a yes or no; write true or false.")
+            raise NtkbenchError(f"{self.name}={text} is not a Boolean; write true or false.")
         if kind is int and isinstance(text, float) and not text.is_integer():
-            raise NtkbenchError(f"{self.name}={text} is not a whole number.")
+            raise NtkbenchError(f"{self.name}={text} is not an integer.")
         try:
             value = kind(text)
         except (TypeError, ValueError):
-            raise NtkbenchError(f"{self.name}={text} is not of type {self.type}; an example: {self.default}.") from None
+            raise NtkbenchError(
+                f"{self.name}={text} is not of type {self.type}; an example is {self.default}."
+            ) from None
         if kind is float and not math.isfinite(value):
             raise NtkbenchError(f"{self.name}={text} is not a finite number.")
         return value
 
     def to_json(self) -> dict[str, Any]:
-        """Return the parameter as plain JSON, without what was left open."""
+        """Return the parameter as plain JSON, without unset fields."""
         fields = {"type": self.type, "default": self.default, "minimum": self.minimum, "maximum": self.maximum}
         fields |= {"choices": None if self.choices is None else list(self.choices), "help": self.help or None}
         return {key: value for key, value in fields.items() if value is not None}
@@ -99,12 +111,12 @@ def _params(given: Mapping[str, Any] | None) -> dict[str, Param]:
 
 def _theory(given: Any) -> dict[str, Theory]:
     if not isinstance(given, Mapping | None):
-        raise RegistrationError(f"theory is {given!r}; give {{quantity: Theory(exponent, source)}}.")
+        raise RegistrationError(f"theory is {given!r}; it must be {{quantity: Theory(exponent, source)}}.")
     return {quantity: _claim(quantity, value) for quantity, value in (given or {}).items()}
 
 
 def _claim(quantity: Any, given: Any) -> Theory:
-    """Return the Theory that a plugin wrote as a mapping or as a Theory."""
+    """Return a Theory from a mapping of its fields or a Theory."""
     if isinstance(given, Theory):
         return given
     if not isinstance(given, Mapping) or not {"exponent", "source"} <= set(given):
@@ -112,13 +124,13 @@ def _claim(quantity: Any, given: Any) -> Theory:
     kind = given.get("kind", "rate")
     if kind not in THEORY_KINDS:
         raise RegistrationError(
-            f"theory[{quantity!r}] is of the kind {kind!r}. {did_you_mean(str(kind), THEORY_KINDS)}"
+            f"theory[{quantity!r}] has the unknown kind {kind!r}. {did_you_mean(str(kind), THEORY_KINDS)}"
         )
     try:
         return Theory(float(given["exponent"]), str(given["source"]), kind, int(given.get("from_width", 1)))
     except (TypeError, ValueError):
         raise RegistrationError(
-            f"theory[{quantity!r}] is {dict(given)!r}; its exponent and from_width are numbers."
+            f"theory[{quantity!r}] is {dict(given)!r}; its exponent and from_width must be numbers."
         ) from None
 
 
@@ -134,7 +146,7 @@ BY_PARAMS: dict[str, Callable[[Any], Any]] = {
     "known_limit": _flag,
     "linear_output": _flag,
 }
-"""The fields of an Architecture that may be functions of its parameters, each with what makes a value plain."""
+"""Converters for the fields of an Architecture that may be functions of its parameters."""
 
 
 def _theory_or_function(given: Any) -> Any:
@@ -160,7 +172,11 @@ def _tuples(given: Mapping[str, Sequence[Any]] | None) -> dict[str, tuple[Any, .
 
 @frozen(eq=False)
 class Late:
-    """A target that is a function inside its plugin's module. find: loads the plugin and returns it, on first use."""
+    """Stand-in for a target that is a function of a plugin's module.
+
+    Attributes:
+        find: Loads the plugin and returns the function; called on first use.
+    """
 
     find: Callable[[], Callable[..., Any]]
 
@@ -171,23 +187,24 @@ class Late:
 
 @frozen(eq=False)
 class Remembered:
-    """A function of parameters inside its plugin's module, and its values at the parameters that were tried.
+    """Stand-in for a plugin's function of the parameters, with its values at the parameters that were probed.
 
-    find: loads the plugin and returns the function; called for other parameters only.   known: values by
-    `Remembered.key` of the parameters.
+    Attributes:
+        find: Loads the plugin and returns the function; called only for other parameters.
+        known: The values, by `Remembered.key` of the parameters.
     """
 
     find: Callable[[], Callable[[Mapping[str, Any]], Any]]
     known: Mapping[str, Any]
 
     def __call__(self, params: Mapping[str, Any]) -> Any:
-        """Return the function's value."""
+        """Return the value of the function, from the known values where possible."""
         key = self.key(params)
         return self.known[key] if key in self.known else self.find()(params)
 
     @staticmethod
     def key(params: Mapping[str, Any]) -> str:
-        """Return the text that stands for these parameters."""
+        """Return the parameters as canonical JSON."""
         return canonical_json(dict(params))
 
 
@@ -196,7 +213,16 @@ Target = Callable[..., Any] | str
 
 @frozen(kw_only=True)
 class Entry:
-    """Something registered under a name. `target` is a callable, or "module:attribute" loaded on first use."""
+    """An entry of the registry.
+
+    Attributes:
+        name: Name of the entry.
+        target: A callable, or "module:attribute", which is imported on first use.
+        summary: One sentence about the entry.
+        params: The parameters by name. Each may be given as a default value, a mapping of fields or a Param.
+        distribution: Distribution that registered the entry.
+        version: Version of that distribution.
+    """
 
     name: str
     target: Target
@@ -206,23 +232,23 @@ class Entry:
     version: str = ""
 
     def load(self) -> Callable[..., Any]:
-        """Return the target itself, importing its module when it is a string; raise NtkbenchError when that fails."""
+        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails."""
         if isinstance(self.target, Late):
             return self.target.find()
         if not isinstance(self.target, str):
             return self.target
         module, _, attribute = self.target.partition(":")
         try:
-            with contained(f"the import of {module}"):
+            with exit_as_error(f"the import of {module}"):
                 return getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise NtkbenchError(
                 f"{self.name!r} of {self.distribution or 'an unnamed plugin'} could not be loaded from "
-                f"{self.target!r}: {str(error).rstrip('.') or type(error).__name__}. Its author has to mend the target."
+                f"{self.target!r}: {str(error).rstrip('.') or type(error).__name__}. Its author must fix the target."
             ) from error
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters, checked: those given, and the defaults of the others."""
+        """Return all parameters: the given ones, checked, and the defaults of the others."""
         for name in given:
             if name not in self.params:
                 hint = did_you_mean(name, self.params) if self.params else "It takes no parameters."
@@ -234,21 +260,26 @@ class Entry:
 class Architecture(Entry):
     """A family of models indexed by width.
 
-    width_means: what the swept number is.            inputs: the data forms it accepts, the preferred one first.
-    theory: {quantity: Theory, or a mapping of its fields}.   targets: the regression targets for y = -1 and +1.
-    linear_output: whether the last layer is linear.   bottleneck: whether one is narrow; gradient descent then takes
-    smaller steps.
-    widths: {preset: widths} where the preset's own list does not fit; "quick", "standard", "board", "full".
-    grows: whether the number of weights grows with width; false where width is another number, such as a scale.
-    known_limit: whether `ntkbench.kernels.infinite_width` may know the limit of the tangent kernel; what needs it is
-    not planned otherwise.
-    variants: parameter sets that `--arch all` runs instead of the defaults alone.
-    seed_bits: bits of the seed that the build function is given, from 1 to 63. 31 suits every generator; what
-    `keras.utils.set_random_seed` and NumPy's `RandomState` take ends at 32.
+    `theory`, `linear_output`, `bottleneck` and `known_limit` may be functions of all parameters, such as
+    ``bottleneck=lambda params: params["k"] < 16``. The entry then holds their values at the default parameters;
+    `resolved` returns the entry for other parameters.
 
-    theory, linear_output, bottleneck and known_limit may each be given as a function of all parameters, such as
-    ``bottleneck=lambda params: params["k"] < 16``. The entry then holds the values at the defaults, and `resolved`
-    returns the entry of other parameters.   by_params: these functions, by field.
+    Attributes:
+        width_means: Meaning of the swept width.
+        inputs: Forms of data that it accepts, the preferred one first: "vector", "image", "sequence".
+        outputs: Number of outputs of the model.
+        theory: {quantity: Theory, or a mapping of its fields}.
+        targets: Regression targets for y = -1 and y = +1.
+        linear_output: Whether the last layer is linear.
+        bottleneck: Whether a hidden layer stays narrow as the width grows; gradient descent then takes smaller steps.
+        widths: {preset: widths} for presets ("quick", "standard", "board", "full") whose own widths do not fit.
+        variants: Parameter sets that `--arch all` runs instead of the defaults alone.
+        grows: Whether the number of weights grows with width. False when width is another number, such as a scale.
+        seed_bits: Number of bits of the seed passed to the build function, 1 to 63. 31 suits every generator;
+            `keras.utils.set_random_seed` and NumPy's `RandomState` accept at most 32.
+        known_limit: Whether `ntkbench.kernels.infinite_width` may know the limit of the tangent kernel. Measurements
+            that need the limit are not planned otherwise.
+        by_params: The functions of the parameters, by field.
     """
 
     width_means: str = "units in each hidden layer"
@@ -267,15 +298,19 @@ class Architecture(Entry):
 
     @property
     def has_limit(self) -> bool:
-        """Whether the tangent kernel has a limit in width that may be known."""
+        """Whether the infinite-width limit of the tangent kernel may be known."""
         return self.known_limit and self.linear_output and not self.bottleneck and self.grows
 
     def __attrs_post_init__(self) -> None:
         for form in self.inputs:
             if form not in FORMS:
-                raise RegistrationError(f"{self.name!r} wants inputs {form!r}. {did_you_mean(form, FORMS)}")
+                raise RegistrationError(
+                    f"{self.name!r} declares the unknown input form {form!r}. {did_you_mean(form, FORMS)}"
+                )
         if self.seed_bits not in range(1, SEED_BITS + 1):
-            raise RegistrationError(f"{self.name!r} has seed_bits={self.seed_bits!r}; use 1 to {SEED_BITS}.")
+            raise RegistrationError(
+                f"{self.name!r} has seed_bits={self.seed_bits!r}; it must be between 1 and {SEED_BITS}."
+            )
         functions = {name: getattr(self, name) for name in BY_PARAMS if callable(getattr(self, name))}
         object.__setattr__(self, "by_params", functions)
         for name, value in self._values({}).items():
@@ -284,42 +319,44 @@ class Architecture(Entry):
             self._values(variant)
 
     def resolved(self, params: Mapping[str, Any]) -> Architecture:
-        """Return the entry for one set of parameters, with plain values in place of functions of them.
+        """Return the entry for one set of parameters, with functions of the parameters replaced by their values.
 
         Args:
-            params: the parameters that were set; the others have their defaults.
+            params: The parameters that differ from the defaults.
 
         Raises:
-            NtkbenchError: a parameter that it does not have, or a function that fails or returns no such value.
+            NtkbenchError: A parameter is unknown, or a function of the parameters fails or returns no valid value.
         """
         return evolve(self, **self._values(params)) if self.by_params else self
 
     def _values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of the functions of the parameters; raise NtkbenchError where one has none."""
+        """Return the values of the functions of the parameters; raise RegistrationError when one fails."""
         params = self.resolve(given)
         values = {}
         for name, function in self.by_params.items():
             try:
-                with contained("the function"):
+                with exit_as_error("the function"):
                     values[name] = BY_PARAMS[name](function(dict(params)))
             except Exception as error:
                 what = str(error) if isinstance(error, NtkbenchError) else f"{type(error).__name__}: {error}"
                 where = ", ".join(f"{key}={value}" for key, value in params.items()) or "no parameters"
                 raise RegistrationError(
-                    f"{self.name!r} gives {name} as a function of its parameters, which has no value for {where}: "
-                    f"{what.rstrip('.: ')}. Its author has to mend it."
+                    f"{self.name!r} defines {name} as a function of its parameters, which failed for {where}: "
+                    f"{what.rstrip('.: ')}. Its author must fix it."
                 ) from error
         return values
 
 
 @frozen(kw_only=True)
 class Measurement(Entry):
-    """A function of a model at its probes that returns named numbers.
+    """A function that measures named numbers of a model at its probes.
 
-    quantities: every number it can return.   needs: what it uses beyond first derivatives, for the cost
-    prediction: any of "hessian", "ball", "trajectory"; "limit" where it needs the kernel of infinite width; "radius"
-    where it reads ctx.settings.radius ("ball" implies it).
-    companions: {result key: result keys that are stored with it whenever the measurement returns them}.
+    Attributes:
+        quantities: All numbers that it can return.
+        needs: What it uses beyond first derivatives, for the predicted cost: "hessian", "ball" or "trajectory";
+            "limit" when it needs the infinite-width kernel; "radius" when it reads ctx.settings.radius, which "ball"
+            implies.
+        companions: {result key: further result keys}, which are stored with it whenever the measurement returns them.
     """
 
     quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)
@@ -328,48 +365,60 @@ class Measurement(Entry):
 
     @property
     def depends_on_radius(self) -> bool:
-        """Whether it is measured again for each radius of a run."""
+        """Whether it runs again for each radius of a run."""
         return not set(RADIUS_NEEDS).isdisjoint(self.needs)
 
     def __attrs_post_init__(self) -> None:
         if not self.quantities:
-            raise RegistrationError(f"Measurement {self.name!r} declares no quantities; name at least one.")
+            raise RegistrationError(f"Measurement {self.name!r} declares no quantities. Declare at least one.")
         for need in self.needs:
             if need not in NEEDS:
-                raise RegistrationError(f"Measurement {self.name!r} needs {need!r}. {did_you_mean(need, NEEDS)}")
+                raise RegistrationError(
+                    f"Measurement {self.name!r} has the unknown need {need!r}. {did_you_mean(need, NEEDS)}"
+                )
         keys = [_checked(self.name, quantity).key for quantity in self.quantities]
         for key in keys:
             if keys.count(key) > 1:
-                raise RegistrationError(f"Measurement {self.name!r} declares {key!r} twice; give each its own key.")
+                raise RegistrationError(
+                    f"Measurement {self.name!r} declares {key!r} twice. Give each quantity its own key."
+                )
         for key in {*self.companions, *(key for companions in self.companions.values() for key in companions)}:
             if key not in keys:
-                raise RegistrationError(f"Measurement {self.name!r} has a companion {key!r}. {did_you_mean(key, keys)}")
+                raise RegistrationError(
+                    f"Measurement {self.name!r} has the unknown companion {key!r}. {did_you_mean(key, keys)}"
+                )
 
 
 def _checked(name: str, quantity: Any) -> Quantity:
-    """Return a quantity that a measurement may declare; raise RegistrationError otherwise."""
+    """Return a declared quantity; raise RegistrationError when it is not valid."""
     if not isinstance(quantity, Quantity):
-        raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; give a Quantity(name, symbol).")
+        raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; it must be a Quantity(name, symbol).")
     words = ("name", "symbol", "unit", "reduction", "summary", "key", "per")
     if wrong := [word for word in words if not isinstance(getattr(quantity, word), str)]:
         raise RegistrationError(f"Measurement {name!r}: the {wrong[0]} of {quantity.name!r} is not text.")
     if quantity.direction not in DIRECTIONS:
         hint = did_you_mean(str(quantity.direction), DIRECTIONS)
-        raise RegistrationError(f"Measurement {name!r}: {quantity.key} has direction {quantity.direction!r}. {hint}")
+        raise RegistrationError(
+            f"Measurement {name!r}: {quantity.key} has the unknown direction {quantity.direction!r}. {hint}"
+        )
     try:
         low, high = map(float, quantity.bounds)
     except (TypeError, ValueError):
         low = high = float("nan")
     if not low < high:
         raise RegistrationError(
-            f"Measurement {name!r}: {quantity.key} has bounds {quantity.bounds!r}; give (low, high)."
+            f"Measurement {name!r}: {quantity.key} has bounds {quantity.bounds!r}; they must be (low, high)."
         )
     return quantity
 
 
 @frozen(kw_only=True)
 class Dataset(Entry):
-    """A source of inputs and targets: load(*, form, n, seed) -> (x, y). forms: those it can give."""
+    """A source of inputs and targets, with the target load(*, form, n, seed) -> (x, y).
+
+    Attributes:
+        forms: Forms of data that it provides: "vector", "image", "sequence".
+    """
 
     forms: tuple[str, ...] = field(default=("vector",), converter=_words)
 
@@ -381,12 +430,12 @@ class Kernel(Entry):
 
 @frozen(kw_only=True)
 class Suite(Entry):
-    """A named set of runs. The target returns a mapping of run options, or is a path to a TOML file."""
+    """A named run or list of claims. The target returns a mapping, or the path of a TOML file with its content."""
 
 
 @frozen(kw_only=True)
 class LayerRules(Entry):
-    """How one Keras layer type is tapped, perturbed and contracted. name: the layer class, "module:Class"."""
+    """Rules to tap, perturb and contract one Keras layer type. The name is the layer class, "module:LayerClass"."""
 
 
 KINDS: dict[str, type[Entry]] = {

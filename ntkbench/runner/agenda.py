@@ -1,4 +1,4 @@
-"""What is still to be measured: in which order, and how long it will take."""
+"""Schedule the groups of cells that are still to be measured, and predict the time left."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from ..plan.cost import COMPILE_SECONDS, quantity_seconds
 from ..types import Cell, CellResult
 
 Level = tuple[object, ...]
-UNIT_SECONDS = 30.0  # a part of a group takes so long at least, for it compiles what another part compiles too
+UNIT_SECONDS = 30.0
+"""Minimum duration of a part of a group: every part recompiles the group's functions."""
 
 
 class Costs:
-    """Predicted seconds of cells: rough ones at first, scaled by what finished cells took.
+    """Predicted durations of cells, from a rough cost model that is scaled by the durations of finished cells.
 
-    The first cell of a group and measurement compiles and is apart from the others. What a cell takes is told by its
-    like at the same width, or else by its architecture and measurement at other widths, by its measurement, by any.
+    The first cell of a group and measurement includes compilation and is predicted separately. The scale comes from
+    cells of the same architecture, measurement and width if there are any, otherwise from the same architecture and
+    measurement, then from the same measurement, then from all cells.
+
+    Args:
+        results: Cells that are already finished.
     """
 
     def __init__(self, results: Iterable[CellResult] = ()):
@@ -28,8 +33,8 @@ class Costs:
             self.learn(result)
 
     def learn(self, result: CellResult) -> None:
-        """Take note of what a cell took."""
-        if result.seconds <= 0:  # it was not run
+        """Update the scales with the duration of a finished cell."""
+        if result.seconds <= 0:  # it was not measured
             return
         cell, place = result.cell, _place(result.cell)
         first = place not in self._begun
@@ -41,7 +46,7 @@ class Costs:
             sums[1] += _rough(cell, first)
 
     def of(self, cells: Iterable[Cell]) -> float:
-        """Return the seconds that these cells will take, one after the other."""
+        """Return the predicted seconds of these cells, run one after the other."""
         total, begun = 0.0, set()
         for cell in cells:
             place = _place(cell)
@@ -57,7 +62,7 @@ def _place(cell: Cell) -> tuple[object, ...]:
 
 
 def _levels(cell: Cell, first: bool) -> Iterator[Level]:
-    """Yield where a cell's seconds are remembered, the nearest first."""
+    """Yield the keys under which durations are averaged, the most specific first."""
     label, measurement, width = _place(cell)
     yield first, label, measurement, width
     yield first, label, measurement
@@ -66,16 +71,20 @@ def _levels(cell: Cell, first: bool) -> Iterator[Level]:
 
 
 def _rough(cell: Cell, first: bool) -> float:
-    # About as many weights as two hidden layers have.
+    # width**2: roughly the number of weights of a network with two hidden layers.
     return quantity_seconds(cell.quantities, cell.width**2) + (COMPILE_SECONDS / 2 if first else 0.0)
 
 
 class Agenda:
-    """The groups that wait for a worker, and the seconds until all is done.
+    """Queue of the groups that wait for a worker.
 
-    groups: cells of one group each.   workers: at most so many groups are measured at a time; with several the
-    costliest group is the first, so that no long one is begun at the end. Where fewer groups wait than there are
-    workers, long ones are cut between seeds.
+    With several workers the most expensive group comes first, so that no long group starts at the end. When fewer
+    groups wait than there are workers, long groups are split between seeds.
+
+    Args:
+        groups: The cells of each group.
+        costs: Predicted durations; by default learned from the cells as they finish.
+        workers: Number of groups that are measured at the same time.
     """
 
     def __init__(self, groups: Iterable[Sequence[Cell]], costs: Costs | None = None, workers: int = 1):
@@ -89,8 +98,8 @@ class Agenda:
         return len(self._waiting)
 
     def take(self) -> tuple[Cell, ...]:
-        """Return the group, or the part of one, that is to be measured next; it waits no more."""
-        # Sorting again whenever twice as much is known keeps it cheap for thousands of groups.
+        """Remove and return the next group to measure, or a part of one."""
+        # Sort again only when the number of finished cells has doubled: cheap for thousands of groups.
         if self.workers > 1 and self.costs.learned >= 2 * self._sorted_at:
             self._sorted_at = max(self.costs.learned, 1)
             self._waiting.sort(key=self.costs.of)
@@ -100,7 +109,7 @@ class Agenda:
         return cells
 
     def _cut(self, cells: tuple[Cell, ...], parts: int) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
-        """Return the first of so many parts of a group, and the rest of it: nothing where it is not worth a cut."""
+        """Return the first of `parts` parts of a group, and the rest, empty when splitting is not worthwhile."""
         if parts == 1:
             return cells, ()
         seeds = [list(of_seed) for _, of_seed in groupby(cells, key=lambda cell: cell.seed)]
@@ -114,19 +123,20 @@ class Agenda:
         return cells[:place], cells[place:]
 
     def put_back(self, cells: Sequence[Cell]) -> None:
-        """Let cells wait again, before all others: the rest of a group, or what a lost worker had taken."""
+        """Put cells at the front of the queue: the rest of a group, or the unfinished cells of a lost worker."""
         if cells:
             self._waiting.append(tuple(cells))
 
     def done(self, result: CellResult) -> None:
-        """Take note of a cell that is finished."""
+        """Record a finished cell."""
         self._left.pop(result.cell.key, None)
         self.costs.learn(result)
 
     def seconds_left(self) -> float | None:
-        """Return the seconds until all groups are measured, None before anything is known.
+        """Return the predicted seconds until all groups are measured, None before the first cell has finished.
 
-        The workers share what is left evenly, but not the cells of one seed of a group.
+        The remaining work is shared evenly among the workers, except that the cells of one seed of a group stay
+        together.
         """
         if not self.costs.learned:
             return None

@@ -1,4 +1,4 @@
-"""The device of a run: TensorFlow's environment before it is imported, what it may see, and where tensors go."""
+"""Set up the device of a run: TensorFlow's environment variables, its visible devices and device scopes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ..errors import NtkbenchError
 
 
 def quiet_environment(*, ours: bool = False) -> None:
-    """Set what TensorFlow and Keras read when they are imported, unless the user has set it.
+    """Set the environment variables that TensorFlow and Keras read at import, unless the user has set them.
 
-    ours: the process is ntkbench's own, so the backend is TensorFlow whatever the user's other work runs on.
+    Args:
+        ours: Whether the process belongs to ntkbench. Its backend is then TensorFlow, even if the user has set another.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if ours:
@@ -23,26 +24,29 @@ def quiet_environment(*, ours: bool = False) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
-def prepare(device: str, *, hushed: bool = False) -> str:
-    """Make TensorFlow compute on `device`: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]". Return its name for the records.
+def prepare(device: str, *, quiet: bool = False) -> str:
+    """Make TensorFlow compute on a device, and return the device's name for the records.
 
-    "auto" is the first GPU where there is one, otherwise the CPU. hushed: for the command line, whose standard error
-    shows progress and not TensorFlow's remarks. Raises NtkbenchError for a device that this machine does not have,
-    and when TensorFlow has already started on others.
+    Args:
+        device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]". "auto" is the first GPU if there is one, otherwise the CPU.
+        quiet: Whether to suppress TensorFlow's messages on standard error, where the command line shows progress.
+
+    Raises:
+        NtkbenchError: The machine does not have the device, or TensorFlow has already started on another one.
     """
-    quiet_environment(ours=hushed)
+    quiet_environment(ours=quiet)
     kind, _, which = device.partition(":")
     if kind == "cpu":
-        # Before the import it also saves the seconds in which CUDA starts.
+        # Set before the import, so that TensorFlow does not spend seconds starting CUDA.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    with _stderr_held() if hushed else nullcontext(), _without_keras_json() if hushed else nullcontext():
-        import keras  # noqa: F401 - it reads its settings when it is imported
+    with _stderr_held() if quiet else nullcontext(), _without_keras_json() if quiet else nullcontext():
+        import keras  # noqa: F401 - Keras reads its settings at import
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
-    # TensorFloat-32 errs by 1e-3; what was used is recorded with every result.
+    # TensorFloat-32 has relative errors of 1e-3. The precision in use is recorded with every result.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    if hushed:
+    if quiet:
         tf.get_logger().setLevel("ERROR")
     if kind == "tpu":
         return _connect_tpu(which)
@@ -52,14 +56,14 @@ def prepare(device: str, *, hushed: bool = False) -> str:
     index = int(which or 0)
     if index >= len(gpus):
         found = f"{len(gpus)} GPUs, numbered from 0" if gpus else "no GPU"
-        raise NtkbenchError(f"The device {device!r} was asked for, and TensorFlow finds {found}. Use --device cpu.")
+        raise NtkbenchError(f"The device {device!r} is not available: TensorFlow finds {found}. Use --device cpu.")
     _show([gpus[index]], device)
     return f"gpu:{index}"
 
 
 @contextmanager
 def _without_keras_json() -> Iterator[None]:
-    """Let TensorFlow and Keras be imported with their own settings: with some of a user's they cannot be imported."""
+    """Import Keras with its default settings: some settings in a user's keras.json make the import fail."""
     before = os.environ.get("KERAS_HOME")
     with tempfile.TemporaryDirectory(prefix="ntkbench-") as folder:
         os.environ["KERAS_HOME"] = folder
@@ -72,10 +76,12 @@ def _without_keras_json() -> Iterator[None]:
 
 
 def placed(device: str) -> AbstractContextManager[Any]:
-    """Return the scope in which variables and computations go to `device`, a name that `prepare` returned.
+    """Return the scope that places variables and computations on a device.
 
-    The one GPU that TensorFlow was shown is where it computes anyway, and so is the CPU where there is none; a TPU is
-    used inside this scope only. "cpu:i" is the i-th logical CPU device.
+    TensorFlow uses its one visible GPU, or the CPU when there is none, without a scope; it uses a TPU only inside one.
+
+    Args:
+        device: A name that `prepare` returned, or "cpu:i" for the i-th logical CPU device.
     """
     import tensorflow as tf
 
@@ -87,9 +93,9 @@ def placed(device: str) -> AbstractContextManager[Any]:
 
 @contextmanager
 def _stderr_held() -> Iterator[None]:
-    """Hold back what native code writes to standard error; it is written after all when the block raises.
+    """Buffer what native code writes to standard error, and write it out only when the block raises.
 
-    TensorFlow 2.21 logs at import before it has read TF_CPP_MIN_LOG_LEVEL.
+    TensorFlow 2.21 logs during its import, before it reads TF_CPP_MIN_LOG_LEVEL.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -113,12 +119,12 @@ def _show(gpus: list[Any], device: str) -> None:
     try:
         tf.config.set_visible_devices(gpus, "GPU")
         for gpu in gpus:
-            # Otherwise the first call takes all memory of the device, also that of other processes.
+            # Otherwise the first call reserves all memory of the device, even if others need it.
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError:
         if tf.config.get_visible_devices("GPU") != gpus:
             raise NtkbenchError(
-                f"TensorFlow has already started on other devices than {device!r}; start a new Python for it."
+                f"TensorFlow has already started on another device than {device!r}. Start a new Python process."
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""Live progress on standard error: what runs now, cells done, failures, time left."""
+"""Show progress on standard error: the current cell, finished cells, failures and time left."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SecondsLeft = Callable[[], float | None]
 
 
 class Progress:
-    """Says nothing; also what the others have in common: counting.
+    """Base class that counts cells and displays nothing.
 
-    Call `start`, then `now` before a cell and `done` after it, and `stop` in the end, whatever happened.
+    Call `start` once, `now` before a cell, `done` after it, and `stop` at the end, also after an error.
     """
 
     def __init__(self) -> None:
@@ -28,19 +28,23 @@ class Progress:
         self._predicted_at = float("-inf")
 
     def start(self, total: int, finished: int, unit: str = "cells", left: SecondsLeft | None = None) -> None:
-        """Begin a run of `total` cells, or other units, of which `finished` are already there.
+        """Start the display of a run.
 
-        left: predicts the time left; without it the pace so far does.
+        Args:
+            total: Number of cells, or of other units.
+            finished: Number of them that are already finished.
+            unit: Name of the unit, in the plural.
+            left: Returns the predicted seconds left; by default they follow from the pace so far.
         """
         self.total, self.finished, self.failed, self.began = total, finished, 0, time.monotonic()
         self._already, self.unit = finished, unit
         self._left, self._predicted_at, self._predicted = left, float("-inf"), None
 
     def now(self, what: Cell | str) -> None:
-        """Say which cell, or what else, is being measured."""
+        """Show the cell, or the text, as being measured."""
 
     def done(self, result: CellResult | None = None) -> None:
-        """Count a cell, or what else was measured."""
+        """Count a finished cell, or another unit."""
         self.finished += 1
         self.failed += result is not None and result.status not in (Status.OK, Status.UNSUPPORTED)
 
@@ -48,7 +52,7 @@ class Progress:
         """End the display."""
 
     def seconds_left(self) -> float | None:
-        """Return the time left, None while nothing is known."""
+        """Return the seconds left, None while unknown."""
         now = time.monotonic()
         if self._left is None:
             measured = self.finished - self._already
@@ -59,20 +63,20 @@ class Progress:
 
 
 class PlainProgress(Progress):
-    """A line every ten seconds, for logs and pipes."""
+    """Prints a line at most every ten seconds, for logs and pipes."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.stream, self._last = stream, float("-inf")
 
     def now(self, what: Cell | str) -> None:
-        """Print the line when it is due."""
+        """Print a line if the last one is ten seconds old."""
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
             print(f"{self._counts()}  now: {describe(what)}", file=self.stream, flush=True)
 
     def stop(self) -> None:
-        """Print where the run ended."""
+        """Print the final counts."""
         print(self._counts(), file=self.stream, flush=True)
 
     def _counts(self) -> str:
@@ -86,14 +90,14 @@ class PlainProgress(Progress):
 
 
 class LiveProgress(Progress):
-    """One line that moves, on a terminal."""
+    """Updates a single line on a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         from rich.console import Console
         from rich.progress import BarColumn, Progress as Bar, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        # markup=False: names come from outside.
+        # markup=False: names from users and plugins may contain brackets.
         self._bar: Any = Bar(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -112,16 +116,16 @@ class LiveProgress(Progress):
         self._bar.start()
 
     def now(self, what: Cell | str) -> None:
-        """Name the cell on the line."""
+        """Show the cell on the line."""
         self._bar.update(self._task, description=describe(what), completed=self.finished, counts=self._counts())
 
     def done(self, result: CellResult | None = None) -> None:
-        """Move the line on."""
+        """Count a finished cell and update the line."""
         super().done(result)
         self._bar.update(self._task, completed=self.finished, counts=self._counts())
 
     def stop(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._bar.stop()
 
     def _counts(self) -> str:
@@ -132,7 +136,12 @@ class LiveProgress(Progress):
 
 
 def progress_on(stream: TextIO | None = None, *, quiet: bool = False) -> Progress:
-    """Return the progress that suits the stream (standard error without one)."""
+    """Return the progress display for a stream: a live line on a terminal, printed lines otherwise.
+
+    Args:
+        stream: Output stream, standard error by default.
+        quiet: Whether to display nothing.
+    """
     stream = sys.stderr if stream is None else stream
     if quiet:
         return Progress()
@@ -140,7 +149,7 @@ def progress_on(stream: TextIO | None = None, *, quiet: bool = False) -> Progres
 
 
 def describe(cell: Cell | str) -> str:
-    """Return what a cell is, in a few words; words stay."""
+    """Return a short description of a cell; text is returned as it is."""
     if isinstance(cell, str):
         return cell
     return f"{cell.label or cell.architecture}, width {cell.width}, seed {cell.seed}, {cell.measurement}"

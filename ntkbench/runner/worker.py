@@ -21,7 +21,7 @@ from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
 from ..plan.user_model import FileArchitecture, KerasArchitecture
-from ..registry.calling import call_with_known_names, contained
+from ..registry.calling import call_with_known_names, exit_as_error
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..seeds import seed_for
@@ -139,7 +139,7 @@ class GroupWorker:
         """
         model = build_model(self.architecture, cell, x.shape[1:], precision)
         built = Network(model, output_name=output_name(self.architecture, cell.params))
-        with contained(cell.architecture):
+        with exit_as_error(cell.architecture):
             outputs = check_output(built, x, cell.architecture)
         found = network_in(built, x, precision)
         known = self._networks.get(precision)

@@ -1,4 +1,4 @@
-"""Storing results while the next ones are measured: a disk that is asked to keep several files at once is faster."""
+"""Store results in background threads: disks sync several files at once faster than one by one."""
 
 from __future__ import annotations
 
@@ -10,26 +10,30 @@ from typing import Any
 from ..types import CellResult
 
 THREADS = 4
-MOST = 32  # results that are not yet on the disk
+MOST = 32  # results that may wait to be written
 
 
 class Writer:
-    """Calls `write` for each result, in other threads; a context manager, at whose end all results are on the disk.
+    """Calls `write` for each result in background threads.
 
-    An error of `write` is raised by a later `put`, or at the end; nothing is written after it.
+    Leaving its context waits until all results are written. An error of `write` is raised by a later `put` or on
+    leaving the context; nothing is written after it.
+
+    Args:
+        write: Stores one result.
     """
 
     def __init__(self, write: Callable[[CellResult], Any]):
         self._write = write
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ntkbench-writer")
-        self._room = threading.Semaphore(MOST)
+        self._slots = threading.Semaphore(MOST)
         self._error: BaseException | None = None
 
     def put(self, result: CellResult) -> None:
-        """Store a result soon; waits where many are not stored yet."""
-        self._room.acquire()
+        """Queue a result for writing; block while too many results are waiting."""
+        self._slots.acquire()
         if self._error is not None:
-            self._room.release()
+            self._slots.release()
             raise self._error
         self._pool.submit(self._store, result).add_done_callback(self._done)
 
@@ -39,7 +43,7 @@ class Writer:
 
     def _done(self, future: Future[Any]) -> None:
         self._error = self._error or future.exception()
-        self._room.release()
+        self._slots.release()
 
     def __enter__(self) -> Writer:
         return self

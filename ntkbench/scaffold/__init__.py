@@ -1,1 +1,1 @@
-"""What `ntkbench plugin new` writes: a plugin's package, from the template beside this file."""
+"""Create a plugin package from the template in this folder, for `ntkbench plugin new`."""

@@ -1,1 +1,1 @@
-"""What was found: atomic cell files, schema, provenance, tidy frames."""
+"""Store results on disk: atomic cell files, the manifest, provenance and tidy frames."""

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, also after a kill, a full disk or a power cut."""
+"""Write files atomically: a file is complete or absent, even after a kill, on a full disk or after a power cut."""
 
 from __future__ import annotations
 
@@ -17,23 +17,31 @@ _TEMPORARY = re.compile(r"\..+\.\d+(-[0-9a-f]+)?\.tmp")
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to `path` through a temporary file in the same directory.
 
-    A reader sees the old file or the new one, never a part. What exists and is no regular file (a terminal,
-    a pipe) is written to directly. Raises NtkbenchError when the system refuses.
+    A reader sees either the old file or the new one, never a part. An existing path that is not a regular file (a
+    terminal or a pipe) is written to directly.
+
+    Raises:
+        NtkbenchError: The file could not be written.
     """
     try:
         replace(path, data)
     except OSError as error:
         raise NtkbenchError(
             f"{path} could not be written: {error.strerror or error}. "
-            "Make room or choose another place; what was written before is kept."
+            "Free some space or choose another path; an existing file is kept."
         ) from error
 
 
 def replace(path: str | os.PathLike[str], data: bytes, *, sync_name: bool = True) -> None:
-    """Do what `write_atomically` does, and raise OSError when the system refuses.
+    """Write `data` to `path` as `write_atomically` does, but raise OSError when writing fails.
 
-    The bytes are on the disk before the name is there. With `sync_name` the name is on the disk too; without, it is
-    after `sync_directory`, which costs as much as all else.
+    The bytes are on disk before the file appears under its name.
+
+    Args:
+        path: The file.
+        data: Its content.
+        sync_name: Whether to sync the directory as well, which takes as long as all the rest. Otherwise the name is on
+            disk only after `sync_directory`.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
@@ -55,11 +63,11 @@ def replace(path: str | os.PathLike[str], data: bytes, *, sync_name: bool = True
 
 
 def sync_directory(directory: Path) -> None:
-    """Wait until the names in `directory` are on the disk, where the system can do that."""
+    """Wait until the file names in `directory` are on disk; do nothing where the system does not support it."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
     except OSError:
-        return  # Windows opens no directories
+        return  # Windows cannot open directories
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -70,12 +78,12 @@ def sync_directory(directory: Path) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether a file of this name is one through which `write_atomically` writes."""
+    """Return whether this is the name of a temporary file of `write_atomically`."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove the temporary files that a killed writer left in `directory`; only its one writer may call this."""
+    """Remove temporary files that a killed writer left in `directory`. Only the holder of the lock may call this."""
     for leftover in directory.glob(".*.tmp"):
         if is_temporary(leftover.name):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Curves as plain JSON in a run's manifest, and back."""
+"""Convert curves to plain JSON for the manifest of a run, and back."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..types import Curve, Panel
 
 
 def encode(panels: Sequence[Panel]) -> list[dict[str, Any]]:
-    """Return what the manifest holds under "curves"."""
+    """Return the panels as the value of "curves" in the manifest."""
     return [asdict(panel) for panel in panels]
 
 
 def decode(manifest: Mapping[str, Any]) -> tuple[Panel, ...]:
-    """Return the panels of a manifest, none where it has none; raise ValueError for what is not understood."""
+    """Return the panels of a manifest, empty when it has none; raise ValueError when they are not valid."""
     try:
         return tuple(
             Panel(
@@ -28,17 +28,17 @@ def decode(manifest: Mapping[str, Any]) -> tuple[Panel, ...]:
             for entry in manifest.get("curves", ())
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"its curves are not understood ({type(error).__name__}: {error})") from None
+        raise ValueError(f"its curves are not valid ({type(error).__name__}: {error})") from None
 
 
 def _curve(entry: Mapping[str, Any]) -> Curve:
     numbers = {name: _numbers(entry.get(name, ())) for name in ("x", "y", "low", "high")}
     lengths = {name: len(given) for name, given in numbers.items() if given or name in ("x", "y")}
     if len(set(lengths.values())) > 1 or ("low" in lengths) != ("high" in lengths):
-        raise ValueError(f"its curves are not understood (lengths {lengths})")
+        raise ValueError(f"its curves are not valid (lengths {lengths})")
     return Curve(str(entry["label"]), **numbers)
 
 
 def _numbers(given: Sequence[Any]) -> tuple[float, ...]:
-    """Return finite floats; null, which stands for what is not finite, becomes NaN."""
+    """Return floats; null, which JSON holds for values that are not finite, becomes NaN."""
     return tuple(float("nan") if number is None else float(number) for number in given)

@@ -1,4 +1,4 @@
-"""The tidy results: one row for each quantity of a cell."""
+"""Return results in tidy form: one row per cell and quantity."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ _DTYPES = {
 
 
 def rows(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the tidy rows as plain mappings with the keys COLUMNS, None where there is no number.
+    """Yield the tidy rows as plain mappings with the keys COLUMNS; missing numbers are None.
 
-    catalogue: the quantities of each measurement; without an entry, name and reduction are read off the key.
-    A quantity per variable gives one row for each variable, whose name stands in the column reduction. A cell
-    that is not ok gives one row for each quantity that was wanted, with its status and message.
+    A quantity that is measured per variable has one row per variable, with the variable's name in the column
+    "reduction". A cell that is not ok has one row per requested quantity, with its status and message.
+
+    Args:
+        results: The results of the cells.
+        catalogue: The quantities of each measurement. For other quantities, name and reduction come from the key.
     """
     for result in results:
         cell = result.cell
@@ -64,7 +67,7 @@ def rows(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> I
         for key in dict.fromkeys([*cell.quantities, *sorted(result.values)]):
             quantity = find_quantity(catalogue or {}, cell.measurement, key)
             if quantity.per and key == quantity.name and result.values:
-                continue  # its numbers stand under "name:variable"
+                continue  # its values have the keys "name:variable"
             value = result.values.get(key, Value(None))
             row = shared | {
                 "quantity": quantity.name,
@@ -79,7 +82,15 @@ def rows(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> I
 
 
 def frame(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> pandas.DataFrame:
-    """Return the tidy rows as a pandas DataFrame: COLUMNS in their order, missing numbers as NaN or <NA>."""
+    """Return the tidy rows as a pandas DataFrame.
+
+    Args:
+        results: The results of the cells.
+        catalogue: The quantities of each measurement. For other quantities, name and reduction come from the key.
+
+    Returns:
+        A DataFrame with the columns COLUMNS, in this order; missing numbers are NaN or <NA>.
+    """
     import pandas
 
     table = pandas.DataFrame(list(rows(results, catalogue)), columns=list(COLUMNS))
@@ -87,6 +98,6 @@ def frame(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> 
 
 
 def dataset_label(dataset: str, params: Mapping[str, Any]) -> str:
-    """Return "digits", or "digits:key=value,…" for a data set with parameters."""
+    """Return the label of a dataset: its name, or "name:key=value,…" with parameters."""
     words = ",".join(f"{name}={value}" for name, value in sorted(params.items()))
     return f"{dataset}:{words}" if words else dataset

@@ -1,4 +1,4 @@
-"""The lock of a run's folder: one process writes, any number read."""
+"""Lock of a run folder: one process writes, any number of processes read."""
 
 from __future__ import annotations
 
@@ -19,31 +19,35 @@ from ..errors import NtkbenchError
 NAME = ".lock"
 _UNLOCKABLE = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 _held: dict[str, WriterLock] = {}
-_guard = threading.RLock()  # a store that is collected while another one takes a lock releases its own
+_guard = threading.RLock()  # reentrant: a store that is garbage-collected in `take` releases its own lock there
 
 
 class WriterLock:
-    """A hold on a folder that other processes respect. The stores of one process share it.
+    """Exclusive lock on a folder, shared by all stores of this process.
 
-    The system gives it up when the process ends, however it ends, so that no hold outlives its holder. RUN/.lock says
-    who holds it, and is empty when nobody does.
+    The operating system releases the lock when the process ends, even when it is killed. RUN/.lock names the process
+    that holds the lock, and is empty when it is free.
 
-    stores: how many share it.
+    Attributes:
+        stores: Number of stores that share the lock.
     """
 
     def __init__(self, folder: Path):
         self._key = os.path.realpath(folder)
         self._file = Path(self._key, NAME)
-        # With on_acquired filelock never falls back to a file that only stands for a lock: one would outlive a kill.
+        # With on_acquired, filelock never falls back to a lock by file existence, which would outlive a killed process.
         self._lock = filelock.FileLock(self._file, timeout=0, thread_local=False, on_acquired=_sign)
         self.stores = 0
 
     @classmethod
     def take(cls, folder: Path) -> WriterLock:
-        """Return the hold on `folder`, one `release` of which is owed.
+        """Acquire the lock on `folder`; every call needs one `release`.
 
-        Raises NtkbenchError, saying who writes there, when another process holds it, and OSError when the folder cannot
-        be written. A file system that has no locks is used without: cells are whole files there too.
+        On a file system without locks, no lock is taken; cells are still written atomically.
+
+        Raises:
+            NtkbenchError: Another process holds the lock; the message names it.
+            OSError: The folder is not writable.
         """
         new = cls(folder)
         with _guard:
@@ -58,7 +62,7 @@ class WriterLock:
             return lock
 
     def release(self) -> None:
-        """Give back one `take`; after the last one, other processes may write."""
+        """Undo one `take`; after the last one, other processes may write."""
         with _guard:
             self.stores -= 1
             if not self.stores:
@@ -73,8 +77,8 @@ class WriterLock:
             self._lock.acquire()
         except filelock.Timeout:
             raise NtkbenchError(
-                f"{self._file.parent} is in use: {_holder(self._file)}. Wait for it or stop it, or choose another "
-                "--out; `ntkbench table` can be read meanwhile."
+                f"{self._file.parent} is in use: {_holder(self._file)}. Wait for it, stop it or choose another "
+                "--out; `ntkbench table` works in the meantime."
             ) from None
         except OSError as error:
             if error.errno not in _UNLOCKABLE:
@@ -82,10 +86,10 @@ class WriterLock:
 
 
 def _sign(descriptor: int) -> None:
-    """Write who we are into the file that we locked."""
+    """Write this process's host and id into the locked file."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     signature = {"host": socket.gethostname(), "pid": os.getpid(), "since": now}
-    with contextlib.suppress(OSError):  # a full disk: the lock holds without a name
+    with contextlib.suppress(OSError):  # on a full disk the lock works without a signature
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, (json.dumps(signature) + "\n").encode())
@@ -96,4 +100,4 @@ def _holder(file: Path) -> str:
         signature: Any = json.loads(file.read_bytes())
         return f"process {signature['pid']} on {signature['host']} has been writing there since {signature['since']}"
     except (OSError, ValueError, LookupError, TypeError):
-        return "another process writes there"
+        return "another process is writing there"

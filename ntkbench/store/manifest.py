@@ -1,4 +1,4 @@
-"""The manifest of a run: its plan, and what tables need to know of it when no plugin is installed any more."""
+"""Manifest of a run: its plan, and everything that tables need when its plugins are no longer installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..registry.specs import Architecture
 
 Catalogue = Mapping[str, Mapping[str, Quantity]]
-"""measurement → result key → Quantity."""
+"""Quantities by measurement and result key."""
 
 
 def new_manifest(
@@ -31,9 +31,15 @@ def new_manifest(
 ) -> dict[str, Any]:
     """Return the manifest of one invocation.
 
-    cells: in plan order.   architectures, measurements: the registered entries by name; a cell whose architecture
-    is not among them (a user's file) has no theory.   command: the words on the command line.
-    code: the files that architectures, by label, and measurements, by name, rest on, with the hashes of their contents.
+    Args:
+        cells: The cells in plan order.
+        architectures: The registered architectures by name. Cells of other architectures (a user's file) have no
+            theory.
+        measurements: The registered measurements by name.
+        command: The command line, split into words.
+        options: The options of the run.
+        settings: The settings of the run, by default those of the first cell.
+        code: The files that architectures (by label) and measurements (by name) depend on, with their content hashes.
     """
     labels = {cell.key: cell.label or cell.architecture for cell in cells}
     params = {
@@ -65,10 +71,10 @@ def new_manifest(
 
 
 def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the manifest of a directory in which `old` was run and `new` is about to run.
+    """Return the manifest of a directory that was run with `old` and is about to be run with `new`.
 
-    The invocations and the planned cells are joined; each invocation keeps its own settings and provenance; the
-    rest is the newest.
+    Invocations and planned cells are concatenated, and each invocation keeps its own settings and provenance.
+    Everything else comes from `new`.
     """
     merged = {**old, **new, "created": old.get("created", new.get("created"))}
     merged["invocations"] = [*_invocations(old), *_invocations(new)]
@@ -79,9 +85,11 @@ def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changed_code(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each architecture and measurement whose code is another one than when it was last planned.
+    """Return a sentence for each architecture and measurement whose code has changed since it was last planned.
 
-    old, new: the manifest of the directory, and that of the invocation that is about to run there.
+    Args:
+        old: The manifest of the directory.
+        new: The manifest of the invocation that is about to run there.
     """
     sentences = []
     for name, files in new.get("code", {}).items():
@@ -91,14 +99,14 @@ def changed_code(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         changed = sorted(file for file in {*before, *files} if before.get(file) != files.get(file))
         listed = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         sentences.append(
-            f"{name}: {listed} changed since the last run here. What this code has not measured yet is measured; the "
-            "earlier cells stay, as a row of their own."
+            f"{name}: {listed} changed since the last run here. Cells that the new code has not measured are measured; "
+            "earlier cells are kept as a separate row."
         )
     return sentences
 
 
 def catalogue(manifest: Mapping[str, Any]) -> dict[str, dict[str, Quantity]]:
-    """Return the quantities that the manifest declares: measurement → result key → Quantity."""
+    """Return the quantities that the manifest declares, by measurement and result key."""
     declared: dict[str, dict[str, Quantity]] = {}
     for measurement, quantities in manifest.get("quantities", {}).items():
         declared[measurement] = {
@@ -118,9 +126,10 @@ def catalogue(manifest: Mapping[str, Any]) -> dict[str, dict[str, Quantity]]:
 
 
 def find_quantity(catalogue: Catalogue, measurement: str, key: str) -> Quantity:
-    """Return the Quantity of a result key; an undeclared one is read off its key, "name" or "name:reduction".
+    """Return the Quantity of a result key.
 
-    The reduction of a number per variable is the name of its variable.
+    For an undeclared quantity, name and reduction come from the key, "name" or "name:reduction". The reduction of a
+    quantity that is measured per variable is the name of the variable.
     """
     name, _, reduction = key.partition(":")
     declared = quantity_of(catalogue.get(measurement, {}), key)
@@ -130,10 +139,9 @@ def find_quantity(catalogue: Catalogue, measurement: str, key: str) -> Quantity:
 
 
 def theory(manifest: Mapping[str, Any]) -> dict[str, dict[str, Theory]]:
-    """Return theory's claims as the manifest holds them: label → quantity → Theory.
+    """Return theory's claims in the manifest, by label and quantity.
 
-    Manifests of earlier versions name architectures instead, and so speak of default parameters only: there the label
-    is the architecture's name.
+    Manifests of earlier versions hold them by the name of the architecture instead, for its default parameters.
     """
     return {
         label: {
@@ -163,7 +171,7 @@ def _quantity_to_json(quantity: Quantity, companions: Mapping[str, Sequence[str]
 def _invocations(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     own = {name: manifest[name] for name in ("settings", "provenance") if name in manifest}
     given = [dict(invocation) for invocation in manifest.get("invocations", ())]
-    # What the top level says belongs to the last invocation that wrote it.
+    # The settings and provenance at the top level belong to the last invocation.
     if given:
         given[-1] = {**own, **given[-1]}
     return given

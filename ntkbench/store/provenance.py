@@ -1,4 +1,4 @@
-"""Where and with what the numbers were made: recorded, never part of a cell's key."""
+"""Collect the provenance of results: software versions and hardware. It is recorded but not part of a cell's key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("ntkbench", "tensorflow", "keras", "numpy")
 
 
 def provenance() -> dict[str, Any]:
-    """Return versions, platform, processor and threads as a plain mapping; imports no framework."""
+    """Return versions, platform, processor and threads as a plain mapping, without importing a framework."""
     return {
         "python": platform.python_version(),
         **{package: _version(package) for package in PACKAGES},
@@ -26,7 +26,7 @@ def provenance() -> dict[str, Any]:
 
 @functools.cache
 def machine() -> Mapping[str, Any]:
-    """Return processor and number of cores of this machine, but not its name."""
+    """Return the processor and the number of cores of this machine, but not its host name."""
     return {"cpu": _cpu_model(), "cpu_count": os.cpu_count()}
 
 
@@ -53,7 +53,7 @@ def _cpu_model() -> str:
 
 
 def _threads() -> dict[str, Any]:
-    # TensorFlow answers 0 for "as many as it likes": then the processors that this process may use.
+    # TensorFlow reports 0 threads for its automatic choice, which is the number of available processors.
     threads: dict[str, Any] = {
         "available": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     }

@@ -30,7 +30,7 @@ def ntkbench(capsys, *words):
         (["run", "--precision", "float16"], "Did you mean 'float64'"),
         (["run", "--measure", "hesian_norm"], "Did you mean 'hessian_norm'"),
         (["run", "--dataset", "digit"], "Did you mean 'digits'"),
-        (["run", "--arch", "cnn", "--dataset", "diabetes"], "'cnn' takes images, and the data set 'diabetes'"),
+        (["run", "--arch", "cnn", "--dataset", "diabetes"], "'cnn' takes images, but the dataset 'diabetes'"),
         (["run", "--arch", "no_such.py:build"], "There is no file"),
         (["run", "--format", "gihub"], "Did you mean 'github'"),
         (["run", "--device", "gpux"], "Did you mean 'gpu'"),

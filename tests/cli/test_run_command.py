@@ -83,7 +83,7 @@ def test_a_users_own_files(here, capsys):
     assert main(["run", "--arch", "net.keras", *words, "--out", "saved"]) == 0
     assert main(["run", "--arch", "net.keras", "--reinit", *words, "--out", "redrawn"]) == 0
     assert main(["run", "--arch", "wide.keras", *words, "--out", "wide"]) == 2
-    assert "takes inputs of shape 64, and the data set 'digits' gives 61" in capsys.readouterr().err
+    assert "takes inputs of shape 64, but the dataset 'digits' provides 61" in capsys.readouterr().err
     saved, redrawn = (nb.load(name).frame().value.to_list() for name in ("saved", "redrawn"))
     assert len(saved) == len(redrawn) == 2
     assert saved != redrawn

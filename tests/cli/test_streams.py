@@ -66,7 +66,9 @@ def test_a_closed_or_full_stream_is_no_error(tmp_path, redirected):
 def test_an_answer_that_cannot_be_written_is_a_sentence_and_exit_1(tmp_path):
     done = shell("list >/dev/full", tmp_path)
     assert done.returncode == 1
-    assert done.stderr == b"Error: Standard output cannot be written: No space left on device. Redirect it elsewhere.\n"
+    assert (
+        done.stderr == b"Error: Standard output could not be written: No space left on device. Redirect it elsewhere.\n"
+    )
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ def test_a_suite_of_claims_has_a_dry_run_in_json(capsys):
     ("found", "message"),
     [
         ({**OPTIONS, "widhts": [8]}, "Did you mean 'widths'"),
-        ({**OPTIONS, "device": "cpu"}, "'device', which the command that runs it does"),
+        ({**OPTIONS, "device": "cpu"}, "'device', which only the command line may set"),
         ({**OPTIONS, "seeds": 0}, "In the suite mini"),
         ({}, "has no claims"),
     ],

@@ -144,7 +144,7 @@ def test_the_groups_of_a_late_worker_go_to_others(here, cluster, monkeypatch, ca
     stopping.join()
     monkeypatch.setattr(executor, "ANSWER_SECONDS", 2.0)
     assert main([*words, "--out", "second", "--executor", f"dask:{address}"]) == 2
-    assert "not all of its workers answered within 2 s" in capsys.readouterr().err
+    assert "not all of its workers responded within 2 s" in capsys.readouterr().err
     for process in stopped:
         process.resume()
     assert len(stopped) > 1 and code == 0 and seconds > 10

@@ -85,7 +85,7 @@ def test_a_disk_that_fills_up_ends_the_run_which_goes_on_when_there_is_room(disk
     kept = len(nb.load(disk / "run").results)
     assert 3 <= kept < CELLS
     assert "could not be written: No space left on device. " in line
-    assert f"Finished cells are kept in {disk / 'run'}; once that is mended, the same command" in line
+    assert f"Finished cells are kept in {disk / 'run'}. Fix the problem and rerun the command" in line
     assert not [name for name in files(disk / "run") if name.endswith(".tmp")]
     assert not nb.load(disk / "run").problems
     stamps = {path: path.stat().st_mtime_ns for path in (disk / "run" / "cells").iterdir()}
@@ -100,7 +100,7 @@ def test_a_disk_that_is_full_from_the_start_is_a_sentence(disk, measured, capsys
     (disk / "run").mkdir()
     (disk / "filler").write_bytes(bytes(60 * 1024))
     assert main([*WORDS, "--out", str(disk / "run")]) == 2
-    assert "The run cannot be kept in" in (line := one_sentence(capsys)) and "No space left on device" in line
+    assert "The run could not be stored in" in (line := one_sentence(capsys)) and "No space left on device" in line
     assert files(disk / "run") <= {".lock"}
     (disk / "filler").unlink()
     mount("-o", "remount,size=1m", str(disk))
@@ -133,7 +133,7 @@ def test_a_folder_that_becomes_read_only_ends_the_run_and_can_be_read(disk, meas
     assert main(["table", folder]) == 0
     assert "35 of 40 planned cells" in " ".join(capsys.readouterr().out.split())
     assert main([*WORDS, "--out", folder]) == 2
-    assert "cannot be kept in" in (line := one_sentence(capsys)) and "Read-only file system" in line
+    assert "could not be stored in" in (line := one_sentence(capsys)) and "Read-only file system" in line
     subprocess.run(["umount", folder], check=True)
     measured.clear()
     assert main([*WORDS, "--out", folder]) == 0

@@ -20,8 +20,8 @@ from ntkbench.runner.executors import processes
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL, and files that are read while they are written")
 
 EXPECTED = {
-    faulty.SLEEPS: ("timeout", "It was not finished after --timeout 20 s, and its worker process was ended."),
-    faulty.HOGS: ("oom", "more than --memory-limit 1 GiB, and was ended."),
+    faulty.SLEEPS: ("timeout", "It did not finish within --timeout 20 s, and its worker process was killed."),
+    faulty.HOGS: ("oom", "more than --memory-limit 1 GiB, and was killed."),
     faulty.KILLED: ("failed", "lost while it measured this cell; SIGKILL ended it"),
     faulty.LEAVES: ("failed", "lost while it measured this cell; its exit code was 0."),
     faulty.INTERRUPTS: ("failed", "lost while it measured this cell; it raised KeyboardInterrupt"),
@@ -52,7 +52,7 @@ def test_every_fault_costs_its_cell_only(here, capfd, monkeypatch):
     assert main([*words, "--timeout", "20", "--memory-limit", "1", "--workers", "2"]) == 1
     out, err = capfd.readouterr()
     assert json.loads(out)["rows"], "what a plugin prints in a worker is not on standard output"
-    assert f"{len(EXPECTED)} of 24 cells failed" in err and "1 × timeout: It was not finished" in err
+    assert f"{len(EXPECTED)} of 24 cells failed" in err and "1 × timeout: It did not finish" in err
     bad = statuses()
     assert set(bad) == {(width, 0) for width in EXPECTED}
     for width, (status, message) in EXPECTED.items():
@@ -72,15 +72,15 @@ def test_every_fault_costs_its_cell_only(here, capfd, monkeypatch):
 
 
 def test_a_machine_without_memory_loses_its_largest_worker(here, monkeypatch):
-    from ntkbench.runner.executors import watch
+    from ntkbench.runner.executors import watchdog
 
     monkeypatch.setattr(processes, "serve", faulty.serve)
-    monkeypatch.setattr(watch, "machine_memory_gib", lambda: 0.05)
-    monkeypatch.setattr(watch, "available_memory_gib", lambda: 0.0 if (here / "105.happened").exists() else 1.0)
+    monkeypatch.setattr(watchdog, "machine_memory_gib", lambda: 0.05)
+    monkeypatch.setattr(watchdog, "available_memory_gib", lambda: 0.0 if (here / "105.happened").exists() else 1.0)
     main([*RUN, "--widths", str(faulty.SLEEPS), "--quiet", "--timeout", "60"])
     (result,) = statuses().values()
     assert str(result.status) == "oom"
-    assert "The machine had 0 GiB of memory left, and the worker process of this cell held most" in result.message
+    assert "The machine had 0 GiB of memory left; the worker process of this cell used the most" in result.message
 
 
 def test_no_worker_outlives_its_killed_parent_and_the_run_goes_on(here):

@@ -223,7 +223,7 @@ def test_diff(boards, capsys):
     assert "rank" not in out.lower()
     assert main(["leaderboard", "diff", paths[0], paths[0]]) == 0
     out = capsys.readouterr().out
-    assert "Verdicts: 3 of 3 are the same." in out and "ties: none changed." in out
+    assert "Verdicts: 3 of 3 are the same." in out and "ties: unchanged." in out
 
 
 def test_ties_that_changed_are_named():

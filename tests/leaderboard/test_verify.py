@@ -57,7 +57,7 @@ def cell_of(body, measurement="hessian", label="fc:depth=1"):
 
 def test_an_honest_receipt_is_accepted_by_another_run(verify, tmp_path):
     code, out = verify(None, "--cells", "all", "--by", "Ada", renew=False)
-    assert code == 0 and out.count(": agrees") == 24 and "is accepted: 24 cells are sound, 24 were run again" in out
+    assert code == 0 and out.count(": agrees") == 24 and "is accepted: all 24 cells are valid; 24 were rerun" in out
     record = json.loads(next((tmp_path / "records").iterdir()).read_text())
     assert (record["kind"], record["by"], record["cells"], record["agreed"]) == ("verification", "Ada", 24, 24)
 

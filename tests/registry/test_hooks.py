@@ -51,8 +51,8 @@ def test_registration_through_the_hook(name):
 @pytest.mark.parametrize("name", HOOKS)
 def test_documentation_where_it_stands(name):
     text = inspect.getdoc(HOOKS[name])
-    assert re.search(r"^Args:\n    register: ", text, flags=re.MULTILINE) and "``register(" in text
-    (version,) = re.findall(r"^Since version (\d+\.\d+)\.$", text, flags=re.MULTILINE)
+    assert re.search(r"^Args:\n +register: ", text, flags=re.MULTILINE) and "``register(" in text
+    (version,) = re.findall(r"^Added in version (\d+\.\d+)\.$", text, flags=re.MULTILINE)
     assert tuple(map(int, version.split("."))) <= tuple(map(int, hookspecs.VERSION.split(".")))
     (kind,) = [kind for kind in KINDS if hook_of(kind) == name]
     fields = {field.name for field in attrs.fields(KINDS[kind]) if field.init} - OWN

@@ -166,11 +166,14 @@ def test_what_a_plugin_prints_at_import_is_not_seen(site):
         ("def ntkbench_register_architectures(register): ...", "without @hookimpl"),
         (hook('"a", "a:b"').replace("(register):", "(registre):"), "Did you mean 'register'?"),
         (hook('"a", "a:b"', kind="architecture"), "Did you mean 'ntkbench_register_architectures'"),
-        (hook('"a", "a:b", params={"depth": {"default": object(), "type": "int"}}'), "not made of plain values"),
+        (
+            hook('"a", "a:b", params={"depth": {"default": object(), "type": "int"}}'),
+            "has values that JSON cannot hold",
+        ),
         (hook('"a", "a:b", summary="x" * 301'), "at most 300 characters"),
         ("import ntkbench as nb\nnb.architecture('mine')(lambda width: 1)\n" + GOOD, "'mine' with a decorator"),
         ("ntkbench_hooks = 1\n" + GOOD, "Its ntkbench_hooks is 1"),
-        ("ntkbench_hooks = '99.0'\n" + GOOD, "It needs version 99.0 of the hooks, and this ntkbench has 0.1"),
+        ("ntkbench_hooks = '99.0'\n" + GOOD, "It needs version 99.0 of the hooks, but this ntkbench has 0.1"),
         ("import os; os._exit(3)", "ended the process with exit code 3"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended the process by SIGSEGV"),
         ("raise BaseException", "BaseException"),
@@ -228,7 +231,7 @@ def test_strict_and_unknown_names_are_errors(site):
     done = ntkbench(site, "list", "--strict", "--no-plugin", "acme")
     assert done.returncode == 0 and "net" in done.stdout and done.stderr == ""
     done = ntkbench(site, "list", NTKBENCH_PLUGINS="other_one, gone")
-    assert "net" in done.stdout and "NTKBENCH_PLUGINS names it, and it is not installed" in done.stderr
+    assert "net" in done.stdout and "NTKBENCH_PLUGINS names it, but it is not installed" in done.stderr
 
 
 def test_check_tries_again_what_is_remembered(site, monkeypatch, capsys):
@@ -324,4 +327,4 @@ def test_a_plugin_whose_theory_raises_is_left_out(site, monkeypatch):
     install(site, "acme", BY_PARAMS.replace("DEFAULT", "0"))
     known = loaded(monkeypatch)
     assert "net" not in known.architectures
-    assert "theory as a function of its parameters, which has no value for depth=0" in row(known, "acme").reason
+    assert "theory as a function of its parameters, which failed for depth=0" in row(known, "acme").reason

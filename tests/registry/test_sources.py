@@ -46,7 +46,7 @@ def test_a_damaged_entry_points_file_is_one_row_that_names_it(site, monkeypatch,
     assert [each.damage for each in found("sound")] == [""]
     for each in found("oddtool"):  # some Python versions read over the damage
         assert (each.version, each.origin) == ("1.0", "")
-        assert "entry_points.txt cannot be read" in each.damage and str(info) in each.damage
+        assert "entry_points.txt could not be read" in each.damage and str(info) in each.damage
     monkeypatch.setenv(sources.ALLOWED, "")
     assert all(reason for _, reason in sources.chosen_sources())
 
@@ -67,7 +67,7 @@ def test_undecodable_metadata_of_a_plugin_and_of_another_package(site):
     put(site, "oddtool", OURS, b"Name: \xff\xfe\n")
     put(site, "stranger", b"[console_scripts]\nstranger = stranger\n", b"Name: \xff\xfe\n")
     (odd,) = found("oddtool")
-    assert "METADATA cannot be read" in odd.damage
+    assert "METADATA could not be read" in odd.damage
     assert not found("stranger")  # nothing of it is needed
 
 
@@ -81,7 +81,7 @@ def test_metadata_without_a_name(site, metadata):
 def test_an_entry_point_that_cannot_be_loaded_says_how_to_write_it(site, value):
     put(site, "oddtool", f"[ntkbench]\nodd = {value}\n".encode(), GOOD)
     (odd,) = found("oddtool")
-    assert odd.damage == f'Its entry point is "odd = {value}"; write a module or "module:object".'
+    assert odd.damage == f'Its entry point is "odd = {value}"; it must be a module or "module:object".'
 
 
 def test_the_first_of_one_name_counts(site, tmp_path, monkeypatch):

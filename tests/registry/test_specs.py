@@ -18,11 +18,11 @@ from ntkbench.types import Quantity
     ("spec", "sentence"),
     [
         ({"quantities": []}, "declares no quantities"),
-        ({"quantities": ["q"]}, "declares 'q'; give a Quantity"),
-        ({"quantities": [Quantity("q", "q", direction="up")]}, "q has direction 'up'"),
+        ({"quantities": ["q"]}, "declares 'q'; it must be a Quantity"),
+        ({"quantities": [Quantity("q", "q", direction="up")]}, "q has the unknown direction 'up'"),
         ({"quantities": [Quantity("q", "q", direction="lowr")]}, "Did you mean 'lower'?"),
-        ({"quantities": [Quantity("q", "q", bounds=(1, 0))]}, r"bounds \(1, 0\); give \(low, high\)"),
-        ({"quantities": [Quantity("q", "q", bounds=None)]}, "bounds None; give"),
+        ({"quantities": [Quantity("q", "q", bounds=(1, 0))]}, r"bounds \(1, 0\); they must be \(low, high\)"),
+        ({"quantities": [Quantity("q", "q", bounds=None)]}, "bounds None; they must be"),
         ({"quantities": [Quantity("q", "q", bounds=(math.nan, 1))]}, "bounds"),
         ({"quantities": [Quantity("q", "q", unit=1)]}, "the unit of 'q' is not text"),
         ({"quantities": [Quantity("q", "q"), Quantity("q", "q")]}, "declares 'q' twice"),
@@ -38,7 +38,7 @@ def test_a_measurement_that_cannot_be(spec, sentence):
     ("code", "sentence"),
     [
         ("import sys; sys.exit(3)", "the import of broken_target tried to end the process .SystemExit: 3."),
-        ("raise ValueError('no luck.')", "from 'broken_target:build': no luck. Its author has to mend the target"),
+        ("raise ValueError('no luck.')", "from 'broken_target:build': no luck. Its author must fix the target"),
         ("raise ValueError", "from 'broken_target:build': ValueError. Its author"),
         ("x = 1", "has no attribute 'build'"),
     ],
@@ -121,12 +121,12 @@ def failing(params):
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
-        ({"theory": 3}, "theory is 3; give"),
+        ({"theory": 3}, "theory is 3; it must be"),
         ({"theory": {"q": 3}}, r"theory\['q'\] needs an exponent and a source, got 3"),
-        ({"theory": {"q": {"exponent": "steep", "source": "us"}}}, "its exponent and from_width are numbers"),
+        ({"theory": {"q": {"exponent": "steep", "source": "us"}}}, "its exponent and from_width must be numbers"),
         ({"theory": {"q": {"exponent": -1, "source": "us", "kind": "uper bound"}}}, "Did you mean 'upper bound'?"),
         ({"bottleneck": "yes"}, "'yes' is neither True nor False"),
-        ({"theory": lambda params: params["dpth"]}, "'net' gives theory as a function .* depth=2: KeyError: 'dpth'"),
+        ({"theory": lambda params: params["dpth"]}, "'net' defines theory as a function .* depth=2: KeyError: 'dpth'"),
         ({"theory": lambda params: {"q": -0.5}}, "needs an exponent and a source, got -0.5. Its author"),
         ({"theory": lambda params: by_depth}, "theory is <function by_depth"),
         ({"bottleneck": lambda params: params["depth"]}, "bottleneck as a function .* 2 is neither True nor False"),
@@ -141,7 +141,7 @@ def test_claims_that_cannot_be(spec, sentence):
 
 def test_a_function_without_a_value_elsewhere_is_a_sentence():
     entry = net(theory=failing)
-    with pytest.raises(NtkbenchError, match="depth=1: ZeroDivisionError: division by zero. Its author has to mend it"):
+    with pytest.raises(NtkbenchError, match="depth=1: ZeroDivisionError: division by zero. Its author must fix it"):
         entry.resolved({"depth": 1})
 
 

@@ -61,7 +61,7 @@ def test_workers_give_what_one_process_gives_and_may_die(tmp_path, monkeypatch, 
 
 def test_a_device_that_is_not_there_is_a_sentence(monkeypatch):
     agenda = Agenda(plan("linear", widths="4", seeds=1).groups())
-    refused = pytest.raises(nb.NtkbenchError, match="'gpu:7' was asked for")
+    refused = pytest.raises(nb.NtkbenchError, match="'gpu:7' is not available")
     with Processes(2, Setting("gpu:7", {}, frozenset(), 1)) as executor, refused:
         list(executor.results(agenda, Progress()))
     assert executor.crew == []
@@ -91,10 +91,10 @@ def test_how_many_workers(monkeypatch):
         (["--executor", "seriel"], "Did you mean 'serial'"),
         (["--executor", "serial", "--timeout", "5"], "no limit can end, and --timeout is given"),
         (["--executor", "serial", "--memory-limit", "5"], "no limit can end, and --memory-limit is given"),
-        (["--timeout", "0"], "--timeout is 0; it is a positive number of seconds"),
+        (["--timeout", "0"], "--timeout is 0; it must be a positive number of seconds"),
         (["--timeout", "soon"], "'soon' is not a valid float"),
-        (["--memory-limit", "-1"], "--memory-limit is -1; it is a positive number of GiB"),
-        (["--memory-limit", "0.5"], "TensorFlow alone holds about 0.8"),
+        (["--memory-limit", "-1"], "--memory-limit is -1; it must be a positive number of GiB"),
+        (["--memory-limit", "0.5"], "a worker needs about 0.8"),
         (["--retry", "timeuot"], "Did you mean 'timeout'"),
         (["--retry", "ok"], "measured again by --force"),
     ],

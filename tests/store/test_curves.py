@@ -71,5 +71,5 @@ def test_damaged_curves_are_a_sentence(run, bad):
 
 
 def test_decoding_names_what_is_wrong():
-    with pytest.raises(ValueError, match="not understood"):
+    with pytest.raises(ValueError, match="are not valid"):
         decode({"curves": [{}]})

@@ -88,7 +88,7 @@ def test_stores_of_one_process_share_and_the_last_one_gives_up(tmp_path, monkeyp
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "\x00"])
 def test_a_name_that_cannot_be_read_is_no_traceback(tmp_path, holder, text):
     (tmp_path / "run" / ".lock").write_text(text)
-    with pytest.raises(NtkbenchError, match="in use: another process writes there"):
+    with pytest.raises(NtkbenchError, match="in use: another process is writing there"):
         RunStore(tmp_path / "run").create_or_open(manifest([]))
 
 
@@ -110,5 +110,5 @@ def test_a_lock_that_is_refused_is_a_sentence(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(lock.filelock.FileLock, "_acquire", refuse)
-    with pytest.raises(NtkbenchError, match="cannot be kept in .*: Permission denied. Choose another --out"):
+    with pytest.raises(NtkbenchError, match="could not be stored in .*: Permission denied. Choose another --out"):
         RunStore(tmp_path / "run").create_or_open(manifest([]))

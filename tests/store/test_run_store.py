@@ -20,9 +20,9 @@ from ntkbench.errors import NtkbenchError, RunStopped
 from ntkbench.registry.specs import Architecture
 from ntkbench.store import atomic, run_store
 from ntkbench.store.cell_file import encode
+from ntkbench.store.foreign_files import read_cell
 from ntkbench.store.manifest import catalogue, new_manifest, theory
 from ntkbench.store.run_store import RunStore
-from ntkbench.store.strangers import read_cell
 from ntkbench.types import Status, Theory
 
 
@@ -124,11 +124,11 @@ def test_a_cell_of_another_run_is_no_cell_of_this_one(tmp_path):
     store = filled(tmp_path / "run", results[:1])
     store.write(results[1])
     assert list(store.read()) == results[:1]
-    assert "of another run: no command of this one planned fc, width 64, seed 1, gradient" in store.problems[0]
+    assert "belongs to another run: this run never planned fc, width 64, seed 1, gradient" in store.problems[0]
     finished(store)
     assert [file.name for file in store.aside.iterdir()] == [f"{results[1].cell.key}.json"]
     store.create_or_open(manifest(results))
-    assert "would count" in store.set_aside()[0]
+    assert "is a valid cell of this run" in store.set_aside()[0]
 
 
 def test_a_folder_among_the_cells_is_set_aside(tmp_path):
@@ -198,7 +198,7 @@ def test_kill_leaves_only_whole_files(tmp_path):
 def test_a_foreign_directory_is_refused_and_untouched(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
     (tmp_path / ".thesis.tex.tmp").write_text("precious too")
-    with pytest.raises(NtkbenchError, match="not empty and holds no run"):
+    with pytest.raises(NtkbenchError, match="not empty and contains no run"):
         RunStore(tmp_path).create_or_open(manifest([]))
     assert sorted(file.name for file in tmp_path.iterdir()) == [".thesis.tex.tmp", "thesis.tex"]
     with pytest.raises(NtkbenchError, match="is a file"):
@@ -212,13 +212,13 @@ def test_a_foreign_directory_is_refused_and_untouched(tmp_path):
         ("[]", "damaged"),
         ('{"schema_version": 7}', "schema_version 7"),
         ('{"schema_version": 1, "cells": {}}', "'cells' is not a list"),
-        ('{"schema_version": 1, "cells": [[]]}', "not understood"),
-        ('{"schema_version": 1, "theory": {"fc": {"hessian_norm": 3}}}', "not understood"),
+        ('{"schema_version": 1, "cells": [[]]}', "is not valid"),
+        ('{"schema_version": 1, "theory": {"fc": {"hessian_norm": 3}}}', "is not valid"),
         (
             '{"schema_version": 1, "theory": {"fc": {"q": {"exponent": 0, "source": "us", "kind": "guess"}}}}',
-            "not understood",
+            "is not valid",
         ),
-        ('{"schema_version": 1, "quantities": {"gd": [{}]}}', "not understood"),
+        ('{"schema_version": 1, "quantities": {"gd": [{}]}}', "is not valid"),
     ],
 )
 def test_a_damaged_manifest_is_a_sentence(tmp_path, text, says):

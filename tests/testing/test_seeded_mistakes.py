@@ -119,7 +119,7 @@ def deaf(width, *, input_shape, seed, depth=1):
 ARCHITECTURES = [
     ("A12", net, {"summary": ""}, "has no summary"),
     ("A12", net, {"summary": "a \x1b[31mred net"}, "do not print"),
-    ("A1", "no_such_module:build", {}, "Its author has to mend the target"),
+    ("A1", "no_such_module:build", {}, "Its author must fix the target"),
     ("A2", lambda: None, {}, "takes no width"),
     ("A2", lambda width, *, shape: None, {}, "needs shape, which nobody gives"),
     ("A2", one_seed, {"params": {"depth": 2}}, "declares depth"),
@@ -209,8 +209,8 @@ def far(*, form, n, seed):
 
 
 DATASETS = [
-    ("D1", "no_such_module:load", {}, "Its author has to mend the target"),
-    ("D2", data, {"forms": ["vector", "image"]}, "gave inputs [8, 6]"),
+    ("D1", "no_such_module:load", {}, "Its author must fix the target"),
+    ("D2", data, {"forms": ["vector", "image"]}, "returned inputs [8, 6]"),
     ("D3", from_global, {}, "Draw from numpy.random.default_rng(seed)"),
     ("D4", lambda *, form, n: data(form=form, n=n, seed=0), {}, "Every seed gives the same inputs"),
     ("D5", lambda *, form, n, seed: (data(form=form, n=n, seed=seed)[0], np.full(n, 7.0)), {}, "within [-1, 1]"),

@@ -1,1 +1,1 @@
-"""Ways of getting groups of cells done; each yields results as they come."""
+"""Executors: ways to measure groups of cells. Each yields results as soon as they are available."""

@@ -77,7 +77,7 @@ def _answer(
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the parent has gone
         try:
             block(without)
-            prepare(device, hushed=True)
+            prepare(device, quiet=True)
             for item in function(*arguments):
                 connection.send(("item", item))
         except NtkbenchError as error:

@@ -99,7 +99,7 @@ def _prepared(setting: Setting) -> str:
     from ..device import prepare
 
     block(setting.blocked)
-    device = prepare(setting.device, hushed=True)
+    device = prepare(setting.device, quiet=True)
     if device.startswith("cpu"):
         import tensorflow as tf
 

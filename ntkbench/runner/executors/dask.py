@@ -1,8 +1,9 @@
-"""The executor of a Dask cluster: one task measures a group, on any machine that has a Dask worker.
+"""Dask executor: measure each group as a task on a Dask cluster.
 
-Dask carries groups to its workers and results back; what measures there is the executor of worker processes, with the
-same limits. Every cell's result comes back as an event, at once. A task whose Dask worker is lost is given to another
-one by Dask, and the events say which of its cells are finished already. Only the client writes anything.
+Dask sends the groups to its workers and returns the results. Each Dask worker measures with the process executor,
+under the same limits. The result of every cell is sent at once, as a Dask event. When a Dask worker is lost, Dask
+reruns its task on another worker, which learns from the events which cells are already finished. Only the client writes
+results to disk.
 """
 
 from __future__ import annotations
@@ -40,33 +41,44 @@ from .executor import Executor, ExecutorLost
 from .processes import Processes
 
 CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 60.0  # for all workers of the cluster to answer
-LOOK_SECONDS = 2.0  # between looks at the cluster
-LATE_SECONDS = 60.0  # beyond the time limit of a cell: then its worker counts as late
-MOST_ATTEMPTS = 3  # at a group whose worker is late, or whose events are lost
-WINDOW = 8  # groups that wait at the scheduler, beyond two for each of its workers' threads
+ANSWER_SECONDS = 60.0  # time for all workers of the cluster to respond
+POLL_SECONDS = 2.0  # between checks of the cluster
+LATE_SECONDS = 60.0  # a worker is late when it is silent this long beyond the time limit of a cell
+MOST_ATTEMPTS = 3  # for a group whose worker is late or whose events are lost
+WINDOW = 8  # groups queued at the scheduler in addition to two per worker thread
 NO_WORKER = "no worker yet: waiting for the Dask cluster"
 
 
 @define(eq=False)
 class Task:
-    """A group that Dask has.
+    """A group that was submitted to Dask.
 
-    cells: those without a result, in their order.   heard: when it last gave a sign.   worker: the one it came from.
+    Attributes:
+        number: Number of the task.
+        cells: The cells without a result, by key, in order.
+        attempts: How often the group has been submitted.
+        future: Its Dask future.
+        last_seen: Time of its last event, None before the first.
+        worker: Address of the worker that sent the last event.
     """
 
     number: int
     cells: dict[str, Cell]
     attempts: int
     future: Any
-    heard: float | None = None
+    last_seen: float | None = None
     worker: str = ""
 
 
 class Dask(Executor):
-    """Measures on a cluster of workers of this machine, or on the one of the scheduler at `address`.
+    """Measures on a local Dask cluster, or on the cluster of the scheduler at `address`.
 
-    workers: of the local cluster.   Raises NtkbenchError when there is no scheduler at the address.
+    Entering its context raises NtkbenchError when the scheduler cannot be reached.
+
+    Args:
+        setting: Settings of every worker.
+        workers: Number of workers of a local cluster.
+        address: Address of a scheduler; "" starts a local cluster.
     """
 
     def __init__(self, setting: Setting, workers: int, address: str = ""):
@@ -81,7 +93,7 @@ class Dask(Executor):
         self._late_workers: set[str] = set()
 
     def __enter__(self) -> Dask:
-        _hush()
+        _silence_logs()
         try:
             if not self.address:
                 with dask.config.set({"distributed.worker.daemon": False}):
@@ -110,7 +122,7 @@ class Dask(Executor):
         return self
 
     def close(self) -> None:
-        """Let go of the cluster: what is ours on it is ended, a local one entirely."""
+        """Cancel our tasks and disconnect from the cluster; a local cluster is stopped."""
         client, self._client = self._client, None
         cluster, self._cluster = self._cluster, None
         with contextlib.suppress(Exception):
@@ -124,29 +136,30 @@ class Dask(Executor):
                     each.close(timeout=CONNECT_SECONDS)
 
     def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
-        """Yield the result of every cell as it is there, telling `progress` which cells are being measured.
+        """Yield the result of every cell as it arrives, and report the cells being measured to `progress`.
 
-        Raises ExecutorLost when the scheduler is gone, or when its workers cannot do what is asked.
+        Raises:
+            ExecutorLost: The scheduler is gone, or a task failed on its workers.
         """
         looked = time.monotonic()
         while agenda or self._tasks:
             self._submit_some(agenda, progress)
-            if time.monotonic() - looked > LOOK_SECONDS:
+            if time.monotonic() - looked > POLL_SECONDS:
                 yield from self._late(agenda)
                 looked = time.monotonic()
             try:
-                message = self._inbox.get(timeout=LOOK_SECONDS)
+                message = self._inbox.get(timeout=POLL_SECONDS)
             except queue.Empty:
                 continue
             self._late_workers.discard(message.get("worker", ""))
             task = self._tasks.get(message["task"])
             if task is None:
-                continue  # one that was given up
-            task.heard = time.monotonic()
+                continue  # the task was cancelled
+            task.last_seen = time.monotonic()
             task.worker = message.get("worker", task.worker)
             if "result" in message:
                 cell = task.cells.pop(message["key"], None)
-                if cell is not None:  # otherwise it came twice
+                if cell is not None:  # otherwise the event arrived twice
                     yield evolve(pickle.loads(message["result"]), cell=cell)
             if "ended" in message:
                 del self._tasks[task.number]
@@ -155,7 +168,7 @@ class Dask(Executor):
                 progress.now(next(iter(task.cells.values())))
 
     def _submit_some(self, agenda: Agenda, progress: Progress) -> None:
-        """Give Dask as many groups as keep its workers busy, the costliest first; the others wait here."""
+        """Submit enough groups to keep the workers busy, the most expensive first; the others stay in the agenda."""
         assert self._client is not None
         if not agenda:
             return
@@ -173,7 +186,7 @@ class Dask(Executor):
 
     def _known_workers(self) -> Mapping[str, Mapping[str, Any]]:
         now = time.monotonic()
-        if now - self._asked > LOOK_SECONDS or not self._workers_known:
+        if now - self._asked > POLL_SECONDS or not self._workers_known:
             assert self._client is not None
             try:
                 self._workers_known = dict(self._client.scheduler_info(n_workers=-1)["workers"])
@@ -206,17 +219,17 @@ class Dask(Executor):
         future.add_done_callback(lambda _: self._inbox.put({"task": number, "ended": True}))
 
     def _in_time(self) -> list[str] | None:
-        """Return the workers to choose from, None for all of them: not those that are late, while there are others."""
+        """Return the workers that may get a task; None for all, when none or all of them are late."""
         return (
             self._late_workers and [each for each in self._known_workers() if each not in self._late_workers]
         ) or None
 
     def _ended(self, task: Task, agenda: Agenda) -> Iterator[CellResult]:
-        """Take note of a task that Dask has finished or given up."""
+        """Handle a task that Dask has finished or given up."""
         status = task.future.status
         if status == "finished":
             if task.cells:
-                yield from self._again(task, "No result of it came back", agenda)
+                yield from self._again(task, "Its results were lost", agenda)
             return
         if status != "error":
             raise self._gone()
@@ -232,7 +245,7 @@ class Dask(Executor):
             )
 
     def _late(self, agenda: Agenda) -> Iterator[CellResult]:
-        """Give the groups of late workers to others: those that a time limit would have ended long ago."""
+        """Resubmit the groups of late workers, which have been silent for much longer than the time limit of a cell."""
         assert self._client is not None
         if self._client.status not in ("running", "newly-created"):
             raise self._gone()
@@ -240,17 +253,17 @@ class Dask(Executor):
         if seconds is None:
             return
         patience, now = seconds + LATE_SECONDS, time.monotonic()
-        late = [task for task in self._tasks.values() if task.heard is not None and now - task.heard > patience]
+        late = [task for task in self._tasks.values() if task.last_seen is not None and now - task.last_seen > patience]
         if not late:
             return
         self._late_workers |= {task.worker for task in late}
-        # What waits at a late worker would wait for as long.
+        # Tasks queued at a late worker are also resubmitted, because they would wait just as long.
         waiting = {key for keys in self._client.processing(list(self._late_workers)).values() for key in keys}
         for task in list(self._tasks.values()):
             if task in late or task.future.key in waiting:
                 del self._tasks[task.number]
                 task.future.cancel(force=True)
-                yield from self._again(task, f"Its Dask worker gave no sign for {patience:g} s", agenda)
+                yield from self._again(task, f"Its Dask worker sent nothing for {patience:g} s", agenda)
 
     def _again(self, task: Task, why: str, agenda: Agenda) -> Iterator[CellResult]:
         if task.attempts < MOST_ATTEMPTS:
@@ -260,7 +273,7 @@ class Dask(Executor):
 
     @staticmethod
     def _gave_up(task: Task, why: str, agenda: Agenda) -> Iterator[CellResult]:
-        """Yield the failure of the cell at which a task was lost; the others wait for another task."""
+        """Yield a failure for the cell at which the task was lost; put the other cells back into the agenda."""
         cell, *rest = task.cells.values()
         agenda.put_back(rest)
         probes = cell.settings.get("n_probes")
@@ -273,10 +286,15 @@ class Dask(Executor):
 
 
 def resources(cells: Sequence[Cell], setting: Setting, declared: Mapping[str, float]) -> dict[str, float]:
-    """Return what a group asks of a Dask worker, of the resources that workers have declared.
+    """Return the worker resources that a group needs, among those that the workers declare.
 
-    declared: the largest amount of each.   MEMORY is in bytes: the memory limit, or what is predicted roughly, never
-    more than any worker has. GPU is 1 where a GPU was asked for.
+    MEMORY, in bytes, is the memory limit or else a rough prediction, capped at the largest declared amount. GPU is 1
+    when the run uses a GPU.
+
+    Args:
+        cells: The cells of the group.
+        setting: Settings of every worker.
+        declared: The largest declared amount of each resource.
     """
     asked: dict[str, float] = {}
     if "MEMORY" in declared:
@@ -288,15 +306,15 @@ def resources(cells: Sequence[Cell], setting: Setting, declared: Mapping[str, fl
     return asked
 
 
-def _hush() -> None:
-    """Silence Dask's own remarks in this process: what they mean for a run, the run says."""
+def _silence_logs() -> None:
+    """Silence Dask's log messages in this process; the run reports what matters."""
     for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
         if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _within(seconds: float, call: Callable[[], object]) -> None:
-    """Call what asks every worker of a cluster, and raise TimeoutError where one does not answer, which Dask awaits."""
+    """Run a call that waits for every worker; raise TimeoutError when it takes too long. Dask never times out."""
     ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
     def answer() -> None:
@@ -310,19 +328,20 @@ def _within(seconds: float, call: Callable[[], object]) -> None:
     try:
         error = ended.get(timeout=seconds)
     except queue.Empty:
-        raise TimeoutError(f"not all of its workers answered within {seconds:g} s") from None
+        raise TimeoutError(f"not all of its workers responded within {seconds:g} s") from None
     if error is not None:
         raise error
 
 
 def _same_version(client: Client) -> None:
-    """Raise NtkbenchError when a worker of the cluster has another ntkbench."""
+    """Raise NtkbenchError when a worker of the cluster has another version of ntkbench."""
     versions = client.run(_version, on_error="return")
     for address, version in versions.items():
         if version != __version__:
             said = f"{type(version).__name__}: {version}" if isinstance(version, Exception) else f"ntkbench {version}"
             raise NtkbenchError(
-                f"The Dask worker at {address} has {said}, and this is ntkbench {__version__}; install the same there."
+                f"The Dask worker at {address} has {said}, but this is ntkbench {__version__}. "
+                "Install the same version there."
             )
 
 
@@ -331,26 +350,31 @@ def _version() -> str:
 
 
 def measure(name: str, number: int, cells: Sequence[Cell]) -> None:
-    """Measure a group on a Dask worker; every result is an event of the topic `name`.
+    """Measure a group on a Dask worker, and log every result as an event of the topic `name`.
 
-    The keys of finished cells are events of another topic, which tells the next worker when this one is lost.
+    The keys of finished cells are logged under a second topic; if this worker is lost, the next one reads them there.
+
+    Args:
+        name: Name of the run on the cluster.
+        number: Number of the task.
+        cells: The cells of the group.
     """
     worker = get_worker()
     bench: Any = worker.plugins[name]
     topic = f"{name}-{number}"
     finished = {key for _, key in get_client().get_events(topic) or ()}
     missing = [cell for cell in cells if cell.key not in finished]
-    sign = {"task": number, "worker": worker.address}
-    worker.log_event(name, sign)
+    event = {"task": number, "worker": worker.address}
+    worker.log_event(name, event)
     for result in bench.results(missing):
         key = result.cell.key
-        worker.log_event(name, {**sign, "key": key, "result": pickle.dumps(result)})
+        worker.log_event(name, {**event, "key": key, "result": pickle.dumps(result)})
         worker.log_event(topic, key)
 
 
 @define(eq=False)
 class Bench(WorkerPlugin):
-    """What every Dask worker has of a run: its setting, and worker processes that stay warm between groups."""
+    """Dask worker plugin of a run: holds the settings, and worker processes that stay warm between groups."""
 
     name: str
     setting: Setting
@@ -360,13 +384,13 @@ class Bench(WorkerPlugin):
     folder: str = ""
 
     def __attrs_post_init__(self) -> None:
-        # The user's own files go along: the worker may be on another machine.
+        # The user's files are sent along, because the worker may be on another machine.
         for name, entry in self.setting.architectures.items():
             if isinstance(entry, FileArchitecture | KerasArchitecture):
                 self.files[name] = {word: (path, path.read_bytes()) for word, path in entry.code.paths.items()}
 
     def setup(self, worker: Any) -> None:
-        """Write the user's files that this machine does not have."""
+        """Write those of the user's files that differ from, or are missing on, this machine."""
         del worker
         own: dict[str, Architecture] = {}
         for name, entry in self.setting.architectures.items():
@@ -374,7 +398,7 @@ class Bench(WorkerPlugin):
             files = self.files.get(name, {})
             if not all(_holds(path, content) for path, content in files.values()):
                 self.folder = self.folder or tempfile.mkdtemp(prefix="ntkbench-")
-                folder = Path(self.folder, str(len(own) - 1))  # two files may have neighbours of one name
+                folder = Path(self.folder, str(len(own) - 1))  # files beside two user files may have the same name
                 for word, (_, content) in files.items():
                     place = folder / word
                     place.parent.mkdir(parents=True, exist_ok=True)
@@ -383,12 +407,12 @@ class Bench(WorkerPlugin):
         self.setting = evolve(self.setting, architectures=own)
 
     async def teardown(self, worker: Any) -> None:
-        """End the worker processes."""
+        """Stop the worker processes."""
         del worker
         await asyncio.to_thread(self._close)
 
     def results(self, cells: Sequence[Cell]) -> Iterator[CellResult]:
-        """Yield the results of a group, measured by a warm worker process where one is idle."""
+        """Yield the results of a group, measured by an idle warm worker process if there is one."""
         try:
             processes = self.idle.pop()
         except IndexError:
@@ -412,9 +436,10 @@ def _holds(path: Path, content: bytes) -> bool:
 
 
 class _Children(Processes):
-    """Worker processes of a Dask worker, which may be a daemon; those are not allowed to have children.
+    """Worker processes of a Dask worker.
 
-    Its children end with it all the same: they watch their parent.
+    A Dask worker may be a daemonic process, which multiprocessing does not allow to have children. The children end
+    with it nevertheless, because they watch their parent.
     """
 
     _lock = threading.Lock()
@@ -423,7 +448,7 @@ class _Children(Processes):
         config = multiprocessing.process.current_process()._config  # type: ignore[attr-defined]
         with self._lock:
             daemon, config["daemon"] = config.get("daemon"), False
-            # Dask has its workers give freed memory back at once, and TensorFlow would ask for it again all the time.
+            # Dask makes its workers return freed memory at once, and TensorFlow would keep allocating it again.
             trim = os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
             try:
                 super()._start()

@@ -1,4 +1,4 @@
-"""What an executor is: something that gets groups of cells measured and yields each result as it is there."""
+"""Base class of the executors, which measure groups of cells and yield each result as it becomes available."""
 
 from __future__ import annotations
 
@@ -12,26 +12,33 @@ from ..progress import Progress
 
 
 class ExecutorLost(NtkbenchError):
-    """What does the measuring is gone for good; the cells that are finished are kept."""
+    """Raised when an executor cannot continue, for example because its cluster is gone. Finished cells are kept."""
 
 
 class Executor(ABC):
-    """A context manager, which ends what it has started.
+    """Measures groups of cells. As a context manager, it stops everything that it has started on exit.
 
-    workers: how many groups it measures at a time, as far as it knows.
+    Attributes:
+        workers: Number of groups that it measures at the same time, as far as known.
     """
 
     workers: int = 1
 
     @abstractmethod
     def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
-        """Yield the result of every cell of the agenda once, telling `progress` which cells are being measured.
+        """Yield the result of every cell of the agenda once, and report the cells being measured to `progress`.
 
-        Raises NtkbenchError when nothing can be started, ExecutorLost when it cannot go on.
+        Args:
+            agenda: The groups to measure; groups are taken from it and may be put back.
+            progress: Display of the run.
+
+        Raises:
+            NtkbenchError: The executor could not be started.
+            ExecutorLost: The executor cannot continue.
         """
 
-    def close(self) -> None:  # noqa: B027 - what has started nothing has nothing to end
-        """End everything that was started; nothing may be asked of it afterwards."""
+    def close(self) -> None:  # noqa: B027 - an executor that starts nothing has nothing to stop
+        """Stop everything that was started. The executor cannot be used afterwards."""
 
     def __enter__(self) -> Executor:
         return self

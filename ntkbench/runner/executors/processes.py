@@ -24,7 +24,7 @@ from ..agenda import Agenda
 from ..progress import Progress
 from .child import Setting, serve
 from .executor import Executor, ExecutorLost
-from .watch import Watch, Worker
+from .watchdog import Watchdog, Worker
 
 MOST_STARTS = 3  # in a row that may fail
 STOP_SECONDS = 5.0
@@ -45,7 +45,7 @@ class Processes(Executor):
     def __init__(self, workers: int, setting: Setting, say: Callable[[str], None] = lambda sentence: None):
         self.workers, self.setting, self.say = workers, setting, say
         self.crew: list[Worker] = []
-        self._watch: Watch | None = None
+        self._watchdog: Watchdog | None = None
         self._failed_starts = 0
         self._abandoned = False
 
@@ -54,14 +54,14 @@ class Processes(Executor):
         self._abandoned = True
         for worker in list(self.crew):
             worker.end()
-        if self._watch is not None:
-            self._watch.close()
+        if self._watchdog is not None:
+            self._watchdog.close()
 
     def close(self) -> None:
         """End all workers."""
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+        if self._watchdog is not None:
+            self._watchdog.close()
+            self._watchdog = None
         for worker in self.crew:
             worker.process.terminate()
             worker.connection.close()
@@ -77,7 +77,7 @@ class Processes(Executor):
 
         Raises NtkbenchError when no worker can be started, ExecutorLost when that is so later on.
         """
-        self._watch = self._watch or Watch(lambda: list(self.crew), self.setting.limits)
+        self._watchdog = self._watchdog or Watchdog(lambda: list(self.crew), self.setting.limits)
         while agenda or any(worker.cells for worker in self.crew):
             if self._abandoned:
                 raise ExecutorLost("The run has ended.")

@@ -1,4 +1,4 @@
-"""The serial executor: one group after the other, in this process, without limits."""
+"""Serial executor: measure the groups one after the other in this process, without limits."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from .executor import Executor
 
 
 class Serial(Executor):
-    """Measures in this process. device: as `prepare` named it."""
+    """Measures in this process.
+
+    Args:
+        registry: The registered architectures, measurements and datasets.
+        device: Name of the device, as returned by `prepare`.
+    """
 
     def __init__(self, registry: Registry, device: str):
         self.registry, self.device = registry, device
 
     def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
-        """Yield the result of every cell of every group, telling `progress` which cell is next."""
+        """Yield the result of every cell of every group, and report each next cell to `progress`."""
         from ..worker import GroupWorker
 
         try:

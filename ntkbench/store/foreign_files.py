@@ -1,4 +1,4 @@
-"""Files among a run's cells that hold no cell of that run: told to readers, set aside by the writer."""
+"""Foreign files: files among the cells of a run that are no cells of it. Readers report them, the writer moves them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from .cell_file import decode
 def read_cell(file: str, key: str, planned: Collection[str] = ()) -> CellResult:
     """Return the result in a file.
 
-    key: of the cell that the file is named after.   planned: the keys of the run's cells; none where that is not known.
-    Raises FileNotFoundError for a file that is not there, and NtkbenchError, saying why, for one that cannot be read,
-    is damaged, of another schema, named after another cell, or of another run.
+    Args:
+        file: Path of the file.
+        key: Key of the cell that the file is named after.
+        planned: Keys of all cells of the run; empty when they are not known.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        NtkbenchError: The file is unreadable or damaged, has another schema, or belongs to another cell or run.
     """
     try:
         with open(file, "rb", buffering=0) as opened:
@@ -28,15 +33,15 @@ def read_cell(file: str, key: str, planned: Collection[str] = ()) -> CellResult:
     result = decode(text, file)
     cell = result.cell
     if cell.key != key:
-        raise NtkbenchError(f"{file} holds the cell {cell.key}, not the one it is named after.")
+        raise NtkbenchError(f"{file} contains the cell {cell.key}, not the cell that it is named after.")
     if planned and key not in planned:
         what = f"{cell.label or cell.architecture}, width {cell.width}, seed {cell.seed}, {cell.measurement}"
-        raise NtkbenchError(f"{file} is of another run: no command of this one planned {what}.")
+        raise NtkbenchError(f"{file} belongs to another run: this run never planned {what}.")
     return result
 
 
 def move_aside(file: Path, folder: Path) -> None:
-    """Move a file into a folder, under its own name or with a number. Raises OSError when the system refuses."""
+    """Move a file into a folder, adding a number to its name if it is taken; raise OSError when that fails."""
     folder.mkdir(exist_ok=True)
     target, number = folder / file.name, 1
     while target.exists():
@@ -45,13 +50,15 @@ def move_aside(file: Path, folder: Path) -> None:
     os.replace(file, target)
 
 
-def told(folder: Path, planned: Collection[str] = ()) -> list[str]:
-    """Return a sentence for each file that `move_aside` moved into a folder, saying why."""
+def describe_set_aside(folder: Path, planned: Collection[str] = ()) -> list[str]:
+    """Return a sentence for each file that `move_aside` moved into a folder, with the reason."""
     sentences = []
     for file in sorted(folder.glob("*")):
         try:
             read_cell(str(file), file.name.partition(".")[0], planned)
-            sentences.append(f"{file} was set aside, and would count if it lay among the cells.")
+            sentences.append(
+                f"{file} was set aside, but is a valid cell of this run. Move it back to cells/ to use it."
+            )
         except FileNotFoundError:
             continue
         except NtkbenchError as error:
