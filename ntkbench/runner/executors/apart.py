@@ -17,7 +17,7 @@ from ...streams import print_to_standard_error
 from ..device import prepare
 from .child import end_with_parent
 from .processes import STOP_SECONDS, ending
-from .watch import Worker
+from .watchdog import Worker
 
 Item = TypeVar("Item")
 
