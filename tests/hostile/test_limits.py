@@ -198,9 +198,9 @@ def stubborn(width):
 """
 TRIED = "hostile.py:{} was tried once before the run, at width 4. "
 LOST = {
-    "sleeps": ("timeout", "It was not finished after --timeout 10 s, and its worker process was ended."),
-    "spins": ("timeout", "It was not finished after --timeout 10 s"),
-    "stubborn": ("timeout", "It was not finished after --timeout 10 s"),
+    "sleeps": ("timeout", "It did not finish within --timeout 10 s, and its worker process was killed."),
+    "spins": ("timeout", "It did not finish within --timeout 10 s"),
+    "stubborn": ("timeout", "It did not finish within --timeout 10 s"),
     "eats": ("oom", "more than --memory-limit 2 GiB, and was ended."),
     "kills": ("failed", "SIGKILL ended it"),
     "exits": ("failed", "its exit code was 3."),
