@@ -201,7 +201,7 @@ LOST = {
     "sleeps": ("timeout", "It did not finish within --timeout 10 s, and its worker process was killed."),
     "spins": ("timeout", "It did not finish within --timeout 10 s"),
     "stubborn": ("timeout", "It did not finish within --timeout 10 s"),
-    "eats": ("oom", "more than --memory-limit 2 GiB, and was ended."),
+    "eats": ("oom", "more than --memory-limit 2 GiB, and was killed."),
     "kills": ("failed", "SIGKILL ended it"),
     "exits": ("failed", "its exit code was 3."),
     "interrupts": ("failed", "it raised KeyboardInterrupt"),
