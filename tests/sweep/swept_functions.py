@@ -251,8 +251,8 @@ REDUCTIONS: dict[str, Function] = {
         ops.zeros_like(h[:, 0], "int32") + 1, h, from_logits=True
     ),
     "segment_sum": _segments(ops.segment_sum),
-    "segment_max": lambda h: ops.transpose(ops.segment_max(ops.transpose(h), np.arange(h.shape[-1]) // 2, 2)),
-    "segment_min": lambda h: ops.transpose(ops.segment_min(ops.transpose(h), np.arange(h.shape[-1]) // 2, 2)),
+    "segment_max": lambda h: ops.transpose(ops.segment_max(ops.transpose(h), np.arange(h.shape[-1]) % 2, 2)),
+    "segment_min": lambda h: ops.transpose(ops.segment_min(ops.transpose(h), np.arange(h.shape[-1]) % 2, 2)),
     "segment_prod": lambda h: ops.transpose(ops.segment_prod(ops.transpose(h), np.arange(h.shape[-1]) // 2, 3)),
     "bincount": lambda h: ops.bincount(ops.zeros_like(h, "int32"), weights=h * h, minlength=2),
     "linspace": lambda h: ops.linspace(h, ops.sin(_other(h)), 3, axis=-1),
