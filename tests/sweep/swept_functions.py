@@ -176,7 +176,6 @@ PAIRS: dict[str, Function] = {
     "hypot with one": lambda h: ops.hypot(h, ops.ones_like(h)),
     "hypot of equals": lambda h: ops.hypot(h, h + 0.0),
     "hypot with number": _with(ops.hypot, 1.0),
-    "inner": _each(lambda h: ops.inner(h, _other(h))),
     "ldexp": lambda h: ops.ldexp(h, np.arange(h.shape[-1], dtype="int32") % 3),
     "logaddexp of equals": lambda h: ops.logaddexp(h, h * 1.0),
     "maximum with zero": _with(ops.maximum, 0.0),
@@ -185,7 +184,6 @@ PAIRS: dict[str, Function] = {
     "nextafter": lambda h: ops.nextafter(h, h + 1.0),
     "cross": lambda h: ops.cross(h[:, :3], ops.sin(h[:, 1:4])),
     "dot": lambda h: ops.dot(h, _weights(h, h.shape[-1], 2)),
-    "kron": _each(lambda h: ops.kron(h, _other(h))),
     "outer": _each(lambda h: ops.outer(h, ops.sin(h))),
     "tensordot": lambda h: ops.tensordot(h * h, _weights(h, h.shape[-1], 3), 1),
     "vdot": _each(lambda h: ops.vdot(h, ops.sin(h))),
@@ -523,7 +521,7 @@ WITHOUT: dict[str, str] = {
     ),
     "tells of a tensor, or leaves TensorFlow": "convert_to_numpy dtype is_tensor ndim shape size",
     "returns as many numbers as there are different ones": "unique",
-    "cannot be traced by Keras's TensorFlow backend on a batch of unknown size": "associative_scan vectorize",
+    "cannot be traced by Keras's TensorFlow backend on a batch of unknown size": "associative_scan inner kron vectorize",
 }
 # What Keras itself cannot compute in float64, so that there is no oracle for it. (Nor can it pool volumes.)
 ONLY_FLOAT32 = {"exp2", "view_as_complex"}

@@ -11,6 +11,7 @@ from swept_functions import FUNCTIONS
 # What is refused somewhere, by a part of its sentence.
 NOT_FINITE, NO_DERIVATIVE, WRONG = "not finite", "TensorFlow cannot", "cannot be trusted"
 REFUSED = {
+    "divide_no_nan by zero": WRONG,
     "abs squared": WRONG,
     "abs times sign": WRONG,
     "bincount": NO_DERIVATIVE,
