@@ -332,7 +332,6 @@ MATRICES: dict[str, Function] = {
     "pinv": lambda h: ops.pinv(_regular(h)),
     "logdet": lambda h: ops.logdet(_spd(h)),
     "slogdet": lambda h: ops.slogdet(_regular(h))[1],
-    "lu_factor": lambda h: ops.lu_factor(_regular(h))[0],
     "lstsq": _each(lambda h: ops.lstsq(_regular(h), h[:, :1])),
     "qr": lambda h: ops.qr(_regular(h))[1],
     "solve": lambda h: ops.solve(_regular(h), h),
@@ -346,7 +345,6 @@ MATRICES: dict[str, Function] = {
     "diagonal": lambda h: ops.diagonal(h**2, axis1=1, axis2=2),
     "cdist": lambda h: ops.cdist(h, ops.flip(h, 1) + 1.0),
     "cdist of itself": lambda h: ops.cdist(h, h),
-    "corrcoef": _each(lambda h: ops.corrcoef(_regular(h))),
     "glu of matrices": lambda h: ops.glu(ops.concatenate([h, h * h], -1)),
     "dot_product_attention": lambda h: ops.dot_product_attention(h[:, :, None], h[:, :, None], h[:, :, None]),
     "dsplit": lambda h: _joined(ops.dsplit(ops.concatenate([h, h * h], -1), 2)),
@@ -521,7 +519,7 @@ WITHOUT: dict[str, str] = {
     ),
     "tells of a tensor, or leaves TensorFlow": "convert_to_numpy dtype is_tensor ndim shape size",
     "returns as many numbers as there are different ones": "unique",
-    "cannot be traced by Keras's TensorFlow backend on a batch of unknown size": "associative_scan inner kron vectorize",
+    "cannot be traced by Keras's TensorFlow backend on a batch of unknown size": "associative_scan corrcoef inner kron lu_factor nanmedian vectorize",
 }
 # What Keras itself cannot compute in float64, so that there is no oracle for it. (Nor can it pool volumes.)
 ONLY_FLOAT32 = {"exp2", "view_as_complex"}
