@@ -189,7 +189,8 @@ def test_statistics_that_are_not_finite():
 )
 def test_derivatives_that_are_not_finite(function):
     model = sequential(L.Dense(4, use_bias=False), L.Lambda(function))
-    with pytest.raises(nb.NtkbenchError, match="derivative of the output with respect to '.*kernel' is not finite at input 0 of x"):
+    expected = "derivative of the output with respect to '.*kernel' is not finite at input 0 of x"
+    with pytest.raises(nb.NtkbenchError, match=expected):
         nb.empirical_ntk(model, np.zeros((2, 5)))
     try:
         found = nb.hessian_norm(model, np.zeros((2, 5))).value
