@@ -13,8 +13,8 @@ from .checks import (
     NOISE,
     SAMPLES,
     Derivatives,
-    Guilty,
-    blamed,
+    FaultyLayer,
+    diagnose,
     check_derivatives,
     in_float64,
     known_right,
@@ -33,14 +33,14 @@ class SelfTest:
     precision: of the test; float64 wherever the model can be cast.   derivatives: against finite differences.
     kernel: the relative difference of the tangent kernel by two routes, None where derivatives failed before.
     rounding: spacing at 1 of the coarsest type that the model computes in.
-    routes: their names.   guilty: the layers to blame for wrong derivatives.
+    routes: their names.   faulty: the layers to blame for wrong derivatives.
     """
 
     precision: str
     derivatives: Derivatives
     kernel: float | None = None
     routes: tuple[str, ...] = ()
-    guilty: tuple[Guilty, ...] = ()
+    faulty: tuple[FaultyLayer, ...] = ()
     rounding: float = 0.0
 
     @property
@@ -51,7 +51,7 @@ class SelfTest:
     @property
     def problems(self) -> list[str]:
         """What is wrong, each a sentence with what to use instead."""
-        found = [f"{guilty}. {guilty.instead}" for guilty in self.guilty]
+        found = [f"{faulty}. {faulty.instead}" for faulty in self.faulty]
         if self.kernel is not None and not self.kernel <= max(KERNEL_TOLERANCE[self.precision], NOISE * self.rounding):
             found.append(
                 f"The tangent kernel differs by {self.kernel:.2g} between the routes {' and '.join(self.routes)}. "
@@ -77,9 +77,9 @@ def self_test(net: Network, x: Any, *, seed: int = 0) -> SelfTest:
     precision = found.precision
     if found.problem in ("stochastic", "coupled", "not finite", "gradient", "no second derivative"):
         # The kernel of such a gradient means nothing, or has no second route.
-        return SelfTest(precision, found, guilty=blamed(net, x, found))
+        return SelfTest(precision, found, faulty=diagnose(net, x, found))
     kernel, routes = check_kernel(net, net.inputs(x))
-    return SelfTest(precision, found, kernel, routes, blamed(net, x, found), rounding_of(net, net.inputs(x)))
+    return SelfTest(precision, found, kernel, routes, diagnose(net, x, found), rounding_of(net, net.inputs(x)))
 
 
 def check_kernel(net: Network, x: Any) -> tuple[float, tuple[str, str]]:

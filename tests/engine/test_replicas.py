@@ -114,7 +114,7 @@ def test_one_replica_is_the_kernel_itself():
 
 def test_refusals_are_sentences(tmp_path):
     model, x = build("fc"), probes("fc", 4)
-    with pytest.raises(nb.NtkbenchError, match="No strategy is called 'miror'. Did you mean 'mirrored'"):
+    with pytest.raises(nb.NtkbenchError, match="Unknown strategy 'miror'. Did you mean 'mirrored'"):
         nb.empirical_ntk(model, x, strategy="miror")
     with pytest.raises(nb.NtkbenchError, match="MultiWorkerMirrored or TPU strategy, not by a OneDevice"):
         nb.hessian_norm(model, x, strategy=tf.distribute.OneDeviceStrategy("CPU:0"))
