@@ -52,7 +52,7 @@ def test_methods_that_need_a_rule(unruled):
 
 
 def test_dense_hessians_have_a_limit():
-    with refused("stops at 4096"):
+    with refused("at most 4096"):
         nb.hessian_norm(build("fc", 64), X, method="dense")
 
 
@@ -124,7 +124,7 @@ WRONG_ARGUMENTS = {
     "mode": (lambda m: nb.hvp(m, X, vectors(m), mode=["auto"]), r"Unknown mode \['auto'\]"),
     "precision": (lambda m: nb.empirical_ntk(m, X, precision=tf.float64), "Unknown precision tf.float64"),
     "memory": (lambda m: nb.empirical_ntk(m, X, memory_gib="2"), "memory_gib='2' is invalid"),
-    "out": (lambda m: nb.empirical_ntk(m, X, out=3), "out=3 is no path"),
+    "out": (lambda m: nb.empirical_ntk(m, X, out=3), "out=3 is not a path"),
     "tol in words": (lambda m: nb.hessian_norm(m, X, tol="small"), "tol='small' is not a relative tolerance"),
     "tol below 0": (lambda m: nb.hessian_eigs(m, X, 1, tol=-1), "tol=-1 is not a relative tolerance"),
     "tol of nothing": (lambda m: nb.hessian_norm(m, X, tol=float("nan")), "tol=nan is not a relative tolerance"),
@@ -140,8 +140,11 @@ WRONG_ARGUMENTS = {
     "huge vectors": (lambda m: nb.hvp(m, X, [np.inf * v for v in vectors(m)]), "vectors contains NaN, infinity"),
     "complex delta": (lambda m: nb.linearize(m)(X, [1j * v for v in vectors(m)]), r"delta\[0\] has dtype complex128"),
     "no delta": (lambda m: nb.linearize(m)(X, 3.0), "delta is a float; expected one array"),
-    "kernels in words": (lambda m: nb.kernel_distance("a", "b"), "Got a str and a str; kernels are arrays"),
-    "complex kernels": (lambda m: nb.relative_change(1j * np.eye(2), np.eye(2)), "kernels are arrays of real numbers"),
+    "kernels in words": (lambda m: nb.kernel_distance("a", "b"), "Got a str and a str; kernels must be arrays"),
+    "complex kernels": (
+        lambda m: nb.relative_change(1j * np.eye(2), np.eye(2)),
+        "kernels must be arrays of real numbers",
+    ),
     "a model to run": (lambda m: nb.run(m), "as an architecture; give its name"),
 }
 

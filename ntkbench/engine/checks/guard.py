@@ -15,7 +15,7 @@ from ...errors import NtkbenchError
 from ..autodiff import forward_safe
 from ..model import Graph, Network, graph_of, owner_of
 from .derivatives import SAMPLES, check_derivatives, check_outputs, in_float64, unchanged
-from .layers import FaultyLayer, diagnose, faulty_layers_here, faulty_layers, known_right, unknown_layers
+from .layers import FaultyLayer, diagnose, faulty_layers, faulty_layers_here, known_right, unknown_layers
 from .pointwise import chains_of, meeting_kinks
 
 ORDERS = {1: "derivatives", 2: "second derivatives"}

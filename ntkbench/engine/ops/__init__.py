@@ -1,8 +1,8 @@
-"""TensorFlow as the engine uses it: operations made exact, precision, and scopes over global settings."""
+"""Provide TensorFlow operations with exact derivatives, full precision, and scoped global settings."""
 
 from .exact_ops import exact_operations
 from .hoist import Hoisted
-from .keras_settings import keras_settings, settings_of_ones_own
+from .keras_settings import keras_settings, isolated_settings
 from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
 from .precision import full_precision
 from .reshape import reshape
@@ -18,7 +18,7 @@ __all__ = [
     "on_last_axis",
     "quiet_tensorflow",
     "reshape",
-    "settings_of_ones_own",
+    "isolated_settings",
     "times",
     "traced_for_xla",
 ]
