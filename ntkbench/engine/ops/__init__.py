@@ -2,7 +2,7 @@
 
 from .exact_ops import exact_operations
 from .hoist import Hoisted
-from .keras_settings import keras_settings, isolated_settings
+from .keras_settings import isolated_settings, keras_settings
 from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
 from .precision import full_precision
 from .reshape import reshape
@@ -14,11 +14,11 @@ __all__ = [
     "exact_operations",
     "for_each",
     "full_precision",
+    "isolated_settings",
     "keras_settings",
     "on_last_axis",
     "quiet_tensorflow",
     "reshape",
-    "isolated_settings",
     "times",
     "traced_for_xla",
 ]
