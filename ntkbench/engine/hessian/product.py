@@ -1,4 +1,4 @@
-"""The Hessian of one output times a vector."""
+"""Compute the product of the Hessian of one output with a vector."""
 
 from __future__ import annotations
 
