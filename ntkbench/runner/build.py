@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from .. import layers  # noqa: F401, so that Keras can load them from a saved model
 from ..engine.model import dtype_policy
-from ..engine.ops import settings_of_ones_own
+from ..engine.ops import isolated_settings
 from ..errors import NtkbenchError
 from ..registry.calling import call_with_known_names, takes
 from ..registry.specs import SEED_BITS, Architecture
@@ -40,7 +40,7 @@ def _drawing_from(seed: int) -> Iterator[None]:
 @contextmanager
 def _building_in(precision: str) -> Iterator[None]:
     """Let Keras build in a precision: layers, variables and inputs whose code names no type."""
-    with settings_of_ones_own(), dtype_policy(precision):
+    with isolated_settings(), dtype_policy(precision):
         keras.config.set_floatx(precision)
         yield
 
@@ -82,7 +82,7 @@ def build_with(
 
 def _loaded(entry: Architecture) -> Callable[..., Any]:
     """Return the build function. What a file draws and sets when it is imported, once, is no part of any build."""
-    with _drawing_from(0), settings_of_ones_own():
+    with _drawing_from(0), isolated_settings():
         return entry.load()
 
 

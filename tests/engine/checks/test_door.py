@@ -203,17 +203,17 @@ def test_derivatives_that_are_not_finite(function):
 @pytest.mark.parametrize(
     ("x", "sentence"),
     [
-        (X * np.nan, "Input 0 of x .of 3. holds NaN"),
+        (X * np.nan, "Input 0 of x .of 3. contains NaN"),
         (X.astype("float64") * 1e300, "as float32"),
         (X[:0], "at least one input"),
         (X[:, :0], r"shape \[3, 0\]"),
         (X + 1j, "x is complex"),
         (X.astype(object), r"array of Python objects.*x\.astype"),
-        ([[1.0], [1.0, 2.0]], "x is a list that is no array of numbers"),
-        ({"a": X}, "x is a dict that is no array of numbers"),
-        (None, "x is a NoneType that is no array"),
-        (tf.data.Dataset.from_tensor_slices(X), "Dataset that is no array"),
-        (tf.sparse.from_dense(X), "SparseTensor that is no array"),
+        ([[1.0], [1.0, 2.0]], "x is a list, not an array of numbers"),
+        ({"a": X}, "x is a dict, not an array of numbers"),
+        (None, "x is a NoneType, not an array"),
+        (tf.data.Dataset.from_tensor_slices(X), "Dataset, not an array"),
+        (tf.sparse.from_dense(X), "SparseTensor, not an array"),
         (3.0, r"shape \[\]"),
     ],
 )
@@ -224,7 +224,7 @@ def test_inputs_that_are_none(x, sentence):
 def test_fixed_batches_are_refused_with_what_to_do():
     x = keras.Input(batch_shape=(4, 5))
     fixed = keras.Model(x, L.Dense(1)(ops.reshape(L.Dense(4)(x), (4, 4))))
-    refused(fixed, np.ones((4, 5)), "built for batches of 4.*build it without a batch size")
+    refused(fixed, np.ones((4, 5)), "built for batches of 4.*Build it without a batch size")
     open_size = keras.Sequential([keras.Input(batch_shape=(4, 5)), L.Dense(1)])  # a size that nothing depends on
     np.testing.assert_allclose(nb.empirical_ntk(open_size, X), X @ X.T + 1, rtol=1e-5)
 
