@@ -98,9 +98,7 @@ REASONS_SHOWN = 10
     help="Executor: processes (local worker processes), serial (this process), dask (a local Dask cluster) or "
     "dask:tcp://HOST:PORT (an existing Dask cluster) [default: processes].",
 )
-@click.option(
-    "--workers", metavar="COUNT", help="Number of worker processes [default: one per CPU, at most 8]."
-)
+@click.option("--workers", metavar="COUNT", help="Number of worker processes [default: one per CPU, at most 8].")
 @click.option(
     "--timeout",
     type=float,
@@ -385,7 +383,9 @@ def _say_failures(outcome: Outcome, total: int) -> None:
     for (status, message), count in reasons.most_common(REASONS_SHOWN):
         click.echo(f"  {count} × {status}: {visible(message)}", err=True)
     if len(reasons) > REASONS_SHOWN:
-        click.echo(f"  and {len(reasons) - REASONS_SHOWN} other reasons; `ntkbench export` lists all of them.", err=True)
+        click.echo(
+            f"  and {len(reasons) - REASONS_SHOWN} other reasons; `ntkbench export` lists all of them.", err=True
+        )
     click.echo(
         "To retry them, rerun the command with --out set to the folder below; --retry selects their statuses.", err=True
     )

@@ -134,7 +134,9 @@ def parse_params(text: str | None, spec: str) -> dict[str, str]:
             continue
         key, equals, value = (part.strip() for part in word.partition("="))
         if not (key and equals and value):
-            raise NtkbenchError(f"{spec!r}: {word.strip()!r} is not key=value; write, for example, NAME:depth=3,alpha=2.")
+            raise NtkbenchError(
+                f"{spec!r}: {word.strip()!r} is not key=value; write, for example, NAME:depth=3,alpha=2."
+            )
         if key in params:
             raise NtkbenchError(f"{spec!r} sets {key!r} twice; set it once.")
         params[key] = value

@@ -45,7 +45,7 @@ def _whole(value: Any, what: str, example: str) -> int:
     except (TypeError, ValueError):
         number = None
     if number is None or isinstance(value, bool) or (isinstance(value, float) and number != value):
-        shown = repr(value) if value != "" else "empty"
+        shown = repr(value) if value != "" else "nothing"
         raise NtkbenchError(f"Invalid {what}: expected an integer, got {shown}; write, for example, {example}.")
     return int(number)
 

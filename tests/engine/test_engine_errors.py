@@ -142,7 +142,7 @@ WRONG_ARGUMENTS = {
     "no delta": (lambda m: nb.linearize(m)(X, 3.0), "delta is a float; need one array"),
     "kernels in words": (lambda m: nb.kernel_distance("a", "b"), "Got a str and a str; kernels are arrays"),
     "complex kernels": (lambda m: nb.relative_change(1j * np.eye(2), np.eye(2)), "kernels are arrays of real numbers"),
-    "a model to run": (lambda m: nb.run(m), "as an architecture; give its name"),
+    "a model to run": (lambda m: nb.run(m), "expected a name, or a model"),
 }
 
 
