@@ -1,7 +1,7 @@
-"""ntkbench from Python: run, load, and what can be shown of a run.
+"""The Python API for runs: `run`, `load` and `Run`.
 
-The rooms that measure, analyse and draw are entered inside the functions that need them, so that reading a run takes
-none of them.
+The packages that measure, analyse and plot are imported inside the functions that need them, so that reading a run
+imports none of them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class Run(StoredRun):
-    """A finished or unfinished run: its results and what follows from them.
+    """A finished or unfinished run: its results, tables, plots, scaling laws and verdicts.
 
     The folder is read once, when results are first requested.
 
     Args:
         path: The run's folder.
-        store: A store of the folder that may have read it already.
+        store: An open store of the folder, to reuse the results that it has read.
 
     Raises:
         NtkbenchError: There is no run in the folder.
@@ -50,7 +50,7 @@ class Run(StoredRun):
         return standard_table(self.results, self.manifest, quantities, problems, self.missing_plugins())
 
     def why(self, label: str) -> Table:
-        """Return which variables make an architecture non-linear: their shares of the bend and of the tangent kernel.
+        """Return each variable's share of the bend and of the tangent kernel, which shows what makes it non-linear.
 
         Args:
             label: Label of the architecture, as printed in the table.
@@ -83,8 +83,8 @@ class Run(StoredRun):
         """Return the verdict on each architecture over its widths.
 
         Returns:
-            A pandas.DataFrame with the verdict (linear, falling, non-linear or open), its reason, and what would
-            decide.
+            A pandas.DataFrame with the verdict (linear, falling, non-linear or open), its reason, and which further
+                cells would decide it.
         """
         from .analysis.verdicts import verdicts, verdicts_frame
 
@@ -113,7 +113,7 @@ class Run(StoredRun):
         from .report.curves import curves_figure
 
         if not self.curves:
-            raise NtkbenchError(f"{self.path} holds no curves; suites such as huang2020 leave them.")
+            raise NtkbenchError(f"{self.path} holds no curves; they are stored by suites such as huang2020.")
         curves_figure(self.curves, path)
 
 
@@ -155,26 +155,26 @@ def run(
     folder already holds cells, only the missing ones are measured.
 
     Args:
-        arch: One SPEC or several: "all", "NAME", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
+        arch: One or several SPECs: "all", "NAME", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
         widths: Widths to measure; default: the preset's.
         seeds: Number of seeds; default: the preset's.
         measure: Measurements or quantities, or "all"; default: the preset's.
         dataset: Name of the dataset, with parameters as "NAME:key=value".
         out: The run's folder; default: a new one below `runs/`.
-        preset: Sizes: "quick", "standard", "board" or "full".
+        preset: Size of the run: "quick", "standard", "board" or "full".
         precision: Floating-point precision of all computations: "float32" or "float64".
         device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]".
         probes: Number of inputs at which everything is measured; default: the preset's.
         radius: Radius of the ball around the initial weights, one or several; default: 1.
         reinit: Redraw the weights of a MODEL.keras for each seed.
-        force: Measure again what the folder already holds.
+        force: Measure again the cells that the folder already holds.
         retry: Statuses of cells to measure again; default: all except "ok" and "unsupported".
 
     Returns:
         The run, with all cells in its folder.
 
     Raises:
-        NtkbenchError: Something in the options cannot be run.
+        NtkbenchError: An option is invalid, or the run cannot be carried out.
         KeyboardInterrupt: The run was interrupted; finished cells are kept.
     """
     from .plan.options import RunOptions

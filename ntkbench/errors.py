@@ -1,4 +1,4 @@
-"""The errors a user can cause, each a sentence: what happened, what we got, what to do."""
+"""Errors that a user can cause. Each message says what happened, what was given, and what to do."""
 
 from __future__ import annotations
 
@@ -10,40 +10,51 @@ from collections.abc import Iterable
 class NtkbenchError(Exception):
     """Base class of every error that a user can cause.
 
-    The message says what happened, what was given, and what to do; it is meant to be shown as it is.
+    The message says what happened, what was given, and what to do. It can be shown to the user unchanged.
     """
 
 
 class UnknownName(NtkbenchError):
-    """A name that nobody registered; the message offers the nearest ones."""
+    """Raised for an unknown name. The message suggests the closest known names.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]):
+    Args:
+        kind: What the name should be, such as "architecture".
+        name: The unknown name.
+        known: The known names.
+        where: Where the name was looked up, such as "in net.py"; default: not mentioned.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = ""):
         self.kind, self.name, self.known = kind, name, sorted(known)
-        super().__init__(f"No {kind} is called {name!r}. {did_you_mean(name, self.known)}")
+        place = f" {where}" if where else ""
+        super().__init__(f"Unknown {kind} {name!r}{place}. {did_you_mean(name, self.known)}")
 
 
 class Unsupported(NtkbenchError):
-    """A measurement that has no meaning for this model: a result of its own, not a failure."""
+    """Raised when a measurement does not apply to the model. The cell ends as `unsupported`, which is not a failure."""
 
 
 class Diverged(NtkbenchError):
-    """Gradient descent or a search left the finite numbers."""
+    """Raised when gradient descent or a search produces values that are not finite."""
 
 
 class RunStopped(NtkbenchError):
-    """A run that could not go on, such as on a full disk: what is finished is kept, and the same command goes on."""
+    """Raised when a run must stop early (disk full, for example).
+
+    Finished cells are kept; rerun the command to resume.
+    """
 
 
 class TooLarge(NtkbenchError):
-    """A computation that takes more memory than there is: by prediction, so that it is not begun, or when it ran."""
+    """Raised when a computation needs more memory than is available, as predicted before it starts or while it runs."""
 
 
 class RegistrationError(NtkbenchError):
-    """A plugin's registration that cannot be accepted."""
+    """Raised when a plugin's registration is invalid."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that offers the names nearest to `name`, or all of them when none is near."""
+    """Return a sentence that suggests the known names closest to `name`, or lists all of them if none is close."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
@@ -52,10 +63,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the type and the first telling line of somebody else's error, without a full stop.
+    """Return the type and the most informative line of an exception that is not ours, without a full stop.
 
-    Keras heads a layer's error with the layer's name, sets the reason below in bold, and lists all arguments after it.
-    TensorFlow heads those of compiled functions with where they come from, and gives the reason above the node's name.
+    Keras starts a layer's error with the layer's name, gives the reason below in bold, and then lists all arguments.
+    TensorFlow starts errors of compiled functions with their origin, and gives the reason above the node's name.
     """
     text = re.sub(r"\x1b\[[0-9;]*m|\{\{function_node [^}]*\}\} ?", "", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]

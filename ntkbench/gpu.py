@@ -1,4 +1,4 @@
-"""The GPUs that this process may use, as their driver reports them; no framework is imported."""
+"""List the GPUs that this process may use, as reported by their driver, without importing TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ MOST_SECONDS = 10.0
 
 @frozen
 class Gpu:
-    """A GPU. gib: its whole memory."""
+    """A GPU.
+
+    Attributes:
+        uuid: Its UUID.
+        name: Its model name.
+        gib: Its total memory in GiB.
+    """
 
     uuid: str
     name: str
@@ -23,15 +29,15 @@ class Gpu:
 
 
 def visible_gpus() -> list[Gpu]:
-    """Return the GPUs in the order in which TensorFlow numbers them: those that CUDA_VISIBLE_DEVICES leaves, or all.
+    """Return the GPUs that CUDA_VISIBLE_DEVICES allows (default: all), in TensorFlow's order.
 
-    Without the driver's nvidia-smi there are none.
+    The list is empty if the driver's nvidia-smi is not installed.
     """
     return _visible(_installed(shutil.which("nvidia-smi")), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def gpu_of(device: str) -> Gpu | None:
-    """Return the GPU of a `--device`, None where nothing is known of one. "auto" means the first one."""
+    """Return the GPU of a `--device`, None if there is none or it is not known. "auto" means the first one."""
     kind, _, number = device.partition(":")
     gpus = visible_gpus() if kind in ("auto", "gpu") else []
     index = int(number or 0)
@@ -51,7 +57,7 @@ def _installed(command: str | None) -> tuple[Gpu, ...]:
 
 
 def _visible(gpus: tuple[Gpu, ...], chosen: str | None) -> list[Gpu]:
-    """Return the GPUs that a value of CUDA_VISIBLE_DEVICES leaves: numbers or UUIDs, up to a wrong one."""
+    """Return the GPUs that CUDA_VISIBLE_DEVICES lists, by number or UUID; like CUDA, stop at the first invalid one."""
     if chosen is None:
         return list(gpus)
     found = []

@@ -1,4 +1,4 @@
-"""The plain frozen values that travel from room to room."""
+"""Immutable data classes shared by all packages of ntkbench."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ THEORY_KINDS: tuple[TheoryKind, ...] = ("rate", "upper bound")
 
 
 HEADLINES = ("gradient_norm", "hessian_norm", "kernel_change_worst", "kernel_change_gd")
-"""The quantities that a verdict rests on, and that tables show."""
+"""The quantities that verdicts are based on, and that tables show by default."""
 KINKED = 0.05
-"""A network has kinks where its kink_share is above this; of smooth ones it stays below engine.search.kinks.STILL."""
+"""A network counts as kinked if its kink_share exceeds this; smooth networks stay below engine.search.kinks.STILL."""
 UNSURE = 0.1
-"""A search_gain above this marks kernel_change_worst as a lower bound whose search is unsure."""
+"""If search_gain exceeds this, kernel_change_worst is marked as a lower bound from a search that is not converged."""
 
 
 class Status(enum.StrEnum):
@@ -48,15 +48,15 @@ class Quantity:
     Attributes:
         name: Name of the quantity, such as "hessian_norm".
         symbol: Symbol for plots and tables.
-        unit: A power of the output's own unit f: "f", "f^2", "f^-1" or "1". Anything else (such as "s") is a label.
-        bounds: The interval that every finite value lies in.
-        direction: Which way is "more linear": "lower", "higher" or "none".
-        reduction: How the probes become one number: "mean", "max", "rms" or "value".
-        summary: What it is, in a few words.
-        key: Its key in a measurement's result, for a name that comes with two reductions ("hessian_norm:max").
-        per: "variable" if a result holds one number per trainable variable, under the keys "name:variable". Such
-            numbers are exported and shown by `ntkbench table RUN --why`; no law in width is fitted to them. Empty for
-            one number.
+        unit: A power of the output's unit f: "f", "f^2", "f^-1" or "1". Anything else (such as "s") is a label.
+        bounds: The interval that contains every finite value.
+        direction: The direction of "more linear": "lower", "higher" or "none".
+        reduction: How the values at the probes are reduced to one number: "mean", "max", "rms" or "value".
+        summary: A short description.
+        key: Key in the measurement's result, for a name that has two reductions ("hessian_norm:max").
+        per: "variable" if the result holds one number per trainable variable, under the keys "name:variable". These
+            numbers are exported and shown by `ntkbench table RUN --why`; no scaling law is fitted to them. Empty for a
+            single number.
     """
 
     name: str
@@ -71,11 +71,11 @@ class Quantity:
 
 
 def quantity_of(declared: Mapping[str, Quantity], key: str) -> Quantity | None:
-    """Return the quantity that a result key belongs to, None for a key that nobody declares.
+    """Return the quantity that a result key belongs to, or None if the key is not declared.
 
     Args:
-        declared: a measurement's quantities by key.
-        key: a result key: a declared one, or "name:variable" of a quantity per variable.
+        declared: The quantities of a measurement, by key.
+        key: A result key: a declared one, or "name:variable" of a quantity per variable.
     """
     whole = declared.get(key.partition(":")[0])
     return whole if whole is not None and whole.per else declared.get(key)
@@ -83,10 +83,10 @@ def quantity_of(declared: Mapping[str, Quantity], key: str) -> Quantity | None:
 
 @frozen
 class Value:
-    """A measured number and what is known about its error.
+    """A measured number and its error.
 
     Attributes:
-        value: The number; None if it failed or diverged.
+        value: The number; None if the measurement failed or diverged.
         error: Its absolute error; None if unknown.
         error_kind: "exact", "bound" (certified), "statistical" (a standard error), "rounding", or empty.
         precision: The precision it was computed in, if it differs from the run's.
@@ -100,11 +100,15 @@ class Value:
 
 @frozen
 class Theory:
-    """Theory's exponent of one quantity in width, and who says so.
+    """The theoretical exponent of one quantity in width, with its source.
 
-    kind: "rate", the exponent itself; "upper bound", the largest that it can be: a steeper fall is fine.
-    from_width: the smallest width at which the exponent shows, where theory is about much larger widths than another
-    number (those of a bottleneck, say); at smaller widths the claim is silent.
+    Attributes:
+        exponent: The exponent.
+        source: The paper or derivation that predicts it.
+        kind: "rate" for the exponent itself, "upper bound" for the largest possible exponent; a steeper decrease also
+            agrees with an upper bound.
+        from_width: The smallest width to which the prediction applies. Larger than 1 if the theory assumes widths much
+            larger than another size of the model, such as a bottleneck.
     """
 
     exponent: float
@@ -115,11 +119,16 @@ class Theory:
 
 @frozen
 class Settings:
-    """The sizes and procedures of the standard metrics, stored with every run.
+    """The sizes and tolerances of the standard metrics, stored with every run.
 
-    n_probes: inputs at which everything is measured.       radius: R of the ball B(w0, R).
-    ball_probes: inputs whose Hessian is followed in the ball.   draws: random directions.
-    tol: relative tolerance of Hessian norms.   target_ratio, max_steps: where gradient descent stops.
+    Attributes:
+        n_probes: Number of inputs at which everything is measured.
+        radius: Radius R of the ball B(w0, R).
+        ball_probes: Number of inputs whose Hessian norm is searched for its maximum in the ball.
+        draws: Number of random directions.
+        tol: Relative tolerance of Hessian norms.
+        target_ratio: Gradient descent stops when the loss has fallen to this fraction of its initial value.
+        max_steps: Maximum number of gradient-descent steps.
     """
 
     n_probes: int = 16
@@ -133,7 +142,15 @@ class Settings:
 
 @frozen
 class Curve:
-    """One line of a picture. x, y: its points.   low, high: a band around it, empty for none."""
+    """One line of a plot.
+
+    Attributes:
+        label: Text of the legend.
+        x: Abscissas of the points.
+        y: Ordinates of the points.
+        low: Lower edge of a band around the line, empty for no band.
+        high: Upper edge of the band.
+    """
 
     label: str
     x: tuple[float, ...]
@@ -144,7 +161,7 @@ class Curve:
 
 @frozen
 class Panel:
-    """A picture of curves that a suite leaves beside its cells; the values' axis is logarithmic."""
+    """A plot of curves that a suite stores with its run; the y axis is logarithmic."""
 
     title: str
     x_label: str
@@ -156,7 +173,7 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=F
 
 
 def canonical_json(value: Any) -> str:
-    """Return the one JSON text of `value`: sorted keys, no spaces, no NaN."""
+    """Return the canonical JSON text of `value`: sorted keys, no spaces, no NaN."""
     return _CANONICAL.encode(value)
 
 
@@ -167,16 +184,18 @@ def digest(value: Any, length: int = 32) -> str:
 
 @frozen
 class Cell:
-    """One measurement of one model: architecture × params × width × seed × data set × measurement.
+    """One measurement of one model: architecture × params × width × seed × dataset × measurement.
 
-    architecture: the name in the tables: a registered name, `FILE.py:FUNCTION` or `MODEL.keras`.
-    params: what the user set, completed with the defaults.
-    quantities: the result keys wanted from the measurement, sorted.
-    settings: the fields of `Settings` (a plain mapping, so that the identity is plain JSON).
-    data_hash, source_hash: of the loaded data, and of the user's own file with what it imports ("" for registered
-    names).
-    architecture_code, measurement_code: of the plugins' files ("" for what comes with ntkbench).
-    label: how the tables call architecture and params, "fc" or "fc:depth=3"; not part of the identity.
+    Attributes:
+        architecture: Name in the tables: a registered name, `FILE.py:FUNCTION` or `MODEL.keras`.
+        params: All parameters of the architecture: those that the user set, and the defaults of the others.
+        quantities: Result keys requested from the measurement, sorted.
+        settings: Fields of `Settings` (a plain mapping, so that the identity is plain JSON).
+        data_hash: Hash of the loaded data.
+        source_hash: Hash of the user's file and of what it imports; "" for registered names.
+        architecture_code: Fingerprint of the plugin's files; "" for built-in architectures.
+        measurement_code: Fingerprint of the plugin's files; "" for built-in measurements.
+        label: How tables show architecture and params, "fc" or "fc:depth=3"; not part of the identity.
     """
 
     architecture: str
@@ -202,43 +221,53 @@ class Cell:
     measurement_code: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """Return the plain JSON mapping that the key is the hash of."""
+        """Return the plain JSON mapping whose hash is the key."""
         identity = dict(zip(IDENTITY, _identity(self), strict=True))
         identity["quantities"] = list(self.quantities)
         return {name: value for name, value in identity.items() if value or name not in LATER}
 
     @functools.cached_property
     def key(self) -> str:
-        """The name of the cell's file: a hash of its identity. Hardware and TensorFlow's version are not in it."""
+        """Name of the cell's file: a hash of its identity, which excludes the hardware and TensorFlow's version."""
         return digest(self.identity())
 
     def wants(self, key: str) -> bool:
-        """Return whether a result key was asked for, and is no companion that says how far to trust another."""
+        """Return whether a result key was requested, rather than added as a companion that qualifies another one."""
         return any(key == name or key.startswith(f"{name}:") for name in self.quantities)
 
     def remember_key(self, key: str) -> None:
-        """Take a key that is known to be this cell's, for hashing ten thousand cells again takes a while."""
+        """Set the cached key, which saves the time of hashing thousands of cells again."""
         object.__setattr__(self, "key", key)
 
     @functools.cached_property
     def group(self) -> str:
-        """Cells with one group share model, compiled functions and the gradient-descent path of a seed."""
+        """Hash of what cells share that use the same model, compiled functions and, per seed, gradient-descent path."""
         shared = {"architecture": self.architecture, "params": dict(self.params), "width": self.width}
         return digest(shared | {"dataset": self.dataset, "dataset_params": dict(self.dataset_params)})
 
 
 IDENTITY = tuple(attribute.name for attribute in fields(Cell) if attribute.name != "label")
-"""The fields of a cell that its key is the hash of."""
+"""The fields of a cell that determine its key."""
 LATER = ("architecture_code", "measurement_code")
-"""Of these, the fields that are no part of an identity where they are empty, so that older cells keep their keys."""
+"""Fields of `IDENTITY` that are left out of an identity if they are empty, so that older cells keep their keys."""
 _identity = operator.attrgetter(*IDENTITY)
 
 
 @frozen
 class CellResult:
-    """What became of a cell. `values` maps a quantity's key to its Value; failed cells hold no values.
+    """The result of a cell.
 
-    traceback: its last lines, where an exception was the reason.
+    Attributes:
+        cell: The cell.
+        status: How it ended.
+        values: Value of each result key; empty if the cell failed.
+        message: The reason, if the cell did not end as ok.
+        seconds: Wall time in seconds.
+        n_parameters: Number of trainable parameters of the model; None if unknown.
+        n_probes: Number of inputs; None if unknown.
+        device: Device of the computation.
+        provenance: Software versions, hardware and threads.
+        traceback: Last lines of the traceback, if an exception was the reason.
     """
 
     cell: Cell

@@ -1,4 +1,4 @@
-"""`ntkbench doctor`: versions, devices, and the numerical self-test of all architectures or of one model."""
+"""`ntkbench doctor`: report versions and devices, and test the numerics of all architectures or of one model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MORE_PACKAGES = ("tensorflow-probability", "scipy", "pandas")
 ERRORS = ("repeat", "coupled", "gradient", "hessian", "symmetry")
 NAME_WIDTH = 20
-OPEN_SIZE = 32  # of an image's or sequence's axis that a saved model leaves open
+OPEN_SIZE = 32  # used for an axis of unknown size in a saved model's input shape
 
 
 @click.command("doctor")
@@ -39,27 +39,28 @@ OPEN_SIZE = 32  # of an image's or sequence's axis that a saved model leaves ope
 @click.option(
     "--dataset",
     metavar="NAME",
-    help="Where the inputs come from, NAME or NAME:key=value,... Without it: digits, and for a MODEL.keras random "
-    "inputs of its shape.",
+    help="Dataset of the inputs: NAME or NAME:key=value,... [default: digits, or random inputs for a MODEL.keras].",
 )
-@click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
-@click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output, nothing else there.")
+@click.option(
+    "--device", default="auto", metavar="NAME", help="Device: auto, cpu, gpu[:i] or tpu[:NAME] [default: auto]."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print only the full report, as JSON, to standard output.")
 @no_plugin
 @answering
 def command(model: str | None, dataset: str | None, device: str, as_json: bool) -> int:
-    """Test the numbers of every registered architecture at its smallest width, or of MODEL.
+    """Test the numerics of every registered architecture at its smallest width, or of MODEL.
 
-    MODEL is what `run --arch` takes: NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras.
-    First and second derivatives are compared with finite differences in float64, the tangent kernel by two routes, and
-    each model with itself. What is wrong is named, down to the layer, with what to use instead. Exits with 0 when
-    nothing is wrong, 1 when something is, 2 when the command was.
+    MODEL is written as in `run --arch`: NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras.
+    First and second derivatives are compared with finite differences in float64, the tangent kernel is computed in two
+    ways, and each model is evaluated twice. Every problem is reported with its layer and a replacement. Exits with 0
+    when no problem is found, with 1 when one is found, and with 2 when the command is invalid.
     """
     from ..plan.arch_spec import parse_arch
     from ..plan.options import RunOptions
     from ..registry.current import registry as the_registry
     from ..runner.device import prepare
 
-    RunOptions(device=device)  # refuses a device that nobody knows before TensorFlow starts
+    RunOptions(device=device)  # rejects an unknown device before TensorFlow starts
     registry = the_registry()
     inputs = Inputs(registry, dataset)
     requests = inputs.accepted(parse_arch(model or "all", registry))
@@ -91,7 +92,7 @@ def command(model: str | None, dataset: str | None, device: str, as_json: bool) 
 
 
 class Inputs:
-    """The inputs that models are tested at: of a data set, or random ones of a saved model's own shape."""
+    """The inputs at which models are tested: those of a dataset, or random ones of a saved model's input shape."""
 
     def __init__(self, registry: Registry, given: str | None):
         from ..plan.arch_spec import parse_params
@@ -103,7 +104,7 @@ class Inputs:
         self.label = given or "digits"
 
     def accepted(self, requests: Sequence[ArchitectureRequest]) -> list[ArchitectureRequest]:
-        """Return the requests that these inputs fit; raise NtkbenchError for a named one that they do not fit."""
+        """Return the requests that accept these inputs; raise NtkbenchError if one requested by name does not."""
         kept = []
         for request in requests:
             try:
@@ -123,12 +124,12 @@ class Inputs:
             given, wanted = self.draw(request).shape[1:], request.entry.input_shape
             if len(given) != len(wanted) or any(w not in (None, g) for g, w in zip(given, wanted, strict=True)):
                 raise NtkbenchError(
-                    f"{request.label} takes inputs of shape {list(wanted)}, and the data set {self.dataset.name!r} "
-                    f"gives {list(given)}. Leave --dataset out for random inputs."
+                    f"{request.label} takes inputs of shape {list(wanted)}, but dataset {self.dataset.name!r} has "
+                    f"inputs of shape {list(given)}. Omit --dataset to use random inputs."
                 )
 
     def form(self, request: ArchitectureRequest) -> Form | None:
-        """Return the form of the data, None for random inputs. Raises NtkbenchError when there is none that fits."""
+        """Return the form of the data, None for random inputs; raise NtkbenchError if no form fits."""
         from ..plan.data import form_for
 
         if request.kind == "keras" and self.given is None:
@@ -153,7 +154,7 @@ class Inputs:
 
 
 def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool) -> dict[str, Any]:
-    """Return the self-test of one model as plain JSON; a model that cannot be built or called is a problem too."""
+    """Return the self-test of one model as plain JSON; failing to build or call the model is reported as a problem."""
     from ..engine.self_test import routes_of, self_test
     from ..runner.worker import sentence
 
@@ -191,7 +192,7 @@ def _unexamined(request: ArchitectureRequest) -> dict[str, Any]:
 
 
 def _examined_apart(request: ArchitectureRequest, model: str, dataset: str | None, device: str) -> dict[str, Any]:
-    """Return the self-test of a user's file, run in a process of its own; one that costs the process is a problem."""
+    """Return the self-test of a user's file, run in a separate process; a crash is reported as a problem."""
     from ..runner.executors.apart import apart
 
     try:
@@ -201,7 +202,7 @@ def _examined_apart(request: ArchitectureRequest, model: str, dataset: str | Non
 
 
 def examinations(model: str, dataset: str | None) -> Iterator[dict[str, Any]]:
-    """Yield the self-tests of the models that a word stands for."""
+    """Yield the self-test of each model of one SPEC."""
     from ..plan.arch_spec import parse_arch
     from ..registry.current import registry as the_registry
 
@@ -211,7 +212,7 @@ def examinations(model: str, dataset: str | None) -> Iterator[dict[str, Any]]:
 
 
 def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.ndarray]:
-    """Return the model in float64, or in float32 where it cannot be that, with inputs that it takes."""
+    """Return the model in float64, or in float32 if float64 is not possible, together with suitable inputs."""
     from ..engine.model import Network, network_in
     from ..runner.build import build_model
     from ..runner.worker import check_output, output_name
@@ -235,7 +236,7 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.nd
             model = build_model(request.entry, cell, x.shape[1:], precision)
             built = Network(model, output_name=output_name(request.entry, cell.params))
             if "int" in str(getattr((getattr(built.model, "inputs", None) or [None])[0], "dtype", "")):
-                x = (x > 0).astype("int32")  # 0 and 1 are in every vocabulary
+                x = (x > 0).astype("int32")  # 0 and 1 are valid indices of every vocabulary
             check_output(built, x, request.label)
             net = network_in(built, x, precision)
             break
@@ -256,7 +257,7 @@ def _finite(number: float | None) -> float | None:
 
 
 def _surroundings(device: str) -> dict[str, Any]:
-    """Return versions, machine and devices as plain JSON."""
+    """Return versions, hardware and devices as plain JSON."""
     from importlib import metadata
 
     import tensorflow as tf
@@ -287,7 +288,8 @@ def _surroundings(device: str) -> dict[str, Any]:
 
 
 def _surroundings_lines(found: Mapping[str, Any]) -> list[str]:
-    state = "on: it errs by 1e-3 on the GPUs that have it" if found["tensor_float_32"] else "off, as in every run"
+    state = "on: relative errors of about 1e-3 on GPUs that support it"
+    state = state if found["tensor_float_32"] else "off, as in every run"
     rows = [
         ("versions", ", ".join(f"{name} {version}" for name, version in found["versions"].items())),
         ("machine", f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']:g} GiB; {found['platform']}"),
@@ -317,15 +319,16 @@ def _table(found: Sequence[Mapping[str, Any]], inputs: str) -> Table:
     allowed = [f"{_error(TOLERANCE[name])} in {name}" for name in precisions]
     kernel = [f"{_error(KERNEL_TOLERANCE[name])} in {name}" for name in precisions]
     notes: tuple[str, ...] = (
-        "Relative errors. twice: the same weights and inputs, twice; 0 is bit for bit. gradient: against differences "
-        "of the output. Hessian: its product with a random vector against differences of the gradient. symmetry: of "
-        f"the Hessian. The last three may be {' and '.join(allowed)}.",
-        "kernel: the tangent kernel from the Jacobian and by layer rules (without any, by products with vectors); "
-        f"it may be {' and '.join(kernel)}.",
+        "Relative errors. twice: two calls with the same weights and inputs; 0 means equal bit for bit. gradient: "
+        "against finite differences of the output. Hessian: its product with a random vector, against finite "
+        "differences of the gradient. symmetry: of the Hessian. Tolerance of the last three: "
+        f"{' and '.join(allowed)}.",
+        "kernel: the tangent kernel from the Jacobian, against the one from layer rules (from products with vectors if "
+        f"no layer has a rule). Tolerance: {' and '.join(kernel)}.",
     )
     if len(precisions) > 1:
         low = ", ".join(each["model"] for each in found if each["precision"] == "float32")
-        notes += (f"In float32, because no copy in float64 could be made: {low}.",)
+        notes += (f"Tested in float32, because no float64 copy could be made: {low}.",)
     return Table(
         title=" · ".join(["Numerical self-test", inputs, *(precisions if len(precisions) == 1 else [])]),
         columns=tuple(columns),
@@ -351,7 +354,7 @@ def _error(number: float | None) -> str:
 def _routes_lines(routes: Mapping[str, Any]) -> list[str]:
     rows = [("layer", "count", "weights", "with a rule", "derivatives")]
     for each in routes["layers"]:
-        known = "known to be right" if each["known"] else "checked here"
+        known = "known to be correct" if each["known"] else "checked here"
         ruled = str(each["ruled"]) if each["weights"] else "–"
         rows.append((each["kind"], str(each["count"]), f"{each['weights']:,}", ruled, known))
     return [
@@ -365,9 +368,12 @@ def _verdict_lines(found: Sequence[Mapping[str, Any]], problems: Sequence[str]) 
     unsure = [each["model"] for each in found if not each["sure"] and not each["problems"]]
     lines = [f"✗ {problem}" for problem in problems]
     if unsure:
-        lines.append(f"? {', '.join(unsure)}: kinks or rounding leave no step at which differences could tell.")
+        lines.append(
+            f"? {', '.join(unsure)}: undecided; kinks or rounding leave no step size at which finite differences are "
+            "reliable."
+        )
     if not lines:
-        lines.append("Nothing is wrong." if len(found) == 1 else f"Nothing is wrong with these {len(found)} models.")
+        lines.append("No problems found." if len(found) == 1 else f"No problems found in {len(found)} models.")
     return [
         line
         for text in lines
@@ -377,7 +383,7 @@ def _verdict_lines(found: Sequence[Mapping[str, Any]], problems: Sequence[str]) 
 
 @contextmanager
 def _status() -> Iterator[Callable[[str], None]]:
-    """Give a function that shows, on a terminal, which model is being tested."""
+    """Yield a function that shows on a terminal which model is being tested."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

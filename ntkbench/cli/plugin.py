@@ -1,4 +1,4 @@
-"""`ntkbench plugin`: what is installed, a new package, and the checks of one."""
+"""`ntkbench plugin`: list installed plugins, create a plugin package, and check one."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ TRY = {
     "suite": "run --suite {entry}",
     "rule": "plugin check {name}",
 }
-"""The command that uses a new package, by its kind."""
-TRUST = "Installing a plugin runs its code with your rights; ntkbench contains faults, not malice."
+"""The command that tries a new package, by its kind."""
+TRUST = "Plugins run with your permissions. ntkbench isolates faulty plugins, but not malicious ones."
 
 
-class Words(click.Group):
-    """A group that answers a wrong word with the nearest ones."""
+class Subcommands(click.Group):
+    """A Click group that suggests the closest subcommands for an unknown one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command of the first word, or say which was perhaps meant."""
+        """Return the subcommand, or fail with a suggestion."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             hint = did_you_mean(args[0], self.commands)
-            raise click.UsageError(f"No command of {ctx.info_name} is called {args[0]!r}. {hint}")
+            raise click.UsageError(f"Unknown {ctx.info_name} command {args[0]!r}. {hint}")
         return super().resolve_command(ctx, args)
 
 
-@click.group("plugin", cls=Words)
+@click.group("plugin", cls=Subcommands)
 def command() -> None:
-    """Show, make and check plugins."""
+    """List, create and check plugins."""
 
 
-@command.command("list", short_help="Show what is installed, and why something was left out.")
-@click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
+@command.command("list", short_help="List the installed plugins, and why any were left out.")
+@click.option("--json", "as_json", is_flag=True, help="Print all information as JSON.")
 @no_plugin
 @answering
 def list_(as_json: bool) -> None:
-    """Show the installed plugins: where each comes from, what it registers, or why it was left out.
+    """List the installed plugins: what each registers, or why it was left out, and where it comes from.
 
-    Each version of a plugin is tried once, in a process of its own, for at most 10 seconds.
+    Each version of a plugin is tried once, in a separate process, for at most 10 seconds.
     """
     known = registry()
     plugins = installed(known)
@@ -71,14 +71,14 @@ def list_(as_json: bool) -> None:
 
 
 def installed(known: Registry) -> list[Plugin]:
-    """Return the plugins that are not ntkbench's own."""
+    """Return the plugins that do not belong to ntkbench itself."""
     return [plugin for plugin in known.plugins if plugin.distribution != "ntkbench"]
 
 
 def lines(plugins: Sequence[Plugin]) -> list[str]:
     """Return the plugins as lines of at most 100 columns."""
     if not plugins:
-        return ["No plugins are installed. `ntkbench plugin new NAME` makes one."]
+        return ["No plugins are installed. `ntkbench plugin new NAME` creates one."]
     rows = [("plugin", "version", "status", "registers, or why it was left out", "from")]
     for plugin in plugins:
         texts = [registers(plugin) or plugin.reason, *plugin.notes]
@@ -88,7 +88,7 @@ def lines(plugins: Sequence[Plugin]) -> list[str]:
 
 
 def registers(plugin: Plugin) -> str:
-    """Return what a plugin registers in words: "architectures glu, moe; data set stars"."""
+    """Return what a plugin registers as text, such as "architectures glu, moe; dataset stars"."""
     parts = []
     for kind, names in plugin.entries.items():
         word = ONE_OF[kind] if len(names) == 1 else ONE_OF[kind] + "s"
@@ -98,15 +98,15 @@ def registers(plugin: Plugin) -> str:
 
 @command.command("check", short_help="Run the numbered checks of a plugin, or of one of its entries.")
 @click.argument("name", metavar="NAME")
-@click.option("--json", "as_json", is_flag=True, help="The findings as JSON on standard output, nothing else there.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the findings, as JSON, to standard output.")
 @no_plugin
 @answering
 def check(name: str, as_json: bool) -> int:
-    """Run the numbered checks of NAME and say what to do about those that fail.
+    """Run the numbered checks of NAME, and show how to fix those that fail.
 
-    NAME is an installed plugin (everything that it registers), a registered architecture, measurement, data set,
-    kernel, suite or layer rule, or FILE.py:FUNCTION. Exits with 0 when all checks hold, 1 when one fails, 2 when the
-    command was wrong.
+    NAME is an installed plugin (everything that it registers), a registered architecture, measurement, dataset,
+    kernel, suite or layer rule, or FILE.py:FUNCTION. Exits with 0 when all checks pass, with 1 when one fails, and
+    with 2 when the command is invalid.
     """
     found: list[Finding] = []
     for finding in _findings_apart(name):
@@ -120,13 +120,13 @@ def check(name: str, as_json: bool) -> int:
     if as_json:
         answer_json([asdict(finding) for finding in found])
     else:
-        ending = "All of them hold." if not failed else f"{failed} of them failed."
+        ending = "All of them passed." if not failed else f"{failed} of them failed."
         answer(f"{len(found)} checks. {ending}")
     return 1 if failed else 0
 
 
 def _findings_apart(name: str) -> Iterator[Finding]:
-    """Yield the findings on NAME, made in a process of its own; one that ends the process is the last finding."""
+    """Yield the findings on NAME from a separate process. If the process ends early, the last finding says so."""
     from ..runner.executors.apart import ProcessEnded, apart
     from ..testing.checks import Finding
 
@@ -137,7 +137,7 @@ def _findings_apart(name: str) -> Iterator[Finding]:
             yield finding
     except ProcessEnded as error:
         yield Finding(
-            subject, "P2", "Its checks leave the process running.", "failed", f"{error} Fix the code that does."
+            subject, "P2", "Its checks leave the process running.", "failed", f"{error} Fix the code that does so."
         )
 
 
@@ -149,15 +149,22 @@ def _findings(name: str) -> Iterator[Finding]:
 
 @command.command("new", short_help="Write a new plugin package.")
 @click.argument("name", metavar="NAME")
-@click.option("--kind", default="architecture", type=Named(list(TRY)), help="What the package registers.")
-@click.option("-o", "--output", type=click.Path(), metavar="DIR", help="The folder; without it, one called NAME here.")
+@click.option(
+    "--kind",
+    default="architecture",
+    type=Named(list(TRY)),
+    help="What the package registers [default: architecture].",
+)
+@click.option(
+    "-o", "--output", type=click.Path(), metavar="DIR", help="Folder of the package [default: NAME in this folder]."
+)
 @no_plugin
 @answering
 def new(name: str, kind: str, output: str | None) -> None:
-    """Write a package called NAME that registers one thing of a kind and passes its checks.
+    """Write a plugin package NAME that registers one entry of the given kind and passes all checks.
 
-    It is installable, and holds the entry point, one working example, tests that run the checks of ntkbench, and a
-    file for continuous integration. A name such as ntkbench-wavy registers "wavy".
+    The package is installable. It contains the entry point, one working example, tests that run ntkbench's checks, and
+    a continuous-integration workflow. A package named ntkbench-wavy registers "wavy".
     """
     from pathlib import Path
 
@@ -167,6 +174,6 @@ def new(name: str, kind: str, output: str | None) -> None:
     folder, entry = output or name, Names.of(name).entry
     for path in written:
         answer(f"{folder}/{path}")
-    answer("\nTo install it, test it and use it:\n")
+    answer("\nTo install, test and use it:\n")
     use = TRY[kind].format(name=name, entry=entry)
     answer(f'  cd {shlex.quote(folder)}\n  pip install -e ".[test]"\n  pytest\n  ntkbench {use}')

@@ -1,4 +1,4 @@
-"""`ntkbench run`: the main job, from the words on the command line to the standard table."""
+"""`ntkbench run`: measure architectures over widths and seeds, and print the standard table."""
 
 from __future__ import annotations
 
@@ -34,29 +34,36 @@ REASONS_SHOWN = 10
     multiple=True,
     metavar="SPEC",
     default=("all",),
-    help="all, NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras (repeatable).",
+    help="Architecture: all, NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras (repeatable) "
+    "[default: all].",
 )
-@click.option("--widths", metavar="LIST", help="Widths, such as 64,128,256; without it the preset's.")
-@click.option("--seeds", metavar="COUNT", help="How many seeds; without it the preset's.")
+@click.option("--widths", metavar="LIST", help="Comma-separated widths, such as 64,128,256 [default: the preset's].")
+@click.option("--seeds", metavar="COUNT", help="Number of seeds [default: the preset's].")
 @click.option(
     "--measure",
     multiple=True,
     metavar="NAME",
-    help="A measurement, one of its quantities, or all (repeatable); without it the preset's.",
+    help="Measurement, one of its quantities, or all (repeatable) [default: the preset's].",
 )
-@click.option("--dataset", default="digits", metavar="NAME", help="A data set, NAME or NAME:key=value,...")
 @click.option(
-    "--preset", default="quick", type=Named(["quick", "standard", "board", "full"]), help="Sizes: minutes to days."
+    "--dataset", default="digits", metavar="NAME", help="Dataset: NAME or NAME:key=value,... [default: digits]."
+)
+@click.option(
+    "--preset",
+    default="quick",
+    type=Named(["quick", "standard", "board", "full"]),
+    help="Size of the run, from minutes (quick) to days (full) [default: quick].",
 )
 @click.option(
     "--suite",
     metavar="NAME|FILE.toml",
-    help="Measure what a suite's claims need and say which hold; sizes are the suite's (see `ntkbench list suites`).",
+    help="Suite of claims to measure and judge; the suite sets all sizes (see `ntkbench list suites`).",
 )
 @click.option(
     "--until-decided",
     is_flag=True,
-    help="Then add seeds and widths, only where a verdict or an order is open, by a rule that the manifest records.",
+    help="After the planned cells, add seeds and widths where a verdict or a ranking is still open, by a fixed rule "
+    "that is recorded in the manifest.",
 )
 @click.option(
     "--budget",
@@ -64,50 +71,71 @@ REASONS_SHOWN = 10
     default=30.0,
     show_default=True,
     metavar="MINUTES",
-    help="Of --until-decided: when it is spent, nothing more is added.",
+    help="Time limit in minutes for --until-decided; no new round starts after it.",
 )
-@click.option("--probes", metavar="COUNT", help="Inputs at which everything is measured; without it the preset's.")
+@click.option(
+    "--probes", metavar="COUNT", help="Number of inputs at which everything is measured [default: the preset's]."
+)
 @click.option(
     "--radius",
     multiple=True,
     metavar="R",
     help="Radius of the ball around the initial weights (repeatable) [default: 1].",
 )
-@click.option("--precision", default="float32", type=Named(["float32", "float64"]), help="Of all numbers.")
-@click.option("--device", default="auto", metavar="NAME", help="auto, cpu, gpu[:i] or tpu[:NAME].")
+@click.option(
+    "--precision",
+    default="float32",
+    type=Named(["float32", "float64"]),
+    help="Floating-point precision of all computations [default: float32].",
+)
+@click.option(
+    "--device", default="auto", metavar="NAME", help="Device: auto, cpu, gpu[:i] or tpu[:NAME] [default: auto]."
+)
 @click.option(
     "--executor",
     default="processes",
     metavar="NAME",
-    help="processes: workers of this machine; serial: this one alone; dask: a Dask cluster of this machine, or with "
-    "dask:tcp://HOST:PORT any.",
+    help="Executor: processes (local worker processes), serial (this process), dask (a local Dask cluster) or "
+    "dask:tcp://HOST:PORT (an existing Dask cluster) [default: processes].",
 )
-@click.option("--workers", metavar="COUNT", help="How many processes; without it one for each processor, at most 8.")
+@click.option("--workers", metavar="COUNT", help="Number of worker processes [default: one per CPU, at most 8].")
 @click.option(
     "--timeout",
     type=float,
     metavar="SECONDS",
-    help="For one cell, compilation included: a worker over it is ended, the cell's status is timeout.",
+    help="Time limit in seconds for one cell, including compilation; a cell that exceeds it ends as timeout.",
 )
 @click.option(
     "--memory-limit",
     type=float,
     metavar="GIB",
-    help="For the worker of one cell; over it, or when so much is predicted, the cell's status is oom.",
+    help="Memory limit in GiB for the worker of one cell; a cell that exceeds it, or is predicted to, ends as oom.",
 )
 @click.option(
     "--retry",
     metavar="STATUSES",
-    help="Which cells of a run that goes on are measured again, such as failed,timeout or none; without it all that "
-    "are not ok or unsupported.",
+    help="Statuses of cells to measure again when a run resumes, such as failed,timeout, or none [default: all except "
+    "ok and unsupported].",
 )
 @click.option("--reinit", is_flag=True, help="Redraw the weights of a MODEL.keras for each seed.")
-@click.option("--out", metavar="DIR", type=click.Path(), help="The run's folder; one that holds cells is completed.")
-@click.option("--dry-run", is_flag=True, help="Print the plan with predicted time and memory, and stop.")
-@click.option("--force", is_flag=True, help="Measure again what the folder already holds.")
-@click.option("--format", "format_", default="simple", metavar="NAME", help="Of the table: tabulate's names.")
-@click.option("--quiet", is_flag=True, help="No progress on standard error.")
-@click.option("--json", "as_json", is_flag=True, help="The table as JSON on standard output, nothing else there.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(),
+    help="Folder of the run; if it already holds cells, only the missing ones are measured [default: a new folder "
+    "under runs/].",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan with predicted time and memory, then exit.")
+@click.option("--force", is_flag=True, help="Measure again the cells that the folder already holds.")
+@click.option(
+    "--format",
+    "format_",
+    default="simple",
+    metavar="NAME",
+    help="Table format of tabulate: simple, github, grid, html, latex, tsv, ... [default: simple].",
+)
+@click.option("--quiet", is_flag=True, help="Show no progress on standard error.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the table, as JSON, to standard output.")
 @no_plugin
 @click.pass_obj
 @answering
@@ -129,8 +157,8 @@ def command(
 ) -> int:
     """Measure how linear networks are in their parameters, over widths and seeds.
 
-    Prints the standard table; every cell is kept in the run's folder. Exits with 0 when all cells are ok or
-    unsupported, 1 when some are not, 2 when the command was wrong, 130 when interrupted.
+    Every cell is stored in the run's folder, and the standard table is printed. Exits with 0 when all cells are ok or
+    unsupported, with 1 when some are not, with 2 when the command is invalid, and with 130 when it is interrupted.
     """
     from ..api import Run
     from ..plan.options import RunOptions, parse_retry, parse_workers
@@ -182,7 +210,7 @@ def command(
                 progress=lambda: progress_on(quiet=quiet),
             )
     if outcome.interrupted or any(each.interrupted for each in more):
-        _say_how_to_go_on(outcome, len(plan.cells), [*given, *([] if out else ["--out", str(store.path)])])
+        _say_how_to_resume(outcome, len(plan.cells), [*given, *([] if out else ["--out", str(store.path)])])
         click.echo(str(store.path), err=True)
         return 130
     bad = any(each.failed or each.lost for each in (outcome, *more))
@@ -194,7 +222,7 @@ def command(
     return 1 if bad else 0
 
 
-_OF_A_SUITE = (
+_SUITE_OPTIONS = (
     "--suite",
     "--out",
     "--device",
@@ -233,8 +261,10 @@ def _run_suite(
 
     for word in given:
         option = word.partition("=")[0]
-        if option.startswith("--") and option not in _OF_A_SUITE:
-            raise click.UsageError(f"{option} cannot go with --suite: a suite says itself what is run, and how large.")
+        if option.startswith("--") and option not in _SUITE_OPTIONS:
+            raise click.UsageError(
+                f"{option} cannot be combined with --suite; the suite itself defines what is run and at which sizes."
+            )
     registry = the_registry()
     suite = load_suite(name, registry)
     planned = [plan for plan, _ in plans(suite, registry)]
@@ -264,11 +294,11 @@ def _run_suite(
         )
     if found.lost:
         click.echo(visible(found.lost), err=True)
-        click.echo(f"What is finished is kept. The same command with --out {found.path} goes on.", err=True)
+        click.echo(f"Finished cells are kept. To resume, rerun the command with --out {found.path}.", err=True)
         return 1
     if found.interrupted:
         click.echo(
-            f"Interrupted; what is finished is kept. The same command with --out {found.path} goes on.", err=True
+            f"Interrupted; finished cells are kept. To resume, rerun the command with --out {found.path}.", err=True
         )
         return 130
     table = claims_table(suite.name, found.judged) if suite.claims else load(found.path).table()
@@ -284,14 +314,14 @@ def _say(note: str) -> None:
 
 
 def _show(table: Table, format_: str, as_json: bool, path: Path) -> None:
-    """Print the table of a finished run; the run is as good when standard output cannot be written."""
+    """Print the table of a finished run. Failing to write to standard output does not make the run fail."""
     try:
         if as_json:
             answer_json(table.to_json())
         else:
             answer(table.text(format_).rstrip("\n"))
     except BrokenPipeError:
-        pass  # the reader, such as `head`, has seen enough
+        pass  # the reader, such as `head`, has closed the pipe
     except RunStopped as error:
         click.echo(f"{error} The results are kept in {path}.", err=True)
 
@@ -302,7 +332,7 @@ def _dry_run(plan: Plan, as_json: bool, chosen: Callable[[Sequence[Plan], str], 
     from ..runner.device import prepare
     from ..runner.trial import own_sizes
 
-    memory = device_memory_gib(plan.options.device)  # of GPUs that this process does not see from here on
+    memory = device_memory_gib(plan.options.device)  # read first: prepare("cpu") hides the GPUs from this process
     choice, device = chosen([plan], "cpu"), prepare("cpu", quiet=True)
     sizes: dict[str, dict[int, int]] = {}
     if plan.own_architectures():
@@ -343,9 +373,9 @@ def _say_failures(outcome: Outcome, total: int) -> None:
     if outcome.lost:
         missing = total - outcome.ok - outcome.failed
         click.echo(
-            f"{visible(outcome.lost)} {missing} of {total} cells are missing; what is finished is kept.", err=True
+            f"{visible(outcome.lost)} {missing} of {total} cells are missing; finished cells are kept.", err=True
         )
-        click.echo("The same command with --out of the folder below goes on.", err=True)
+        click.echo("To resume, rerun the command with --out set to the folder below.", err=True)
     if not outcome.failures:
         return
     click.echo(f"{outcome.failed} of {total} cells failed:", err=True)
@@ -353,13 +383,15 @@ def _say_failures(outcome: Outcome, total: int) -> None:
     for (status, message), count in reasons.most_common(REASONS_SHOWN):
         click.echo(f"  {count} × {status}: {visible(message)}", err=True)
     if len(reasons) > REASONS_SHOWN:
-        click.echo(f"  and {len(reasons) - REASONS_SHOWN} other reasons; `ntkbench export` has all of them.", err=True)
+        click.echo(
+            f"  and {len(reasons) - REASONS_SHOWN} other reasons; `ntkbench export` lists all of them.", err=True
+        )
     click.echo(
-        "The same command with --out of the folder below tries them again; --retry says which of them.", err=True
+        "To retry them, rerun the command with --out set to the folder below; --retry selects their statuses.", err=True
     )
 
 
-def _say_how_to_go_on(outcome: Outcome, total: int, arguments: Sequence[str]) -> None:
+def _say_how_to_resume(outcome: Outcome, total: int, arguments: Sequence[str]) -> None:
     done = outcome.ok + outcome.failed
-    click.echo(f"Interrupted with {done} of {total} cells finished; they are kept. To go on:", err=True)
+    click.echo(f"Interrupted with {done} of {total} cells finished; they are kept. To resume:", err=True)
     click.echo(f"  {shlex.join(['ntkbench', *arguments])}", err=True)

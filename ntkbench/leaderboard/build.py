@@ -1,4 +1,4 @@
-"""Building a board from receipts: the same receipts and records, the same bytes; no framework is imported."""
+"""Build a board from receipts. The same receipts and records give the same bytes; TensorFlow is not imported."""
 
 from __future__ import annotations
 
@@ -63,7 +63,14 @@ CSV_COLUMNS = (
 
 @frozen
 class Row:
-    """One architecture of one submission on the board. ties: as in `analysis.groups`.   records: of its receipt."""
+    """One architecture of one submission on the board.
+
+    Attributes:
+        receipt: Receipt of the submission.
+        verdict: The verdict on the architecture.
+        ties: Letters of the groups of ties that the row belongs to, as in `analysis.groups`.
+        records: Records on the receipt.
+    """
 
     receipt: Receipt
     verdict: Verdict
@@ -72,7 +79,7 @@ class Row:
 
     @property
     def reruns(self) -> dict[Record, int]:
-        """How many of the row's cells each re-run measured again, with agreement; without those that did none."""
+        """The number of the row's cells that each successful verification reran, if it reran any."""
         own = {result.cell.key for result in self.verdict.series.results}
         counts = {record: len(own.intersection(record.rerun)) for record in self.records if _agreed(record)}
         return {record: count for record, count in counts.items() if count}
@@ -80,7 +87,14 @@ class Row:
 
 @frozen
 class Board:
-    """The rows in order, how they were compared, what became of the receipts, and remarks on those without rows."""
+    """A board.
+
+    Attributes:
+        rows: The rows in order.
+        grouping: How the rows were compared.
+        records: Records on the receipts.
+        remarks: Remarks on receipts without rows or plots.
+    """
 
     rows: tuple[Row, ...]
     grouping: Grouped
@@ -89,7 +103,7 @@ class Board:
 
 
 def new_board(receipts: Sequence[Receipt], records: Sequence[Record] = ()) -> Board:
-    """Return the board that receipts and records make: rows by verdict, the steepest fall first, with their ties."""
+    """Return the board of receipts and records: rows sorted by verdict and by decreasing steepness, with their ties."""
     judged: list[tuple[Receipt, Verdict]] = []
     for receipt in receipts:
         claims = theory(receipt.manifest)
@@ -106,17 +120,22 @@ def new_board(receipts: Sequence[Receipt], records: Sequence[Record] = ()) -> Bo
 
 
 def _unjudged(of: Series) -> Verdict:
-    """Return the verdict on a series without a value of any judged quantity: submitted, so it has a row."""
+    """Return the verdict on a series without a value of any judged quantity; it still gets a row."""
     return Verdict(of, "open", "no quantity that is judged has a value", {}, {}, missing=(WORST, GD))
 
 
 def build(folder: Path, tell: Callable[[str], object] = lambda sentence: None) -> list[Path]:
-    """Write `folder`/v1: board.md, board.csv, board.html, pictures and manifest.json. Return the files.
+    """Write a board to `folder`/v1: board.md, board.csv, board.html, plots and manifest.json.
 
-    Also write `folder`/.gitattributes unless there is one: two branches that both submit merge without a conflict, and
-    the next build replaces what the merge made of the board.
+    `folder`/.gitattributes is also written if it does not exist: two branches that both submit then merge without a
+    conflict, and the next build replaces the merged board.
 
-    tell: is given each sentence on a receipt that is left out or has no picture; the board says it too.
+    Args:
+        folder: Folder of submissions, records and boards.
+        tell: Called with a sentence for each receipt that is left out or has no plot; the board has it too.
+
+    Returns:
+        Paths of the written files.
     """
     receipts, records, remarks = load_board(folder)
     out = folder / FOLDER
@@ -157,7 +176,7 @@ def build(folder: Path, tell: Callable[[str], object] = lambda sentence: None) -
 
 
 def _earlier_pictures(folder: Path) -> set[str]:
-    """Return the pictures that an earlier build may have left: of the receipts here, and of those it lists."""
+    """Return the names of plots that an earlier build may have written: of present receipts and of those it lists."""
     names = {path.stem for path in (folder / "submissions").glob("*.json")}
     with contextlib.suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
         names |= set(json.loads((folder / FOLDER / "manifest.json").read_bytes())["receipts"])
@@ -250,13 +269,13 @@ def _notes(board: Board) -> Iterable[str]:
 
 
 def _names(rows: Sequence[Row]) -> dict[int, str]:
-    """Return the name of each row's verdict, with that of its submission where the board has several."""
+    """Return the name of each row's verdict, with the submission's name if the board has several."""
     several = len({row.receipt.hash for row in rows}) > 1
     return {id(row.verdict): name_of(row.verdict) + (f" of {row.receipt.name}" if several else "") for row in rows}
 
 
 def _disagreements(of: Verdict, name: str) -> Iterable[str]:
-    """Yield a sentence for each exponent that misses theory's, and one where the verdicts contradict each other."""
+    """Yield a sentence for each exponent that disagrees with theory, and one if the verdict does."""
     for key, law in of.laws.items():
         if law.agrees == "disagrees" and law.theory is not None:
             claim = numbers.theory_claim(law.theory)
@@ -266,7 +285,7 @@ def _disagreements(of: Verdict, name: str) -> Iterable[str]:
 
 
 def _without_values(row: Row, name: str) -> list[str]:
-    """Return a sentence for each measurement that has cells which did not end well, with the first one's reason."""
+    """Return a sentence for each measurement with cells that are not ok, with the reason of the first one."""
     missing = [result for result in row.verdict.series.results if result.status != Status.OK]
     kinds = Counter((result.cell.measurement, str(result.status)) for result in missing)
     first = {(each.cell.measurement, str(each.status)): each.message for each in reversed(missing)}
@@ -294,7 +313,7 @@ def _submissions(rows: Sequence[Row]) -> list[str]:
 
 
 def _reruns(board: Board) -> list[str]:
-    """Return a sentence for each receipt that was run again: how many cells, by whom and when."""
+    """Return a sentence for each receipt that was rerun: how many cells, by whom and when."""
     names = {row.receipt.hash: row.receipt.name for row in board.rows}
     said: dict[str, list[str]] = {}
     for record in board.records:
@@ -377,9 +396,9 @@ _ALT = "Every quantity against width, a line for each architecture"
 
 
 def board_changes(before: Board, after: Board) -> list[str]:
-    """Return a sentence for each architecture on one of two boards only, and for each pair whose tie changed.
+    """Return a sentence for each architecture that is on only one of two boards, and for each pair whose tie changed.
 
-    A tie is that of two architectures of one verdict; pairs with different verdicts on a board are left out.
+    Only architectures with the same verdict can be tied; pairs with different verdicts on a board are left out.
     """
     old, new = ({name_of(row.verdict): i for i, row in enumerate(board.rows)} for board in (before, after))
     changes = [f"{name}: gone" for name in old if name not in new] + [f"{name}: new" for name in new if name not in old]
@@ -390,7 +409,7 @@ def board_changes(before: Board, after: Board) -> list[str]:
 
 
 def _tie(board: Board, one: int, other: int) -> str:
-    """Return whether two rows are tied or differ; empty where they are not compared."""
+    """Return whether two rows are "tied" or "told apart", "" if they are not compared."""
     first, second = board.rows[one], board.rows[other]
     if not (first.ties and second.ties and first.verdict.name == second.verdict.name):
         return ""

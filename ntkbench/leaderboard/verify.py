@@ -1,4 +1,4 @@
-"""Re-running cells of a receipt on the reader's machine."""
+"""Rerun cells of a receipt on the reader's machine."""
 
 from __future__ import annotations
 
@@ -17,28 +17,36 @@ from .receipt import Receipt, minor
 
 RTOL = 1e-3
 RTOL_DESCENT = 0.05
-"""Of gradient-descent quantities: a path of many steps amplifies rounding."""
+"""Relative tolerance of gradient-descent quantities: a path of many steps amplifies rounding."""
 
 
 GAINS = ("search_gain",)
-"""Ratios less one: rounding moves the ratio, so a re-run is compared by the ratio."""
+"""Quantities that are a ratio minus one: rounding affects the ratio, so reruns are compared by the ratio."""
 WIDEST = 8192
 MOST = {"n_probes": 256, "ball_probes": 64, "draws": 64, "max_steps": 10_000, "radius": 100.0}
-"""What a receipt, data from outside, may ask a reader's machine to run: the presets' sizes, and some room."""
+"""Upper limits for reruns: receipts are untrusted, so their sizes are limited to somewhat more than the presets'."""
 
 
 @frozen
 class Finding:
-    """What a re-run cell gave. problem: a sentence where it disagrees, empty where it agrees."""
+    """The comparison of a rerun cell with the receipt.
+
+    Attributes:
+        cell: The cell.
+        problem: A sentence if it disagrees, "" if it agrees.
+    """
 
     cell: Cell
     problem: str = ""
 
 
 def choose(receipt: Receipt, count: int | None, seed: int | None = None) -> list[CellResult]:
-    """Return `count` of the finished cells, drawn without the submitter's knowledge; all for None.
+    """Return a random choice of finished cells that the submitter cannot predict.
 
-    seed: for a repeatable draw; without it the system's own randomness.
+    Args:
+        receipt: The receipt.
+        count: Number of cells; None for all.
+        seed: Seed of a repeatable choice; default: the system's randomness.
     """
     cells = [result for result in receipt.results if result.status == Status.OK]
     if count is None or count >= len(cells):
@@ -48,7 +56,7 @@ def choose(receipt: Receipt, count: int | None, seed: int | None = None) -> list
 
 
 def data_problems(receipt: Receipt, registry: Registry) -> list[str]:
-    """Return a sentence for each seed whose data are not those that the seed gives here (a swapped seed)."""
+    """Return a sentence for each seed whose data differ from those of the same seed here (a swapped seed)."""
     known: dict[tuple[Any, ...], str] = {}
     problems = {}
     for result in receipt.results:
@@ -63,33 +71,34 @@ def data_problems(receipt: Receipt, registry: Registry) -> list[str]:
             x, y = load_data(dataset, cell.dataset_params, form=form, n=n, seed=cell.seed)
             known[place] = data_hash(x, y)
         if known[place] != cell.data_hash:
-            problems[place] = f"seed {cell.seed} of {cell.label} does not have the data that the seed gives"
+            problems[place] = f"the data of {cell.label} with seed {cell.seed} are not those that the seed gives here"
     return list(problems.values())
 
 
 def plan_problems(receipt: Receipt, registry: Registry) -> list[str]:
-    """Return a sentence for each label and measurement of which the receipt's plan says other things than here.
+    """Return a sentence for each label and measurement whose description in the receipt differs from the one here.
 
-    The verdict and its agreement with theory follow from the plan, and no re-run of a cell would show an edited one.
+    The verdict and its agreement with theory depend on these descriptions, and rerunning cells would not reveal an
+    edited one.
     """
     cells = [result.cell for result in receipt.results]
     plugins = {cell.label: cell.architecture_plugin for cell in cells}
     here = new_manifest(cells, architectures=registry.architectures, measurements=registry.measurements)
     ours, theirs = catalogue(here), catalogue(receipt.manifest)
     problems = [
-        f"the theory of {label} is not what {plugins[label]} says here"
+        f"the theory of {label} differs from the one that {plugins[label]} registers here"
         for label, claims in theory(here).items()
         if _claims(theory(receipt.manifest).get(label, {})) != _claims(claims)
     ]
     return problems + [
-        f"the quantities of {name} are not what {registry.measurements[name].distribution} says here"
+        f"the quantities of {name} differ from those that {registry.measurements[name].distribution} registers here"
         for name in ours
         if _meaning(theirs.get(name, {})) != _meaning(ours[name])
     ]
 
 
 def _claims(laws: Mapping[str, Theory]) -> dict[str, Theory]:
-    """Return theory's claims without the words of their sources, which later versions may improve."""
+    """Return theory's claims without the wording of their sources, which later versions may improve."""
     return {key: evolve(law, source="") for key, law in laws.items()}
 
 
@@ -98,10 +107,17 @@ def _meaning(quantities: Mapping[str, Quantity]) -> dict[str, Quantity]:
 
 
 def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Iterable[Finding]:
-    """Measure the cells again with their seeds, and yield how they compare.
+    """Measure cells again with their seeds, and yield how they compare with the receipt.
 
-    Only what is registered here is run: a receipt names architectures, it brings no code. Raises NtkbenchError for one
-    that is not installed, or is another package's here.
+    Only registered entries are run: a receipt names architectures, but contains no code.
+
+    Args:
+        results: Results of a receipt.
+        registry: The registered entries.
+        device: Device, recorded with every result.
+
+    Raises:
+        NtkbenchError: An architecture or a measurement is not installed, or belongs to another package here.
     """
     from ..runner.agenda import Agenda
     from ..runner.executors.serial import Serial
@@ -119,7 +135,7 @@ def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Ite
 
 
 def _require_installed(results: Sequence[CellResult], registry: Registry) -> None:
-    """Raise NtkbenchError when a cell's architecture or measurement is not installed, or of another package here."""
+    """Raise NtkbenchError if an architecture or a measurement is not installed, or belongs to another package here."""
     missing = set()
     for cell in (result.cell for result in results):
         for kind, entries in (("architecture", registry.architectures), ("measurement", registry.measurements)):
@@ -128,47 +144,54 @@ def _require_installed(results: Sequence[CellResult], registry: Registry) -> Non
             if here is None:
                 missing.add(f"the {kind} {name} of {plugin} {version}")
             elif here.distribution != plugin:
-                raise NtkbenchError(f"{name} is {plugin}'s in the receipt and {here.distribution}'s here.")
+                raise NtkbenchError(
+                    f"{name} belongs to {plugin} in the receipt, but to {here.distribution} here; install the "
+                    "receipt's package instead."
+                )
             elif minor(here.version) != minor(version):
                 raise NtkbenchError(
-                    f"{name} is of {plugin} {version} in the receipt and of {here.version} here; install the receipt's "
-                    "version to run its cells again."
+                    f"{name} belongs to {plugin} {version} in the receipt, but version {here.version} is installed; "
+                    f"install {version} to rerun its cells."
                 )
     if missing:
         raise NtkbenchError(
-            f"The cells to run again need what is not installed here: {', '.join(sorted(missing))}. Install these "
-            "packages if you trust them (installing runs their code), and verify again."
+            f"The cells to rerun need {', '.join(sorted(missing))}, not installed here. Install these packages if you "
+            "trust them (they will run code), and verify again."
         )
 
 
 def _refuse_excess(cell: Cell, registry: Registry) -> None:
-    """Raise NtkbenchError for a cell that asks for more than any preset, or for parameters that are out of bounds."""
+    """Raise NtkbenchError if a cell exceeds the limits of reruns, or its parameters are out of bounds."""
     if cell.width > WIDEST:
-        raise NtkbenchError(f"{cell.label} at width {cell.width} is not run again: the widest that is, is {WIDEST}.")
+        raise NtkbenchError(f"{cell.label} at width {cell.width} cannot be rerun: the maximum width is {WIDEST}.")
     for name, most in MOST.items():
         if not 0 < float(cell.settings.get(name, most)) <= most:
-            raise NtkbenchError(f"{cell.label} with {name} {cell.settings[name]} is not run again: at most {most:g}.")
+            raise NtkbenchError(
+                f"{cell.label} with {name} = {cell.settings[name]} cannot be rerun: the maximum is {most:g}."
+            )
     resolved = registry.architectures[cell.architecture].resolve(cell.params)
     if resolved != dict(cell.params):
-        raise NtkbenchError(f"{cell.label}: the receipt's parameters are not all that {cell.architecture} has here.")
+        raise NtkbenchError(
+            f"{cell.label}: the receipt lacks some of the parameters that {cell.architecture} has here."
+        )
 
 
 def tolerance(cell: Cell, key: str, value: Value, again: Value) -> float:
-    """Return by how much a re-run value may differ: errors that came with it, or rtol 1e-3 (gradient descent 5 %).
+    """Return the tolerance of a rerun value: its rounding errors and bounds, or rtol 1e-3 (gradient descent: 5 %).
 
-    Never the spread of seeds: a re-run has the same seed.
+    The spread over seeds does not count, because a rerun has the same seed.
     """
     relative = RTOL_DESCENT if cell.measurement == "gd" else RTOL
     return max(relative * _size(key, again), _certain(value), _certain(again))
 
 
 def _size(key: str, value: Value) -> float:
-    """Return the number of which a re-run may miss a fraction."""
+    """Return the magnitude that relative tolerances refer to."""
     return abs((value.value or 0.0) + (key in GAINS))
 
 
 def _certain(value: Value) -> float:
-    """Return an error that bounds rounding; a statistical one is the spread of draws, which a seed repeats."""
+    """Return the error if it bounds rounding, otherwise 0: a statistical error is reproduced by the same seed."""
     return (value.error or 0.0) if value.error_kind in ("rounding", "bound") else 0.0
 
 
@@ -188,5 +211,5 @@ def _problem(result: CellResult, again: CellResult) -> str:
 
 
 def _allowed(cell: Cell, key: str, value: Value, again: Value) -> float:
-    # An error that the receipt itself states cannot be taken at its word beyond a tenth of the value.
+    # Errors stated in the receipt are untrusted, so they count only up to a tenth of the value.
     return min(tolerance(cell, key, value, again), 0.1 * _size(key, again) + 1e-9)

@@ -1,4 +1,4 @@
-"""The words of `--arch`: a SPEC becomes an ArchitectureRequest, checked as far as no framework is needed."""
+"""Parse the SPECs of `--arch` into `ArchitectureRequest`s, and check what can be checked without TensorFlow."""
 
 from __future__ import annotations
 
@@ -25,12 +25,17 @@ Kind = Literal["registered", "file", "keras"]
 
 @frozen(kw_only=True)
 class ArchitectureRequest:
-    """One architecture that the user asked for.
+    """One architecture that the user requested.
 
-    name: as in the tables: a registered name, "FILE.py:FUNCTION" or "MODEL.keras" (no folder).
-    params: only what the user or the variant set, checked.   path, function: of a user's own file.
-    code: what it rests on.   entry: what builds it.
-    expanded: it came from "all", so that it may be left out where the data do not fit.
+    Attributes:
+        kind: "registered", "file" or "keras".
+        name: Name in the tables: a registered name, "FILE.py:FUNCTION" or "MODEL.keras" (without its folder).
+        params: Parameters that the user or the variant set, validated; defaults are not included.
+        path: Path of a user's file; empty for registered architectures.
+        function: Function in a user's Python file.
+        code: The source files that the architecture depends on.
+        entry: The specification that builds it.
+        expanded: Whether it came from "all", and is therefore left out if it does not accept the data.
     """
 
     kind: Kind
@@ -44,19 +49,25 @@ class ArchitectureRequest:
 
     @property
     def label(self) -> str:
-        """How tables call it: "fc", or "fc:depth=3" where something was set."""
+        """Label in tables: "fc", or "fc:depth=3" if parameters were set."""
         return label_of(self.name, self.params)
 
 
 def label_of(name: str, params: Mapping[str, Any]) -> str:
-    """Return how tables call an architecture. params: those that were set."""
+    """Return an architecture's label in tables, from its name and the parameters that were set."""
     return name + (":" + _written(params) if params else "")
 
 
 def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[ArchitectureRequest]:
-    """Return the requests of one SPEC: several for "all", otherwise one. Raise NtkbenchError with a sentence.
+    """Return the requests of one SPEC: several for "all", otherwise one.
 
-    reinit: a saved model's weights are to be redrawn.
+    Args:
+        spec: The SPEC, as given to `--arch`.
+        registry: The registered architectures.
+        reinit: Whether to redraw the weights of a saved model.
+
+    Raises:
+        NtkbenchError: The SPEC is invalid.
     """
     spec = spec.strip()
     if spec == "all":
@@ -72,7 +83,7 @@ def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[A
         given = parse_params(match["params"], spec)
         if given.keys() - {OUTPUT}:
             raise NtkbenchError(
-                f"{spec!r}: a saved model takes no parameters but output=NAME, which chooses one of several outputs; "
+                f"{spec!r}: the only parameter of a saved model is output=NAME, which selects one of several outputs; "
                 f"write --arch {match['path']}."
             )
         return [_request("keras", keras_architecture(Path(match["path"]), reinit=reinit), given, match["path"])]
@@ -97,9 +108,10 @@ def _request(
 
 
 def parse_arches(specs: Iterable[str], registry: Registry, *, reinit: bool = False) -> list[ArchitectureRequest]:
-    """Return the requests of several SPECs, each architecture with its parameters once, however they are written.
+    """Return the requests of several SPECs, without duplicates.
 
-    The first one is kept: fc, fc:depth=2 and fc:activation=tanh are one architecture where these are the defaults.
+    SPECs that resolve to the same parameters are duplicates, and the first one is kept: fc, fc:depth=2 and
+    fc:activation=tanh are the same architecture if these are the defaults.
     """
     requests: dict[str, ArchitectureRequest] = {}
     paths: dict[str, str] = {}
@@ -107,7 +119,7 @@ def parse_arches(specs: Iterable[str], registry: Registry, *, reinit: bool = Fal
         same_name = paths.setdefault(request.name, request.path)
         if os.path.normpath(same_name) != os.path.normpath(request.path):
             raise NtkbenchError(
-                f"{same_name} and {request.path} would both be called {request.name!r} in the tables; rename one."
+                f"{same_name} and {request.path} would both be labelled {request.name!r} in the tables; rename one."
             )
         resolved = request.entry.resolved(request.params).resolve(request.params)
         requests.setdefault(canonical_json([request.name, resolved]), request)
@@ -115,14 +127,16 @@ def parse_arches(specs: Iterable[str], registry: Registry, *, reinit: bool = Fal
 
 
 def parse_params(text: str | None, spec: str) -> dict[str, str]:
-    """Return the mapping written as "key=value,key=value"; raise NtkbenchError that quotes `spec` otherwise."""
+    """Return the mapping written as "key=value,key=value"; raise NtkbenchError that quotes `spec` if it is invalid."""
     params: dict[str, str] = {}
     for word in (text or "").split(","):
         if not word.strip():
             continue
         key, equals, value = (part.strip() for part in word.partition("="))
         if not (key and equals and value):
-            raise NtkbenchError(f"{spec!r}: {word.strip()!r} is not key=value; write for example NAME:depth=3,alpha=2.")
+            raise NtkbenchError(
+                f"{spec!r}: {word.strip()!r} is not key=value; write, for example, NAME:depth=3,alpha=2."
+            )
         if key in params:
             raise NtkbenchError(f"{spec!r} sets {key!r} twice; set it once.")
         params[key] = value

@@ -1,4 +1,4 @@
-"""What a plan will cost: parameters, memory and time, predicted from small builds."""
+"""Predict the parameters, memory and time of a plan from small models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .plan import Plan
 GIB = 2**30
 # Rough constants, measured on two cores with fully connected nets of 64 to 1024 units.
 BASE_GIB = 0.8  # TensorFlow itself with its compiled functions
-COPIES = 20  # arrays of the size of all parameters that are alive at once, besides one gradient for each probe
+COPIES = 20  # arrays of the size of all parameters that exist at once, besides one gradient per probe
 COMPILE_SECONDS = 2.0  # tracing for one architecture at one width
 QUANTITY_SECONDS = {  # small nets
     "hessian_norm": 0.4,
@@ -31,18 +31,25 @@ QUANTITY_SECONDS = {  # small nets
 }
 OTHER_SECONDS = 0.03  # any other quantity
 SIZE_OF_DOUBLE_TIME = 500_000  # parameters at which a quantity takes twice as long as on a small net
-# Wider than this, a plan is predicted before it is run.
+# Above this width, memory is predicted before a plan is run.
 CHECKED_WIDTH = 4096
 SMALL_WIDTHS = (8, 16, 24)
 
 
 @frozen(kw_only=True)
 class Estimate:
-    """The predicted cost of one architecture; what needs its size is empty where it could not be built small.
+    """The predicted cost of one architecture. Fields that need its size are empty if no small model could be built.
 
-    widths: those planned.   parameters, memory_gib: at each width.   seconds: of all its cells, roughly.
-    fits: the largest power of two up to the largest width whose memory is within available_gib.
-    where: whose memory available_gib is.
+    Attributes:
+        label: Label of the architecture.
+        widths: Planned widths.
+        cells: Number of planned cells.
+        parameters: Number of trainable parameters at each width.
+        memory_gib: Memory in GiB at each width.
+        seconds: Rough time of all cells in seconds.
+        fits: The largest power of two, up to the largest width, whose memory is within available_gib.
+        available_gib: Available memory in GiB.
+        where: Owner of that memory, such as "this machine".
     """
 
     label: str
@@ -70,13 +77,13 @@ class Estimate:
 def estimate(
     plan: Plan, memory: tuple[float, str] | None = None, sizes: Mapping[str, Mapping[int, int]] | None = None
 ) -> list[Estimate]:
-    """Return the predicted cost of each architecture of the plan. Builds small models with TensorFlow.
+    """Return the predicted cost of each architecture of a plan. Small models are built with TensorFlow.
 
     Args:
-        plan: what is to be run.
-        memory: GiB that a width has to fit into, and whose memory it is [default: that of the plan's device].
-        sizes: by label, parameter counts at `small_widths` of architectures that must not be built in this process;
-            an empty mapping where they could not be built anywhere.
+        plan: The plan.
+        memory: Available memory in GiB, and its owner; default: the memory of the plan's device.
+        sizes: For architectures that must not be built in this process, by label: parameter counts at `small_widths`.
+            An empty mapping if the architecture could not be built at all.
     """
     available, where = memory or device_memory_gib(plan.options.device)
     estimates = [_estimate(plan, request, available, (sizes or {}).get(request.label)) for request in plan.requests]
@@ -112,13 +119,13 @@ def _estimate(plan: Plan, request: ArchitectureRequest, available: float, counts
 
 
 def quantity_seconds(quantities: Iterable[str], parameters: int) -> float:
-    """Return the predicted seconds of measuring these quantities of a model of that many parameters, compiled."""
+    """Return the predicted time in seconds of measuring quantities of a compiled model with `parameters` parameters."""
     small = sum(QUANTITY_SECONDS.get(quantity, OTHER_SECONDS) for quantity in quantities)
     return small * (1 + parameters / SIZE_OF_DOUBLE_TIME)
 
 
 def memory_gib(parameters: int, n_probes: int, precision: str) -> float:
-    """Return the predicted resident memory in GiB of measuring a model of that many parameters."""
+    """Return the predicted resident memory in GiB of measuring a model with `parameters` parameters."""
     itemsize = 8 if precision == "float64" else 4
     return BASE_GIB + itemsize * parameters * (COPIES + n_probes) / GIB
 
@@ -126,18 +133,18 @@ def memory_gib(parameters: int, n_probes: int, precision: str) -> float:
 def parameter_law(
     request: ArchitectureRequest, input_shape: tuple[int, ...], widths: Sequence[int]
 ) -> Callable[[int], int] | None:
-    """Return the number of trainable parameters as a function of width, None when nothing small can be built.
+    """Return the number of trainable parameters as a function of width, None if no small model can be built.
 
-    Layers of m units have m² weights at most, so the count is the quadratic through three small widths.
+    Layers of m units have at most on the order of m² weights, so the count is the quadratic through three small widths.
     """
     try:
         return quadratic({width: _count(request, input_shape, width) for width in small_widths(widths)})
-    except Exception:  # whatever a build raises is told by the run itself, as the reason of its cells
+    except Exception:  # the run reports what the build function raises as the reason of its failed cells
         return None
 
 
 def small_widths(widths: Sequence[int]) -> Sequence[int]:
-    """Return the widths at which models are built to predict a cost: `widths` if these are few and small."""
+    """Return the widths at which models are built to predict a cost: `widths` itself if they are few and small."""
     return widths if len(widths) <= 3 and max(widths) <= 4 * SMALL_WIDTHS[-1] else SMALL_WIDTHS
 
 
@@ -170,7 +177,7 @@ def _through(counts: Mapping[int, int], width: int) -> int:
 
 
 def machine_memory_gib() -> float:
-    """Return the memory in GiB that this process may use: the machine's, or its container's where that is less."""
+    """Return the memory in GiB that this process may use: the machine's or its container's, whichever is less."""
     import psutil
 
     total = psutil.virtual_memory().total
@@ -181,13 +188,13 @@ def machine_memory_gib() -> float:
 
 
 def device_memory_gib(device: str) -> tuple[float, str]:
-    """Return the memory in GiB of a `--device`, and whose it is: a GPU's that its driver reports, or the machine's."""
+    """Return the memory in GiB of a `--device` and its owner: a GPU known to its driver, or else the machine."""
     gpu = gpu_of(device)
     return (machine_memory_gib(), "this machine") if gpu is None else (gpu.gib, f"its GPU ({gpu.name})")
 
 
 def available_memory_gib() -> float:
-    """Return the memory in GiB that is left: of the machine, or of its container where that is less."""
+    """Return the free memory in GiB of the machine or of its container, whichever is less."""
     import psutil
 
     left = psutil.virtual_memory().available
@@ -196,11 +203,11 @@ def available_memory_gib() -> float:
         limit, current = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
         if limit.isdigit():
             statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            # What files leave in the cache is given back when it is needed.
+            # The kernel frees the page cache when memory is needed.
             cached = int(statistics.get("inactive_file", 0)) + int(statistics.get("active_file", 0))
             left = min(left, int(limit) - int(current) + cached)
     except (OSError, ValueError):
-        pass  # no container, or one that does not tell
+        pass  # not in a container, or its limits cannot be read
     return left / GIB
 
 
@@ -211,6 +218,6 @@ def refuse_what_cannot_fit(estimates: Sequence[Estimate]) -> None:
             if gib > each.available_gib:
                 advice = f"Width {each.fits} fits" if each.fits else "No width fits"
                 raise NtkbenchError(
-                    f"{each.label} at width {width} needs about {gib:.3g} GiB of memory, and {each.where} has "
+                    f"{each.label} at width {width} needs about {gib:.3g} GiB of memory, but {each.where} has "
                     f"{each.available_gib:.3g} GiB. {advice}; fewer --probes and --precision float32 need less."
                 )

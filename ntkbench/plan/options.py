@@ -1,4 +1,4 @@
-"""The options of a run, checked one by one; what depends on the registry is checked when the plan is made."""
+"""Options of a run, each validated on its own. Checks that need the registry are made when the plan is built."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RETRIED = (Status.FAILED, Status.TIMEOUT, Status.OOM, Status.DIVERGED)
 
 
 def parse_widths(given: str | int | Iterable[int] | None) -> tuple[int, ...] | None:
-    """Return distinct positive widths, ascending, from "64,128" or integers; raise NtkbenchError otherwise."""
+    """Return distinct positive widths in ascending order from "64,128" or integers; raise NtkbenchError if invalid."""
     if given is None:
         return None
     if isinstance(given, str):
@@ -27,15 +27,15 @@ def parse_widths(given: str | int | Iterable[int] | None) -> tuple[int, ...] | N
         given = [given]
     widths = [_whole(width, "width", "--widths 64,128,256") for width in given]
     if not widths:
-        raise NtkbenchError("No width is given; write for example --widths 64,128,256.")
+        raise NtkbenchError("No width is given; write, for example, --widths 64,128,256.")
     for width in widths:
         if width < 1:
-            raise NtkbenchError(f"A width is {width}; widths are positive whole numbers, such as --widths 64,128,256.")
+            raise NtkbenchError(f"Invalid width {width}; widths are positive integers, such as --widths 64,128,256.")
         if width > LARGEST_WIDTH:
-            raise NtkbenchError(f"A width is {width}; the largest that can be asked for is {LARGEST_WIDTH}.")
+            raise NtkbenchError(f"Invalid width {width}; the largest allowed width is {LARGEST_WIDTH}.")
     for width in widths:
         if widths.count(width) > 1:
-            raise NtkbenchError(f"Width {width} is given twice; each width once, please.")
+            raise NtkbenchError(f"Width {width} is given more than once; give each width once.")
     return tuple(sorted(widths))
 
 
@@ -45,8 +45,8 @@ def _whole(value: Any, what: str, example: str) -> int:
     except (TypeError, ValueError):
         number = None
     if number is None or isinstance(value, bool) or (isinstance(value, float) and number != value):
-        shown = repr(value) if value != "" else "empty"
-        raise NtkbenchError(f"A {what} is {shown}, which is not a whole number; write for example {example}.")
+        shown = repr(value) if value != "" else "nothing"
+        raise NtkbenchError(f"Invalid {what}: expected an integer, got {shown}; write, for example, {example}.")
     return int(number)
 
 
@@ -55,7 +55,7 @@ def _count(value: Any, what: str, example: str) -> int | None:
         return None
     number = _whole(value, what, example)
     if number < 1:
-        raise NtkbenchError(f"The {what} is {number}; it must be at least 1, for example {example}.")
+        raise NtkbenchError(f"The {what} must be at least 1, got {number}; write, for example, {example}.")
     return number
 
 
@@ -68,14 +68,18 @@ def _probes(value: Any) -> int | None:
 
 
 def parse_workers(value: Any) -> int | None:
-    """Return a positive number of worker processes, None for None; raise NtkbenchError otherwise."""
+    """Return a positive number of worker processes, None for None; raise NtkbenchError if it is invalid."""
     return _count(value, "number of workers", "--workers 2")
 
 
 def parse_retry(given: str | Iterable[Any] | None) -> tuple[Status, ...]:
-    """Return the statuses whose cells are measured again, from "failed,timeout", "none" or names.
+    """Return the statuses of cells to measure again.
 
-    None: all that are not ok or unsupported. Raises NtkbenchError for anything else.
+    Args:
+        given: "failed,timeout", "none", or several names; None for all statuses except ok and unsupported.
+
+    Raises:
+        NtkbenchError: A status is unknown, or is "ok".
     """
     if given is None:
         return RETRIED
@@ -85,16 +89,20 @@ def parse_retry(given: str | Iterable[Any] | None) -> tuple[Status, ...]:
     names = [str(status) for status in Status if status is not Status.OK]
     for word in words:
         if word == Status.OK:
-            raise NtkbenchError("Cells that are ok are measured again by --force, not by --retry.")
+            raise NtkbenchError("--retry cannot select ok cells; use --force to measure them again.")
         if word not in names:
-            raise UnknownName("status of a cell", word, [*names, "none"])
+            raise UnknownName("cell status", word, [*names, "none"])
     return tuple(Status(word) for word in dict.fromkeys(words))
 
 
 def parse_radii(given: Any) -> tuple[float, ...] | None:
-    """Return distinct positive radii in the given order, from one number or several; None for None or nothing.
+    """Return distinct positive radii in the given order, None for none.
 
-    Raises NtkbenchError for anything else.
+    Args:
+        given: One number or several, or their texts.
+
+    Raises:
+        NtkbenchError: A radius is not a positive number.
     """
     if given is None:
         return None
@@ -108,7 +116,7 @@ def _radius(value: Any) -> float:
     except (TypeError, ValueError):
         number = float("nan")
     if not 0 < number < float("inf"):
-        raise NtkbenchError(f"The radius is {value!r}; it is a positive number, for example --radius 1.")
+        raise NtkbenchError(f"The radius must be a positive number, got {value!r}; write, for example, --radius 1.")
     return number
 
 
@@ -122,12 +130,12 @@ def _texts(given: str | Iterable[Any] | None) -> tuple[str, ...] | None:
 def _architectures(given: str | Iterable[Any] | None) -> tuple[str, ...]:
     if not isinstance(given, str | Path | Iterable | None):
         raise NtkbenchError(
-            f"Got {given!r} as an architecture; give its name, or the file of a model, such as 'net.py:build' or "
-            "'model.keras'. The functions of the engine take models themselves."
+            f"Invalid architecture {given!r}; expected a name, or a model's file such as 'net.py:build' or "
+            "'model.keras'. To measure a model object, call a function such as ntkbench.empirical_ntk(model, x)."
         )
     words = _texts(given)
     if not words:
-        raise NtkbenchError("No architecture is given; write --arch all, or --arch NAME (see `ntkbench list`).")
+        raise NtkbenchError("No architecture is given; use --arch all or --arch NAME (see `ntkbench list`).")
     return words
 
 
@@ -137,7 +145,7 @@ def _known_preset(_: Any, __: Any, value: str) -> None:
 
 def _known_precision(_: Any, __: Any, value: str) -> None:
     if value not in get_args(Precision):
-        raise NtkbenchError(f"The precision {value!r} is unknown. {did_you_mean(value, get_args(Precision))}")
+        raise NtkbenchError(f"Unknown precision {value!r}. {did_you_mean(value, get_args(Precision))}")
 
 
 _DEVICE = re.compile(r"auto\Z|cpu\Z|gpu(:\d+)?\Z|tpu(:.+)?\Z")
@@ -146,20 +154,29 @@ _DEVICE = re.compile(r"auto\Z|cpu\Z|gpu(:\d+)?\Z|tpu(:.+)?\Z")
 def _known_device(_: Any, __: Any, value: str) -> None:
     if not _DEVICE.match(value):
         hint = did_you_mean(value, ("auto", "cpu", "gpu", "gpu:0", "tpu"))
-        raise NtkbenchError(f"The device {value!r} is unknown. {hint}")
+        raise NtkbenchError(f"Unknown device {value!r}. {hint}")
 
 
 @frozen(kw_only=True)
 class RunOptions:
-    """What a user asked for. None leaves a size to the preset.
+    """Options of a run. A size that is None is taken from the preset.
 
-    arch: SPECs: "all", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
-    widths, seeds, probes: positive whole numbers; seeds is a count.
-    radius: of the ball, one or several; what does not depend on it is measured once, with the first.
-    measure: measurements or quantities, or "all".
-    dataset: "NAME:key=value".   device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]".   reinit: redraw saved weights.
-    out: the run's folder, None for a new one.   force: measure again what is already there.
-    retry: the statuses whose cells in `out` are measured again; other cells that are there stay.
+    Attributes:
+        arch: SPECs: "all", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
+        widths: Distinct positive widths.
+        seeds: Number of seeds.
+        measure: Measurements or quantities, or "all".
+        dataset: Dataset, as "NAME:key=value".
+        preset: Name of the preset.
+        precision: "float32" or "float64".
+        device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]".
+        probes: Number of inputs at which everything is measured.
+        radius: Radius of the ball, one or several; quantities that do not depend on it are measured once, with the
+            first one.
+        reinit: Whether to redraw the weights of saved models.
+        out: Folder of the run; None for a new one.
+        force: Whether to measure again the cells that the folder already holds.
+        retry: Statuses of cells in `out` to measure again; other cells are kept.
     """
 
     arch: tuple[str, ...] = field(default=("all",), converter=_architectures)

@@ -23,18 +23,23 @@ from ..seeds import seed_for
 from ..types import FORMS, digest
 from .user_modules import enter
 
-# What the runner gives to every build; the rest of its signature are the user's own parameters.
+# Arguments that the runner passes to every build function; all others are the user's own parameters.
 GIVEN = ("width", "input_shape", "outputs", "seed", "inputs")
-OUTPUT = "output"  # the parameter that chooses one of a model's separate outputs, where the function has none such
+OUTPUT = "output"  # selects one of a model's outputs, unless the build function has a parameter of this name
 FORM_OF_RANK = {1: "vector", 2: "sequence", 3: "image"}
 
 
 @frozen(kw_only=True)
 class FileArchitecture(Architecture):
-    """A function of a Python file. The file runs when a model is built, not when it is planned.
+    """A function in a Python file. The file is run when a model is built, not when the run is planned.
 
-    code: what it rests on.   loose: parameters without a default of a plain type.   required: those of them without
-    any default.   open_ended: the function takes any keyword.
+    Attributes:
+        path: Path of the file.
+        function: Name of the function.
+        code: The source files that it depends on.
+        loose: Parameters whose default, if any, is not a number, boolean or string.
+        required: Parameters without a default.
+        open_ended: Whether the function accepts arbitrary keywords.
     """
 
     path: Path
@@ -45,7 +50,7 @@ class FileArchitecture(Architecture):
     open_ended: bool = False
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters; those whose type the file does not tell are read as numbers, booleans or text."""
+        """Return all parameters. Values of unknown type are parsed as numbers or booleans if possible, else as text."""
         chosen = {} if self._takes_output else _chosen(given)
         given = {name: value for name, value in given.items() if name not in chosen}
         loose = {
@@ -59,7 +64,7 @@ class FileArchitecture(Architecture):
         return super().resolve({name: given[name] for name in given if name not in loose}) | loose | chosen
 
     def output_of(self, params: Mapping[str, Any]) -> str | None:
-        """Return the name of the output that parameters choose, None where they choose none."""
+        """Return the name of the output that the parameters select, None if they select none."""
         return None if self._takes_output else params.get(OUTPUT)
 
     @property
@@ -67,9 +72,9 @@ class FileArchitecture(Architecture):
         return OUTPUT in (*self.params, *self.loose)
 
     def load(self) -> Callable[..., Any]:
-        """Run the file, where these contents have not run yet, and return its function.
+        """Run the file, unless a file with the same contents has already run, and return its function.
 
-        The file may import its neighbours, as it could when run as a script.
+        The file may import modules from its own folder, as a script may.
         """
         beside = {name.partition("/")[0].removesuffix(".py") for name in self.code.files} - {self.path.stem}
         enter(self.path.parent, self.code.fingerprint, beside)
@@ -89,13 +94,13 @@ class FileArchitecture(Architecture):
             if isinstance(error, NtkbenchError) or not isinstance(error, Exception):
                 raise
             reason = reason_of(error)
-            raise NtkbenchError(f"{self.path} stopped while it was imported: {reason}. Mend the file.") from error
+            raise NtkbenchError(f"{self.path} could not be imported: {reason}. Fix the file.") from error
         return self._function_in(module)
 
     def _function_in(self, module: ModuleType) -> Callable[..., Any]:
         names = {name: value for name, value in vars(module).items() if callable(value)}
         if self.function not in names:
-            raise UnknownName(f"function in {self.path}", self.function, names)
+            raise UnknownName("function", self.function, names, f"in {self.path}")
         return names[self.function]
 
 
@@ -104,20 +109,27 @@ def _chosen(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def file_architecture(path: Path, function: str) -> FileArchitecture:
-    """Return the architecture of `path`'s `function`, read from the source without running it.
+    """Return the architecture of a function in a Python file, read from the source without running it.
 
-    Its parameters are those of the signature that have plain defaults, and `inputs`, the data form it wants.
-    Raises NtkbenchError when the file or the function is missing, or takes no width.
+    Its parameters are those of the signature whose defaults are numbers, booleans or strings, and `inputs`, the form
+    of the data.
+
+    Args:
+        path: Path of the file.
+        function: Name of the function.
+
+    Raises:
+        NtkbenchError: The file or the function does not exist, or the function has no argument for the width.
     """
     tree = _parsed(path)
     names = dict(_definitions(tree.body))
     functions = [name for name, node in names.items() if isinstance(node, ast.FunctionDef)]
     if not function:
-        hint = f"one of {', '.join(functions)}" if functions else "but it defines none"
+        hint = f"name one of {', '.join(functions)}" if functions else "the file defines none; add one"
         example = f"{path}:{functions[0] if functions else 'build'}"
-        raise NtkbenchError(f"{path} is given without a function; name {hint}, for example --arch {example}.")
+        raise NtkbenchError(f"{path} is given without a function; {hint}, for example --arch {example}.")
     if function not in names and (difflib.get_close_matches(function, functions) or not _binds_unseen(tree)):
-        raise UnknownName(f"function in {path}", function, functions)
+        raise UnknownName("function", function, functions, f"in {path}")
     name = f"{path.name}:{function}"
     node = names.get(function)
     shared: dict[str, Any] = {
@@ -128,13 +140,13 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
         "code": code_of_file(path),
         "width_means": "the first argument",
     }
-    inputs = Param(name="inputs", type="str", default="vector", choices=FORMS, help="the form of the data")
+    inputs = Param(name="inputs", type="str", default="vector", choices=FORMS, help="form of the data")
     if not isinstance(node, ast.FunctionDef):  # an imported name or a class: its signature is not in this file
         return FileArchitecture(**shared, params={"inputs": inputs}, inputs=FORMS, open_ended=True)
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
     if not positional and not arguments.vararg:
-        raise NtkbenchError(f"{function} in {path} takes no width; its first argument is the width to build.")
+        raise NtkbenchError(f"{function} in {path} takes no arguments; its first argument must be the width to build.")
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
     pairs = list(zip(positional, defaults, strict=True))[1:] + list(
         zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
@@ -165,7 +177,7 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
 def _parsed(path: Path) -> ast.Module:
     if not path.is_file():
         near = [other.name for other in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise NtkbenchError(f"There is no file {path}. {did_you_mean(path.name, near) if near else ''}".strip())
+        raise NtkbenchError(f"File not found: {path}. {did_you_mean(path.name, near) if near else ''}".strip())
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except OSError as error:
@@ -177,7 +189,7 @@ def _parsed(path: Path) -> ast.Module:
 
 
 def _definitions(body: list[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
-    """Yield (name, statement) of what a module binds at its top level."""
+    """Yield (name, statement) for each name that a module binds at its top level."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name, node
@@ -191,9 +203,9 @@ def _definitions(body: list[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def _binds_unseen(tree: ast.Module) -> bool:
-    """Return whether a module may bind names that its text does not show, or stop before it has bound them.
+    """Return whether a module may bind names that its source does not show, or raise before it binds them.
 
-    Only running it tells which, with its own reason.
+    Such a file has to be run to find out.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
@@ -204,7 +216,7 @@ def _binds_unseen(tree: ast.Module) -> bool:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield what a module does when it is imported, without the bodies of functions and classes."""
+    """Yield the statements that run when a module is imported, which excludes bodies of functions and classes."""
     for node in body:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -222,7 +234,7 @@ def _literal(node: ast.expr | None) -> Any:
 
 
 def _plain(text: Any) -> Any:
-    """Return the number, boolean or text that a user wrote."""
+    """Return a user's text as a number or boolean if it is one."""
     if not isinstance(text, str):
         return text
     if text.lower() in ("true", "false"):
@@ -237,10 +249,16 @@ def _plain(text: Any) -> Any:
 
 @frozen(kw_only=True)
 class KerasArchitecture(Architecture):
-    """A saved model: one width, weights as saved, or redrawn from the seed with `reinit`.
+    """A saved Keras model, with its saved weights, or with weights redrawn from the seed if `reinit` is set.
 
-    Its width is not known before it is loaded and nothing is swept, so the plan calls it 1 and tables show "–".
-    input_shape: of one input, None where the model takes any size.
+    It has a single width, which is not known before it is loaded: the plan uses 1, and tables show "–".
+
+    Attributes:
+        path: Path of the `.keras` file.
+        input_shape: Shape of one input, with None for axes of any size.
+        code: The hash of the file.
+        reinit: Whether to redraw the weights for each seed.
+        seed_bits: Number of bits of the seed.
     """
 
     path: Path
@@ -250,12 +268,12 @@ class KerasArchitecture(Architecture):
     seed_bits: int = 63
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the output that is chosen, where one is; a saved model has no other parameters."""
+        """Return the selected output, if any; a saved model has no other parameters."""
         chosen = _chosen(given)
         return super().resolve({name: given[name] for name in given if name not in chosen}) | chosen
 
     def output_of(self, params: Mapping[str, Any]) -> str | None:
-        """Return the name of the output that parameters choose, None where they choose none."""
+        """Return the name of the output that the parameters select, None if they select none."""
         return params.get(OUTPUT)
 
     def load(self) -> Callable[..., Any]:
@@ -276,12 +294,12 @@ class KerasArchitecture(Architecture):
 
 
 def keras_architecture(path: Path, *, reinit: bool = False) -> KerasArchitecture:
-    """Return the architecture of a saved model. Its input shape is read from the archive's JSON; nothing runs."""
+    """Return the architecture of a saved model. Its input shape is read from the archive's JSON; no code is run."""
     shape = read_input_shape(path)
     if len(shape) not in FORM_OF_RANK:
         raise NtkbenchError(
-            f"{path.name} takes inputs of shape {list(shape)}; data come as vectors [d], sequences [steps, features] "
-            f"or images [height, width, channels]."
+            f"{path.name} takes inputs of shape {list(shape)}, but inputs must be vectors [d], sequences [steps, "
+            "features] or images [height, width, channels]."
         )
     return KerasArchitecture(
         name=path.name,
@@ -296,10 +314,10 @@ def keras_architecture(path: Path, *, reinit: bool = False) -> KerasArchitecture
 
 
 def read_input_shape(path: Path) -> tuple[int | None, ...]:
-    """Return the shape of one input of a `.keras` archive, None where it is open, from its config.json."""
+    """Return the shape of one input from the config.json of a `.keras` archive, with None for axes of any size."""
     if not path.is_file():
         near = [other.name for other in path.parent.glob("*.keras")] if path.parent.is_dir() else []
-        raise NtkbenchError(f"There is no file {path}. {did_you_mean(path.name, near) if near else ''}".strip())
+        raise NtkbenchError(f"File not found: {path}. {did_you_mean(path.name, near) if near else ''}".strip())
     try:
         with zipfile.ZipFile(path) as archive:
             saved = json.loads(archive.read("config.json"))
@@ -307,7 +325,7 @@ def read_input_shape(path: Path) -> tuple[int | None, ...]:
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError):
         raise NtkbenchError(f"{path} is not a Keras 3 model; save it with model.save('NAME.keras').") from None
     if len(shapes) > 1:
-        raise NtkbenchError(f"{path.name} has {len(shapes)} inputs; models with one input can be measured.")
+        raise NtkbenchError(f"{path.name} has {len(shapes)} inputs; only models with one input can be measured.")
     if not shapes:
         raise NtkbenchError(f"{path.name} was saved without an input shape; call it on data once, then save it again.")
     return shapes[0]
@@ -327,9 +345,14 @@ def _input_shapes(saved: Mapping[str, Any]) -> list[tuple[int | None, ...]]:
 
 
 def redrawn(model: Any, seed: int) -> Any:
-    """Return a copy of a Keras model with weights drawn anew: every initializer gets its own seed, from `seed`.
+    """Return a copy of a Keras model with redrawn weights.
 
-    Raises NtkbenchError when nothing changed, as with initializers that draw nothing.
+    Args:
+        model: The model.
+        seed: Seed from which the seed of every initializer is derived.
+
+    Raises:
+        NtkbenchError: No weight changed, as with initializers that are not random.
     """
     import numpy as np
 
@@ -348,5 +371,5 @@ def redrawn(model: Any, seed: int) -> Any:
     copy = type(model).from_config(reseeded(model.get_config()))
     old, new = ([np.asarray(v.value.numpy()) for v in m.trainable_variables] for m in (model, copy))
     if [v.shape for v in old] != [v.shape for v in new] or all(map(np.array_equal, old, new)):
-        raise NtkbenchError("This model's weights cannot be redrawn from its saved configuration; leave --reinit out.")
+        raise NtkbenchError("This model's weights cannot be redrawn from its saved configuration; omit --reinit.")
     return copy

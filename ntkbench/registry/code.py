@@ -1,9 +1,9 @@
-"""The code that numbers rest on: its files, found without running any of them, and one fingerprint of their contents.
+"""Find the source files that results depend on, without running them, and compute a fingerprint of their contents.
 
-A user's file rests on itself, on what it imports from its own folder or from anywhere else that nobody installed, and
-on the files that any of these name in their text and do not write; an entry of a plugin on all files of the plugin's
-package. Python, TensorFlow, Keras and whatever else was installed are provenance: they are recorded with every result
-and are no part of a cell's identity.
+A user's file depends on itself, on the modules that it imports and that are not installed packages, and on the files
+that any of these name in a string and do not write. An entry of a plugin depends on all files of the plugin's package.
+Python, TensorFlow, Keras and other installed packages are provenance: they are recorded with every result, but are not
+part of a cell's identity.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 @frozen
 class Code:
-    """What something rests on. files: the hash of each file's contents, by the name that messages give it.
+    """The source files that an entry depends on.
 
-    paths: where each of them lies here.
+    Attributes:
+        files: Hash of the contents of each file, by the file's name in messages.
+        paths: Path of each file on this machine.
     """
 
     files: Mapping[str, str] = field(factory=dict)
@@ -46,24 +48,25 @@ class Code:
 
     @property
     def fingerprint(self) -> str:
-        """One hash of all contents, 32 hexadecimal digits; of a single file its own, "" of none."""
+        """Hash of all contents, 32 hexadecimal digits; the file's own hash for a single file, "" for no files."""
         if len(self.files) == 1:
             return next(iter(self.files.values()))
         return digest(dict(self.files), 32) if self.files else ""
 
 
 def code_of_file(path: Path) -> Code:
-    """Return the code of a user's file: itself, and what it imports, directly or not, that nobody installed."""
+    """Return the code of a user's file: the file and everything it imports, even indirectly, that is not installed."""
     search = _Search(path.parent)
     search.add(path)
     return search.found()
 
 
 def code_of_entry(entry: Entry) -> Code:
-    """Return the code of a registered entry; none for what comes with ntkbench, whose code `numerics_version` counts.
+    """Return the code of a registered entry; empty for built-in entries, whose code `numerics_version` stands for.
 
-    It is every file of the packages that hold the plugin's entry points and the entry's target. For what a decorator
-    registered it is the file of the function; where there is none, as in an interactive session, the function itself.
+    For a plugin, it is every file of the packages that contain the plugin's entry points and the entry's target. For a
+    decorated function, it is the function's file, or the function itself if it has no file, as in an interactive
+    session.
     """
     if entry.distribution == OWN:
         return Code()
@@ -97,20 +100,24 @@ def _code_of_function(function: Callable[..., Any]) -> Code:
 
 
 def _plain(code: CodeType) -> list[Any]:
-    """Return what a function does, without where it was written."""
+    """Return the contents of a code object, without its file and line numbers."""
     constants = [_plain(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
     return [code.co_code.hex(), constants, list(code.co_names), list(code.co_varnames)]
 
 
 class _Search:
-    """Files on which others rest. folder: the one whose modules come before those that are installed."""
+    """Collects files and the files that they depend on.
+
+    Args:
+        folder: Folder whose modules take precedence over installed ones.
+    """
 
     def __init__(self, folder: Path | None = None):
         self.folder = folder
         self._paths: dict[Path, str] = {}
 
     def found(self) -> Code:
-        """Return what was found."""
+        """Return the collected files."""
         files, paths = {}, {}
         for path, name in sorted(self._paths.items(), key=lambda each: each[1]):
             with contextlib.suppress(OSError):
@@ -119,12 +126,12 @@ class _Search:
         return Code(files, paths)
 
     def add(self, path: Path, name: str = "", package: tuple[str, ...] = ()) -> None:
-        """Take a file, and what it imports if it is Python. package: the names of the packages that it lies in."""
+        """Add a file and, if it is Python, its dependencies. package: names of the packages that contain the file."""
         path = path.resolve()
         if path in self._paths or len(self._paths) >= _MOST_FILES:
             return
         name = name or path.name
-        while name in self._paths.values():  # of another folder
+        while name in self._paths.values():  # a file of the same name in another folder
             name = f"{path.parent.name}/{name}"
         self._paths[path] = name
         if path.suffix == ".py":
@@ -136,7 +143,7 @@ class _Search:
                     self._add_data(path.parent, text)
 
     def _add_data(self, beside: Path, text: str) -> None:
-        """Take a file that a Python file names, if there is one, beside it or in the working folder."""
+        """Add a file that a Python file names, if it exists in the same folder or in the working directory."""
         with contextlib.suppress(OSError, ValueError):
             for folder in dict.fromkeys((beside, Path.cwd())):
                 path = folder / text
@@ -146,9 +153,9 @@ class _Search:
                     return
 
     def add_module(self, module: str, *, whole: bool = False) -> None:
-        """Take a module by its dotted name, if nobody installed it, and with it the package that it lies in.
+        """Add a module by its dotted name, with the package that contains it, unless it is installed.
 
-        whole: take it where it is installed as well, with the files of its package that are no Python.
+        whole: add it even if it is installed, with all files of its package, not only Python files.
         """
         top = module.partition(".")[0]
         if not top or top == OWN or top in sys.stdlib_module_names:
@@ -176,14 +183,14 @@ class _Search:
 
 
 def _imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
-    """Yield the modules that a file imports, also within functions and by `importlib.import_module("name")`."""
+    """Yield the modules that a file imports, including inside functions and by `importlib.import_module("name")`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             if not node.level:
                 yield node.module or ""
-            elif not package:  # "from . import helper" of a file outside any package
+            elif not package:  # "from . import helper" in a file outside any package
                 yield from [node.module] if node.module else [alias.name for alias in node.names]
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -192,7 +199,7 @@ def _imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
 
 
 def _named_files(tree: ast.AST) -> Iterator[str]:
-    """Yield the texts in a file that may name a file it reads: not sentences, and not what it opens for writing."""
+    """Yield the strings in a file that may name a file it reads; strings in calls that write a file are excluded."""
     written = {id(name) for node in ast.walk(tree) if isinstance(node, ast.Call) for name in _written(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in written:
@@ -202,7 +209,7 @@ def _named_files(tree: ast.AST) -> Iterator[str]:
 
 
 def _written(call: ast.Call) -> Iterator[ast.AST]:
-    """Yield the texts in a call that writes a file: open("log.txt", "a"), Path("log.txt").write_text(...)."""
+    """Yield the nodes of a call that writes a file: open("log.txt", "a"), Path("log.txt").write_text(...)."""
     called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     modes = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
     texts = [mode.value for mode in modes if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
@@ -212,7 +219,7 @@ def _written(call: ast.Call) -> Iterator[ast.AST]:
 
 
 def _places(top: str) -> list[Path]:
-    """Return the folders or the file of a module that Python would import; it is not imported."""
+    """Return the folders or the file of the module that Python would import, without importing it."""
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError, AttributeError):
@@ -230,7 +237,7 @@ def _is_installed(place: Path) -> bool:
 
 
 def _files(place: Path, *, python_only: bool) -> Iterator[Path]:
-    """Yield the files of a package, without those that Python or an editor made of them."""
+    """Yield the files of a package, without bytecode, backup and hidden files."""
     for parent, folders, names in os.walk(place):
         folders[:] = sorted(name for name in folders if name != "__pycache__" and not name.startswith("."))
         for name in sorted(names):

@@ -1,4 +1,4 @@
-"""The decorators that register without a package: `@nb.architecture` and `@nb.measurement`."""
+"""Decorators that register a function without a plugin package: `@nb.architecture` and `@nb.measurement`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def measurement(name: str, quantities: Sequence[Quantity], **spec: Any) -> Calla
 
     Args:
         name: Name of the measurement.
-        quantities: What the function returns.
+        quantities: The quantities that the function returns.
         **spec: Fields of `ntkbench.registry.specs.Measurement`, such as summary, params and needs.
 
     Returns:
@@ -51,7 +51,7 @@ def measurement(name: str, quantities: Sequence[Quantity], **spec: Any) -> Calla
 
 def _decorator(kind: str, name: str, spec: dict[str, Any]) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
-        # None for what `exec` defines without a module's name
+        # None for functions that `exec` defines in a namespace without __name__
         module = getattr(function, "__module__", None) or "__main__"
         registry().register(kind, name, function, distribution=module, **spec)
         return function

@@ -36,7 +36,7 @@ def why_table(results: Iterable[CellResult], manifest: Mapping[str, Any], label:
     everything = series(results)
     chosen = [each for each in everything if each.label == label]
     if not chosen:
-        raise UnknownName("architecture of this run", label, {each.label for each in everything})
+        raise UnknownName("architecture", label, {each.label for each in everything}, "in this run")
     found = _without_duplicates([(each, of) for each in chosen if (of := bend_of(each)) is not None])
     if not found:
         raise NtkbenchError(f"This run did not measure bend_share of {label}. {_how_to_measure(manifest, path)}")

@@ -1,4 +1,4 @@
-"""Building the model of a cell."""
+"""Build the model of a cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .. import layers  # noqa: F401, so that Keras can load them from a saved model
+from .. import layers  # noqa: F401, registers the layers so that Keras can load them from a saved model
 from ..engine.model import dtype_policy
 from ..engine.ops import isolated_settings
 from ..errors import NtkbenchError
@@ -23,9 +23,10 @@ from ..types import Cell
 
 @contextmanager
 def _drawing_from(seed: int) -> Iterator[None]:
-    """Let what is drawn without a seed of its own follow from this one; Python's and NumPy's generators go on after.
+    """Seed Python's and NumPy's global generators, and restore their states afterwards.
 
-    Keras's layers draw their seeds from Python's generator.
+    Random numbers drawn without an explicit seed are then reproducible. Keras's layers draw their default seeds from
+    Python's generator.
     """
     python, numpy = random.getstate(), np.random.get_state()
     random.seed(seed)
@@ -39,24 +40,35 @@ def _drawing_from(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _building_in(precision: str) -> Iterator[None]:
-    """Let Keras build in a precision: layers, variables and inputs whose code names no type."""
+    """Set Keras's default precision, for layers, variables and inputs whose code sets no dtype."""
     with isolated_settings(), dtype_policy(precision):
         keras.config.set_floatx(precision)
         yield
 
 
 def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], precision: str) -> Any:
-    """Return the model of a cell, with the weights of its seed, as it is built where Keras builds in a precision.
+    """Return the model of a cell, built with Keras's default precision set and with the weights of the cell's seed.
 
-    Code that names another precision, and saved models, have theirs: see `network_in`.
+    Saved models and code that sets a dtype keep their own precision; see `network_in`. The weights depend only on
+    architecture, params, width and seed, even if the build function has no `seed` argument.
 
-    Weights depend on architecture, params, width and seed only, also where the build function takes no seed.
+    Args:
+        entry: The architecture.
+        cell: The cell.
+        input_shape: Shape of one input.
+        precision: "float32" or "float64".
+
+    Returns:
+        A Keras model, or a callable with `trainable_variables`.
+
+    Raises:
+        NtkbenchError: The build function returned something else.
     """
     seed = seed_for("weights", cell.architecture, dict(cell.params), cell.width, cell.seed)
     build = _loaded(entry)
     with _drawing_from(seed), _building_in(precision):
         if not takes(build, "seed"):
-            # Only then: it throws away what TensorFlow has prepared of compiled functions, a second for the next cell.
+            # Only if needed: it discards TensorFlow's compiled functions, which costs the next cell about a second.
             tf.random.set_seed(seed)
         given = seed >> (SEED_BITS - entry.seed_bits)
         return _built(entry, build, cell.width, input_shape, precision, given, cell.params)
@@ -71,9 +83,9 @@ def build_with(
     seed: int,
     params: Mapping[str, Any],
 ) -> Any:
-    """Return the model that the build function makes of this very seed, as `build_model` does.
+    """Return the model that the build function returns for exactly this seed, built as by `build_model`.
 
-    What it draws without the seed comes from wherever Keras, NumPy and TensorFlow are.
+    Random numbers drawn without the seed come from the current states of Keras's, NumPy's and TensorFlow's generators.
     """
     build = _loaded(entry)
     with _building_in(precision):
@@ -81,7 +93,7 @@ def build_with(
 
 
 def _loaded(entry: Architecture) -> Callable[..., Any]:
-    """Return the build function. What a file draws and sets when it is imported, once, is no part of any build."""
+    """Return the build function. Random numbers and Keras settings of a file's first import do not affect any build."""
     with _drawing_from(0), isolated_settings():
         return entry.load()
 
@@ -99,7 +111,7 @@ def _built(
     model = call_with_known_names(build, width, **given)
     if not (callable(model) and hasattr(model, "trainable_variables")):
         raise NtkbenchError(
-            f"{entry.name} built a {type(model).__name__}; a build function returns a Keras model, or a "
+            f"{entry.name} built a {type(model).__name__}; a build function must return a Keras model, or a "
             "callable with trainable_variables."
         )
     if isinstance(model, keras.Model) and not model.built:

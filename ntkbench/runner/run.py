@@ -1,4 +1,4 @@
-"""Running a plan: what is missing is measured, each result stored at once."""
+"""Run a plan: measure the missing cells, and store each result at once."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ DONE = (Status.OK, Status.UNSUPPORTED)
 
 @frozen(kw_only=True)
 class Outcome:
-    """How a run ended. ok: cells of the plan that are ok or unsupported, earlier ones included.
+    """How a run ended.
 
-    failures: the results of the others, earlier ones that were not to be tried again included.
-    interrupted: it was asked to stop, so some cells are still missing.
-    lost: a sentence where it could not go on, so that some are; "" where it could.
+    Attributes:
+        ok: Number of planned cells that are ok or unsupported, including earlier ones.
+        failures: Results of the other finished cells, including earlier ones that were not retried.
+        interrupted: Whether the run was interrupted, so that cells are missing.
+        lost: The reason if the run had to stop early, so that cells are missing; otherwise "".
     """
 
     ok: int
@@ -60,12 +62,21 @@ def run_plan(
     progress: Progress | None = None,
     lost: Mapping[str, CellResult] | None = None,
 ) -> Outcome:
-    """Measure the cells of the plan that `store` lacks, or holds with a status to `retry` (all with `force`).
+    """Measure the cells of a plan that are missing in `store`, or whose status is to be retried; all with `force`.
 
-    Each result is stored as soon as it is there. Ctrl-C and SIGTERM stop the run, and it ends when the executor is
-    lost: what is finished is kept, and the outcome says so.
+    Each result is stored as soon as it is available. Ctrl-C, SIGTERM and a lost executor end the run early; finished
+    cells are kept.
 
-    lost: by label, what ended the worker of an architecture that was tried before the run; its cells get that result.
+    Args:
+        plan: The plan.
+        store: Store of the run.
+        executor: Measures the cells.
+        progress: Display of the run.
+        lost: By label, the result of architectures that ended their worker when they were tried before the run; all
+            their cells get this result.
+
+    Returns:
+        How the run ended.
     """
     progress = progress or Progress()
     planned = {cell.key for cell in plan.cells}
@@ -90,7 +101,7 @@ def run_plan(
                 else:
                     failures.append(result)
                 if asked.is_set():
-                    # A library may have swallowed the KeyboardInterrupt.
+                    # A library may have caught the KeyboardInterrupt.
                     raise KeyboardInterrupt
     except KeyboardInterrupt:
         stopped = True
@@ -103,7 +114,7 @@ def run_plan(
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into KeyboardInterrupt, and remember that they came; only the main thread may."""
+    """Raise KeyboardInterrupt on SIGINT and SIGTERM, and yield an event that they set; main thread only."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -122,7 +133,13 @@ def _stop_signals() -> Iterator[threading.Event]:
 
 
 def open_store(plan: Plan, registry: Registry, command: Sequence[str] = ()) -> RunStore:
-    """Return the store of a run, its manifest written: in `options.out`, or in a new folder under runs/."""
+    """Return the store of a run in `options.out` or in a new folder under runs/, and write its manifest.
+
+    Args:
+        plan: The plan.
+        registry: The registered entries.
+        command: Command line of the run, recorded in the manifest.
+    """
     store = RunStore(plan.options.out or new_folder(plan.cells))
     registry = registry.with_architectures(plan.own_architectures())
     manifest = new_manifest(
@@ -139,7 +156,7 @@ def open_store(plan: Plan, registry: Registry, command: Sequence[str] = ()) -> R
 
 
 def new_folder(cells: Sequence[Cell]) -> str:
-    """Return a folder that is not there yet: runs/<UTC time>-<hash of the planned cells>."""
+    """Return the path of a new folder: runs/<UTC time>-<hash of the planned cells>."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     name = f"{now}-{digest([cell.key for cell in cells], 6)}"
     folder, number = Path("runs", name), 1
@@ -149,19 +166,23 @@ def new_folder(cells: Sequence[Cell]) -> str:
 
 
 def is_wide(plan: Plan) -> bool:
-    """Return whether a plan is so wide that `check` predicts its memory, for which it builds small models here."""
+    """Return whether `check` predicts the memory of a plan, for which it builds small models in this process."""
     return max(cell.width for cell in plan.cells) > CHECKED_WIDTH
 
 
 def check(plan: Plan, executor: Executor) -> dict[str, CellResult]:
-    """Find what is better said before anything runs.
+    """Check before a run that the user's own models work and that wide models fit into memory.
+
+    Args:
+        plan: The plan.
+        executor: Tries the models.
 
     Returns:
-        By label, the result of each of the user's own models that cost its worker when it was tried.
+        By label, the result of each of the user's own models that ended its worker when it was tried.
 
     Raises:
-        NtkbenchError: For a width whose predicted memory exceeds the machine's, and for a user's own model that
-            cannot be built, called on its data, or gives outputs that are not finite.
+        NtkbenchError: The predicted memory of a width exceeds the available memory, or a user's own model cannot be
+            built, cannot be called on its data, or has outputs that are not finite.
     """
     lost = lost_in_trial(plan, executor)
     if is_wide(plan):

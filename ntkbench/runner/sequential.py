@@ -1,4 +1,4 @@
-"""Adding seeds, then widths, only where a verdict or an order is open, by a rule that is fixed before and recorded."""
+"""Add seeds and widths only where a verdict or a ranking is still open, by a fixed rule that the manifest records."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from .run import Outcome, check, open_store, run_plan
 
 LOOKS = 6
 LEVEL = 1 - 0.05 / LOOKS
-"""Each look decides at this confidence, so that all of them together err in at most 5 % (Bonferroni)."""
+"""Confidence level of each look, so that all looks together err with probability at most 5 % (Bonferroni)."""
 MOST_SEEDS = 40
 MORE_WIDTHS = 2
 LIKELY = 0.5
-"""A design that decides in fewer of its simulations is not begun."""
+"""Minimum share of simulations in which a design must decide; designs below it are not run."""
 RULE = (
-    f"A verdict is decided when it is linear or non-linear with intervals at {100 * LEVEL:.1f} % (5 % over {LOOKS} "
-    "looks). Where it is falling or open, the design that is likely to decide is simulated from what was measured, and "
-    f"approached: seeds are added, at least two and at most as many as there are, up to {MOST_SEEDS}, and a doubled "
-    f"width where it calls for one, up to {MORE_WIDTHS}. Nothing is added where no design decides in {LIKELY:.0%} of "
-    "its simulations. The order of two architectures of one verdict is decided when their exponents differ at that "
-    f"confidence (Holm's correction over pairs), or by less than {CLOSE}; where it is not, both get seeds in the same "
-    f"way. It ends when all is decided, after {LOOKS} looks, or when the budget is spent; a look that has begun is "
-    "finished."
+    f"A verdict is decided when it is linear or non-linear at {100 * LEVEL:.1f} % confidence (5 % error over {LOOKS} "
+    "looks). For a verdict that is falling or open, the design that is likely to decide it is found by simulations "
+    "based on the measured values, and approached step by step: each look adds at least two seeds and at most doubles "
+    f"their number, up to {MOST_SEEDS}, and adds a doubled width if the design needs one, at most {MORE_WIDTHS} times. "
+    f"Nothing is added if no design decides in {LIKELY:.0%} of its simulations. The ranking of two architectures with "
+    "the same verdict is decided when their exponents differ at that confidence (Holm's correction over pairs), or "
+    f"are known to differ by less than {CLOSE}; otherwise both get more seeds in the same way. The procedure ends when "
+    f"everything is decided, after {LOOKS} looks, or when the budget is spent; a look that has started is finished."
 )
 
 
 @frozen
 class Addition:
-    """What is added for one series: its seeds become so many, its widths these."""
+    """The new number of seeds and the new widths of one series."""
 
     label: str
     seeds: int
@@ -60,10 +60,21 @@ def run_until_decided(
     command: list[str],
     progress: Callable[[], Progress] = Progress,
 ) -> list[Outcome]:
-    """Measure what the rule asks for beyond `plan`, whose cells are in `store`. Return how each look's cells ended.
+    """Measure the cells that `RULE` adds to a finished plan. Only the quantities that verdicts need are measured.
 
-    budget: seconds, after which no further look begins. The rule, the looks and what became of each architecture are
-    kept in the run's manifest under "stopping". Only what verdicts rest on is measured.
+    The rule, the looks and the verdict on each architecture are recorded in the manifest under "stopping".
+
+    Args:
+        plan: The plan, whose cells are in `store`.
+        store: Store of the run.
+        registry: The registered entries.
+        executor: Measures the cells.
+        budget: Time in seconds after which no further look starts.
+        command: Command line of the run, recorded in the manifest.
+        progress: Returns a new display for each plan.
+
+    Returns:
+        How each added plan ended.
     """
     began = time.monotonic()
     requests = {request.label: request for request in plan.requests if request.kind != "keras"}
@@ -82,9 +93,9 @@ def run_until_decided(
         spent = time.monotonic() - began
         looks.append({"seconds": round(spent, 1), "added": {a.label: [a.seeds, list(a.widths)] for a in additions}})
         ended = (
-            "all is decided, or nothing more may be added"
+            "everything is decided, or nothing more may be added"
             if not additions
-            else "the looks are used up"
+            else "the number of looks is used up"
             if len(looks) >= LOOKS
             else "the budget is spent"
             if spent >= budget
@@ -99,14 +110,14 @@ def run_until_decided(
         for addition in additions:
             more = _plan_of(plan, requests[addition.label], addition, found, registry, str(store.path))
             lost = check(more, executor)
-            open_store(more, registry, command).close()  # adds to the plan of `store`, which goes on
+            open_store(more, registry, command).close()  # adds the new cells to the manifest of `store`
             outcomes.append(run_plan(more, store, executor, progress(), lost))
             if outcomes[-1].incomplete:
                 return outcomes
 
 
 def _at_level(store: RunStore) -> list[Verdict]:
-    """Return the verdicts as the rule reads them, with wider intervals; of several radii, that of the first."""
+    """Return the verdicts at the rule's confidence level; for several radii, those at the first one."""
     run = StoredRun(store.path, store)
     found = verdicts(run.results, catalogue(run.manifest), theory(run.manifest), LEVEL)
     return list({each.series.label: each for each in reversed(found)}.values())[::-1]
@@ -124,7 +135,7 @@ def _addition(of: Verdict, widths_at_first: int) -> list[Addition]:
 
 
 def _for_ranks(found: Sequence[Verdict], labels: Container[str]) -> list[Addition]:
-    """Return the seeds for those of the labels whose order among the others of their verdict is open."""
+    """Return more seeds for those of `labels` whose ranking within their verdict is open."""
     wanted: dict[str, Addition] = {}
     groups = comparable(found).values()
     for first, second, more in (pair for laws in groups for pair in open_pairs(laws, 1 - LEVEL)):
@@ -144,7 +155,7 @@ def _plan_of(
     registry: Registry,
     out: str,
 ) -> Plan:
-    """Return the plan of what an addition lacks: new seeds and widths only, of what verdicts rest on."""
+    """Return the plan of an addition: new seeds and widths only, and only the quantities that verdicts need."""
     judged = next(each for each in found if each.series.label == addition.label)
     options = evolve(
         plan.options,

@@ -1,4 +1,4 @@
-"""Running a suite: what its claims need is measured, then each claim is judged."""
+"""Run a suite: measure what its claims need, then judge each claim."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ CHECK_SEEDS = 3
 
 @frozen
 class SuiteOutcome:
-    """How a suite ended: where its cells are, how its plans ended, what became of its claims.
+    """How a suite ended.
 
-    There are no claims where cells are missing.
+    Attributes:
+        path: Folder of the run.
+        outcomes: How each of its plans ended.
+        judged: Its judged claims; empty if cells are missing.
     """
 
     path: Path
@@ -41,17 +44,17 @@ class SuiteOutcome:
 
     @property
     def interrupted(self) -> bool:
-        """Whether it was asked to stop."""
+        """Whether it was interrupted."""
         return any(outcome.interrupted for outcome in self.outcomes)
 
     @property
     def lost(self) -> str:
-        """The sentence of a plan that could not go on, "" without one."""
+        """The reason if a plan had to stop early; otherwise ""."""
         return next((outcome.lost for outcome in self.outcomes if outcome.lost), "")
 
     @property
     def bad(self) -> bool:
-        """Whether a cell failed, or a claim that gates."""
+        """Whether a cell or a gating claim failed."""
         failed = any(each.gates and each.finding == "fails" for each in self.judged)
         return failed or any(outcome.failed for outcome in self.outcomes)
 
@@ -67,10 +70,22 @@ def run_suite(
     progress: Callable[[], Progress] = Progress,
     say: Callable[[str], None] = lambda sentence: None,
 ) -> SuiteOutcome:
-    """Measure what the claims need, into one folder, and judge them. A folder that holds cells is completed.
+    """Measure what the claims of a suite need, store it in one folder, and judge the claims.
 
-    retry: as in `RunOptions`.
-    say: is told what has changed in the folder since it was last written to.
+    If the folder already holds cells, only the missing ones are measured.
+
+    Args:
+        suite: The suite.
+        registry: The registered entries.
+        executor: Measures the cells.
+        retry: Statuses of cells to measure again, as in `RunOptions`.
+        out: Folder of the run; default: a new one under runs/.
+        command: Command line of the run, recorded in the manifest.
+        progress: Returns a new display for each plan.
+        say: Called with a sentence for each change in the folder since it was last written.
+
+    Returns:
+        How the suite ended.
     """
     planned = plans(suite, registry, out=out)
     lost = [check(plan, executor) for plan, _ in planned]
@@ -111,7 +126,7 @@ def run_suite(
 
 
 def _check_all(claims: Sequence[Claim], progress: Progress) -> dict[str, Judged]:
-    """Judge the claims that name a function, saying which is at work."""
+    """Judge the claims that are checked by a function, and show which check is running."""
     found = {}
     progress.start(len(claims), 0, "checks")
     try:
@@ -125,7 +140,7 @@ def _check_all(claims: Sequence[Claim], progress: Progress) -> dict[str, Judged]
 
 
 def _checked(claim: Claim) -> Judged:
-    """Judge a claim by the function it names."""
+    """Judge a claim by calling its check function."""
     function = load_function(claim.check, f"The check {claim.check!r} of claim {claim.id!r}")
     every = claim.law == "check"
     points: list[Point] = []
@@ -144,7 +159,7 @@ def _checked(claim: Claim) -> Judged:
 
 
 def load_function(target: str, what: str) -> Callable[..., Any]:
-    """Return the function "module:function", or raise NtkbenchError that begins with `what`."""
+    """Return the function "module:function"; raise NtkbenchError that begins with `what` if it cannot be loaded."""
     module, _, name = target.partition(":")
     try:
         return getattr(importlib.import_module(module), name)

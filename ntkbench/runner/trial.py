@@ -1,4 +1,4 @@
-"""Trying a user's own models before a run, where and under the limits under which the run measures them."""
+"""Try a user's own models before a run, with the executor and the limits of the run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .progress import Progress
 TRIAL = "trial"
 """The measurement of a cell whose model is only built and called on its probes.
 
-Its result is OK with the number of parameters; UNSUPPORTED with a sentence for what the user can fix; anything else
-where the model cost the worker its process.
+Its status is OK, with the number of parameters, or UNSUPPORTED, with a problem that the user can fix. Any other status
+means that the model ended the worker process.
 """
 
 
@@ -26,11 +26,11 @@ def lost_in_trial(plan: Plan, executor: Executor) -> dict[str, CellResult]:
     """Build each of the user's own models once, at its first cell, and call it on its probes.
 
     Returns:
-        By label, the result of each architecture that cost its worker: over a limit, killed or exited.
+        By label, the result of each architecture that ended its worker: it exceeded a limit, crashed or exited.
 
     Raises:
-        NtkbenchError: For a model that cannot be built, called on its data, or gives outputs that are not finite.
-        RunStopped: When no worker can be started.
+        NtkbenchError: A model cannot be built, cannot be called on its data, or has outputs that are not finite.
+        RunStopped: No worker can be started.
     """
     lost: dict[str, CellResult] = {}
     for result in _tried(executor, [cells[:1] for cells in _own_cells(plan).values()]):
@@ -47,9 +47,9 @@ def lost_in_trial(plan: Plan, executor: Executor) -> dict[str, CellResult]:
 def own_sizes(
     plan: Plan, executor: Executor, say: Callable[[str], None] = lambda reason: None
 ) -> dict[str, dict[int, int]]:
-    """Return, by label, the parameter counts of the user's own models at `small_widths`, {} where one was not built.
+    """Return the parameter counts of the user's own models at `small_widths`, by label and width.
 
-    say: is told why it was not.
+    The counts are empty for a model that could not be built; `say` is then called with the reason.
     """
     groups = [
         [evolve(cells[0], width=width)]
@@ -63,7 +63,7 @@ def own_sizes(
         if result.status is Status.OK and result.n_parameters is not None:
             sizes[label][result.cell.width] = result.n_parameters
         elif label not in failed:
-            failed[label] = f"{label} cannot be predicted: at width {result.cell.width}, {result.message}"
+            failed[label] = f"The cost of {label} cannot be predicted: at width {result.cell.width}, {result.message}"
     for label, reason in failed.items():
         sizes[label] = {}
         say(reason)
@@ -71,7 +71,7 @@ def own_sizes(
 
 
 def _own_cells(plan: Plan) -> dict[str, list[Cell]]:
-    """Return, by label, the cells of the architectures that no plugin registered."""
+    """Return the cells of the user's own architectures, by label."""
     own = plan.own_architectures()
     cells: dict[str, list[Cell]] = {}
     for cell in plan.cells:

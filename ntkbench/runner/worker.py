@@ -1,4 +1,4 @@
-"""Measuring the cells of one group: one architecture at one width, all its seeds."""
+"""Measure one group of cells: all seeds of one architecture at one width."""
 
 from __future__ import annotations
 
@@ -31,15 +31,18 @@ from .build import build_model
 from .trial import TRIAL
 
 TRACEBACK_LINES = 20
-SAME = 64  # units of roundoff by which the same function may differ between two models
-ROUNDED = 1e-6  # by which weights that were drawn in two precisions differ at most
+SAME = 64  # units of roundoff by which outputs of two models of the same function may differ
+ROUNDED = 1e-6  # maximum difference between the same weights drawn in two precisions
 
 
 class GroupWorker:
-    """Measures cells of one architecture, params and width; the seeds share compiled functions.
+    """Measures cells of one architecture, params and width. All seeds share compiled functions.
 
-    cells: of one group, the cells of a seed adjacent.   device: recorded with every result.
-    gib: memory that a cell may take; what is predicted to take more is not measured, and its status is oom.
+    Args:
+        cells: Cells of one group; the cells of a seed must be adjacent.
+        registry: The registered entries.
+        device: Device, recorded with every result.
+        gib: Memory limit of a cell in GiB; cells that are predicted to exceed it are not measured and end as oom.
     """
 
     def __init__(self, cells: Sequence[Cell], registry: Registry, device: str = "cpu", gib: float | None = None):
@@ -49,7 +52,7 @@ class GroupWorker:
         self._networks: dict[str, Network] = {}
 
     def results(self) -> Iterator[CellResult]:
-        """Yield one result for each cell, as it is done. A failure is a result with its reason."""
+        """Yield the result of each cell as it finishes. A failure is a result with its reason."""
         if self.cells[0].measurement == TRIAL:
             yield from map(self.tried, self.cells)
             return
@@ -68,7 +71,7 @@ class GroupWorker:
                 began = time.perf_counter()
 
     def tried(self, cell: Cell) -> CellResult:
-        """Return what building the model of a trial's cell and calling it on its probes came to, as `TRIAL` says."""
+        """Return the result of building the model of a trial's cell and calling it on its probes; see `TRIAL`."""
         try:
             size = self.context(cell).network.size
         except NtkbenchError as error:
@@ -79,18 +82,16 @@ class GroupWorker:
         return CellResult(cell=cell, status=Status.OK, n_parameters=size, device=self.device)
 
     def _other_forms(self, cell: Cell) -> str:
-        """Return what may help where a user's function met data of a form that it was not written for."""
+        """Return a hint for a user's function that may have been written for another form of data."""
         if not isinstance(self.architecture, FileArchitecture):
             return ""
         given = cell.params["inputs"]
         others = " or ".join(f":inputs={form}" for form in FORMS if form != given)
-        return (
-            f" It was given each input as {given}; where it is written for another form, append {others} to its name."
-        )
+        return f" Each input was passed as {given}. If the function expects another form, append {others} to its name."
 
     @keras_settings()
     def context(self, cell: Cell) -> Context:
-        """Return what a measurement of this cell is given."""
+        """Return the context that is passed to the measurement of a cell."""
         settings = Settings(**cell.settings)
         dataset: Dataset = self.registry.get("datasets", cell.dataset)
         form = form_for(self.architecture, cell.params, dataset)
@@ -107,13 +108,13 @@ class GroupWorker:
             else:
                 weights, expected = initial[0]
                 if not alike(weights_of(network), weights):
-                    # Keras's own initializers draw other numbers in another precision; ours draw the same.
+                    # Keras's initializers draw different numbers in each precision; ours draw the same.
                     set_weights(network, weights)
                     outputs = network.outputs(network.inputs(x)).numpy()
                 if relative(outputs, expected) > COPIED:
                     raise NtkbenchError(
-                        f"{cell.architecture} is another function when it is built in {precision}, with the same "
-                        "weights. Let what it draws or fits beside weights not depend on the precision."
+                        f"{cell.architecture} built in {precision} is a different function, even with the same "
+                        "weights. Make everything else that it draws or fits independent of the precision."
                     )
             return Context(
                 network,
@@ -133,9 +134,10 @@ class GroupWorker:
         return make(cell.precision)
 
     def _network(self, cell: Cell, x: np.ndarray, precision: str) -> tuple[Network, np.ndarray]:
-        """Return the network of this seed, that of the group where it is the same function, and its outputs at x.
+        """Return the network of this seed, and its outputs at x.
 
-        What a build function draws or fits beside weights (a fixed matrix, an activation, statistics) is not in them.
+        The network of an earlier seed is reused, with new weights, if it then is the same function. It may not be,
+        because a build function can draw or fit more than weights: a fixed matrix, an activation, statistics.
         """
         model = build_model(self.architecture, cell, x.shape[1:], precision)
         built = Network(model, output_name=output_name(self.architecture, cell.params))
@@ -179,8 +181,8 @@ class GroupWorker:
         needed = memory_gib(parameters, cell.settings["n_probes"], cell.precision)
         if self.gib is not None and needed > self.gib:
             raise TooLarge(
-                f"Not measured: with {parameters:,} parameters about {needed:.3g} GiB of memory are needed, by "
-                f"prediction, and --memory-limit is {self.gib:g} GiB."
+                f"Not measured: {parameters:,} parameters are predicted to need about {needed:.3g} GiB of memory, but "
+                f"--memory-limit is {self.gib:g} GiB."
             )
 
     def _failed(self, cell: Cell, error: Exception, seconds: float, context: Context | None = None) -> CellResult:
@@ -205,15 +207,15 @@ class GroupWorker:
 
 
 def _of_one_context(cell: Cell) -> tuple[Any, ...]:
-    """Return what cells that share a context agree on: seed, precision and settings, except the radius.
+    """Return the properties that cells with the same context share: seed, precision, and settings except the radius.
 
-    The kernel at w0, its Hessians and the gradient-descent path do not depend on the radius and are computed once.
+    The kernel and the Hessians at w0 and the gradient-descent path do not depend on the radius and are computed once.
     """
     return cell.seed, cell.precision, {name: value for name, value in cell.settings.items() if name != "radius"}
 
 
 def _loaded(network: Network, model: Any) -> bool:
-    """Set a network's weights to those of another model, and return whether that is one of the same structure."""
+    """Set a network's weights to those of another model if both have the same structure; return whether they have."""
     if not hasattr(model, "get_weights") or _structure(model) != _structure(network.model):
         return False
     network.load(model.get_weights())
@@ -225,7 +227,7 @@ def _structure(model: Any) -> list[tuple[tuple[int, ...], bool]]:
 
 
 def weights_of(network: Network) -> list[np.ndarray]:
-    """Return a copy of all weights of a network's model, the trainable ones of a model that is none of Keras's."""
+    """Return a copy of all weights of a network's model; only the trainable ones if it is not a Keras model."""
     return network.model.get_weights() if hasattr(network.model, "get_weights") else [network.theta().numpy()]
 
 
@@ -245,35 +247,53 @@ def set_weights(network: Network, weights: list[np.ndarray]) -> None:
 
 
 def output_name(entry: Architecture, params: Mapping[str, Any]) -> str | None:
-    """Return the name of the output that is to be measured, of a user's own model that has several."""
+    """Return the name of the output to measure if a user's own model has several, otherwise None."""
     return entry.output_of(params) if isinstance(entry, FileArchitecture | KerasArchitecture) else None
 
 
 def check_output(network: Network, x: Any, name: str) -> np.ndarray:
-    """Return the outputs at the probes; raise NtkbenchError when there are none, or they are not finite."""
-    shape, advice = list(np.shape(x)[1:]), "Choose another --dataset, or mend the model."
+    """Return the outputs at the probes.
+
+    Args:
+        network: The network.
+        x: The probes [N, ...].
+        name: Name of the architecture in messages.
+
+    Raises:
+        NtkbenchError: The model cannot be called on the probes, or its outputs are not finite.
+        SeveralOutputs: The model has several outputs, and none is selected.
+    """
+    shape, advice = list(np.shape(x)[1:]), "Choose another --dataset, or fix the model."
     try:
         inputs = network.inputs(x)
     except NtkbenchError as error:
-        raise NtkbenchError(f"{name} does not take inputs of shape {shape}: {error} {advice}") from error
+        raise NtkbenchError(f"{name} does not accept inputs of shape {shape}: {error} {advice}") from error
     try:
         outputs = network.outputs(inputs).numpy()
     except SeveralOutputs as error:
-        raise SeveralOutputs(error.names, f"choose one by appending :output={error.names[0]} to its name") from error
+        raise SeveralOutputs(error.names, f"select one by appending :output={error.names[0]} to its name") from error
     except NtkbenchError:
         raise
     except Exception as error:
-        raise NtkbenchError(f"{name} does not take inputs of shape {shape}: {sentence(error)} {advice}") from error
+        raise NtkbenchError(f"{name} does not accept inputs of shape {shape}: {sentence(error)} {advice}") from error
     if not np.isfinite(outputs).all():
         bad = int((~np.isfinite(outputs)).any(1).sum())
-        raise NtkbenchError(f"{name} gave outputs that are not finite for {bad} of {len(x)} probes; mend the model.")
+        raise NtkbenchError(f"{name} returned non-finite outputs for {bad} of {len(x)} probes; fix the model.")
     return outputs
 
 
 def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: str) -> dict[str, Value]:
-    """Return a measurement's result as Values of the wanted quantities and their companions.
+    """Return a measurement's result as Values of the requested quantities and their companions.
 
-    Raises NtkbenchError with a sentence for a result that breaks what the measurement declares.
+    Args:
+        entry: The measurement.
+        found: What the measurement returned.
+        wanted: Keys of the requested quantities.
+        precision: Precision of the computation.
+
+    Raises:
+        NtkbenchError: The result contradicts what the measurement declares.
+        Unsupported: A requested quantity has no value for this model.
     """
     if not isinstance(found, Mapping):
         raise NtkbenchError(f"Measurement {entry.name!r} returned a {type(found).__name__}; it must return a dict.")
@@ -302,24 +322,26 @@ def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: st
 
 
 def not_finite(entry: Measurement, found: Mapping[str, Any], values: Mapping[str, Value]) -> str:
-    """Return a sentence on the quantities for which a measurement returned NaN or infinity, "" when there are none."""
+    """Return a sentence on the quantities for which a measurement returned NaN or infinity, "" if there are none."""
     bad = []
     for key in values:
         given = found[key][0] if isinstance(found[key], tuple) else getattr(found[key], "value", found[key])
         if given is not None and values[key].value is None:
             bad.append(f"{key} = {given}")
-    return f"{entry.name!r} returned {', '.join(bad)}, which is kept as no value." if bad else ""
+    return f"{entry.name!r} returned {', '.join(bad)}, which is stored as no value." if bad else ""
 
 
 def as_value(given: Any, precision: str) -> Value:
-    """Return what a measurement wrote for one quantity as a Value; numbers that are not finite become None.
+    """Return what a measurement returned for one quantity as a Value; numbers that are not finite become None.
 
-    given: a number, a pair (value, standard error), or a Value, which alone can say "bound", "rounding" or "exact".
+    Args:
+        given: A number, a pair (value, standard error), or a Value, which is needed for other kinds of error.
+        precision: Precision of the computation, unless the Value has its own.
     """
     if isinstance(given, Value):
         value, error, kind, precision = given.value, given.error, given.error_kind, given.precision or precision
     elif isinstance(given, tuple):
-        # An error without a kind is a standard error: a bound is certified, and only its author can say so.
+        # An error without a kind is taken as a standard error; only a Value can declare a certified bound.
         (value, error), kind = given, "statistical"
     else:
         value, error, kind = given, None, ""
@@ -331,7 +353,7 @@ def as_value(given: Any, precision: str) -> Value:
 
 
 def sentence(error: BaseException) -> str:
-    """Return an error as one line that a user can read."""
+    """Return an error as one readable line."""
     if isinstance(error, NtkbenchError):
         return str(error)
     where = traceback.extract_tb(error.__traceback__)[-1:]
@@ -340,7 +362,7 @@ def sentence(error: BaseException) -> str:
 
 
 def last_lines(error: BaseException) -> str:
-    """Return the end of an error's traceback, for the cell's file; a refusal with a sentence of its own has none."""
+    """Return the end of an error's traceback for the cell's file; "" for an NtkbenchError without a cause."""
     if isinstance(error, NtkbenchError) and error.__cause__ is None:
         return ""
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
@@ -348,7 +370,7 @@ def last_lines(error: BaseException) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Return where and with what the numbers were computed."""
+    """Return the hardware, the software versions and the threads of the computation."""
     return {
         **machine(),
         "tensorflow": tf.__version__,

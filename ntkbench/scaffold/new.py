@@ -1,4 +1,4 @@
-"""A new plugin package: the template's files with names filled in."""
+"""Create a plugin package from the template files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS: dict[Kind, str] = {
     "suite": "suites",
     "rule": "layer_rules",
 }
-"""The registry's kinds by the words of `--kind`."""
+"""The registry's kind for each value of `--kind`."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*\Z")
 _LONGEST = 50
 
@@ -41,30 +41,38 @@ class Names:
 
     @classmethod
     def of(cls, name: str) -> Names:
-        """Return the names that follow from a distribution's; raise NtkbenchError for one that cannot be."""
+        """Return the names derived from a distribution's name; raise NtkbenchError if it is invalid."""
         package = same(name).replace("-", "_")
         if not _NAME.match(name) or len(name) > _LONGEST:
             raise NtkbenchError(
-                f"{name!r} cannot be the name of a package; use letters, digits and '-' and begin with a letter, for "
-                "example ntkbench-wavy."
+                f"Invalid package name {name!r}; use letters, digits and '-', starting with a letter, for example "
+                "ntkbench-wavy."
             )
         if keyword.iskeyword(package) or package in sys.stdlib_module_names or package == "ntkbench":
-            raise NtkbenchError(f"{name!r} would hide Python's own {package!r}; choose another name.")
+            raise NtkbenchError(f"The package name {name!r} would shadow the module {package!r}; choose another name.")
         entry = same(name).removeprefix("ntkbench-")
         return cls(name, package, entry, "".join(word.capitalize() for word in entry.split("-")))
 
     def fill(self, text: str) -> str:
-        """Return text with its placeholders filled."""
+        """Return text with its placeholders replaced."""
         for word in ("distribution", "package", "entry", "title"):
             text = text.replace(f"{{{{{word}}}}}", getattr(self, word))
         return text
 
 
 def new_plugin(name: str, kind: Kind, folder: Path | None = None) -> dict[str, Path]:
-    """Write a package called `name` and return its files by their path inside it.
+    """Write a plugin package.
 
-    folder: where; one of its name under the current one without it.   Raises NtkbenchError for a name that cannot be
-    or is taken, and for a folder that is not empty.
+    Args:
+        name: Name of the distribution.
+        kind: What the package registers.
+        folder: Folder of the package; default: `name` in the current folder.
+
+    Returns:
+        The written files, by path inside the package.
+
+    Raises:
+        NtkbenchError: The name is invalid or taken, or the folder is not empty.
     """
     names = Names.of(name)
     known = registry().everything()[KINDS[kind]]
@@ -74,7 +82,7 @@ def new_plugin(name: str, kind: Kind, folder: Path | None = None) -> dict[str, P
             raise NtkbenchError(f"{owner} already registers the {kind} {names.entry!r}; choose another name.")
     folder = folder or Path(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise NtkbenchError(f"{folder} is already there; choose another name, or remove it.")
+        raise NtkbenchError(f"{folder} already exists and is not empty; choose another name, or remove it.")
     written = {}
     for path, text in files(names, kind).items():
         target = folder / path
@@ -88,7 +96,7 @@ def new_plugin(name: str, kind: Kind, folder: Path | None = None) -> dict[str, P
 
 
 def files(names: Names, kind: Kind) -> dict[str, str]:
-    """Return the text of every file of a new package, by its path inside it."""
+    """Return the text of every file of a new package, by path inside the package."""
     template = resources.files(__package__) / "template"
     found = {}
     for part in ("shared", kind):

@@ -1,4 +1,4 @@
-"""The JSON text of one cell's result."""
+"""Encode and decode the JSON file of one cell's result."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _MARK = b',\n "checksum": "'
 
 
 def _all_of(kind: type, names: Collection[str], later: Collection[str] = (), **options: Any) -> Any:
-    """Return a type whose texts hold every field of an attrs class: what a text lacks is never made up.
+    """Return a msgspec type that requires every field of an attrs class, without defaults.
 
-    later: fields that a text lacks where they are empty.
+    later: fields that may be missing, which means that they are empty.
     """
     hints = get_type_hints(kind)
     always = [(name, hints[name]) for name in names if name not in later]
@@ -52,13 +52,13 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _RECORD = msgspec.json.Decoder(_Record)
-_UNREADABLE = (ValueError, msgspec.MsgspecError, RecursionError)  # before 0.21 msgspec's errors are no ValueError
+_UNREADABLE = (ValueError, msgspec.MsgspecError, RecursionError)  # MsgspecError is not a ValueError before 0.21
 
 
 def encode(result: CellResult) -> str:
-    """Return the JSON text of `result`. JSON has no NaN: a value or error that is not finite becomes null.
+    """Return the JSON text of a result. JSON has no NaN: values and errors that are not finite become null.
 
-    Its last line holds the hash of the text before, so that a digit that a disk lost is noticed.
+    The last line holds a checksum of the text before it, which detects damage on disk.
     """
     record = {
         "schema_version": SCHEMA_VERSION,
@@ -76,18 +76,22 @@ def encode(result: CellResult) -> str:
     }
     if result.traceback:
         record["traceback"] = result.traceback
-    # One line for each field: as easy to read as with indent=1, for which json has no fast encoder.
+    # One line for each field: almost as readable as indent=1, for which json has no fast encoder.
     lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in plain(record).items())
     body = "{\n" + ",\n".join(lines)
     return f'{body}{_MARK.decode()}{_checksum(body.encode())}"\n}}\n'
 
 
 def decode(text: str | bytes, source: str) -> CellResult:
-    """Return the result that `text` holds.
+    """Return the result in a JSON text.
 
-    source: the file's name, for the sentence.   Raises NtkbenchError when the text is damaged, of another schema,
-    or when its key is not the hash of its cell's identity, its checksum not that of its contents. Texts written before
-    there were checksums, and those of receipts, have none.
+    Args:
+        text: The text. Texts in receipts, and those written by the first versions, have no checksum.
+        source: Name of the file, for messages.
+
+    Raises:
+        NtkbenchError: The text is damaged or has another schema, its key is not the hash of its cell's identity, or its
+            checksum does not match its contents.
     """
     text = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     text = text.replace(b"\r\n", b"\n") if b"\r" in text else text
@@ -100,7 +104,7 @@ def decode(text: str | bytes, source: str) -> CellResult:
     elif cell.key != record.key:
         raise _damaged(source, f"its key {record.key!r:.60} is not the hash of its cell")
     if not whole and record.checksum is not msgspec.UNSET and record.checksum != _earliest_checksum(text):
-        raise _damaged(source, "its checksum is not that of its contents")
+        raise _damaged(source, "its checksum does not match its contents")
     return CellResult(
         cell=cell,
         status=record.status,
@@ -116,19 +120,19 @@ def decode(text: str | bytes, source: str) -> CellResult:
 
 
 def _record(text: bytes, source: str) -> _Record:
-    """Return the record that `text` holds, its types checked. Raises NtkbenchError."""
+    """Return the record in a text, with its types checked; raise NtkbenchError if it is invalid."""
     try:
         return _RECORD.decode(text)
     except _UNREADABLE as error:
         wrong = error
     with contextlib.suppress(*_UNREADABLE):
-        # The standard library also reads half a surrogate pair, which a path that is no text has.
+        # The standard library also reads lone surrogates, which occur in paths that are not valid UTF-8.
         record = json.loads(text.decode("utf-8", "surrogatepass"), parse_constant=_refuse)
         version = record.get("schema_version") if isinstance(record, dict) else SCHEMA_VERSION
         if version != SCHEMA_VERSION:
             raise NtkbenchError(
-                f"{source} has schema_version {version!r:.60}; this ntkbench reads {SCHEMA_VERSION}. "
-                "Read it with the ntkbench that wrote it."
+                f"{source} has schema_version {version!r:.60}, but this version of ntkbench reads only "
+                f"{SCHEMA_VERSION}. Use the version of ntkbench that wrote it."
             )
         return msgspec.convert(record, _Record)
     understood = isinstance(wrong, msgspec.ValidationError)
@@ -141,11 +145,11 @@ def _damaged(source: str, what: str) -> NtkbenchError:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}, which is not JSON")
+    raise ValueError(f"it contains {name}, which is not valid JSON")
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as plain JSON: text keys, lists for sequences, null for what is not finite."""
+    """Return `value` as plain JSON: string keys, lists for sequences, null for numbers that are not finite."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -164,11 +168,11 @@ def _checksum(body: bytes) -> str:
 
 
 def _earliest_checksum(text: bytes) -> str:
-    """Return the checksum by the rule before that of the text: of the record without its cell, which the key covers."""
+    """Return the checksum by the rule of earlier versions: of the record without its cell, which the key covers."""
     record = json.loads(text)
     try:
         return digest({name: value for name, value in record.items() if name not in ("cell", "checksum")})
-    except (ValueError, RecursionError):  # infinity is no JSON
+    except (ValueError, RecursionError):  # infinity is not valid JSON
         return ""
 
 

@@ -1,4 +1,4 @@
-"""Foreign files: files among the cells of a run that are no cells of it. Readers report them, the writer moves them."""
+"""Handle foreign files: files in the cells folder that are not cells of the run. Readers report, the writer moves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_cell(file: str, key: str, planned: Collection[str] = ()) -> CellResult:
     Args:
         file: Path of the file.
         key: Key of the cell that the file is named after.
-        planned: Keys of all cells of the run; empty when they are not known.
+        planned: Keys of all cells of the run; empty if they are not known.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -36,12 +36,12 @@ def read_cell(file: str, key: str, planned: Collection[str] = ()) -> CellResult:
         raise NtkbenchError(f"{file} contains the cell {cell.key}, not the cell that it is named after.")
     if planned and key not in planned:
         what = f"{cell.label or cell.architecture}, width {cell.width}, seed {cell.seed}, {cell.measurement}"
-        raise NtkbenchError(f"{file} belongs to another run: this run never planned {what}.")
+        raise NtkbenchError(f"{file} belongs to another run: this run did not plan {what}.")
     return result
 
 
 def move_aside(file: Path, folder: Path) -> None:
-    """Move a file into a folder, adding a number to its name if it is taken; raise OSError when that fails."""
+    """Move a file into a folder, adding a number to its name if it is taken; raise OSError if that fails."""
     folder.mkdir(exist_ok=True)
     target, number = folder / file.name, 1
     while target.exists():

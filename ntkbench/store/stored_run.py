@@ -1,4 +1,4 @@
-"""A run as it lies on disk."""
+"""A run on disk."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 
 class StoredRun:
-    """A finished or half-finished run. Reads the directory once, when it is first asked for results.
+    """A finished or unfinished run. The folder is read once, when results are first requested.
 
-    path: the run's directory.   store: one of it that may have read it already.
-    Raises NtkbenchError when there is no run in it.
+    Args:
+        path: The run's folder.
+        store: An open store of the folder, to reuse the results that it has read.
+
+    Raises:
+        NtkbenchError: There is no run in the folder.
     """
 
     def __init__(self, path: str | os.PathLike[str], store: RunStore | None = None):
@@ -39,17 +43,17 @@ class StoredRun:
 
     @functools.cached_property
     def results(self) -> tuple[CellResult, ...]:
-        """The results of the cells that are there, in plan order."""
+        """The results of all stored cells, in the order of the plan."""
         return tuple(self._store.read())
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each file in the cells' folder that is not a cell of this run."""
+        """One sentence per file in the cells folder that is not a cell of this run."""
         return list(self._store.problems) if self.results is not None else []
 
     @property
     def set_aside(self) -> list[str]:
-        """A sentence for each file that was moved to `set-aside/`."""
+        """One sentence per file that was moved to `set-aside/`."""
         return self._store.set_aside()
 
     @property
@@ -58,7 +62,7 @@ class StoredRun:
         return decode(self.manifest)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the tidy results as plain mappings, one per quantity of a cell."""
+        """Return the tidy results as dicts, one per quantity of a cell."""
         return list(rows(self.results, catalogue(self.manifest)))
 
     def frame(self) -> pandas.DataFrame:
@@ -66,9 +70,9 @@ class StoredRun:
         return frame(self.results, catalogue(self.manifest))
 
     def missing_plugins(self) -> set[str]:
-        """Return the plugins of these results that are not installed here.
+        """Return the plugins of these results that are not installed.
 
-        A name without a version is not a distribution: it comes from a decorator or a user's own file.
+        A plugin name without a version is not a distribution: it comes from a decorator or a user's own file.
         """
         cells = [result.cell for result in self.results]
         named = {(cell.architecture_plugin, cell.architecture_version) for cell in cells}
@@ -81,7 +85,7 @@ class StoredRun:
 
 
 def _neighbours(path: Path) -> str:
-    """Offer the runs that lie inside `path`, or beside it."""
+    """Return a sentence that suggests the runs inside `path` or next to it, "" if there are none."""
     folder = path if path.is_dir() else path.parent
     if not folder.is_dir():
         return ""

@@ -1,4 +1,4 @@
-"""The checks of an architecture."""
+"""Checks of an architecture."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from ..store.cell_file import decode, encode
 from ..types import Cell, Form, Settings, Status
 from .checks import Checks, numbered, require, skip
 
-NEGATIVE = 1e-10  # of the largest eigenvalue: what rounding in float64 makes of 0
-SAME_FUNCTION = 1e-3  # in float32 and float64
-COUNT = 0.1  # that predicted and actual numbers of weights may differ by
+NEGATIVE = 1e-10  # negative eigenvalues up to this fraction of the largest one are float64 rounding
+SAME_FUNCTION = 1e-3  # relative difference of outputs between float32 and float64
+COUNT = 0.1  # relative difference between the predicted and the actual number of weights
 
 
 class ArchitectureChecks(Checks):
     """Checks A1 to A14 of one architecture; subclass it in a test file.
 
     Attributes:
-        architecture: What `--arch` takes, such as "glu" or "glu:depth=3".
-        widths: Three ascending widths that are cheap to build.
+        architecture: The architecture, as given to `--arch`, such as "glu" or "glu:depth=3".
+        widths: Three widths in ascending order that are cheap to build.
     """
 
     architecture: str = ""
@@ -51,7 +51,7 @@ class ArchitectureChecks(Checks):
         """The parsed name, with the registered entry and its parameters."""
 
         def parse() -> ArchitectureRequest:
-            require(self.architecture, f'{type(self).__name__} names no architecture; set architecture = "NAME".')
+            require(self.architecture, f'{type(self).__name__} has no architecture; set architecture = "NAME".')
             return parse_arch(self.architecture, registry())[0]
 
         return self.shared("request", parse)
@@ -63,13 +63,13 @@ class ArchitectureChecks(Checks):
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The forms of data that it declares; a file's function takes the one that its parameter `inputs` says."""
+        """The declared forms of data; for a function in a file, the value of its parameter `inputs`."""
         if isinstance(self.entry, FileArchitecture):
             return (self.entry.resolve(self.request.params)["inputs"],)
         return self.entry.inputs
 
     def x(self, form: str | None = None) -> np.ndarray:
-        """Return two inputs of the digits data in a form: [2, ...]."""
+        """Return two inputs of the digits dataset in a form: [2, ...]."""
         digits, wanted = registry().datasets["digits"], cast(Form, form or self.forms[0])
         return self.shared(("x", wanted), lambda: load_data(digits, {}, form=wanted, n=SAMPLES, seed=0)[0])
 
@@ -80,7 +80,7 @@ class ArchitectureChecks(Checks):
         return in_precision(build_model(self.entry, cell, x.shape[1:], precision), precision)
 
     def at_one_seed(self, width: int, **given: Any) -> Any:
-        """Return a model whose seed depends on neither width nor parameters; in a run it depends on both."""
+        """Return a model whose seed does not depend on width and parameters, although it does in a run."""
         params = self.entry.resolve({**self.request.params, **given})
         model = build_with(self.entry, width, self.x().shape[1:], "float64", seed=1, params=params)
         return in_precision(model, "float64")
@@ -106,31 +106,34 @@ class ArchitectureChecks(Checks):
 
     @numbered("A1", stops=True)
     def test_a01_is_registered(self) -> None:
-        """Its name is known, and its build function can be loaded."""
+        """The name is registered, and the build function can be loaded."""
         entry = self.entry
-        require(callable(entry.load()), f"The target of {entry.name!r} is not a function; give build(width, ...).")
+        require(callable(entry.load()), f"The target of {entry.name!r} is not a function; register build(width, ...).")
 
     @numbered("A2", stops=True)
     def test_a02_the_signature_is_what_a_run_calls(self) -> None:
-        """The build function takes a width first, and every declared parameter by name."""
+        """The build function takes the width first, and every declared parameter by name."""
         parameters = inspect.signature(self.entry.load()).parameters.values()
         positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
-        require(positional, "The build function takes no width; its first argument is the width to build.")
+        require(positional, "The build function takes no width; its first argument must be the width to build.")
         required = {
             p.name for p in parameters if p.default is p.empty and p.kind in (p.KEYWORD_ONLY, positional[0].kind)
         }
         unknown = required - {positional[0].name, *GIVEN, *self.entry.params, *self.request.params}
         unknown -= {p.name for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
-        require(not unknown, f"The build function needs {_listed(unknown)}, which nobody gives. Declare it in params=.")
+        require(
+            not unknown, f"The build function requires {_listed(unknown)}, which is not passed. Declare it in params=."
+        )
         if not any(p.kind is p.VAR_KEYWORD for p in parameters) and not isinstance(self.entry, FileArchitecture):
             ignored = set(self.entry.params) - {p.name for p in parameters}
             require(
-                not ignored, f"It declares {_listed(ignored)}, which the build function does not take. Take it there."
+                not ignored,
+                f"params= declares {_listed(ignored)}, which the build function does not take. Add it to the function.",
             )
 
     @numbered("A3", stops=True)
     def test_a03_builds_models_for_every_form_it_declares(self) -> None:
-        """It builds a model for every form of data that it declares, with finite outputs of the declared number."""
+        """A model can be built for every declared form of data; it has finite outputs of the declared number."""
         for form in self.forms:
             for width in self.widths[:2]:
                 net = Network(self.build(width, form=form))
@@ -138,30 +141,30 @@ class ArchitectureChecks(Checks):
                 units = net.outputs(net.inputs(self.x(form))).shape[1]
                 require(
                     units == self.entry.outputs,
-                    f"It declares outputs={self.entry.outputs} and its model gives {units} output units for one input. "
+                    f"outputs={self.entry.outputs} is declared, but the model has {units} output units per input. "
                     "Build as many as the argument `outputs` says.",
                 )
 
     @numbered("A4")
     def test_a04_one_seed_gives_one_model(self) -> None:
-        """The same seed gives the same weights, bit for bit, whatever was drawn before."""
+        """The same seed gives the same weights, bit for bit, regardless of earlier random numbers."""
         drawn = []
         for other in (1, 2):
             keras.utils.set_random_seed(other)
             drawn.append(_weights(self.at_one_seed(self.widths[0])))
         same = len(drawn[0]) == len(drawn[1]) and all(map(np.array_equal, *drawn))
-        require(same, "The same seed gave other weights. Pass the argument `seed` to every layer that draws.")
+        require(same, "The same seed gave different weights. Pass the argument `seed` to every random layer.")
 
     @numbered("A5")
     def test_a05_another_seed_gives_another_model(self) -> None:
-        """Another seed gives other weights."""
+        """Different seeds give different weights."""
         first, second = (_weights(self.build(self.widths[0], seed=seed)) for seed in (3, 4))
         other = len(first) != len(second) or not all(map(np.array_equal, first, second))
         require(other, "Every seed gives the same weights. Draw them from the argument `seed`.")
 
     @numbered("A6")
     def test_a06_width_means_what_it_says(self) -> None:
-        """The number of trainable weights grows with width; where that is not declared, the function changes."""
+        """The number of trainable weights grows with width; with grows=False, the outputs change instead."""
         models = [self.build(width) for width in self.widths]
         counts = [sum(math.prod(v.shape) for v in model.trainable_variables) for model in models]
         if self.entry.grows:
@@ -169,15 +172,15 @@ class ArchitectureChecks(Checks):
             require(
                 grows,
                 f"At widths {_listed(self.widths)} it has {_listed(counts)} trainable weights. Let `width` set the "
-                "size of the layers, or declare grows=False where it is another number.",
+                "size of the layers, or declare grows=False if it has another meaning.",
             )
         else:
             outputs = [self._moved(Network(self.at_one_seed(width))) for width in self.widths[:2]]
-            require(relative(*outputs) > 0, "Width changes neither size nor outputs. Use the argument `width`.")
+            require(relative(*outputs) > 0, "Width affects neither size nor outputs. Use the argument `width`.")
 
     @numbered("A7")
     def test_a07_parameters_do_something(self) -> None:
-        """Every parameter, at another value than its default, changes the weights or the outputs."""
+        """Every parameter changes the weights or the outputs when it differs from its default."""
         base = self.shared("fingerprint", lambda: self._fingerprint({}))
         for param in self.entry.params.values():
             if param.name == "inputs" and isinstance(self.entry, FileArchitecture):
@@ -187,13 +190,13 @@ class ArchitectureChecks(Checks):
             prints = [each for each in found if each is not None]
             require(
                 not prints or not all(_equal(base, each) for each in prints),
-                f"{param.name} changes nothing when it is another than {usual}. Use it, or do not declare it.",
+                f"Values of {param.name} other than {usual} change nothing. Use the parameter, or do not declare it.",
             )
         for variant in self.entry.variants:
             self._fingerprint(variant)
 
     def _refusable(self, name: str, value: Any) -> list[np.ndarray] | None:
-        """Return the fingerprint at another value of a parameter; None where that is refused with a sentence."""
+        """Return the fingerprint at another value of a parameter, None if the value raises NtkbenchError."""
         try:
             return self._fingerprint({name: value})
         except NtkbenchError:
@@ -204,7 +207,7 @@ class ArchitectureChecks(Checks):
         return [*_weights(net.model), self._moved(net)]
 
     def _moved(self, net: Network) -> np.ndarray:
-        """Return the outputs beside the initial weights: at these themselves they may be 0 by construction."""
+        """Return the outputs at perturbed weights, because at the initial weights they may be 0 by construction."""
         start = net.theta()
         net.assign(start + 0.1 * np.sin(np.arange(1, net.size + 1)))
         outputs = np.asarray(net.outputs(net.inputs(self.x())))
@@ -213,42 +216,47 @@ class ArchitectureChecks(Checks):
 
     @numbered("A8")
     def test_a08_derivatives_are_right(self) -> None:
-        """First and second derivatives agree with finite differences, and the tangent kernel with a second route."""
+        """First and second derivatives agree with finite differences, and two ways to compute the kernel agree."""
         test = self.shared("self test", lambda: self_test(self.net, self.x()))
         require(test.right, " ".join(test.problems))
         if not test.derivatives.sure:
-            skip("kinks or rounding leave no step at which differences could tell")
+            skip("kinks or rounding leave no step size at which finite differences are reliable")
 
     @numbered("A9")
     def test_a09_the_kernel_is_positive_semidefinite(self) -> None:
-        """The tangent kernel is finite, symmetric and has no negative eigenvalue beyond rounding."""
+        """The tangent kernel is finite and symmetric, and has no negative eigenvalue beyond rounding."""
         kernel = empirical_ntk(self.net, self.x())
         require(np.isfinite(kernel).all(), "The tangent kernel is not finite. Look for a division or a root at 0.")
         require(
-            relative(kernel, kernel.T) < 1e-12, "The tangent kernel is not symmetric. Its gradient is not repeatable."
+            relative(kernel, kernel.T) < 1e-12,
+            "The tangent kernel is not symmetric, because gradients are not repeatable. Make them deterministic.",
         )
         low, high = np.linalg.eigvalsh(kernel)[[0, -1]]
-        require(high > 0, "The tangent kernel is 0: no trainable weight moves the output. Train some weight.")
         require(
-            low >= -NEGATIVE * high, f"The tangent kernel has the eigenvalue {low:.2g}, beside {high:.2g}. {_REPORT}"
+            high > 0, "The tangent kernel is 0: no trainable weight affects the output. Make some weights trainable."
+        )
+        require(
+            low >= -NEGATIVE * high,
+            f"The tangent kernel has a negative eigenvalue of {low:.2g}, while the largest is {high:.2g}. {_REPORT}",
         )
 
     @numbered("A10")
     def test_a10_the_precision_does_not_change_the_function(self) -> None:
-        """One seed gives the same function in float32 and float64."""
+        """The same seed gives the same function in float32 and float64."""
         keras.utils.set_random_seed(1)
         low, high = (Network(self.build(self.widths[0], precision=each)) for each in ("float32", "float64"))
-        require(low.dtype != high.dtype, "Its weights stay in one precision. Leave the layers' dtype open.")
+        require(low.dtype != high.dtype, "The weights ignore the precision. Do not set the layers' dtype.")
         difference = relative(*(np.asarray(net.outputs(net.inputs(self.x()))) for net in (low, high)))
         require(
             difference < SAME_FUNCTION,
-            f"One seed gives outputs that differ by {difference:.2g} between float32 and float64. Draw weights in "
-            "float64 and cast them, as ntkbench.layers do; Keras's initialisers draw other numbers in each precision.",
+            f"With the same seed, outputs differ by {difference:.2g} between float32 and float64. Draw weights in "
+            "float64 and cast them, as ntkbench.layers does; Keras's initialisers draw different numbers in each "
+            "precision.",
         )
 
     @numbered("A11")
     def test_a11_theory_is_about_quantities_that_exist(self) -> None:
-        """Theory's exponents are finite, have a source, and belong to registered quantities."""
+        """The exponents in theory= are finite, have a source, and belong to registered quantities."""
         known = {q.key for entry in registry().measurements.values() for q in entry.quantities}
         sets = (self.request.params, *self.entry.variants)
         for key, law in (claim for given in sets for claim in self.entry.resolved(given).theory.items()):
@@ -259,50 +267,55 @@ class ArchitectureChecks(Checks):
 
     @numbered("A12")
     def test_a12_what_is_said_of_it_makes_sense(self) -> None:
-        """It has a summary, texts that print, two targets that differ, and widths that ascend and belong to presets."""
+        """It has a summary, printable texts, two different targets, and ascending widths of known presets."""
         from ..plan.preset import PRESETS
 
         entry = self.entry
         own = isinstance(entry, FileArchitecture)
         require(own or entry.summary, f"{entry.name!r} has no summary; say in a few words what it is.")
         for text in (entry.summary, entry.width_means, *(param.help for param in entry.params.values())):
-            require(visible(text) == text, f"{text!r} holds characters that do not print; write plain text.")
+            require(visible(text) == text, f"{text!r} contains non-printable characters; write plain text.")
         low, high = entry.targets
-        require(low != high and math.isfinite(low) and math.isfinite(high), f"targets={(low, high)}; give two numbers.")
+        require(
+            low != high and math.isfinite(low) and math.isfinite(high),
+            f"targets={(low, high)} is invalid; give two different finite numbers.",
+        )
         for preset, widths in entry.widths.items():
-            require(preset in PRESETS, f"widths names the preset {preset!r}. {did_you_mean(preset, PRESETS)}")
+            require(preset in PRESETS, f"widths= has the unknown preset {preset!r}. {did_you_mean(preset, PRESETS)}")
             right = widths and widths[0] >= 1 and list(widths) == sorted(set(widths))
-            require(right, f"widths[{preset!r}] is {list(widths)}; give positive whole numbers, ascending.")
+            require(right, f"widths[{preset!r}] is {list(widths)}; give positive integers in ascending order.")
 
     @numbered("A13")
     def test_a13_its_size_can_be_predicted(self) -> None:
-        """The number of weights is a quadratic in width, so that a dry run predicts memory and time."""
+        """The number of weights is quadratic in width, so that a dry run can predict memory and time."""
         shape, largest = self.x().shape[1:], 2 * self.widths[-1]
         with dtype_policy("float32"):
             law = parameter_law(self.request, shape, (largest,) * 4)
         require(
-            law is not None, "It cannot be built at widths 8, 16 and 24, so a dry run predicts nothing. Allow them."
+            law is not None,
+            "It cannot be built at widths 8, 16 and 24, so a dry run cannot predict its cost. Allow these widths.",
         )
         assert law is not None
         actual = sum(math.prod(v.shape) for v in self.build(largest, precision="float32").trainable_variables)
         require(
             abs(law(largest) - actual) <= COUNT * actual,
-            f"At width {largest} it has {actual:,} trainable weights, and {law(largest):,} are predicted from small "
+            f"At width {largest} it has {actual:,} trainable weights, but {law(largest):,} are predicted from small "
             "widths. Let layers grow in proportion to width.",
         )
 
     @numbered("A14")
     def test_a14_a_run_measures_it_repeatably(self) -> None:
-        """A cell of a run ends well, twice with the same numbers, and its result is plain JSON."""
+        """A cell of a run ends as ok, twice with the same values, and its result can be stored as JSON."""
         known = registry().with_architectures({self.request.name: self.entry})
         cell = self._cell(self.widths[0], 1, "float32", self.request.params)
         first, second = (next(iter(GroupWorker([cell], known).results())) for _ in range(2))
         require(first.status is Status.OK, f"A cell of a run ended as {first.status}: {first.message}")
         require(
-            first.values == second.values, "Two runs of one cell gave different numbers. Draw nothing but from `seed`."
+            first.values == second.values,
+            "Two runs of the same cell gave different values. Derive all random numbers from `seed`.",
         )
         again = decode(encode(first), "the result")
-        require(again.values == first.values, "The result does not survive being written as JSON.")
+        require(again.values == first.values, "The result changes when it is stored as JSON.")
 
 
 _REPORT = "Please report it with the model."
@@ -318,7 +331,7 @@ def _equal(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
 
 
 def _others(param: Param) -> list[Any]:
-    """Return up to three values that a parameter takes beside its default."""
+    """Return up to three allowed values of a parameter other than its default."""
     if param.choices is not None:
         values: list[Any] = list(param.choices)
     elif param.type == "bool":

@@ -1,4 +1,4 @@
-"""What a check is: a numbered test method whose failure is a sentence with what to do."""
+"""The base of all checks: numbered test methods whose failures say what was found and how to fix it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CheckFailure(AssertionError):
 
 
 class Fault(Exception):
-    """What a check has found: the sentence without its number."""
+    """Raised by `require`: the sentence of a failed check, without the number of the check."""
 
 
 @attrs.frozen
@@ -45,24 +45,32 @@ class Finding:
 
 
 def require(holds: Any, sentence: str) -> None:
-    """Raise the fault that `sentence` tells when `holds` is false."""
+    """Raise a Fault with `sentence` unless `holds` is true."""
     if not holds:
         raise Fault(sentence)
 
 
 def require_registered(entry: Any, signature: str) -> None:
-    """Raise a fault where an entry's target is no function of this signature, or its summary does not print."""
-    require(callable(entry.load()), f"The target of {entry.name!r} is not a function; give {signature}.")
-    require(entry.summary and visible(entry.summary) == entry.summary, f"{entry.name!r} has no summary that prints.")
+    """Raise a Fault if an entry's target is not callable, or its summary is empty or not printable."""
+    require(callable(entry.load()), f"The target of {entry.name!r} is not a function; register {signature}.")
+    require(
+        entry.summary and visible(entry.summary) == entry.summary,
+        f"{entry.name!r} has no printable summary; add one.",
+    )
 
 
 def skip(reason: str) -> None:
-    """End a check that has no meaning here, as skipped."""
+    """End a check that does not apply as skipped."""
     raise unittest.SkipTest(reason)
 
 
 def numbered(number: str, *, stops: bool = False) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Return the decorator of a check. stops: when it fails, the later ones say nothing."""
+    """Return the decorator of a check.
+
+    Args:
+        number: Number of the check, such as "A8".
+        stops: Whether later checks are not run if this one fails.
+    """
 
     def decorate(method: Callable[[Any], None]) -> Callable[[Any], None]:
         @functools.wraps(method)
@@ -76,7 +84,7 @@ def numbered(number: str, *, stops: bool = False) -> Callable[[Callable[[Any], N
             except Exception as error:
                 from ..runner.worker import sentence
 
-                raise CheckFailure(f"{number} {sentence(error)} Mend the code that raises this.") from error
+                raise CheckFailure(f"{number} {sentence(error)} Fix the code that raises this.") from error
 
         test.number, test.stops = number, stops  # type: ignore[attr-defined]
         return test
@@ -85,7 +93,7 @@ def numbered(number: str, *, stops: bool = False) -> Callable[[Callable[[Any], N
 
 
 class Checks:
-    """The base of all kits: what a subject needs is computed once for each class."""
+    """Base class of all check classes. Expensive objects are computed once per class."""
 
     @classmethod
     def shared(cls, key: Any, make: Callable[[], Any]) -> Any:
@@ -100,7 +108,7 @@ class Checks:
 
     @classmethod
     def findings(cls, subject: str) -> Iterator[Finding]:
-        """Yield the result of every check, in the order of their numbers, until one that stops has failed."""
+        """Yield the result of every check in order of number, until a check with `stops` fails."""
         for test in numbered_tests(cls):
             number, title = test.number, (test.__doc__ or "").strip().splitlines()[0]
             try:
@@ -116,6 +124,6 @@ class Checks:
 
 
 def numbered_tests(cls: type[Checks]) -> list[Any]:
-    """Return the checks of a class by their numbers."""
+    """Return the checks of a class, sorted by number."""
     tests = [value for value in (getattr(cls, name) for name in dir(cls)) if hasattr(value, "number")]
     return sorted(tests, key=lambda test: (test.number[0], int(test.number[1:])))

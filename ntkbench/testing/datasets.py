@@ -1,4 +1,4 @@
-"""The checks of a data set."""
+"""Checks of a dataset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..registry.specs import Dataset
 from ..types import FORMS
 from .checks import Checks, numbered, require, require_registered
 
-LARGEST = 100.0  # of an entry: networks in the NTK parameterisation expect entries of order 1
+LARGEST = 100.0  # maximum size of an entry; networks in the NTK parameterisation expect entries of order 1
 
 
 class DatasetChecks(Checks):
@@ -28,7 +28,7 @@ class DatasetChecks(Checks):
     @property
     def entry(self) -> Dataset:
         """The registered entry."""
-        require(self.dataset, f'{type(self).__name__} names no data set; set dataset = "NAME".')
+        require(self.dataset, f'{type(self).__name__} has no dataset; set dataset = "NAME".')
         return registry().get("datasets", self.dataset)
 
     def load(self, form: str | None = None, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -39,49 +39,53 @@ class DatasetChecks(Checks):
 
     @numbered("D1", stops=True)
     def test_d01_is_registered(self) -> None:
-        """Its name is known, its function can be loaded, and it declares forms that there are."""
+        """The name is registered, the function can be loaded, and the declared forms are known."""
         entry = self.entry
         require_registered(entry, "load(form, n, seed)")
         require(
-            set(entry.forms) <= set(FORMS) and entry.forms, f"It declares forms {entry.forms}; use {', '.join(FORMS)}."
+            set(entry.forms) <= set(FORMS) and entry.forms,
+            f"The declared forms are {entry.forms}; use one or more of {', '.join(FORMS)}.",
         )
 
     @numbered("D2", stops=True)
     def test_d02_gives_every_form_it_declares(self) -> None:
-        """Every declared form has its shape, and every number is finite."""
+        """Inputs of every declared form have the right shape and are finite."""
         for form in self.entry.forms:
             self.load(form)
 
     @numbered("D3")
     def test_d03_one_seed_gives_one_draw(self) -> None:
-        """The same seed gives the same inputs, bit for bit, whatever was drawn before."""
+        """The same seed gives the same inputs, bit for bit, regardless of earlier random numbers."""
         found = []
         for other in (1, 2):
             keras.utils.set_random_seed(other)
             found.append(self.load(seed=3))
         same = all(map(np.array_equal, *found))
-        require(same, "The same seed gave other inputs. Draw from numpy.random.default_rng(seed).")
+        require(same, "The same seed gave different inputs. Draw from numpy.random.default_rng(seed).")
 
     @numbered("D4")
     def test_d04_another_seed_gives_another_draw(self) -> None:
-        """Another seed gives other inputs."""
+        """Different seeds give different inputs."""
         require(
             not np.array_equal(self.load(seed=3)[0], self.load(seed=4)[0]),
-            "Every seed gives the same inputs, so that seeds say nothing about the choice of probes. Use the seed.",
+            "Every seed gives the same inputs, so seeds do not measure the effect of the choice of probes. Use `seed`.",
         )
 
     @numbered("D5")
     def test_d05_targets_fit(self) -> None:
-        """Targets lie within [-1, 1] and differ, so that they can be mapped into an output's range."""
+        """Targets lie within [-1, 1] and are not all equal, so that they can be mapped to the range of the outputs."""
         targets = np.concatenate([self.load(seed=seed)[1] for seed in range(3)])
         require(np.abs(targets).max() <= 1, f"A target is {np.abs(targets).max():.3g}; give numbers within [-1, 1].")
         require(
-            targets.min() < targets.max(), "All targets are equal; then gradient descent has nothing to tell apart."
+            targets.min() < targets.max(), "All targets are equal, so there is nothing to learn; give different ones."
         )
 
     @numbered("D6")
     def test_d06_inputs_differ_and_are_of_order_one(self) -> None:
-        """No input comes twice, and entries are of order 1."""
+        """All inputs are different, and entries are of order 1."""
         x = self.load()[0].reshape(self.n, -1)
-        require(len(np.unique(x, axis=0)) == self.n, "An input comes twice: the tangent kernel is then singular.")
+        require(
+            len(np.unique(x, axis=0)) == self.n,
+            "An input occurs twice, which makes the tangent kernel singular; draw without replacement.",
+        )
         require(np.abs(x).max() <= LARGEST, f"An entry is {np.abs(x).max():.3g}; scale inputs to entries of order 1.")

@@ -1,4 +1,4 @@
-"""The checks of a registered kernel."""
+"""Checks of a registered kernel."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..registry.current import registry
 from ..registry.specs import Kernel
 from .checks import Checks, numbered, require, require_registered
 
-SIDE = 4  # of every axis of an input
-SLACK = {"float64": 1e-10, "float32": 1e-4}  # of the largest eigenvalue, for a smallest one below 0
+SIDE = 4  # length of every axis of an input
+SLACK = {"float64": 1e-10, "float32": 1e-4}  # allowed negative eigenvalue, relative to the largest one
 
 
 class KernelChecks(Checks):
@@ -25,7 +25,7 @@ class KernelChecks(Checks):
 
     Attributes:
         kernel: Registered name of the kernel.
-        params: Parameters it is made with.
+        params: Parameters of the kernel.
     """
 
     kernel: str = ""
@@ -34,56 +34,65 @@ class KernelChecks(Checks):
     @property
     def entry(self) -> Kernel:
         """The registered entry."""
-        require(self.kernel, f'{type(self).__name__} names no kernel; set kernel = "NAME".')
+        require(self.kernel, f'{type(self).__name__} has no kernel; set kernel = "NAME".')
         return registry().get("kernels", self.kernel)
 
     def made(self) -> Any:
-        """Return the kernel, made once."""
+        """Return the kernel; it is created once."""
         return self.shared("made", lambda: named(self.kernel, **self.params))
 
     def inputs(self, dtype: str = "float64") -> tf.Tensor:
-        """Return inputs of which some are equal, opposite, multiples of each other, and 0."""
+        """Return inputs some of which are equal, opposite, multiples of each other, or 0."""
         rng = np.random.default_rng(0)
         x = rng.normal(size=(3, *[SIDE] * self.made().feature_ndims))
         return tf.constant(np.concatenate([x, x[:1], -x[:1], 2 * x[1:2], 0 * x[:1]]), dtype)
 
     @numbered("K1", stops=True)
     def test_k01_is_registered(self) -> None:
-        """Its name is known, its function can be loaded, and it has a summary."""
+        """The name is registered, the function can be loaded, and it has a summary."""
         require_registered(self.entry, "make(**params)")
 
     @numbered("K2", stops=True)
     def test_k02_is_a_kernel_of_tensorflow_probability(self) -> None:
-        """With its defaults it makes a PositiveSemidefiniteKernel."""
+        """With default parameters, the function returns a PositiveSemidefiniteKernel."""
         base = tfp.math.psd_kernels.PositiveSemidefiniteKernel
         kind = type(self.made()).__name__
-        require(isinstance(self.made(), base), f"It makes a {kind}; make a tfp.math.psd_kernels kernel.")
+        require(isinstance(self.made(), base), f"It returns a {kind}; return a tfp.math.psd_kernels kernel.")
 
     @numbered("K3", stops=True)
     def test_k03_is_positive_semidefinite(self) -> None:
-        """Matrices are symmetric and positive semidefinite to rounding, on equal, opposite and zero inputs too."""
+        """Matrices are symmetric and positive semidefinite up to rounding, also for equal, opposite and zero inputs."""
         for dtype, slack in SLACK.items():
             x = self.inputs(dtype)
             matrix = self.made().matrix(x, x).numpy().astype("float64")
-            require(np.isfinite(matrix).all(), f"In {dtype}, equal, opposite or zero inputs give numbers not finite.")
+            require(
+                np.isfinite(matrix).all(),
+                f"In {dtype}, the matrix is not finite for equal, opposite or zero inputs; handle these cases.",
+            )
             error = np.abs(matrix - matrix.T).max() / np.abs(matrix).max()
-            require(error <= slack, f"In {dtype} the matrix is not symmetric, by {error:.1g} of its largest entry.")
+            require(
+                error <= slack,
+                f"In {dtype}, the matrix is not symmetric: it is off by {error:.1g} of its largest entry.",
+            )
             values = np.linalg.eigvalsh(matrix)
             require(
                 values[0] >= -slack * values[-1],
-                f"In {dtype} the smallest eigenvalue is {values[0]:.3g} and the largest {values[-1]:.3g}: indefinite.",
+                f"In {dtype}, the matrix is indefinite: its smallest eigenvalue is {values[0]:.3g}, its largest "
+                f"{values[-1]:.3g}.",
             )
 
     @numbered("K4")
     def test_k04_gradients_are_finite(self) -> None:
-        """Gradients in the inputs are finite, on the same inputs."""
+        """Gradients with respect to the inputs are finite, for the same inputs."""
         x = self.inputs()
         with tf.GradientTape() as tape:
             tape.watch(x)
             total = tf.reduce_sum(tf.sin(self.made().matrix(x, x)))
         gradient = tape.gradient(total, x)
-        require(gradient is not None, "No gradient reaches the inputs; compute with TensorFlow only.")
-        require(np.isfinite(gradient).all(), "A gradient is not finite; guard roots at 0 by tf.where, twice.")
+        require(
+            gradient is not None, "There is no gradient with respect to the inputs; use TensorFlow operations only."
+        )
+        require(np.isfinite(gradient).all(), "A gradient is not finite; guard roots at 0 with a double tf.where.")
 
     @numbered("K5")
     def test_k05_matrix_and_pairs_agree(self) -> None:
@@ -92,13 +101,13 @@ class KernelChecks(Checks):
         paired = self.made().apply(x, x[::-1], example_ndims=1).numpy()
         expected = np.diagonal(self.made().matrix(x, x[::-1]))
         close = np.allclose(paired, expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max())
-        require(close, "apply(x1, x2) is not what matrix(x1, x2) has on its diagonal.")
+        require(close, "apply(x1, x2) differs from the diagonal of matrix(x1, x2).")
 
     @numbered("K6")
     def test_k06_refuses_what_it_does_not_take(self) -> None:
-        """A parameter that there is not is refused."""
+        """An unknown parameter raises an error."""
         try:
             named(self.kernel, no_such_parameter=1)
         except NtkbenchError:
             return
-        require(False, "It took a parameter that it does not declare.")
+        require(False, "It accepts a parameter that it does not declare; remove **kwargs.")

@@ -1,4 +1,4 @@
-"""The checks of a layer rule."""
+"""Checks of a layer rule."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .checks import Checks, Fault, numbered, require, skip
 
 TOLERANCE = 1e-9  # relative, in float64
 INPUT_SHAPES = ((5,), (6, 5), (6, 6, 4), (4, 4, 4, 3))
-SMALL = 3  # for an argument without a default: units, filters, a rank
+SMALL = 3  # value of arguments without a default: units, filters, a rank
 SMALLER = {"kernel_size": 2, "pool_size": 2, "num_heads": 2, "groups": 1}
 
 
@@ -42,11 +42,11 @@ class LayerRuleChecks(Checks):
 
     @property
     def model(self) -> keras.Model:
-        """Input → layer → flatten → tanh of fixed weighted sums, in float64, its weights drawn."""
+        """Input → layer → flatten → tanh of fixed weighted sums, in float64, with random weights."""
         return self.shared("model", self._make)
 
     def _subject(self) -> tuple[Callable[[], keras.Layer], tuple[int, ...]]:
-        """Return how to make the layer, and the shape of its input."""
+        """Return a function that creates the layer, and the shape of its input."""
         make, name = type(self).layer, self.layer_rule
         if make is not None:
             return make, self.input_shape
@@ -55,13 +55,13 @@ class LayerRuleChecks(Checks):
         )
         kind = _layer_type(name)
         own = f"{kind.__module__}:{kind.__qualname__}"
-        require(own == name, f"The layer's type is {own!r}, and no layer is found under {name!r}. Register that type.")
+        require(own == name, f"The class is defined as {own!r}, not {name!r}. Register the rule under {own!r}.")
         registry().get("layer_rules", name).load()
         found = _example(kind)
         if found is None:
             skip(
-                f"{name} was not tested: no layer could be made with small numbers and called, or its rule accepts "
-                "none. Subclass LayerRuleChecks with a layer and an input_shape in a test of your own."
+                f"{name} was not tested: no layer could be created from small numbers and called, or the rule rejects "
+                "it. Subclass LayerRuleChecks in your own test, and set layer and input_shape."
             )
         assert found is not None
         return found
@@ -94,18 +94,18 @@ class LayerRuleChecks(Checks):
     def test_l01_the_rule_is_found(self) -> None:
         """The rule is registered under the layer's own type, and accepts the layer."""
         rule = rule_for(self.built)
-        require(rule is not None, f"No rule holds for this layer; register one under {key_of(self.built)!r}.")
+        require(rule is not None, f"No rule accepts this layer; register one under {key_of(self.built)!r}.")
 
     @numbered("L2", stops=True)
     def test_l02_the_rule_computes_what_the_layer_does(self) -> None:
-        """With its products applied as they are, the rule returns what the layer returns."""
+        """With its products applied unchanged, the rule returns the layer's outputs."""
         layer, x = self.built, tf.constant(self.x)
         rule = rule_for(layer)
         assert rule is not None
         found = rule.call(_applied, x)
         difference = relative(np.asarray(found), np.asarray(layer(x)))
         require(
-            difference <= TOLERANCE, f"The rule's outputs differ from the layer's by {difference:.2g}. Mend its call."
+            difference <= TOLERANCE, f"The rule's outputs differ from the layer's by {difference:.2g}. Fix its call."
         )
 
     @numbered("L3")
@@ -113,27 +113,25 @@ class LayerRuleChecks(Checks):
         """Every trainable weight is in exactly one product."""
         net = Network(self.model)
         complete = structure_of(net, net.inputs(self.x)).complete
-        require(
-            complete, "The rule leaves weights out, or the engine does not believe it. Name every weight in products."
-        )
+        require(complete, "The rule omits weights, or the engine rejects it. Name every weight in exactly one product.")
 
     @numbered("L4")
     def test_l04_the_kernel_is_the_jacobians(self) -> None:
-        """The tangent kernel by the rule is that of the Jacobian."""
+        """The tangent kernel computed by the rule equals the one computed from the Jacobian."""
         by_rule = empirical_ntk(self.model, self.x, outputs="full", method="auto")
         difference = relative(by_rule, empirical_ntk(self.model, self.x, outputs="full", method="jacobian"))
         require(
-            difference <= TOLERANCE, f"The tangent kernel differs by {difference:.2g} from the Jacobian's. Mend views."
+            difference <= TOLERANCE, f"The tangent kernel differs by {difference:.2g} from the Jacobian's. Fix views."
         )
 
     @numbered("L5")
     def test_l05_the_hessian_is_the_dense_one(self) -> None:
-        """The Hessian's norm by the rule is that of the dense Hessian."""
+        """The Hessian norm computed by the rule equals the norm of the dense Hessian."""
         by_rule = hessian_norm(self.model, self.x[:2], tol=1e-6)
         dense = hessian_norm(self.model, self.x[:2], method="dense")
         difference = relative(by_rule.value, dense.value)
         require(
-            difference <= 1e-5, f"The Hessian's norm differs by {difference:.2g} from the dense one. Mend the rule."
+            difference <= 1e-5, f"The Hessian norm differs by {difference:.2g} from the dense Hessian's. Fix the rule."
         )
 
 
@@ -144,7 +142,7 @@ def _applied(product: Any, rows: tf.Tensor) -> tf.Tensor:
 
 
 def _layer_type(name: str) -> type[keras.Layer]:
-    """Return the class that a rule is registered under; raise a fault where there is none."""
+    """Return the class that a rule is registered for; raise a Fault if it does not exist."""
     module, _, qualified = name.partition(":")
     try:
         found: Any = importlib.import_module(module)
@@ -153,12 +151,12 @@ def _layer_type(name: str) -> type[keras.Layer]:
         return found
     except (ImportError, AttributeError) as error:
         raise Fault(
-            f"The layer type {name!r} cannot be imported ({error}). Register the rule under its name."
+            f"The layer type {name!r} cannot be imported ({error}). Register the rule under an importable name."
         ) from None
 
 
 def _example(kind: type[keras.Layer]) -> tuple[Callable[[], keras.Layer], tuple[int, ...]] | None:
-    """Return how to make a layer of a type, and a shape that it and its rule take; None where neither is found."""
+    """Return a function that creates a layer, and an input shape that layer and rule accept; None if there is none."""
     arguments = {
         name: SMALLER.get(name, SMALL)
         for name, parameter in inspect.signature(kind).parameters.items()
@@ -174,7 +172,7 @@ def _example(kind: type[keras.Layer]) -> tuple[Callable[[], keras.Layer], tuple[
             with dtype_policy("float64"):
                 layer = make()
                 layer(keras.Input(shape))
-        except Exception:  # whatever a layer of somebody else raises for arguments or shapes that it does not take
+        except Exception:  # a custom layer may raise anything for arguments or shapes that it does not accept
             continue
         if layer.trainable_weights and rule_for(layer) is not None:
             return make, shape

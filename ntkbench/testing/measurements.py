@@ -1,4 +1,4 @@
-"""The checks of a measurement."""
+"""Checks of a measurement."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ..runner.worker import GroupWorker, as_value, checked, not_finite
 from ..types import Cell, ErrorKind, Quantity, Settings, Value, quantity_of
 from .checks import Checks, numbered, require, skip
 
-FACTOR = 2.0  # by which outputs and targets are multiplied: a power of two, which rounds nothing
+FACTOR = 2.0  # factor of outputs and targets; a power of two causes no rounding
 _UNIT = re.compile(r"(?:1|(?P<inverse>1/)?f(?:\^(?P<power>-?\d+))?)\Z")
 
 Values = Mapping[str, Value]
 
 
 def power_of_output(unit: str) -> float | None:
-    """Return p of a unit that is the p-th power of the output's: "1", "f", "f^2", "1/f", "f^-1"; None for others."""
+    """Return p if a unit is the p-th power of the output's unit: "1", "f", "f^2", "1/f", "f^-1"; otherwise None."""
     match = _UNIT.match(unit)
     if match is None:
         return None
@@ -45,8 +45,9 @@ class MeasurementChecks(Checks):
     Attributes:
         measurement: Registered name of the measurement.
         linear: An architecture that is linear in its parameters.
-        curved: One that is not. A measurement that needs "limit" is checked on one that has a limit.
-        width: Width of both.
+        curved: An architecture that is not linear; default: "fc" for a measurement that needs "limit", otherwise
+            "fc-square-output".
+        width: Width of both architectures.
         settings: Sizes of the measurement, with as many ball probes as probes.
     """
 
@@ -59,7 +60,7 @@ class MeasurementChecks(Checks):
     @property
     def entry(self) -> Measurement:
         """The registered entry."""
-        require(self.measurement, f'{type(self).__name__} names no measurement; set measurement = "NAME".')
+        require(self.measurement, f'{type(self).__name__} has no measurement; set measurement = "NAME".')
         return registry().get("measurements", self.measurement)
 
     @property
@@ -69,13 +70,13 @@ class MeasurementChecks(Checks):
 
     @property
     def quantities(self) -> dict[str, Quantity]:
-        """What it declares, by result key."""
+        """The declared quantities, by result key."""
         return {quantity.key: quantity for quantity in self.entry.quantities}
 
     # -- what is measured ------------------------------------------------------------------------------------------
 
     def context(self, architecture: str, *, factor: float = 1.0, permuted: bool = False) -> Context:
-        """Return a model at its probes, its outputs and targets multiplied, its probes in another order."""
+        """Return the context of a model, with outputs and targets multiplied by `factor`, and optionally permuted probes."""
 
         def make() -> Context:
             known = _variant(architecture, factor, permuted)
@@ -98,13 +99,13 @@ class MeasurementChecks(Checks):
         return self.shared(("context", architecture, factor, permuted), make)
 
     def once(self, context: Context, radius: float | None = None) -> Any:
-        """Return what the measurement returns, as a run calls it, at the settings' radius or another one."""
+        """Call the measurement as a run does, at `radius` (default: the settings' radius), and return its result."""
         settings = evolve(self.settings, radius=radius or self.settings.radius)
         context.start(self.measurement, frozenset(self.quantities), settings)
         return call_with_known_names(self.entry.load(), context)
 
     def values(self, architecture: str, **options: Any) -> dict[str, Value]:
-        """Return the checked values, without those that have none for this model."""
+        """Return the checked values, without the quantities that have no value for this model."""
 
         def measure() -> dict[str, Value]:
             context = self.context(architecture, **options)
@@ -116,7 +117,7 @@ class MeasurementChecks(Checks):
                 except Unsupported:
                     continue
             bad = not_finite(self.entry, found, values)
-            require(not bad, f"{bad} Return None where a quantity has no value.")
+            require(not bad, f"{bad} Return None if a quantity has no value.")
             return {key: value for key, value in values.items() if value.value is not None}
 
         return self.shared(("values", architecture, *options.items()), measure)
@@ -125,42 +126,48 @@ class MeasurementChecks(Checks):
 
     @numbered("M1", stops=True)
     def test_m01_is_registered(self) -> None:
-        """Its name is known, and its function can be loaded."""
+        """The name is registered, and the function can be loaded."""
         require(
-            callable(self.entry.load()), f"The target of {self.measurement!r} is not a function; give measure(ctx)."
+            callable(self.entry.load()), f"The target of {self.measurement!r} is not a function; register measure(ctx)."
         )
 
     @numbered("M2", stops=True)
     def test_m02_returns_what_it_declares(self) -> None:
-        """On a linear and on a curved model it returns its quantities, finite and within their bounds."""
+        """On a linear and on a curved model, it returns all its quantities, finite and within their bounds."""
         keys = {key for name in (self.linear, self.bent) for key in self.values(name)}
         found = {quantity.key for key in keys if (quantity := quantity_of(self.quantities, key)) is not None}
         missing = sorted(set(self.quantities) - found)
-        require(not missing, f"{', '.join(missing)} had no value, neither on {self.linear} nor on {self.bent}.")
+        require(
+            not missing,
+            f"{', '.join(missing)} has no value on {self.linear} or {self.bent}. Return it, or do not declare it.",
+        )
 
     @numbered("M3")
     def test_m03_is_repeatable(self) -> None:
-        """The same model gives the same numbers, whatever was drawn or measured before."""
+        """The same model gives the same values, regardless of earlier random numbers and measurements."""
         context, found = self.context(self.bent), []
         for other in (1, 2):
             keras.utils.set_random_seed(other)
             given = self.once(context)
             found.append({key: as_value(value, "float64").value for key, value in given.items()})
         moved = [key for key in found[0] if not _alike(found[0][key], found[1].get(key), 1e-12)]
-        require(not moved, f"{', '.join(moved)} changed from call to call. Draw random numbers from ctx.rng only.")
+        require(not moved, f"{', '.join(moved)} changed between two calls. Draw random numbers from ctx.rng only.")
 
     @numbered("M4")
     def test_m04_errors_are_errors(self) -> None:
-        """What it says about errors is finite, not negative, and of a kind that exists."""
+        """Errors are finite, not negative, and of a known kind."""
         for key, value in self.values(self.bent).items():
             kinds = get_args(ErrorKind)
-            require(value.error_kind in kinds, f"{key} has the error kind {value.error_kind!r}; use one of {kinds}.")
+            require(
+                value.error_kind in kinds,
+                f"{key} has the unknown error kind {value.error_kind!r}; use one of {kinds}.",
+            )
             right = value.error is None or (math.isfinite(value.error) and value.error >= 0)
-            require(right, f"{key} has the error {value.error}; an error is a number of at least 0.")
+            require(right, f"{key} has the error {value.error}; errors must be finite and not negative.")
 
     @numbered("M5")
     def test_m05_the_direction_is_towards_linear(self) -> None:
-        """What it calls more linear is more so on a linear model, whose curvature is 0, than on a curved one."""
+        """By the declared direction, a linear model, whose curvature is 0, is more linear than a curved one."""
         flat, bent = self.values(self.linear), self.values(self.bent)
         compared = 0
         for key, quantity in self.quantities.items():
@@ -173,14 +180,14 @@ class MeasurementChecks(Checks):
             require(
                 low < high,
                 f"{key} is {_number(flat[key]):.3g} on {self.linear} and {_number(bent[key]):.3g} on {self.bent}, so "
-                f'"{quantity.direction}" is not more linear. Declare the other direction, or "none".',
+                f'"{quantity.direction}" does not mean more linear. Declare the other direction, or "none".',
             )
         if not compared:
-            skip("no quantity says which way is more linear")
+            skip("no quantity declares a direction")
 
     @numbered("M6")
     def test_m06_units_are_those_of_the_numbers(self) -> None:
-        """When outputs and targets are doubled, every quantity in powers of f follows its unit."""
+        """When outputs and targets are doubled, every quantity in powers of f changes according to its unit."""
         once, twice = self.values(self.bent), self.values(self.bent, factor=FACTOR)
         compared = 0
         for key in once:
@@ -195,25 +202,25 @@ class MeasurementChecks(Checks):
                 likely = f"f^{math.log(ratio) / math.log(FACTOR):.2g}" if 0 < ratio < math.inf else "another one"
                 require(
                     False,
-                    f"{key} has the unit {quantity.unit!r}, and doubling the output multiplies it by {ratio:.3g}: that "
-                    f"is {likely}. Declare the unit that the number has, or divide by what carries it.",
+                    f"{key} has the unit {quantity.unit!r}, but doubling the output multiplies it by {ratio:.3g}: it "
+                    f"is {likely}. Declare the unit of the value, or normalise the value.",
                 )
         if not compared:
-            skip("no quantity has a unit in powers of the output's, f")
+            skip("no quantity has a power of the output's unit f as its unit")
 
     @numbered("M7")
     def test_m07_the_order_of_inputs_plays_no_part(self) -> None:
-        """Another order of the probes gives the same numbers."""
+        """The values do not depend on the order of the probes."""
         first, other = self.values(self.bent), self.values(self.bent, permuted=True)
         for key in {**first, **other}:
             a, b = first.get(key), other.get(key)
             same = (a is None) == (b is None) and (a is None or b is None or _alike(a.value, b.value, _tolerance(a)))
             seen = " and ".join("no value" if v is None else f"{v.value:.4g}" for v in (a, b))
-            require(same, f"{key} depends on the order of the probes: {seen}. Reduce over all of them alike.")
+            require(same, f"{key} depends on the order of the probes: {seen}. Treat all probes alike.")
 
     @numbered("M8")
     def test_m08_needs_are_declared(self) -> None:
-        """What it uses beyond first derivatives is declared, so that a dry run predicts its cost."""
+        """Everything that it uses beyond first derivatives is declared, so that a dry run can predict its cost."""
         self.values(self.bent)
         used = _Watched.used.get(id(self.context(self.bent)), set())
         hidden = {need for need in used if need not in self.entry.needs}
@@ -226,23 +233,23 @@ class MeasurementChecks(Checks):
             moved = [key for key, value in first.items() if not _alike(value.value, other[key], 1e-9)]
             require(
                 not moved,
-                f'{", ".join(moved)} changed with ctx.settings.radius. Declare needs="radius", so that a run of '
-                "several radii measures it at each.",
+                f'{", ".join(moved)} depends on ctx.settings.radius. Declare needs="radius", so that a run with '
+                "several radii measures it at each of them.",
             )
 
     @numbered("M9")
     def test_m09_what_is_said_of_it_makes_sense(self) -> None:
-        """It and its quantities say what they are, in texts that print."""
+        """The measurement and its quantities have summaries and symbols, in printable text."""
         require(self.entry.summary, f"{self.measurement!r} has no summary; say in a few words what it measures.")
         for key, quantity in self.quantities.items():
             require(quantity.summary and quantity.symbol, f"{key} has no summary or no symbol; tables show both.")
             require(quantity.unit, f'{key} has an empty unit; write "1" for a pure number.')
             for text in (self.entry.summary, key, quantity.symbol, quantity.unit, quantity.summary, quantity.reduction):
-                require(visible(text) == text, f"{text!r} holds characters that do not print; write plain text.")
+                require(visible(text) == text, f"{text!r} contains non-printable characters; write plain text.")
 
 
 class _Watched(Context):
-    """A context that notes what a measurement uses beyond first derivatives."""
+    """A context that records what a measurement uses beyond first derivatives."""
 
     used: ClassVar[dict[int, set[str]]] = {}
 
@@ -274,7 +281,7 @@ class _Watched(Context):
 
 
 def _variant(name: str, factor: float, permuted: bool) -> Registry:
-    """Return the registry with outputs and targets of one architecture multiplied, and the digits in another order."""
+    """Return the registry with scaled outputs and targets of one architecture, and with a permuted digits dataset."""
     entry: Architecture = registry().get("architectures", name)
     build = entry.load()
 
@@ -302,7 +309,7 @@ def _number(value: Value) -> float:
 
 
 def _tolerance(value: Value) -> float:
-    """Return the relative difference that two computations of a value may have."""
+    """Return the allowed relative difference between two computations of a value."""
     own = 0.0 if value.error is None or not value.value else 4 * value.error / abs(value.value)
     return max(own, {"bound": 0.05, "statistical": 0.05}.get(value.error_kind, 1e-4))
 

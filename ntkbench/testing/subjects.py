@@ -1,4 +1,4 @@
-"""What a name stands for, and its findings: a plugin's distribution, an entry of it, or a user's file."""
+"""Find the subjects of a name (a plugin, a registered entry or a user's file), and run their checks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHECKED = ("architectures", "measurements", "datasets", "kernels", "suites", "la
 
 
 def check(name: str) -> list[Finding]:
-    """Return the findings on everything that a name stands for.
+    """Run all checks on a plugin, a registered entry or a user's file.
 
     Args:
         name: Distribution of an installed plugin; a registered architecture (also "NAME:key=value"), measurement,
@@ -26,20 +26,20 @@ def check(name: str) -> list[Finding]:
         One finding per check.
 
     Raises:
-        NtkbenchError: The name is unknown; the message offers the nearest names.
+        NtkbenchError: The name is unknown; the message suggests the closest names.
     """
     return list(findings(name))
 
 
 def findings(name: str) -> Iterator[Finding]:
-    """Yield what `check` returns, one by one as it is found. A plugin is first tried anew."""
+    """Yield the findings of `check` one by one. A plugin is first imported again, without the cached result."""
     sources = [source for source in installed_sources() if same(source.distribution) == same(name)]
     tried = [Probe(source.damage) if source.damage else again(source) for source in sources]
     known = registry()
     became = {plugin.name: plugin for plugin in known.plugins}
     for source, probe in zip(sources, tried, strict=True):
         reason = probe.reason or became[source.name].reason
-        title = "It can be imported, and registers what ntkbench knows."
+        title = "The plugin can be imported, and its registrations are valid."
         yield Finding(source.distribution, "P1", title, "failed" if reason else "ok", reason)
     subjects = list(_subjects(name, known, bool(sources)))
     for subject, kit in subjects:
@@ -47,11 +47,11 @@ def findings(name: str) -> Iterator[Finding]:
     if not sources and not subjects:
         names = {entry for kind in CHECKED for entry in known.everything()[kind]}
         names |= {plugin.distribution for plugin in known.plugins} - {"ntkbench"}
-        raise UnknownName("plugin, architecture, measurement, data set, kernel, suite or layer rule", name, names)
+        raise UnknownName("plugin or registered name", name, names)
 
 
 def _subjects(name: str, known: Registry, is_plugin: bool) -> Iterator[tuple[str, type[Checks]]]:
-    """Yield (what is checked, its kit)."""
+    """Yield pairs of a subject and its check class."""
     from .architectures import ArchitectureChecks
     from .datasets import DatasetChecks
     from .kernels import KernelChecks

@@ -1,4 +1,4 @@
-"""The checks of a registered suite."""
+"""Checks of a registered suite."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ class SuiteChecks(Checks):
     suite: str = ""
 
     def loaded(self) -> Suite:
-        """Return the suite, loaded once."""
+        """Return the suite; it is loaded once."""
         return self.shared("loaded", lambda: load_suite(self.suite, registry()))
 
     @numbered("S1", stops=True)
     def test_s01_is_registered(self) -> None:
-        """Its name is known, it has a summary, and it returns claims or the options of a run."""
-        require(self.suite, f'{type(self).__name__} names no suite; set suite = "NAME".')
+        """The name is registered, it has a summary, and it returns claims or the options of a run."""
+        require(self.suite, f'{type(self).__name__} has no suite; set suite = "NAME".')
         entry = registry().get("suites", self.suite)
-        require(entry.summary, f"{entry.name!r} has no summary.")
+        require(entry.summary, f"{entry.name!r} has no summary; add one.")
         self.loaded()
 
     @numbered("S2")
     def test_s02_can_be_planned(self) -> None:
-        """Everything that it names is there, and something is measured or checked."""
+        """Everything that it names exists, and something is measured or checked."""
         planned = plans(self.loaded(), registry())
         cells = sum(len(plan.cells) for plan, _ in planned)
         checks = sum(bool(claim.check) for claim in self.loaded().claims)
-        require(cells or checks, "It plans no cell and checks nothing. Name architectures that the dataset can feed.")
+        require(cells or checks, "It plans no cells and no checks. Name architectures that accept the dataset.")
 
     @numbered("S3")
     def test_s03_its_functions_can_be_loaded(self) -> None:
-        """The functions that it names as checks and curves are there."""
+        """The functions that it names as checks and curves exist."""
         suite = self.loaded()
         for claim in suite.claims:
             if claim.check:

@@ -74,7 +74,7 @@ def test_every_registered_architecture_is_right(capsys, monkeypatch):
     )
     code, out, _ = examine(capsys)
     assert code == 0
-    assert "Nothing is wrong with these 6 models." in out
+    assert "No problems found in 6 models." in out
     lines = out.splitlines()
     assert max(map(len, lines)) <= 100
     for name in some:
@@ -135,7 +135,7 @@ def test_saved_models_get_inputs_of_their_own_shape(capsys, here):
     assert (code, out) == (
         2,
         "",
-    ) and "takes inputs of shape [5, 7, 3], and the data set 'digits' gives [8, 8, 1]" in err
+    ) and "takes inputs of shape [5, 7, 3], but dataset 'digits' has inputs of shape [8, 8, 1]" in err
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_saved_models_get_inputs_of_their_own_shape(capsys, here):
     [
         (["fcc"], "Did you mean 'fc'"),
         (["fc:dpth=2"], "Did you mean 'depth'"),
-        (["no_such.keras"], "There is no file"),
+        (["no_such.keras"], "File not found"),
         (["fc", "--dataset", "digit"], "Did you mean 'digits'"),
         (["cnn", "--dataset", "diabetes"], "'cnn' takes images"),
         (["fc", "--device", "gpux"], "Did you mean 'gpu'"),
@@ -184,4 +184,4 @@ def test_what_cannot_be_told_is_said():
     right = {"model": "fc", "sure": True, "problems": []}
     (line,) = doctor._verdict_lines([unsure, right], [])
     assert line.startswith("? kinks: ")
-    assert doctor._verdict_lines([right], []) == ["Nothing is wrong."]
+    assert doctor._verdict_lines([right], []) == ["No problems found."]

@@ -142,4 +142,4 @@ def test_several_radii(here, capsys):
     }
     capsys.readouterr()
     assert main([*words, "--radius", "big"]) == 2
-    assert "The radius is 'big'; it is a positive number, for example --radius 1." in capsys.readouterr().err
+    assert "The radius must be a positive number, got 'big'; write, for example, --radius 1." in capsys.readouterr().err

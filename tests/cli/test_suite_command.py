@@ -73,7 +73,7 @@ def test_dry_run_and_mistakes(suite, capsys):
     assert main(["run", "--suite", str(suite), "--dry-run"]) == 0
     assert "3 claims, 4 cells" in capsys.readouterr().out
     assert main(["run", "--suite", str(suite), "--widths", "8"]) == 2
-    assert "--widths cannot go with --suite" in capsys.readouterr().err
+    assert "--widths cannot be combined with --suite" in capsys.readouterr().err
     assert main(["run", "--suite", "liu220"]) == 2
     assert "Did you mean 'liu2020'" in capsys.readouterr().err
 
@@ -139,4 +139,4 @@ def test_an_interrupted_check_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "drawing", SimpleNamespace(values=stop))
     (tmp_path / "checks.toml").write_text(CHECKS, encoding="utf-8")
     assert main(["run", "--suite", str(tmp_path / "checks.toml"), "--out", str(tmp_path / "run"), "--quiet"]) == 130
-    assert f"The same command with --out {tmp_path / 'run'} goes on." in capsys.readouterr().err
+    assert f"rerun the command with --out {tmp_path / 'run'}." in capsys.readouterr().err

@@ -145,7 +145,7 @@ WRONG_ARGUMENTS = {
         lambda m: nb.relative_change(1j * np.eye(2), np.eye(2)),
         "kernels must be arrays of real numbers",
     ),
-    "a model to run": (lambda m: nb.run(m), "as an architecture; give its name"),
+    "a model to run": (lambda m: nb.run(m), "expected a name, or a model"),
 }
 
 

@@ -27,7 +27,7 @@ RUN = {
     "not-a-number": (MEASURE.format(name="not_a_number", value="float('nan')"), "returned not_a_number = nan"),
     "wrong-units": (
         MEASURE.format(name="wrong_units", value="float(ctx.empirical_ntk()[0, 0])"),
-        "wrong_units has the unit '1', and doubling the output multiplies it by 4: that is f^2",
+        "wrong_units has the unit '1', but doubling the output multiplies it by 4: it is f^2",
     ),
 }
 
@@ -104,7 +104,7 @@ def test_a_run_measures_the_others(here, capsys):
     assert ok == {"fine": (2, 2), "linear": (2, 2), "no-model": (0, 2), "quits": (0, 2)}
     notes = " ".join(table["notes"])
     assert "no-model built a int" in notes and "tried to end the process (SystemExit" in notes
-    assert "'not_a_number' returned not_a_number = nan, which is kept as no value." in notes
+    assert "'not_a_number' returned not_a_number = nan, which is stored as no value." in notes
     assert "no-model built a int" in err
     for command in (["table", "r"], ["export", "r", "--format", "csv"], ["export", "r", "--format", "markdown"]):
         assert main(command) == 0

@@ -114,7 +114,7 @@ def test_a_lost_worker_costs_nothing_and_a_lost_scheduler_only_time(here, cluste
     scheduler.send_signal(signal.SIGKILL)
     assert run.wait(60) == 1
     said = run.stderr.read()
-    assert f"The Dask scheduler at {address} is gone." in said and "what is finished is kept" in said
+    assert f"The Dask scheduler at {address} is gone." in said and "finished cells are kept" in said
     assert "Traceback" not in said
     assert 3 <= len(cells(here, "second")) < 60
     assert main([*words, "--workers", "2"]) == 0
@@ -154,10 +154,10 @@ def test_the_groups_of_a_late_worker_go_to_others(here, cluster, monkeypatch, ca
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["dask:"], "lacks its address"),
+        (["dask:"], "needs an address"),
         (["dask:tcp://127.0.0.1:9"], "The Dask scheduler at tcp://127.0.0.1:9 could not be used: OSError"),
-        (["dask:tcp://127.0.0.1:9", "--workers", "2"], "has its own number of workers; leave --workers out"),
-        (["serial:here"], "No executor is called 'serial:here'"),
+        (["dask:tcp://127.0.0.1:9", "--workers", "2"], "has its own number of workers; omit --workers"),
+        (["serial:here"], "Unknown executor 'serial:here'"),
     ],
 )
 def test_wrong_words(here, capsys, monkeypatch, words, sentence):

@@ -176,7 +176,7 @@ FILES = [
         "its exit code was 0",
         command="ntkbench doctor net.py:build",
     ),
-    Case("is a folder", f"{RUN} net.py:build", 2, files={"net.py/readme": ""}, says="There is no file net.py"),
+    Case("is a folder", f"{RUN} net.py:build", 2, files={"net.py/readme": ""}, says="File not found: net.py"),
     Case("has a name of two encodings", f"{RUN} 'né✓ t.py:build' --json", files={"né✓ t.py": ONE}, ok=2),
 ]
 
@@ -237,7 +237,7 @@ EDITED = [
         f"{RUN} net.py:build && sed -i s/build/make/ net.py && {RUN} net.py:build",
         2,
         files={"net.py": ONE},
-        says="No function in net.py is called 'build'",
+        says="Unknown function 'build' in net.py",
         ok=2,
     ),
 ]

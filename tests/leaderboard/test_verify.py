@@ -108,7 +108,7 @@ def edit_label(body):
         (edit_value, False, "its hash does not match its contents"),
         (lambda body: body.update(hash="0" * 64), False, "its hash does not match its contents"),
         (swap_seeds, True, "so seeds were swapped"),
-        (swap_every_seed, True, "does not have the data that the seed gives"),
+        (swap_every_seed, True, "are not those that the seed gives here"),
         (lambda body: cell_of(body).pop(), True, "1 cells of its widths × seeds × measurements are missing"),
         (lambda body: cell_of(body).append(cell_of(body)[0]), True, " twice."),
         (lambda body: body.update(ntkbench="9.9.0"), True, "only rows of one version are comparable"),
@@ -225,8 +225,8 @@ def deepen(body):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (widen, "is not run again: the widest that is"),
-        (lambda body: [g["cell"]["settings"].update(max_steps=10**9) for g in body["groups"]], "at most 10000"),
+        (widen, "cannot be rerun: the maximum width is"),
+        (lambda body: [g["cell"]["settings"].update(max_steps=10**9) for g in body["groups"]], "the maximum is 10000"),
         (deepen, "is out of bounds"),
     ],
 )  # fmt: skip

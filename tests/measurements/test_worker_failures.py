@@ -57,9 +57,9 @@ def not_trained(width, *, input_shape):
     ("build", "sentence"),
     [
         (raises, "ValueError: no such"),
-        (no_model, "own built a int; a build function returns a Keras model"),
-        (not_finite, "not finite for 4 of 4 probes"),
-        (other_inputs, "own does not take inputs of shape [61]"),
+        (no_model, "own built a int; a build function must return a Keras model"),
+        (not_finite, "non-finite outputs for 4 of 4 probes"),
+        (other_inputs, "own does not accept inputs of shape [61]"),
         (one_for_all, "The model returned 1 outputs for 4 inputs"),
         (two_outputs, "2 separate outputs"),
         (not_trained, "no trainable weights"),
@@ -126,7 +126,7 @@ def test_what_measurements_may_write(given, value):
 def test_a_number_that_is_not_finite_is_told(given):
     result = of_measure(lambda ctx: {"size": given})
     assert result.status is Status.OK and result.values["size"].value is None
-    assert result.message.startswith("'own' returned size = ") and result.message.endswith("kept as no value.")
+    assert result.message.startswith("'own' returned size = ") and result.message.endswith("stored as no value.")
     assert of_measure(lambda ctx: {"size": None}).message == ""
 
 

@@ -84,7 +84,7 @@ def test_a_file_is_read_but_not_run(registry, file):
         ("{}:plain:deph=3", "Did you mean 'depth'"),
         ("{}:plain:depth=x", "not of type int"),
         ("{}:plain:inputs=imag", "Did you mean 'image'"),
-        ("{}x.py:build", "There is no file"),
+        ("{}x.py:build", "File not found"),
     ],
 )
 def test_bad_files(registry, file, spec, message):
@@ -111,7 +111,7 @@ def test_two_files_of_one_name_are_refused(registry, file, tmp_path):
     other = tmp_path / "other" / "my_net.py"
     other.parent.mkdir()
     other.write_text(SOURCE)
-    with pytest.raises(NtkbenchError, match="would both be called"):
+    with pytest.raises(NtkbenchError, match="would both be labelled"):
         parse_arches([f"{file}:plain", f"{other}:plain"], registry)
 
 

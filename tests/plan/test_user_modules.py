@@ -79,5 +79,5 @@ def test_names_of_a_star_import_are_found_when_the_file_runs(tmp_path):
     path = write(tmp_path, 1, "from helper import *")
     (tmp_path / "helper.py").write_text("def build(width): return width")
     assert file_architecture(path, "build").load()(3) == 3
-    with pytest.raises(NtkbenchError, match="No function in .*one.py is called 'biuld'. Did you mean 'build'"):
+    with pytest.raises(NtkbenchError, match="Unknown function 'biuld' in .*one.py. Did you mean 'build'"):
         file_architecture(path, "biuld").load()

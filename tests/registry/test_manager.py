@@ -47,7 +47,7 @@ def test_entries_carry_their_distribution():
 def test_unknown_name_offers_the_nearest():
     registry = Registry()
     load(registry, plugin(("resnet", "acme.nets:build", {})))
-    with pytest.raises(UnknownName, match="No architecture is called 'resnt'. Did you mean 'resnet'?"):
+    with pytest.raises(UnknownName, match="Unknown architecture 'resnt'. Did you mean 'resnet'?"):
         registry.get("architectures", "resnt")
 
 

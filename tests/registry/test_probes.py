@@ -272,7 +272,7 @@ def test_plugin_list(site):
     done = ntkbench(site, "plugin", "list", "--no-plugin", "off")
     assert max(map(len, done.stdout.splitlines())) <= 100
     assert "architecture net" in done.stdout and "\x1b" not in done.stdout and "ValueError" in done.stdout
-    assert "runs its code with your rights" in done.stdout
+    assert "run with your permissions" in done.stdout
 
 
 def test_names_of_distributions_are_inert(site):

@@ -51,7 +51,7 @@ def test_as_json(run):
 
 
 def test_unknown_or_not_measured(run, tmp_path):
-    with pytest.raises(NtkbenchError, match="No architecture of this run is called 'linaer'. Did you mean 'linear'"):
+    with pytest.raises(NtkbenchError, match="Unknown architecture 'linaer' in this run. Did you mean 'linear'"):
         call(run, "--why", "linaer")
     words = ["run", "--arch", "fc", *SIZES, "--measure", "gradient_norm", "--out", str(tmp_path / "r"), "--quiet"]
     assert main([*words, "--executor", "serial"]) == 0

@@ -85,18 +85,18 @@ def test_how_many_workers(monkeypatch):
     ("words", "sentence"),
     [
         (["--workers", "0"], "at least 1"),
-        (["--workers", "two"], "not a whole number"),
+        (["--workers", "two"], "expected an integer"),
         (["--workers", "2", "--executor", "serial"], "serial has one worker"),
         (["--workers", "2", "--device", "gpu"], "is not shared"),
         (["--executor", "seriel"], "Did you mean 'serial'"),
-        (["--executor", "serial", "--timeout", "5"], "no limit can end, and --timeout is given"),
-        (["--executor", "serial", "--memory-limit", "5"], "no limit can end, and --memory-limit is given"),
+        (["--executor", "serial", "--timeout", "5"], "cannot enforce --timeout"),
+        (["--executor", "serial", "--memory-limit", "5"], "cannot enforce --memory-limit"),
         (["--timeout", "0"], "--timeout is 0; it must be a positive number of seconds"),
         (["--timeout", "soon"], "'soon' is not a valid float"),
         (["--memory-limit", "-1"], "--memory-limit is -1; it must be a positive number of GiB"),
         (["--memory-limit", "0.5"], "a worker needs about 0.8"),
         (["--retry", "timeuot"], "Did you mean 'timeout'"),
-        (["--retry", "ok"], "measured again by --force"),
+        (["--retry", "ok"], "use --force to measure them again"),
     ],
 )
 def test_wrong_words(words, sentence, tmp_path, monkeypatch, capsys):
@@ -114,4 +114,4 @@ def test_fewer_workers_on_an_accelerator_are_said_to_who_asked_for_more(asked):
     executor = choice.executor(registry(), "auto", told.append)
     executor._begin(SimpleNamespace(ready=False), "gpu:0")
     assert executor.workers == 1
-    assert told == asked * ["One worker measures and not 3: it computes on gpu:0, which is not shared."]
+    assert told == asked * ["Using one worker instead of 3, because gpu:0 cannot be shared."]

@@ -124,7 +124,7 @@ def test_a_cell_of_another_run_is_no_cell_of_this_one(tmp_path):
     store = filled(tmp_path / "run", results[:1])
     store.write(results[1])
     assert list(store.read()) == results[:1]
-    assert "belongs to another run: this run never planned fc, width 64, seed 1, gradient" in store.problems[0]
+    assert "belongs to another run: this run did not plan fc, width 64, seed 1, gradient" in store.problems[0]
     finished(store)
     assert [file.name for file in store.aside.iterdir()] == [f"{results[1].cell.key}.json"]
     store.create_or_open(manifest(results))

@@ -134,7 +134,7 @@ def test_a_users_file_gets_the_same_checks(tmp_path, monkeypatch, capsys):
     )
     assert main(["plugin", "check", "my_net.py:build"]) == 0
     out = capsys.readouterr().out
-    assert "✓ A14" in out and "All of them hold" in out and max(map(len, out.splitlines())) <= 100
+    assert "✓ A14" in out and "All of them passed" in out and max(map(len, out.splitlines())) <= 100
     assert main(["plugin", "check", "my_net.py:stubborn", "--json"]) == 1
     failed = [each for each in json.loads(capsys.readouterr().out) if each["status"] == "failed"]
     assert [each["number"] for each in failed] == ["A6"]
@@ -142,7 +142,7 @@ def test_a_users_file_gets_the_same_checks(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("hesian", "Did you mean 'hessian'"), ("none.py:build", "There is no file"), ("fc:dpth=3", "depth")],
+    [("hesian", "Did you mean 'hessian'"), ("none.py:build", "File not found"), ("fc:dpth=3", "depth")],
 )
 def test_unknown_names(name, hint, capsys):
     code = main(["plugin", "check", name])

@@ -118,7 +118,7 @@ def deaf(width, *, input_shape, seed, depth=1):
 
 ARCHITECTURES = [
     ("A12", net, {"summary": ""}, "has no summary"),
-    ("A12", net, {"summary": "a \x1b[31mred net"}, "do not print"),
+    ("A12", net, {"summary": "a \x1b[31mred net"}, "non-printable"),
     ("A1", "no_such_module:build", {}, "Its author must fix the target"),
     ("A2", lambda: None, {}, "takes no width"),
     ("A2", lambda width, *, shape: None, {}, "needs shape, which nobody gives"),
@@ -138,19 +138,19 @@ ARCHITECTURES = [
     ("A5", one_seed, {}, "Every seed gives the same weights"),
     ("A6", stubborn, {}, "Let `width` set the size"),
     ("A6", stubborn, {"grows": False}, "Use the argument `width`"),
-    ("A7", deaf, {"params": {"depth": 1}}, "depth changes nothing when it is another than 1"),
+    ("A7", deaf, {"params": {"depth": 1}}, "Values of depth other than 1 change nothing"),
     ("A8", wrong("gradient"), {}, "a gradient that is not the derivative of its output"),
     ("A8", wrong("hessian"), {}, "not the derivative"),
     ("A8", wrong("coupled"), {}, "depend on the other inputs of the batch"),
-    ("A9", wrong("dead"), {}, "no trainable weight moves the output"),
+    ("A9", wrong("dead"), {}, "no trainable weight affects the output"),
     ("A10", keras_seeded, {}, "between float32 and float64"),
     ("A11", net, {"theory": {"hesian_norm": {"exponent": -0.5, "source": "us"}}}, "Did you mean 'hessian_norm'"),
     ("A11", net, {"theory": {"hessian_norm": {"exponent": -0.5, "source": " "}}}, "has no source"),
-    ("A12", net, {"targets": (1, 1)}, "give two numbers"),
+    ("A12", net, {"targets": (1, 1)}, "give two different finite numbers"),
     ("A12", net, {"widths": {"quik": (8, 16)}}, "Did you mean 'quick'"),
     ("A12", net, {"widths": {"quick": (16, 8)}}, "ascending"),
     ("A13", steep, {}, "grow in proportion to width"),
-    ("A14", whimsical, {}, "gave different numbers"),
+    ("A14", whimsical, {}, "gave different values"),
 ]
 
 
@@ -172,14 +172,14 @@ def of_gradient(ctx):
 QUANTITY = {"name": "q", "symbol": "q", "summary": "a number", "bounds": (0, np.inf)}
 MEASUREMENTS = [
     ("M9", of_gradient, {"summary": ""}, {}, "has no summary or no symbol"),
-    ("M9", of_gradient, {"symbol": "a\u202eb"}, {}, "do not print"),
+    ("M9", of_gradient, {"symbol": "a\u202eb"}, {}, "non-printable"),
     ("M2", lambda ctx: float("nan"), {}, {}, "returned q = nan"),
     ("M2", lambda ctx: -1.0, {}, {}, "outside its bounds"),
-    ("M2", lambda ctx: None, {}, {}, "had no value"),
+    ("M2", lambda ctx: None, {}, {}, "has no value"),
     ("M3", lambda ctx: np.random.rand(), {}, {}, "Draw random numbers from ctx.rng"),
-    ("M4", lambda ctx: (1.0, -1.0), {}, {}, "an error is a number of at least 0"),
-    ("M4", lambda ctx: Value(1.0, 0.1, "guess"), {}, {}, "has the error kind 'guess'"),
-    ("M5", of_curvature, {"direction": "higher", "unit": "f"}, {"needs": "hessian"}, "is not more linear"),
+    ("M4", lambda ctx: (1.0, -1.0), {}, {}, "errors must be finite and not negative"),
+    ("M4", lambda ctx: Value(1.0, 0.1, "guess"), {}, {}, "has the unknown error kind 'guess'"),
+    ("M5", of_curvature, {"direction": "higher", "unit": "f"}, {"needs": "hessian"}, "does not mean more linear"),
     ("M6", of_gradient, {}, {}, "multiplies it by 2: that is f^1."),
     ("M6", lambda ctx: of_gradient(ctx) ** 2, {"unit": "f"}, {}, "that is f^2."),
     ("M7", lambda ctx: float(ctx.empirical_ntk()[0, 0]), {"unit": "f^2"}, {}, "depends on the order of the probes"),
@@ -215,7 +215,7 @@ DATASETS = [
     ("D4", lambda *, form, n: data(form=form, n=n, seed=0), {}, "Every seed gives the same inputs"),
     ("D5", lambda *, form, n, seed: (data(form=form, n=n, seed=seed)[0], np.full(n, 7.0)), {}, "within [-1, 1]"),
     ("D5", lambda *, form, n, seed: (data(form=form, n=n, seed=seed)[0], np.ones(n)), {}, "All targets are equal"),
-    ("D6", lambda *, form, n, seed: (np.ones((n, 6)), np.ones(n)), {}, "comes twice"),
+    ("D6", lambda *, form, n, seed: (np.ones((n, 6)), np.ones(n)), {}, "occurs twice"),
     ("D6", far, {}, "entries of order 1"),
 ]
 
@@ -253,9 +253,9 @@ def rule(**mistake):
 @pytest.mark.parametrize(
     ("number", "mistake", "sentence"),
     [
-        ("L1", None, "No rule holds"),
-        ("L2", {"scale": 1.0}, "Mend its call"),
-        ("L3", {"bias": None}, "leaves weights out"),
+        ("L1", None, "No rule accepts"),
+        ("L2", {"scale": 1.0}, "Fix its call"),
+        ("L3", {"bias": None}, "omits weights"),
     ],
 )
 def test_layer_rules(registry, number, mistake, sentence):

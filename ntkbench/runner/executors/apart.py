@@ -1,4 +1,4 @@
-"""Running a user's code in a process of its own, so that one that exits or crashes cannot take the command with it."""
+"""Run a user's code in a separate process, so that code that exits or crashes does not end the command."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ Item = TypeVar("Item")
 
 
 class ProcessEnded(NtkbenchError):
-    """Code that ran in a process of its own ended that process."""
+    """Code that ran in a separate process ended that process."""
 
 
 def apart(function: Callable[..., Iterator[Item]], *arguments: Any, device: str) -> Iterator[Item]:
     """Yield what `function(*arguments)` yields in another process.
 
     Args:
-        function: a generator function that can be pickled, as its arguments and what it yields.
-        device: as in `--device`; the process computes there.
+        function: A generator function. The function, its arguments and its items must be picklable.
+        *arguments: Arguments of the function.
+        device: Device on which the process computes, as in `--device`.
+
+    Yields:
+        The items of the function.
 
     Raises:
-        ProcessEnded: When the process ended before the function was done.
-        NtkbenchError: For anything that the function raised.
+        ProcessEnded: The process ended before the function returned.
+        NtkbenchError: The function raised an NtkbenchError.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -48,7 +52,7 @@ def apart(function: Callable[..., Iterator[Item]], *arguments: Any, device: str)
             try:
                 kind, value = ours.recv()
             except (EOFError, OSError):
-                process.join(STOP_SECONDS)  # one that has closed the pipe may live on
+                process.join(STOP_SECONDS)  # the process may outlive the pipe that it closed
                 raise ProcessEnded(f"It ended its process; {ending(process)}.") from None
             if kind == "done":
                 return
@@ -70,11 +74,11 @@ def _answer(
     without: frozenset[str],
     device: str,
 ) -> None:
-    """Send what the function yields; the other side of `apart`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent answers
+    """Run the function in the child process of `apart` and send its items to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent handles it
     end_with_parent()
     print_to_standard_error()
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the parent has gone
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the parent has exited
         try:
             block(without)
             prepare(device, quiet=True)
@@ -82,7 +86,7 @@ def _answer(
                 connection.send(("item", item))
         except NtkbenchError as error:
             connection.send(("error", str(error)))
-        except BaseException as error:  # KeyboardInterrupt too, which only the user's code raises here
+        except BaseException as error:  # includes KeyboardInterrupt, which only the user's code can raise here
             connection.send(("ended", reason_of(error)))
         else:
             connection.send(("done", None))

@@ -1,4 +1,4 @@
-"""What runs in a worker process: groups come through a connection, results go back, one cell after the other."""
+"""The main loop of a worker process: receive groups of cells over a connection and send back each cell's result."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ from ...streams import print_to_standard_error
 from ..limits import NO_LIMITS, Limits
 
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-SELDOM = (50_000, 20, 100)  # thresholds of Python's garbage collector in a worker
-FIRST_TO_GO = "500"  # added to what Linux goes by when memory is short, so that it ends workers and not their parent
+GC_THRESHOLDS = (50_000, 20, 100)  # for rare collections in a worker
+OOM_SCORE_ADJUSTMENT = "500"  # makes Linux's out-of-memory killer choose workers before their parent
 
 
 @frozen
 class Setting:
-    """What every worker is told once.
+    """Settings sent to every worker once.
 
-    threads: of each worker, where it computes on processors.   limits: of each cell.
+    Attributes:
+        device: Device, as in `--device`.
+        architectures: The user's own architectures, by name.
+        blocked: Plugins to leave out.
+        threads: Number of threads of each worker on a CPU.
+        limits: Limits of each cell.
     """
 
     device: str
@@ -40,18 +45,18 @@ class Setting:
 
 
 def serve(connection: Connection, setting: Setting) -> None:
-    """Measure the groups that come through the connection, in a process of its own, until there are no more.
+    """Run a worker process: measure the groups received over the connection until it is closed.
 
-    Sends ("ready", device) once, ("result", CellResult) for each cell, ("refused", sentence) when it cannot start,
-    and ("lost", sentence) when a cell has broken the process.
+    Sends ("ready", device) once, ("result", CellResult) for each cell, ("refused", sentence) if the worker cannot
+    start, and ("lost", sentence) if a cell has broken the process.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent answers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent handles it
     end_with_parent()
-    _go_first()
-    print_to_standard_error()  # what plugins print is no table
+    _raise_oom_score()
+    print_to_standard_error()  # standard output is reserved for tables; plugins may print
     for name in BLAS_THREADS:
         os.environ.setdefault(name, str(setting.threads))
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has exited
         try:
             device = _prepared(setting)
         except NtkbenchError as error:
@@ -60,9 +65,9 @@ def serve(connection: Connection, setting: Setting) -> None:
         from ..worker import GroupWorker, sentence
 
         known = registry().with_architectures(setting.architectures)
-        # Tracing makes many objects that stay; collecting garbage all the while takes a tenth of its time.
+        # Tracing creates many long-lived objects; the default thresholds would spend a tenth of its time on collection.
         gc.freeze()
-        gc.set_threshold(*SELDOM)
+        gc.set_threshold(*GC_THRESHOLDS)
         connection.send(("ready", device))
         while True:
             cells = connection.recv()
@@ -71,14 +76,14 @@ def serve(connection: Connection, setting: Setting) -> None:
                     connection.send(("result", result))
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise
-            except BaseException as error:  # a plugin that raises KeyboardInterrupt, say: nobody else does here
+            except BaseException as error:  # for example KeyboardInterrupt, which only a plugin can raise here
                 connection.send(("lost", sentence(error)))
                 return
-            gc.collect()  # a group's graphs
+            gc.collect()  # frees the graphs of the group
 
 
 def end_with_parent() -> None:
-    """End this process when its parent has ended, also where that was killed while a cell is measured here."""
+    """Exit this process when its parent exits or is killed, even while a cell is being measured."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -90,9 +95,9 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _go_first() -> None:
-    with contextlib.suppress(OSError):  # Linux has it
-        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
+def _raise_oom_score() -> None:
+    with contextlib.suppress(OSError):  # exists on Linux only
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE_ADJUSTMENT)
 
 
 def _prepared(setting: Setting) -> str:
@@ -105,6 +110,6 @@ def _prepared(setting: Setting) -> str:
 
         tf.config.threading.set_intra_op_parallelism_threads(setting.threads)
         tf.config.threading.set_inter_op_parallelism_threads(setting.threads)
-        # Passes over the graphs of small networks cost more processor time than they save.
+        # For small networks, graph optimisation costs more CPU time than it saves.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     return device

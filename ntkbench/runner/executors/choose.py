@@ -1,4 +1,4 @@
-"""Which executor a run gets: the words `processes`, `serial` and `dask[:ADDRESS]`, and what goes with each."""
+"""Choose the executor of a run: parse `processes`, `serial` or `dask[:ADDRESS]`, and check the other options."""
 
 from __future__ import annotations
 
@@ -20,17 +20,23 @@ from .processes import Processes, processors
 from .serial import Serial
 
 KINDS = ("processes", "serial", "dask")
-MOST = 8  # workers by default: each takes a GiB or more
-GIB_EACH = 4.0  # of the machine's memory, for one more worker by default
-WIDE = 2048  # networks wider than this keep all processors busy by themselves, and memory too
+MAX_DEFAULT_WORKERS = 8  # each worker needs a GiB or more
+GIB_PER_WORKER = 4.0  # memory of the machine per default worker
+WIDE = 2048  # one network wider than this uses all CPUs and much memory
 
 
 @frozen(kw_only=True)
 class Choice:
-    """The executor that was asked for, not started.
+    """The chosen executor, before it is started.
 
-    device: as the user wrote it.   architectures: the user's own.   address: of a Dask scheduler, "" for none.
-    asked: the number of workers was the user's wish.
+    Attributes:
+        kind: "processes", "serial" or "dask".
+        address: Address of a Dask scheduler, "" for none.
+        workers: Number of workers.
+        device: Device, as the user wrote it.
+        limits: Limits of each cell.
+        architectures: The user's own architectures, by name.
+        asked: Whether the user set the number of workers.
     """
 
     kind: str
@@ -43,20 +49,23 @@ class Choice:
 
     @property
     def here(self) -> bool:
-        """Whether this process measures, so that it needs the device."""
+        """Whether this process itself measures, and therefore needs the device."""
         return self.kind == "serial"
 
     def executor(self, registry: Registry, device: str, say: Callable[[str], None] = lambda sentence: None) -> Executor:
         """Return the executor.
 
         Args:
-            registry: what can be run.
-            device: as `prepare` named it, where this process measures.
-            say: is told where fewer workers measure than the user asked for.
+            registry: The registered entries.
+            device: Device returned by `prepare`; used if this process itself measures.
+            say: Called with a sentence if fewer workers are used than the user requested.
+
+        Raises:
+            NtkbenchError: The package distributed is not installed.
         """
         if self.here:
             return Serial(registry.with_architectures(self.architectures), device)
-        # To Dask, a task is the work of one thread.
+        # Dask expects each task to use one thread.
         threads = 1 if self.address else max(1, processors() // self.workers)
         setting = Setting(self.device, dict(self.architectures), blocked(), threads, self.limits)
         if self.kind == "processes":
@@ -65,32 +74,41 @@ class Choice:
             from .dask import Dask
         except ImportError as error:
             raise NtkbenchError(
-                f"--executor dask needs the package distributed ({error}); install it by pip install 'ntkbench[dask]'."
+                f"--executor dask needs the package distributed ({error}); install it with "
+                "`pip install 'ntkbench[dask]'`."
             ) from None
         return Dask(setting, self.workers, self.address)
 
 
 def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None, limits: Limits) -> Choice:
-    """Return the executor of some plans. word: as on the command line.
+    """Return the choice of executor for several plans.
 
-    Raises NtkbenchError for words that do not go together.
+    Args:
+        word: Value of `--executor`.
+        plans: The plans.
+        device: Device, as the user wrote it.
+        workers: Number of workers; None for the default.
+        limits: Limits of each cell.
+
+    Raises:
+        NtkbenchError: The executor is unknown, or cannot be combined with the other options.
     """
     word, colon, address = word.partition(":")
     if word not in KINDS or (colon and word != "dask"):
         raise UnknownName("executor", f"{word}{colon}{address}", KINDS)
     if colon and not address:
-        raise NtkbenchError("--executor dask: lacks its address; write for example --executor dask:tcp://host:8786.")
+        raise NtkbenchError("--executor dask: needs an address; write, for example, --executor dask:tcp://host:8786.")
     if address and workers is not None:
-        raise NtkbenchError(f"The cluster at {address} has its own number of workers; leave --workers out.")
+        raise NtkbenchError(f"The cluster at {address} has its own number of workers; omit --workers.")
     if word == "serial" and limits:
         given = "--timeout" if limits.seconds is not None else "--memory-limit"
         raise NtkbenchError(
-            f"--executor serial measures in this very process, which no limit can end, and {given} is given; "
-            "use --executor processes, or leave it out."
+            f"--executor serial measures in the main process and cannot enforce {given}; use --executor processes, or "
+            f"omit {given}."
         )
     count = max((workers_for(plan, word, workers) for plan in plans), default=1)
     accelerated = device not in ("auto", "cpu")
-    # An accelerator is the process's that looked at it first, and here that is this one.
+    # An accelerator can be used by one process only: the first that accesses it, which is this one.
     kind = "serial" if accelerated and not limits and word == "processes" else word
     own = {name: entry for plan in plans for name, entry in plan.own_architectures().items()}
     return Choice(
@@ -105,22 +123,30 @@ def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None
 
 
 def workers_for(plan: Plan, executor: str, asked: int | None) -> int:
-    """Return how many workers a plan gets: as many as were `asked` for, but no more than it has groups or parts.
+    """Return the number of workers of a plan, at most the number of its groups or of the parts they can be split into.
 
-    Without a number one for each processor, fewer where memory or wide networks ask for it. Raises NtkbenchError for
-    several workers of the serial executor, or on one accelerator.
+    Args:
+        plan: The plan.
+        executor: Kind of executor.
+        asked: Number of workers that the user requested. None for the default: one per CPU, or fewer if memory is short
+            or networks are wide.
+
+    Raises:
+        NtkbenchError: Several workers were requested for the serial executor or for an accelerator.
     """
     if executor == "serial" and (asked or 1) > 1:
-        raise NtkbenchError(f"--executor serial has one worker, and --workers asks for {asked}; leave one of them out.")
+        raise NtkbenchError(f"--executor serial has one worker, but --workers is {asked}; omit one of the two options.")
     accelerated = plan.options.device not in ("auto", "cpu")
     if accelerated and (asked or 1) > 1:
-        raise NtkbenchError(f"--device {plan.options.device} is not shared, and --workers asks for {asked}; use one.")
+        raise NtkbenchError(
+            f"--device {plan.options.device} can be used by one worker only, but --workers is {asked}; use --workers 1."
+        )
     if executor == "serial" or accelerated:
         return 1
     wide = max(cell.width for cell in plan.cells) > WIDE
-    suited = 1 if wide else min(MOST, processors(), int(machine_memory_gib() / GIB_EACH))
+    suited = 1 if wide else min(MAX_DEFAULT_WORKERS, processors(), int(machine_memory_gib() / GIB_PER_WORKER))
     groups = {(cell.label, cell.architecture, cell.width) for cell in plan.cells}
     wanted = asked or suited
-    if len(groups) < wanted:  # long ones are cut
+    if len(groups) < wanted:  # long groups are split into parts
         return max(1, min(wanted, max(len(groups), int(Costs().of(plan.cells) / UNIT_SECONDS))))
     return wanted

@@ -1,7 +1,7 @@
-"""The executor of worker processes: several groups at a time, each in a process with its share of the processors.
+"""The executor that measures groups of cells in parallel worker processes, each with its share of the CPUs.
 
-Small networks spend their time in Python, tracing what TensorFlow then computes in a moment, and one process cannot
-use a second processor for that. A worker that dies costs the cell it was at; the parent alone writes results.
+Small networks spend most of their time tracing in Python, for which one process can use one CPU only. If a worker dies,
+only the cell that it was measuring fails. Only the parent process writes results.
 """
 
 from __future__ import annotations
@@ -26,20 +26,24 @@ from .child import Setting, serve
 from .executor import Executor, ExecutorLost
 from .watchdog import Watchdog, Worker
 
-MOST_STARTS = 3  # in a row that may fail
+MAX_FAILED_STARTS = 3  # in a row
 STOP_SECONDS = 5.0
 
 
 def processors() -> int:
-    """Return the number of processors that this process may use."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Processes(Executor):
-    """Up to `workers` processes that measure groups of cells, each cell within the limits.
+    """Measures groups of cells in worker processes, each cell within the limits.
 
-    A second worker is started only where the first one computes on processors: an accelerator is not shared.
-    say: is told so.
+    More than one worker is started only if the first one computes on the CPU: an accelerator is not shared.
+
+    Args:
+        workers: Maximum number of workers.
+        setting: Settings of every worker.
+        say: Called with a sentence if an accelerator reduces the number of workers to one.
     """
 
     def __init__(self, workers: int, setting: Setting, say: Callable[[str], None] = lambda sentence: None):
@@ -50,7 +54,7 @@ class Processes(Executor):
         self._abandoned = False
 
     def abandon(self) -> None:
-        """End all workers from another thread than that of `results`, which raises ExecutorLost then."""
+        """Kill all workers. Call it from a thread other than that of `results`, which then raises ExecutorLost."""
         self._abandoned = True
         for worker in list(self.crew):
             worker.end()
@@ -73,9 +77,11 @@ class Processes(Executor):
         self.crew.clear()
 
     def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
-        """Yield the result of every cell as it is there, telling `progress` which cells are being measured.
+        """Yield the result of every cell as it finishes, and report to `progress` which cells are being measured.
 
-        Raises NtkbenchError when no worker can be started, ExecutorLost when that is so later on.
+        Raises:
+            NtkbenchError: A worker cannot start because of an error that it reports.
+            ExecutorLost: Workers repeatedly die before they are ready, or `abandon` was called.
         """
         self._watchdog = self._watchdog or Watchdog(lambda: list(self.crew), self.setting.limits)
         while agenda or any(worker.cells for worker in self.crew):
@@ -100,7 +106,7 @@ class Processes(Executor):
                     yield from self._lost(worker, value, agenda)
 
     def _start_some(self, waiting: int) -> None:
-        """Start as many workers as there is work for; where the first one computes decides on the others."""
+        """Start as many workers as there is work for, the first one alone, since its device limits the number."""
         busy = sum(bool(worker.cells) for worker in self.crew)
         wanted = min(self.workers, waiting + busy)
         known = self.setting.device == "cpu" or any(worker.ready for worker in self.crew)
@@ -118,33 +124,33 @@ class Processes(Executor):
     def _begin(self, worker: Worker, device: str) -> None:
         worker.ready, worker.device, self._failed_starts = True, device, 0
         if not device.startswith("cpu") and self.workers > 1:
-            self.say(f"One worker measures and not {self.workers}: it computes on {device}, which is not shared.")
+            self.say(f"Using one worker instead of {self.workers}, because {device} cannot be shared.")
             self.workers = 1
 
     @staticmethod
     def _receive(worker: Worker) -> tuple[str, Any]:
         try:
             return worker.connection.recv()
-        except Exception:  # half a message, too, where it died while it was sending
+        except Exception:  # the connection is closed, or the message is incomplete because the worker died
             return "dead", ""
 
     @staticmethod
     def _own(result: CellResult, worker: Worker) -> CellResult:
-        """Return a worker's result, of the cell that it was given, with the largest resident set that was seen."""
+        """Return a worker's result with the original cell object and the largest resident set that was observed."""
         assert worker.at is not None
         seen = {"resident_gib": round(worker.peak, 3)} if worker.peak else {}
-        cell = worker.cells[worker.at.number]  # which knows its key already
+        cell = worker.cells[worker.at.number]  # its key is already computed
         return evolve(result, cell=cell, provenance={**result.provenance, **seen})
 
     @staticmethod
     def _give(worker: Worker, cells: Sequence[Cell], progress: Progress) -> None:
         worker.take(cells)
-        with contextlib.suppress(OSError):  # it has died: the next message from it says so
+        with contextlib.suppress(OSError):  # the worker has died; `_receive` will report it
             worker.connection.send(cells)
         progress.now(cells[0])
 
     def _lost(self, worker: Worker, reason: str, agenda: Agenda) -> Iterator[CellResult]:
-        """Yield the failure of the cell that a dead worker was at; the cells after it wait for another worker."""
+        """Yield the failure of the cell that a dead worker was measuring, and put the cells after it back."""
         self.crew.remove(worker)
         worker.end()
         if self._abandoned:
@@ -158,7 +164,7 @@ class Processes(Executor):
         at, verdict = worker.at, worker.verdict
         cells = worker.cells[at.number :]
         if verdict is not None and verdict.at is not at:
-            agenda.put_back(cells)  # it was ended for a cell whose result was under way
+            agenda.put_back(cells)  # the worker was killed for an earlier cell, whose result had already been sent
             return
         agenda.put_back(cells[1:])
         why = f"it raised {reason}" if reason else ending(worker.process)
@@ -175,14 +181,14 @@ class Processes(Executor):
         )
 
     def _not_started(self, reason: str, ending: str) -> None:
-        """Raise for a worker that ended before it was ready, unless another start may go better."""
+        """Raise if a worker that died before it was ready reported an error, or if too many starts failed."""
         self._failed_starts += 1
         if reason:
             raise NtkbenchError(reason)
-        if self._failed_starts >= MOST_STARTS:
+        if self._failed_starts >= MAX_FAILED_STARTS:
             raise ExecutorLost(
-                f"No worker process could be started, {MOST_STARTS} times in a row; {ending}. "
-                "`--executor serial` measures without them."
+                f"Starting a worker process failed {MAX_FAILED_STARTS} times in a row; {ending}. "
+                "Use --executor serial to measure without worker processes."
             )
 
 
@@ -193,5 +199,5 @@ def ending(process: Any) -> str:
         return "it closed its connection"
     if code < 0:
         name = signal.Signals(-code).name
-        return f"{name} ended it{', which the system does where memory is short' if name == 'SIGKILL' else ''}"
+        return f"{name} ended it{', which the system sends when memory is short' if name == 'SIGKILL' else ''}"
     return f"its exit code was {code}"
