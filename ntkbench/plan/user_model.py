@@ -146,7 +146,7 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
     if not positional and not arguments.vararg:
-        raise NtkbenchError(f"{function} in {path} takes no arguments; its first argument must be the width to build.")
+        raise NtkbenchError(f"{function} in {path} takes no width; its first argument must be the width to build.")
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
     pairs = list(zip(positional, defaults, strict=True))[1:] + list(
         zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)

@@ -76,7 +76,7 @@ class MeasurementChecks(Checks):
     # -- what is measured ------------------------------------------------------------------------------------------
 
     def context(self, architecture: str, *, factor: float = 1.0, permuted: bool = False) -> Context:
-        """Return the context of a model with outputs and targets multiplied by `factor`; optionally permute the probes."""
+        """Return a model's context, with outputs and targets multiplied by `factor`, and probes optionally permuted."""
 
         def make() -> Context:
             known = _variant(architecture, factor, permuted)
