@@ -142,7 +142,7 @@ def test_with_tensorflow_too(here, capfd):
     assert [str(found[width].status) for width in (4, 5, 6, 7, 8)] == ["ok", "failed", "timeout", "failed", "oom"]
     assert found[5].traceback.splitlines()[-1] == "ZeroDivisionError: no width" and "net.py" in found[5].traceback
     assert "it raised KeyboardInterrupt" in found[7].message
-    assert found[8].message.startswith("Not measured: with 10,000,061 parameters about 1.6")
+    assert found[8].message.startswith("Not measured: 10,000,061 parameters are predicted to need about 1.6")
     assert found[8].n_parameters == 10_000_061
 
 

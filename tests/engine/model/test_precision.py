@@ -46,7 +46,7 @@ def test_only_keras_models_are_cast():
     module = tf.Module()
     module.w = tf.Variable(1.0)
     assert in_precision(module, "float32") is module
-    with pytest.raises(nb.NtkbenchError, match="float32 and only Keras"):
+    with pytest.raises(nb.NtkbenchError, match="float32, and only Keras"):
         in_precision(module, "float64")
 
 
