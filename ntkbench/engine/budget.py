@@ -1,4 +1,4 @@
-"""The memory that a computation may take."""
+"""Memory budget of a computation."""
 
 from __future__ import annotations
 
@@ -9,40 +9,47 @@ import tensorflow as tf
 from ..errors import NtkbenchError
 from ..gpu import gpu_of
 
-SHARE = 0.75  # of the memory that is available now: the default budget
+SHARE = 0.75  # the default budget, as a fraction of the memory that is free now
 GIB = 2**30
 
-BASE = 16 * 2**20  # what TensorFlow takes to run a function for the first time
-PER_OPERATION = 8 * 2**10  # bytes of an operation in a compiled function
+BASE = 16 * 2**20  # bytes that TensorFlow allocates when it first runs a function
+PER_OPERATION = 8 * 2**10  # bytes per operation in a compiled function
 
 
 def budget(memory_gib: float | None) -> int:
-    """Return the bytes that a computation may take: what is asked for, or a share of what the device has left now.
+    """Return the memory budget of a computation in bytes.
 
-    The share is rounded down to a power of two, so that equal calls are cut into equal blocks and traced once.
+    The default is a fraction of the memory that is free now, rounded down to a power of two so that equal calls use
+    equal block sizes and are traced only once.
+
+    Args:
+        memory_gib: Budget in GiB, or None for the default.
+
+    Raises:
+        NtkbenchError: If memory_gib is not a positive number.
     """
     if memory_gib is None:
         return power_of_two(SHARE * _available())
     if isinstance(memory_gib, bool) or not isinstance(memory_gib, int | float | np.number) or not memory_gib > 0:
-        raise NtkbenchError(f"memory_gib={memory_gib!r} is no amount of memory; give GiB above 0, or None.")
+        raise NtkbenchError(f"memory_gib={memory_gib!r} is invalid; pass a positive number of GiB, or None.")
     return int(memory_gib * GIB)
 
 
 def _available() -> float:
-    """Return the bytes that are left where TensorFlow computes: on its first GPU, or else in the machine's memory."""
+    """Return the free memory in bytes, of TensorFlow's first GPU or, without a GPU, of the machine."""
     visible = tf.config.get_visible_devices("GPU")
     gpu = gpu_of(f"gpu:{visible[0].name.rpartition(':')[2]}") if visible else None
     if gpu is None:
         return psutil.virtual_memory().available
-    # What TensorFlow's pool has reserved and does not use is there for the next computation.
+    # Memory that TensorFlow's pool has reserved but does not use is available to the next computation.
     return max(gpu.gib * GIB - tf.config.experimental.get_memory_info("GPU:0")["current"], 0)
 
 
 def power_of_two(size: float) -> int:
-    """Return the largest power of two that is not above `size`, at least 1."""
+    """Return the largest power of two that is at most `size`, but at least 1."""
     return 1 << max(0, int(size).bit_length() - 1)
 
 
 def gib(size: float) -> str:
-    """Return bytes as text."""
+    """Format a number of bytes as GiB or MiB."""
     return f"{size / GIB:.2g} GiB" if size >= GIB / 10 else f"{size / 2**20:.2g} MiB"

@@ -1,4 +1,4 @@
-"""The linear model at the weights of now: f_lin(w0 + δ; x) = f(w0; x) + J(w0; x)·δ."""
+"""Linearize a model at its current weights: f_lin(w0 + δ; x) = f(w0; x) + J(w0; x)·δ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .model import Network, explained, network
 class Linearized:
     """The first-order Taylor expansion of a model in its trainable weights, around a copy of all its weights.
 
-    `linearize` makes it. Calling it with inputs x [N, ...] and one array per trainable variable returns the outputs of
+    Created by `linearize`. Call it with inputs x [N, ...] and one array per trainable variable to get the outputs of
     the linear model, [N, O].
 
     Args:
@@ -35,7 +35,7 @@ class Linearized:
     def __call__(self, x: Any, delta: Sequence[Any]) -> np.ndarray:
         """Return f(w0; x) + J(w0; x)·δ, all output units of the linear model.
 
-        Frozen weights and moving statistics are those of the copy too; the model's own are restored afterwards.
+        Frozen weights and moving statistics also come from the copy; the model's own are restored afterwards.
 
         Args:
             x: Inputs [N, ...].
@@ -45,8 +45,8 @@ class Linearized:
             An array [N, O].
 
         Raises:
-            NtkbenchError: The shapes of delta are not those of the trainable variables, or the model has other
-                trainable variables than when it was linearized.
+            NtkbenchError: The shapes of delta are not those of the trainable variables, or the model's trainable
+                variables have changed since it was linearized.
 
         Source: Lee et al. 2019 (arXiv 1902.06720), equation 5.
         """
@@ -58,7 +58,7 @@ class Linearized:
             require_right_derivatives(net, x, order=1)
             if [id(v) for v in net.variables] != [id(v) for v in self.net.variables]:
                 raise NtkbenchError(
-                    "The model has other trainable variables than when it was linearized; linearize it anew."
+                    "The model's trainable variables have changed since it was linearized; linearize it again."
                 )
             at_origin = net.function("outputs", lambda: net.outputs)(x).numpy()
             found = at_origin + jvp(net, x, step)
@@ -69,7 +69,7 @@ class Linearized:
 
 
 def _variables(net: Network) -> list[tf.Variable]:
-    """Return all variables of a model, each once: trained or not, moving statistics, states of generators."""
+    """Return all variables of a model without duplicates: weights, moving statistics and generator states."""
     others = [v if isinstance(v, tf.Variable) else v.value for v in getattr(net.model, "variables", ())]
     return list({id(v): v for v in [*net.variables, *others]}.values())
 
@@ -102,9 +102,14 @@ def linearize(model: Any, *, output_name: str | int | None = None) -> Linearized
 
 
 class LinearModel:
-    """f and its linear model at fixed probes, in flat weights, for one output unit: what the measurements use.
+    """f and its linear model at fixed probes, in flat weights, for one output unit, as used by the measurements.
 
-    x: [N, ...];  origin: w0 [P].  All methods leave the network at the weights they used last.
+    All methods leave the network at the weights they used last.
+
+    Args:
+        net: The network.
+        x: Probes [N, ...].
+        origin: w0, [P].
     """
 
     def __init__(self, net: Network, x: tf.Tensor, origin: tf.Tensor):
@@ -124,7 +129,7 @@ class LinearModel:
         return f - f0 - rise
 
     def residual_and_gradient(self, delta: tf.Tensor) -> tuple[np.ndarray, tf.Tensor]:
-        """Return `residual` and the gradient of half the sum of its squares in δ: [P]."""
+        """Return `residual` and the gradient with respect to δ of half the sum of its squares: [P]."""
         build = partial(_build_residual, self.net)
         residual, gradient = self.net.function("linearization residual", build)(self.origin, delta, self.x)
         return residual.numpy(), gradient

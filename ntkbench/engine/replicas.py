@@ -1,7 +1,7 @@
-"""Probes split over the replicas of a `tf.distribute` strategy, and what is computed from them gathered in order.
+"""Split the probes over the replicas of a `tf.distribute` strategy, and gather the results in order.
 
-The strategy says which devices and workers there are, and gathers over workers. Each replica computes with a copy of
-the model on its own device, in a thread of its own, so that what is driven from Python, such as Lanczos, is split too.
+The strategy provides the devices and workers, and gathers over workers. Each replica computes with a copy of the model
+on its own device and in its own thread, so that loops in Python, such as Lanczos, run in parallel too.
 """
 
 from __future__ import annotations
@@ -19,28 +19,32 @@ from .model import Network, copied, network, require_same_outputs, take_weights
 
 NAMES = ("mirrored", "multiworker", "tpu")
 KINDS = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy, tf.distribute.TPUStrategy)
-FAILED = -1  # the length of what a replica did not compute
+FAILED = -1  # length reported by a replica that failed
 
 
 def strategy_of(given: Any) -> Any:
-    """Return a strategy: the given one, or the one of a name.
+    """Return a `tf.distribute` strategy, given the strategy itself or its name.
 
-    "mirrored": the GPUs of this machine, its logical CPU devices where there is none.   "multiworker": the workers that
-    the environment variable TF_CONFIG names.   "tpu": the TPU that the environment names. Raises NtkbenchError for
-    other names and other strategies, and where TensorFlow refuses.
+    Args:
+        given: A strategy, or one of three names: "mirrored" for the GPUs of this machine, or its logical CPU devices if
+            it has none; "multiworker" for the workers in the environment variable TF_CONFIG; "tpu" for the TPU of the
+            environment.
+
+    Raises:
+        NtkbenchError: If the name is unknown, the strategy is of another type, or TensorFlow cannot create it.
     """
     if isinstance(given, str):
         return _named(given)
     if isinstance(given, KINDS):
         return given
     kind = type(given).__name__
-    raise NtkbenchError(f"Inputs are split by a Mirrored, MultiWorkerMirrored or TPU strategy, not by a {kind}.")
+    raise NtkbenchError(f"strategy must be a Mirrored, MultiWorkerMirrored or TPU strategy; got a {kind}.")
 
 
 @functools.cache
 def _named(name: str) -> Any:
     if name not in NAMES:
-        raise NtkbenchError(f"No strategy is called {name!r}. {did_you_mean(name, NAMES)}")
+        raise NtkbenchError(f"Unknown strategy {name!r}. {did_you_mean(name, NAMES)}")
     try:
         if name == "multiworker":
             return tf.distribute.MultiWorkerMirroredStrategy()
@@ -53,14 +57,21 @@ def _named(name: str) -> Any:
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     except Exception as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        advice = "; make it before TensorFlow computes anything" if name == "multiworker" else ""
-        raise NtkbenchError(f"TensorFlow has no {name} strategy here: {reason.rstrip('.')}{advice}.") from error
+        advice = "; create it before TensorFlow runs its first operation" if name == "multiworker" else ""
+        raise NtkbenchError(f"TensorFlow cannot create a {name} strategy: {reason.rstrip('.')}{advice}.") from error
 
 
 class Replicas:
     """Copies of a network on the devices of a strategy.
 
-    count: of all replicas, those of other workers too.   x: inputs [N, ...] at which the copies must agree.
+    Args:
+        net: The network.
+        strategy: A strategy or its name, see `strategy_of`.
+        x: Inputs [N, ...] at which the copies must agree with the network.
+
+    Attributes:
+        count: Number of replicas on all workers.
+        local: The copies on this worker, by replica number.
     """
 
     def __init__(self, net: Network, strategy: Any, x: tf.Tensor):
@@ -78,9 +89,13 @@ class Replicas:
         self.devices = dict(zip(numbers, devices, strict=True))
 
     def compute(self, function: Callable[[Network, int], np.ndarray]) -> list[np.ndarray]:
-        """Return function(network, number) of every replica, in their order: one-dimensional arrays of one type.
+        """Return the results of function(network, number) of all replicas, in their order.
 
-        Raises what a replica of this worker raises, and NtkbenchError when one of another worker does.
+        Args:
+            function: Returns a one-dimensional array; all replicas must return the same dtype.
+
+        Raises:
+            NtkbenchError: If a replica on another worker fails. Exceptions of this worker's replicas are re-raised.
         """
 
         def on(number: int) -> tf.Tensor:
@@ -91,20 +106,20 @@ class Replicas:
             futures = {number: threads.submit(on, number) for number in self.local}
         if self.count == len(self.local):
             return [futures[number].result().numpy() for number in sorted(futures)]
-        # The others wait for us whatever became of ours.
+        # The other workers wait for this worker to gather even if its replicas failed.
         failed = {number for number, future in futures.items() if future.exception() is not None}
         lengths = self._gather({n: [FAILED if n in failed else len(f.result())] for n, f in futures.items()})
         for number in failed:
             futures[number].result()
         if FAILED in lengths:
             raise NtkbenchError(
-                f"Replica {list(lengths).index(FAILED)} failed; the worker that it belongs to says why."
+                f"Replica {list(lengths).index(FAILED)} failed on another worker; see that worker's error."
             )
         found = self._gather({number: future.result() for number, future in futures.items()})
         return np.split(found, np.cumsum(lengths)[:-1])
 
     def _gather(self, of: dict[int, Any]) -> np.ndarray:
-        """Return the values of all replicas of all workers, one after the other."""
+        """Return the values of all replicas on all workers, concatenated."""
         values = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.convert_to_tensor(of[context.replica_id_in_sync_group])
         )
@@ -112,7 +127,7 @@ class Replicas:
 
 
 def _copy_on(net: Network, device: str, x: tf.Tensor) -> Network:
-    """Return a copy of a network on a device, with the weights of now."""
+    """Return a copy of a network on a device, with its current weights."""
     with tf.device(device):
         copy = net.cached(("on", device), lambda: copied(net.model))
         take_weights(net.model, copy)

@@ -1,4 +1,4 @@
-"""The verdict on a whole model: its self-test, and the routes it takes."""
+"""Test a whole model, and report which routes the engine uses for it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .checks import (
     NOISE,
     SAMPLES,
     Derivatives,
-    Guilty,
-    blamed,
+    FaultyLayer,
     check_derivatives,
+    diagnose,
     in_float64,
     known_right,
     relative,
@@ -28,65 +28,80 @@ from .structure import structure_of
 
 @frozen
 class SelfTest:
-    """The self-test of a model.
+    """Result of the self-test of a model.
 
-    precision: of the test; float64 wherever the model can be cast.   derivatives: against finite differences.
-    kernel: the relative difference of the tangent kernel by two routes, None where derivatives failed before.
-    rounding: spacing at 1 of the coarsest type that the model computes in.
-    routes: their names.   guilty: the layers to blame for wrong derivatives.
+    Attributes:
+        precision: Precision of the test: float64 if the model can be cast.
+        derivatives: Comparison with finite differences.
+        kernel: Relative difference between the tangent kernels of two routes; None if the derivatives are wrong.
+        routes: Names of the two routes.
+        faulty: The layers responsible for wrong derivatives.
+        rounding: Machine epsilon of the coarsest type that the model computes in.
     """
 
     precision: str
     derivatives: Derivatives
     kernel: float | None = None
     routes: tuple[str, ...] = ()
-    guilty: tuple[Guilty, ...] = ()
+    faulty: tuple[FaultyLayer, ...] = ()
     rounding: float = 0.0
 
     @property
     def right(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no problem was found."""
         return not self.problems
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, each a sentence with what to use instead."""
-        found = [f"{guilty}. {guilty.instead}" for guilty in self.guilty]
+        """The problems found, each as a sentence with the suggested fix."""
+        found = [f"{faulty}. {faulty.instead}" for faulty in self.faulty]
         if self.kernel is not None and not self.kernel <= max(KERNEL_TOLERANCE[self.precision], NOISE * self.rounding):
             found.append(
                 f"The tangent kernel differs by {self.kernel:.2g} between the routes {' and '.join(self.routes)}. "
-                "A layer rule or ntkbench itself is wrong here; please report it."
+                "This is a bug in a layer rule or in ntkbench itself; please report it."
             )
         return found
 
 
 def self_test(net: Network, x: Any, *, seed: int = 0) -> SelfTest:
-    """Check repetition, first and second derivatives, symmetry and the tangent kernel of a model at x: [N, ...].
+    """Check a model's repeatability, first and second derivatives, Hessian symmetry and tangent kernel.
 
-    Everything is done in float64 where the model can be cast, otherwise in its own precision. The first two inputs
-    are used. The network is left as it was.
+    The test runs in float64 if the model can be cast, otherwise in the model's precision. It leaves the network
+    unchanged.
+
+    Args:
+        net: The network.
+        x: Inputs [N, ...]; the first two are used.
+        seed: Seed of the random directions.
     """
     x = net.inputs(x)[:SAMPLES]
     exact = in_float64(net, x) or net
     found = check_derivatives(exact, x, seed=seed)
     if not found.sure and exact is not net:
-        # A layer may compute in float32 whatever the model's precision; then float32 is where differences mean most.
+        # A layer may compute in float32 whatever the model's precision; float32 steps are then the most informative.
         found = check_derivatives(net, x, seed=seed)
     if found.precision == "float64":
         net = exact
     precision = found.precision
     if found.problem in ("stochastic", "coupled", "not finite", "gradient", "no second derivative"):
-        # The kernel of such a gradient means nothing, or has no second route.
-        return SelfTest(precision, found, guilty=blamed(net, x, found))
+        # The kernel of such a model is meaningless or has no second route.
+        return SelfTest(precision, found, faulty=diagnose(net, x, found))
     kernel, routes = check_kernel(net, net.inputs(x))
-    return SelfTest(precision, found, kernel, routes, blamed(net, x, found), rounding_of(net, net.inputs(x)))
+    return SelfTest(precision, found, kernel, routes, diagnose(net, x, found), rounding_of(net, net.inputs(x)))
 
 
 def check_kernel(net: Network, x: Any) -> tuple[float, tuple[str, str]]:
-    """Return the relative difference of the tangent kernel of the chosen output by two routes, and their names.
+    """Compare the tangent kernels of the chosen output from two routes.
 
-    x: [N, ...], few inputs. The routes are "jacobian" and what `method="auto"` does where some layer has a rule, and
-    otherwise "jacobian" and "ntk_vector_products". They agree where the difference is at most `KERNEL_TOLERANCE`.
+    The routes are "jacobian" and "auto" if at least one layer has a rule, otherwise "jacobian" and
+    "ntk_vector_products". They agree if the difference is at most `KERNEL_TOLERANCE`.
+
+    Args:
+        net: The network.
+        x: A few inputs: [N, ...].
+
+    Returns:
+        The relative difference, and the names of the routes.
     """
     x = net.inputs(x)
     other: Literal["auto", "ntk_vector_products"] = "auto" if structure_of(net, x).rules else "ntk_vector_products"
@@ -97,10 +112,14 @@ def check_kernel(net: Network, x: Any) -> tuple[float, tuple[str, str]]:
 
 @frozen
 class LayerKind:
-    """The layers of one class that have trainable weights of their own, or are not known to be right.
+    """The layers of one class that have their own trainable weights or are not known to be correct.
 
-    count: how many.   weights: numbers of their own.   ruled: how many have no weight without a rule.
-    known: whether their derivatives are known to be right without a check.
+    Attributes:
+        kind: Name of the class.
+        count: Number of layers.
+        weights: Number of their own trainable weights.
+        ruled: Number of layers whose weights are all covered by a rule.
+        known: Whether their derivatives are known to be correct without a check.
     """
 
     kind: str
@@ -112,11 +131,12 @@ class LayerKind:
 
 @frozen
 class Routes:
-    """What the engine does with a model when it is left to choose.
+    """Methods that the engine chooses for a model by default.
 
-    kernel: the method of `empirical_ntk`, "structured and jacobian" where only some weights have a rule.
-    hessian: the method of `hessian_norm`, "refused" where that raises.   layers: by class; the model itself where it
-    has no Keras layers.
+    Attributes:
+        kernel: Method of `empirical_ntk`; "structured and jacobian" if only some weights have a rule.
+        hessian: Method of `hessian_norm`; "refused" if it raises.
+        layers: The model's layers by class; the model itself if it has no Keras layers.
     """
 
     kernel: str
@@ -125,7 +145,7 @@ class Routes:
 
 
 def routes_of(net: Network, x: Any) -> Routes:
-    """Return the routes that are taken for a model at inputs like x: [N, ...], and which layers have rules."""
+    """Return the methods used for a model at inputs like x: [N, ...], and which of its layers have rules."""
     x = net.inputs(x)[:1]
     structure = structure_of(net, x)
     kernel = [name for name, used in (("structured", structure.rules), ("jacobian", structure.rest)) if used]

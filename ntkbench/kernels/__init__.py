@@ -45,9 +45,9 @@ ACTIVATIONS = (
 )  # fmt: skip
 COMMON = {
     "activation": {"default": "relu", "choices": ACTIVATIONS, "help": "activation of the hidden layers"},
-    "weight_std": {"default": 1.0, "minimum": 0.0, "help": "σ_w of every layer"},
-    "bias_std": {"default": 0.0, "minimum": 0.0, "help": "σ_b of every layer"},
-    "kind": {"default": "ntk", "choices": ("ntk", "nngp"), "help": "tangent kernel, or covariance of the outputs"},
+    "weight_std": {"default": 1.0, "minimum": 0.0, "help": "standard deviation σ_w of the weights of every layer"},
+    "bias_std": {"default": 0.0, "minimum": 0.0, "help": "standard deviation σ_b of the biases of every layer"},
+    "kind": {"default": "ntk", "choices": ("ntk", "nngp"), "help": "tangent kernel (ntk) or output covariance (nngp)"},
 }
 
 
@@ -57,35 +57,35 @@ def _depth(default: int, what: str) -> dict[str, Any]:
 
 @hookimpl
 def ntkbench_register_kernels(register: Register) -> None:
-    """Register the kernels of networks of one activation."""
+    """Register the built-in kernels, of networks with a single activation."""
     here = f"{__name__}.catalogue"
     register(
         "fully-connected",
         f"{here}:fully_connected",
-        summary="dense hidden layers, on vectors",
+        summary="dense hidden layers; input: vectors",
         params=COMMON | _depth(2, "hidden layers"),
     )
     register(
         "convolutional",
         f"{here}:convolutional",
-        summary="3×3 convolutions, flattened or averaged over positions, on images",
+        summary="3×3 convolutions, then flattening or averaging over positions; input: images",
         params=COMMON
         | _depth(2, "convolutions")
         | {
             "pooled": {"default": False, "help": "average over all positions instead of flattening"},
-            "padding": {"default": "same", "choices": ("same", "valid", "circular"), "help": "beyond the borders"},
+            "padding": {"default": "same", "choices": ("same", "valid", "circular"), "help": "padding at the borders"},
         },
     )
     register(
         "residual",
         f"{here}:residual_network",
-        summary="dense residual blocks, on vectors",
+        summary="dense residual blocks; input: vectors",
         params=COMMON | _depth(3, "blocks"),
     )
     register(
         "densely-connected",
         f"{here}:densely_connected",
-        summary="every dense layer reads all earlier ones, on vectors",
+        summary="dense layers that read all earlier ones; input: vectors",
         params=COMMON | _depth(3, "hidden layers"),
     )
 

@@ -1,4 +1,4 @@
-"""The layers with weights: dense and convolutional."""
+"""Define the infinite-width layers with weights: dense and convolutional."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .windows import Window, conv_mean, padding_of, per_axis
 class Dense(Layer):
     """Dense layer z = (weight_std / √n) W h + bias_std b on the last axis, at each position; entries of W, b ~ N(0, 1).
 
-    cov' = σ_w² cov + σ_b² and ntk' = cov' + σ_w² ntk, where cov' counts only what is trained.
+    cov' = σ_w² cov + σ_b² and ntk' = cov' + σ_w² ntk, where the cov' in ntk' includes only trained parameters.
 
     Attributes:
         weight_std: Standard deviation σ_w: a number, or a tensor or variable of the kernel's batch shape.
         bias_std: Standard deviation σ_b, likewise.
-        train_weights: Whether the weights are trained, and so are part of the tangent kernel.
+        train_weights: Whether the weights are trained and therefore contribute to the tangent kernel.
         train_bias: Whether the bias is trained.
-        bias_ntk: The square of ∂z/∂b, if it is not that of a trained N(0, 1) entry.
+        bias_ntk: Value of (∂z/∂b)², if it differs from that of a trained N(0, 1) entry.
 
     Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572), theorem 1.
     """
@@ -44,7 +44,7 @@ class Dense(Layer):
         return self._affine(h, h, h)
 
     def _affine(self, h: Features, forward: Features, gradient: Features) -> Features:
-        """Return the moments of z: `forward` is h as the initial weights see it, `gradient` as their gradient does."""
+        """Return the moments of z, where `forward` enters the outputs and `gradient` the gradient of the weights."""
         weight, bias = h.coefficient(self.weight_std) ** 2, h.coefficient(self.bias_std) ** 2
         cov = weight * forward.cov + bias
         ntk = None if forward.ntk is None else weight * forward.ntk
@@ -112,7 +112,7 @@ class Conv(Dense):
     def _windows(self, axes: int) -> list[Window]:
         padding = padding_of("A convolution", self.padding)
         if not axes:
-            raise NtkbenchError("A convolution needs features with positions, such as images; these have none.")
+            raise NtkbenchError("A convolution needs features with positions, such as images.")
         sizes, strides, dilations = (
             per_axis("A convolution", name, value, axes)
             for name, value in (

@@ -1,4 +1,4 @@
-"""Attention whose limit is known: without a softmax, or with scores that no longer scatter."""
+"""Define attention layers with a known limit: without a softmax, or with deterministic scores."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from .layer import Layer, require_plain
 
 @frozen(eq=False)
 class _Attention(Layer):
-    """What both kinds share.
+    """Base of both attention layers. All weights are trained and in the NTK parameterisation.
 
-    query_key_std: the product of the standard deviations of query and key weights.   value_output_std: that of value
-    and output weights.   bias_std: of the output's bias. All weights are in the NTK parameterisation, and trained.
+    Attributes:
+        query_key_std: Product of the standard deviations of query and key weights.
+        value_output_std: Product of the standard deviations of value and output weights.
+        bias_std: Standard deviation of the output's bias.
     """
 
     query_key_std: Any = 1.0
@@ -31,7 +33,7 @@ class _Attention(Layer):
         (h,) = features
         require_plain(h, "Attention")
         if not h.positions:
-            raise NoLimit("Attention reads sequences or images; these features have no positions.")
+            raise NoLimit("Attention needs features with positions, such as sequences or images.")
         return h
 
     @staticmethod
@@ -74,7 +76,7 @@ class LinearAttention(_Attention):
             return scale * t * inner(t, t)
 
         cov = value(h.cov)
-        ntk = 4 * cov + bias  # a share for each of query, key, value and output
+        ntk = 4 * cov + bias  # one term each for query, key, value and output
         if h.ntk is not None:
             ntk = ntk + scale * (h.ntk * inner(h.cov, h.cov) + 2 * h.cov * inner(h.cov, h.ntk))
         return self._made(h, cov=cov + bias, ntk=ntk, var1=value(h.var1) + bias, var2=value(h.var2) + bias)
@@ -82,12 +84,12 @@ class LinearAttention(_Attention):
 
 @frozen(eq=False)
 class SharedAttention(_Attention):
-    """Attention with infinitely many heads whose queries are their keys: z_t = Σ_s ζ(q_t · q_s / d)_s v_s W per head.
+    """Attention with infinitely many heads that share queries and keys: z_t = Σ_s ζ(q_t · q_s / d)_s v_s W per head.
 
-    Heads are summed with the factor heads^(−1/2). Divided by d, scores are sums over infinitely many units and no
-    longer random: A = ζ(query_key_std · cov(x)) with the softmax over s or the identity for ζ, and cov' = σ² A cov
-    A'ᵀ with σ = value_output_std. The weights of the queries have no share in the tangent kernel. It has the
-    attributes of `LinearAttention` as well.
+    Heads are summed with the factor heads^(−1/2). Because scores are divided by d, they are means over infinitely many
+    units and therefore deterministic: A = ζ(query_key_std · cov(x)), where ζ is the softmax over s or the identity, and
+    cov' = σ² A cov A'ᵀ with σ = value_output_std. The query weights do not contribute to the tangent kernel. It also
+    has the attributes of `LinearAttention`.
 
     Attributes:
         softmax: Whether ζ is the softmax over s; otherwise it is the identity.
@@ -110,7 +112,7 @@ class SharedAttention(_Attention):
             return tf.reshape(tf.reduce_sum(half[:, None] * right[None], 2), sizes_of(t))
 
         cov = scale * mixed(h.cov, scores1, scores2)
-        ntk = 2 * cov + bias  # of value and output
+        ntk = 2 * cov + bias  # one term each for value and output
         if h.ntk is not None:
             ntk = ntk + scale * mixed(h.ntk, scores1, scores2)
         var1, var2 = scale * mixed(h.var1, scores1, scores1), scale * mixed(h.var2, scores2, scores2)
@@ -122,5 +124,5 @@ class SharedAttention(_Attention):
 
 
 def _square(t: tf.Tensor, steps: int, positions: int) -> tf.Tensor:
-    """Return covariances [*P, *P, ...] with all positions in one axis each: [T, T, ...]."""
+    """Merge the axes of positions of covariances: [*P, *P, ...] -> [T, T, ...]."""
     return tf.reshape(t, [steps, steps, *sizes_of(t)[2 * positions :]])

@@ -1,4 +1,4 @@
-"""What the limit of infinite width knows of a layer's features: their covariances over all pairs of inputs."""
+"""Represent a layer's features in the infinite-width limit by their covariances over all pairs of inputs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,23 @@ class NoLimit(Unsupported):
 class Features:
     """Second moments of features h(x), the same for every unit of a layer, on all pairs (x, x').
 
-    Shapes end in the pairs' axes: [..., N1, N2], or any that broadcast. Before them stand the axes of positions p
-    (rows and columns of an image, steps of a sequence), and where `full` is true, where covariances between positions
-    are kept, those of p' behind them: [h, w, h', w', ...].
+    The last axes of all tensors are those of the pairs, [..., N1, N2] or any shape that broadcasts. The axes of
+    positions p (rows and columns of an image, steps of a sequence) come before them. If `full` is true, covariances
+    between positions are kept, and the axes of p' follow those of p: [h, w, h', w', ...].
 
-    cov: E[h(x) h(x')].   ntk: ⟨∇h(x), ∇h(x')⟩ of one unit, None for 0.
-    var1, var2: E[h h] of x with itself, and of x' with itself.
-    mean1, mean2: E[h(x)] and E[h(x')] over the units, with the axes p, None for 0.
-    pairs: how many axes of examples there are: 2 for a matrix.   positions: how many axes of positions.
-    gaussian: whether units are independent Gaussians of mean 0, so that an activation has a dual.
-    sources: the affine layers whose weights drew the units; features that share none are independent.
+    Attributes:
+        cov: E[h(x) h(x')].
+        ntk: ⟨∇h(x), ∇h(x')⟩ of one unit, None for 0.
+        var1: E[h h] of x with itself.
+        var2: E[h h] of x' with itself.
+        mean1: E[h(x)] over the units, with the axes p, None for 0.
+        mean2: E[h(x')] over the units, with the axes p, None for 0.
+        pairs: Number of example axes, 2 for a matrix.
+        positions: Number of axes of positions.
+        full: Whether covariances between different positions are kept.
+        gaussian: Whether units are independent Gaussians with mean 0, as the dual of an activation requires.
+        flattened: Whether positions have been flattened into units.
+        sources: Identities of the affine layers that produced the units; features without common ones are independent.
     """
 
     cov: tf.Tensor
@@ -46,18 +53,18 @@ class Features:
     sources: frozenset[Any] = frozenset()
 
     def map(self, function: Callable[[tf.Tensor], tf.Tensor], **changes: Any) -> Features:
-        """Return the features whose covariances, variances and ntk are `function` of these."""
+        """Apply `function` to the covariances, variances and ntk."""
         ntk = None if self.ntk is None else function(self.ntk)
         return evolve(
             self, cov=function(self.cov), ntk=ntk, var1=function(self.var1), var2=function(self.var2), **changes
         )
 
     def left(self, per_position: tf.Tensor) -> tf.Tensor:
-        """Return what x has at p, [p..., pairs], so that it broadcasts against `cov`."""
+        """Reshape values of x at its positions, [p..., pairs], to broadcast against `cov`."""
         return self._spread(per_position, False) if self.full else per_position
 
     def right(self, per_position: tf.Tensor) -> tf.Tensor:
-        """Return what x' has at p', [p..., pairs], so that it broadcasts against `cov`."""
+        """Reshape values of x' at its positions, [p..., pairs], to broadcast against `cov`."""
         return self._spread(per_position, True) if self.full else per_position
 
     def _spread(self, t: tf.Tensor, before: bool) -> tf.Tensor:
@@ -66,11 +73,11 @@ class Features:
         return tf.reshape(t, [*sizes[:at], *[1] * self.positions, *sizes[at:]])
 
     def joined(self) -> Features:
-        """Return the features with one axis for all positions: TensorFlow cannot slice along many axes."""
+        """Merge all axes of positions into one, because TensorFlow cannot slice along many axes."""
         return self._with_positions((math.prod(self.cov.shape[: self.positions]),)) if self.positions else self
 
     def separated(self, sizes: Sequence[int]) -> Features:
-        """Return joined features with an axis of each of these sizes for the positions."""
+        """Undo `joined`: split the axis of positions into axes of these sizes."""
         return self._with_positions(tuple(sizes)) if self.positions else self
 
     def _with_positions(self, sizes: tuple[int, ...]) -> Features:
@@ -92,11 +99,11 @@ class Features:
         return diagonal(self.var2, self.positions) if self.full else self.var2
 
     def narrowed(self) -> Features:
-        """Return the features with covariances of equal positions only."""
+        """Keep only the covariances at equal positions."""
         return self.map(lambda t: diagonal(t, self.positions), full=False) if self.full else self
 
     def coefficient(self, value: Any) -> Any:
-        """Return a layer's number, or a batch of them, so that it broadcasts against `cov`."""
+        """Reshape a layer's coefficient, or a batch of coefficients, to broadcast against `cov`."""
         if isinstance(value, int | float):
             return tf.constant(value, self.cov.dtype)
         value = tf.cast(tf.convert_to_tensor(value), self.cov.dtype)
@@ -105,12 +112,12 @@ class Features:
 
 @frozen(eq=False)
 class Joined:
-    """Features of several kinds side by side: (number of units, their features)."""
+    """Concatenated features of several kinds, as pairs (number of units, features)."""
 
     parts: tuple[tuple[float, Features], ...]
 
     def merged(self) -> Features:
-        """Return the moments over all units, of whatever kind."""
+        """Return the moments averaged over the units of all kinds."""
         total = sum(units for units, _ in self.parts)
         shares = [units / total for units, _ in self.parts]
         features = [part for _, part in self.parts]
@@ -135,7 +142,7 @@ class Joined:
 
 
 def diagonal(t: tf.Tensor, positions: int) -> tf.Tensor:
-    """Return a tensor of positions p, p' at equal positions: [*P, *P, ...] -> [*P, ...]."""
+    """Take the entries of a tensor at equal positions p = p': [*P, *P, ...] -> [*P, ...]."""
     if not positions:
         return t
     sizes = sizes_of(t)
@@ -145,7 +152,7 @@ def diagonal(t: tf.Tensor, positions: int) -> tf.Tensor:
 
 
 def sizes_of(t: tf.Tensor) -> list[Any]:
-    """Return the sizes of a tensor's axes, as numbers where they are known."""
+    """Return the sizes of a tensor's axes, as integers where they are known statically."""
     static = t.shape.as_list()
     if None not in static:
         return static

@@ -1,4 +1,4 @@
-"""A network of the limit as a graph: layers, what they read, and the moments that flow through them."""
+"""Represent an infinitely wide network as a graph of layers, and propagate moments through it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Call = Callable[..., Any]
 
 @frozen
 class Branches:
-    """Parts of a network that read the same features and are joined: sequences of layers, [] for the features."""
+    """Parallel branches with the same input and a layer that joins them; an empty branch is the identity."""
 
     join: Layer
     branches: tuple[tuple[Any, ...], ...]
@@ -44,18 +44,18 @@ def add(*branches: Sequence[Any]) -> Branches:
 
 
 def concatenate(*branches: Sequence[Any], units: Sequence[float] = ()) -> Branches:
-    """Return the features of branches side by side.
+    """Return the concatenated features of branches.
 
     Args:
         *branches: Sequences of layers; an empty one is the features themselves.
-        units: Relative number of units of each branch; default: equally many.
+        units: Relative number of units of each branch; default: equal numbers.
     """
     return Branches(Concatenate(tuple(units)), tuple(map(tuple, branches)))
 
 
 @frozen
 class Node:
-    """A layer and the numbers of the nodes that it reads. Nodes come before their readers."""
+    """A layer and the indices of its input nodes, which precede it."""
 
     layer: Layer | Source
     inputs: tuple[int, ...] = ()
@@ -64,13 +64,13 @@ class Node:
 
 @frozen
 class Graph:
-    """Nodes in the order of their numbers; the last is the output."""
+    """Nodes in topological order; the last one is the output."""
 
     nodes: tuple[Node, ...]
 
     @classmethod
     def of(cls, layers: Sequence[Any]) -> Graph:
-        """Return the graph of layers in sequence, among them `Branches`."""
+        """Return the graph of a sequence of layers, which may include `Branches`."""
         nodes = [Node(Source())]
         _extend(nodes, layers, 0)
         return cls(tuple(nodes))
@@ -86,11 +86,11 @@ class Graph:
 
     @property
     def parameters(self) -> list[Any]:
-        """All numbers, tensors and variables that layers were given."""
+        """All coefficients of the layers: numbers, tensors and variables."""
         return [p for node in self.nodes if isinstance(node.layer, Layer) for p in node.layer.parameters]
 
     def wants_full(self) -> list[bool]:
-        """Return for each node whether a reader needs its covariances between positions."""
+        """Return for each node whether a later layer needs its covariances between positions."""
         wanted = [False] * len(self.nodes)
         for number in reversed(range(len(self.nodes))):
             layer = self.nodes[number].layer
@@ -109,7 +109,12 @@ class Graph:
     ) -> Features:
         """Return the features of the output.
 
-        inputs: makes those of a source, with positions in full or not.   call: applies the layer of a node.
+        Args:
+            inputs: Returns the features of a source, given whether to keep covariances between positions.
+            call: Applies the layer of a node.
+
+        Raises:
+            NoLimit: If the outputs still have positions.
         """
         wanted = self.wants_full()
         last_reader = {read: number for number, node in enumerate(self.nodes) for read in node.inputs}
@@ -126,14 +131,14 @@ class Graph:
         result = result.merged() if isinstance(result, Joined) else result
         if result.positions:
             raise NoLimit(
-                "The network's outputs still have positions; end it with a flattening or an average over positions, "
-                "and a dense layer."
+                "The network's outputs still have positions; end it with flattening or averaging over positions, "
+                "followed by a dense layer."
             )
         return result
 
 
 def _extend(nodes: list[Node], layers: Sequence[Any], last: int) -> int:
-    """Append layers behind the node `last`, and return the number of the node that then is last."""
+    """Append layers after the node `last`, and return the index of the new last node."""
     for layer in layers:
         if isinstance(layer, Branches):
             ends = [_extend(nodes, branch, last) for branch in layer.branches]
@@ -144,8 +149,8 @@ def _extend(nodes: list[Node], layers: Sequence[Any], last: int) -> int:
             _extend(nodes, layer, last)
         else:
             raise NtkbenchError(
-                f"{layer!r} is no layer of ntkbench.kernels; give Dense, Conv, Activation, add(...) and the like, or "
-                "take the limit of a Keras model with infinite_width(model)."
+                f"{layer!r} is not a layer of ntkbench.kernels. Pass layers such as Dense, Conv, Activation or "
+                "add(...), or use infinite_width(model) for a Keras model."
             )
         last = len(nodes) - 1
     return last

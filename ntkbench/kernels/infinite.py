@@ -1,4 +1,4 @@
-"""The kernel of a network of infinite width, as TensorFlow Probability's kernels are."""
+"""Provide the kernel of an infinitely wide network as a TensorFlow Probability kernel."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
     variables; their shapes, broadcast, are the kernel's batch shape, and gradients flow to them and to the inputs.
 
     Args:
-        layers: Layers of `ntkbench.kernels` in sequence, the last one affine; or a graph of them.
+        layers: A sequence of layers of `ntkbench.kernels`, the last one affine, or a graph of layers.
         kind: "ntk", the tangent kernel ⟨∇f(x), ∇f(x')⟩ over all trained weights, or "nngp", the covariance E[f(x)
             f(x')] of the outputs at initialisation.
         feature_ndims: Rank of one input: 1 for vectors [d], 2 for sequences [T, d], 3 for images [h, w, c].
-        memory_gib: Memory budget of one call in GiB; pairs are cut into blocks that fit. Default: a share of what is
-            available.
-        notes: Sentences on what the kernel is of.
-        standard: Layers of a model in the standard parameterisation, for which the NTK is that of another network.
-        dtype: As TensorFlow Probability's; None follows the inputs.
-        validate_args: As TensorFlow Probability's.
-        name: As TensorFlow Probability's.
+        memory_gib: Memory budget of one call in GiB; pairs are computed in blocks that fit. Default: three quarters of
+            the available memory, rounded down to a power of two.
+        notes: Sentences that describe the network of the kernel.
+        standard: Names of a model's layers in the standard parameterisation, for which the NTK is that of the same
+            network in the NTK parameterisation.
+        dtype: As in TensorFlow Probability; None follows the inputs.
+        validate_args: As in TensorFlow Probability.
+        name: As in TensorFlow Probability.
 
     Raises:
         NtkbenchError: The layers do not fit together.
@@ -61,7 +62,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         parameters.pop("self")
         parameters.pop("__class__", None)
         if kind not in KINDS:
-            raise NtkbenchError(f"No kernel is of kind {kind!r}. {did_you_mean(str(kind), KINDS)}")
+            raise NtkbenchError(f"Unknown kind of kernel {kind!r}. {did_you_mean(str(kind), KINDS)}")
         graph = layers if isinstance(layers, Graph) else Graph.of(layers)
         self.graph, self.kind, self.notes, self.standard = graph, kind, tuple(notes), tuple(standard)
         self._memory_gib = memory_gib
@@ -73,7 +74,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
             pieces = functools.partial(whole, call=Pieces()) if graph.windowed else None
             self._compiled[wanted] = Compiled(whole, feature_ndims, self._per_pair, pieces)
 
-    # -- what TensorFlow Probability asks for -------------------------------------------------------------------------
+    # -- interface of TensorFlow Probability --------------------------------------------------------------------------
 
     @classmethod
     def _parameter_properties(cls, dtype: Any) -> dict[str, Any]:
@@ -97,12 +98,12 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
     def matrix(self, x1: Any, x2: Any = None, name: str = "matrix") -> tf.Tensor:
         """Return the kernel of all pairs of inputs.
 
-        With x2 None or x1 itself only one triangle is computed, and the matrix is exactly symmetric.
+        If x2 is None or x1 itself, only one triangle is computed, and the matrix is exactly symmetric.
 
         Args:
             x1: Inputs [B..., N1, *F].
             x2: Inputs [B..., N2, *F]; None means x1.
-            name: As TensorFlow Probability's.
+            name: As in TensorFlow Probability.
 
         Returns:
             A tensor [B..., N1, N2].
@@ -117,7 +118,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
             x1: Inputs [B..., E..., *F].
             x2: Inputs of the same shape.
             example_ndims: Number of example axes E.
-            name: As TensorFlow Probability's.
+            name: As in TensorFlow Probability.
 
         Returns:
             A tensor [B..., E...].
@@ -126,11 +127,11 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return super().apply(x1, x2, example_ndims=example_ndims, name=name)
 
     def _pair(self, x1: Any, x2: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return both inputs as tensors of one type; NumPy's arrays keep theirs."""
+        """Convert both inputs to tensors of one dtype; NumPy arrays keep their dtype."""
         left = as_floating(x1, self.dtype)
         return left, left if x2 is None or x2 is x1 else tf.convert_to_tensor(x2, dtype=left.dtype)
 
-    # -- beyond -------------------------------------------------------------------------------------------------------
+    # -- other methods -------------------------------------------------------------------------------------------------
 
     @property
     def ntk(self) -> InfiniteWidth:
@@ -146,7 +147,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return self if kind == self.kind else self.copy(kind=kind)
 
     def both(self, x1: Any, x2: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the NNGP and the NTK matrices for the cost of one.
+        """Return the NNGP and the NTK matrices at the cost of one.
 
         Args:
             x1: Inputs [B..., N1, *F].
@@ -159,11 +160,11 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return nngp, ntk
 
     def error(self, x1: Any, x2: Any = None) -> tf.Tensor:
-        """Return an estimate of the absolute error of `matrix` by quadrature, rounding included.
+        """Estimate the absolute error of `matrix` due to quadrature and rounding.
 
-        The estimate is twice the distance from the same kernel with twice the terms and nodes in every quadrature, plus
-        a tenth of the largest distance, since one entry may agree by chance. For smooth activations the true error is
-        smaller. If all duals have closed forms, only rounding is left.
+        The estimate is twice the difference from the same kernel with twice as many terms and nodes in every
+        quadrature, plus a tenth of the largest difference, because single entries may agree by chance. For smooth
+        activations the true error is smaller. If all duals have closed forms, only rounding remains.
 
         Args:
             x1: Inputs [B..., N1, *F].
@@ -188,7 +189,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         crossed: bool = True,
         **options: Any,
     ) -> tuple[tf.Tensor, ...]:
-        """Return the kernels that are wanted, [B..., N1, N2] where `crossed`, else [B..., E...]."""
+        """Return the requested kernels: [B..., N1, N2] if `crossed`, otherwise [B..., E...]."""
         ranks = [x.shape.rank - examples - self.feature_ndims for x in (x1, x2)]
         batch = max(*ranks, self.batch_shape.rank)
         h = self.graph.run(Inputs(x1, x2, self.feature_ndims, batch, examples, crossed).features, **options)
@@ -196,14 +197,14 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return tuple(kernels[kind] for kind in wanted)
 
     def _per_pair(self, shape: tuple[int, ...]) -> int:
-        """Return how many numbers a covariance holds for a pair of inputs of this shape, in all batches."""
+        """Return the number of covariance entries per pair of inputs of this shape, over all batches."""
         positions = math.prod(shape[:-1])
         full = any(self.graph.wants_full())
         return (positions**2 if full else positions) * max(self.batch_shape.num_elements() or 1, 1)
 
 
 def as_floating(x: Any, dtype: Any = None) -> tf.Tensor:
-    """Return x as a tensor of a floating type, float32 for lists and whole numbers. No cast of what is floating."""
+    """Convert x to a floating-point tensor: float32 for lists and integers; floating-point arrays keep their dtype."""
     if not tf.is_tensor(x) and not isinstance(x, np.ndarray | tf.Variable):
         return tf.convert_to_tensor(x, dtype=dtype or tf.float32)
     x = tf.convert_to_tensor(x, dtype=dtype)

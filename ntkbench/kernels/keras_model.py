@@ -1,4 +1,4 @@
-"""The infinite-width kernel of a Keras model, read layer by layer."""
+"""Derive the infinite-width kernel of a Keras model, layer by layer."""
 
 from __future__ import annotations
 
@@ -18,30 +18,32 @@ from .layer import Layer
 from .readers import IDENTITIES, layer_of, named, seed_of
 from .unitwise import Activation, Identity, LayerNormalization
 
-NARROW = 8  # a hidden layer this many times narrower than one before and one behind it is a bottleneck
+NARROW = 8  # a hidden layer this many times narrower than an earlier and a later layer is a bottleneck
 
 
 def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False) -> InfiniteWidth:
     """Return the kernel that a Keras model's tangent kernel converges to as its hidden layers get wider.
 
-    Variances are those of the initialisers times the fan-in, layer by layer at the model's own sizes; the weights
-    themselves are not read. What is not trained has no share in the tangent kernel. A bias that starts at 0 and is
-    trained is part of the tangent kernel only. Keras layers, and layers of `ntkbench.layers` in the standard
-    parameterisation, have an NNGP limit as they are, but their tangent kernel grows with width; for them the NTK is
-    that of the same network in the NTK parameterisation. `notes` of the result says so, and lists which layers went to
-    infinity.
+    The variance of each layer is that of its initialiser times the fan-in, at the model's sizes; the weights themselves
+    are not read. Weights that are not trained do not contribute to the tangent kernel. A trained bias that starts at 0
+    contributes only to the tangent kernel.
+
+    Keras layers, and layers of `ntkbench.layers` in the standard parameterisation, have an NNGP limit as they are, but
+    their tangent kernel grows with width. For them the NTK is that of the same network in the NTK parameterisation.
+    The attribute `notes` of the result states this and lists the layers taken to infinite width.
 
     Args:
         model: A Sequential or functional model of layers of Keras or `ntkbench.layers`, with one input and one output.
         kind: "ntk", the limit of the tangent kernel of one output unit, or "nngp", the covariance of the outputs.
-        bottlenecks: Also take hidden layers to infinity that are narrow between wide ones.
+        bottlenecks: Whether to take bottlenecks, narrow hidden layers between wide ones, to infinite width too.
 
     Returns:
         The limit kernel.
 
     Raises:
         NoLimit: No limit is known for a layer, which the message names: batch normalisation, max pooling, softmax
-            attention, weights that are used or drawn twice, bottlenecks, nonlinear output activations, foreign layers.
+            attention, weights that are shared or drawn with the same seed, bottlenecks, nonlinear output activations,
+            custom layers.
 
     Examples:
         >>> import keras, numpy as np
@@ -66,37 +68,37 @@ def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False)
 
 
 class _Raw:
-    """A value without random weights: a map of the input."""
+    """A deterministic function of the input, without random weights."""
 
     def __init__(self, prepare: Callable[[tf.Tensor], tf.Tensor] | None, ndims: int):
         self.source = Source(prepare, ndims)
 
 
 class _Stacked:
-    """Features side by side on an axis of their own, before they are flattened."""
+    """Features stacked along a new axis, before they are flattened."""
 
     def __init__(self, numbers: list[int], units: list[float]):
         self.numbers, self.units = numbers, units
 
 
 class _Walk:
-    """Reads a model from its output back to its input. A value is a node's number, a `_Raw` or a `_Stacked`."""
+    """Traversal of a model from its output back to its input. A value is a node index, a `_Raw` or a `_Stacked`."""
 
     def __init__(self, model: Any):
         whole = isinstance(model, keras.Model) and getattr(model, "inputs", None) and getattr(model, "outputs", None)
         if not whole or not hasattr(model.outputs[0], "_keras_history"):
             raise NtkbenchError(
-                f"The limit is read from a built Sequential or functional Keras model; got {type(model).__name__}. "
-                "Build it with an Input, or write its layers with ntkbench.kernels."
+                f"The limit needs a built Sequential or functional Keras model; got {type(model).__name__}. Build it "
+                "with an Input, or define the network with the layers of ntkbench.kernels."
             )
         if len(model.inputs) > 1 or len(model.outputs) > 1:
             raise NtkbenchError(
-                f"The model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; the limit of one input "
-                "and one output is known. Take a model of the part that is meant."
+                f"The model has {len(model.inputs)} inputs and {len(model.outputs)} outputs, but a limit is known only "
+                "for one input and one output. Build a model of the relevant part."
             )
         self.model = model
         self.nodes: list[Node] = []
-        self.units: dict[int, tuple[str, int]] = {}  # of affine nodes: the layer's name and its width
+        self.units: dict[int, tuple[str, int]] = {}  # name and width of the layer of each affine node
         self.standard: list[str] = []
         self._values: dict[int, Any] = {id(model.inputs[0]): _Raw(None, len(model.inputs[0].shape) - 1)}
         self._called: set[int] = set()
@@ -126,7 +128,7 @@ class _Walk:
             return self._stack(operation, tensors, values)
         if any(isinstance(value, _Stacked) for value in values):
             if type(operation).__name__ != "Flatten":
-                raise NoLimit(f"{named(operation)} reads stacked features; only a Flatten can make use of them.")
+                raise NoLimit(f"{named(operation)} reads stacked features; only Flatten can follow a stack.")
             stacked = values[0]
             return self._append(Concatenate(tuple(stacked.units)), tuple(stacked.numbers), named(operation))
         if all(isinstance(value, _Raw) for value in values) and (raw := _prepared(operation, values, output)):
@@ -147,7 +149,7 @@ class _Walk:
         return len(self.nodes) - 1
 
     def _number(self, value: Any) -> int:
-        """Return the number of the node of a value, a new one for what is read from the input."""
+        """Return the index of the node of a value, creating a source node for values computed from the input alone."""
         if isinstance(value, int):
             return value
         for number, node in enumerate(self.nodes):
@@ -158,8 +160,8 @@ class _Walk:
     def _once(self, operation: Any) -> None:
         if id(operation) in self._called:
             raise NoLimit(
-                f"{named(operation)} is called twice, so that its weights are shared; the limit of shared weights is "
-                "not known here."
+                f"{named(operation)} is called twice, so its weights are shared, but no limit is known for shared "
+                "weights."
             )
         self._called.add(id(operation))
 
@@ -172,39 +174,40 @@ class _Walk:
             drawn = (seed, tuple(layer.kernel.shape))
             if drawn in self._drawn:
                 raise NoLimit(
-                    f"{named(layer)} has the seed of {self._drawn[drawn]!r} and a kernel of the same shape, so that "
-                    "both start from the same weights; give it another seed."
+                    f"{named(layer)} has the seed of {self._drawn[drawn]!r} and a kernel of the same shape, so both "
+                    "start from the same weights. Use another seed."
                 )
             self._drawn[drawn] = layer.name
 
     def _stack(self, operation: Any, tensors: Sequence[Any], values: list[Any]) -> _Stacked:
         if operation.axis != 1 or any(len(t.shape) != 2 for t in tensors):
             raise NoLimit(
-                f"{named(operation)} stacks features along axis {operation.axis}; [N, units] on axis 1 is known."
+                f"{named(operation)} stacks features along axis {operation.axis}; only stacking [N, units] along axis "
+                "1 is supported."
             )
         return _Stacked([self._number(value) for value in values], [float(t.shape[-1]) for t in tensors])
 
-    # -- what is checked of the whole --------------------------------------------------------------------------------
+    # -- checks of the whole model -----------------------------------------------------------------------------------
 
     def check_output(self, last: int) -> None:
-        """Raise NoLimit where the output is not that of a last layer of weights, up to averages and factors."""
+        """Raise NoLimit unless the last layer, apart from averages and factors, has weights."""
         waiting = [last]
         while waiting:
             node = self.nodes[waiting.pop()]
             if isinstance(node.layer, Source):
-                raise NoLimit("The input reaches the output without weights in between, which has no limit kernel.")
+                raise NoLimit("A path from the input to the output has no weights, so the model has no limit kernel.")
             if isinstance(node.layer, Activation):
                 raise NoLimit(
-                    f"{node.name}: the output is bent by an activation, so that its tangent kernel stays random at "
-                    "every width; take the limit of the model without it."
+                    f"{node.name}: the model has a nonlinear output activation, so its tangent kernel stays random at "
+                    "every width. Remove the output activation."
                 )
             if isinstance(node.layer, LayerNormalization | Concatenate):
-                raise NoLimit(f"{node.name}: the output's units are finitely many; end the model with a dense layer.")
+                raise NoLimit(f"{node.name}: the last layer has finitely many units; end the model with a dense layer.")
             if not node.layer.affine:
                 waiting += node.inputs
 
     def refuse_bottlenecks(self, last: int) -> None:
-        """Raise NoLimit for a hidden layer that is much narrower than one before and one behind it."""
+        """Raise NoLimit if a hidden layer is much narrower than an earlier and a later hidden layer."""
         before: dict[int, set[int]] = {}
         for number in range(last + 1):
             read = self.nodes[number].inputs
@@ -217,33 +220,31 @@ class _Walk:
             if min(widest) >= NARROW * units:
                 raise NoLimit(
                     f"Layer {name!r} is a bottleneck of {units} units between layers of {widest[0]} and {widest[1]}: "
-                    "while it stays narrow, the tangent kernel stays random. bottlenecks=True takes its width to "
+                    "while it stays narrow, the tangent kernel stays random. Use bottlenecks=True to take its width to "
                     "infinity too."
                 )
 
     def notes(self, last: int) -> list[str]:
-        """Return sentences on what the limit is of."""
+        """Return sentences that describe the limit."""
         hidden = {k for node in self.nodes[: last + 1] for k in node.inputs}
         readers = [n for n in self.units if n in hidden]
-        notes = (
-            [f"To infinity: {', '.join(f'{self.units[n][0]} ({self.units[n][1]})' for n in readers)}."]
-            if readers
-            else []
-        )
+        widths = ", ".join(f"{self.units[n][0]} ({self.units[n][1]})" for n in readers)
+        notes = [f"Layers taken to infinite width: {widths}."] if readers else []
         if self.standard:
             notes.append(
-                f"In the standard parameterisation: {', '.join(self.standard)}. The NNGP is the model's own limit; the "
-                "NTK is that of the same network in the NTK parameterisation, with the initialisers' variances."
+                f"Layers in the standard parameterisation: {', '.join(self.standard)}. The NNGP is the model's own "
+                "limit; the NTK is that of the same network in the NTK parameterisation, with the initialisers' "
+                "variances."
             )
         rough = [
             node.name for node in self.nodes if isinstance(node.layer, Activation) and not node.layer.function.exact
         ]
         if rough:
-            notes.append(f"By quadrature: {', '.join(dict.fromkeys(rough))}; error(x) estimates the error.")
+            notes.append(f"Computed by quadrature: {', '.join(dict.fromkeys(rough))}; error(x) estimates the error.")
         return notes
 
     def try_out(self, kernel: InfiniteWidth) -> None:
-        """Run the graph on one pair of inputs, so that what does not fit together is told now."""
+        """Run the graph on one pair of inputs, so that incompatible layers raise an error now."""
         shape = [size or 5 for size in self.model.inputs[0].shape[1:]]
         x = tf.reshape(tf.linspace(tf.constant(0.5, tf.float64), 1.0, _product(shape)), [1, *shape])
         kernel.graph.run(Inputs(x, x, len(shape), 0, 1, True).features)
@@ -256,7 +257,7 @@ def _product(sizes: Sequence[int]) -> int:
     return total
 
 
-# Layers that are called on the input as they are: nothing random is before them.
+# Layers that may act directly on the input, before any random weights.
 PREPARING = (
     "Flatten",
     "Reshape",
@@ -270,7 +271,7 @@ PREPARING = (
 
 
 def _prepared(operation: Any, values: Sequence[_Raw], output: Any) -> _Raw | None:
-    """Return the value of a layer that prepares the input, None for another."""
+    """Return the value of a layer that preprocesses the input, None for any other layer."""
     kind, before = type(operation).__name__, values[0].source
     stock = type(operation).__module__.startswith(("keras.src.layers.", "ntkbench.layers."))
     if not stock or len(values) != 1:

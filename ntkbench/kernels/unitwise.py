@@ -1,4 +1,4 @@
-"""The layers without weights that treat every unit alike: activations, scale, padding, flattening, pooling."""
+"""Define the infinite-width layers that act on each unit: activations, scale, padding, flattening and pooling."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .windows import Window, padding_of, per_axis, pool_mean
 
 @frozen
 class Activation(Layer):
-    """Activation: cov' = E[φ φ'] and ntk' = ntk · E[φ' φ'] of Gaussians with the covariances of the features.
+    """Activation φ: cov' = E[φ(u) φ(v)] and ntk' = ntk · E[φ'(u) φ'(v)] for Gaussian features u = h(x), v = h(x').
 
     Attributes:
         function: Name of an activation, or a smooth function of TensorFlow.
-        who: Name of the layer in messages.
+        who: Name of the layer in error messages.
     """
 
     function: Dual = field(converter=dual_of)
@@ -28,12 +28,12 @@ class Activation(Layer):
     unitwise = True
 
     def __call__(self, *features: Features) -> Features:
-        """Return the features behind the activation."""
+        """Return the features after the activation."""
         require_gaussian(features[0], self.who)
         h = features[0].joined()
         own1, own2 = h.own1, h.own2
         cov, slope = self.function.moments(h.left(own1), h.right(own2), h.cov)
-        behind = evolve(
+        after = evolve(
             h,
             cov=cov,
             ntk=None if h.ntk is None else h.ntk * slope,
@@ -43,13 +43,13 @@ class Activation(Layer):
             mean2=self.function.mean(own2),
             gaussian=False,
         )
-        return behind.separated(features[0].cov.shape[: features[0].positions])
+        return after.separated(features[0].cov.shape[: features[0].positions])
 
     def _own(self, h: Features, var: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
         return self.function.moments(h.left(own), h.right(own), var)[0] if h.full else self.function.second(own)
 
     def refined(self) -> Layer:
-        """Return the layer with twice the terms of its quadrature."""
+        """Return the layer with twice as many terms in its quadrature."""
         return evolve(self, function=self.function.refined())
 
 
@@ -73,24 +73,24 @@ class Scale(Layer):
 
     @property
     def parameters(self) -> tuple[Any, ...]:
-        """The factor."""
+        """The constant."""
         return (self.alpha,)
 
 
 @frozen
 class Identity(Layer):
-    """Identity, for layers that do nothing at inference, such as dropout."""
+    """Identity, for layers that have no effect at inference, such as dropout."""
 
     unitwise = True
 
     def __call__(self, *features: Features) -> Features:
-        """Return the features as they are."""
+        """Return the features unchanged."""
         return features[0]
 
 
 @frozen
 class ZeroPadding(Layer):
-    """Zeros beyond the borders.
+    """Padding with zeros at the borders.
 
     Attributes:
         margins: (before, after) for each spatial axis.
@@ -100,7 +100,7 @@ class ZeroPadding(Layer):
     unitwise = True
 
     def __call__(self, *features: Features) -> Features:
-        """Return the features with more positions."""
+        """Return the padded features."""
         (h,) = features
         require_plain(h, "Zero padding")
 
@@ -114,7 +114,7 @@ class ZeroPadding(Layer):
 
 @frozen
 class Flatten(Layer):
-    """All positions side by side, as input of a dense layer: the mean over equal positions."""
+    """Flattening of all positions before a dense layer: the mean of the covariances over equal positions."""
 
     unitwise = True
     wants_full = False
@@ -137,7 +137,7 @@ class AveragePooling(Layer):
         pool_size: A number, or one per spatial axis.
         strides: A number, or one per spatial axis; default: the pool size.
         padding: "valid", "same" or "circular".
-        count_padding: Whether zeros beyond the borders count in the mean; in Keras they do not.
+        count_padding: Whether padded zeros count in the mean; in Keras they do not.
     """
 
     pool_size: int | Sequence[int] = 2
@@ -149,7 +149,7 @@ class AveragePooling(Layer):
     wants_full = True
 
     def __call__(self, *features: Features) -> Features:
-        """Return the features with fewer positions."""
+        """Return the pooled features."""
         (h,) = features
         require_plain(h, "Average pooling")
         axes = h.positions
@@ -192,9 +192,9 @@ class LayerNormalization(Layer):
     """Layer normalisation (h − mean) / √(variance + epsilon) over the units of a position: a fixed factor in the limit.
 
     Attributes:
-        epsilon: Added to the variance.
-        scale: Whether there is a trained γ (starting at 1), which adds to the tangent kernel.
-        centre: Whether there is a trained β (starting at 0), which adds to the tangent kernel.
+        epsilon: Constant added to the variance.
+        scale: Whether the layer has a trained γ (starting at 1), which contributes to the tangent kernel.
+        centre: Whether the layer has a trained β (starting at 0), which contributes to the tangent kernel.
     """
 
     epsilon: float = 1e-5

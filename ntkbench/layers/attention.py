@@ -1,4 +1,4 @@
-"""Multi-head self-attention."""
+"""Define multi-head self-attention."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PROJECTIONS = ("query", "key", "value", "output")
 class Attention(keras.layers.Layer):
     """Self-attention softmax(q kᵀ / √head_dim) v with several heads: x [N, T, a] → [N, T, units].
 
-    Query, key, value and output are `Dense` layers of `units` without biases; head_dim = units / heads. Each draws from
-    its own seed, hashed from `seed` and its name.
+    The query, key, value and output projections are `Dense` layers with `units` units and without biases; head_dim =
+    units / heads. Each draws its weights from its own seed, hashed from `seed` and its name.
 
     Args:
         units: Number of output features.
@@ -54,7 +54,7 @@ class Attention(keras.layers.Layer):
         self.units, self.heads = positive("Attention", "units", units), positive("Attention", "heads", heads)
         if self.units % self.heads:
             raise NtkbenchError(
-                f"Attention with {heads} heads cannot share {units} units evenly; use a width that is a multiple of "
+                f"Attention cannot split {units} units evenly over {heads} heads; use a width that is a multiple of "
                 f"{heads}, or another number of heads."
             )
         self.parameterization, self.init, self.weight_std = parameterization, init, float(weight_std)
@@ -73,7 +73,7 @@ class Attention(keras.layers.Layer):
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the four projections' kernels."""
+        """Create the kernels of the four projections."""
         for layer in (self.query, self.key, self.value):
             layer.build(input_shape)
         self.output_projection.build((*input_shape[:-1], self.units))
@@ -87,7 +87,7 @@ class Attention(keras.layers.Layer):
         return self.output_projection(joined)
 
     def _split(self, z: Any) -> Any:
-        """Return [N, T, units] as [N, heads, T, head_dim]."""
+        """Split the units into heads: [N, T, units] -> [N, heads, T, head_dim]."""
         apart = ops.reshape(z, (-1, z.shape[1], self.heads, self.units // self.heads))
         return ops.transpose(apart, (0, 2, 1, 3))
 

@@ -1,4 +1,4 @@
-"""The two-dimensional convolution."""
+"""Define the two-dimensional convolution."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PADDINGS = ("same", "valid")
 class Conv2D(Parametric):
     """Convolution z = scale · (x ∗ W) + bias_scale · b: x [N, h, w, c], W [kh, kw, c, filters], z [N, h', w', filters].
 
-    fan_in is kh·kw·c, also at the borders.
+    fan_in is kh·kw·c, at the borders too.
 
     Args:
         filters: Number of output channels.
@@ -29,7 +29,7 @@ class Conv2D(Parametric):
         **kwargs: Arguments of `Parametric`: use_bias, parameterization, init, weight_std, bias_std, fan_in and seed.
 
     Raises:
-        NtkbenchError: The padding is unknown, or a size is not a positive whole number.
+        NtkbenchError: The padding is unknown, or a size is not a positive integer.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Conv2D(Parametric):
         self.kernel_size = _pair("kernel_size", kernel_size)
         self.strides = _pair("strides", strides)
         if padding not in PADDINGS:
-            raise NtkbenchError(f"Conv2D got padding={padding!r}. {did_you_mean(str(padding), PADDINGS)}")
+            raise NtkbenchError(f"Unknown padding {padding!r} of Conv2D. {did_you_mean(str(padding), PADDINGS)}")
         self.padding = padding
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -80,5 +80,5 @@ class Conv2D(Parametric):
 def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2:
-        raise NtkbenchError(f"Conv2D got {name}={value!r}; give one number or a pair.")
+        raise NtkbenchError(f"Conv2D got {name}={value!r}; pass one number or a pair.")
     return positive("Conv2D", name, pair[0]), positive("Conv2D", name, pair[1])

@@ -1,4 +1,4 @@
-"""The dense layer."""
+"""Define the dense layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layer normalisation whose second derivative is right."""
+"""Define a layer normalisation with correct second derivatives."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from keras import ops
 class LayerNormalization(keras.layers.Layer):
     """Layer normalisation (x − mean) / √(variance + epsilon) over the last axis, then · gamma + beta if affine.
 
-    Keras's own layer has second derivatives that are off by 4–35 %, because `tf.nn.moments` stops the gradient of the
-    mean inside the variance. This layer writes out the centred variance.
+    The second derivatives of Keras's own layer have errors of 4–35 %, because `tf.nn.moments` stops the gradient of the
+    mean inside the variance. This layer computes the centred variance explicitly.
 
     Args:
-        epsilon: Added to the variance.
+        epsilon: Constant added to the variance.
         affine: Whether to train gamma [a], which starts at 1, and beta [a], which starts at 0.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -29,7 +29,7 @@ class LayerNormalization(keras.layers.Layer):
         self.affine = affine
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create gamma and beta, [a] each, when affine."""
+        """Create gamma and beta, [a] each, if affine."""
         if self.affine:
             self.gamma = self.add_weight(shape=input_shape[-1:], initializer="ones", name="gamma")
             self.beta = self.add_weight(shape=input_shape[-1:], initializer="zeros", name="beta")

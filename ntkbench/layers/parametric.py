@@ -1,4 +1,4 @@
-"""The base of the layers that multiply by a kernel: weights, their scale and their seeds."""
+"""Define the base class of layers that multiply by a kernel, with the scale and seed of their weights."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Parametric(keras.layers.Layer):
     | "ntk"            | N(0, 1)                     | weight_std / √fan_in | N(0, 1)          | bias_std   |
     | "standard"       | N(0, weight_std² / fan_in)  | 1                    | N(0, bias_std²)  | 1          |
 
-    Both give the same function at initialisation; their tangent kernels differ. Weights are drawn in float64 and cast,
-    so that models of one seed agree in every precision.
+    Both define the same function at initialisation, but their tangent kernels differ. Weights are drawn in float64 and
+    then cast, so that models with the same seed agree in every precision.
 
     Args:
         activation: Name of an activation with correct second derivatives, a callable, or None.
@@ -37,8 +37,8 @@ class Parametric(keras.layers.Layer):
         init: "gaussian", "orthogonal" or "delta-orthogonal", for the kernel; biases are Gaussian.
         weight_std: Standard deviation σ_w of the weights.
         bias_std: Standard deviation σ_b of the biases.
-        fan_in: Number of products that a unit sums; default: the kernel's own.
-        seed: Seed of the weights; None draws one from Python's generator, as Keras's initialisers do.
+        fan_in: Number of products summed by a unit; default: that of the kernel's shape.
+        seed: Seed of the weights; None draws a seed from Python's generator, as Keras's initialisers do.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
@@ -63,9 +63,9 @@ class Parametric(keras.layers.Layer):
         super().__init__(**kwargs)
         if parameterization not in PARAMETERIZATIONS:
             hint = did_you_mean(str(parameterization), PARAMETERIZATIONS)
-            raise NtkbenchError(f"No parameterization is called {parameterization!r}. {hint}")
+            raise NtkbenchError(f"Unknown parameterization {parameterization!r}. {hint}")
         if init not in draws.INITS:
-            raise NtkbenchError(f"No initialisation is called {init!r}. {did_you_mean(str(init), draws.INITS)}")
+            raise NtkbenchError(f"Unknown initialisation {init!r}. {did_you_mean(str(init), draws.INITS)}")
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.parameterization = parameterization
@@ -78,14 +78,18 @@ class Parametric(keras.layers.Layer):
         self.scale = self.bias_scale = 1.0
 
     def add_parameters(self, shape: tuple[int | None, ...]) -> None:
-        """Create kernel and bias, and set their scales. A kernel's last axis counts units, the others fan in.
+        """Create kernel and bias, and set their scales.
 
-        Raises NtkbenchError when the size of an axis is not known.
+        Args:
+            shape: Shape of the kernel; the last axis is the units, the product of the others is the fan-in.
+
+        Raises:
+            NtkbenchError: If the size of an axis is unknown.
         """
         kernel_shape = tuple(size for size in shape if size is not None)
         if len(kernel_shape) < len(shape):
             raise NtkbenchError(
-                f"{self.name!r} cannot draw a kernel of shape {shape}; give its input's last axis a size."
+                f"{self.name!r} cannot draw a kernel of shape {shape}; set the size of its input's last axis."
             )
         std = self.weight_std / math.sqrt(self.fan_in or math.prod(kernel_shape[:-1]))
         kernel = draws.draw(self.init, kernel_shape, seed_for(self.seed, "kernel"))
@@ -106,7 +110,7 @@ class Parametric(keras.layers.Layer):
 
     @abstractmethod
     def product(self, x: Any, kernel: Any) -> Any:
-        """Return the layer's product, linear in `x` and in `kernel`, without scale."""
+        """Return the layer's product without scale; it is linear in `x` and in `kernel`."""
 
     def preactivation(self, x: Any) -> Any:
         """Return z = scale · product(x, kernel) + bias_scale · bias."""

@@ -1,4 +1,4 @@
-"""The layers without weights: a named activation and a constant factor."""
+"""Define layers without weights: an activation and multiplication by a constant."""
 
 from __future__ import annotations
 

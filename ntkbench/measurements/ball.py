@@ -1,4 +1,4 @@
-"""The worst direction in a ball of weights: of the kernel, of the linear model, and of the Hessian."""
+"""Measure the largest change of the kernel, the linear model and the Hessian in a ball around initialisation."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ from ..errors import Diverged
 from ..types import KINKED, Value
 
 KERNEL = frozenset({"kernel_change_worst", "search_gain"})
-ASCENT = 60  # evaluations of one ascent at most
-POLISHED = 1e-4  # relative gain at which the ascent from the best point found is settled
-NOISE = 1.0  # of the Gaussian displacement along which kinks are looked for, relative to each variable's rms
-SMOOTH = (0.4, 0.8)  # parts of R that are tried for what is smooth, beside crossings of kinks in the rest
+ASCENT = 60  # maximum number of evaluations of one ascent
+POLISHED = 1e-4  # relative gain at which the final ascent stops
+NOISE = 1.0  # standard deviation of the Gaussian displacement that probes kinks, relative to each variable's rms
+SMOOTH = (0.4, 0.8)  # fractions of R tried for the smooth ascent; the rest crosses kinks
 
 
 def measure(ctx: Context) -> dict[str, Value]:
-    """Return the largest values found within R of w0: kernel_change_worst, linearization_error_worst,
-    hessian_norm_ball (Liu, Zhu, Belkin 2020, arXiv 2010.01092). Lower bounds of the suprema.
+    """Return kernel_change_worst, linearization_error_worst and hessian_norm_ball: the largest values within R of w0.
 
-    With kernel_change_worst come search_gain and kink_share, which say how far its search can be trusted.
+    They are lower bounds of the suprema. kernel_change_worst is reported with search_gain and kink_share, which tell
+    how far its search can be trusted.
+
+    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092).
     """
     result: dict[str, Value] = {}
     if not ctx.quantities.isdisjoint(KERNEL):
@@ -51,12 +53,12 @@ def measure(ctx: Context) -> dict[str, Value]:
 
 
 def kernel_change_worst(ctx: Context) -> dict[str, Value]:
-    """Return max over the ball of ‖K(w) − K(w0)‖_F/‖K(w0)‖_F as kernel_change_worst, search_gain and kink_share.
+    """Return kernel_change_worst = max over the ball of ‖K(w) − K(w0)‖_F/‖K(w0)‖_F, with search_gain and kink_share.
 
-    Two searches share nothing but the objective. One ascends from ± the direction in which ‖K‖ grows; the other from
-    ± the displacement of gradient descent and from ± a random direction. Where the gradient has kinks, both also move
-    across them, each with its own draws. search_gain is what both together found beyond the worse of the two,
-    relative to that one.
+    Two independent searches maximise the same objective. One ascends from ± the direction in which ‖K‖ grows, the other
+    from ± the displacement of gradient descent and ± a random direction. If the gradient has kinks, both also cross
+    them, each with its own random draws. search_gain is the relative gain of the combined search over the worse of the
+    two.
     """
     objective, growth, share = kernel_objective(ctx), kernel_growth(ctx), largest_kink_share(ctx)
     halves = [[growth], [_descent(ctx), ctx.direction()]]
@@ -74,7 +76,7 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
 
 
 def kernel_objective(ctx: Context) -> Objective:
-    """Return v [P] of unit length -> (relative change of the kernel at w0 + R·v, its gradient up to a factor)."""
+    """Return the objective: unit vector v [P] -> (relative kernel change at w0 + R·v, its gradient up to a factor)."""
     k0, radius = ctx.kernel, ctx.settings.radius
 
     def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
@@ -95,9 +97,10 @@ def _kernel_change_at(ctx: Context, direction: tf.Tensor) -> float:
 
 
 def largest_kink_share(ctx: Context) -> float:
-    """Return the largest share of the gradient's change that second derivatives do not explain, over the displacement
-    of gradient descent, Jᵀc of length R for the leading eigenvector c of K, and a Gaussian displacement that reaches
-    kinks which no gradient leads to.
+    """Return the largest share of the gradient's change that second derivatives do not explain.
+
+    The maximum is over three displacements: that of gradient descent, Jᵀc of length R with the leading eigenvector c of
+    K, and a Gaussian one, which reaches kinks that gradients do not lead to.
     """
     noise = ctx.rng.standard_normal(ctx.network.size) * NOISE
     gaussian = rms_of_variables(ctx.network, ctx.theta) * tf.constant(noise, ctx.network.dtype)
@@ -108,8 +111,9 @@ def largest_kink_share(ctx: Context) -> float:
 
 
 def linearization_error_worst(ctx: Context) -> Value:
-    """Return max over the ball of rms(f − f_lin)/(R·gradient_norm), started at ± the top Hessian eigenvector, ± the
-    displacement of gradient descent and ± a random direction.
+    """Return the maximum of rms(f − f_lin)/(R·gradient_norm) over the ball.
+
+    The search starts at ± the top Hessian eigenvector, ± the displacement of gradient descent and ± a random direction.
     """
     radius, model = ctx.settings.radius, ctx.linear_model
 
@@ -132,7 +136,7 @@ def _relative_error(ctx: Context, residual: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(residual)))) / scale if scale else 0.0
 
 
-# -- where a search starts -----------------------------------------------------------------------------------------
+# -- starting points of the searches -----------------------------------------------------------------------------------
 
 
 def _both(direction: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -140,7 +144,7 @@ def _both(direction: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _descent(ctx: Context) -> tf.Tensor:
-    """Return the displacement of gradient descent [P], zero where it diverges."""
+    """Return the displacement of gradient descent [P], zero if it diverges."""
     try:
         return ctx.trajectory.end - ctx.trajectory.origin
     except Diverged:
@@ -155,7 +159,7 @@ def _along_outputs(ctx: Context) -> tf.Tensor:
 
 
 def across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
-    """Yield what is found by moving across kinks within R of w0, alone and with an ascent in the weights left."""
+    """Yield maxima found by crossing kinks within R of w0, alone and combined with an ascent in the other weights."""
     radius = ctx.settings.radius
     crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)
 
@@ -181,11 +185,11 @@ def across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
                 yield Maximum(value(radius * both), both)
 
 
-# -- what a search returns -----------------------------------------------------------------------------------------
+# -- results of the searches -----------------------------------------------------------------------------------------
 
 
 def _gain(best: Maximum, found: Iterable[Maximum]) -> float:
-    """Return what was found beyond the worse search, relative to it: infinite where that one found nothing."""
+    """Return the relative gain of the best maximum over the worse search: infinity if that one found nothing."""
     worse = min(maximum.value for maximum in found)
     if worse > 0:
         return best.value / worse - 1
@@ -193,7 +197,7 @@ def _gain(best: Maximum, found: Iterable[Maximum]) -> float:
 
 
 def _confirmed(ctx: Context, best: Maximum, value_at: Callable[[Context, tf.Tensor], float]) -> Value:
-    """Return the best value, measured again in float64 at the same point when it is small."""
+    """Return the best value, measured again in float64 at the same point if it is small."""
     if best.direction is None:
         return Value(0.0, None, "bound", ctx.precision)
     direction = best.direction

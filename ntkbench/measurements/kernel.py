@@ -1,4 +1,4 @@
-"""The spectrum of the tangent kernel at initialisation."""
+"""Measure the spectrum of the tangent kernel at initialisation."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..types import Value
 def measure(ctx: Context) -> dict[str, Value]:
     """Return lambda_min and condition = λmax/λmin of K(w0) on the probes.
 
-    Eigenvalues of a symmetric matrix move by at most the norm of its rounding error, which is reported as error, in
-    units of the coarsest type that the model computes in.
+    The reported error is the norm of the matrix's rounding error, in the coarsest type that the model computes in: the
+    eigenvalues of a symmetric matrix change by at most that much.
     """
     values = np.linalg.eigvalsh(ctx.kernel)
     low, high = float(values[0]), float(values[-1])

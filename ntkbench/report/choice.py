@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import NtkbenchError, did_you_mean
-from ..types import HEADLINES, Quantity
+from ..types import HEADLINES, Quantity, Theory
 
 PER_VARIABLE = ("bend_share", "kernel_share", "variable_size")
 
@@ -32,3 +32,16 @@ def chosen(measured: Mapping[str, Quantity], wanted: Sequence[str] = ()) -> dict
     if not wanted:
         shown = {key: measured[key] for key in HEADLINES if key in measured} or dict(measured)
     return shown
+
+
+def nonlinear_in_theory(declared: Mapping[str, Quantity], claims: Mapping[str, Mapping[str, Theory]]) -> set[str]:
+    """Return the labels of the architectures that stay non-linear according to theory.
+
+    These are the ones for which theory claims the exponent 0 of a quantity that is 0 for linear networks.
+
+    Args:
+        declared: The measured quantities, by result key.
+        claims: Theory's claims, by label and result key.
+    """
+    changes = [key for key, quantity in declared.items() if quantity.direction == "lower"]
+    return {label for label, laws in claims.items() if any(laws[key].exponent == 0 for key in changes if key in laws)}

@@ -16,7 +16,7 @@ from ..store.atomic import write_atomically
 from ..store.manifest import catalogue, theory
 from ..types import CellResult, Quantity
 from . import escape
-from .choice import chosen
+from .choice import chosen, nonlinear_in_theory
 from .ticks import labelled
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -63,11 +63,7 @@ def figure(
     ]
     if not any(_drawable(each) for _, laws in panels for each in laws):
         raise NtkbenchError("There is nothing to draw: no quantity has positive values at two or more widths.")
-    changes = [
-        key for key, quantity in result_keys(results, catalogue(manifest)).items() if quantity.direction == "lower"
-    ]
-    non_linear = {name for name, laws in claims.items() if any(laws[k].exponent == 0 for k in changes if k in laws)}
-    write_picture(_draw(panels, non_linear), path)
+    write_picture(_draw(panels, nonlinear_in_theory(result_keys(results, catalogue(manifest)), claims)), path)
 
 
 def checked(path: str | os.PathLike[str]) -> Path:
@@ -111,10 +107,10 @@ def write_picture(drawing: Any, path: Path) -> None:
 
 
 def _draw(panels: Sequence[tuple[Quantity, Sequence[Law]]], non_linear: Collection[str]) -> Any:
-    drawn = {_name(each): each.series.architecture for _, laws in panels for each in laws if _drawable(each)}
+    drawn = {_name(each): each.series.label for _, laws in panels for each in laws if _drawable(each)}
     styles: dict[str, Style] = {
-        name: (COLOURS[i % 7], _MARKERS[i // 7 % 7], "--" if architecture in non_linear else "-")
-        for i, (name, architecture) in enumerate(drawn.items())
+        name: (COLOURS[i % 7], _MARKERS[i // 7 % 7], "--" if label in non_linear else "-")
+        for i, (name, label) in enumerate(drawn.items())
     }
     drawing, axes = empty_picture(len(panels), legend_rows=-(-len(styles) // 4))
     for axis, (quantity, laws) in zip(axes, panels, strict=True):

@@ -16,7 +16,7 @@ from ..analysis.verdicts import GD, WORST, Verdict, verdicts_of
 from ..store.curves import decode
 from ..store.manifest import catalogue, theory
 from ..types import CellResult, Status
-from .choice import HEADLINES
+from .choice import HEADLINES, nonlinear_in_theory
 from .standard_table import id_of, standard_table
 from .svg import curves_plot, law_plot, overview_plot
 from .template import render
@@ -40,8 +40,9 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     judged = {id_of(each.series): each for each in verdicts_of(found, keys, claims)}
     grouping = grouped(list(judged.values()))
     table = standard_table(results, manifest, problems=problems)
+    dashed = nonlinear_in_theory(keys, claims)
     overviews = [
-        overview_plot([each for own in laws.values() for each in own if each.key == key])
+        overview_plot([each for own in laws.values() for each in own if each.key == key], dashed)
         for key in (HEADLINES if set(HEADLINES) & set(keys) else list(keys)[:6])
     ]
     means = manifest.get("width_means", {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import median
 
 from attrs import frozen
@@ -136,8 +136,10 @@ def law_plot(of: Law, width: int = 240, height: int = 170) -> Plot | None:
     )
 
 
-def overview_plot(laws: Sequence[Law], width: int = 460, height: int = 300) -> Plot | None:
-    """Draw one quantity of all architectures: medians over seeds, dashed where theory claims the exponent 0."""
+def overview_plot(
+    laws: Sequence[Law], non_linear: Collection[str] = (), width: int = 460, height: int = 300
+) -> Plot | None:
+    """Draw one quantity of all architectures: medians over seeds, dashed for the labels in `non_linear`."""
     found = []
     for place, of in enumerate(laws):
         by_width: dict[int, list[float]] = {}
@@ -154,7 +156,7 @@ def overview_plot(laws: Sequence[Law], width: int = 460, height: int = 300) -> P
             label=f"{' '.join([of.series.label, *of.series.condition])}: {numbers.value(points[0][1])} → "
             f"{numbers.value(points[-1][1])}",
             place=place % 7,
-            broken=of.theory is not None and of.theory.exponent == 0,
+            broken=of.series.label in non_linear,
             end=Mark(*frame.at(*points[-1]), of.series.label),
         )
         for place, of, points in found

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from .. import layers  # noqa: F401, registers the layers so that Keras can load them from a saved model
 from ..engine.model import dtype_policy
-from ..engine.ops import settings_of_ones_own
+from ..engine.ops import isolated_settings
 from ..errors import NtkbenchError
 from ..registry.calling import call_with_known_names, takes
 from ..registry.specs import SEED_BITS, Architecture
@@ -41,7 +41,7 @@ def _drawing_from(seed: int) -> Iterator[None]:
 @contextmanager
 def _building_in(precision: str) -> Iterator[None]:
     """Set Keras's default precision, for layers, variables and inputs whose code sets no dtype."""
-    with settings_of_ones_own(), dtype_policy(precision):
+    with isolated_settings(), dtype_policy(precision):
         keras.config.set_floatx(precision)
         yield
 
@@ -94,7 +94,7 @@ def build_with(
 
 def _loaded(entry: Architecture) -> Callable[..., Any]:
     """Return the build function. Random numbers and Keras settings of a file's first import do not affect any build."""
-    with _drawing_from(0), settings_of_ones_own():
+    with _drawing_from(0), isolated_settings():
         return entry.load()
 
 

@@ -82,6 +82,8 @@ def _own_cells(plan: Plan) -> dict[str, list[Cell]]:
 
 def _tried(executor: Executor, groups: Iterable[Sequence[Cell]]) -> Iterator[CellResult]:
     tries = [[evolve(cell, measurement=TRIAL, quantities=()) for cell in group] for group in groups]
+    if not tries:
+        return
     try:
         yield from executor.results(Agenda(tries), Progress())
     except ExecutorLost as error:

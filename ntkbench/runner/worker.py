@@ -278,7 +278,7 @@ def check_output(network: Network, x: Any, name: str) -> np.ndarray:
         raise NtkbenchError(f"{name} does not accept inputs of shape {shape}: {sentence(error)} {advice}") from error
     if not np.isfinite(outputs).all():
         bad = int((~np.isfinite(outputs)).any(1).sum())
-        raise NtkbenchError(f"{name} returned non-finite outputs for {bad} of {len(x)} probes; fix the model.")
+        raise NtkbenchError(f"{name}: the outputs are not finite for {bad} of {len(x)} probes; fix the model.")
     return outputs
 
 

@@ -117,5 +117,5 @@ def test_a_verdict_is_a_claim_too(slopes, expected, finding):
 def test_a_claim_on_a_verdict_names_one():
     with pytest.raises(NtkbenchError, match="Did you mean 'linear'"):
         Claim(id="v", says="s", source="s", status="own", law="verdict", arch="fc", verdict="linea")
-    with pytest.raises(NtkbenchError, match="takes an arch and a verdict"):
+    with pytest.raises(NtkbenchError, match="needs an arch and a verdict"):
         Claim(id="v", says="s", source="s", status="own", law="verdict", arch="fc")

@@ -107,7 +107,7 @@ def test_small_designs():
 
 
 def test_lengths_must_match():
-    with pytest.raises(NtkbenchError, match="as many widths"):
+    with pytest.raises(NtkbenchError, match="equally many widths"):
         fit_power_law([1, 2], [0], [1.0])
 
 

@@ -58,7 +58,7 @@ def test_failed_cells_give_1_and_their_reason(here, capsys, monkeypatch):
     assert "1/2" in out
 
 
-def test_a_users_own_files(here, capsys):
+def test_a_users_own_files(here, capsys, monkeypatch):
     (here / "my_net.py").write_text(
         "import keras\n"
         "def build(width, *, input_shape, seed, depth=1):\n"
@@ -76,6 +76,7 @@ def test_a_users_own_files(here, capsys):
     assert main(["run", "--arch", "my_net.py:broken", "--widths", "4", *words, "--out", "r"]) == 2
     assert "not finite" in capsys.readouterr().err
 
+    monkeypatch.syspath_prepend(here)
     from my_net import build
 
     build(8, input_shape=(61,), seed=1).save("net.keras")

@@ -16,7 +16,7 @@ def test_the_page_runs_from_top_to_bottom(capsys):
     for text in BLOCKS:
         exec(compile(text, "docs/kernels.md", "exec"), names)
     assert names["distance"] < 0.2
-    assert "To infinity: dense" in capsys.readouterr().out
+    assert "infinite width: dense" in capsys.readouterr().out
     assert np.linalg.eigvalsh(names["matrix"])[0] > 0
     assert names["explained"] > 0.35  # linear regression explains about half
     assert names["accuracy"] > 0.92 and names["right"] > 0.92

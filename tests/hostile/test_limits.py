@@ -198,10 +198,10 @@ def stubborn(width):
 """
 TRIED = "hostile.py:{} was tried once before the run, at width 4. "
 LOST = {
-    "sleeps": ("timeout", "It was not finished after --timeout 10 s, and its worker process was ended."),
-    "spins": ("timeout", "It was not finished after --timeout 10 s"),
-    "stubborn": ("timeout", "It was not finished after --timeout 10 s"),
-    "eats": ("oom", "more than --memory-limit 2 GiB, and was ended."),
+    "sleeps": ("timeout", "It did not finish within --timeout 10 s, and its worker process was killed."),
+    "spins": ("timeout", "It did not finish within --timeout 10 s"),
+    "stubborn": ("timeout", "It did not finish within --timeout 10 s"),
+    "eats": ("oom", "more than --memory-limit 2 GiB, and was killed."),
     "kills": ("failed", "SIGKILL ended it"),
     "exits": ("failed", "its exit code was 3."),
     "interrupts": ("failed", "it raised KeyboardInterrupt"),

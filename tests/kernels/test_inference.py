@@ -139,25 +139,25 @@ def test_mistakes_are_sentences():
         k.Ensemble(KERNEL, X, Y, train="ntkk")
     with pytest.raises(nb.NtkbenchError, match="10 inputs and 3 targets"):
         k.Ensemble(KERNEL, X, Y[:3])
-    with pytest.raises(nb.NtkbenchError, match="time=-1.0 makes no sense"):
+    with pytest.raises(nb.NtkbenchError, match="time=-1.0 is invalid"):
         k.Ensemble(KERNEL, X, Y).predict(NEW, -1.0)
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: k.Ensemble(KERNEL, X * np.nan, Y), "inputs hold NaN or infinity"),
-        (lambda: k.Ensemble(KERNEL, X, Y * np.inf), "targets hold NaN or infinity"),
-        (lambda: k.Ensemble(KERNEL, X, list("abcdefghij")), "targets are a list that is no array of real numbers"),
-        (lambda: k.Ensemble(KERNEL, X + 1j, Y), "inputs are a ndarray that is no array of real numbers"),
-        (lambda: k.Ensemble(KERNEL, X, [[1.0], [1.0, 2.0]] * 5), "targets are a list that is no array"),
+        (lambda: k.Ensemble(KERNEL, X * np.nan, Y), "inputs contain NaN or infinity"),
+        (lambda: k.Ensemble(KERNEL, X, Y * np.inf), "targets contain NaN or infinity"),
+        (lambda: k.Ensemble(KERNEL, X, list("abcdefghij")), "targets are a list, not an array of real numbers"),
+        (lambda: k.Ensemble(KERNEL, X + 1j, Y), "inputs are a ndarray, not an array of real numbers"),
+        (lambda: k.Ensemble(KERNEL, X, [[1.0], [1.0, 2.0]] * 5), "targets are a list, not an array"),
         (lambda: k.Ensemble(KERNEL, X[0, 0], Y), "inputs have shape"),
         (lambda: k.Ensemble(KERNEL, X[:, 0], Y), "inputs have shape"),
         (lambda: k.Ensemble(KERNEL, X, 1.0), "targets"),
         (lambda: k.Ensemble(KERNEL, X * 1e200, Y), "training kernel is not finite"),
-        (lambda: k.Ensemble(KERNEL, X, Y, noise=-1.0), "noise=-1.0 is no variance"),
-        (lambda: k.Ensemble(KERNEL, X, Y, jitter=np.nan), "jitter=nan is no variance"),
-        (lambda: k.Ensemble(KERNEL, X, Y).predict(NEW[:, :2]), r"shape \[4, 2\]; those trained on have \[10, 3\]"),
+        (lambda: k.Ensemble(KERNEL, X, Y, noise=-1.0), "noise=-1.0 is invalid"),
+        (lambda: k.Ensemble(KERNEL, X, Y, jitter=np.nan), "jitter=nan is invalid"),
+        (lambda: k.Ensemble(KERNEL, X, Y).predict(NEW[:, :2]), r"shape \[4, 2\]; the training inputs have \[10, 3\]"),
         (lambda: k.Ensemble(KERNEL, X, Y).predict(NEW[0]), r"shape \[3\]"),
         (lambda: k.Ensemble(KERNEL, X, Y).predict(NEW * np.nan), "NaN"),
     ],

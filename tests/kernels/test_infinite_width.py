@@ -341,8 +341,8 @@ def test_bent_and_unfinished_outputs_are_refused():
         return keras.Sequential([keras.Input((5,)), layers.Dense(16, "tanh", seed=0), *behind])
 
     for behind, message in [
-        ((layers.Dense(1, "sigmoid", seed=1),), "bent by an activation"),
-        ((), "bent by an activation"),
+        ((layers.Dense(1, "sigmoid", seed=1),), "nonlinear output activation"),
+        ((), "nonlinear output activation"),
         ((layers.Dense(8, seed=1), keras.layers.LayerNormalization()), "finitely many"),
     ]:
         with pytest.raises(k.NoLimit, match=message):

@@ -56,7 +56,7 @@ def test_the_marks_of_theory():
     claims = {"gradient_norm": 0.0, "hessian_norm": -0.5, "kernel_change_worst": 0.0, "kernel_change_gd": -3.0}
     table = standard_table(noisy, manifest(noisy, {"fc": claims}))
     row = line_of(table.text(), "fc ")
-    assert "(0) ·" in row and "(-3) ✗" in row and "✓" not in row and "· it meets both" in " ".join(table.notes)
+    assert "(0) ·" in row and "(-3) ✗" in row and "✓" not in row and "·: it overlaps both" in " ".join(table.notes)
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -39,7 +39,7 @@ def test_the_rule_is_recorded(run):
     assert stopping["looks"][0]["added"]["fc-bottleneck:k=1"][0] == 4
     added = [r.cell for r in run.results if r.cell.label == "fc-bottleneck:k=1" and r.cell.seed >= 2]
     assert set(HEADLINES) <= {key for cell in added for key in cell.quantities}, "all that a verdict rests on"
-    assert "looks" in run.table().text() and len(stopping["looks"]) <= sequential.LOOKS
+    assert "interim analyses" in run.table().text() and len(stopping["looks"]) <= sequential.LOOKS
 
 
 def test_a_look_is_stricter_than_the_table():

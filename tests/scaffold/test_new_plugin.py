@@ -111,7 +111,7 @@ def test_generation_to_green_in_a_fresh_environment(here):
         (["ntkbench-fc"], "ntkbench already registers the architecture 'fc'"),
         (["hessian", "--kind", "measurement"], "ntkbench already registers the measurement 'hessian'"),
         (["full"], "full is already there"),
-        (["x", "--kind", "kernle"], "there is no 'kernle'"),
+        (["x", "--kind", "kernle"], "unknown value 'kernle'. Did you mean 'kernel'"),
     ],
 )
 def test_mistakes(here, capsys, words, sentence):

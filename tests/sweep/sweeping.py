@@ -34,7 +34,13 @@ MODES = ("auto", "double_backward", "forward_over_backward")
 HESSIANS = ("auto", "factored", "hvp", "dense")
 KERNELS = ("auto", "structured", "jacobian", "ntk_vector_products")
 # Sentences that say no more than that the requested way is not for this model.
-OTHER_WAY = ("has no rule", "No layer rule", "mode='forward_over_backward'", "do forward over backward", "stops at")
+OTHER_WAY = (
+    "has no rule",
+    "No layer rule",
+    "mode='forward_over_backward'",
+    "do forward over backward",
+    "supports at most",
+)
 
 
 @frozen

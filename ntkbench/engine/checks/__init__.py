@@ -1,4 +1,4 @@
-"""What stands at the door of every public call: inputs, tokens, stale caches, and derivatives that are right."""
+"""Validate every public call: its inputs, token indices, cached functions and the model's derivatives."""
 
 from .arguments import like_weights, require_one_of, require_tolerance, require_whole
 from .derivatives import (
@@ -14,7 +14,7 @@ from .derivatives import (
 from .door import enter
 from .finite import NotFinite, not_finite, require_finite
 from .guard import require_right_derivatives
-from .layers import Guilty, blamed, known_right
+from .layers import FaultyLayer, diagnose, known_right
 
 __all__ = [
     "KERNEL_TOLERANCE",
@@ -22,10 +22,10 @@ __all__ = [
     "SAMPLES",
     "TOLERANCE",
     "Derivatives",
-    "Guilty",
+    "FaultyLayer",
     "NotFinite",
-    "blamed",
     "check_derivatives",
+    "diagnose",
     "enter",
     "in_float64",
     "known_right",

@@ -1,4 +1,4 @@
-"""Checks of a model's numbers: derivatives against finite differences, and outputs against a second call."""
+"""Check a model numerically: its derivatives against finite differences, its outputs against a second call."""
 
 from __future__ import annotations
 
@@ -16,36 +16,42 @@ from ..model import Network, network_in, noise_of
 
 Problem = Literal["", "stochastic", "coupled", "not finite", "gradient", "no second derivative", "hessian", "symmetry"]
 
-SAMPLES = 2  # inputs that a model is checked at
-DIRECTIONS = 3  # a model is blamed only when all of them disagree
-# Steps in units of each variable's own size, the next one taken only where the one before has not agreed: a small
-# step crosses fewer kinks (ReLU, max pooling), a large one has less rounding.
+SAMPLES = 2  # number of inputs at which a model is checked
+DIRECTIONS = 3  # random directions; a derivative counts as wrong only if all of them disagree
+# Steps in units of each variable's size, tried in turn until one agrees: a small step crosses fewer kinks (ReLU, max
+# pooling), a large one has less rounding error.
 STEPS = {"float64": (1e-5, 1e-6, 1e-7, 1e-8), "float32": (4e-2, 1e-2, 2.5e-3, 6e-4, 1.5e-4)}
-ASIDE = {"float64": 1e-3, "float32": 1e-2}  # from the model's weights, in the same units
-# float64: the exact gelu of TensorFlow is itself only good to 1e-8. float32: rounding and truncation at the best step.
+PERTURBATION = {"float64": 1e-3, "float32": 1e-2}  # random shift of the weights, in the same units
+# float64: TensorFlow's exact gelu is accurate only to 1e-8. float32: rounding and truncation at the best step.
 TOLERANCE = {"float64": 1e-5, "float32": 2e-3}
-# At the very weights, a difference counts only where one-sided ones agree this much better than it disagrees: of kinks
-# that meet there (ReLUs at 0) the sum, in which they may cancel, moves much less than their derivatives.
+# At unperturbed weights, a disagreement counts only if it exceeds the gap between one-sided differences by this factor:
+# where kinks meet (ReLUs at 0) they may cancel in the sum, which then moves much less than their derivatives.
 KINKS = 30
-# What is smaller than this part of the gradient is not resolved, and counts as zero.
+# Values below this fraction of the gradient are not resolved and count as zero.
 FLOOR = {"float64": 1e-3, "float32": 0.1}
 KERNEL_TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
-REPEAT_TOLERANCE = 1e3  # units of roundoff: parallel sums may differ by rounding from call to call
-NOISE = 64  # units of roundoff by which a product with the Hessian may be off
-COUPLED_TOLERANCE = 1e5  # units of roundoff: other batch sizes take other kernels, and outputs may be small differences
+REPEAT_TOLERANCE = 1e3  # units of roundoff: parallel sums may round differently from call to call
+NOISE = 64  # units of roundoff: error allowed in a Hessian-vector product
+COUPLED_TOLERANCE = 1e5  # units of roundoff: the batch size selects the kernel, and outputs may suffer cancellation
 
 
 @frozen
 class Derivatives:
-    """How far automatic differentiation is from finite differences of one order less, and what is wrong, if anything.
+    """Result of comparing automatic derivatives with finite differences.
 
-    All errors are relative: to the quantity itself, or to the gradient where the quantity is small beside it.
-    repeat: outputs and ∇f at the same weights and inputs, twice (0: bit for bit).
-    coupled: outputs at an input alone, or among copies of itself, against those at the same input among others.
-    gradient: ⟨∇f, v⟩ against the difference of f.   hessian: H·v against the difference of ∇f.
-    symmetry: ⟨u, Hv⟩ against ⟨v, Hu⟩.
-    None where it was not reached.   problem: what is wrong, "" for nothing.   reason: TensorFlow's own words.
-    sure: the differences were good enough to tell right from wrong; kinks and rounding can forbid it.
+    All errors are relative, either to the quantity itself or, if that is small, to the gradient. An error is None if
+    the check stopped before computing it.
+
+    Attributes:
+        precision: Floating-point type of the model.
+        repeat: Difference of outputs and ∇f between two calls at the same weights and inputs (0: bit for bit equal).
+        coupled: Difference of an input's outputs alone, or among copies of itself, from those among other inputs.
+        gradient: Error of ⟨∇f, v⟩ against the difference of f.
+        hessian: Error of H·v against the difference of ∇f.
+        symmetry: Difference between ⟨u, Hv⟩ and ⟨v, Hu⟩.
+        problem: The first problem found, "" for none.
+        reason: TensorFlow's error message, if there is one.
+        sure: Whether the check is conclusive; kinks or rounding can make it inconclusive.
     """
 
     precision: str
@@ -60,7 +66,7 @@ class Derivatives:
 
     @property
     def error(self) -> float | None:
-        """The error that belongs to the problem."""
+        """The error that corresponds to `problem`, or None."""
         own: dict[str, float | None] = {
             "stochastic": self.repeat,
             "coupled": self.coupled,
@@ -72,34 +78,37 @@ class Derivatives:
 
 
 def check_derivatives(
-    net: Network, x: Any, *, order: int = 2, mode: str = "auto", seed: int = 0, aside: bool = True
+    net: Network, x: Any, *, order: int = 2, mode: str = "auto", seed: int = 0, perturb: bool = True
 ) -> Derivatives:
     """Compare first and second derivatives of the chosen output, summed over x, with finite differences.
 
-    A right model is never blamed: the difference has to disagree by more than its own uncertainty (how much it moves
-    from one step to the next smaller one, and rounding) along every one of three random directions, and second
-    derivatives are blamed only where the first ones agree. A right model of smooth layers costs about five gradients,
-    two Hessian-vector products and three plain calls.
+    The check is designed never to reject a correct model. A derivative counts as wrong only if it disagrees along all
+    three random directions by more than the uncertainty of the difference (its change from one step to the next, plus
+    rounding). Second derivatives count as wrong only if the first ones agree. A correct model with smooth layers costs
+    about five gradients, two Hessian-vector products and three plain calls.
+
+    Weights and state (moving averages, random seeds) are restored afterwards.
 
     Args:
-        net: the model, in its own precision; float64 resolves 1e-5 of the Hessian, float32 2e-3.
-        x: [N, ...], few inputs.   order: 1 leaves second derivatives out.   mode: as for `hvp`.
-        seed: draws the directions.
-        aside: check a little beside the model's weights, because biases of exactly 0 at inputs of exactly 0 put a ReLU
-            on its kink. False: at these weights, where derivatives at kinks are left open.
-
-    The network is left at its weights, and its state (moving averages, random seeds) as it was.
+        net: The model, in its own precision; float64 resolves 1e-5 of the Hessian, float32 2e-3.
+        x: A few inputs: [N, ...].
+        order: Highest order to check, 1 or 2.
+        mode: As for `hvp`.
+        seed: Seed of the random directions.
+        perturb: Whether to shift the weights slightly first, because zero biases at zero inputs put a ReLU exactly on
+            its kink. If False, derivatives at kinks remain undecided.
     """
     x = net.inputs(x)
     with unchanged(net):
-        return _Point(net, x, mode, np.random.default_rng(seed), aside).derivatives(order)
+        return _Point(net, x, mode, np.random.default_rng(seed), perturb).derivatives(order)
 
 
 def check_outputs(net: Network, x: tf.Tensor) -> Derivatives:
-    """Return whether outputs at x: [N, ...] repeat, and whether the first input's depend on the others.
+    """Check that outputs at x: [N, ...] are repeatable and that the first input's outputs do not depend on the others.
 
-    The model is called plainly, because a compiled function repeats what Python draws. The other inputs are replaced by
-    the first one, where nothing but rounding may change, and taken away, where another batch size takes other kernels.
+    The model is called eagerly, because a compiled function would repeat random numbers drawn by Python. To detect
+    coupling, the other inputs are first replaced by the first one (only rounding may change), then removed (the batch
+    size may select another kernel).
     """
     eps = noise_of(net, x)
     calls = (x, x, tf.repeat(x[:1], len(x), axis=0), x[:1])
@@ -117,16 +126,16 @@ def check_outputs(net: Network, x: tf.Tensor) -> Derivatives:
 
 
 class _Point:
-    """A network at the weights of now or beside them, which are counted in units of each variable's own size."""
+    """A network at its current or slightly shifted weights, measured in units of each variable's size."""
 
-    def __init__(self, net: Network, x: tf.Tensor, mode: str, rng: np.random.Generator, aside: bool):
+    def __init__(self, net: Network, x: tf.Tensor, mode: str, rng: np.random.Generator, perturb: bool):
         self.net, self.x, self.mode, self.rng = net, x, mode, rng
         self.precision = net.dtype.name
         self.eps = noise_of(net, x)
         self.unit = np.concatenate([np.full(v.shape, own_size(v)).ravel() for v in net.variables])
-        self.aside = aside
-        shift = ASIDE[self.precision] * self.unit * rng.standard_normal(net.size)
-        self.theta = net.theta() + tf.constant(shift if aside else 0 * shift, net.dtype)
+        self.perturb = perturb
+        shift = PERTURBATION[self.precision] * self.unit * rng.standard_normal(net.size)
+        self.theta = net.theta() + tf.constant(shift if perturb else 0 * shift, net.dtype)
 
     def derivatives(self, order: int) -> Derivatives:
         """Return the comparison."""
@@ -139,8 +148,9 @@ class _Point:
         if found.repeat > REPEAT_TOLERANCE * self.eps:
             return evolve(found, problem="stochastic")
         self.f, self.g = self.at(None)
-        # In float32 rounding inside a function (the elu of 1e-6 is a staircase) makes it another one at small steps,
-        # consistently; a number shows that only at some larger step, a vector by an error that falls with larger ones.
+        # In float32, rounding inside a function (elu near 1e-6 is a staircase) makes it consistently a different
+        # function at small steps. A scalar reveals this only at some larger step, a vector by an error that falls as
+        # the step grows.
         first = _Comparison(self.precision, every_step=self.precision == "float32")
         second = _Comparison(self.precision)
         second.agrees = order == 1
@@ -167,22 +177,22 @@ class _Point:
             return evolve(found, problem="hessian")
         if symmetry is not None and symmetry > max(TOLERANCE[self.precision], NOISE * self.eps):
             return evolve(found, problem="symmetry")
-        # The error of a wrong layer can have a low rank, and hide from a direction that another one has seen it along.
+        # The error of a wrong layer can have low rank, so that some directions show it and others do not.
         return evolve(found, sure=all(each.agrees and not each.disagreements for each in (first, second)))
 
     def differences(self, v: np.ndarray, hv: np.ndarray, first: _Comparison, second: _Comparison) -> None:
-        """Compare along v, with one step after the other until both comparisons agree."""
+        """Compare along v, step by step, until both comparisons agree."""
         floor, size = FLOOR[self.precision], _norm(self.g)
         slope = np.array([self.g @ v])
         first.begin(slope, floor * size, self.eps * (size + abs(self.f)))
         second.begin(hv, floor * size, self.eps * (size + _norm(hv)))
         for step in STEPS[self.precision]:
             (f_plus, g_plus), (f_minus, g_minus) = self.at(step * v), self.at(-step * v)
-            # At a kink of f itself (a ReLU at exactly 0, as with zero inputs and biases) differences agree with each
-            # other; but forwards and backwards they do not.
+            # At a kink of f itself (a ReLU at exactly 0, as with zero inputs and biases), central differences agree
+            # with each other, but forward and backward differences do not.
             bend = abs(f_plus - 2 * self.f + f_minus) / (2 * step)
-            bend_of_g = 0.0 if self.aside else _norm(g_plus - 2 * self.g + g_minus) / (2 * step)
-            by = 1 if self.aside else KINKS
+            bend_of_g = 0.0 if self.perturb else _norm(g_plus - 2 * self.g + g_minus) / (2 * step)
+            by = 1 if self.perturb else KINKS
             first.add(step, np.array([(f_plus - f_minus) / (2 * step)]), by * bend)
             second.add(step, (g_plus - g_minus) / (2 * step), by * bend_of_g)
             if first.agrees and second.agrees:
@@ -197,19 +207,19 @@ class _Point:
         return float(f), self.unit * g.numpy().astype(np.float64)
 
     def hvp(self, v: np.ndarray) -> np.ndarray:
-        """Return the Hessian in shifts times v, by automatic differentiation, in float64."""
+        """Return the Hessian with respect to the shift, times v, by automatic differentiation, in float64."""
         self.net.assign(self.theta)
         found = flat_hvp(self.net, self.mode)(self.x, tf.constant(self.unit * v, self.net.dtype))
         return self.unit * found.numpy().astype(np.float64)
 
     def asymmetry(self, u: np.ndarray, hu: np.ndarray, v: np.ndarray, hv: np.ndarray) -> float:
-        """Return |⟨u, Hv⟩ − ⟨v, Hu⟩| in units of ‖Hv‖ and ‖Hu‖."""
+        """Return |⟨u, Hv⟩ − ⟨v, Hu⟩| relative to the larger of ‖Hu‖ and ‖Hv‖."""
         size = max(_norm(hu), _norm(hv), FLOOR[self.precision] * _norm(self.g), float(np.finfo(np.float64).tiny))
         return float(abs(u @ hv - v @ hu) / size)
 
 
 class _Comparison:
-    """One derivative against differences of several steps, along one direction after the other."""
+    """Comparison of one derivative with differences at several steps, one direction at a time."""
 
     def __init__(self, precision: str, *, every_step: bool = False):
         self.tolerance, self.every_step = TOLERANCE[precision], every_step
@@ -217,14 +227,20 @@ class _Comparison:
         self.error: float | None = None
 
     def begin(self, exact: np.ndarray, floor: float, noise: float) -> None:
-        """Start a direction. floor: what counts as zero.   noise: rounding of what is differenced."""
+        """Start a direction.
+
+        Args:
+            exact: The automatic derivative along the direction.
+            floor: Norm below which values count as zero.
+            noise: Rounding error of the values that are differenced.
+        """
         self._exact, self._floor, self._noise = exact, floor, noise
         self._before: np.ndarray | None = None
         self._pairs: list[tuple[float, float]] = []  # uncertainty and error
-        self._least = np.inf  # error of any step
+        self._least = np.inf  # smallest error over all steps
 
     def add(self, step: float, difference: np.ndarray, bend: float = 0.0) -> None:
-        """Take the next smaller step into account. bend: how far one-sided differences are from the central one."""
+        """Add the next smaller step; `bend` is the gap between one-sided and central differences."""
         if self.agrees:
             return
         size = max(_norm(self._exact), _norm(difference), self._floor, float(np.finfo(np.float64).tiny))
@@ -233,8 +249,8 @@ class _Comparison:
         if error <= self.tolerance:
             self.agrees, self.error = True, error
         elif self._before is not None:
-            # A kink within both steps, or within the larger one only, moves the difference by at least a fourth of
-            # the error that it makes; so do truncation and rounding.
+            # A kink within both steps, or only within the larger one, changes the difference by at least a quarter of
+            # the error it causes; so do truncation and rounding.
             uncertainty = (4 * (_norm(difference - self._before) + bend) + 8 * self._noise / step) / size
             self._pairs.append((uncertainty, error))
         self._before = difference
@@ -251,7 +267,7 @@ class _Comparison:
 
     @property
     def disagrees(self) -> bool:
-        """Whether every direction has disagreed."""
+        """Whether all directions disagreed."""
         return self.disagreements == DIRECTIONS
 
 
@@ -260,7 +276,7 @@ def _norm(v: np.ndarray) -> float:
 
 
 def own_size(variable: tf.Variable) -> float:
-    """Return the root mean square of a variable; for one that is zero, what an initialiser would have given it."""
+    """Return the root mean square of a variable or, if it is zero, that of a typical initialiser (1/√fan-in)."""
     value = variable.numpy().astype(np.float64)
     size = float(np.sqrt(np.mean(value**2))) if value.size else 0.0
     return size if 0 < size < np.inf else 1.0 / np.sqrt(max(1, int(np.prod(value.shape[:-1]))))
@@ -280,7 +296,7 @@ def _value_and_gradient(net: Network) -> Any:
 
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:
-    """Return ‖a − b‖ / max(‖a‖, ‖b‖), 0 where both are equal, infinite where one is not finite."""
+    """Return ‖a − b‖ / max(‖a‖, ‖b‖): 0 if both are equal, infinity if either is not finite."""
     if np.array_equal(a, b):
         return 0.0
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
@@ -290,19 +306,20 @@ def relative(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def in_float64(net: Network, x: Any) -> Network | None:
-    """Return the network in float64: itself, or one around a copy that gives the same outputs at x: [N, ...].
+    """Return the network in float64: itself, or a float64 copy with the same outputs at x: [N, ...].
 
-    None where there is no such copy: other models than Keras's, layers without a configuration, a fixed precision.
+    Returns None if no copy can be made, for example for models outside Keras, layers without a configuration, or a
+    hard-coded precision.
     """
     try:
         return network_in(net, x, "float64")
-    except Exception:  # whatever a user's layer says to another precision, the answer is that it cannot be cast
+    except Exception:  # a user's layer may raise anything at another precision
         return None
 
 
 @contextlib.contextmanager
 def unchanged(net: Network) -> Iterator[None]:
-    """Put weights and state back when the block ends."""
+    """Restore the model's weights and state when the block ends."""
     others = [v if isinstance(v, tf.Variable) else v.value for v in getattr(net.model, "variables", ())]
     before = [(v, v.read_value()) for v in [*net.variables, *others]]
     try:

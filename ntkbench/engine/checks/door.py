@@ -1,4 +1,4 @@
-"""The door of the public functions: a model and its inputs are checked here, and come in as the model is now."""
+"""Entry point of the public functions: check a model and its inputs, and discard stale compiled functions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from .finite import require_finite_weights
 from .lookups import require_lookups
 from .snapshot import Snapshot, is_known
 
-ROUNDING = 64  # units of roundoff by which a plain call and a compiled one of the same model may differ
+ROUNDING = 64  # units of roundoff: allowed difference between an eager and a compiled call of the same model
 
 
 @define
-class Watched:
-    """What is remembered of a model to see whether it was changed.
+class CachedState:
+    """State of a model at its last call, kept to detect changes.
 
-    snapshot: of its objects.   known: whether that says all.   moving: where they change with every call of the model.
-    tolerance: relative difference of a plain call and a compiled one.
+    Attributes:
+        snapshot: Snapshot of the model's objects.
+        known: Whether the snapshot captures everything that the outputs depend on.
+        moving: Paths of the snapshot that change with every call of the model.
+        tolerance: Relative difference allowed between an eager and a compiled call.
     """
 
     snapshot: Snapshot
@@ -41,17 +44,26 @@ def enter(
     output_name: str | int | None = None,
     precision: str | None = None,
 ) -> tuple[Network, tf.Tensor, tf.Tensor | None]:
-    """Return the network of a model as it is now, and its inputs x: [N, ...] and x2: [M, ...] or None, checked.
+    """Return the network of a model in its current state, with checked inputs.
 
-    What was compiled for a model is used again as long as nothing about the model has changed: its variables, what its
-    Python objects hold and, where somebody's own code may depend on anything else, the outputs of a plain call at the
-    first input. A Network that is given is taken as it is, with its inputs checked.
+    Compiled functions are reused while the model is unchanged, that is, while its variables and the contents of its
+    Python objects are the same. If the model contains custom code, which may depend on anything else, the outputs of an
+    eager call at the first input must also be the same. A Network is returned as it is; only its inputs are checked.
 
-    precision: what to compute in; the network is that of a copy where the model has another one.
+    Args:
+        model: A model or a Network.
+        x: Inputs: [N, ...].
+        x2: Second inputs: [M, ...], or None.
+        output: Index of the output unit.
+        output_name: Name or index of the output, for models with several outputs.
+        precision: Precision to compute in. If the model has another one, the network wraps a cast copy.
+
+    Returns:
+        The network, and x and x2 as tensors.
 
     Raises:
-        NtkbenchError: for inputs that are no finite real numbers of the model's shape and type, indices beyond the
-            model's tables, weights that are not finite, and outputs that have no derivatives.
+        NtkbenchError: If inputs are not finite real numbers of the model's shape and type, if indices exceed the
+            model's embedding tables, if weights are not finite, or if outputs have no derivatives.
     """
     net = network(model, output, output_name, any_float=precision is not None)
     first, second = _inputs(net, x, x2)
@@ -78,40 +90,40 @@ def _inputs(net: Network, x: Any, x2: Any) -> tuple[tf.Tensor, tf.Tensor | None]
 
 
 def _as_it_is_now(net: Network, x: tf.Tensor) -> Network:
-    """Return the network, or another one when the model has changed since it was compiled."""
+    """Return the network, or a new one if the model has changed since it was compiled."""
     now = Snapshot(net.model)
-    watched = net.cached("watched", lambda: Watched(now, is_known(net.model)))
-    if now.differences(watched.snapshot) - watched.moving:
+    cached = net.cached("state", lambda: CachedState(now, is_known(net.model)))
+    if now.differences(cached.snapshot) - cached.moving:
         net = renewed(net)
-        watched = net.cached("watched", lambda: Watched(now, is_known(net.model), watched.moving))
-    if watched.known:
+        cached = net.cached("state", lambda: CachedState(now, is_known(net.model), cached.moving))
+    if cached.known:
         return net
-    watched.tolerance = max(watched.tolerance, ROUNDING * EPS[trace_of(net, x).coarsest])
+    cached.tolerance = max(cached.tolerance, ROUNDING * EPS[trace_of(net, x).coarsest])
     plain = _plain(net, x)
-    if _difference(net, x, plain) > watched.tolerance:
+    if _difference(net, x, plain) > cached.tolerance:
         fresh = renewed(net)
-        # Where the two differ still, it is by rounding or by chance, and says nothing about changes.
-        tolerance = max(watched.tolerance, 4 * _difference(fresh, x, plain))
-        net, watched = fresh, fresh.cached("watched", lambda: Watched(now, False, watched.moving, tolerance))
+        # If eager and compiled calls still differ, rounding or randomness is the cause, not a change of the model.
+        tolerance = max(cached.tolerance, 4 * _difference(fresh, x, plain))
+        net, cached = fresh, fresh.cached("state", lambda: CachedState(now, False, cached.moving, tolerance))
     after = Snapshot(net.model)
-    watched.moving |= after.differences(now)
-    watched.snapshot = after
+    cached.moving |= after.differences(now)
+    cached.snapshot = after
     return net
 
 
 def _plain(net: Network, x: tf.Tensor) -> np.ndarray:
-    """Return the outputs of a call of the model itself at the first input: [1, O]."""
+    """Return the outputs of an eager call of the model at the first input: [1, O]."""
     try:
         with full_precision():
             return net.outputs(x[:1]).numpy()
     except NtkbenchError:
         raise
-    except Exception as error:  # whatever a user's layer says to these inputs
-        raise NtkbenchError(f"The model cannot be called on one input, x[:1]: {reason_of(error)}.") from error
+    except Exception as error:  # a user's layer may raise anything
+        raise NtkbenchError(f"The model cannot be called on a single input, x[:1]: {reason_of(error)}.") from error
 
 
 def _difference(net: Network, x: tf.Tensor, plain: np.ndarray) -> float:
-    """Return how far a compiled call is from a plain one, relative to its size; 0 where one is not finite."""
+    """Return the relative difference between a compiled and an eager call; 0 if either is not finite."""
     compiled = trace_of(net, x).outputs(x[:1]).numpy()
     if not (np.isfinite(plain).all() and np.isfinite(compiled).all()) or plain.shape != compiled.shape:
         return 0.0 if plain.shape == compiled.shape else np.inf

@@ -1,4 +1,4 @@
-"""Which layer is to blame when a model's derivatives are wrong, and what to use instead."""
+"""Find the layer that makes a model's derivatives wrong, and suggest a replacement."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .derivatives import (
 )
 
 WRONG = {
-    "stochastic": "gives something else at every call, although it is called with training=False",
-    "coupled": "gives outputs for one input that depend on the other inputs of the batch",
-    "not finite": "gives derivatives that are not finite at these inputs",
+    "stochastic": "returns different outputs at every call, although it is called with training=False",
+    "coupled": "returns outputs for one input that depend on the other inputs of the batch",
+    "not finite": "has derivatives that are not finite at these inputs",
     "gradient": "has a gradient that is not the derivative of its output",
     "no second derivative": "has no second derivative in TensorFlow",
     "hessian": "has second derivatives that are not the derivatives of its gradient",
@@ -37,12 +37,17 @@ Call = tuple[keras.Layer, tuple[Any, ...], dict[str, Any]]
 
 
 @frozen
-class Guilty:
-    """A layer that fails on its own, at the inputs that it gets inside the model.
+class FaultyLayer:
+    """A layer that fails the check by itself, at the inputs it receives inside the model.
 
-    name, kind: of the layer and its class.   found: its own check; None where only its outputs were compared.
-    mode: the order of differentiation it fails in.   asked: whether the user asked for that mode.
-    here: whether it fails at the very weights and inputs only.
+    Attributes:
+        name: Name of the layer.
+        kind: Name of its class.
+        problem: The problem found.
+        found: The layer's own check, or None if only its outputs were compared.
+        mode: Mode of differentiation in which it fails.
+        asked: Whether the user requested that mode.
+        here: Whether it fails only at exactly these weights and inputs.
     """
 
     name: str
@@ -57,49 +62,53 @@ class Guilty:
         error = None if self.found is None else self.found.error
         by = "" if error is None or self.problem in ("stochastic", "coupled") else f" (relative error {error:.2g})"
         reason = f": {self.found.reason}" if self.found is not None and self.found.reason else ""
-        here = " at these weights and inputs, although beside them it is right" if self.here else ""
+        here = " at exactly these weights and inputs, but not nearby" if self.here else ""
         return f"{self.kind} {self.name!r} {WRONG[self.problem]}{here}{by}{reason}"
 
     @property
     def instead(self) -> str:
-        """What to use instead, as a sentence."""
+        """The suggested fix, as a sentence."""
         kind = self.kind.lower()
         if self.here:
             return (
-                "Look for kinks that cancel or factors that are 0, and write them as one function: "
-                "tf.where(x > 0, x, a * x), for example, in place of relu(x) - a * relu(-x)."
+                "Look for kinks that cancel or factors that are 0, and write them as a single function, for example "
+                "tf.where(x > 0, x, a * x) instead of relu(x) - a * relu(-x)."
             )
         if self.mode == "forward_over_backward":
-            return "Use mode='double_backward', which is right" + (
-                "." if self.asked else "; that 'auto' took the other one is for us to mend."
+            return "Use mode='double_backward', which is correct" + (
+                " here." if self.asked else " here, and report this as a bug: 'auto' should have chosen it."
             )
         if self.problem == "stochastic":
-            return "Draw random numbers only when training is true, as keras.layers.Dropout does."
+            return "Draw random numbers only if training=True, as keras.layers.Dropout does."
         if self.problem == "coupled":
             return "Call batch normalisation with training=False."
         if self.problem == "not finite":
-            return "Look for a square root, a norm or a division at 0."
+            return "Look for a square root or norm of 0, or a division by 0."
         if self.problem == "no second derivative" and any(cell in kind for cell in ("rnn", "lstm", "gru")):
             return "Use unroll=True."
         if "norm" in kind:
-            return "Use ntkbench.layers.LayerNormalization, or write mean and variance out without tf.nn.moments."
+            return "Use ntkbench.layers.LayerNormalization, or compute mean and variance without tf.nn.moments."
         if self.problem == "no second derivative":
-            return "Write it without tf.recompute_grad, tf.while_loop and tf.custom_gradient."
-        return "Write it without tf.stop_gradient, tf.nn.moments, tf.recompute_grad and tf.custom_gradient."
+            return "Rewrite it without tf.recompute_grad, tf.while_loop and tf.custom_gradient."
+        return "Rewrite it without tf.stop_gradient, tf.nn.moments, tf.recompute_grad and tf.custom_gradient."
 
 
-def guilty_layers(
+def faulty_layers(
     net: Network, x: Any, problem: Problem, mode: str = "double_backward", order: int = 2
-) -> list[Guilty]:
-    """Return the innermost layers that fail alone, in the order in which the model is called.
+) -> list[FaultyLayer]:
+    """Return the innermost layers that fail the check by themselves, in the order in which the model calls them.
 
-    Each is run at the inputs that it gets inside the model at x: [N, ...]; its derivatives with respect to its own
-    weights and to its inputs, of a random combination of its outputs, are checked as a model's are. For a stochastic
-    or coupled model only the outputs are compared. Layers that are known to be right are tried when no other one
-    fails. A model without Keras layers, or with a fault between them, is named itself.
+    Each layer is run at the inputs it receives inside the model at x. The derivatives of a random combination of its
+    outputs, with respect to its weights and its inputs, are checked like those of a model. For a stochastic or coupled
+    model only the outputs are compared. Layers known to be correct are checked only if no other layer fails. If the
+    model has no Keras layers, or the fault lies between them, the model itself is returned.
 
-    problem: the model's own; "" where that is not resolved, and then only layers not known to be right are tried.
-    mode: the order of differentiation that layers are checked in, as for `hvp`.   order: 1 for gradients only.
+    Args:
+        net: The model.
+        x: Inputs: [N, ...].
+        problem: The model's problem; "" if undecided, so that only layers not known to be correct are checked.
+        mode: Mode of differentiation, as for `hvp`.
+        order: Highest order to check; 1 for gradients only.
     """
     with unchanged(net):
         calls = recorded_calls(net, net.inputs(x))
@@ -109,14 +118,21 @@ def guilty_layers(
             found = _failing(calls, net.model, mode, order, known=(False, True) if problem else (False,))
     if found:
         inside = {id(layer): {id(each) for each in layer._flatten_layers(include_self=False)} for layer, _, _ in calls}
-        return [guilty for at, guilty in found.items() if inside[at].isdisjoint(found)]
-    return [Guilty(getattr(net.model, "name", None) or "model", type(net.model).__name__, problem, mode=mode)]
+        return [faulty for at, faulty in found.items() if inside[at].isdisjoint(found)]
+    return [FaultyLayer(getattr(net.model, "name", None) or "model", type(net.model).__name__, problem, mode=mode)]
 
 
-def blamed(net: Network, x: Any, found: Derivatives, order: int = 2, mode: str = "auto") -> tuple[Guilty, ...]:
-    """Return the layers to blame for what was found of a model.
+def diagnose(net: Network, x: Any, found: Derivatives, order: int = 2, mode: str = "auto") -> tuple[FaultyLayer, ...]:
+    """Return the layers responsible for the problem that a check of a model found.
 
-    Where the whole model leaves it open, these are only layers that are surely wrong alone. order, mode: of the check.
+    If the check of the whole model was inconclusive, only layers that are certainly wrong by themselves are returned.
+
+    Args:
+        net: The model.
+        x: Inputs: [N, ...].
+        found: Result of `check_derivatives` for the model.
+        order: Order of that check.
+        mode: Mode of that check.
     """
     if found.sure and not found.problem:
         return ()
@@ -124,22 +140,25 @@ def blamed(net: Network, x: Any, found: Derivatives, order: int = 2, mode: str =
     if found.problem in ("hessian", "symmetry", "no second derivative"):
         other = check_derivatives(net, x, mode=at_fault)
         if other.sure and not other.problem:
-            at_fault = "forward_over_backward"  # which `hvp` has chosen for this model, wrongly, or was asked for
-    guilty = guilty_layers(net, x, found.problem, at_fault, order)
+            at_fault = "forward_over_backward"  # `hvp` wrongly chose it for this model, or the user requested it
+    faulty = faulty_layers(net, x, found.problem, at_fault, order)
     if at_fault == mode:
-        guilty = [evolve(each, asked=True) for each in guilty]
+        faulty = [evolve(each, asked=True) for each in faulty]
     if not found.problem:
-        # The model has kinks closer than any step of its precision; its layers one by one may tell.
-        guilty = [each for each in guilty if each.problem not in ("", "not finite")]
-    return tuple(guilty)
+        # The model has kinks closer than any step of its precision; checking single layers may still be conclusive.
+        faulty = [each for each in faulty if each.problem not in ("", "not finite")]
+    return tuple(faulty)
 
 
 def unknown_layers(net: Network, x: Any, order: int = 2) -> Literal["right", "wrong", "open"]:
-    """Return whether the layers that are not known to be right are right alone, at the inputs x: [N, ...] of the model.
+    """Check each layer not known to be correct by itself, at the model's inputs x: [N, ...].
 
-    "right" is the verdict on the whole model then: a composition of right layers is right. "wrong": one is surely
-    wrong, however little of that is seen from outside. "open": one leaves it open, or the model itself is such a layer.
-    Of layers of one class with the same settings and input shapes, one is checked.
+    Of several layers with the same class, settings and input shapes, only one is checked.
+
+    Returns:
+        "right" if all are correct, and therefore the model, as a composition of correct layers.
+        "wrong" if one is certainly wrong, however little of the error is visible in the whole model.
+        "open" if one is inconclusive, or the model itself is such a layer.
     """
     layers = {id(layer): layer for layer in getattr(net.model, "_flatten_layers", list)()}
     unknown = {at for at, layer in layers.items() if not known_right(layer)}
@@ -148,26 +167,25 @@ def unknown_layers(net: Network, x: Any, order: int = 2) -> Literal["right", "wr
     with unchanged(net):
         calls = [call for call in recorded_calls(net, net.inputs(x)) if id(call[0]) in unknown]
         settled = len(calls) == len(unknown) and not _differing(calls, "coupled", len(x))
-        for call in {_likeness(call): call for call in calls if call[0] is not net.model}.values():
-            found = _alone(call, order)
+        for call in {_check_key(call): call for call in calls if call[0] is not net.model}.values():
+            found = _check_alone(call, order)
             if found is not None and found.problem not in ("", "not finite"):
                 return "wrong"
             settled = settled and found is not None and found.sure
     return "right" if settled and id(net.model) not in unknown else "open"
 
 
-def guilty_here(net: Network, x: tf.Tensor, order: int, mode: str) -> list[Guilty]:
-    """Return what has wrong derivatives at these very weights and inputs x: [1, ...], where nearby they are right.
+def faulty_layers_here(net: Network, x: tf.Tensor, order: int, mode: str) -> list[FaultyLayer]:
+    """Return the layers whose derivatives are wrong at exactly these weights and this input x: [1, ...].
 
-    The whole model is checked, and where kinks of some layers leave that open, the layers that are not known to be
-    right, one by one.
+    The whole model is checked first and, if kinks make that inconclusive, each layer not known to be correct.
     """
-    found = check_derivatives(net, x, order=order, mode=mode, aside=False)
+    found = check_derivatives(net, x, order=order, mode=mode, perturb=False)
     if found.problem == "not finite":
         return []
     if found.problem:
         return [
-            Guilty(
+            FaultyLayer(
                 getattr(net.model, "name", None) or "model", type(net.model).__name__, found.problem, found, here=True
             )
         ]
@@ -175,27 +193,27 @@ def guilty_here(net: Network, x: tf.Tensor, order: int, mode: str) -> list[Guilt
         return []
     with unchanged(net):
         calls = [each for each in recorded_calls(net, x) if each[0] is not net.model and not known_right(each[0])]
-        alone = [(layer, _alone((layer, args, kwargs), order, aside=False)) for layer, args, kwargs in calls]
+        alone = [(layer, _check_alone((layer, args, kwargs), order, perturb=False)) for layer, args, kwargs in calls]
     return [
-        Guilty(layer.name, type(layer).__name__, each.problem, each, here=True)
+        FaultyLayer(layer.name, type(layer).__name__, each.problem, each, here=True)
         for layer, each in alone
         if each is not None and each.problem in ("gradient", "hessian", "symmetry")
     ]
 
 
-def _likeness(call: Call) -> tuple[Any, ...]:
-    """Return what two calls have in common when one check is enough for both."""
+def _check_key(call: Call) -> tuple[Any, ...]:
+    """Return a key that is equal for calls that need only one check."""
     layer, args, kwargs = call
     inputs = tuple((tuple(each.shape), each.dtype) for each in keras.tree.flatten((args, kwargs)) if tf.is_tensor(each))
     return inputs, tuple((type(each), _settings(each)) for each in layer._flatten_layers())
 
 
 def _settings(layer: keras.Layer) -> tuple[tuple[str, Any], ...]:
-    """Return what a layer holds beyond every layer's own: plain values as they are, anything else by identity.
+    """Return the attributes of a layer that not every layer has: plain values as they are, all others by identity.
 
-    Weights differ from layer to layer and say nothing about the code; layers inside are looked at on their own.
+    Weights are left out because they do not affect the code, and sublayers because they are compared separately.
     """
-    own = {name: each for name, each in vars(layer).items() if name not in _of_every_layer()}
+    own = {name: each for name, each in vars(layer).items() if name not in _keras_attributes()}
     return tuple(
         (name, each if isinstance(each, bool | int | float | str | None) else id(each))
         for name, each in sorted(own.items())
@@ -205,15 +223,15 @@ def _settings(layer: keras.Layer) -> tuple[tuple[str, Any], ...]:
 
 
 @cache
-def _of_every_layer() -> frozenset[str]:
-    """Return the names of the attributes that Keras gives to every layer that was called."""
+def _keras_attributes() -> frozenset[str]:
+    """Return the names of the attributes that Keras sets on every layer that has been called."""
     layer = keras.layers.Identity()
     layer(tf.zeros([1, 1]))
     return frozenset(vars(layer))
 
 
-def _differing(calls: list[Call], problem: Problem, samples: int) -> dict[int, Guilty]:
-    """Return the layers whose outputs differ in two calls: the same one twice, or of all inputs and of the first."""
+def _differing(calls: list[Call], problem: Problem, samples: int) -> dict[int, FaultyLayer]:
+    """Return the layers whose outputs differ between two equal calls, or between all inputs and the first one alone."""
 
     def first_of(structure: Any) -> Any:
         def one(each: Any) -> Any:
@@ -236,29 +254,29 @@ def _differing(calls: list[Call], problem: Problem, samples: int) -> dict[int, G
             continue
         eps = max((np.finfo(y.dtype.as_numpy_dtype).eps for y in outputs), default=0.0)
         if any(relative(a.numpy(), b.numpy()) > tolerance * eps for a, b in zip(outputs, others, strict=True)):
-            found[id(layer)] = Guilty(layer.name, type(layer).__name__, problem)
+            found[id(layer)] = FaultyLayer(layer.name, type(layer).__name__, problem)
     return found
 
 
-def _failing(calls: list[Call], model: Any, mode: str, order: int, known: tuple[bool, ...]) -> dict[int, Guilty]:
+def _failing(calls: list[Call], model: Any, mode: str, order: int, known: tuple[bool, ...]) -> dict[int, FaultyLayer]:
     for right in known:
         found = {}
         for call in calls:
             layer = call[0]
-            checked = None if layer is model or known_right(layer) != right else _alone(call, order, mode)
+            checked = None if layer is model or known_right(layer) != right else _check_alone(call, order, mode)
             if checked is not None and checked.problem:
-                found[id(layer)] = Guilty(layer.name, type(layer).__name__, checked.problem, checked, mode)
+                found[id(layer)] = FaultyLayer(layer.name, type(layer).__name__, checked.problem, checked, mode)
         if found:
             return found
     return {}
 
 
-def _alone(call: Call, order: int, mode: str = "double_backward", aside: bool = True) -> Derivatives | None:
-    """Return the check of a layer on its own; None where it does not run on its own, so that nothing is known."""
+def _check_alone(call: Call, order: int, mode: str = "double_backward", perturb: bool = True) -> Derivatives | None:
+    """Check a single layer; return None if it does not run outside its model, so that nothing is known."""
     try:
         net = Network(LayerAlone(*call))
         net.require_one_type()
-        return check_derivatives(net, tf.zeros([1]), order=order, mode=mode, aside=aside)
+        return check_derivatives(net, tf.zeros([1]), order=order, mode=mode, perturb=perturb)
     except Exception:  # a user's layer may do anything outside its model
         return None
 
@@ -266,7 +284,12 @@ def _alone(call: Call, order: int, mode: str = "double_backward", aside: bool = 
 class LayerAlone:
     """A random combination of a layer's outputs, as a function of its weights and of the inputs of one call.
 
-    args, kwargs: of the call. Their float tensors become variables; everything else stays as it is.
+    The float tensors in the call's arguments become variables; all other arguments stay as they are.
+
+    Args:
+        layer: The layer.
+        args: Positional arguments of the call.
+        kwargs: Keyword arguments of the call.
     """
 
     def __init__(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]):
@@ -292,9 +315,9 @@ class LayerAlone:
 
 
 def recorded_calls(net: Network, x: tf.Tensor) -> list[Call]:
-    """Return (layer, args, kwargs) of the first call of every Keras layer, containers too, as the model runs at x.
+    """Run the model at x and return (layer, args, kwargs) of the first call of every Keras layer and container.
 
-    Layers that run inside somebody's own tf.function are left out: their inputs have no values.
+    Layers that run inside a user's tf.function are left out, because their inputs are symbolic.
     """
     layers = net.model._flatten_layers() if hasattr(net.model, "_flatten_layers") else []
     calls: dict[int, Call] = {}
@@ -310,7 +333,7 @@ def recorded_calls(net: Network, x: tf.Tensor) -> list[Call]:
 
         return call
 
-    with exact_operations():  # before the layers' calls are looked up, for some of these are among them
+    with exact_operations():  # first, because it replaces some of the calls that are recorded here
         recorded = [(layer, recording(layer)) for layer in {id(each): each for each in layers}.values()]
         with replaced_calls(recorded):
             net.outputs(x)
@@ -318,11 +341,11 @@ def recorded_calls(net: Network, x: tf.Tensor) -> list[Call]:
 
 
 def known_right(layer: Any) -> bool:
-    """Return whether the derivatives of a layer's own code, not those of layers inside it, are known to be right.
+    """Return whether the derivatives of a layer's own code, without its sublayers, are known to be correct.
 
-    These are the layers of ntkbench and of Keras as they are called for inference, without code of somebody else, and
-    functional models of them. Keras's LayerNormalization and GroupNormalization are among them, because the engine
-    replaces their statistics. Operations between layers may be anything that keras.ops has.
+    This holds for the layers of ntkbench and Keras in inference mode, unless they run custom code, and for functional
+    models of these layers. It includes Keras's LayerNormalization and GroupNormalization, because the engine replaces
+    their statistics. Any operation of keras.ops may stand between layers.
     """
     if not is_stock(layer) or type(layer).__name__ in OPAQUE:
         return False

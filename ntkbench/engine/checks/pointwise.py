@@ -1,7 +1,7 @@
-"""Kinks that meet: elementwise functions whose automatic derivative at a point is none of their slopes there.
+"""Detect kinks that meet: elementwise functions whose automatic derivative at a point equals none of their slopes.
 
-relu(h) − 0.3·relu(−h) has the slopes 0.3 and 1 at h = 0, and automatic differentiation gives 0 for it. Such chains of
-operations are found in the model's graph, and compared with differences at the numbers that they meet.
+relu(h) − 0.3·relu(−h) has the slopes 0.3 and 1 at h = 0, but automatic differentiation returns 0. Such chains of
+operations are located in the model's graph and compared with finite differences at their actual inputs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from attrs import frozen
 from ..model import Network, layer_of, named_layers, trace_of
 from ..ops import quiet_tensorflow
 
-# Operations that act on each number alone. Of those in MEETING two in a chain can cancel.
+# Elementwise operations. Two operations of MEETING in one chain can cancel.
 MEETING = frozenset(
     {
         "Abs", "Ceil", "DivNoNan", "Elu", "Floor", "LeakyRelu", "Maximum", "Minimum", "MulNoNan", "Pow", "Relu",
@@ -31,9 +31,9 @@ ELEMENTWISE = MEETING | frozenset(
         "Tanh", "ZerosLike",
     }
 )  # fmt: skip
-STEP = {tf.float32: 2.0**-9, tf.float64: 2.0**-20}  # of numbers, in units of their size where that is above 1
-SETTLED = 0.01  # relative: slopes that move by more from a step to half of it are left open
-OFF = 0.03  # relative: a derivative is wrong when it is outside the slopes by more
+STEP = {tf.float32: 2.0**-9, tf.float64: 2.0**-20}  # relative for numbers above 1, otherwise absolute
+SETTLED = 0.01  # relative: slopes that change by more when the step is halved are inconclusive
+OFF = 0.03  # relative: a derivative is wrong if it lies outside the slopes by more
 
 ROUNDING = 64  # units of roundoff in values and derivatives
 
@@ -42,8 +42,10 @@ ROUNDING = 64  # units of roundoff in values and derivatives
 class Chain:
     """An elementwise function in a model.
 
-    where: the layer of its last operation.   met: the numbers that it is given, as a function of one input [1, ...].
-    function: of these numbers.
+    Attributes:
+        where: The layer of its last operation.
+        met: The function's argument, as a function of one model input [1, ...].
+        function: The elementwise function.
     """
 
     where: str
@@ -52,7 +54,7 @@ class Chain:
 
 
 def chains_of(net: Network, x: tf.Tensor) -> tuple[Chain, ...]:
-    """Return the chains in the graph of a model at inputs like x: [N, ...] in which kinks can meet."""
+    """Return the chains of a model's graph, traced at inputs like x: [N, ...], in which kinks can meet."""
     return net.cached(("chains", tuple(x.shape[1:]), x.dtype), lambda: tuple(_chains(net, x)))
 
 
@@ -72,10 +74,10 @@ def _chains(net: Network, x: tf.Tensor) -> Iterator[Chain]:
 def _ends(graph: Any) -> Iterator[tuple[Any, Any]]:
     """Yield (source, end) of the chains of elementwise operations in which at least two of MEETING meet."""
     given = {graph.inputs[0].name} if graph.inputs else set()
-    depends = set(given)  # on the model's input; everything else is a constant here, weights too
+    depends = set(given)  # tensors that depend on the model's input; all others, weights included, are constants here
     source: dict[str, Any] = {}
     meeting: dict[str, frozenset[str]] = {}
-    inside: dict[str, int] = {}  # how many uses of a tensor continue its chain
+    inside: dict[str, int] = {}  # number of uses of a tensor that continue its chain
     uses: dict[str, int] = {}
     for op in graph.get_operations():
         for each in op.inputs:
@@ -110,9 +112,15 @@ def _ends(graph: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def meeting_kinks(chain: Chain, x: tf.Tensor, order: int) -> str:
-    """Return what automatic differentiation makes of a chain at one input x: [1, ...], "" where that is right.
+    """Compare a chain's derivatives with finite differences at one input x: [1, ...].
 
-    order: of derivatives; the second one is compared where the first one has no kink.
+    Args:
+        chain: The elementwise function.
+        x: One input: [1, ...].
+        order: Highest order to compare; second derivatives are compared only where the first one has no kink.
+
+    Returns:
+        A description of the first wrong derivative, "" if all are correct.
     """
     with quiet_tensorflow():
         h = chain.met(x)
@@ -145,12 +153,12 @@ def meeting_kinks(chain: Chain, x: tf.Tensor, order: int) -> str:
             between = (
                 f"is {low[i]:.3g}" if high[i] - low[i] <= margin[i] else f"lies between {low[i]:.3g} and {high[i]:.3g}"
             )
-            return f"its {name} at {h.numpy()[i]:.3g} {between}, and TensorFlow's is {derivative[i]:.3g}"
+            return f"its {name} at {h.numpy()[i]:.3g} {between}, but TensorFlow's is {derivative[i]:.3g}"
     return ""
 
 
 def _derivatives(chain: Chain, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return the values of a chain at h and their first and second derivatives, all of the shape of h."""
+    """Return the values of a chain at h and their first and second derivatives, all with the shape of h."""
     zero = tf.UnconnectedGradients.ZERO
     with tf.GradientTape() as outer:
         outer.watch(h)

@@ -1,4 +1,4 @@
-"""What a model's Python objects hold beside their weights: settings, activations, layers, and functions they call."""
+"""Snapshot a model's Python objects except for its weights: settings, activations, layers and functions they call."""
 
 from __future__ import annotations
 
@@ -14,66 +14,68 @@ import tensorflow as tf
 from ..model import OPAQUE, is_stock
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
-LARGE = 2**20  # bytes of an array, from which on it counts by identity
-# What Keras gives to every layer and sets itself, except what decides how the layer computes.
+LARGE = 2**20  # bytes; arrays of at least this size are compared by identity
+# Attributes that Keras sets on every layer and that decide how the layer computes; all other such attributes do not.
 COMPUTES = frozenset({"_dtype_policy", "_functional", "_layers", "autocast", "call"})
 TRAINING = frozenset({"_compiled_trainable_state", "_eval_epoch_iterator", "history", "optimizer", "stop_training"})
 
 
 class Snapshot:
-    """What the objects that make up a model hold now, each under the way to it.
+    """Current state of the objects that make up a model, keyed by their paths.
 
-    Plain values count as they are, small arrays by their numbers, containers by what is in them, and all else
-    (variables, functions, layers, tensors) by identity and, where it is an object of somebody's own, by what it holds
-    in turn. Tensors of a graph do not count: they are what a model keeps of its own tracing.
+    Plain values and small arrays are compared by value, containers by their items. All other objects (variables,
+    functions, layers, tensors) are compared by identity and, if user-defined, also by their attributes. Graph tensors
+    are ignored: a model keeps them from its own tracing.
     """
 
     def __init__(self, model: Any):
         self.held: dict[tuple[Any, ...], Any] = {}
-        self._kept: list[Any] = []  # so that no other object gets the identity of one that is gone
+        self._kept: list[Any] = []  # keeps objects alive, so that their ids are not reused
         self._seen: set[int] = set()
         self._add((), model)
         config = keras.config
         self.held["keras.config",] = (config.epsilon(), config.floatx(), config.image_data_format())
 
     def differences(self, other: Snapshot) -> set[tuple[Any, ...]]:
-        """Return where two snapshots of one model differ."""
+        """Return the paths at which two snapshots of the same model differ."""
         mine, theirs = self.held, other.held
         if mine == theirs:
             return set()
-        return {way for way in {*mine, *theirs} if way not in mine or way not in theirs or mine[way] != theirs[way]}
+        return {
+            path for path in {*mine, *theirs} if path not in mine or path not in theirs or mine[path] != theirs[path]
+        }
 
-    def _add(self, way: tuple[Any, ...], value: Any) -> None:
+    def _add(self, path: tuple[Any, ...], value: Any) -> None:
         if isinstance(value, PLAIN):
-            # nan is not equal to itself
-            self.held[way] = repr(value) if isinstance(value, float | complex) else (type(value), value)
+            # repr, because NaN is not equal to itself
+            self.held[path] = repr(value) if isinstance(value, float | complex) else (type(value), value)
             return
         if isinstance(value, tf.Tensor | keras.KerasTensor):
             eager = not isinstance(value, keras.KerasTensor) and not tf.is_symbolic_tensor(value)
-            self.held[way] = id(value) if eager else type(value)
+            self.held[path] = id(value) if eager else type(value)
             if eager:
                 self._kept.append(value)
             return
         if isinstance(value, np.ndarray) and value.nbytes < LARGE and value.dtype != object:
-            self.held[way] = (value.shape, value.dtype.str, value.tobytes())
+            self.held[path] = (value.shape, value.dtype.str, value.tobytes())
             return
-        self.held[way] = id(value)
+        self.held[path] = id(value)
         if id(value) in self._seen:
             return
         self._seen.add(id(value))
         self._kept.append(value)
         for name, inside in _inside(value):
-            self._add((*way, name), inside)
+            self._add((*path, name), inside)
 
 
 def is_known(model: Any) -> bool:
-    """Return whether a model consists of layers of Keras and ours alone, so that a snapshot tells all about it."""
+    """Return whether a model consists only of Keras and ntkbench layers, so that a snapshot describes it completely."""
     layers = list(getattr(model, "_flatten_layers", list)())
     return bool(layers) and all(is_stock(each) and type(each).__name__ not in OPAQUE for each in layers)
 
 
 def _inside(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the names and values that an object holds and that may decide what it computes."""
+    """Yield names and values inside an object that may affect the model's outputs."""
     if isinstance(value, Mapping):
         yield from ((("key", str(key)), each) for key, each in list(value.items()))
     elif isinstance(value, list | tuple):
@@ -100,8 +102,8 @@ def _inside(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _own(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes of an object that Keras and TensorFlow do not keep for themselves, of its class too."""
-    keras_own = _of_every_layer() if isinstance(value, keras.layers.Layer) else frozenset()
+    """Yield the attributes of an object and its class, except for those internal to Keras and TensorFlow."""
+    keras_own = _keras_attributes() if isinstance(value, keras.layers.Layer) else frozenset()
     for name, each in list(vars(value).items()):
         if name not in keras_own and not name.startswith(("_self_", "_ntkbench", "_tf_api", "_obj_reference")):
             yield name, each
@@ -114,7 +116,7 @@ def _own(value: Any) -> Iterator[tuple[str, Any]]:
 
 @functools.cache
 def _named_in(code: types.CodeType) -> frozenset[str]:
-    """Return the names beyond its own that a function's code uses, that of functions inside it too."""
+    """Return the global and attribute names that a function's code uses, nested functions included."""
     inside = (_named_in(each) for each in code.co_consts if isinstance(each, types.CodeType))
     return frozenset(code.co_names).union(*inside)
 
@@ -131,7 +133,7 @@ def _cell(cell: Any) -> Any:
 
 
 def _is_data(value: Any) -> bool:
-    """Return whether to look at what an object holds: it is somebody's own, and no variable, class or module."""
+    """Return whether to inspect an object's attributes: it is user-defined, and not a variable, class or module."""
     if isinstance(value, type | types.ModuleType | keras.Variable | tf.Variable) or not hasattr(value, "__dict__"):
         return False
     module = type(value).__module__
@@ -139,8 +141,8 @@ def _is_data(value: Any) -> bool:
 
 
 @functools.cache
-def _of_every_layer() -> frozenset[str]:
-    """Return the names of the attributes that Keras gives to every layer that was called and every model compiled."""
+def _keras_attributes() -> frozenset[str]:
+    """Return the names of the attributes that Keras sets on every called layer and every compiled model."""
     model = keras.Sequential([keras.layers.Identity()])
     model(np.zeros([1, 1]))
     model.compile()

@@ -11,7 +11,7 @@ from .recurrence import Recurrence
 
 CHECK_EVERY = 3
 MIN_STEPS = 6  # earlier, a small residual may belong to a cluster of eigenvalues that hides a larger one
-LOOSE = 1e-4  # smallest relative tolerance that the recurrence can meet; below it, the basis is orthogonalised
+RECURRENCE_TOL = 1e-4  # smallest relative tolerance that the recurrence can meet; below it, the basis is orthogonalised
 
 
 @frozen
@@ -59,7 +59,7 @@ def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> 
         tol: Relative tolerance of the residual.
         max_steps: Maximum number of Lanczos steps.
     """
-    if tol < LOOSE:
+    if tol < RECURRENCE_TOL:
         return extreme_pairs(matvec, start, tol=tol, max_steps=max_steps)
     run = Recurrence(matvec, start)
     values, residual = np.zeros(start.shape[0]), np.zeros(start.shape[0])

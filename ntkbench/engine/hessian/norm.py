@@ -1,4 +1,4 @@
-"""Spectral norms and extreme eigenvalues of the Hessian of one output, for each input on its own."""
+"""Compute spectral norms and extreme eigenvalues of the Hessian of one output, for each input separately."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from ..partition import parts, shares
 from ..replicas import Replicas
 from ..structure import model_sizes, structure_of
 from .eigenpairs import leading
-from .extreme import LOOSE, Ritz, extreme, extreme_pairs
+from .extreme import RECURRENCE_TOL, Ritz, extreme, extreme_pairs
 from .factored import FactoredHessian, factored_product
 from .plan import factored_sizes, flat_sizes, plan
 
 METHODS = ("auto", "factored", "hvp", "dense")
 DENSE_LIMIT = 4096  # parameters: a dense Hessian of this size takes 128 MiB in float64
 MAX_ITERATIONS = 300
-ROUNDING = 64  # units in the last place of the norm by which products and eigenvalues may be off
-TIED = 1e-3  # relative: of ±λ that differ by less, λ counts as the larger, for rounding would choose between them
+ROUNDING = 64  # units in the last place of the norm: error bound for products and eigenvalues
+TIED = 1e-3  # relative: if ±λ differ by less, λ counts as the larger; otherwise rounding would decide
 STARTS = 2  # random starts of a block Lanczos: see lanczos.py
 
 
@@ -159,9 +159,9 @@ def _on_replicas(
 
 @frozen
 class Eigenpair:
-    """The eigenvalue of largest magnitude, its eigenvector and that of the second largest, [P] each, of one sample.
+    """Largest eigenvalue in magnitude of one sample, with its eigenvector and that of the second largest, [P] each.
 
-    Where λ and −λ are tied, as in networks that are linear in each of two layers, value is the positive one.
+    If λ and −λ are tied, as in networks that are linear in each of two layers, value is the positive one.
     """
 
     value: float
@@ -180,7 +180,7 @@ def norms_and_pairs(
     pairs: int = 0,
     memory_gib: float | None = None,
 ) -> tuple[HessianNorm, list[Eigenpair]]:
-    """Return `hessian_norm`, and the eigenpairs of the first `pairs` samples, which no dense method gives."""
+    """Return the result of `hessian_norm` and the eigenpairs of the first `pairs` samples (none for method "dense")."""
     require_right_derivatives(net, x, order=2)
     route = _method(net, x, method)
     if route == "dense":
@@ -188,7 +188,7 @@ def norms_and_pairs(
         return HessianNorm(value, error, error <= tol * value, 0, route), []
     value, error, steps, found = np.zeros(len(x)), np.zeros(len(x)), 0, []
     limit = max(1, MAX_ITERATIONS if max_iterations is None else max_iterations)
-    for each in _parts(net, x, route, limit, budget(memory_gib), basis=pairs > 0 or tol < LOOSE):
+    for each in _parts(net, x, route, limit, budget(memory_gib), basis=pairs > 0 or tol < RECURRENCE_TOL):
         part, operator = each.samples, each.operator
         wanted = max(0, min(pairs, part.stop) - part.start)
         search = extreme_pairs if wanted else extreme
@@ -214,7 +214,7 @@ def _pairs(ritz: Ritz, operator: Any, count: int) -> list[Eigenpair]:
 
 
 def tied(first: Any, second: Any) -> Any:
-    """Return whether the second largest eigenvalue in magnitude is to be taken for the first, negative one."""
+    """Return whether the second largest eigenvalue in magnitude replaces the first, which is negative and tied."""
     return (first < 0) & (second >= -(1 - TIED) * first)
 
 
@@ -261,8 +261,8 @@ def hessian_eigs(
 ) -> HessianEigs | tuple[HessianEigs, np.ndarray]:
     """Return the k eigenvalues of largest magnitude of each input's Hessian, repeated according to multiplicity.
 
-    Lanczos is restarted in the complement of what was found until nothing larger turns up, so that repeated eigenvalues
-    are found too. If the model has fewer than k weights, the missing eigenvalues are 0.
+    Lanczos is restarted in the complement of the eigenvectors found so far until no larger eigenvalue appears, so that
+    repeated eigenvalues are found too. If the model has fewer than k weights, the missing eigenvalues are 0.
 
     Args:
         model: A Keras 3 model, a `tf.Module`, or a callable with `trainable_variables`; see `empirical_ntk`.
@@ -275,7 +275,7 @@ def hessian_eigs(
         seed: Seed of the random starts.
 
     Returns:
-        A `HessianEigs` with values [N, k]. With `vectors`, a pair of it and the eigenvectors [N, k, P].
+        A `HessianEigs` with values [N, k]. With `vectors`, a tuple of it and the eigenvectors [N, k, P].
 
     Raises:
         NtkbenchError: k is below 1, the model's second derivatives are wrong, or one sample does not fit into memory.
@@ -317,7 +317,7 @@ def hessian_eigs(
 
 @contextlib.contextmanager
 def _explaining(net: Network, x: tf.Tensor) -> Iterator[None]:
-    """Let products with the Hessian that are not finite be refused with their cause."""
+    """Raise NotFinite with its cause if a Hessian-vector product is not finite."""
     try:
         yield
     except NotFinite:
@@ -349,7 +349,7 @@ class FlatHessian:
 
 @frozen
 class Part:
-    """Samples that are taken side by side: the operator on STARTS vectors of each, and the most steps of Lanczos."""
+    """Samples processed together, with their operator on STARTS vectors each and the maximum number of steps."""
 
     samples: slice
     operator: FactoredHessian | FlatHessian
@@ -357,7 +357,7 @@ class Part:
 
 
 def _parts(net: Network, x: tf.Tensor, method: str, limit: int, allowed: int, basis: bool = True) -> Iterator[Part]:
-    """Yield the samples in parts that stay within the bytes allowed. basis: whether Lanczos keeps all its vectors."""
+    """Yield the samples in parts that fit in `allowed` bytes; `basis` tells whether Lanczos keeps all its vectors."""
     if method == "hvp":
         chosen = plan(
             flat_sizes(net, model_sizes(net, (), x).activations, STARTS, basis), 1, min(limit, net.size), allowed
@@ -369,15 +369,17 @@ def _parts(net: Network, x: tf.Tensor, method: str, limit: int, allowed: int, ba
     structure = structure_of(net, x)
     whole = factored_product(net, structure, x, STARTS)
     chosen = plan(factored_sizes(whole, len(x), STARTS, basis), len(x), min(limit, whole.size), allowed)
-    for start, stop in parts(len(x), chosen.samples):  # of at most two lengths: each is a function to trace
+    for start, stop in parts(len(x), chosen.samples):  # at most two lengths, because each length traces a function
         yield Part(slice(start, stop), FactoredHessian(net, structure, x[start:stop], STARTS), chosen.steps)
 
 
 def _method(net: Network, x: tf.Tensor, method: str) -> str:
     if method == "factored" and not structure_of(net, x).complete:
-        raise NtkbenchError("Some trainable layer of the model has no rule; use method='hvp'.")
+        raise NtkbenchError("A trainable layer of the model has no rule; use method='hvp'.")
     if method == "dense" and net.size > DENSE_LIMIT:
-        raise NtkbenchError(f"The model has {net.size} weights; method='dense' stops at {DENSE_LIMIT}. Use 'auto'.")
+        raise NtkbenchError(
+            f"The model has {net.size} weights, but method='dense' supports at most {DENSE_LIMIT}; use method='auto'."
+        )
     if method == "auto":
         method = "factored" if structure_of(net, x).complete else "hvp"
     return method
@@ -391,6 +393,6 @@ def _dense(net: Network, x: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         h = np.asarray(columns, np.float64)
         require_finite(h, net, x[n : n + 1], "Hessian")
         value[n] = np.abs(np.linalg.eigvalsh((h + h.T) / 2)).max()
-        # eigvalsh of a symmetric matrix moves by at most the norm of what was done to its entries
+        # Eigenvalues of a symmetric matrix change by at most the norm of the perturbation of its entries.
         error[n] = np.linalg.norm(h - h.T) / 2 + ROUNDING * rounding_of(net, x) * np.linalg.norm(h)
     return value, error

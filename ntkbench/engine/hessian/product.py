@@ -1,4 +1,4 @@
-"""The Hessian of one output times a vector."""
+"""Compute the product of the Hessian of one output with a vector."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def hvp(
 
 
 def _require_agreement(forward: tf.Tensor, double: tf.Tensor) -> None:
-    """Raise NtkbenchError where products of the two modes differ by more than rounding."""
+    """Raise NtkbenchError if the products of the two modes differ by more than rounding."""
     size = max(float(tf.norm(forward)), float(tf.norm(double)))
     difference = float(tf.norm(forward - double))
     if difference > np.sqrt(np.finfo(forward.dtype.as_numpy_dtype).eps) * size:
         raise NtkbenchError(
-            f"mode='forward_over_backward' is not right for this model: its product differs by "
-            f"{difference / size:.2g} (relative) from that of double backward, as TensorFlow's forward mode does for "
-            f"grouped convolutions. Use mode='double_backward' or 'auto'."
+            f"mode='forward_over_backward' is wrong for this model: its product has a relative difference of "
+            f"{difference / size:.2g} from that of double backward. TensorFlow's forward mode is wrong for grouped "
+            f"convolutions, for example. Use mode='double_backward' or 'auto'."
         )

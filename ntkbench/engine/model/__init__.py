@@ -1,4 +1,4 @@
-"""A Keras model as a function of one vector of weights, and what is known of it: layers, graph, precision."""
+"""Wrap a model as a function of one weight vector, and inspect its layers, graph and precision."""
 
 from .casting import (
     COPIED,

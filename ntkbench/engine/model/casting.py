@@ -1,4 +1,4 @@
-"""Copies of a Keras model, in another precision or on another device."""
+"""Copy a Keras model to another precision or another device."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ...errors import NtkbenchError, reason_of
 from .network import Network, network
 from .trace import require_precision, rounding_of, rounds_inputs
 
-COPIED = 1e-2  # relative difference of a copy's outputs: rounding of float32 where outputs are small differences
-ROUNDING = 64  # units of roundoff, of coarser types
+COPIED = 1e-2  # relative difference allowed in a copy's outputs, which in float32 may suffer cancellation
+ROUNDING = 64  # units of roundoff allowed for coarser types
 POLICIES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
 
 
 @contextlib.contextmanager
 def dtype_policy(precision: str) -> Iterator[None]:
-    """Let Keras build layers of this precision while the scope lasts."""
+    """Set Keras's global dtype policy to this precision inside the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
@@ -35,17 +35,18 @@ def dtype_policy(precision: str) -> Iterator[None]:
 
 
 def in_precision(model: Any, precision: str) -> Any:
-    """Return the model when all its layers have this precision, otherwise a copy with the same weights that does.
+    """Return the model if all its layers have this precision, otherwise a copy in it with the same weights.
 
-    All layers of the copy store and compute in it, those whose code or configuration names another policy too. What a
-    layer's own code casts to stays: see `require_precision`.
+    All layers of the copy store weights and compute in this precision, even if their code or configuration names
+    another policy. Explicit casts in a layer's code remain; see `require_precision`.
 
-    Raises NtkbenchError for models that cannot be rebuilt from their configuration.
+    Raises:
+        NtkbenchError: If the model cannot be rebuilt from its configuration.
     """
     if not isinstance(model, keras.Model):
         found = {getattr(v.dtype, "name", v.dtype) for v in model.trainable_variables}
         if found != {precision}:
-            raise NtkbenchError(f"The model computes in {', '.join(sorted(found))} and only Keras models can be cast.")
+            raise NtkbenchError(f"The model computes in {', '.join(sorted(found))}, and only Keras models can be cast.")
         return model
     if _precisions(model) <= {precision} and not rounds_inputs(model, precision):
         return model
@@ -64,13 +65,18 @@ def in_precision(model: Any, precision: str) -> Any:
 
 
 def network_in(net: Network, x: Any, precision: str) -> Network:
-    """Return the network that computes in a precision: the given one, or that of a copy with its weights of now.
+    """Return the network in a given precision: itself, or one around a copy with the model's current weights.
 
-    The copy is made once, and gets the weights of now with every call. x: [N, ...], of which the first input is used.
+    The copy is made once; every call updates its weights.
+
+    Args:
+        net: The network.
+        x: Inputs [N, ...]; only the first is used.
+        precision: The precision to compute in.
 
     Raises:
-        NtkbenchError: for models that cannot be rebuilt, copies that return something else, and models whose own code
-            computes in a coarser type.
+        NtkbenchError: If the model cannot be rebuilt, if the copy's outputs differ from the model's, or if the model's
+            code computes in a coarser type.
     """
 
     def copy() -> Any:
@@ -87,7 +93,7 @@ def network_in(net: Network, x: Any, precision: str) -> Network:
 
 
 def take_weights(model: Any, copy: Any) -> None:
-    """Give a copy the values of all variables of a model, and what layers make of them (the mean of Normalization)."""
+    """Copy all variables of a model to its copy, and recompute state derived from them (the mean of Normalization)."""
     for ours, theirs in zip(model.variables, copy.variables, strict=True):
         theirs.assign(tf.cast(ours.value, theirs.dtype))
     for layer in copy._flatten_layers():
@@ -96,30 +102,29 @@ def take_weights(model: Any, copy: Any) -> None:
 
 
 def require_same_outputs(net: Network, copy: Network, x: tf.Tensor) -> None:
-    """Raise NtkbenchError when a copy does not return what the model does at the first input of x: [N, ...].
+    """Raise NtkbenchError if a copy's outputs differ from the model's at the first input of x: [N, ...].
 
-    They may differ by rounding; a copy that has lost something that its configuration does not say differs by more.
+    Rounding is allowed. Larger differences mean that the model's configuration is incomplete.
     """
     ours, theirs = net.outputs(x[:1]).numpy(), copy.outputs(copy.inputs(x[:1])).numpy()
     size = max(np.abs(ours).max(), np.abs(theirs).max())
     allowed = max(COPIED, ROUNDING * rounding_of(net, x))
     if np.isfinite(size) and np.abs(ours - theirs).max() > allowed * size:
         raise NtkbenchError(
-            f"A copy of the model made from its configuration returns {theirs[0, 0]:.4g} where the model returns "
-            f"{ours[0, 0]:.4g}: get_config leaves out something that was set later. Give get_config all of it, or "
-            f"build the model in the precision, or on the device, that it is to have."
+            f"A copy of the model made from its configuration returns {theirs[0, 0]:.4g}, but the model returns "
+            f"{ours[0, 0]:.4g}: get_config omits a setting that was changed later. Complete get_config, or build the "
+            f"model in the required precision or on the required device."
         )
 
 
 def copied(model: Any) -> Any:
-    """Return another model with the same weights, on the device of the scope.
+    """Return a copy of the model with the same weights, on the current device.
 
-    Raises NtkbenchError for models that cannot be rebuilt from their configuration.
+    Raises:
+        NtkbenchError: If the model cannot be rebuilt from its configuration.
     """
     if not isinstance(model, keras.Model):
-        raise NtkbenchError(
-            f"Only Keras models can be copied to several devices, and this is a {type(model).__name__}."
-        )
+        raise NtkbenchError(f"Only Keras models can be copied to several devices; got a {type(model).__name__}.")
     try:
         with dtype_policy(model.dtype_policy):
             copy = _rebuilt(model)
@@ -140,23 +145,23 @@ def _precisions(model: Any) -> set[str]:
 
 
 def _rebuilt(model: Any, precision: str | None = None) -> Any:
-    """Return a model made anew from its configuration, with the same weights. precision: instead of all float types."""
+    """Rebuild a model from its configuration, with the same weights and, if given, another precision."""
     layers = list(model._flatten_layers())
     with keras.saving.custom_object_scope(_own_code(layers)):
         text = json.dumps(keras.saving.serialize_keras_object(model))
         if precision is not None:
             text = re.sub(f'"({"|".join(POLICIES)})"', f'"{precision}"', text)
-        # The code in it, of Lambda layers, is the model's own.
+        # safe_mode=False is safe: code in the configuration (Lambda layers) comes from this very model.
         copy = keras.saving.deserialize_keras_object(json.loads(text), safe_mode=False)
     for ours, theirs in zip(layers, copy._flatten_layers(), strict=False):
         if isinstance(ours, keras.layers.Lambda):
-            theirs.function = ours.function  # as bytecode it would lose the names that it uses
+            theirs.function = ours.function  # deserialised bytecode would lose its globals
     take_weights(model, copy)
     return copy
 
 
 def _own_code(layers: list[Any]) -> dict[str, Any]:
-    """Return the classes and functions of a model that Keras finds by name only where it is told them."""
+    """Return the user-defined classes and functions of a model, which Keras must be given to find them by name."""
     found: dict[str, Any] = {}
     for layer in layers:
         found |= {kind.__name__: kind for kind in [type(layer), *map(type, vars(layer).values())] if _is_own(kind)}
@@ -170,13 +175,13 @@ def _is_own(thing: Any) -> bool:
 
 @contextlib.contextmanager
 def _every_layer_in(precision: str) -> Iterator[None]:
-    """Let layers built in this scope have one precision, and their variables its type, whatever their code asks for."""
+    """Force one precision on all layers and variables built in this block, whatever their code requests."""
     get, make = dtype_policies.get, keras.Variable.__init__  # Keras itself calls them by these names only
 
     def policy(identifier: Any = None) -> Any:
-        asked = get(identifier)
-        plain = getattr(asked, "quantization_mode", None) is None and "float" in asked.compute_dtype
-        return keras.DTypePolicy(precision) if plain else asked
+        requested = get(identifier)
+        plain = getattr(requested, "quantization_mode", None) is None and "float" in requested.compute_dtype
+        return keras.DTypePolicy(precision) if plain else requested
 
     def variable(self: Any, initializer: Any, shape: Any = None, dtype: Any = None, *args: Any, **kwargs: Any) -> None:
         given = getattr(initializer, "dtype", None) if dtype is None else dtype

@@ -1,4 +1,4 @@
-"""What the traced graph of a model says about its derivatives: which operations stand between weights and outputs."""
+"""Inspect the traced graph of a model for operations between weights and outputs whose derivatives may be wrong."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from attrs import frozen
 from .network import Network
 from .trace import called, carries, trace_of
 
-# Operations whose gradients, and the gradients of those, are right wherever they are finite; where the kinks of several
-# meet, `checks/pointwise.py` looks. Everything else is compared with finite differences: operations with ties (Maximum,
-# Abs), with special cases at 0 (Prod, Pow, Xlogy, DivNoNan), and those that hide a derivative.
+# Operations whose first and second derivatives are correct wherever they are finite; `checks/pointwise.py` handles
+# points where several kinks meet. All others are compared with finite differences: operations with ties (Maximum, Abs),
+# with special cases at 0 (Prod, Pow, Xlogy, DivNoNan), and those that hide a derivative.
 PROVEN = frozenset(
     {
         "Add", "AddN", "AddV2", "Asinh", "Assert", "Atan", "AvgPool", "AvgPool3D", "BatchMatMul", "BatchMatMulV2",
@@ -30,7 +30,7 @@ PROVEN = frozenset(
         "TensorListReserve", "TensorListResize", "TensorListSetItem", "TensorListStack", "Tile", "Transpose", "Unpack",
     }
 )  # fmt: skip
-# Operations that are constant between jumps, so that a derivative of 0 is right.
+# Operations that are constant between jumps, so that a derivative of 0 is correct.
 ROUNDS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
 CALLS = frozenset({"Case", "If", "PartitionedCall", "StatefulPartitionedCall", "StatelessCase", "StatelessIf"})
 LOOPS = frozenset({"While", "StatelessWhile"})
@@ -38,12 +38,13 @@ LOOPS = frozenset({"While", "StatelessWhile"})
 
 @frozen
 class Graph:
-    """What was found in a model's graph.
+    """Properties of a model's graph.
 
-    doubtful: (type, name) of the operations on trained weights that are not known to have right derivatives.
-    rounds: whether trained weights reach an operation that rounds.
-    random: whether the graph draws random numbers.
-    untracked: trainable variables that the model reads and Keras does not know, and so nobody differentiates by.
+    Attributes:
+        doubtful: (type, name) of the operations on trained weights that are not known to have correct derivatives.
+        rounds: Whether trained weights reach an operation that rounds.
+        random: Whether the graph draws random numbers.
+        untracked: Trainable variables that the model reads but Keras does not track, so that gradients omit them.
     """
 
     doubtful: tuple[tuple[str, str], ...]
@@ -53,7 +54,7 @@ class Graph:
 
 
 def graph_of(net: Network, x: tf.Tensor) -> Graph:
-    """Return what the graph of the model's outputs at inputs like x: [N, ...] shows."""
+    """Return the properties of the model's graph, traced at inputs like x: [N, ...]."""
     return net.cached(("graph", tuple(x.shape[1:]), x.dtype), lambda: _graph(net, x))
 
 
@@ -67,16 +68,18 @@ def _graph(net: Network, x: tf.Tensor) -> Graph:
 
 
 class _Walk:
-    """Follows what depends on trained weights, from operation to operation and into functions."""
+    """Graph walk that follows the tensors that depend on trained weights, through operations and called functions."""
 
     def __init__(self) -> None:
         self.doubtful: list[tuple[str, str]] = []
         self.rounds = self.random = False
 
     def walk(self, graph: Any, reached: set[str]) -> list[bool]:
-        """Take a graph into account, given the names of its tensors that depend on weights.
+        """Walk a graph and return, for each of its outputs, whether it depends on the weights.
 
-        Returns for each of its outputs whether that depends on them.
+        Args:
+            graph: The graph.
+            reached: Names of its tensors that depend on the weights.
         """
         for op in graph.get_operations():
             self.random |= "Random" in op.type or op.type == "StatelessMultinomial"
@@ -89,7 +92,7 @@ class _Walk:
         return [each.name in reached for each in graph.outputs]
 
     def _through(self, op: Any) -> list[bool]:
-        """Return which outputs of an operation on weights depend on them, and note what is doubtful about it."""
+        """Return which outputs of an operation on weights depend on them, and record the operation if doubtful."""
         if op.type in ROUNDS or (op.type == "Cast" and not carries(op.outputs[0].dtype)):
             self.rounds = True
             return [False] * len(op.outputs)
@@ -99,7 +102,7 @@ class _Walk:
         return [True] * len(op.outputs)
 
     def _into(self, op: Any, inner: list[Any], given: list[bool]) -> list[bool]:
-        """Return which outputs of a call depend on weights."""
+        """Return which outputs of a function call depend on the weights."""
         passed = [False] * len(op.outputs)
         if op.type not in CALLS | LOOPS:
             if any(given):
@@ -108,7 +111,7 @@ class _Walk:
         if any(given) and "_gradient_op_type" in op.node_def.attr:
             self.doubtful.append((op.type, op.name))
         for graph in inner:
-            # A conditional's first input is what it chooses by; a loop's outputs are its next inputs.
+            # A conditional's first input is its predicate; a loop's outputs are the inputs of its next iteration.
             mine = given[len(given) - len(graph.inputs) :]
             while True:
                 reached = {each.name for each, on in zip(graph.inputs, mine, strict=True) if on}
@@ -117,15 +120,15 @@ class _Walk:
                 if op.type not in LOOPS or again == mine:
                     break
                 mine = given = again
-            if len(out) == len(passed):  # a loop's condition has one output of its own
+            if len(out) == len(passed):  # skips a loop's condition, which has a single output
                 passed = [a or b for a, b in zip(passed, out, strict=True)]
         return passed
 
 
 def _untracked(net: Network, graph: Any) -> Iterator[tf.Variable]:
-    """Yield what a Keras model reads of trainable variables that are not among its own.
+    """Yield the trainable variables that a Keras model reads but does not track.
 
-    Other models state their trainable_variables themselves.
+    Other models list their trainable_variables themselves.
     """
     if not isinstance(net.model, keras.Layer):
         return
@@ -136,7 +139,7 @@ def _untracked(net: Network, graph: Any) -> Iterator[tf.Variable]:
 
 
 def owner_of(variable: tf.Variable, layers: Iterable[Any]) -> Any:
-    """Return the layer that holds a variable in one of its attributes, however deep, or None."""
+    """Return the layer that holds a variable in one of its attributes, possibly nested, or None."""
 
     def held(value: Any, depth: int = 3) -> bool:
         if value is variable or getattr(value, "value", None) is variable:

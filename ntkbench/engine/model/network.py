@@ -1,4 +1,4 @@
-"""A model as a function of one flat weight vector."""
+"""Wrap a model as a function of one flat weight vector."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from .explained import explained
 
 
 class SeveralOutputs(NtkbenchError):
-    """A model has separate outputs, and none was chosen.
+    """A model has several outputs, and none was chosen.
 
-    names: theirs.
+    Args:
+        names: Names of the outputs.
+        advice: What the user should do, as the end of the message.
     """
 
     def __init__(self, names: Sequence[str], advice: str):
@@ -25,32 +27,35 @@ class SeveralOutputs(NtkbenchError):
 
 
 class Network:
-    """A model f(w; x) seen as a function of its trainable weights, flattened to one vector w of size P.
+    """A model f(w; x) as a function of its trainable weights, flattened to one vector w of size P.
 
-    Accepts any Keras 3 model on the TensorFlow backend, a `tf.Module`, or a callable with `trainable_variables`;
-    Keras models are called with ``training=False``. Outputs are flattened to [N, O]. Compiled functions are cached
-    here, so that the seeds of one width (see `load`) share them.
+    Keras models are called with training=False. Outputs are flattened to [N, O]. Compiled functions are cached here, so
+    that the seeds of one width (see `load`) share them.
 
     Args:
-        model: the model.  It must be built: call it once on data first when its weights do not exist yet.
-        output: the output unit that scalar functions mean.
-        output_name: which output of a model that has several: its key, its name as Keras gives it, or its index.
+        model: A Keras 3 model on the TensorFlow backend, a `tf.Module`, or a callable with `trainable_variables`. It
+            must be built: if its weights do not exist yet, call it once on data.
+        output: Index of the output unit that scalar functions use.
+        output_name: For a model with several outputs: the dictionary key, Keras name or index of the output to use.
+
+    Raises:
+        NtkbenchError: If the model, output or output_name is invalid.
     """
 
     def __init__(self, model: Any, output: int = 0, output_name: str | int | None = None):
         if isinstance(output, bool) or not isinstance(output, int | np.integer):
-            raise NtkbenchError(f"output={output!r} is no output unit; need a whole number, counted from 0.")
+            raise NtkbenchError(f"output={output!r} is not an output unit; pass an index, counted from 0.")
         if not isinstance(output_name, str | int | None):
-            raise NtkbenchError(f"output_name={output_name!r} is no output; need a name, a dict key or an index.")
+            raise NtkbenchError(f"output_name={output_name!r} is not an output; pass a name, dict key or index.")
         self.model = model
         self.output = output
         self.output_name = output_name
         self.variables = _trainable(model)
         if not self.variables:
-            raise NtkbenchError("The model has no trainable weights, so it has no tangent kernel. Is it built?")
+            raise NtkbenchError("The model has no trainable weights, so it has no tangent kernel. Has it been built?")
         dtypes = {v.dtype for v in self.variables}
         if other := {d.name for d in dtypes if not d.is_floating}:
-            raise NtkbenchError(f"Trainable weights have type {', '.join(sorted(other))}; they must be real numbers.")
+            raise NtkbenchError(f"Trainable weights have dtype {', '.join(sorted(other))}; they must be real numbers.")
         self.dtype: tf.DType = tf.float64 if tf.float64 in dtypes else tf.float32
         self.shapes = [tuple(v.shape) for v in self.variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
@@ -58,13 +63,13 @@ class Network:
         self._cache: dict[Hashable, Any] = {}
 
     def require_one_type(self) -> None:
-        """Raise NtkbenchError unless all trainable weights are float32, or all float64."""
+        """Raise NtkbenchError unless all trainable weights are float32 or all are float64."""
         dtypes = {v.dtype for v in self.variables}
         if len(dtypes) > 1 or dtypes - {tf.float32, tf.float64}:
             names = ", ".join(sorted(d.name for d in dtypes))
             raise NtkbenchError(
-                f"The weights have types {names}; all must be float32, or all float64. Build the model in one of them; "
-                "empirical_ntk(..., precision='float64') computes with a copy."
+                f"The weights have dtypes {names}; all must be float32 or all must be float64. Build the model in one "
+                "of them, or use empirical_ntk(..., precision='float64'), which casts a copy."
             )
 
     # -- the model ---------------------------------------------------------------------------------------------
@@ -83,13 +88,13 @@ class Network:
         y = tf.convert_to_tensor(y)
         if y.dtype.is_complex:
             raise NtkbenchError(
-                f"The model's outputs are complex ({y.dtype.name}), and derivatives are taken of real ones only. Let "
-                "it return their real part, imaginary part or absolute value."
+                f"The model's outputs are complex ({y.dtype.name}), but only real outputs can be differentiated. "
+                "Return their real part, imaginary part or absolute value instead."
             )
         if not y.dtype.is_floating:
             raise NtkbenchError(
-                f"The model's outputs have type {y.dtype.name}, which has no derivatives. Let it return the real "
-                "numbers that classes, counts or decisions are made from."
+                f"The model's outputs have dtype {y.dtype.name}, which has no derivatives. Return real numbers, such "
+                "as logits instead of classes."
             )
         if y.shape.rank is None or y.shape.rank == 0 or None in y.shape[1:]:
             raise NtkbenchError(f"The model returned a value of shape {y.shape}; it must return [N, ...].")
@@ -97,13 +102,13 @@ class Network:
             raise NtkbenchError(f"The model returned a value of shape {y.shape}, which has no output units.")
         if None not in (y.shape[0], x.shape[0]) and y.shape[0] != x.shape[0]:
             raise NtkbenchError(
-                f"The model returned {y.shape[0]} outputs for {x.shape[0]} inputs; it must return one for each, "
-                "[N, ...]."
+                f"The model returned {y.shape[0]} outputs for {x.shape[0]} inputs; it must return one output per "
+                "input, [N, ...]."
             )
         return tf.cast(tf.reshape(y, [tf.shape(y)[0], int(np.prod(y.shape[1:]))]), self.dtype)
 
     def _one(self, y: Any) -> Any:
-        """Return the output called `output_name`."""
+        """Return the output selected by `output_name`."""
         several = isinstance(y, dict | list | tuple)
         names = _output_names(self.model, y) if several else []
         if several and self.output_name is None and len(names) > 1:
@@ -115,9 +120,9 @@ class Network:
                 raise NtkbenchError(f"The model has no output {chosen!r}; it has {_listed(names)}.")
             y = list(y.values() if isinstance(y, dict) else y)[found]
             if isinstance(y, dict | list | tuple):
-                raise NtkbenchError(f"The output {chosen!r} is not one tensor; wrap the model so that it is.")
+                raise NtkbenchError(f"The output {chosen!r} is not a single tensor; wrap the model so that it is.")
         elif chosen not in (None, 0, *getattr(self.model, "output_names", ())):
-            raise NtkbenchError(f"The model has one output only; it has none called {chosen!r}.")
+            raise NtkbenchError(f"The model has a single output; it has no output {chosen!r}.")
         return y
 
     def scalar(self, x: tf.Tensor) -> tf.Tensor:
@@ -125,13 +130,13 @@ class Network:
         return self.chosen(self.outputs(x))
 
     def chosen(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Return the chosen one of all output units: [N, O] -> [N]. Raises NtkbenchError when it does not exist."""
+        """Select the chosen output unit: [N, O] -> [N]. Raises NtkbenchError if it does not exist."""
         if not 0 <= self.output < outputs.shape[1]:
             raise NtkbenchError(f"The model has {outputs.shape[1]} output units; there is no unit {self.output}.")
         return outputs[:, self.output]
 
     def _separate_inputs(self, x: Any) -> int:
-        """Return how many inputs a dict, list or tuple x stands for, 0 where it is the data of one."""
+        """Return the number of separate inputs in a dict, list or tuple x, 0 if it is the data of a single input."""
         shapes = (getattr(self.model, "_build_shapes_dict", None) or {}).values()
         built = max((len(each) for each in shapes if each and isinstance(each[0], list | tuple)), default=0)
         declared = getattr(self.model, "inputs", None)
@@ -142,34 +147,39 @@ class Network:
         return len(arrays) if len(arrays) > 1 and not _is_numeric(x) else 0
 
     def inputs(self, x: Any, name: str = "x") -> tf.Tensor:
-        """Return x: [N, ...] in the model's precision (integers stay integers where the model wants them).
+        """Return x: [N, ...] in the model's precision (integers stay integers if the model expects them).
 
-        Raises NtkbenchError, which says `name`, for anything but finite real numbers of the shape that the model takes.
+        Args:
+            x: The inputs.
+            name: Name of the argument in error messages.
+
+        Raises:
+            NtkbenchError: If x does not consist of finite real numbers of the shape that the model expects.
         """
         if isinstance(x, dict | list | tuple) and (count := self._separate_inputs(x)):
-            raise NtkbenchError(f"The model takes {count} separate inputs; wrap it in a model of one input.")
+            raise NtkbenchError(f"The model takes {count} separate inputs; wrap it in a model with a single input.")
         if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
             raise NtkbenchError(
-                f"{name} is an array with masked entries; fill them, as with x.filled(0), or leave them out."
+                f"{name} is an array with masked entries; fill them, for example with x.filled(0), or remove them."
             )
         if isinstance(x, np.ndarray) and x.dtype.hasobject:
             raise NtkbenchError(
-                f"{name} is an array of Python objects; need numbers, [N, ...]. If they are numbers, convert it with "
+                f"{name} is an array of Python objects; expected numbers, [N, ...]. If the objects are numbers, use "
                 f"{name}.astype('float32')."
             )
         try:
             x = tf.convert_to_tensor(x)
         except (TypeError, ValueError) as error:
             raise NtkbenchError(
-                f"{name} is a {type(x).__name__} that is no array of numbers; need {name}: [N, ...]."
+                f"{name} is a {type(x).__name__}, not an array of numbers; expected shape [N, ...]."
             ) from error
         if x.dtype.is_complex:
             raise NtkbenchError(
-                f"{name} is complex ({x.dtype.name}), and models are taken at real inputs. Pass real and imaginary "
-                "parts side by side."
+                f"{name} is complex ({x.dtype.name}), but inputs must be real. Pass real and imaginary parts as "
+                "separate features."
             )
         if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
-            raise NtkbenchError(f"{name} holds {x.dtype.name}s; need numbers, [N, ...]. Encode them first.")
+            raise NtkbenchError(f"{name} contains {x.dtype.name}s; expected numbers, [N, ...]. Encode them first.")
         declared = _input_spec(self.model)
         _check_shape(tuple(x.shape), declared)
         wanted = self.dtype if declared is None else tf.dtypes.as_dtype(declared.dtype)
@@ -190,11 +200,11 @@ class Network:
         return self.flatten([v.read_value() for v in self.variables])
 
     def flatten(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Return per-variable tensors as one vector [P]."""
+        """Flatten per-variable tensors into one vector [P]."""
         return tf.concat([tf.reshape(tf.convert_to_tensor(t), [-1]) for t in tensors], 0)
 
     def unflatten(self, vector: tf.Tensor) -> list[tf.Tensor]:
-        """Return a vector [P] as one tensor for each trainable variable."""
+        """Split a vector [P] into one tensor per trainable variable."""
         parts = tf.split(vector, self.sizes)
         return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
@@ -204,7 +214,7 @@ class Network:
             variable.assign(value)
 
     def load(self, weights: Sequence[Any]) -> None:
-        """Set all weights, frozen ones too, from another model of the same structure."""
+        """Set all weights, frozen ones included, to those of another model with the same structure."""
         self.model.set_weights(weights)
 
     # -- compiled functions ------------------------------------------------------------------------------------
@@ -222,23 +232,27 @@ class Network:
         return self._cache[key]
 
     def cached(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        """Return `build()`, remembered under `key`."""
+        """Return `build()`, cached under `key`."""
         if key not in self._cache:
             self._cache[key] = build()
         return self._cache[key]
 
 
 def network(model: Any, output: int = 0, output_name: str | int | None = None, *, any_float: bool = False) -> Network:
-    """Return the Network around `model`, the same one for the same model, output and trainable weights.
+    """Return the Network of a model, cached per output and set of trainable weights.
 
-    any_float: also for weights of other float types than float32 or float64, of which a copy is to be made.
+    Args:
+        model: A model or a Network, which is returned as it is.
+        output: Index of the output unit.
+        output_name: Name, key or index of the output, for models with several outputs.
+        any_float: Whether to accept weights of mixed or other float types, because a cast copy will be made.
     """
     if isinstance(model, Network):
         return model
     if isinstance(model, type):
         raise NtkbenchError(f"Got the class {model.__name__}; pass an instance of it, such as {model.__name__}().")
     if not isinstance(output, int | np.integer) or not isinstance(output_name, str | int | None):
-        return Network(model, output, output_name)  # which says what is wrong
+        return Network(model, output, output_name)  # raises with the reason
     known: dict[Hashable, Network] = getattr(model, "__dict__", {}).setdefault("_ntkbench_networks", {})
     key = (output, output_name)
     found = known.get(key)
@@ -250,7 +264,7 @@ def network(model: Any, output: int = 0, output_name: str | int | None = None, *
 
 
 def renewed(net: Network) -> Network:
-    """Return a Network around the model as it is now, which knows nothing yet, in place of the one that was."""
+    """Return a new Network for the model's current state, with an empty cache, in place of the previous one."""
     fresh = Network(net.model, net.output, net.output_name)
     getattr(net.model, "__dict__", {}).setdefault("_ntkbench_networks", {})[net.output, net.output_name] = fresh
     return fresh
@@ -263,7 +277,7 @@ def _is_keras(model: Any) -> bool:
 
 
 def _output_names(model: Any, y: Any) -> list[str]:
-    """Return the names of a model's several outputs y: keys, Keras's names, or indices."""
+    """Return the names of a model's outputs y: dictionary keys, Keras's names, or indices."""
     if isinstance(y, dict):
         return [str(key) for key in y]
     names = [str(name) for name in getattr(model, "output_names", None) or []]
@@ -275,41 +289,41 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _input_spec(model: Any) -> Any:
-    """Return the one input that a Keras model declares (with shape and dtype), or None."""
+    """Return the input (with shape and dtype) that a Keras model with a single input declares, otherwise None."""
     inputs = getattr(model, "inputs", None) if _is_keras(model) else None
     return inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else None
 
 
 def _check_shape(shape: tuple[int, ...], declared: Any) -> None:
     if not shape or 0 in shape:
-        raise NtkbenchError(f"The inputs have shape {list(shape)}; need [N, ...] with at least one input.")
+        raise NtkbenchError(f"The inputs have shape {list(shape)}; expected [N, ...] with at least one input.")
     if declared is None:
         return
     expected = list(declared.shape[1:])
     matches = [e is None or e == n for e, n in zip(expected, shape[1:], strict=False)]
     if len(expected) != len(shape) - 1 or not all(matches):
         wanted = ", ".join("*" if e is None else str(e) for e in expected)
-        raise NtkbenchError(f"The inputs have shape {list(shape)}; the model takes [N, {wanted}].")
+        raise NtkbenchError(f"The inputs have shape {list(shape)}; the model expects [N, {wanted}].")
 
 
 def _check_finite(x: tf.Tensor, name: str, when: str) -> None:
     finite = np.isfinite(x.numpy().reshape(len(x), -1)).all(1) if x.dtype.is_floating else np.ones(1, bool)
     if not finite.all():
         raise NtkbenchError(
-            f"Input {int(np.argmin(finite))} of {name} (of {len(x)}) holds NaN or infinity{when}; every entry must be "
-            "finite."
+            f"Input {int(np.argmin(finite))} of {name} (of {len(x)}) contains NaN or infinity{when}; every entry must "
+            "be finite."
         )
 
 
 def _whole(x: tf.Tensor, dtype: tf.DType, name: str) -> tf.Tensor:
-    """Return x: [N, ...] as integers of a type. Raises NtkbenchError when that changes a number."""
+    """Cast x: [N, ...] to an integer type. Raises NtkbenchError if the cast changes a number."""
     found = tf.cast(x, dtype)
     same = (tf.cast(found, x.dtype) == x).numpy().reshape(len(x), -1)
     if not same.all():
         n = int(np.argmin(same.all(1)))
         number = x.numpy().reshape(len(x), -1)[n, int(np.argmin(same[n]))]
         raise NtkbenchError(
-            f"Input {n} of {name} holds {number}; the model takes {dtype.name}. Pass indices of that type."
+            f"Input {n} of {name} contains {number}; the model expects {dtype.name}. Pass indices of that type."
         )
     return found
 
@@ -328,15 +342,16 @@ def _trainable(model: Any) -> list[tf.Variable]:
 
         if keras.backend.backend() != "tensorflow":
             raise NtkbenchError(
-                f"Keras runs on its {keras.backend.backend()!r} backend; ntkbench needs KERAS_BACKEND=tensorflow."
+                f"Keras uses the {keras.backend.backend()!r} backend; ntkbench needs KERAS_BACKEND=tensorflow."
             )
         if not model.built:
-            raise NtkbenchError("The Keras model is not built yet. Call it once on data, or give it an Input.")
+            raise NtkbenchError("The Keras model has not been built. Call it once on data, or add an Input.")
         found = [v.value for v in model.trainable_variables]
     elif callable(model) and hasattr(model, "trainable_variables"):
         found = list(model.trainable_variables)
     else:
         raise NtkbenchError(
-            f"Got a {type(model).__name__}; need a Keras 3 model, a tf.Module, or a callable with trainable_variables."
+            f"Got a {type(model).__name__}; expected a Keras 3 model, a tf.Module, or a callable with "
+            "trainable_variables."
         )
     return list({id(v): v for v in found}.values())

@@ -1,4 +1,4 @@
-"""A model's traced outputs: a compiled plain call, the precision it computes in, and whether it looks up tables."""
+"""Trace a model's outputs, and find the precision it computes in and whether it looks up tables by index."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ from .layer_facts import PLAIN, made_of
 from .network import Network
 from .replaced import replaced_calls
 
-# Spacing of the numbers at 1.
+# Machine epsilon: the spacing of floating-point numbers at 1.
 EPS = {tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10, tf.float32: 2.0**-23, tf.float64: 2.0**-52}
-# Operations that take rows of a table, or positions of ones, by an index: where their indices are among the inputs.
+# Operations that look up rows of a table or set ones by index, with the position of the indices among their inputs.
 LOOKUPS = {
     "DenseBincount": 0, "Gather": 1, "GatherNd": 1, "GatherV2": 1, "OneHot": 0, "ResourceGather": 1,
     "ResourceGatherNd": 1, "SparseSoftmaxCrossEntropyWithLogits": 1,
 }  # fmt: skip
-SCOPE = "ntkbench."  # and the number of a layer: the name scope of what it computes
+SCOPE = "ntkbench."  # followed by a layer's number: the name scope of the layer's operations
 
 
 @frozen
 class Trace:
     """A model traced at one input.
 
-    outputs: the compiled function [1, ...] -> [1, O].   graph: its operations.
-    coarsest: the float type with the largest rounding that weights or float inputs pass through on their way to the
-    outputs.   where: the layer that computes in it.   of_weights: the same for what weights pass through alone.
-    looks_up: whether an index into a table depends on the inputs.
+    Attributes:
+        outputs: The compiled function [1, ...] -> [1, O].
+        graph: Its graph.
+        coarsest: The float type with the largest rounding on the paths from weights and float inputs to the outputs.
+        where: The layer that computes in this type.
+        of_weights: The same type for the paths from weights alone.
+        looks_up: Whether an index into a table depends on the inputs.
     """
 
     outputs: Callable[[tf.Tensor], tf.Tensor]
@@ -46,38 +49,38 @@ class Trace:
 
 
 def trace_of(net: Network, x: tf.Tensor) -> Trace:
-    """Return the trace of the model at one input like those of x: [N, ...].
+    """Return the trace of the model at a single input like those of x: [N, ...].
 
-    Raises NtkbenchError when the model cannot be traced there, with TensorFlow's reason.
+    Raises:
+        NtkbenchError: If the model cannot be traced, with TensorFlow's reason.
     """
     return net.cached(("trace", tuple(x.shape[1:]), x.dtype), lambda: _trace(net, x))
 
 
 def rounding_of(net: Network, x: tf.Tensor) -> float:
-    """Return the spacing at 1 of the coarsest type that the model computes in at inputs like x: [N, ...]."""
+    """Return the machine epsilon of the coarsest type that the model computes in at inputs like x: [N, ...]."""
     return EPS[net.dtype if computes_in(net.model, net.dtype.name) else trace_of(net, x).coarsest]
 
 
 def noise_of(net: Network, x: tf.Tensor) -> float:
-    """Return the spacing at 1 of the coarsest type that what depends on weights is computed in: `rounding_of` without
-    the rounding of inputs, which is the same at all weights."""
+    """Return `rounding_of` without the rounding of inputs, which is the same at all weights."""
     return EPS[net.dtype if computes_in(net.model, net.dtype.name) else trace_of(net, x).of_weights]
 
 
 def require_precision(net: Network, x: tf.Tensor, precision: str) -> None:
-    """Raise NtkbenchError, which names the layer, when the model computes in a coarser type than `precision`."""
+    """Raise NtkbenchError naming the layer if the model computes in a coarser type than `precision`."""
     if computes_in(net.model, precision):
         return
     found = trace_of(net, x)
     if EPS[found.coarsest] > EPS[tf.dtypes.as_dtype(precision)]:
         raise NtkbenchError(
-            f"The model does not compute in {precision}: {found.where} computes in {found.coarsest.name}. Let it use "
-            "its inputs' dtype or self.compute_dtype, or choose a precision that all layers have."
+            f"The model does not compute in {precision}: {found.where} computes in {found.coarsest.name}. Use the "
+            "inputs' dtype or self.compute_dtype there, or choose a precision that all layers support."
         )
 
 
 def computes_in(model: Any, precision: str) -> bool:
-    """Return whether a model is known to compute in a precision without a look at its graph."""
+    """Return whether a model is known to compute in a precision, judged from its layers without its graph."""
     if not hasattr(model, "_flatten_layers"):
         return False
     layers = [each for each in model._flatten_layers() if not isinstance(each, keras.layers.InputLayer)]
@@ -89,7 +92,7 @@ def computes_in(model: Any, precision: str) -> bool:
 
 
 def rounds_inputs(model: Any, precision: str) -> bool:
-    """Return whether a Keras model casts its inputs to a coarser type than a precision."""
+    """Return whether a Keras model casts its inputs to a coarser type than `precision`."""
     given = (each.dtype for each in model._flatten_layers() if isinstance(each, keras.layers.InputLayer))
     return any(EPS.get(tf.dtypes.as_dtype(each), 0.0) > EPS[tf.dtypes.as_dtype(precision)] for each in given)
 
@@ -105,9 +108,9 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
             traced = tf.function(net.outputs, autograph=False).get_concrete_function(spec)
     except NtkbenchError:
         raise
-    except Exception as error:  # whatever a user's layer says to these inputs
+    except Exception as error:  # a user's layer may raise anything
         raise NtkbenchError(
-            f"The model cannot be called on inputs of shape {['N', *x.shape[1:]]} and type {x.dtype.name}: "
+            f"The model cannot be called on inputs of shape {['N', *x.shape[1:]]} and dtype {x.dtype.name}: "
             f"{reason_of(error)}. {_advice(net.model)}"
         ) from error
     graph = traced.graph
@@ -124,20 +127,20 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
 
 
 def _advice(model: Any) -> str:
-    """Return what to do where a model cannot be called on one input."""
+    """Return the advice for a model that cannot be called on a single input."""
     sizes = {each.shape[0] for each in getattr(model, "inputs", None) or ()} - {None}
     if sizes:
         return (
-            f"It is built for batches of {sizes.pop()}, and derivatives are taken input by input: build it without a "
-            "batch size, and without shapes that hold one."
+            f"It is built for batches of {sizes.pop()}, but derivatives are taken one input at a time. Build it "
+            "without a batch size and without shapes that contain one."
         )
-    return "It must take any batch size, one input too: check it with a plain call of the model on x[:1]."
+    return "It must accept any batch size, including 1; test it by calling the model on x[:1]."
 
 
 @contextlib.contextmanager
 def named_layers(net: Network) -> Iterator[None]:
-    """Let operations that are traced in this scope bear the number of their layer in their names, for `layer_of`."""
-    with exact_operations():  # before the layers' calls are looked up, for some of these are among them
+    """Put the number of each layer into the names of the operations traced in this block, for `layer_of`."""
+    with exact_operations():  # first, because it replaces the calls of some layers
         scoped = [(each, _in_scope(each.call, f"{SCOPE}{i}")) for i, each in enumerate(_layers(net))]
         with replaced_calls(scoped):
             yield
@@ -157,7 +160,7 @@ def _in_scope(call: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def layer_of(name: str, net: Network) -> str:
-    """Return, for a sentence, the innermost layer that the name of an operation traced in `named_layers` tells of."""
+    """Describe the innermost layer of an operation that was traced in `named_layers`, given the operation's name."""
     numbers = re.findall(re.escape(SCOPE) + r"(\d+)", name)
     layer = _layers(net)[int(numbers[-1])] if numbers else net.model
     kind = type(layer).__name__
@@ -165,17 +168,22 @@ def layer_of(name: str, net: Network) -> str:
 
 
 def _coarsest(graph: Any, given: set[str], otherwise: tf.DType) -> tuple[tf.DType, str]:
-    """Return the type with the largest rounding on the way from the tensors `given`, and an operation that has it."""
+    """Return the type with the largest rounding on the paths from the tensors `given`, and one operation with it."""
     uses: list[tuple[tf.DType, str]] = []
     _float_path(graph, given, uses, "")
     return max(uses, key=lambda use: EPS[use[0]], default=(otherwise, ""))
 
 
 def _float_path(graph: Any, given: set[str], uses: list[tuple[tf.DType, str]], inside: str) -> None:
-    """Note (type, name) of the operations between the tensors `given` and the graph's outputs, along float tensors.
+    """Record (type, name) of the operations between the tensors `given` and the graph's outputs, along float tensors.
 
-    A mask that is computed in another type, or positions, is no such operation: nothing that is rounded passes through.
-    inside: the name of the operation that calls the graph.
+    Masks and positions computed in another type are left out, because no rounded values pass through them.
+
+    Args:
+        graph: The graph.
+        given: Names of the tensors to start from.
+        uses: The list to append to.
+        inside: Name of the operation that calls the graph.
     """
     operations = graph.get_operations()
     wanted = {each.name for each in graph.outputs if carries(each.dtype)}
@@ -193,12 +201,12 @@ def _float_path(graph: Any, given: set[str], uses: list[tuple[tf.DType, str]], i
             starts = {each.name for each, yes in zip(inner.inputs, mine, strict=False) if yes and carries(each.dtype)}
             _float_path(inner, starts, uses, name)
         reached |= {each.name for each in op.outputs if carries(each.dtype)}
-        if op.type not in ("Identity", "ReadVariableOp"):  # which round nothing
+        if op.type not in ("Identity", "ReadVariableOp"):  # these do not round
             uses += [(kind, name) for each in op.outputs if (kind := _real(each.dtype)) in EPS]
 
 
 def _index_from(graph: Any, reached: set[str]) -> bool:
-    """Return whether a lookup's index depends on the tensors reached."""
+    """Return whether the index of a lookup depends on the tensors `reached`."""
     for op in graph.get_operations():
         on = [each.name in reached for each in op.inputs]
         if op.type in LOOKUPS and on[LOOKUPS[op.type]]:
@@ -222,7 +230,7 @@ def called(op: Any) -> list[Any]:
 
 
 def carries(dtype: tf.DType) -> bool:
-    """Return whether numbers, and derivatives, pass through tensors of a type. variant: lists of tensors, in loops."""
+    """Return whether tensors of a type carry values with derivatives (tf.variant: lists of tensors, in loops)."""
     return dtype.is_floating or dtype.is_complex or dtype in (tf.variant, tf.resource)
 
 

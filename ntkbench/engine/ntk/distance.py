@@ -1,4 +1,4 @@
-"""How far one kernel matrix is from another."""
+"""Compare two kernel matrices: relative change and kernel distance."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def relative_change(k, k0) -> float:
 
 
 def kernel_distance(k1, k2) -> float:
-    """Return the kernel distance 1 − ⟨K1, K2⟩_F / (‖K1‖_F ‖K2‖_F), one minus the cosine.
+    """Return the kernel distance 1 − ⟨K1, K2⟩_F / (‖K1‖_F ‖K2‖_F), that is, one minus the cosine similarity.
 
-    It is computed from the difference of the normalised kernels, so that small distances keep their digits.
+    It is computed from the difference of the normalised kernels, so that small distances are accurate.
 
     Args:
         k1: A kernel, an array of any shape.
@@ -69,7 +69,7 @@ def _pair(k1, k2):
         k1, k2 = (each.astype(np.float64) for each in pair)
     except (TypeError, ValueError):
         kinds = f"a {type(k1).__name__} and a {type(k2).__name__}"
-        raise NtkbenchError(f"Got {kinds}; kernels are arrays of real numbers.") from None
+        raise NtkbenchError(f"Got {kinds}; kernels must be arrays of real numbers.") from None
     if k1.shape != k2.shape:
-        raise NtkbenchError(f"The kernels have shapes {k1.shape} and {k2.shape}; they must be the same.")
+        raise NtkbenchError(f"The kernels have shapes {k1.shape} and {k2.shape}; the shapes must be equal.")
     return k1, k2

@@ -1,4 +1,4 @@
-"""The empirical neural tangent kernel of a model, by three routes to one number."""
+"""Compute the empirical neural tangent kernel of a model, by one of three equivalent methods."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .target import Store, file_store
 
 METHODS = ("auto", "structured", "jacobian", "ntk_vector_products")
 PRECISIONS = ("float32", "float64")
-WORTH_XLA = 2e9  # operations: compiling takes about half a second more, and then large products take half their time
+WORTH_XLA = 2e9  # operations: XLA adds about half a second of compilation and halves the time of large products
 
 
 @explained("TensorFlow cannot differentiate this model")
@@ -99,14 +99,14 @@ def empirical_ntk(
     """
     require_one_of(method, METHODS, "kernel method")
     if strategy is not None and out is not None:
-        raise NtkbenchError("A strategy gathers the kernel in memory, and out= writes it; leave one of them away.")
+        raise NtkbenchError("strategy= gathers the kernel in memory, but out= writes it to a file; use only one.")
     if per_layer and out is not None:
-        raise NtkbenchError("per_layer=True makes several kernels, and out= holds one; leave one of them away.")
+        raise NtkbenchError("per_layer=True returns several kernels, but out= stores only one; use only one of them.")
     allowed = budget(memory_gib)
     if precision is not None:
         require_one_of(precision, PRECISIONS, "precision")
     if not isinstance(out, str | os.PathLike | None):
-        raise NtkbenchError(f"out={out!r} is no path of a file; give a name such as 'kernel.npy'.")
+        raise NtkbenchError(f"out={out!r} is not a path; pass a file name such as 'kernel.npy'.")
     net, x1, x2 = enter(model, x1, x2, output_name=output_name, precision=precision)
     require_right_derivatives(net, x1, order=1)
     rules, variables = _weights(net, x1, method)
@@ -137,7 +137,7 @@ def empirical_ntk(
         stored=out is None,
         itemsize=net.dtype.size,
     )
-    # Of layers that are not vectorised, grouped convolutions and loops are slower with XLA.
+    # XLA slows down grouped convolutions and loops, which are not vectorised.
     problem = evolve(problem, xla=flops(problem, sizes) >= WORTH_XLA and vectorises(net.model))
     try:
         chosen = plan(problem, sizes, allowed)
@@ -166,7 +166,7 @@ def empirical_ntk(
 
 @contextlib.contextmanager
 def _explaining(net: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> Iterator[None]:
-    """Let a kernel that is not finite be refused with its cause."""
+    """Raise NotFinite with its cause if the kernel is not finite."""
     try:
         yield
     except NotFinite:
@@ -177,7 +177,7 @@ def _explaining(net: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> Iterator[N
 
 
 def _weights(net: Network, x: tf.Tensor, method: str) -> tuple[Sequence[Rule], Sequence[tf.Variable]]:
-    """Return the rules, and the variables beside them, that a method takes the kernel from."""
+    """Return the rules that a method uses, and the variables that no rule covers."""
     if method in ("jacobian", "ntk_vector_products"):
         return (), net.variables
     structure = structure_of(net, x)
@@ -185,19 +185,19 @@ def _weights(net: Network, x: tf.Tensor, method: str) -> tuple[Sequence[Rule], S
         rest = {id(v) for v in structure.rest}
         names = ", ".join(name for name, mine in layers_of(net).items() if rest & mine)
         raise NtkbenchError(
-            f"No layer rule accounts for the weights of {names}; use method='auto', which takes theirs from gradients, "
-            "or method='jacobian'."
+            f"No layer rule covers the weights of {names}. Use method='auto', which computes their part from "
+            "gradients, or method='jacobian'."
         )
     return structure.rules, structure.rest
 
 
 def _units(outputs: Any, n_outputs: int) -> np.ndarray:
-    """Return the output units that are asked for."""
+    """Return the indices of the requested output units."""
     if isinstance(outputs, str) and outputs in ("trace", "full"):
         return np.arange(n_outputs, dtype=np.int32)
     if isinstance(outputs, int | np.integer) and not isinstance(outputs, bool) and 0 <= outputs < n_outputs:
         return np.array([outputs], np.int32)
     raise NtkbenchError(
-        f"outputs={outputs!r} is neither 'trace', 'full' nor one of the model's {n_outputs} output "
+        f"outputs={outputs!r} is invalid; pass 'trace', 'full' or the index of one of the model's {n_outputs} output "
         f"{'unit' if n_outputs == 1 else 'units'}, counted from 0."
     )

@@ -1,8 +1,8 @@
-"""TensorFlow as the engine uses it: operations made exact, precision, and scopes over global settings."""
+"""Provide TensorFlow operations with exact derivatives, full precision, and scoped global settings."""
 
 from .exact_ops import exact_operations
 from .hoist import Hoisted
-from .keras_settings import keras_settings, settings_of_ones_own
+from .keras_settings import isolated_settings, keras_settings
 from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
 from .precision import full_precision
 from .reshape import reshape
@@ -14,11 +14,11 @@ __all__ = [
     "exact_operations",
     "for_each",
     "full_precision",
+    "isolated_settings",
     "keras_settings",
     "on_last_axis",
     "quiet_tensorflow",
     "reshape",
-    "settings_of_ones_own",
     "times",
     "traced_for_xla",
 ]

@@ -1,6 +1,7 @@
-"""TensorFlow and Keras operations with wrong or missing derivatives, written in operations whose derivatives are right.
+"""Replace TensorFlow and Keras operations whose derivatives are wrong or missing.
 
-Each has the values of the original; `sinc` is more precise in float64, where Keras rounds π to float32.
+Each replacement has the values of the original, except that `sinc` is more precise in float64, where Keras rounds π to
+float32.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _bessel_i0, _bessel_i1 = tf.math.bessel_i0, tf.math.bessel_i1
 
 
 def resize(images: Any, size: Any, method: Any = tf.image.ResizeMethod.BILINEAR, *args: Any, **kwargs: Any) -> Any:
-    """Return what `tf.image.resize` does: [N, h, w, c] -> [N, h', w', c], linear in the images and so written."""
+    """Resize images as `tf.image.resize` does, [N, h, w, c] -> [N, h', w', c], but as an explicit linear map."""
     methods = tf.image.ResizeMethod
     linear = method in (methods.BILINEAR, methods.BICUBIC, methods.LANCZOS3, methods.LANCZOS5)
     kept = not (args and args[0]) and not kwargs.get("preserve_aspect_ratio")
@@ -52,14 +53,14 @@ def softsign(features: Any, name: Any = None) -> Any:
 
 
 def softmax_cross_entropy(labels: Any, logits: Any, axis: int = -1, name: Any = None) -> Any:
-    """Return −Σ labels·log softmax(logits). TensorFlow's own gradient drops how labels and logits act together."""
+    """Return −Σ labels·log softmax(logits). TensorFlow's gradient omits the mixed derivative of labels and logits."""
     del name
     logits = tf.convert_to_tensor(logits)
     return -tf.reduce_sum(tf.cast(labels, logits.dtype) * tf.nn.log_softmax(logits, axis), axis)
 
 
 def reduce_prod(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: Any = None) -> Any:
-    """Return the product over axes, by pairs: TensorFlow's gradient divides by factors when it is differentiated."""
+    """Return the product over axes, computed pairwise: TensorFlow's second derivative divides by the factors."""
     x = tf.convert_to_tensor(input_tensor)
     rank = x.shape.rank
     if rank is None or not x.dtype.is_floating or tf.is_tensor(axis):
@@ -73,7 +74,7 @@ def reduce_prod(input_tensor: Any, axis: Any = None, keepdims: bool = False, nam
 
 
 def _product(x: tf.Tensor, axis: int) -> tf.Tensor:
-    """Return the product over one axis, which stays, of length 1."""
+    """Return the product over one axis, which is kept with length 1."""
     while (n := x.shape[axis]) > 1:
         first, second, rest = tf.split(x, [n // 2, n // 2, n % 2], axis)
         x = tf.concat([first * second, rest], axis)
@@ -81,7 +82,7 @@ def _product(x: tf.Tensor, axis: int) -> tf.Tensor:
 
 
 def cumprod(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False, name: Any = None) -> Any:
-    """Return cumulative products, by doubling: TensorFlow's gradient is 0 wherever a factor is 0."""
+    """Return cumulative products, computed by doubling, because TensorFlow's gradient is 0 wherever a factor is 0."""
     x = tf.convert_to_tensor(x)
     if tf.is_tensor(axis) or x.shape.rank is None or x.shape[axis] is None or not x.dtype.is_floating:
         return _cumprod(x, axis, exclusive, reverse, name)
@@ -102,7 +103,7 @@ def cumprod(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = Fals
 
 
 def segment_prod(data: Any, segment_ids: Any, num_segments: Any, name: Any = None) -> Any:
-    """Return the product of the rows of each segment; as `reduce_prod`, right where a factor is 0."""
+    """Return the product of the rows of each segment; like `reduce_prod`, it is correct where a factor is 0."""
     data, ids = tf.convert_to_tensor(data), tf.convert_to_tensor(segment_ids)
     if not data.dtype.is_floating or data.shape.rank is None or ids.shape.rank != 1 or data.shape[0] is None:
         return _segment_prod(data, segment_ids, num_segments, name)
@@ -112,10 +113,10 @@ def segment_prod(data: Any, segment_ids: Any, num_segments: Any, name: Any = Non
 
 
 def max_pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: Any = None, name: Any = None) -> Any:
-    """Return the largest entry of every window; of equal ones the first has the derivative, as in TensorFlow.
+    """Return the maximum of every window; of equal entries the first gets the derivative, as in TensorFlow.
 
-    Windows that start at every position and hang over the edge are written out: TensorFlow's second derivative of
-    them, backward over backward, is wrong.
+    Windows with stride 1 and padding "SAME" are computed explicitly, because TensorFlow's second derivative, backward
+    over backward, is wrong for them.
     """
     x = tf.convert_to_tensor(input)
     rank = 0 if x.shape.rank is None else x.shape.rank
@@ -130,7 +131,7 @@ def max_pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: An
     before = [(int(size) - 1) // 2 for size in sizes]
     edges = [[0, 0], *([b, int(size) - 1 - b] for b, size in zip(before, sizes, strict=True)), [0, 0]]
     inside = np.pad(np.ones(x.shape[1:-1], bool), edges[1:-1])[None, ..., None]
-    # Not with constant_values: vectorised, tf.pad takes 0 for them.
+    # Not constant_values: when vectorised, tf.pad replaces them by 0.
     padded = tf.where(inside, tf.pad(x, edges), tf.constant(x.dtype.min, x.dtype))
     shape = tf.shape(x)
     windows = tf.stack([tf.slice(padded, [0, *at, 0], shape) for at in np.ndindex(*map(int, sizes))], -1)
@@ -139,7 +140,7 @@ def max_pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: An
 
 
 def celu(x: Any, alpha: float = 1.0) -> Any:
-    """Return x, or α·(exp(x/α) − 1) below 0. Keras's sum of two parts has twice the derivative at 0."""
+    """Return x, or α·(exp(x/α) − 1) below 0. Keras's sum of two parts doubles the derivative at 0."""
     x = keras.ops.convert_to_tensor(x)
     positive = x > 0
     return tf.where(positive, x, alpha * tf.math.expm1(tf.where(positive, tf.zeros_like(x), x) / alpha))
@@ -151,7 +152,7 @@ _keras_hypot = keras.src.backend.numpy.hypot
 def hypot(x1: Any, x2: Any) -> Any:
     """Return √(x1² + x2²) without overflow. Keras's form has a kink where x1 = 0, x2 = 0 or |x1| = |x2|.
 
-    The result does not depend on the scale that is taken out, so that the scale counts as a constant.
+    The result does not depend on the scaling factor, so the factor is treated as a constant.
     """
     x1, x2 = keras.ops.convert_to_tensor(x1), keras.ops.convert_to_tensor(x2)
     dtype = tf.dtypes.as_dtype(keras.src.backend.result_type(x1.dtype, x2.dtype))
@@ -166,7 +167,7 @@ def hypot(x1: Any, x2: Any) -> Any:
 
 
 def sinc(x: Any) -> Any:
-    """Return sin(πx)/(πx). Keras's derivatives at 0 are NaN, and its π is that of float32."""
+    """Return sin(πx)/(πx). Keras's derivatives at 0 are NaN, and it uses a float32 π."""
     x = keras.ops.cast(x, keras.src.backend.result_type(keras.ops.convert_to_tensor(x).dtype, float))
     pi_x = tf.constant(np.pi, x.dtype) * x
     zero = tf.equal(pi_x, 0)
@@ -185,18 +186,18 @@ _keras_fmod = keras.src.backend.numpy.fmod
 
 
 def fmod(x1: Any, x2: Any) -> Any:
-    """Return x1 − x2·trunc(x1/x2). Keras's product of a sign and a remainder has the gradient 0 at x1 = 0, not 1."""
+    """Return x1 − x2·trunc(x1/x2). Keras's product of sign and remainder has gradient 0 instead of 1 at x1 = 0."""
     remainder = _keras_fmod(x1, x2)
     if not remainder.dtype.is_floating:
         return remainder
     x1, x2 = (tf.cast(keras.ops.convert_to_tensor(each), remainder.dtype) for each in (x1, x2))
     remainder = tf.stop_gradient(remainder)
     found = x1 - tf.stop_gradient(tf.round((x1 - remainder) / x2)) * x2
-    return found + tf.stop_gradient(remainder - found)  # to the last digit of Keras's
+    return found + tf.stop_gradient(remainder - found)  # equals Keras's value to the last digit
 
 
 def bessel_i0(x: Any, name: Any = None) -> Any:
-    """Return the modified Bessel function I0, through `bessel_i1` in its derivative."""
+    """Return the modified Bessel function I0, whose derivative uses `bessel_i1`."""
     x = tf.convert_to_tensor(x)
     zero = tf.equal(x, 0)
     return tf.where(zero, 1 + tf.square(x) / 4, _bessel_i0(tf.where(zero, tf.ones_like(x), x), name))
@@ -210,9 +211,9 @@ def bessel_i1(x: Any, name: Any = None) -> Any:
 
 
 def hsv_to_rgb(images: Any, name: Any = None) -> Any:
-    """Return red, green and blue of hue, saturation and value: [..., 3]. TensorFlow's gradient is 0 everywhere.
+    """Convert hue, saturation and value to red, green and blue: [..., 3]. TensorFlow's gradient is 0 everywhere.
 
-    Where the colours have kinks all derivatives are those towards larger hues, because two colours have them together.
+    Two colours always have a kink at the same hue, so all derivatives there are those towards larger hues.
     """
     del name
     hue, saturation, value = tf.split(tf.convert_to_tensor(images), 3, -1)
@@ -231,28 +232,28 @@ def hsv_to_rgb(images: Any, name: Any = None) -> Any:
 
 
 def prelu(layer: Any, inputs: Any) -> Any:
-    """Return x, or α·x below 0. Keras's difference of two ReLUs has the derivative 0 at 0, not one between α and 1."""
+    """Return x, or α·x below 0. Keras's difference of two ReLUs has derivative 0 at 0, not one between α and 1."""
     inputs = tf.convert_to_tensor(inputs)
     return tf.where(inputs > 0, inputs, tf.convert_to_tensor(layer.alpha) * inputs)
 
 
 def no_cudnn(*args: Any, **kwargs: Any) -> bool:
-    """Return False: LSTM and GRU run as loops on a GPU too.
+    """Return False, so that LSTM and GRU run as loops on GPUs too.
 
-    The backward pass of cuDNN overwrites what it kept of the forward pass, so that a second gradient from one tape is
-    wrong, and it has no second derivative.
+    cuDNN has no second derivative, and its backward pass overwrites values saved by the forward pass, so that a second
+    gradient from the same tape is wrong.
     """
     return False
 
 
 def plain_loop(self: Any, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
-    """Run an LSTM or GRU layer step by step, one with use_cudnn=True too, which Keras refuses to do otherwise."""
+    """Run an LSTM or GRU layer step by step even if it has use_cudnn=True, which Keras itself refuses."""
     mask = mask[0] if keras.tree.is_nested(mask) else mask
     return keras.layers.RNN.inner_loop(self, sequences, initial_state, mask=mask, training=training)
 
 
 def replacements() -> list[tuple[Any, str, Any]]:
-    """Return (module, name, function) of everything that is replaced here."""
+    """Return (module, name, function) of every operation that this module replaces."""
     of_keras = keras.src.backend
     return [
         (tf.nn, "moments", moments),
@@ -281,7 +282,7 @@ def replacements() -> list[tuple[Any, str, Any]]:
 
 @shared
 def exact_operations() -> Iterator[None]:
-    """Let models that are called in this scope use the operations above in place of the originals."""
+    """Make models that are called in this block use the replacements above."""
     exact = replacements()
     original = [getattr(module, name) for module, name, _ in exact]
     try:

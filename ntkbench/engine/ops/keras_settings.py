@@ -1,4 +1,4 @@
-"""Global settings while models are built and measured: the same on every machine, whatever a user's file sets."""
+"""Fix the global settings of Keras and TensorFlow while models are built and measured, for reproducible results."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def _settings() -> Iterator[None]:
 
 @shared
 def keras_settings() -> Iterator[None]:
-    """Set Keras's own defaults, and restore what the user had on leaving.
+    """Use Keras's default settings inside the block, and restore the user's settings afterwards.
 
-    They are image_data_format, floatx, epsilon and the dtype policy that follows from floatx; functions are compiled.
-    The precision that is asked for comes on top (`dtype_policy`). TensorFloat-32 and NumPy's handling of errors are
-    restored too.
+    The settings are image_data_format, floatx, epsilon, the dtype policy that follows from floatx, and compiled (not
+    eager) functions. A requested precision is set separately, by `dtype_policy`. TensorFloat-32 and NumPy's error
+    handling are restored too.
     """
     yield from _settings()
 
 
 @contextlib.contextmanager
-def settings_of_ones_own() -> Iterator[None]:
-    """Do what `keras_settings` does, also inside it: what somebody's code sets in this block ends with the block."""
+def isolated_settings() -> Iterator[None]:
+    """Apply `keras_settings` even when nested inside it, so that settings changed in the block end with the block."""
     yield from _settings()
 
 

@@ -1,4 +1,4 @@
-"""Rules of the layers that scale and shift entries: normalisations, for inference, and PReLU."""
+"""Define the rules of layers that scale and shift entries: normalisation layers, in inference mode, and PReLU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from .rule import Apply, Product, Rule, Untappable, entries, row
 
 
 class Scaling(Rule):
-    """z = γ·h + β entry by entry: every entry of γ is a 1 × 1 matrix and a group, the axes it lacks are positions."""
+    """Rule for z = γ·h + β, entry by entry.
+
+    Every entry of γ is a group with a 1 × 1 matrix; the axes that γ does not have are positions.
+    """
 
     def __init__(self, layer: Any):
         super().__init__(layer)
@@ -29,15 +32,15 @@ class Scaling(Rule):
 
     @staticmethod
     def weights(layer: Any) -> tuple[Any, Any]:
-        """Return (γ, β), None for one that the layer does without."""
+        """Return (γ, β), with None for a weight that the layer does not have."""
         return layer.gamma, layer.beta
 
     def scaled(self, apply: Apply, h: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
-        """Return γ·h + β, for weights over these axes of h in ascending order."""
+        """Return γ·h + β, where the weights lie over the given axes of h in ascending order."""
         rank, product = len(h.shape), self.products[0]
         axes = sorted(axis % rank for axis in axes)
         if 0 in axes or not h.shape[1:].is_fully_defined():
-            raise Untappable(self, "its weights lie over the batch axis, or over axes of unknown size")
+            raise Untappable(self, "its weights lie along the batch axis or along axes of unknown size")
         if math.prod(h.shape[axis] for axis in axes) != product.groups:
             raise Untappable(self, "its weights are broadcast")
         order = [0, *(axis for axis in range(1, rank) if axis not in axes), *axes]
@@ -48,25 +51,25 @@ class Scaling(Rule):
 
 
 def standardised(x: tf.Tensor, axes: Sequence[int], epsilon: float) -> tf.Tensor:
-    """Return (x − mean) / √(variance + epsilon), statistics over these axes."""
+    """Return (x − mean) / √(variance + epsilon), with statistics over the given axes."""
     centred = x - tf.reduce_mean(x, axes, keepdims=True)
     return centred * tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axes, keepdims=True) + epsilon)
 
 
 class LayerNormalization(Scaling):
-    """Keras's layer: statistics over the axes of the weights, sample by sample."""
+    """Rule for Keras's LayerNormalization: statistics over the axes of the weights, per sample."""
 
     @classmethod
     def accepts(cls, layer: Any) -> bool:
         return super().accepts(layer) and not layer.rms_scaling and 0 not in layer.axis
 
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
-        x = tf.cast(x, self.layer.compute_dtype)  # the layer casts inputs itself, in its call
+        x = tf.cast(x, self.layer.compute_dtype)  # as the layer's own call does
         return self.scaled(apply, standardised(x, self.layer.axis, self.layer.epsilon), self.layer.axis)
 
 
 class AffineLayerNormalization(Scaling):
-    """The layer of ntkbench."""
+    """Rule for ntkbench's LayerNormalization with affine=True."""
 
     @classmethod
     def accepts(cls, layer: Any) -> bool:
@@ -77,7 +80,7 @@ class AffineLayerNormalization(Scaling):
 
 
 class RMSNormalization(Scaling):
-    """Keras's layer, whose scale is broadcast against the last axes."""
+    """Rule for Keras's RMSNormalization, whose scale is broadcast against the last axes."""
 
     @staticmethod
     def weights(layer: Any) -> tuple[Any, Any]:
@@ -86,17 +89,17 @@ class RMSNormalization(Scaling):
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         scale, axes = self.layer.scale, self.layer.axis
         if x.shape[-len(scale.shape) :] != scale.shape:
-            raise Untappable(self, "its scale does not lie over the last axes")
+            raise Untappable(self, "its scale does not match the last axes")
         h = keras.ops.rms_normalization(x, None, axis=axes, epsilon=self.layer.epsilon)
         return self.scaled(apply, h, range(-len(scale.shape), 0))
 
 
 class GroupNormalization(Scaling):
-    """Keras's layer: statistics over groups of channels and all positions, weights for each channel."""
+    """Rule for Keras's GroupNormalization: statistics over channel groups and all positions, weights per channel."""
 
     @classmethod
     def accepts(cls, layer: Any) -> bool:
-        return super().accepts(layer) and (layer.axis == -1 or layer.axis > 0)  # others Keras groups in another way
+        return super().accepts(layer) and (layer.axis == -1 or layer.axis > 0)  # Keras groups other axes differently
 
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         layer, shape = self.layer, x.shape
@@ -109,7 +112,7 @@ class GroupNormalization(Scaling):
 
 
 class BatchNormalization(Scaling):
-    """Keras's layer in inference: statistics are constants."""
+    """Rule for Keras's BatchNormalization in inference mode: statistics are constants."""
 
     @classmethod
     def accepts(cls, layer: Any) -> bool:
@@ -123,7 +126,7 @@ class BatchNormalization(Scaling):
 
 
 class PReLU(Scaling):
-    """x above 0 and α·x elsewhere, with one α for all entries along shared axes."""
+    """Rule for Keras's PReLU: x above 0 and α·x elsewhere, with one α for all entries along shared axes."""
 
     @staticmethod
     def weights(layer: Any) -> tuple[Any, Any]:

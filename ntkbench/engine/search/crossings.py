@@ -1,4 +1,4 @@
-"""Moves across the kinks nearby, which no gradient points to."""
+"""Search for displacements across nearby kinks, which gradients cannot find."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from ..model import Network
 from .ascent import Maximum, largest, unit
 from .weighted_output import WeightedOutput
 
-SPREADS = (0.3, 0.1)  # of the Gaussian displacements, relative to each variable's rms
-REACH = 8.0  # length of the step along the gradient, in units of R: a few times the first kinks' (R²/m)^⅓·√m
-PROPOSALS = 64  # steps that `climb` tries
-DRAWS, DRAWS_EACH = 16, 4  # Gaussian displacements at each spread, and for each probe
-HALVINGS = 5  # of the interval in which a unit meets its kink
-ARRIVED = 0.25  # of a unit's jump that may be missing
-ABRUPT = 0.2  # of a unit's change that has to happen within its last interval, to be a jump
-STRETCH = 8.0  # of a step from one trial to the next, at most
-CHOICE = 1.2  # length of all crossings that the cheapest are chosen from, in units of R
-TRIALS = 2  # lengths of the step that is cut down to crossings
-PROBES = 8  # whose kinks are crossed one by one, at most
+SPREADS = (0.3, 0.1)  # standard deviations of the Gaussian displacements, relative to each variable's rms
+REACH = 8.0  # step length along the gradient, in units of R: a few times the distance (R²/m)^⅓·√m of the first kinks
+PROPOSALS = 64  # number of steps that `climb` tries
+DRAWS, DRAWS_EACH = 16, 4  # number of Gaussian displacements for each spread, and for each probe
+HALVINGS = 5  # bisection steps to locate the kink of a unit
+ARRIVED = 0.25  # fraction of a unit's jump that may be missing
+ABRUPT = 0.2  # fraction of a unit's change that must occur within its last interval to count as a jump
+STRETCH = 8.0  # maximum factor between the step lengths of two trials
+CHOICE = 1.2  # total length of the crossings from which the cheapest are chosen, in units of R
+TRIALS = 2  # number of step lengths that are tried
+PROBES = 8  # maximum number of probes whose kinks are crossed one by one
 
 
 @frozen(eq=False)
 class Crossing:
-    """A displacement of weights [P] across kinks, unit by unit: what a unit's part costs, and how cheap it is.
+    """A displacement of the weights across kinks, with the cost and price of each unit's part.
 
-    units: [P], to which unit a weight belongs.   cost: squared length of each unit's part.   price: cost over what it
-    changes, infinite where that is nothing or of the wrong sign.
+    Attributes:
+        moved: The displacement, [P].
+        units: Index of the unit to which each weight belongs, [P].
+        cost: Squared length of each unit's part.
+        price: Cost divided by the resulting change; infinite if the change is zero or has the wrong sign.
     """
 
     moved: np.ndarray
@@ -39,7 +42,7 @@ class Crossing:
     price: np.ndarray
 
     def within(self, radius: float) -> tf.Tensor:
-        """Return the parts of the cheapest units, as many as fit into the radius: [P]."""
+        """Return the parts of the cheapest units, as many as fit within the radius: [P]."""
         order = np.argsort(self.price, kind="stable")
         chosen = np.zeros(len(order), bool)
         fits = (np.cumsum(self.cost[order]) <= radius**2) & np.isfinite(self.price[order])
@@ -48,12 +51,12 @@ class Crossing:
 
     @property
     def length(self) -> float:
-        """Of all that is worth anything."""
+        """Length of the parts with finite price."""
         return float(np.sqrt(self.cost[np.isfinite(self.price)].sum()))
 
 
 def cheapest(crossings: Sequence[Crossing]) -> Crossing:
-    """Return the crossing in which each unit goes the way that is cheapest for it."""
+    """Combine crossings by taking the cheapest displacement for each unit."""
     chosen = np.argmin([crossing.price for crossing in crossings], axis=0)
     units = crossings[0].units
     return Crossing(
@@ -65,13 +68,19 @@ def cheapest(crossings: Sequence[Crossing]) -> Crossing:
 
 
 class Crossings:
-    """Displacements across as many kinks as a length R allows, all to the same effect on K.
+    """Search for displacements of length R that cross as many kinks as possible, all with the same effect on K.
 
-    Where a gradient is continuous but for jumps, the mean of its differences over Gaussian displacements is the
-    Hessian of a smoothed network, with the kinks in it: [g(w + ξ + εu) − g(w + ξ − εu)]/2ε ≈ H̄·u. With u = J(w + ξ)ᵀc
-    and c drawn with covariance K, this is in expectation the gradient of ¼‖K̄‖². A step along it is cut down, unit by
-    unit, to where the unit's gradient jumps; those units are kept that change cᵀKc = ‖Jᵀc‖² most for what they cost.
-    A unit is what one index of a variable's last axis stands for: a neuron's or a filter's weights.
+    If a gradient is continuous except for jumps, the mean of its differences over Gaussian displacements is the Hessian
+    of a smoothed network, which includes the kinks: [g(w + ξ + εu) − g(w + ξ − εu)]/2ε ≈ H̄·u. With u = J(w + ξ)ᵀc and
+    c drawn with covariance K, its expectation is the gradient of ¼‖K̄‖². A step along this gradient is shortened, unit
+    by unit, to the point where the unit's gradient jumps; the units with the largest change of cᵀKc = ‖Jᵀc‖² per cost
+    are kept. A unit is one index of a variable's last axis: the weights of a neuron or filter.
+
+    Args:
+        output: The output as a weighted sum over the probes.
+        origin: Weights w0, [P].
+        kernel: Tangent kernel K at w0, [N, N].
+        rng: Generator of all random draws.
     """
 
     def __init__(self, output: WeightedOutput, origin: tf.Tensor, kernel: np.ndarray, rng: np.random.Generator):
@@ -82,14 +91,14 @@ class Crossings:
         self.units = _units(output.net)
 
     def best(self, value: Callable[[tf.Tensor], float], radius: float) -> list[Crossing]:
-        """Return the crossing of largest value within the radius of those that make ‖K‖ grow, and of those that make
-        it fall; fewer where nothing is crossed.
+        """Return the best crossing that increases ‖K‖ and the best one that decreases it, if there are any.
 
-        Jumps are looked for in Jᵀc with the leading eigenvector c of K, where those at several probes add up, with
-        random c, and at each probe alone, where each unit takes what is cheapest for it.
+        Jumps of Jᵀc are searched with the leading eigenvector c of K, so that jumps at several probes add up, with
+        random c, and with each probe alone, choosing the cheapest probe for each unit.
 
         Args:
-            value: of a displacement [P] of length `radius`.
+            value: Objective as a function of a displacement [P] of length `radius`.
+            radius: Length R of the displacements.
         """
         together = [self.smoothed_growth(spread, REACH * radius, DRAWS) for spread in SPREADS]
         probes = list(np.eye(len(self.root)))[:PROBES]
@@ -105,10 +114,14 @@ class Crossings:
         return found
 
     def climb(self, value: Callable[[tf.Tensor], float], radius: float) -> Maximum:
-        """Return the best of displacements [P] that move the outputs, as a unit vector: for kinks of the output, which
-        a few outputs cross one by one.
+        """Search for kinks of the output activation, which outputs cross one by one; return the best unit vector [P].
 
-        Starts from ±Jᵀc, c the leading eigenvector of K, and tries random steps along Jᵀc', J at w0 and where it is.
+        The search starts from ±Jᵀc with the leading eigenvector c of K, and tries random steps along Jᵀc' with J taken
+        at w0 and at the current point.
+
+        Args:
+            value: Objective as a function of a displacement [P] of length `radius`.
+            radius: Length R of the displacements.
         """
         at_origin = self.output.gradient(self.origin, self.leading)
         best = largest(Maximum(value(radius * v), v) for v in map(unit, (at_origin, -at_origin)) if v is not None)
@@ -124,11 +137,11 @@ class Crossings:
         return best
 
     def draw(self) -> np.ndarray:
-        """Return weights of the probes: [N], Gaussian with covariance K."""
+        """Draw weights of the probes [N] from a Gaussian with covariance K."""
         return self.root @ self.rng.standard_normal(len(self.root))
 
     def smoothed_growth(self, spread: float, step: float, draws: int, c: np.ndarray | None = None) -> tf.Tensor:
-        """Return the direction [P] in which the smoothed ‖K‖ grows, or cᵀKc, from Gaussian displacements."""
+        """Estimate from Gaussian displacements the direction [P] in which the smoothed ‖K‖, or cᵀKc, grows."""
         output, total = self.output, tf.zeros_like(self.origin)
         for _ in range(draws):
             seed = self.rng.integers(2**31, size=2)
@@ -147,9 +160,9 @@ class Crossings:
         value: Callable[[tf.Tensor], float],
         radius: float,
     ) -> Iterator[tuple[float, Crossing]]:
-        """Yield crossings along sign·growth with their values, for steps of several lengths.
+        """Yield (value, crossing) along sign·growth for several step lengths.
 
-        growths, weights: directions [P] and weights c of the probes; each unit takes the cheapest of them.
+        `growths` are directions [P] with the weights c of the probes in `weights`; each unit uses its cheapest one.
         """
         length = float(np.sqrt(sum(float(tf.norm(growth)) ** 2 for growth in growths)))
         if not 0 < length < np.inf:
@@ -164,9 +177,9 @@ class Crossings:
             step *= float(np.clip(CHOICE * radius / max(crossing.length, 1e-30), 1 / STRETCH, STRETCH))
 
     def _crossing(self, v: tf.Tensor, c: np.ndarray, sign: float) -> Crossing:
-        """Return v [P] cut down to the units whose gradient jumps on the way, each to where it has jumped.
+        """Restrict v [P] to the units whose gradient jumps along v, each shortened to just beyond its jump.
 
-        sign: 1 for units that make ‖Jᵀc‖ larger, −1 for smaller. All units are bisected at once.
+        All units are bisected at once. With sign 1, units must increase ‖Jᵀc‖; with −1, decrease it.
         """
         output, origin, units = self.output, self.origin, self.units
         first, end = (output.gradient(w, c).numpy() for w in (origin, origin + v))
@@ -195,7 +208,7 @@ class Crossings:
 
 
 def _units(net: Network) -> np.ndarray:
-    """Return the number of each weight's unit: [P]."""
+    """Return the index of each weight's unit: [P]."""
     found, count = [], 0
     for shape in net.shapes:
         last = shape[-1] if shape else 1
@@ -205,12 +218,12 @@ def _units(net: Network) -> np.ndarray:
 
 
 def _root(kernel: np.ndarray) -> np.ndarray:
-    """Return A with A·Aᵀ = K: [N, N]."""
+    """Return a matrix A with A·Aᵀ = K: [N, N]."""
     values, vectors = np.linalg.eigh(kernel)
     return vectors * np.sqrt(np.clip(values, 0, None))
 
 
 def rms_of_variables(net: Network, origin: tf.Tensor) -> tf.Tensor:
-    """Return the rms of each weight's variable: [P]."""
+    """Return for each weight the rms of its variable: [P]."""
     parts = net.unflatten(origin)
     return net.flatten([tf.fill(part.shape, tf.sqrt(tf.reduce_mean(tf.square(part)))) for part in parts])

@@ -1,4 +1,4 @@
-"""The duals of activations made of the logistic function: tanh, sigmoid, softplus, SiLU, at inputs of any size."""
+"""Compute the duals of activations based on the logistic function (tanh, sigmoid, softplus, SiLU) at any input size."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from .dual import Dual, Pair
 from .hermite import MAX_POWERS
 from .smooth import Regularised
 
-WIDEST = 1.0  # variance up to which a Hermite expansion has converged to rounding
-STEP = 0.12  # of the trapezoidal rule in log k; at this step its error is that of rounding
-RANGE = (-2.2, 1.4)  # of log k: beyond, the density is below 1e-17
-SERIES = 400  # terms of the density, more than any k in the range needs
+WIDEST = 1.0  # largest variance at which a Hermite expansion converges to rounding error
+STEP = 0.12  # step of the trapezoidal rule in log k, small enough for an error at the level of rounding
+RANGE = (-2.2, 1.4)  # range of log k; outside it the density is below 1e-17
+SERIES = 400  # terms of the density's series, more than enough for every k in the range
 
 
 @frozen
 class LogisticMixture(Dual):
-    """φ(u) = Σ_i p_i s_i^{−power} ψ(s_i u): a mixture over scales s of an activation ψ made of the normal distribution.
+    """Dual of φ(u) = Σ_i p_i s_i^{−power} ψ(s_i u), a mixture over scales s of an activation ψ with a closed-form dual.
 
-    The logistic distribution is a scale mixture of normal ones: 1/(1 + e^{−u}) = ∫ Φ(u/2k) dF(k), F the distribution of
-    Kolmogorov's statistic. So each of these activations is the same mixture of one whose dual is a closed form, at any
-    size of the inputs; a Hermite expansion does not converge where φ saturates within a fraction of them.
+    The logistic distribution is a scale mixture of normal distributions: 1/(1 + e^{−u}) = ∫ Φ(u/2k) dF(k), where F is
+    the distribution of Kolmogorov's statistic. Each activation based on the logistic function is therefore the same
+    mixture of an activation with a closed-form dual, for inputs of any size. A Hermite expansion does not converge for
+    large inputs, where φ saturates.
 
-    part: the dual of ψ.   power: 0, or 1 where ψ grows linearly.   near: of φ itself, for variances up to WIDEST: fewer
-    operations.
+    Attributes:
+        part: The dual of ψ.
+        near: The dual of φ by Hermite expansion, cheaper and used for variances up to WIDEST.
+        power: 0, or 1 if ψ grows linearly.
 
     Source: Andrews, Mallows 1974, "Scale mixtures of normal distributions"; Stefanski 1991, "A normal scale mixture
     representation of the logistic distribution".
@@ -83,7 +86,7 @@ class LogisticMixture(Dual):
 
 @frozen
 class SmoothedRelu(Dual):
-    """ψ(u) = u Φ(u) + Φ'(u) = E[relu(u + ε)] with ε ~ N(0, 1), so that its dual is relu's at larger variances."""
+    """Dual of ψ(u) = u Φ(u) + Φ'(u) = E[relu(u + ε)] with ε ~ N(0, 1), that is, relu's dual at larger variances."""
 
     def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
         """Return E[ψ(u) ψ(u')] and E[ψ'(u) ψ'(u')]."""
@@ -98,11 +101,11 @@ class SmoothedRelu(Dual):
 
 @cache
 def _scales() -> tuple[np.ndarray, np.ndarray]:
-    """Return scales s = 1/2k and their weights, by the trapezoidal rule in log k of Kolmogorov's density."""
+    """Return scales s = 1/2k and their weights: the trapezoidal rule in log k for Kolmogorov's density."""
     k = np.exp(np.arange(RANGE[0], RANGE[1] + STEP / 2, STEP))
     j, odd = np.arange(1, SERIES)[:, None], 2 * np.arange(1, SERIES)[:, None] - 1
     large = 8 * np.sum((-1.0) ** (j + 1) * j**2 * k * np.exp(-2 * j**2 * k**2), 0)
-    # For small k the other form of the same theta function.
+    # For small k, use the other series of the same theta function.
     terms = np.exp(-((odd * np.pi / k) ** 2) / 8) * ((odd * np.pi) ** 2 / (4 * k**4) - 1 / k**2)
     small = np.sqrt(2 * np.pi) * np.sum(terms, 0)
     return 1 / (2 * k), np.where(k < 0.9, small, large) * k * STEP

@@ -1,4 +1,4 @@
-"""Which dual belongs to an activation: by its name, its function, or as it was given."""
+"""Find the dual of an activation, given its name, its function or the dual itself."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ CLOSED: dict[str, Dual] = {
     "gelu": Gelu(),
     "quadratic": Polynomial((0.0, 0.0, 0.5)),
 }
-"""The activations whose duals are known in closed form. "gaussian" is e^{−u²}."""
+"""Activations with a closed-form dual. "gaussian" is e^{−u²}."""
 
 MIXING = ("softmax", "log_softmax", "sparsemax", "glu")
 
 
 class Odd(Quadrature):
-    """A smooth φ with φ(−u) = −φ(u), whose mean is 0."""
+    """Dual of a smooth odd activation, φ(−u) = −φ(u), whose mean is 0."""
 
     def mean(self, v: tf.Tensor) -> tf.Tensor | None:
-        """Return None: the mean is 0."""
+        """Return None, because the mean is 0."""
         return None
 
 
@@ -47,7 +47,7 @@ LOGISTIC: dict[str, Dual] = {
     "softplus": LogisticMixture(SmoothedRelu(), Quadrature(tf.math.softplus), power=1),
     "silu": LogisticMixture(Gelu(), Quadrature(lambda u: u * tf.sigmoid(u)), power=1),
 }
-"""The activations made of the logistic function."""
+"""Activations based on the logistic function."""
 
 NAMES = (*CLOSED, *LOGISTIC, "leaky_relu")
 
@@ -55,19 +55,23 @@ NAMES = (*CLOSED, *LOGISTIC, "leaky_relu")
 def dual_of(activation: Any, **options: Any) -> Dual:
     """Return the dual of an activation.
 
-    activation: a name of `NAMES`, a Keras activation, a `Dual`, a Keras layer or any function of TensorFlow that acts
-    on each entry alone (by quadrature). options: negative_slope of "leaky_relu". Raises NtkbenchError for names that
-    nobody knows and for functions that mix units.
+    Args:
+        activation: A name of `NAMES`, a Keras activation, a `Dual`, a Keras layer, or any elementwise function of
+            TensorFlow (by quadrature).
+        **options: negative_slope, for "leaky_relu".
+
+    Raises:
+        NtkbenchError: If the name is unknown or the function mixes units.
     """
     if isinstance(activation, Dual):
         return activation
-    if activation is None:  # as layers without one have it
+    if activation is None:  # as in layers without an activation
         return CLOSED["linear"]
     if isinstance(activation, str):
         return _named(activation, options)
     name = getattr(activation, "__name__", type(activation).__name__)
     if name in MIXING:
-        raise NtkbenchError(f"The activation {name} mixes units; it has no dual. Use one that acts on each unit alone.")
+        raise NtkbenchError(f"The activation {name} mixes units, so it has no dual. Use an elementwise activation.")
     if not callable(activation):
         raise UnknownName("activation", repr(activation), NAMES)
     function: Any = activation
@@ -82,19 +86,17 @@ def _named(name: str, options: dict[str, Any]) -> Dual:
     if name in LOGISTIC:
         return LOGISTIC[name]
     if name in MIXING:
-        raise NtkbenchError(
-            f"The activation {name!r} mixes units; it has no dual. Use one that acts on each unit alone."
-        )
+        raise NtkbenchError(f"The activation {name!r} mixes units, so it has no dual. Use an elementwise activation.")
     raise UnknownName("activation", name, NAMES)
 
 
 def _known(activation: Any, name: str) -> Dual | None:
-    """Return the dual of a function that is Keras's own or ours, None for another."""
+    """Return the dual of an activation function of Keras or ntkbench, None for any other."""
     if activation is activations.TABLE.get(name):
         return _named(name, {})
     if activation is getattr(keras.activations, name, None) or activation is getattr(keras.ops, name, None):
         if name == "gelu":
-            # By default `keras.ops.gelu` is the approximation by tanh and `keras.activations.gelu` is exact.
+            # By default `keras.ops.gelu` is the tanh approximation, while `keras.activations.gelu` is exact.
             return CLOSED["gelu"] if activation is keras.activations.gelu else Quadrature(keras.ops.gelu)
         if name in (*CLOSED, *LOGISTIC, "leaky_relu"):
             return _named(name, {})

@@ -1,4 +1,4 @@
-"""Right models pass the checks of their derivatives; wrong ones are found, and the guilty layer is named.
+"""Right models pass the checks of their derivatives; wrong ones are found, and the faulty layer is named.
 
 What is right is known from plain operations and Keras's own layers; what is wrong is built wrong on purpose.
 """
@@ -245,7 +245,7 @@ def test_wrong_layers_are_named(make, precision):
     model = with_layer(make, precision)
     x, state = normal(3, 5), [w.copy() for w in model.get_weights()]
     test = self_test(Network(model), x)
-    assert [(guilty.kind, guilty.problem) for guilty in test.guilty] == [(kind, problem)]
+    assert [(faulty.kind, faulty.problem) for faulty in test.faulty] == [(kind, problem)]
     assert not test.right and instead in test.problems[0]
     for _ in range(2):  # the second time from memory
         with pytest.raises(nb.NtkbenchError, match=f"cannot be trusted: {kind} '"):
@@ -324,9 +324,9 @@ def test_alike_layers_are_checked_once(monkeypatch):
             return x * tf.square(x) if self.power == 3 else x * tf.stop_gradient(x)
 
     checked = []
-    alone = checks_layers._alone
+    alone = checks_layers._check_alone
     monkeypatch.setattr(
-        checks_layers, "_alone", lambda call, *args: checked.append(call[0].power) or alone(call, *args)
+        checks_layers, "_check_alone", lambda call, *args: checked.append(call[0].power) or alone(call, *args)
     )
     with dtype_policy("float64"):
         layers = [L.Dense(4), Power(3), L.Dense(4), Power(3), L.Dense(4), Power(2), L.Dense(1)]
@@ -365,7 +365,7 @@ def test_forward_over_backward_is_blamed_where_only_it_is_wrong(monkeypatch):
     """Grouped convolutions are silently wrong forward over backward; `auto` must not take it, and if it did..."""
     monkeypatch.setattr(hvp_module, "forward_safe", lambda net: True)
     test = self_test(Network(convolution()), normal(2, 7, 7, 1))
-    assert [guilty.kind for guilty in test.guilty] == ["Conv2D"]
+    assert [faulty.kind for faulty in test.faulty] == ["Conv2D"]
     assert "mode='double_backward'" in test.problems[0]
 
 

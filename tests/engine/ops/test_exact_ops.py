@@ -49,7 +49,7 @@ SMOOTH = {
     "ldexp": lambda h: ops.ldexp(h, np.arange(16, dtype="int32") % 3),
     "hypot with a number": lambda h: ops.hypot(h, 1.0),
     "i0": ops.i0,
-    "i1": tf.math.bessel_i1,
+    "i1": lambda h: tf.math.bessel_i1(h),
     "fmod": lambda h: ops.fmod(h, 0.7 + 0.05 * ops.cos(h)),
     "fmod by a number": lambda h: ops.fmod(0.4 * ops.tanh(h), 0.7),
     "hsv_to_rgb": lambda h: ops.image.hsv_to_rgb(ops.reshape(0.45 + 0.04 * ops.tanh(h[:12]), (1, 2, 2, 3))),
@@ -120,7 +120,8 @@ def test_values_are_those_of_the_original(name, point):
     with exact_operations():
         ours = SMOOTH[name](h)
     original = np.sinc(h) if name == "sinc" else SMOOTH[name](h)  # Keras rounds π to float32
-    np.testing.assert_allclose(ours, original, rtol=1e-12, atol=1e-14)
+    single = name == "resize lanczos"  # TensorFlow computes it in float32
+    np.testing.assert_allclose(ours, original, rtol=1e-5 if single else 1e-12, atol=1e-6 if single else 1e-14)
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.5, 2.0])
