@@ -160,8 +160,8 @@ def renamed(body, **words):
     ("words", "reason"),
     [
         ({"architecture": "wavy", "architecture_plugin": "ntkbench-wavy"}, "the architecture wavy of ntkbench-wavy"),
-        ({"architecture_plugin": "ntkbench-wavy"}, "fc is ntkbench-wavy's in the receipt and ntkbench's here"),
-        ({"architecture_version": "7.0"}, "fc is of ntkbench 7.0 in the receipt"),
+        ({"architecture_plugin": "ntkbench-wavy"}, "fc belongs to ntkbench-wavy in the receipt, but to ntkbench here"),
+        ({"architecture_version": "7.0"}, "fc belongs to ntkbench 7.0 in the receipt"),
     ],
 )  # fmt: skip
 def test_cells_of_what_is_not_installed_are_not_run(honest, tmp_path, capsys, words, reason):
@@ -188,9 +188,9 @@ def upside_down(body):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (agreeable, "the theory of fc:depth=1 is not what ntkbench says here"),
-        (silent, "the theory of fc:depth=1 is not"),
-        (upside_down, "the quantities of hessian are not what ntkbench says here"),
+        (agreeable, "the theory of fc:depth=1 differs from the one that ntkbench registers here"),
+        (silent, "the theory of fc:depth=1 differs"),
+        (upside_down, "the quantities of hessian differ from those that ntkbench registers here"),
     ],
 )
 def test_an_edited_plan_is_rejected(verify, change, reason):
