@@ -41,9 +41,7 @@ OPEN_SIZE = 32  # used for an axis of unknown size in a saved model's input shap
     metavar="NAME",
     help="Dataset of the inputs: NAME or NAME:key=value,... [default: digits, or random inputs for a MODEL.keras].",
 )
-@click.option(
-    "--device", default="auto", metavar="NAME", help="Device: auto, cpu, gpu[:i] or tpu[:NAME] [default: auto]."
-)
+@click.option("--device", default="auto", metavar="NAME", help="Device: auto, cpu, gpu[:i] or tpu[:NAME].")
 @click.option("--json", "as_json", is_flag=True, help="Print only the full report, as JSON, to standard output.")
 @no_plugin
 @answering

@@ -153,7 +153,7 @@ def _findings(name: str) -> Iterator[Finding]:
     "--kind",
     default="architecture",
     type=Named(list(TRY)),
-    help="What the package registers [default: architecture].",
+    help="What the package registers.",
 )
 @click.option(
     "-o", "--output", type=click.Path(), metavar="DIR", help="Folder of the package [default: NAME in this folder]."

@@ -34,8 +34,7 @@ REASONS_SHOWN = 10
     multiple=True,
     metavar="SPEC",
     default=("all",),
-    help="Architecture: all, NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras (repeatable) "
-    "[default: all].",
+    help="Architecture: all, NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras (repeatable).",
 )
 @click.option("--widths", metavar="LIST", help="Comma-separated widths, such as 64,128,256 [default: the preset's].")
 @click.option("--seeds", metavar="COUNT", help="Number of seeds [default: the preset's].")
@@ -45,14 +44,12 @@ REASONS_SHOWN = 10
     metavar="NAME",
     help="Measurement, one of its quantities, or all (repeatable) [default: the preset's].",
 )
-@click.option(
-    "--dataset", default="digits", metavar="NAME", help="Dataset: NAME or NAME:key=value,... [default: digits]."
-)
+@click.option("--dataset", default="digits", metavar="NAME", help="Dataset: NAME or NAME:key=value,...")
 @click.option(
     "--preset",
     default="quick",
     type=Named(["quick", "standard", "board", "full"]),
-    help="Size of the run, from minutes (quick) to days (full) [default: quick].",
+    help="Size of the run, from minutes (quick) to days (full).",
 )
 @click.option(
     "--suite",
@@ -86,17 +83,15 @@ REASONS_SHOWN = 10
     "--precision",
     default="float32",
     type=Named(["float32", "float64"]),
-    help="Floating-point precision of all computations [default: float32].",
+    help="Floating-point precision of all computations.",
 )
-@click.option(
-    "--device", default="auto", metavar="NAME", help="Device: auto, cpu, gpu[:i] or tpu[:NAME] [default: auto]."
-)
+@click.option("--device", default="auto", metavar="NAME", help="Device: auto, cpu, gpu[:i] or tpu[:NAME].")
 @click.option(
     "--executor",
     default="processes",
     metavar="NAME",
     help="Executor: processes (local worker processes), serial (this process), dask (a local Dask cluster) or "
-    "dask:tcp://HOST:PORT (an existing Dask cluster) [default: processes].",
+    "dask:tcp://HOST:PORT (an existing Dask cluster).",
 )
 @click.option("--workers", metavar="COUNT", help="Number of worker processes [default: one per CPU, at most 8].")
 @click.option(
@@ -132,7 +127,7 @@ REASONS_SHOWN = 10
     "format_",
     default="simple",
     metavar="NAME",
-    help="Table format of tabulate: simple, github, grid, html, latex, tsv, ... [default: simple].",
+    help="Table format of tabulate: simple, github, grid, html, latex, tsv, ...",
 )
 @click.option("--quiet", is_flag=True, help="Show no progress on standard error.")
 @click.option("--json", "as_json", is_flag=True, help="Print only the table, as JSON, to standard output.")

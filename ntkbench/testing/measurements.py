@@ -202,7 +202,7 @@ class MeasurementChecks(Checks):
                 likely = f"f^{math.log(ratio) / math.log(FACTOR):.2g}" if 0 < ratio < math.inf else "another one"
                 require(
                     False,
-                    f"{key} has the unit {quantity.unit!r}, but doubling the output multiplies it by {ratio:.3g}: it "
+                    f"{key} has the unit {quantity.unit!r}, but doubling the output multiplies it by {ratio:.3g}: that "
                     f"is {likely}. Declare the unit of the value, or normalise the value.",
                 )
         if not compared:

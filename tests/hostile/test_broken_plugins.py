@@ -27,7 +27,7 @@ RUN = {
     "not-a-number": (MEASURE.format(name="not_a_number", value="float('nan')"), "returned not_a_number = nan"),
     "wrong-units": (
         MEASURE.format(name="wrong_units", value="float(ctx.empirical_ntk()[0, 0])"),
-        "wrong_units has the unit '1', but doubling the output multiplies it by 4: it is f^2",
+        "wrong_units has the unit '1', but doubling the output multiplies it by 4: that is f^2",
     ),
 }
 

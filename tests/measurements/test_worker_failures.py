@@ -58,7 +58,7 @@ def not_trained(width, *, input_shape):
     [
         (raises, "ValueError: no such"),
         (no_model, "own built a int; a build function must return a Keras model"),
-        (not_finite, "non-finite outputs for 4 of 4 probes"),
+        (not_finite, "not finite for 4 of 4 probes"),
         (other_inputs, "own does not accept inputs of shape [61]"),
         (one_for_all, "The model returned 1 outputs for 4 inputs"),
         (two_outputs, "2 separate outputs"),

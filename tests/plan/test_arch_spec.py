@@ -159,5 +159,5 @@ def test_saved_models_that_are_no_archives(registry, tmp_path):
         parse_arch(str(tmp_path / "net.keras"), registry)
     with pytest.raises(NtkbenchError, match="Did you mean 'net.keras'"):
         parse_arch(str(tmp_path / "nett.keras"), registry)
-    with pytest.raises(NtkbenchError, match="takes no parameters"):
+    with pytest.raises(NtkbenchError, match="the only parameter"):
         parse_arch(f"{tmp_path / 'net.keras'}:depth=3", registry)

@@ -87,7 +87,7 @@ def test_how_many_workers(monkeypatch):
         (["--workers", "0"], "at least 1"),
         (["--workers", "two"], "expected an integer"),
         (["--workers", "2", "--executor", "serial"], "serial has one worker"),
-        (["--workers", "2", "--device", "gpu"], "is not shared"),
+        (["--workers", "2", "--device", "gpu"], "by one worker only"),
         (["--executor", "seriel"], "Did you mean 'serial'"),
         (["--executor", "serial", "--timeout", "5"], "cannot enforce --timeout"),
         (["--executor", "serial", "--memory-limit", "5"], "cannot enforce --memory-limit"),

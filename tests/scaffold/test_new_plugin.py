@@ -110,7 +110,7 @@ def test_generation_to_green_in_a_fresh_environment(here):
         (["class"], "would shadow the module 'class'"),
         (["ntkbench-fc"], "ntkbench already registers the architecture 'fc'"),
         (["hessian", "--kind", "measurement"], "ntkbench already registers the measurement 'hessian'"),
-        (["full"], "full is already there"),
+        (["full"], "full already exists"),
         (["x", "--kind", "kernle"], "unknown value 'kernle'. Did you mean 'kernel'"),
     ],
 )

@@ -121,7 +121,7 @@ ARCHITECTURES = [
     ("A12", net, {"summary": "a \x1b[31mred net"}, "non-printable"),
     ("A1", "no_such_module:build", {}, "Its author must fix the target"),
     ("A2", lambda: None, {}, "takes no width"),
-    ("A2", lambda width, *, shape: None, {}, "needs shape, which nobody gives"),
+    ("A2", lambda width, *, shape: None, {}, "requires shape, which is not passed"),
     ("A2", one_seed, {"params": {"depth": 2}}, "declares depth"),
     ("A3", lambda width: 3, {}, "built a int"),
     ("A3", lambda width: 1 / 0, {}, "ZeroDivisionError: division by zero"),
@@ -184,7 +184,7 @@ MEASUREMENTS = [
     ("M6", lambda ctx: of_gradient(ctx) ** 2, {"unit": "f"}, {}, "that is f^2."),
     ("M7", lambda ctx: float(ctx.empirical_ntk()[0, 0]), {"unit": "f^2"}, {}, "depends on the order of the probes"),
     ("M8", of_curvature, {"unit": "f"}, {}, "declare needs=['hessian']"),
-    ("M8", lambda ctx: ctx.settings.radius, {}, {}, "q changed with ctx.settings.radius"),
+    ("M8", lambda ctx: ctx.settings.radius, {}, {}, "q depends on ctx.settings.radius"),
 ]
 
 
