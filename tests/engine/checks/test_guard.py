@@ -89,7 +89,7 @@ def test_what_is_wrong_at_a_blank_image_is_refused_there(function, behind):
     layer = type("Mine", (L.Layer,), {"call": lambda self, x: function(x)})()
     model = keras.Sequential([keras.Input((5,)), L.Dense(4), layer, L.Dense(4, behind), L.Dense(1)])
     nb.empirical_ntk(model, X)
-    with pytest.raises(nb.NtkbenchError, match="at these weights and inputs"):
+    with pytest.raises(nb.NtkbenchError, match="at exactly these weights and inputs"):
         nb.empirical_ntk(model, BLANK)
     nb.empirical_ntk(model, X)
     model.layers[0].bias.assign(np.full(4, 0.1))

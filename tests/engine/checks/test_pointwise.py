@@ -68,7 +68,7 @@ def test_derivatives_that_are_one_of_the_slopes(name, precision):
 def test_the_layer_is_named_and_its_derivative_told():
     model = around(WRONG["leaky relu"][0])
     with pytest.raises(
-        nb.NtkbenchError, match=r"\(Mine\) kinks meet, .* at 0 lies between 0.3 and 1, .* TensorFlow's is 0"
+        nb.NtkbenchError, match=r"\(Mine\) kinks meet: .* at 0 lies between 0.3 and 1, .* TensorFlow's is 0"
     ):
         nb.empirical_ntk(model, np.zeros((2, 3)))
 
