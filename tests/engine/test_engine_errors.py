@@ -90,7 +90,7 @@ def test_not_a_model():
 
 
 def test_not_built():
-    with refused("not built"):
+    with refused("has not been built"):
         nb.empirical_ntk(keras.Sequential([keras.layers.Dense(1)]), X)
 
 

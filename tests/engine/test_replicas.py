@@ -118,7 +118,7 @@ def test_refusals_are_sentences(tmp_path):
         nb.empirical_ntk(model, x, strategy="miror")
     with pytest.raises(nb.NtkbenchError, match="MultiWorkerMirrored or TPU strategy; got a OneDevice"):
         nb.hessian_norm(model, x, strategy=tf.distribute.OneDeviceStrategy("CPU:0"))
-    with pytest.raises(nb.NtkbenchError, match="gathers the kernel in memory, and out= writes it"):
+    with pytest.raises(nb.NtkbenchError, match="gathers the kernel in memory, but out= writes it"):
         nb.empirical_ntk(model, x, strategy="mirrored", out=tmp_path / "k.npy")
     with pytest.raises(nb.NtkbenchError, match="cannot create a tpu strategy"):
         strategy_of("tpu")
@@ -130,7 +130,7 @@ def test_refusals_are_sentences(tmp_path):
         def __call__(self, x):
             return x @ self.w
 
-    with pytest.raises(nb.NtkbenchError, match="Only Keras models can be copied .*, and this is a Module"):
+    with pytest.raises(nb.NtkbenchError, match="Only Keras models can be copied .*; got a Module"):
         nb.empirical_ntk(Module(), x, strategy="mirrored")
 
 
