@@ -156,7 +156,9 @@ def test_a_function_for_images_says_so_or_is_told_how(tmp_path):
     words = {"widths": [4], "seeds": 1, "probes": 2, "measure": "gradient_norm"}
     run = nb.run(f"{tmp_path / 'net.py'}:declared", **words, out=tmp_path / "declared")
     assert [result.status for result in run.results] == ["ok"]
-    with pytest.raises(nb.NtkbenchError, match=r"Each input was passed as vector.* append :inputs=image or :inputs=sequence to"):
+    with pytest.raises(
+        nb.NtkbenchError, match=r"Each input was passed as vector.* append :inputs=image or :inputs=sequence to"
+    ):
         nb.run(f"{tmp_path / 'net.py'}:net", **words, out=tmp_path / "told")
 
 

@@ -151,7 +151,7 @@ def test_tokens_beyond_the_table(make):
 
 def test_tokens_of_another_kind():
     refused(table(), IDS + 0.5, r"Input 0 of x contains .*\.5; the model expects int32")
-    refused(table(), np.array([["a"] * 5]), "holds strings")
+    refused(table(), np.array([["a"] * 5]), "contains strings")
     known = table(L.IntegerLookup(vocabulary=[1, 2, 3]))  # which has a row for all others
     assert np.isfinite(nb.empirical_ntk(known, BEYOND)).all()
 
