@@ -22,6 +22,7 @@ class KernelMap:
         require_right_derivatives(net, x, order=1)
         self.net, self.x = net, x
         self.structure = structure_of(net, x)
+        self._checked = False  # second derivatives, once: a search evaluates them at many weights
 
     def kernel(self, w: tf.Tensor) -> np.ndarray:
         """Return K(w): [N, N] float64; the weights of the network are set to w."""
@@ -33,7 +34,9 @@ class KernelMap:
 
     def kernel_and_gradient(self, w: tf.Tensor, reference: np.ndarray) -> tuple[np.ndarray, tf.Tensor]:
         """Return K(w): [N, N] float64, and the gradient of ½‖K(w) − reference‖²_F: [P]."""
-        require_right_derivatives(self.net, self.x, order=2)
+        if not self._checked:
+            require_right_derivatives(self.net, self.x, order=2)
+            self._checked = True
         if self.structure.complete:
             reference = tf.constant(reference, self.net.dtype)
             k, gradient = self.net.function("kernel and gradient", self._build_gradient)(w, self.x, reference)

@@ -21,6 +21,7 @@ class WeightedOutput:
     def __init__(self, net: Network, x: tf.Tensor):
         require_right_derivatives(net, x, order=1)
         self.net, self.x = net, x
+        self._checked = False  # second derivatives, once: a search evaluates them at many weights
 
     def gradient(self, w: tf.Tensor, c: np.ndarray) -> tf.Tensor:
         """Return ∇F_c(w) = J(w)ᵀ·c: [P]."""
@@ -31,7 +32,9 @@ class WeightedOutput:
 
         Uses double backward differentiation, which is correct for every model.
         """
-        require_right_derivatives(self.net, self.x, order=2, mode="double_backward")
+        if not self._checked:
+            require_right_derivatives(self.net, self.x, order=2, mode="double_backward")
+            self._checked = True
         return self.net.function("weighted product", self._build_product)(w, self.x, tf.cast(c, self.net.dtype), v)
 
     def _build_gradient(self) -> Any:

@@ -1,0 +1,48 @@
+"""The map w -> K(w): its derivatives are checked once, not at every weight that a search visits."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from checking import normal
+from keras import ops
+
+from ntkbench.engine.checks import guard
+from ntkbench.engine.model import network
+from ntkbench.engine.ntk import KernelMap
+from ntkbench.engine.search import WeightedOutput
+
+
+class Leaky(keras.layers.Layer):
+    """Written so that two kinks meet at 0, which is looked at wherever derivatives are taken."""
+
+    def call(self, h):
+        return ops.maximum(h, 0.0) - 0.1 * ops.maximum(-h, 0.0)
+
+
+@pytest.fixture
+def looked(monkeypatch):
+    """How often kinks that meet are looked for, by order."""
+    orders = []
+    original = guard.meeting_kinks
+    monkeypatch.setattr(
+        guard, "meeting_kinks", lambda chain, x, order: orders.append(order) or original(chain, x, order)
+    )
+    return orders
+
+
+@pytest.mark.parametrize("made", [KernelMap, WeightedOutput])
+def test_second_derivatives_are_checked_once(made, looked):
+    net = network(keras.Sequential([keras.Input((5,)), keras.layers.Dense(4), Leaky(), keras.layers.Dense(1)]))
+    x, w, rng = net.inputs(normal(3, 5)), net.theta(), np.random.default_rng(0)
+    subject = made(net, x)
+    seen = []
+    for _ in range(4):
+        at = w + 0.01 * rng.standard_normal(net.size).astype("float32")
+        if made is KernelMap:
+            subject.kernel_and_gradient(at, np.eye(3))
+        else:
+            subject.gradient_and_product(at, np.ones(3), w)
+        seen.append(looked.count(2))
+    assert seen[0] > 0 and seen == [seen[0]] * 4
