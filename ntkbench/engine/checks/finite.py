@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -45,19 +46,29 @@ def weights(net: Network) -> list[tf.Variable]:
     return list(found.values())
 
 
-def not_finite(net: Network, x: tf.Tensor, what: str, name: str = "x") -> NotFinite:
-    """Return the error for a result that is not finite at inputs x: [N, ...], with the first cause found.
+def not_finite(net: Network, inputs: Mapping[str, tf.Tensor], what: str) -> NotFinite:
+    """Return the error for a result that is not finite, with the first cause found.
 
     Args:
         net: The network.
-        x: The inputs.
+        inputs: The inputs [N, ...] of the call, by their names in the message.
         what: Name of the result, such as "tangent kernel".
-        name: Name of the inputs in the message.
     """
     try:
         require_finite_weights(net)
     except NotFinite as error:
         return error
+    for name, x in inputs.items():
+        if (cause := _not_finite_at(net, x, what, name)) is not None:
+            return cause
+    return NotFinite(
+        f"The {what} is not finite, although outputs and first derivatives are. Check for a square root, a norm or a "
+        f"division at 0, and for overflow in {net.dtype.name}."
+    )
+
+
+def _not_finite_at(net: Network, x: tf.Tensor, what: str, name: str) -> NotFinite | None:
+    """Return the error for the first output or first derivative that is not finite at x: [N, ...], None if all are."""
     variables = net.variables
     for n in range(len(x)):
         with tf.GradientTape() as tape:
@@ -75,16 +86,13 @@ def not_finite(net: Network, x: tf.Tensor, what: str, name: str = "x") -> NotFin
                     f"The derivative of the output with respect to {_name(variable)!r} is not finite at input {n} of "
                     f"{name}, so the {what} is not. Check for a square root, a norm or a division at 0."
                 )
-    return NotFinite(
-        f"The {what} is not finite, although outputs and first derivatives are. Check for a square root, a norm or a "
-        f"division at 0, and for overflow in {net.dtype.name}."
-    )
+    return None
 
 
 def require_finite(result: Any, net: Network, x: tf.Tensor, what: str) -> None:
     """Raise NotFinite with the cause if an array computed at inputs x: [N, ...] is not finite."""
     if not np.isfinite(result).all():
-        raise not_finite(net, x, what)
+        raise not_finite(net, {"x": x}, what)
 
 
 def _name(variable: tf.Variable) -> str:

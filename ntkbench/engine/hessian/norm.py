@@ -321,7 +321,7 @@ def _explaining(net: Network, x: tf.Tensor) -> Iterator[None]:
     try:
         yield
     except NotFinite:
-        raise not_finite(net, x, "Hessian") from None
+        raise not_finite(net, {"x": x}, "Hessian") from None
 
 
 @frozen

@@ -170,10 +170,8 @@ def _explaining(net: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> Iterator[N
     try:
         yield
     except NotFinite:
-        causes = [not_finite(net, x1, "tangent kernel", "x" if x2 is None else "x1")]
-        if x2 is not None and "although" in str(causes[0]):
-            causes.insert(0, not_finite(net, x2, "tangent kernel", "x2"))
-        raise causes[0] from None
+        inputs = {"x": x1} if x2 is None else {"x1": x1, "x2": x2}
+        raise not_finite(net, inputs, "tangent kernel") from None
 
 
 def _weights(net: Network, x: tf.Tensor, method: str) -> tuple[Sequence[Rule], Sequence[tf.Variable]]:
