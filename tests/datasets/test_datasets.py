@@ -1,4 +1,4 @@
-"""Tests of the built-in data sets: what seeds draw, norms, forms and targets."""
+"""Tests of the built-in datasets: what seeds draw, norms, forms and targets."""
 
 from __future__ import annotations
 

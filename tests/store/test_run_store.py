@@ -89,7 +89,7 @@ def test_damaged_files_are_reported_and_the_others_read(tmp_path):
     assert not store.aside.exists()  # a reader moves nothing
 
 
-STRANGERS = {
+FOREIGN = {
     "empty": b"",
     "cut": encode(result()).encode()[:700],
     "binary": bytes(range(256)),
@@ -100,19 +100,19 @@ STRANGERS = {
 }
 
 
-@pytest.mark.parametrize("what", STRANGERS)
+@pytest.mark.parametrize("what", FOREIGN)
 def test_what_holds_no_cell_is_set_aside_and_named(tmp_path, what):
     results = [result(cell(seed=seed)) for seed in range(3)]
     store = filled(tmp_path / "run", results)
     file = store.cells / f"{results[0].cell.key}.json"
-    file.write_bytes(STRANGERS[what])
+    file.write_bytes(FOREIGN[what])
     store.close()
 
     again = RunStore(store.path)
     again.create_or_open(manifest(results))
     assert finished(again) == {each.cell.key for each in results[1:]}
     assert not file.exists()
-    assert (again.aside / file.name).read_bytes() == STRANGERS[what]
+    assert (again.aside / file.name).read_bytes() == FOREIGN[what]
     (told,) = again.set_aside()
     assert str(again.aside / file.name) in told
     again.write(results[0])
