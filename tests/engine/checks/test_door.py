@@ -156,6 +156,15 @@ def test_tokens_of_another_kind():
     assert np.isfinite(nb.empirical_ntk(known, BEYOND)).all()
 
 
+@pytest.mark.parametrize("bad", ["x1", "x2"])
+def test_the_inputs_to_blame_are_named(bad):
+    model = sequential(L.Dense(4, use_bias=False), L.Lambda(ops.sqrt))
+    model.layers[0].set_weights([np.abs(model.layers[0].get_weights()[0])])
+    inputs = {"x1": np.ones((2, 5)), "x2": np.ones((2, 5))} | {bad: np.zeros((2, 5))}
+    with pytest.raises(nb.NtkbenchError, match=f"is not finite at input 0 of {bad}"):
+        nb.empirical_ntk(model, *inputs.values())
+
+
 def with_weight(value):
     model = sequential(L.Dense(4, "tanh"), L.Dense(1))
     first, *others = model.get_weights()
