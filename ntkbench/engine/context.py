@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from .model import Network
 from .ntk import KernelMap
 from .ops import full_precision
 from .search import SampleCurvature, Trajectory, WeightedOutput, gradient_descent
+from .workspace import Workspace
 
 CONFIRM_BELOW = 1e-3  # relative changes below this value are recomputed in float64
 
@@ -65,6 +67,7 @@ class Context:
         self.theta = network.theta()
         self._make_rng, self._make_float64 = make_rng, make_float64
         self._in_float64: Context | None = None
+        self._workspace = Workspace()
         self.rng = make_rng("")
 
     # -- the public functions, bound to the model ---------------------------------------------------------------
@@ -144,7 +147,7 @@ class Context:
             return self
         if self._in_float64 is None:
             self._in_float64 = self._make_float64()
-        self._in_float64.settings = self.settings
+        self._in_float64.settings, self._in_float64._workspace = self.settings, self._workspace
         return self._in_float64
 
     def confirmed(self, compute: Callable[[Context], float]) -> Value:
@@ -158,7 +161,27 @@ class Context:
     def float32(self) -> bool:
         return self.precision == "float32"
 
-    def start(self, measurement: str, quantities: frozenset[str], settings: Settings | None = None) -> None:
+    @property
+    def workspace(self) -> Path:
+        """Folder of this cell for intermediate files, such as the states of a long training; created on first use.
+
+        The folder survives a kill, a timeout and Ctrl-C, and the cell finds its files again when the same command
+        measures it again. It is removed when the cell's result is stored as ok or unsupported. It lies in the run's
+        folder; on a Dask worker that cannot access that folder, and outside of a run, it is a temporary folder that
+        does not survive. Write its files atomically, as `training.State.save` does.
+
+        Raises:
+            NtkbenchError: The folder could not be created.
+        """
+        return self._workspace.folder
+
+    def start(
+        self,
+        measurement: str,
+        quantities: frozenset[str],
+        settings: Settings | None = None,
+        workspace: Path | None = None,
+    ) -> None:
         """Prepare for a measurement: reset the weights to w0, the random generator and the requested quantities.
 
         Args:
@@ -166,11 +189,13 @@ class Context:
             quantities: Result keys that are requested.
             settings: Settings of its cell, which may differ from those of another measurement only in the radius; None
                 keeps the current ones.
+            workspace: Folder for intermediate files of its cell; None for a temporary one.
         """
         self.network.assign(self.theta)
         self.settings = settings or self.settings
         self.rng = self._make_rng(measurement)
         self.quantities = quantities
+        self._workspace = Workspace(workspace)
 
     def direction(self) -> tf.Tensor:
         """Draw a direction uniformly from the unit sphere in weight space: [P]."""

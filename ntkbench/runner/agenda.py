@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 
 from ..plan.cost import COMPILE_SECONDS, quantity_seconds
 from ..types import Cell, CellResult
@@ -85,11 +86,19 @@ class Agenda:
         groups: The cells of each group.
         costs: Predicted durations; by default learned from the cells as they finish.
         workers: Number of groups that are measured at the same time.
+        workspaces: Folder for the workspaces of the cells; None for temporary ones.
     """
 
-    def __init__(self, groups: Iterable[Sequence[Cell]], costs: Costs | None = None, workers: int = 1):
+    def __init__(
+        self,
+        groups: Iterable[Sequence[Cell]],
+        costs: Costs | None = None,
+        workers: int = 1,
+        workspaces: Path | None = None,
+    ):
         self.costs = costs or Costs()
         self.workers = workers
+        self.workspaces = workspaces
         self._waiting = [tuple(cells) for cells in groups][::-1]
         self._left = {cell.key: cell for cells in self._waiting for cell in cells}
         self._sorted_at = -1

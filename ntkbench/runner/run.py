@@ -17,15 +17,13 @@ from ..plan.cost import CHECKED_WIDTH, estimate, refuse_what_cannot_fit
 from ..plan.plan import Plan
 from ..registry.manager import Registry
 from ..store.manifest import new_manifest
-from ..store.run_store import RunStore
-from ..types import Cell, CellResult, Status, digest
+from ..store.run_store import DONE, RunStore
+from ..types import Cell, CellResult, digest
 from .agenda import Agenda, Costs
 from .executors.executor import Executor, ExecutorLost
 from .progress import Progress
 from .trial import lost_in_trial, own_sizes
 from .writer import Writer
-
-DONE = (Status.OK, Status.UNSUPPORTED)
 
 
 @frozen(kw_only=True)
@@ -88,7 +86,7 @@ def run_plan(
     groups = plan.groups(without=kept)
     hopeless = [evolve(lost[cell.label], cell=cell) for group in groups for cell in group if cell.label in lost]
     groups = [group for group in groups if group[0].label not in lost]
-    agenda = Agenda(groups, Costs(there.values() if groups else ()), executor.workers)
+    agenda = Agenda(groups, Costs(there.values() if groups else ()), executor.workers, store.workspaces)
     progress.start(len(plan.cells), len(kept), left=agenda.seconds_left)
     try:
         with Writer(store.write) as writer, _stop_signals() as asked:

@@ -43,10 +43,19 @@ class GroupWorker:
         registry: The registered entries.
         device: Device, recorded with every result.
         gib: Memory limit of a cell in GiB; cells that are predicted to exceed it are not measured and end as oom.
+        workspaces: Folder for the workspaces of the cells; None for temporary ones.
     """
 
-    def __init__(self, cells: Sequence[Cell], registry: Registry, device: str = "cpu", gib: float | None = None):
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        registry: Registry,
+        device: str = "cpu",
+        gib: float | None = None,
+        workspaces: Path | None = None,
+    ):
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
+        self.workspaces = workspaces
         entry: Architecture = registry.get("architectures", cells[0].architecture)
         self.architecture = entry.resolved(cells[0].params)
         self._networks: dict[str, Network] = {}
@@ -160,7 +169,8 @@ class GroupWorker:
         try:
             entry: Measurement = self.registry.get("measurements", cell.measurement)
             self._refuse_beyond(cell, context.network.size)
-            context.start(cell.measurement, frozenset(cell.quantities), Settings(**cell.settings))
+            workspace = self.workspaces and self.workspaces / cell.key
+            context.start(cell.measurement, frozenset(cell.quantities), Settings(**cell.settings), workspace)
             found = call_with_known_names(entry.load(), context)
             values = checked(entry, found, cell.quantities, context.precision)
         except Exception as error:

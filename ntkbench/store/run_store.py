@@ -6,6 +6,7 @@ import contextlib
 import gc
 import json
 import os
+import shutil
 import threading
 import time
 import weakref
@@ -16,7 +17,7 @@ from typing import Any
 
 from ..atomic import is_temporary, remove_leftovers, replace, sync_directory
 from ..errors import NtkbenchError, RunStopped
-from ..types import CellResult
+from ..types import CellResult, Status
 from . import curves
 from .cell_file import SCHEMA_VERSION, encode, plain
 from .foreign_files import describe_set_aside, move_aside, read_cell
@@ -25,6 +26,9 @@ from .manifest import catalogue, changed_code, merge, theory
 
 SYNC_SECONDS = 0.1
 """Seconds between directory syncs; a power cut loses at most the cells finished within one interval."""
+MANIFEST = "manifest.json"
+DONE = (Status.OK, Status.UNSUPPORTED)
+"""Statuses of cells that are not measured again."""
 _updating = threading.RLock()
 
 
@@ -57,6 +61,11 @@ class RunStore:
     def aside(self) -> Path:
         """The directory of the foreign files that were set aside; it exists only if there are any."""
         return self.path / "set-aside"
+
+    @property
+    def workspaces(self) -> Path:
+        """The directory of the workspaces of unfinished cells; it exists only if there are any."""
+        return self.path.resolve() / "workspace"
 
     def create_or_open(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create the run, or add to an existing one, and become its only writer.
@@ -91,7 +100,7 @@ class RunStore:
                 merged = merge(old, plain(manifest))
                 if not old:
                     merged = merge(merged, self._found())
-                replace(self.path / "manifest.json", _text(merged))
+                replace(self.path / MANIFEST, _text(merged))
         except OSError as error:
             raise NtkbenchError(
                 f"The run could not be stored in {self.path}: {error.strerror or error}. Choose another --out."
@@ -103,7 +112,7 @@ class RunStore:
         if self._end is not None:
             return
         lock = WriterLock.take(self.path)
-        self._end = weakref.finalize(self, _end, lock, self.cells)
+        self._end = weakref.finalize(self, _end, lock, self.cells, self.workspaces)
         self.cells.mkdir(exist_ok=True)
         sync_directory(self.path.parent)
         if lock.stores == 1:
@@ -118,13 +127,13 @@ class RunStore:
 
     def note(self, name: str, value: Any) -> None:
         """Set one entry of the manifest, for facts about the whole run."""
-        file = self.path / "manifest.json"
+        file = self.path / MANIFEST
         with _updating, self._stopping_run_on_oserror(file):
             replace(file, _text(self.manifest() | {name: plain(value)}))
 
     def is_run(self) -> bool:
         """Return whether the directory contains a run."""
-        return (self.path / "manifest.json").is_file() or self.cells.is_dir()
+        return (self.path / MANIFEST).is_file() or self.cells.is_dir()
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest, empty when there is none.
@@ -132,7 +141,7 @@ class RunStore:
         Raises:
             NtkbenchError: The manifest is damaged or has another schema version.
         """
-        file = self.path / "manifest.json"
+        file = self.path / MANIFEST
         try:
             manifest = json.loads(file.read_bytes())
         except FileNotFoundError:
@@ -168,10 +177,12 @@ class RunStore:
                 with self._stopping_run_on_oserror(file):
                     move_aside(file, self.aside)
             self._stock = results
+            for key in _names(self.workspaces) & {result.cell.key for result in results if result.status in DONE}:
+                self._remove_workspace(key)
         return results
 
     def write(self, result: CellResult) -> None:
-        """Store `result` atomically, replacing an earlier result of the same cell.
+        """Store `result` atomically, replacing an earlier result of the same cell, and remove a finished workspace.
 
         Raises:
             RunStopped: The file could not be written; the earlier result is kept.
@@ -183,6 +194,14 @@ class RunStore:
             replace(file, encode(result).encode(), sync_name=due)
         if due:
             self._synced = time.monotonic()
+        if result.status in DONE:
+            self._remove_workspace(result.cell.key)
+
+    def _remove_workspace(self, key: str) -> None:
+        """Remove the workspace of a finished cell."""
+        folder = self.workspaces / key
+        if folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
 
     def read(self) -> Iterator[CellResult]:
         """Yield the stored results in plan order, or sorted by cell when the plan is not known.
@@ -270,11 +289,21 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def _end(lock: WriterLock, cells: Path) -> None:
-    """Sync the names of the last cells to disk and release the lock."""
+def _end(lock: WriterLock, cells: Path, workspaces: Path) -> None:
+    """Sync the names of the last cells to disk, remove the directory of workspaces if it is empty, release the lock."""
     with contextlib.suppress(OSError):
         sync_directory(cells)
+    with contextlib.suppress(OSError):
+        workspaces.rmdir()
     lock.release()
+
+
+def _names(directory: Path) -> set[str]:
+    """Return the names in a directory, none if it does not exist."""
+    try:
+        return set(os.listdir(directory))
+    except OSError:
+        return set()
 
 
 def _ours(name: str) -> bool:

@@ -40,7 +40,7 @@ def _same(left: Any, right: Any) -> bool:
     return left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes()
 
 
-@frozen(kw_only=True, unsafe_hash=False)
+@frozen(kw_only=True)
 class State:
     """Everything that the rest of a training depends on, apart from the model, the data and the trainer's arguments.
 

@@ -11,7 +11,7 @@ import pytest
 
 import ntkbench as nb
 
-ROOMS = ("kernels", "layers", "testing")
+ROOMS = ("kernels", "layers", "testing", "training")
 NAMES = [name for name in nb.__all__ if name not in ROOMS] + [
     f"{room}.{name}" for room in ROOMS for name in getattr(nb, room).__all__
 ]

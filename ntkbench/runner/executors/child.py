@@ -70,9 +70,9 @@ def serve(connection: Connection, setting: Setting) -> None:
         gc.set_threshold(*GC_THRESHOLDS)
         connection.send(("ready", device))
         while True:
-            cells = connection.recv()
+            cells, workspaces = connection.recv()
             try:
-                for result in GroupWorker(cells, known, device, setting.limits.gib).results():
+                for result in GroupWorker(cells, known, device, setting.limits.gib, workspaces).results():
                     connection.send(("result", result))
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise

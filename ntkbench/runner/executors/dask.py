@@ -33,6 +33,7 @@ from ...errors import NtkbenchError
 from ...plan.cost import GIB, memory_gib
 from ...plan.user_model import FileArchitecture, KerasArchitecture
 from ...registry.specs import Architecture
+from ...store.run_store import MANIFEST
 from ...types import Cell, CellResult, Status
 from ..agenda import Agenda
 from ..progress import Progress
@@ -90,6 +91,7 @@ class Dask(Executor):
         self._cluster: LocalCluster | None = None
         self._client: Client | None = None
         self._lost = False
+        self._workspaces: Path | None = None
         self._late_workers: set[str] = set()
 
     def __enter__(self) -> Dask:
@@ -141,7 +143,7 @@ class Dask(Executor):
         Raises:
             ExecutorLost: The scheduler is gone, or a task failed on its workers.
         """
-        looked = time.monotonic()
+        looked, self._workspaces = time.monotonic(), agenda.workspaces
         while agenda or self._tasks:
             self._submit_some(agenda, progress)
             if time.monotonic() - looked > POLL_SECONDS:
@@ -207,6 +209,7 @@ class Dask(Executor):
                 self.name,
                 number,
                 list(cells),
+                self._workspaces,
                 key=f"{self.name}-{number}",
                 pure=False,
                 priority=-number,
@@ -349,7 +352,7 @@ def _version() -> str:
     return __version__
 
 
-def measure(name: str, number: int, cells: Sequence[Cell]) -> None:
+def measure(name: str, number: int, cells: Sequence[Cell], workspaces: Path | None) -> None:
     """Measure a group on a Dask worker, and log every result as an event of the topic `name`.
 
     The keys of finished cells are logged under a second topic; if this worker is lost, the next one reads them there.
@@ -358,6 +361,7 @@ def measure(name: str, number: int, cells: Sequence[Cell]) -> None:
         name: Name of the run on the cluster.
         number: Number of the task.
         cells: The cells of the group.
+        workspaces: Folder for their workspaces on the client's machine.
     """
     worker = get_worker()
     bench: Any = worker.plugins[name]
@@ -366,7 +370,7 @@ def measure(name: str, number: int, cells: Sequence[Cell]) -> None:
     missing = [cell for cell in cells if cell.key not in finished]
     event = {"task": number, "worker": worker.address}
     worker.log_event(name, event)
-    for result in bench.results(missing):
+    for result in bench.results(missing, workspaces):
         key = result.cell.key
         worker.log_event(name, {**event, "key": key, "result": pickle.dumps(result)})
         worker.log_event(topic, key)
@@ -411,14 +415,22 @@ class Bench(WorkerPlugin):
         del worker
         await asyncio.to_thread(self._close)
 
-    def results(self, cells: Sequence[Cell]) -> Iterator[CellResult]:
-        """Yield the results of a group, measured by an idle warm worker process if there is one."""
+    def results(self, cells: Sequence[Cell], workspaces: Path | None) -> Iterator[CellResult]:
+        """Yield the results of a group, measured by an idle warm worker process if there is one.
+
+        Args:
+            cells: The cells.
+            workspaces: Folder for their workspaces on the client's machine. If this machine cannot access the run's
+                folder, workspaces are temporary folders.
+        """
         try:
             processes = self.idle.pop()
         except IndexError:
             processes = _Children(1, self.setting)
             self.all.append(processes)
-        yield from processes.results(Agenda([cells] if cells else []), Progress())
+        shared = workspaces is not None and (workspaces.parent / MANIFEST).is_file()
+        agenda = Agenda([cells] if cells else [], workspaces=workspaces if shared else None)
+        yield from processes.results(agenda, Progress())
         self.idle.append(processes)
 
     def _close(self) -> None:

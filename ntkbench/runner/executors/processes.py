@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -90,7 +91,7 @@ class Processes(Executor):
             self._start_some(len(agenda))
             for worker in self.crew:
                 if worker.ready and not worker.cells and agenda:
-                    self._give(worker, agenda.take(), progress)
+                    self._give(worker, agenda.take(), agenda.workspaces, progress)
             for connection in wait([worker.connection for worker in self.crew]):
                 worker = next(w for w in self.crew if w.connection is connection)
                 kind, value = self._receive(worker)
@@ -143,10 +144,10 @@ class Processes(Executor):
         return evolve(result, cell=cell, provenance={**result.provenance, **seen})
 
     @staticmethod
-    def _give(worker: Worker, cells: Sequence[Cell], progress: Progress) -> None:
+    def _give(worker: Worker, cells: Sequence[Cell], workspaces: Path | None, progress: Progress) -> None:
         worker.take(cells)
         with contextlib.suppress(OSError):  # the worker has died; `_receive` will report it
-            worker.connection.send(cells)
+            worker.connection.send((cells, workspaces))
         progress.now(cells[0])
 
     def _lost(self, worker: Worker, reason: str, agenda: Agenda) -> Iterator[CellResult]:

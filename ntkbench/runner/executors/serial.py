@@ -31,7 +31,8 @@ class Serial(Executor):
             while agenda:
                 cells = agenda.take()
                 progress.now(cells[0])
-                for number, result in enumerate(GroupWorker(cells, self.registry, self.device).results(), start=1):
+                worker = GroupWorker(cells, self.registry, self.device, workspaces=agenda.workspaces)
+                for number, result in enumerate(worker.results(), start=1):
                     yield result
                     if number < len(cells):
                         progress.now(cells[number])
