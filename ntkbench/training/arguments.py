@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,13 @@ def whole(value: Any, name: str, least: int | None = None) -> int:
         bound = "" if least is None else f" of at least {least}"
         raise NtkbenchError(f"{name}={value!r} is invalid; pass an integer{bound}.")
     return int(value)
+
+
+def wholes(values: Any, name: str) -> list[int]:
+    """Return integers of at least 0. Raises NtkbenchError unless `values` are such integers."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise NtkbenchError(f"{name}={values!r} is invalid; pass a list of steps.")
+    return [whole(each, name, 0) for each in values]
 
 
 def number(value: Any, name: str, *, low: float = 0.0, below: float = np.inf, with_low: bool = False) -> float:

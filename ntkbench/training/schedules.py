@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from ..errors import NtkbenchError, did_you_mean
-from .arguments import number, whole
+from .arguments import number, whole, wholes
 
 Schedule = Callable[[int], float]
 SCHEDULES = ("constant", "step", "cosine")
@@ -46,7 +46,7 @@ def schedule_of(
     """
     if name not in SCHEDULES:
         raise NtkbenchError(f"Unknown schedule {name!r}. {did_you_mean(str(name), SCHEDULES)}")
-    steps = tuple(whole(each, "milestones", 0) for each in milestones)
+    steps = tuple(wholes(milestones, "milestones"))
     given = {"milestones": bool(steps), "total_steps": total_steps is not None}
     for argument, owner in (("milestones", "step"), ("total_steps", "cosine")):
         if given[argument] and name != owner:

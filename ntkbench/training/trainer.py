@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from ..engine.checks import enter, require_one_of, require_right_derivatives
 from ..engine.model import explained
+from ..engine.ops import deterministic
 from ..errors import Diverged, NtkbenchError
-from .arguments import number, whole
+from .arguments import number, whole, wholes
 from .losses import LOSSES, targets
 from .optimizers import Optimizer, optimizer_of
 from .order import batches
@@ -95,6 +96,7 @@ class Trainer:
             raise NtkbenchError(f"momentum={momentum!r} applies to optimizer='sgd' only; {optimizer!r} has its own.")
         rate = number(learning_rate, "learning_rate")
         shape = schedule_of(schedule, milestones=milestones, factor=factor, total_steps=total_steps, warmup=warmup)
+        self._model, self._output_name = model, output_name
         self.net, self.x, _ = enter(model, x, output_name=output_name)
         self.samples = len(self.x)
         require_right_derivatives(self.net, self.x, order=1)
@@ -147,7 +149,7 @@ class Trainer:
         w, slots = self._checked(state)
         program, origin = self._program(), tf.zeros([0], self.net.dtype) if self.origin is None else self.origin
         full, most, size = self.batch_size == self.samples, MOST_NUMBERS // self.batch_size or 1, FIRST_STEPS
-        with self._restored():
+        with self._restored(), deterministic():
             while left:
                 n = min(left, size, most)
                 table = [self.optimizer.coefficients(step + i, self._rate(step + i)) for i in range(n)]
@@ -200,7 +202,7 @@ class Trainer:
             Diverged: See `advance`.
         """
         end = whole(steps, "steps", 0)
-        hooked = {whole(each, "at", 0) for each in at}
+        hooked = set(wholes(at, "at"))
         if hooked and hook is None:
             raise NtkbenchError("at= lists steps for a hook, but there is no hook; pass hook=.")
         every = whole(check_every, "check_every", 1) if check_every else max(CHECKS, math.ceil(self.steps_per_epoch))
@@ -229,9 +231,9 @@ class Trainer:
         Returns:
             An array [M, O] in the model's precision.
         """
-        inputs = self.x if x is None else self.net.inputs(x)
+        inputs = self.x if x is None else enter(self._model, x, output_name=self._output_name)[1]
         w, _ = self._checked(state)
-        with self._restored():
+        with self._restored(), deterministic():
             return self._outputs(inputs, w)
 
     def loss(self, state: State) -> float:

@@ -1,5 +1,6 @@
 """Provide TensorFlow operations with exact derivatives, full precision, and scoped global settings."""
 
+from .determinism import deterministic
 from .exact_ops import exact_operations
 from .hoist import Hoisted
 from .keras_settings import isolated_settings, keras_settings
@@ -11,6 +12,7 @@ from .vectorised import for_each, quiet_tensorflow
 __all__ = [
     "Hoisted",
     "cotangents_side_by_side",
+    "deterministic",
     "exact_operations",
     "for_each",
     "full_precision",
