@@ -145,8 +145,8 @@ class Trainer:
             Diverged: A loss or the weights after a step are not finite; the message gives the step.
             NtkbenchError: The state belongs to another model or optimizer.
         """
-        left, step, position = whole(n_steps, "n_steps", 0), state.step, state.position
         w, slots = self._checked(state)
+        left, step, position = whole(n_steps, "n_steps", 0), state.step, state.position
         program, origin = self._program(), tf.zeros([0], self.net.dtype) if self.origin is None else self.origin
         full, most, size = self.batch_size == self.samples, MOST_NUMBERS // self.batch_size or 1, FIRST_STEPS
         with self._restored(), deterministic():
@@ -201,6 +201,7 @@ class Trainer:
         Raises:
             Diverged: See `advance`.
         """
+        self._checked(state)
         end = whole(steps, "steps", 0)
         hooked = set(wholes(at, "at"))
         if hooked and hook is None:

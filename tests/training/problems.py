@@ -18,4 +18,6 @@ def model(*hidden, precision="float64", outputs=OUTPUTS, seed=0):
     keras.utils.set_random_seed(seed)
     with dtype_policy(precision):
         layers = [keras.layers.Dense(width, "tanh", use_bias=False) for width in hidden]
-        return keras.Sequential([keras.Input((FEATURES,)), *layers, keras.layers.Dense(outputs, use_bias=False)])
+        return keras.Sequential(
+            [keras.Input((FEATURES,), dtype=precision), *layers, keras.layers.Dense(outputs, use_bias=False)]
+        )
