@@ -18,6 +18,5 @@ def model(*hidden, precision="float64", outputs=OUTPUTS, seed=0):
     keras.utils.set_random_seed(seed)
     with dtype_policy(precision):
         layers = [keras.layers.Dense(width, "tanh", use_bias=False) for width in hidden]
-        return keras.Sequential(
-            [keras.Input((FEATURES,), dtype=precision), *layers, keras.layers.Dense(outputs, use_bias=False)]
-        )
+        layers.append(keras.layers.Dense(outputs, use_bias=False))
+        return keras.Sequential([keras.Input((FEATURES,), dtype=precision), *layers])

@@ -38,7 +38,8 @@ def test_training_is_stable_below_it_only(momentum, factor):
         trainer = Trainer(net, X, Y, learning_rate=share * critical, momentum=momentum)
         return trainer.loss(trainer.advance(trainer.start(), 800))
 
-    assert loss(0.99) < loss(0.01) < 1e3 < loss(1.02)
+    assert loss(0.99) < 1
+    assert loss(1.02) > 1e3
 
 
 def test_without_influence_of_the_weights_it_is_infinite():

@@ -121,7 +121,7 @@ def test_hooks_get_the_states_of_their_steps():
 
 
 def test_a_run_that_goes_on_from_a_hook_ends_with_the_same_state():
-    trainer = trainer_of(schedule="constant")
+    trainer = trainer_of(optimizer="sgd", schedule="constant")
     seen = []
     stop = {"stop": lambda loss: loss < 0.5, "check_every": 7}
     end = trainer.run(trainer.start(), 2000, at=range(0, 2000, 10), hook=seen.append, **stop)
