@@ -56,6 +56,11 @@ def test_a_page_runs_from_top_to_bottom(page, folder, capsys):
         assert names["eigenvalues"].value.shape == (4, 2) and names["linear"].shape == (4, 1)
         assert 0 < names["distance"] < 1
         assert set(names["frame"].status) == {"ok"} and set(names["laws"].architecture) == {"fc", "linear"}
+    if page == "how-to/train.md":
+        assert names["later"] == names["trainer"].advance(names["start"], 200) and names["end"] == names["same"]
+        assert names["loss"] < names["trainer"].loss(names["start"]) and 0 < abs(names["gap"]).max() < 3
+        assert [state.step for state in names["snapshots"]] == [0, 10, 100]
+        assert {result.status for result in names["run"].results} == {"ok"}
     if page == "how-to/results.md":
         assert (folder / "linearity.png").stat().st_size > 10_000
         assert (folder / "results.csv").read_text().startswith("architecture,params,width,seed,")
@@ -129,7 +134,7 @@ def test_every_public_name_is_in_the_reference():
 
     text = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^::: ntkbench\.([\w.]+)$", text, re.MULTILINE))
-    rooms = {"kernels": nb.kernels, "layers": nb.layers, "testing": nb.testing}
+    rooms = {"kernels": nb.kernels, "layers": nb.layers, "testing": nb.testing, "training": nb.training}
     assert {name for name in nb.__all__ if name not in rooms} <= named
     for room, module in rooms.items():
         assert {f"{room}.{name}" for name in module.__all__} <= named
