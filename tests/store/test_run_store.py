@@ -15,10 +15,11 @@ import time
 import pytest
 from factories import cell, failed, finished, manifest, result, sweep
 
+from ntkbench import atomic
 from ntkbench.analysis.laws import all_laws
 from ntkbench.errors import NtkbenchError, RunStopped
 from ntkbench.registry.specs import Architecture
-from ntkbench.store import atomic, run_store
+from ntkbench.store import run_store
 from ntkbench.store.cell_file import encode
 from ntkbench.store.foreign_files import read_cell
 from ntkbench.store.manifest import catalogue, new_manifest, theory

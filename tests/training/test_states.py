@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -298,3 +300,13 @@ def test_training_starts_from_the_weights_of_another_state():
     assert (state.step, set(state.slots)) == (0, {"first_moment", "second_moment"})
     assert slow.loss(state) == trainer.loss(later)
     assert nb.training.Trainer is Trainer
+
+
+def test_a_state_is_loaded_without_tensorflow(tmp_path):
+    state = trainer_of().start()
+    state.save(tmp_path / "state")
+    code = "import sys, ntkbench as nb; print(nb.training.load(sys.argv[1]).weights.sum(), 'tensorflow' in sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "state")], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert found.stdout.split() == [str(state.weights.sum()), "False"]
