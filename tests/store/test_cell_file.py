@@ -95,7 +95,7 @@ def without(name):
         (change(cell=None), "Expected `object`, got `null` - at `$.cell`"),
         (change_cell(width=128), "not the hash"),
         (change_cell(width="64"), "Invalid enum value '64' - at `$.cell.width`"),
-        (change_cell(width=64.0), "Expected `int`, got `float` - at `$.cell.width`"),
+        (change_cell(width=64.0), "Expected `int | str`, got `float` - at `$.cell.width`"),
         (change_cell(quantities=[1]), "Expected `str`, got `int` - at `$.cell.quantities[0]`"),
         (change_cell(extra=1), "unknown field `extra`"),
         (lambda record: record | {"cell": without("width")(record["cell"])}, "required field `width` - at `$.cell`"),
