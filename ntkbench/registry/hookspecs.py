@@ -43,8 +43,10 @@ def ntkbench_register_architectures(register: Register) -> Any:
             `spec` holds the fields of `ntkbench.registry.specs.Architecture`: summary, params, inputs,
             width_means, outputs, theory, targets, linear_output, bottleneck, widths, variants, grows, seed_bits,
             known_limit, limit. `limit` is a callable ``make(*, input_shape, **params) -> kernel`` or
-            "module:attribute": the kernel that the tangent kernel converges to as the width grows, for ``--widths inf``.
-            Without it the limit is read off the model where `ntkbench.kernels.infinite_width` can. `theory` maps a quantity to ``{"exponent": -0.5, "source": "Author (year), Theorem 1"}``,
+            "module:attribute": the kernel that the tangent kernel converges to as the width grows, which
+            ``--widths inf`` measures. Without it the limit is read off the model where
+            `ntkbench.kernels.infinite_width` can. `theory` maps a quantity to
+            ``{"exponent": -0.5, "source": "Author (year), Theorem 1"}``,
             with ``"kind": "upper bound"`` and ``"from_width": 64`` where they apply. `theory`, `linear_output`,
             `bottleneck` and `known_limit` may be functions of all parameters instead, such as
             ``bottleneck=lambda params: params["k"] < 16``.
