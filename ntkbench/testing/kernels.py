@@ -52,7 +52,7 @@ class KernelChecks(Checks):
         ragged = not isinstance(ranks, int) and set(ranks) == {"values", "mask"}
         require(
             ragged or isinstance(ranks, int),
-            f"It takes several arrays ({ranks}); override `inputs(dtype)` of KernelChecks, which returns inputs for it.",
+            f"It takes several arrays ({ranks}); override `inputs(dtype)` of KernelChecks to return such inputs.",
         )
         x = np.random.default_rng(0).normal(size=(3, *[SIDE] * (2 if ragged else ranks)))
         x = np.concatenate([x, x[:1], -x[:1], 2 * x[1:2], 0 * x[:1]])
