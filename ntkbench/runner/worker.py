@@ -119,20 +119,23 @@ class GroupWorker:
     def limit(self, cell: Cell, input_shape: tuple[int, ...]) -> Any:
         """Return the kernel of the group at infinite width, computed once for all seeds.
 
-        A limit that the architecture does not declare is read off the model of seed 0 at a modest width; see
-        `modest_width`.
+        A limit that the architecture does not declare is read off the model of seed 0 at a modest width (see
+        `modest_width`), and that of twice the width shows which layers grow. A saved model has one width.
         """
         if self._limit is None:
-            small = evolve(cell, width=modest_width(self.architecture.widths), seed=0)
-            self._limit = self._find_limit(
-                cell, input_shape, lambda: build_model(self.architecture, small, input_shape, cell.precision)
-            )
+            width = modest_width(self.architecture.widths)
+            models = [
+                partial(build_model, self.architecture, evolve(cell, width=at, seed=0), input_shape, cell.precision)
+                for at in (width, 2 * width)
+            ]
+            one_width = isinstance(self.architecture, KerasArchitecture)
+            self._limit = self._find_limit(cell, input_shape, *models[: 1 if one_width else 2])
         return self._limit
 
-    def _find_limit(self, cell: Cell, input_shape: tuple[int, ...], model: Callable[[], Any]) -> Any:
+    def _find_limit(self, cell: Cell, input_shape: tuple[int, ...], *models: Callable[[], Any]) -> Any:
         from ..kernels.limit import limit_of  # TensorFlow Probability is slow to import, and few runs need it
 
-        return limit_of(self.architecture, cell.params, input_shape, model)
+        return limit_of(self.architecture, cell.params, input_shape, *models)
 
     def _finite_context(self, cell: Cell, x: np.ndarray, y: np.ndarray, shared: Mapping[str, Any]) -> Context:
         initial: list[tuple[list[np.ndarray], np.ndarray]] = []
