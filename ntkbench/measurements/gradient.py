@@ -16,6 +16,6 @@ def measure(ctx: Context) -> dict[str, Value]:
     """
     result = {"gradient_norm": Value(ctx.gradient_norm)}
     if "q_infinity" in ctx.quantities:
-        influence = neuron_influence(ctx.network, ctx.x)
+        influence = neuron_influence(ctx.network, ctx.inputs)
         result["q_infinity"] = Value(None if influence is None else float(np.mean(influence)))
     return result

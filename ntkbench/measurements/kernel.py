@@ -17,7 +17,7 @@ def measure(ctx: Context) -> dict[str, Value]:
     """
     values = np.linalg.eigvalsh(ctx.kernel)
     low, high = float(values[0]), float(values[-1])
-    rounding = rounding_of(ctx.network, ctx.x) * len(values) * max(high, -low)
+    rounding = rounding_of(ctx.network, ctx.inputs) * len(values) * max(high, -low)
     condition = high / low if low > 0 else None
     error = None if condition is None else condition * rounding / low
     return {"lambda_min": Value(low, rounding, "rounding"), "condition": Value(condition, error, "rounding")}
