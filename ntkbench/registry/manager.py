@@ -228,7 +228,8 @@ def _function_of(source: Source, kind: str, name: str, field: str = "target") ->
     try:
         for found_kind, entry in collect(source.load(), source).entries:
             if (found_kind, entry.name) == (kind, name):
-                return entry.load() if field == "target" else getattr(entry, "by_params", {})[field]
+                by_params = getattr(entry, "by_params", {})
+                return by_params[field] if field in by_params else entry.load(field)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

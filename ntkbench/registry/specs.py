@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, evolve, field, fields as attrs_fields, frozen
 
 from ..errors import NtkbenchError, RegistrationError, did_you_mean
 from ..types import DIRECTIONS, FORMS, THEORY_KINDS, Quantity, Theory, canonical_json
 from .calling import exit_as_error
 
-NEEDS = ("hessian", "ball", "radius", "trajectory", "limit")
+NEEDS = ("hessian", "ball", "radius", "trajectory", "limit", "task")
 RADIUS_NEEDS = ("ball", "radius")
 """A measurement with one of these needs depends on the radius R."""
 SEED_BITS = 63
@@ -209,6 +209,8 @@ class Remembered:
 
 
 Target = Callable[..., Any] | str
+TARGET = "target"
+"""Key in the metadata of fields that hold a further target."""
 
 
 @frozen(kw_only=True)
@@ -231,20 +233,30 @@ class Entry:
     distribution: str = ""
     version: str = ""
 
-    def load(self) -> Callable[..., Any]:
-        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails."""
-        if isinstance(self.target, Late):
-            return self.target.find()
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, attribute = self.target.partition(":")
+    @classmethod
+    def further_targets(cls) -> tuple[str, ...]:
+        """Return the fields of this kind that hold a target besides `target` itself; they may be None."""
+        return tuple(each.name for each in attrs_fields(cls) if each.metadata.get(TARGET))
+
+    def load(self, field: str = "target") -> Callable[..., Any]:
+        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails.
+
+        Args:
+            field: "target", or one of `further_targets` that is not None.
+        """
+        target: Target = getattr(self, field)
+        if isinstance(target, Late):
+            return target.find()
+        if not isinstance(target, str):
+            return target
+        module, _, attribute = target.partition(":")
         try:
             with exit_as_error(f"the import of {module}"):
                 return getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise NtkbenchError(
                 f"{self.name!r} of {self.distribution or 'an unnamed plugin'} could not be loaded from "
-                f"{self.target!r}: {str(error).rstrip('.') or type(error).__name__}. Its author must fix the target."
+                f"{target!r}: {str(error).rstrip('.') or type(error).__name__}. Its author must fix the target."
             ) from error
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -355,7 +367,7 @@ class Measurement(Entry):
         quantities: All numbers that it can return.
         needs: What it uses beyond first derivatives, for the predicted cost: "hessian", "ball" or "trajectory";
             "limit" when it needs the infinite-width kernel; "radius" when it reads ctx.settings.radius, which "ball"
-            implies.
+            implies; "task" when it reads ctx.task. The model then has as many outputs as the task.
         companions: {result key: further result keys}, which are stored with it whenever the measurement returns them.
     """
 
@@ -418,9 +430,12 @@ class Dataset(Entry):
 
     Attributes:
         forms: Forms of data that it provides: "vector", "image", "sequence".
+        task: Target load_task(*, form, seed, fold) -> `ntkbench.Task`, whose inputs have the shapes of those of `load`;
+            None if the dataset has no task.
     """
 
     forms: tuple[str, ...] = field(default=("vector",), converter=_words)
+    task: Target | None = field(default=None, metadata={TARGET: True})
 
 
 @frozen(kw_only=True)
