@@ -16,12 +16,14 @@ def ntkbench_register_datasets(register: Register) -> None:
     register(
         "digits",
         f"{__name__}.digits:load",
+        task=f"{__name__}.digits:load_task",
         summary="1,797 handwritten digits of 8×8 pixels, labelled even or odd",
         forms=FORMS,
     )
     register(
         "diabetes",
         f"{__name__}.diabetes:load",
+        task=f"{__name__}.diabetes:load_task",
         summary="442 diabetes patients with ten features; target: progression of the disease",
         forms="vector",
     )
