@@ -254,7 +254,7 @@ def network(
         raise NtkbenchError(f"Got the class {model.__name__}; pass an instance of it, such as {model.__name__}().")
     if not isinstance(output, int | np.integer) or not isinstance(output_name, str | int | None):
         return Network(model, output, output_name)  # raises with the reason
-    known: dict[Hashable, Network] = getattr(model, "__dict__", {}).setdefault("_ntkbench_networks", {})
+    known = _known_networks(model)
     key = (output, output_name, layout)
     found = known.get(key)
     if found is None or [id(v) for v in found.variables] != [id(v) for v in _trainable(model)]:
@@ -268,8 +268,19 @@ def renewed(net: Network) -> Network:
     """Return a new Network for the model's current state, with an empty cache, in place of the previous one."""
     key = (net.output, net.output_name, net.layout)
     fresh = Network(net.model, *key)
-    getattr(net.model, "__dict__", {}).setdefault("_ntkbench_networks", {})[key] = fresh
+    _known_networks(net.model)[key] = fresh
     return fresh
+
+
+class _Known:
+    """The networks of a model, in an object of its own: `tf.Module` sorts the keys of dicts among its attributes."""
+
+    def __init__(self) -> None:
+        self.networks: dict[Hashable, Network] = {}
+
+
+def _known_networks(model: Any) -> dict[Hashable, Network]:
+    return getattr(model, "__dict__", {}).setdefault("_ntkbench_networks", _Known()).networks
 
 
 def _is_keras(model: Any) -> bool:
