@@ -18,7 +18,7 @@ def measure(ctx: Context | InfiniteContext) -> dict[str, Value]:
     """
     values = np.linalg.eigvalsh(ctx.kernel)
     low, high = float(values[0]), float(values[-1])
-    rounding = rounding_of(ctx.network, ctx.x) if isinstance(ctx, Context) else float(np.finfo(np.float64).eps)
+    rounding = rounding_of(ctx.network, ctx.inputs) if isinstance(ctx, Context) else float(np.finfo(np.float64).eps)
     precision = None if isinstance(ctx, Context) else "float64"
     error = rounding * len(values) * max(high, -low)
     condition = high / low if low > 0 else None

@@ -14,8 +14,6 @@ import tensorflow_probability as tfp
 import ntkbench as nb
 from ntkbench import kernels as k
 from ntkbench.cli.main import main
-from ntkbench.engine.infinite_context import InfiniteContext
-from ntkbench.kernels.pair import paired
 from ntkbench.plan.data import load_data
 from ntkbench.registry.current import registry, use
 from ntkbench.registry.manager import Registry
@@ -23,7 +21,7 @@ from ntkbench.report.figure import figure
 from ntkbench.report.page import report_page
 from ntkbench.runner import worker as working
 from ntkbench.store.frame import frame as frame_of
-from ntkbench.types import Quantity, Settings, Status
+from ntkbench.types import Quantity, Status
 
 SMALL = {"seeds": 2, "probes": 4, "device": "cpu"}
 
@@ -304,34 +302,46 @@ class TestPlugins:
         assert len(nb.load(tmp_path / "run").results) == 2
 
     def test_a_kernel_of_nests_gets_the_nest(self, mine, tmp_path):
-        class Masked(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
+        class Mean(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
+            """Inner products of the mean steps of masked sequences."""
+
             def __init__(self):
-                super().__init__({"values": 2, "mask": 1}, dtype=None, name="Masked")
+                super().__init__({"values": 2, "mask": 1}, dtype={"values": None, "mask": tf.bool}, name="Mean")
 
             def _mean(self, x):
                 mask = tf.cast(x["mask"], x["values"].dtype)[..., None]
                 return tf.reduce_sum(x["values"] * mask, -2) / tf.reduce_sum(mask, -2)
 
-            def matrix(self, x1, x2, name="matrix"):
-                return tf.linalg.matmul(self._mean(x1), self._mean(x2), transpose_b=True)
+            def _apply(self, x1, x2, example_ndims=0):
+                return tf.reduce_sum(self._mean(x1) * self._mean(x2), -1)
 
-        rng = np.random.default_rng(0)
-        x = {"values": rng.normal(size=(5, 4, 3)).astype(np.float32), "mask": rng.random((5, 4)) < 0.8}
-        x["mask"][:, 0] = True
-        context = InfiniteContext(
-            x,
-            np.ones(5),
-            seed=0,
-            precision="float32",
-            device="cpu",
-            settings=Settings(),
-            architecture=None,
-            make_rng=lambda name: np.random.default_rng(0),
-            make_limit=lambda: paired(Masked()),
+        seen = []
+
+        def measure(ctx):
+            seen.append(ctx)
+            return {"trace": float(np.trace(ctx.kernel))}
+
+        mine.register("kernels", "mean", Mean, distribution="acme", inputs="ragged")
+        mine.register(
+            "measurements", "mine", measure, distribution="acme", quantities=[Quantity("trace", "t")], at_infinity=True
         )
-        means = [x["values"][i][x["mask"][i]].mean(0) for i in range(5)]
-        np.testing.assert_allclose(context.kernel, np.array(means, np.float64) @ np.array(means).T, rtol=1e-6)
-        assert context.x["mask"].dtype.name == "bool" and context.kernel.dtype == np.float64
+        run = nb.run(["mean"], measure=["mine", "kernel"], out=tmp_path / "run", **SMALL)
+        assert {r.status for r in run.results} == {Status.OK}
+        x, _ = load_data(registry().datasets["digits"], {}, form="ragged", n=4, seed=0)
+        means = np.array([v[m].mean(0) for v, m in zip(x["values"], x["mask"], strict=True)])
+        assert value(run, "mean", "trace") == pytest.approx((means**2).sum(), rel=1e-5)
+        assert seen[0].x["mask"].dtype == tf.bool and seen[0].x["values"].dtype == tf.float32
+        assert seen[0].kernel.dtype == np.float64
+
+    def test_whole_numbers_are_inputs(self, mine, tmp_path):
+        def load(*, form, n, seed):
+            return np.random.default_rng(seed).integers(-9, 9, (n, 5)), np.ones(n)
+
+        mine.register("datasets", "whole", load, distribution="acme", forms=["vector"])
+        run = nb.run("rbf", measure=["kernel"], dataset="whole", out=tmp_path / "run", **SMALL)
+        x = load(form="vector", n=4, seed=0)[0]
+        squares = ((x[:, None] - x) ** 2).sum(-1)
+        assert value(run, "rbf", "lambda_min") == pytest.approx(np.linalg.eigvalsh(np.exp(-squares / 10))[0], rel=1e-9)
 
     def test_a_measurement_may_draw_and_read_the_context(self, mine, tmp_path):
         seen = {}
