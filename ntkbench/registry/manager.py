@@ -129,6 +129,22 @@ class Registry:
             raise UnknownName(ONE_OF[kind], name, entries)
         return entries[name]
 
+    @property
+    def subjects(self) -> Mapping[str, Architecture]:
+        """Everything that a run can measure, by name: the architectures, and the kernels of other names."""
+        return {name: kernel.subject() for name, kernel in self.kernels.items()} | dict(self.architectures)
+
+    def subject(self, name: str) -> Architecture:
+        """Return the architecture of this name, or else the kernel of this name as an architecture.
+
+        Raises:
+            UnknownName: There is neither.
+        """
+        subjects = self.subjects
+        if name not in subjects:
+            raise UnknownName("architecture", name, subjects)
+        return subjects[name]
+
     def register(
         self, kind: str, name: str, target: Target, *, distribution: str, version: str = "", **spec: Any
     ) -> None:
@@ -228,7 +244,8 @@ def _function_of(source: Source, kind: str, name: str, field: str = "target") ->
     try:
         for found_kind, entry in collect(source.load(), source).entries:
             if (found_kind, entry.name) == (kind, name):
-                return entry.load() if field == "target" else getattr(entry, "by_params", {})[field]
+                by_params = getattr(entry, "by_params", {})
+                return by_params[field] if field in by_params else entry.load(field)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
