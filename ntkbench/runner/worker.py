@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve
 
+from ..datasets.forms import ARRAYS
 from ..engine.checks import relative
 from ..engine.context import Context
 from ..engine.infinite_context import InfiniteContext
@@ -113,29 +114,37 @@ class GroupWorker:
             ),
         }
         if cell.infinite:
+            x = x.astype(np.float64) if form in ARRAYS and x.dtype.kind in "iub" else x
             return InfiniteContext(x, y, precision=cell.precision, make_limit=lambda: self.limit(cell, x), **shared)
         return self._finite_context(cell, x, y, shared)
 
     def limit(self, cell: Cell, x: Any) -> Any:
         """Return the kernel of the group at infinite width, computed once for all seeds.
 
-        A limit that the architecture does not declare is read off the model of seed 0 at a modest width; see
-        `modest_width`.
+        A limit that the architecture does not declare is read off the model of seed 0 at a modest width (see
+        `modest_width`), and that of twice the width shows which layers grow. A saved model has one width.
         """
         if self._limit is None:
-            input_shape = shapes(x)
-            small = evolve(cell, width=modest_width(self.architecture.widths), seed=0)
-            self._limit = self._find_limit(
-                cell,
-                input_shape,
-                lambda: build_model(self.architecture, small, input_shape, cell.precision, **self._about(cell, x)),
-            )
+            input_shape, width = shapes(x), modest_width(self.architecture.widths)
+            models = [
+                partial(
+                    build_model,
+                    self.architecture,
+                    evolve(cell, width=at, seed=0),
+                    input_shape,
+                    cell.precision,
+                    **self._about(cell, x),
+                )
+                for at in (width, 2 * width)
+            ]
+            one_width = isinstance(self.architecture, KerasArchitecture)
+            self._limit = self._find_limit(cell, input_shape, *models[: 1 if one_width else 2])
         return self._limit
 
-    def _find_limit(self, cell: Cell, input_shape: Any, model: Callable[[], Any]) -> Any:
+    def _find_limit(self, cell: Cell, input_shape: Any, *models: Callable[[], Any]) -> Any:
         from ..kernels.limit import limit_of  # TensorFlow Probability is slow to import, and few runs need it
 
-        return limit_of(self.architecture, cell.params, input_shape, model)
+        return limit_of(self.architecture, cell.params, input_shape, *models)
 
     def _finite_context(self, cell: Cell, x: Any, y: np.ndarray, shared: Mapping[str, Any]) -> Context:
         initial: list[tuple[list[np.ndarray], np.ndarray]] = []
