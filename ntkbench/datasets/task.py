@@ -70,8 +70,8 @@ class Task:
         (x, y), (x_test, y_test) = self.train, self.test
         if x.shape[1:] != x_test.shape[1:] or y.shape[1:] != y_test.shape[1:]:
             raise NtkbenchError(
-                f"The train part has inputs {list(x.shape)} and labels {list(y.shape)}, the test part {list(x_test.shape)} "
-                f"and {list(y_test.shape)}; all but the number of samples must agree."
+                f"The train part has inputs {list(x.shape)} and labels {list(y.shape)}, the test part "
+                f"{list(x_test.shape)} and {list(y_test.shape)}; all but the number of samples must agree."
             )
         if self.kind == "regression" and not (y.std(0) > 0).all():
             raise NtkbenchError("A column of the train labels is constant, so there is nothing to learn from it.")

@@ -40,7 +40,7 @@ def last_layer_kernel(net: Network, x1: Any, x2: Any = None) -> np.ndarray | Non
         The kernel [N, M] float64; None if the outputs are not affine in the last layer's weights, or if units share
         weights.
     """
-    last = _LastLayer(net)
+    last = net.cached("last layer", lambda: _LastLayer(net))  # with its compiled functions
     few = x1[:CHECKED]
     full = empirical_ntk(last, few, outputs="full").astype(np.float64)
     one = full[:, :, 0, 0]

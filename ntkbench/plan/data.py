@@ -100,7 +100,8 @@ def load_task(dataset: Dataset, params: Mapping[str, Any], *, form: Form, seed: 
         found = call_with_known_names(dataset.load("task"), form=form, seed=seed, fold=fold, **params)
         if not isinstance(found, Task):
             raise NtkbenchError(
-                f"The task loader of {dataset.name!r} returned a {type(found).__name__}; it must return an ntkbench.Task."
+                f"The task loader of {dataset.name!r} returned a {type(found).__name__}; it must return an "
+                "ntkbench.Task."
             )
         if found.train[0].ndim != RANK[form]:
             raise NtkbenchError(

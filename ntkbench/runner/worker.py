@@ -158,7 +158,7 @@ class GroupWorker:
             wanted = shared["architecture"].outputs
             if "task" in shared and outputs.shape[1] != wanted:
                 raise Unsupported(
-                    f"{cell.architecture} has {outputs.shape[1]} output unit(s), but the task of {cell.dataset!r} needs "
+                    f"{cell.architecture} has {outputs.shape[1]} outputs, but the task of {cell.dataset!r} needs "
                     f"{wanted}. Let its build function take outputs= and return a model with that many."
                 )
             if precision == cell.precision:
