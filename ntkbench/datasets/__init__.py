@@ -29,6 +29,7 @@ def ntkbench_register_datasets(register: Register) -> None:
         summary="1,901 names of HTML characters, letter by letter, labelled symbol or not",
         forms="tokens",
         vocabulary=VOCABULARY,
+        params={"segments": {"type": "bool", "default": False, "help": "add segment_ids, all 0, which BERT takes"}},
     )
     register(
         "diabetes",

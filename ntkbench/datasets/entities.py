@@ -21,7 +21,7 @@ CLASSES = ("S", "L")  # symbols and letters; all other characters are the last c
 TRAIN, TEST = 1000, 400
 
 
-def load(*, form: str, n: int, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def load(*, form: str, n: int, seed: int, segments: bool = False) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return `n` of 1,901 names such as "alpha", "Sum" and "ldquo", as tokens and a mask, and y float64 [n].
 
     The names are those of HTML 5 with at most 12 letters and digits. A token is the place of a letter or digit in
@@ -31,19 +31,20 @@ def load(*, form: str, n: int, seed: int) -> tuple[dict[str, np.ndarray], np.nda
     Source: HTML 5, section "Named character references", as in Python's `html.entities`; Unicode general categories.
 
     Args:
-        form: Only "tokens": {"tokens": int32 [n, 12], "mask": bool [n, 12]}.
+        form: Only "tokens": {"token_ids": int32 [n, 12], "padding_mask": bool [n, 12]}, the names in KerasHub.
         n: Number of names.
         seed: Seed that draws the names.
+        segments: Whether to add "segment_ids", all 0, which BERT takes.
 
     Raises:
         NtkbenchError: For another form, or for more inputs than the dataset has.
     """
-    x, kind = _all(form)
+    x, kind = _all(form, segments)
     rows = choose("entities", len(kind), n, seed)
     return {name: part[rows] for name, part in x.items()}, np.where(kind[rows] == 0, 1.0, -1.0)
 
 
-def load_task(*, form: str, seed: int, fold: int = 0) -> Task:
+def load_task(*, form: str, seed: int, fold: int = 0, segments: bool = False) -> Task:
     """Return the task of telling symbols, letters and other characters apart by their names.
 
     1,000 names to train on and 400 to test on, drawn by class. Nothing is estimated from the data.
@@ -52,8 +53,9 @@ def load_task(*, form: str, seed: int, fold: int = 0) -> Task:
         form: Only "tokens".
         seed: Seed of the split.
         fold: Number of the split for one seed.
+        segments: As in `load`.
     """
-    x, kind = _all(form)
+    x, kind = _all(form, segments)
     parts = train_test_split(
         np.arange(len(kind)),
         train_size=TRAIN,
@@ -66,7 +68,7 @@ def load_task(*, form: str, seed: int, fold: int = 0) -> Task:
     return Task(train, test, "classification", classes=len(CLASSES) + 1, source=source)
 
 
-def _all(form: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _all(form: str, segments: bool) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return the tokens and masks of all names, and their classes [1901]."""
     if form != "tokens":
         raise NtkbenchError(f"Dataset 'entities' provides tokens only, but got form={form!r}; use 'digits'.")
@@ -77,4 +79,5 @@ def _all(form: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
         row[: len(name)] = [LETTERS.index(letter) + 1 for letter in name]
     categories = [unicodedata.category(text[0])[0] for text in named.values()]
     kind = np.array([CLASSES.index(each) if each in CLASSES else len(CLASSES) for each in categories])
-    return {"tokens": tokens, "mask": tokens > 0}, kind
+    x = {"token_ids": tokens, "padding_mask": tokens > 0}
+    return x | ({"segment_ids": np.zeros_like(tokens)} if segments else {}), kind

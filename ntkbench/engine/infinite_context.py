@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..datasets.task import Task
 from ..registry.specs import Architecture
 from ..types import Settings, Width
+from .context import given_task
 from .workspace import Workspace
 
 
@@ -53,6 +55,7 @@ class InfiniteContext:
         architecture: Architecture,
         make_rng: Callable[[str], np.random.Generator],
         make_limit: Callable[[], Any],
+        task: Task | None = None,
     ):
         self.x, self.y = _in_precision(x, precision), np.asarray(y, np.float64)
         self.seed, self.precision, self.device = seed, precision, device
@@ -60,7 +63,13 @@ class InfiniteContext:
         self.quantities: frozenset[str] = frozenset()
         self._make_rng, self._make_limit = make_rng, make_limit
         self._workspace = Workspace()
+        self._task = task
         self.rng = make_rng("")
+
+    @property
+    def task(self) -> Task:
+        """Train and test part of the dataset, for measurements with needs="task"."""
+        return given_task(self._task)
 
     @cached_property
     def limit(self) -> Any:

@@ -24,7 +24,7 @@ from ..engine.ops import keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..nests import is_nest, leaves, shapes
 from ..plan.cost import memory_gib
-from ..plan.data import form_for, load_data
+from ..plan.data import form_for, load_data, load_task
 from ..plan.preset import modest_width
 from ..plan.user_model import FileArchitecture, KerasArchitecture
 from ..registry.calling import call_with_known_names, exit_as_error
@@ -63,7 +63,7 @@ class GroupWorker:
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
         self.workspaces = workspaces
         self.architecture = registry.subject(cells[0].architecture).resolved(cells[0].params)
-        self._networks: dict[str, Network] = {}
+        self._networks: dict[tuple[str, int], Network] = {}
         self._limit: Any = None
 
     def results(self) -> Iterator[CellResult]:
@@ -71,7 +71,7 @@ class GroupWorker:
         if self.cells[0].measurement == TRIAL:
             yield from map(self.tried, self.cells)
             return
-        for _, of_seed in groupby(self.cells, key=_of_one_context):
+        for _, of_seed in groupby(self.cells, key=self._of_one_context):
             cells = list(of_seed)
             began = time.perf_counter()
             try:
@@ -122,10 +122,26 @@ class GroupWorker:
                 seed_for("directions", cell.architecture, dict(cell.params), written_width(cell.width), cell.seed, name)
             ),
         }
+        if self._needs_task(cell):
+            task = shared["task"] = load_task(dataset, cell.dataset_params, form=form, seed=cell.seed)
+            shared["architecture"] = evolve(self.architecture, outputs=task.outputs)
         if cell.infinite:
             x = x.astype(np.float64) if form in ARRAYS and x.dtype.kind in "iub" else x
             return InfiniteContext(x, y, precision=cell.precision, make_limit=lambda: self.limit(cell, x), **shared)
         return self._finite_context(cell, x, y, shared)
+
+    def _needs_task(self, cell: Cell) -> bool:
+        entry = self.registry.measurements.get(cell.measurement)  # a trial's cell names no measurement
+        return entry is not None and entry.needs_task
+
+    def _of_one_context(self, cell: Cell) -> tuple[Any, ...]:
+        """Return the properties that cells with the same context share: seed, precision, settings except the radius.
+
+        The kernel and the Hessians at w0 and the gradient-descent path do not depend on the radius and are computed
+        once. Measurements that need a task get a model with other outputs.
+        """
+        settings = {name: value for name, value in cell.settings.items() if name != "radius"}
+        return cell.seed, cell.precision, settings, self._needs_task(cell)
 
     def limit(self, cell: Cell, x: Any) -> Any:
         """Return the kernel of the group at infinite width, computed once for all seeds.
@@ -159,7 +175,13 @@ class GroupWorker:
         initial: list[tuple[list[np.ndarray], np.ndarray]] = []
 
         def make(precision: str) -> Context:
-            network, outputs = self._network(cell, x, precision)
+            network, outputs = self._network(cell, shared["architecture"], x, precision)
+            wanted = shared["architecture"].outputs
+            if "task" in shared and outputs.shape[1] != wanted:
+                raise Unsupported(
+                    f"{cell.architecture} has {outputs.shape[1]} outputs, but the task of {cell.dataset!r} needs "
+                    f"{wanted}. Let its build function take outputs= and return a model with that many."
+                )
             if precision == cell.precision:
                 initial.append((weights_of(network), outputs))
             else:
@@ -195,25 +217,25 @@ class GroupWorker:
             "example": x if is_nest(x) else None,
         }
 
-    def _network(self, cell: Cell, x: Any, precision: str) -> tuple[Network, np.ndarray]:
+    def _network(self, cell: Cell, architecture: Architecture, x: Any, precision: str) -> tuple[Network, np.ndarray]:
         """Return the network of this seed, and its outputs at x.
 
         The network of an earlier seed is reused, with new weights, if it then is the same function. It may not be,
         because a build function can draw or fit more than weights: a fixed matrix, an activation, statistics.
         """
-        model = build_model(self.architecture, cell, shapes(x), precision, **self._about(cell, x))
-        built = Network(model, output_name=output_name(self.architecture, cell.params))
+        model = build_model(architecture, cell, shapes(x), precision, **self._about(cell, x))
+        built = Network(model, output_name=output_name(architecture, cell.params))
         with exit_as_error(cell.architecture):
             outputs = check_output(built, x, cell.architecture)
         found = network_in(built, x, precision)
-        known = self._networks.get(precision)
+        known = self._networks.get((precision, architecture.outputs))
         if found is not built:
             outputs = found.outputs(found.inputs(x)).numpy()
         if known is not None and _loaded(known, found.model):
             inputs = known.inputs(x)
             if relative(known.outputs(inputs).numpy(), outputs) <= SAME * rounding_of(known, inputs):
                 return known, outputs
-        self._networks[precision] = found
+        self._networks[precision, architecture.outputs] = found
         return found, outputs
 
     @keras_settings()
@@ -271,14 +293,6 @@ class GroupWorker:
             provenance=provenance(),
             traceback=last_lines(error),
         )
-
-
-def _of_one_context(cell: Cell) -> tuple[Any, ...]:
-    """Return the properties that cells with the same context share: seed, precision, and settings except the radius.
-
-    The kernel and the Hessians at w0 and the gradient-descent path do not depend on the radius and are computed once.
-    """
-    return cell.seed, cell.precision, {name: value for name, value in cell.settings.items() if name != "radius"}
 
 
 def _loaded(network: Network, model: Any) -> bool:

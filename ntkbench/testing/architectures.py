@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from attrs import asdict
 
-from ..datasets.forms import FORMS
+from ..datasets.forms import FORMS, MASKED
 from ..engine.checks import relative
 from ..engine.model import Network, dtype_policy, in_precision
 from ..engine.ntk import empirical_ntk
@@ -368,19 +368,21 @@ class ArchitectureChecks(Checks):
 
 def _padded(x: Any, vocabulary: int | None) -> tuple[Any, Any] | None:
     """Return x with its last sequence cut to half, and the same with other numbers in the padding; None if no mask."""
-    if not isinstance(x, Mapping) or "mask" not in x:
+    masked = MASKED.keys() & x.keys() if isinstance(x, Mapping) else None
+    if not masked:
         return None
-    mask = np.array(x["mask"])
+    mask_name = masked.pop()
+    name, mask = MASKED[mask_name], np.array(x[mask_name])
     mask[-1, (mask.shape[1] + 1) // 2 :] = False
-    name = next(name for name in ("values", "tokens") if name in x)
     values = np.where(mask[(...,) + (None,) * (x[name].ndim - 2)], x[name], 0).astype(x[name].dtype)
     rng = np.random.default_rng(0)
+    noise: np.ndarray
     if values.dtype.kind == "f":
         noise = rng.standard_normal(values.shape)
     else:
         noise = rng.integers(0, vocabulary or values.max() + 1, values.shape)
     other = np.where(mask[(...,) + (None,) * (values.ndim - 2)], values, noise).astype(values.dtype)
-    return {name: values, "mask": mask}, {name: other, "mask": mask}
+    return {**x, name: values, mask_name: mask}, {**x, name: other, mask_name: mask}
 
 
 _REPORT = "Please report it with the model."

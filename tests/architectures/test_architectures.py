@@ -23,7 +23,12 @@ ARCHITECTURES: dict[str, Architecture] = {}
 ntkbench_register_architectures(
     lambda name, target, **spec: ARCHITECTURES.update({name: Architecture(name=name, target=target, **spec)})
 )
-SHAPES = {"vector": (61,), "image": (8, 8, 1), "sequence": (8, 8)}
+SHAPES = {
+    "vector": (61,),
+    "image": (8, 8, 1),
+    "sequence": (8, 8),
+    "ragged": {"values": (8, 8), "mask": (8,)},
+}
 EVERY = [
     pytest.param(name, form, variant, id=f"{name}-{form}-{'-'.join(map(str, variant.values()))}")
     for name, architecture in ARCHITECTURES.items()
@@ -47,7 +52,11 @@ def build(name, width=8, form=None, seed=1, **given):
 
 
 def inputs(name, form=None, n=5):
-    return np.random.default_rng(0).standard_normal((n, *SHAPES[form or ARCHITECTURES[name].inputs[0]]))
+    shape = SHAPES[form or ARCHITECTURES[name].inputs[0]]
+    rng = np.random.default_rng(0)
+    if form == "ragged":
+        return {"values": rng.standard_normal((n, *shape["values"])), "mask": np.arange(8) <= np.arange(n)[:, None]}
+    return rng.standard_normal((n, *shape))
 
 
 def weights(model):

@@ -155,10 +155,10 @@ def test_entities_are_names_letter_by_letter():
     import unicodedata
 
     x, y = load("entities", n=1901)
-    names = ["".join(entities.LETTERS[token - 1] for token in row if token) for row in x["tokens"]]
+    names = ["".join(entities.LETTERS[token - 1] for token in row if token) for row in x["token_ids"]]
     assert len(set(names)) == 1901
-    assert (x["mask"] == (x["tokens"] > 0)).all()
-    assert x["tokens"].max() < DATASETS["entities"].vocabulary == entities.VOCABULARY
+    assert (x["padding_mask"] == (x["token_ids"] > 0)).all()
+    assert x["token_ids"].max() < DATASETS["entities"].vocabulary == entities.VOCABULARY
     for name, label in zip(names, y, strict=True):
         kind = unicodedata.category(html.unescape(f"&{name};")[0])
         assert label == (1 if kind[0] == "S" else -1)

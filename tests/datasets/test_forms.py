@@ -10,12 +10,13 @@ from ntkbench.datasets.forms import FORMS, problem_of
 MASK = np.array([[True, True, False], [True, False, False]])
 VALUES = np.ones((2, 3, 4)) * MASK[:, :, None]
 TOKENS = np.array([[1, 2, 0], [3, 0, 0]])
+BERT = {"token_ids": TOKENS, "padding_mask": MASK, "segment_ids": TOKENS * 0}
 RIGHT = {
     "vector": [np.ones((2, 3))],
     "image": [np.ones((2, 3, 3, 1))],
     "sequence": [np.ones((2, 3, 4))],
     "ragged": [{"values": VALUES, "mask": MASK}],
-    "tokens": [TOKENS, {"tokens": TOKENS, "mask": MASK}],
+    "tokens": [TOKENS, {"token_ids": TOKENS, "padding_mask": MASK}, BERT],
     "graph": [{"nodes": np.ones((2, 3, 1)), "adjacency": np.zeros((2, 3, 3))}],
     "set": [np.ones((2, 3, 4))],
     "own": [np.ones(2), {"a": np.ones((2, 1)), "b": (np.ones((2, 5)), np.zeros(2, bool))}],
@@ -30,7 +31,11 @@ WRONG = [
     ("ragged", {"values": VALUES, "mask": MASK.astype(int)}, "x['mask'] has dtype int64"),
     ("ragged", {"values": VALUES, "mask": MASK[:, ::-1]}, "padding must be on the right"),
     ("ragged", {"values": VALUES * 0, "mask": MASK & False}, "has no true entry for sample 0"),
-    ("ragged", {"values": np.ones((2, 3, 4)), "mask": MASK}, "padding must be 0"),
+    (
+        "ragged",
+        {"values": np.ones((2, 3, 4)), "mask": MASK},
+        "x['values'] is not 0 where x['mask'] is false; padding must be 0",
+    ),
     ("tokens", TOKENS.astype(float), "x has dtype float64, but inputs of form 'tokens' are [n, T] of integers or"),
     ("tokens", TOKENS - 1, "tokens range from -1 to 2; they must be from 0 to 3, as vocabulary=4 says"),
     ("tokens", TOKENS + 1, "tokens range from 1 to 4; they must be from 0 to 3"),
