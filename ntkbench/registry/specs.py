@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import Factory, evolve, field, fields as attrs_fields, frozen
 
 from ..errors import NtkbenchError, RegistrationError, did_you_mean
-from ..types import DIRECTIONS, FORMS, THEORY_KINDS, Quantity, Theory, canonical_json
+from ..types import DIRECTIONS, THEORY_KINDS, Quantity, Theory, canonical_json
 from .calling import exit_as_error
 
 NEEDS = ("hessian", "ball", "radius", "trajectory", "limit", "task")
 RADIUS_NEEDS = ("ball", "radius")
 """A measurement with one of these needs depends on the radius R."""
+FORM_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 SEED_BITS = 63
 """Number of bits of the seeds that `ntkbench.seeds.seed_for` returns."""
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
@@ -161,6 +163,22 @@ def _words(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
+def _forms(given: str | Sequence[str]) -> tuple[str, ...]:
+    forms = _words(given)
+    for form in forms:
+        if not isinstance(form, str) or not FORM_NAME.match(form):
+            raise RegistrationError(
+                f"{form!r} is not a form of data; use lowercase letters, digits, '-' and '_', such as 'sequence'."
+            )
+    return forms
+
+
+def _vocabulary(given: Any) -> int | None:
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
+        raise RegistrationError(f"vocabulary={given!r} is invalid; give the number of different tokens.")
+    return given
+
+
 def _pair(given: Sequence[float]) -> tuple[float, float]:
     low, high = map(float, given)
     return low, high
@@ -280,7 +298,8 @@ class Architecture(Entry):
 
     Attributes:
         width_means: Meaning of the swept width.
-        inputs: Forms of data that it accepts, the preferred one first: "vector", "image", "sequence".
+        inputs: Forms of data that it accepts, the preferred one first; `ntkbench.datasets.forms` lists the built-in
+            ones, and any other lowercase name is a form of the plugin's own.
         outputs: Number of outputs of the model.
         theory: {quantity: Theory, or a mapping of its fields}.
         targets: Regression targets for y = -1 and y = +1.
@@ -301,7 +320,7 @@ class Architecture(Entry):
     """
 
     width_means: str = "units in each hidden layer"
-    inputs: tuple[str, ...] = field(default=("vector",), converter=_words)
+    inputs: tuple[str, ...] = field(default=("vector",), converter=_forms)
     outputs: int = 1
     theory: Mapping[str, Theory] = field(factory=dict, converter=_theory_or_function)
     targets: tuple[float, float] = field(default=(-1.0, 1.0), converter=_pair)
@@ -323,11 +342,6 @@ class Architecture(Entry):
         return self.known_limit and self.linear_output and not self.bottleneck and self.grows
 
     def __attrs_post_init__(self) -> None:
-        for form in self.inputs:
-            if form not in FORMS:
-                raise RegistrationError(
-                    f"{self.name!r} declares the unknown input form {form!r}. {did_you_mean(form, FORMS)}"
-                )
         if self.seed_bits not in range(1, SEED_BITS + 1):
             raise RegistrationError(
                 f"{self.name!r} has seed_bits={self.seed_bits!r}; it must be between 1 and {SEED_BITS}."
@@ -456,12 +470,16 @@ class Dataset(Entry):
     """A source of inputs and targets, with the target load(*, form, n, seed) -> (x, y).
 
     Attributes:
-        forms: Forms of data that it provides: "vector", "image", "sequence".
+        forms: Forms of data that it provides; `ntkbench.datasets.forms` lists the built-in ones, and any other
+            lowercase name is a form of the plugin's own.
+        vocabulary: Number of different tokens, passed to build functions with an argument of this name; None if its
+            inputs are not tokens.
         task: Target load_task(*, form, seed, fold) -> `ntkbench.Task`, whose inputs have the shapes of those of `load`;
             None if the dataset has no task.
     """
 
-    forms: tuple[str, ...] = field(default=("vector",), converter=_words)
+    forms: tuple[str, ...] = field(default=("vector",), converter=_forms)
+    vocabulary: int | None = field(default=None, converter=_vocabulary)
     task: Target | None = field(default=None, metadata={TARGET: True})
 
 
@@ -473,7 +491,7 @@ class Kernel(Entry):
         inputs: Forms of data that it accepts, the preferred one first.
     """
 
-    inputs: tuple[str, ...] = field(default=("vector",), converter=_words)
+    inputs: tuple[str, ...] = field(default=("vector",), converter=_forms)
 
     def subject(self) -> KernelArchitecture:
         """Return the kernel as the subject of a run."""
