@@ -16,6 +16,7 @@ from ..store.manifest import catalogue, theory
 from ..types import INFINITE, Cell, CellResult, Quantity, Status, written_width
 from .choice import chosen
 from .table import Column, Table
+from .task_words import task_notes
 from .verdict_words import meaning, name_of, what_would_decide
 
 WIDTH = 100
@@ -242,6 +243,7 @@ def _notes(
     if any(each.limit is not None for each in laws):
         yield "│: value at infinite width (∞), median over seeds, alone for a kernel; exponents do not use it."
     yield from _verdict_notes(judged)
+    yield from task_notes(found)
     stopping = manifest.get("stopping")
     if isinstance(stopping, Mapping):
         yield (

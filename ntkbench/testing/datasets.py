@@ -7,17 +7,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..nests import data_hash, leaves
-from ..plan.data import load_data
+from ..datasets.task import Task
+from ..nests import data_hash, leaves, shapes
+from ..plan.data import load_data, load_task, task_hash
 from ..registry.current import registry
 from ..registry.specs import Dataset
-from .checks import Checks, numbered, require, require_registered
+from .checks import Checks, numbered, require, require_registered, skip
 
+ROUNDED = 1e-9  # distance from a mean of 0 and a variance of 1 that is taken for rounding
+MOST_COPIES = 0.5  # share of test inputs that may be in the train part too, because data may hold repeated samples
 LARGEST = 100.0  # maximum size of an entry; networks in the NTK parameterisation expect entries of order 1
 
 
 class DatasetChecks(Checks):
-    """Checks D1 to D6 of one dataset; subclass it in a test file.
+    """Checks D1 to D9 of one dataset, the last three of its task; subclass it in a test file.
 
     Attributes:
         dataset: Registered name of the dataset.
@@ -38,6 +41,13 @@ class DatasetChecks(Checks):
         entry = self.entry
         given = form or entry.forms[0]
         return load_data(entry, entry.resolve({}), form=given, n=self.n, seed=seed)
+
+    def task(self, form: str | None = None, *, seed: int = 0) -> Task:
+        """Return the task of a seed, as a run loads it; end the check as skipped if the dataset has none."""
+        entry = self.entry
+        if entry.task is None:
+            skip("the dataset has no task")
+        return load_task(entry, entry.resolve({}), form=form or entry.forms[0], seed=seed)  # type: ignore[arg-type]
 
     @numbered("D1", stops=True)
     def test_d01_is_registered(self) -> None:
@@ -91,3 +101,69 @@ class DatasetChecks(Checks):
             )
             largest = max((np.abs(part).max() for part in parts if part.dtype.kind == "f"), default=0)
             require(largest <= LARGEST, f"An entry is {largest:.3g}; scale inputs to entries of order 1.")
+
+    @numbered("D7", stops=True)
+    def test_d07_the_task_fits_the_probes(self) -> None:
+        """In every form, the task has inputs of the shape of the probes, with entries of order 1."""
+        for form in self.entry.forms:
+            task, probes = self.task(form), self.load(form)[0]
+            for x, _ in (task.train, task.test):
+                require(
+                    shapes(x) == shapes(probes),
+                    f"In form {form!r}, the task has inputs of shape {shapes(x)} and the probes of {shapes(probes)}; "
+                    "give both the same shape, because one model takes both.",
+                )
+                largest = max((np.abs(part).max() for _, part in leaves(x) if part.dtype.kind == "f"), default=0)
+                require(largest <= LARGEST, f"An entry is {largest:.3g}; scale inputs to entries of order 1.")
+
+    @numbered("D8")
+    def test_d08_one_seed_gives_one_split(self) -> None:
+        """A seed fixes the split, in every form and regardless of earlier random numbers; its parts are disjoint."""
+        first, found = self.task(seed=3), task_hash(self.task(seed=3))
+        keras.utils.set_random_seed(1)
+        require(
+            task_hash(self.task(seed=3)) == found,
+            "The same seed gave another task. Draw from numpy.random.default_rng(seed).",
+        )
+        for form in self.entry.forms:
+            other = self.task(form, seed=3)
+            for name in ("train", "test"):
+                same = np.array_equal(getattr(first, name)[1], getattr(other, name)[1])
+                require(same, f"The {name} part of seed 3 has other labels in form {form!r}. Split before the form.")
+        train, test = set(_samples(first.train[0])), _samples(first.test[0])
+        both = sum(row in train for row in test)
+        require(
+            both <= MOST_COPIES * len(test),
+            f"{both} of {len(test)} test inputs are also train inputs. Split without replacement.",
+        )
+
+    @numbered("D9")
+    def test_d09_nothing_is_estimated_on_the_test_part(self) -> None:
+        """No real-valued column of inputs or labels is standardised over both parts together."""
+        task = self.task()
+        columns = [("inputs", *both) for both in zip(_parts(task.train[0]), _parts(task.test[0]), strict=True)]
+        for what, train, test in [*columns, ("labels", task.train[1], task.test[1])]:
+            if train.dtype.kind != "f":
+                continue
+            leaked = _standardised(np.concatenate([train, test])) & ~_standardised(train)
+            require(
+                not leaked.any(),
+                f"{int(leaked.sum())} columns of the {what} have mean 0 and variance 1 over train and test part "
+                "together. Estimate means and scales on the train part alone.",
+            )
+
+
+def _parts(x: Any) -> list[np.ndarray]:
+    return [part.reshape(len(part), -1) for _, part in leaves(x)]
+
+
+def _samples(x: Any) -> list[bytes]:
+    """Return the numbers of each sample as bytes."""
+    parts = [np.ascontiguousarray(part) for part in _parts(x)]
+    return [b"".join(row.tobytes() for row in rows) for rows in zip(*parts, strict=True)]
+
+
+def _standardised(columns: np.ndarray) -> np.ndarray:
+    """Return which columns have mean 0 and variance 1 to rounding and more than two values: bool [d]."""
+    many = np.array([len(np.unique(column)) > 2 for column in columns.T])
+    return many & (np.abs(columns.mean(0)) < ROUNDED) & (np.abs(columns.var(0) - 1) < ROUNDED)

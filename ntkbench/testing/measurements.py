@@ -40,7 +40,7 @@ def power_of_output(unit: str) -> float | None:
 
 
 class MeasurementChecks(Checks):
-    """Checks M1 to M9 of one measurement, in float64 on small models; subclass it in a test file.
+    """Checks M1 to M10 of one measurement, in float64 on small models; subclass it in a test file.
 
     Attributes:
         measurement: Registered name of the measurement.
@@ -248,6 +248,31 @@ class MeasurementChecks(Checks):
             for text in (self.entry.summary, key, quantity.symbol, quantity.unit, quantity.summary, quantity.reduction):
                 require(visible(text) == text, f"{text!r} contains non-printable characters; write plain text.")
 
+    @numbered("M10")
+    def test_m10_test_labels_change_errors_alone(self) -> None:
+        """Scrambled labels of the test part change no quantity but those whose names begin with "test_"."""
+        if not self.entry.needs_task:
+            skip('the measurement does not need a "task"')
+        context, first = self.context(self.bent), self.values(self.bent)
+        task = context.task
+        x, y = task.test
+        context._task = evolve(task, test=(x, np.random.default_rng(0).permutation(y)))
+        try:
+            given = self.once(context)
+        finally:
+            context._task = task
+        other = {key: as_value(given[key], "float64").value for key in first}
+        moved = [
+            key
+            for key, value in first.items()
+            if not key.startswith("test_") and not _alike(value.value, other[key], 1e-12)
+        ]
+        require(
+            not moved,
+            f"{', '.join(moved)} changed with the labels of the test part. Choose and fit on the train part alone; "
+            'names of quantities that depend on test labels begin with "test_".',
+        )
+
 
 class _Watched(Context):
     """A context that records what a measurement uses beyond first derivatives."""
@@ -300,7 +325,9 @@ def _variant(name: str, factor: float, permuted: bool) -> Registry:
         x, y = call_with_known_names(digits.load(), **given)
         return x[::-1], y[::-1]
 
-    known.register("datasets", "permuted", reordered, distribution="ntkbench.testing", forms=digits.forms)
+    known.register(
+        "datasets", "permuted", reordered, distribution="ntkbench.testing", forms=digits.forms, task=digits.task
+    )
     return known
 
 
