@@ -102,7 +102,9 @@ class Run(StoredRun):
         figure(self.results, path, self.manifest, quantities)
 
     def plot_curves(self, path: str | os.PathLike[str]) -> None:
-        """Draw the curves that a suite stored with the run into a file.
+        """Draw the measured curves into a file, and those that a suite stored with the run.
+
+        Each line is the median over the seeds of one width, and its band extends from the smallest to the largest value.
 
         Args:
             path: Path of a .png, .svg or .pdf file.
@@ -110,11 +112,16 @@ class Run(StoredRun):
         Raises:
             NtkbenchError: The run holds no curves.
         """
-        from .report.curves import curves_figure
+        from .analysis.bands import curve_panels
+        from .report.panels import panels_figure
 
-        if not self.curves:
-            raise NtkbenchError(f"{self.path} holds no curves; they are stored by suites such as huang2020.")
-        curves_figure(self.curves, path)
+        panels = [*self.panels, *curve_panels(self.results, self.manifest)]
+        if not panels:
+            raise NtkbenchError(
+                f"{self.path} holds no curves. Measure some, such as `--measure gd:curves`, or run a suite that stores "
+                "them, such as huang2020."
+            )
+        panels_figure(panels, path)
 
 
 def load(path: str | os.PathLike[str]) -> Run:

@@ -55,8 +55,8 @@ class Quantity:
         summary: A short description.
         key: Key in the measurement's result, for a name that has two reductions ("hessian_norm:max").
         per: "variable" if the result holds one number per trainable variable, under the keys "name:variable". These
-            numbers are exported and shown by `ntkbench table RUN --why`; no scaling law is fitted to them. Empty for a
-            single number.
+            numbers are exported and shown by `ntkbench table RUN --why`; no scaling law is fitted to them. "point" for
+            a curve (see `CurveSpec`), empty for a single number.
     """
 
     name: str
@@ -78,7 +78,55 @@ def quantity_of(declared: Mapping[str, Quantity], key: str) -> Quantity | None:
         key: A result key: a declared one, or "name:variable" of a quantity per variable.
     """
     whole = declared.get(key.partition(":")[0])
-    return whole if whole is not None and whole.per else declared.get(key)
+    return whole if whole is not None and whole.per == "variable" else declared.get(key)
+
+
+@frozen
+class CurveSpec:
+    """Declaration of one curve that a measurement can return.
+
+    Curves are measured only when they are requested, by their name or as "MEASUREMENT:curves". No scaling law is fitted
+    to them.
+
+    Attributes:
+        name: Name of the curve, such as "loss_along_gd"; also its key in the measurement's result.
+        symbol: Symbol of y for plots.
+        x_unit: What x counts or measures, such as "step".
+        unit: Unit of y, as in `Quantity`.
+        bounds: The interval that contains every y.
+        direction: The direction of "more linear" in y: "lower", "higher" or "none".
+        summary: A short description.
+    """
+
+    name: str
+    symbol: str
+    x_unit: str = "step"
+    unit: str = "1"
+    bounds: tuple[float, float] = (float("-inf"), float("inf"))
+    direction: Direction = "none"
+    summary: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its key in the measurement's result."""
+        return self.name
+
+
+@frozen
+class Curve:
+    """A measured curve: y as a function of x.
+
+    Attributes:
+        x: Abscissas, increasing and finite, such as the steps of training. A sequence or an array.
+        y: Ordinates, as many as abscissas, finite.
+        x_unit: What x counts or measures; empty for the declared one.
+        name: Name of the curve; empty for the key that it is returned under.
+    """
+
+    x: tuple[float, ...] = field(converter=lambda given: tuple(map(float, given)))
+    y: tuple[float, ...] = field(converter=lambda given: tuple(map(float, given)))
+    x_unit: str = ""
+    name: str = ""
 
 
 @frozen
@@ -141,7 +189,7 @@ class Settings:
 
 
 @frozen
-class Curve:
+class Line:
     """One line of a plot.
 
     Attributes:
@@ -161,12 +209,21 @@ class Curve:
 
 @frozen
 class Panel:
-    """A plot of curves that a suite stores with its run; the y axis is logarithmic."""
+    """A plot of several lines.
+
+    Attributes:
+        title: Title of the plot.
+        x_label: Label of the x axis.
+        y_label: Label of the y axis.
+        lines: The lines.
+        logarithmic: Whether the y axis is logarithmic.
+    """
 
     title: str
     x_label: str
     y_label: str
-    curves: tuple[Curve, ...]
+    lines: tuple[Line, ...]
+    logarithmic: bool = True
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -189,7 +246,7 @@ class Cell:
     Attributes:
         architecture: Name in the tables: a registered name, `FILE.py:FUNCTION` or `MODEL.keras`.
         params: All parameters of the architecture: those that the user set, and the defaults of the others.
-        quantities: Result keys requested from the measurement, sorted.
+        quantities: Result keys requested from the measurement, including names of curves, sorted.
         settings: Fields of `Settings` (a plain mapping, so that the identity is plain JSON).
         data_hash: Hash of the loaded data.
         source_hash: Hash of the user's file and of what it imports; "" for registered names.
@@ -261,6 +318,7 @@ class CellResult:
         cell: The cell.
         status: How it ended.
         values: Value of each result key; empty if the cell failed.
+        curves: The requested curves by name; empty if the cell failed.
         message: The reason, if the cell did not end as ok.
         seconds: Wall time in seconds.
         n_parameters: Number of trainable parameters of the model; None if unknown.
@@ -280,3 +338,4 @@ class CellResult:
     device: str = ""
     provenance: Mapping[str, Any] = field(factory=dict)
     traceback: str = ""
+    curves: Mapping[str, Curve] = field(factory=dict)

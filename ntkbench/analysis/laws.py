@@ -239,12 +239,13 @@ def law_of_points(
 def result_keys(results: Iterable[CellResult], catalogue: Catalogue) -> dict[str, Quantity]:
     """Return the quantities that the results hold or were planned to, by result key, in the order of the catalogue.
 
-    Quantities with one number per variable are left out, because no law is fitted to them (see `analysis.bend`).
+    Curves, and quantities with one number per variable, are left out, because no law is fitted to them.
     """
     found: dict[str, str] = {}
     for result in results:
         for key in (*result.cell.quantities, *result.values):
-            found.setdefault(key, result.cell.measurement)
+            if key not in result.curves:
+                found.setdefault(key, result.cell.measurement)
     declared = [key for quantities in catalogue.values() for key in quantities if key in found]
     quantities = {key: find_quantity(catalogue, found[key], key) for key in dict.fromkeys([*declared, *found])}
     return {key: quantity for key, quantity in quantities.items() if not quantity.per}

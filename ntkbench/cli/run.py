@@ -42,7 +42,8 @@ REASONS_SHOWN = 10
     "--measure",
     multiple=True,
     metavar="NAME",
-    help="Measurement, one of its quantities, or all (repeatable) [default: the preset's].",
+    help="Measurement, one of its quantities or curves, NAME:curves for all its curves, or all (repeatable) "
+    "[default: the preset's].",
 )
 @click.option("--dataset", default="digits", metavar="NAME", help="Dataset: NAME or NAME:key=value,...")
 @click.option(

@@ -165,7 +165,8 @@ def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tu
     """Return the result keys to measure, sorted, by measurement.
 
     Args:
-        wanted: Names of measurements or of quantities, or "all". The name of a quantity selects all its reductions.
+        wanted: Names of measurements, of quantities or of curves, "MEASUREMENT:curves", or "all". The name of a
+            quantity selects all its reductions. Curves are chosen only by their names or as "MEASUREMENT:curves".
         registry: The registered measurements.
 
     Raises:
@@ -180,6 +181,11 @@ def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tu
             by_quantity = {quantity.name, quantity.key} - set(registry.measurements)
             if not {"all", name, *by_quantity}.isdisjoint(wanted):
                 chosen.setdefault(name, set()).add(quantity.key)
+        for curve in entry.curves:
+            by_name = {curve.name, f"{name}:curves"} - set(registry.measurements)
+            names |= by_name
+            if not by_name.isdisjoint(wanted):
+                chosen.setdefault(name, set()).add(curve.name)
     for word in wanted:
         if word not in names:
             raise UnknownName("measurement or quantity", word, names)

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import Factory, evolve, field, frozen
 
 from ..errors import NtkbenchError, RegistrationError, did_you_mean
-from ..types import DIRECTIONS, FORMS, THEORY_KINDS, Quantity, Theory, canonical_json
+from ..types import DIRECTIONS, FORMS, THEORY_KINDS, CurveSpec, Quantity, Theory, canonical_json
 from .calling import exit_as_error
 
 NEEDS = ("hessian", "ball", "radius", "trajectory", "limit")
@@ -349,10 +349,11 @@ class Architecture(Entry):
 
 @frozen(kw_only=True)
 class Measurement(Entry):
-    """A function that measures named numbers of a model at its probes.
+    """A function that measures named numbers and curves of a model at its probes.
 
     Attributes:
         quantities: All numbers that it can return.
+        curves: All curves that it can return, which it does only where they are requested.
         needs: What it uses beyond first derivatives, for the predicted cost: "hessian", "ball" or "trajectory";
             "limit" when it needs the infinite-width kernel; "radius" when it reads ctx.settings.radius, which "ball"
             implies.
@@ -360,6 +361,7 @@ class Measurement(Entry):
     """
 
     quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)
+    curves: tuple[CurveSpec, ...] = field(factory=tuple, converter=tuple)
     needs: tuple[str, ...] = field(factory=tuple, converter=_words)
     companions: Mapping[str, tuple[str, ...]] = field(factory=dict, converter=_tuples)
 
@@ -369,7 +371,7 @@ class Measurement(Entry):
         return not set(RADIUS_NEEDS).isdisjoint(self.needs)
 
     def __attrs_post_init__(self) -> None:
-        if not self.quantities:
+        if not self.quantities and not self.curves:
             raise RegistrationError(f"Measurement {self.name!r} declares no quantities. Declare at least one.")
         for need in self.needs:
             if need not in NEEDS:
@@ -382,6 +384,13 @@ class Measurement(Entry):
                 raise RegistrationError(
                     f"Measurement {self.name!r} declares {key!r} twice. Give each quantity its own key."
                 )
+        names = {*keys, *(quantity.name for quantity in self.quantities)}
+        for curve in self.curves:
+            if _checked(self.name, curve, CurveSpec).name in names:
+                raise RegistrationError(
+                    f"Measurement {self.name!r} declares {curve.name!r} twice. Give the curve a name of its own."
+                )
+            names.add(curve.name)
         for key in {*self.companions, *(key for companions in self.companions.values() for key in companions)}:
             if key not in keys:
                 raise RegistrationError(
@@ -389,12 +398,13 @@ class Measurement(Entry):
                 )
 
 
-def _checked(name: str, quantity: Any) -> Quantity:
-    """Return a declared quantity; raise RegistrationError when it is not valid."""
-    if not isinstance(quantity, Quantity):
-        raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; it must be a Quantity(name, symbol).")
-    words = ("name", "symbol", "unit", "reduction", "summary", "key", "per")
-    if wrong := [word for word in words if not isinstance(getattr(quantity, word), str)]:
+def _checked(name: str, quantity: Any, kind: type = Quantity) -> Any:
+    """Return a declared Quantity or CurveSpec; raise RegistrationError when it is not valid."""
+    if not isinstance(quantity, kind):
+        form = f"{kind.__name__}(name, symbol)"
+        raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; it must be a {form}.")
+    words = ("name", "symbol", "x_unit", "unit", "reduction", "summary", "key", "per")
+    if wrong := [word for word in words if not isinstance(getattr(quantity, word, ""), str)]:
         raise RegistrationError(f"Measurement {name!r}: the {wrong[0]} of {quantity.name!r} is not text.")
     if quantity.direction not in DIRECTIONS:
         hint = did_you_mean(str(quantity.direction), DIRECTIONS)

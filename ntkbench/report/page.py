@@ -8,17 +8,18 @@ from typing import Any
 
 from .. import numbers
 from ..analysis.agreement import MARKS
+from ..analysis.bands import curve_panels
 from ..analysis.bend import bend_of
 from ..analysis.groups import Grouped, grouped
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.states import State
 from ..analysis.verdicts import GD, WORST, Verdict, verdicts_of
-from ..store.curves import decode
+from ..store.panels import decode
 from ..store.manifest import catalogue, theory
 from ..types import CellResult, Status
 from .choice import HEADLINES, nonlinear_in_theory
 from .standard_table import id_of, standard_table
-from .svg import curves_plot, law_plot, overview_plot
+from .svg import panel_plot, law_plot, overview_plot
 from .template import render
 from .verdict_words import COLUMNS, exponent, flags, floor, last_step, meaning, theory_mark, ties
 from .why import why_rows
@@ -46,15 +47,15 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
         for key in (HEADLINES if set(HEADLINES) & set(keys) else list(keys)[:6])
     ]
     means = manifest.get("width_means", {})
-    panels = decode(manifest)
-    places = {label: i % 7 for i, label in enumerate(dict.fromkeys(c.label for p in panels for c in p.curves))}
+    panels = [*decode(manifest), *curve_panels(results, manifest)]
+    places = {label: i % 7 for i, label in enumerate(dict.fromkeys(line.label for p in panels for line in p.lines))}
     return render(
         "report.html.j2",
         title=table.title,
         notes=table.notes,
         manifest=manifest,
         overviews=[each for each in overviews if each],
-        curves=[(panel, plot) for panel in panels if (plot := curves_plot(panel, places)) is not None],
+        curves=[(panel, plot) for panel in panels if (plot := panel_plot(panel, places)) is not None],
         rows=_rows(found, judged, grouping),
         legend=(meaning(), COLUMNS, ties(grouping)),
         folds=[

@@ -14,7 +14,7 @@ from ..analysis.verdicts import CURVATURE, Verdict, record, verdicts_of
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
 from ..types import Cell, CellResult, Quantity, Status
-from .choice import chosen
+from .choice import chosen, curves_in
 from .table import Column, Table
 from .verdict_words import meaning, name_of, what_would_decide
 
@@ -48,7 +48,7 @@ def standard_table(
     results, manifest = list(results), manifest or {}
     declared = catalogue(manifest)
     keys = result_keys(results, declared)
-    shown = chosen(keys, quantities)
+    shown = chosen(keys, quantities, curves_in(results))
     claims = theory(manifest)
     found = [
         (each, {key: law(each, key, quantity, claims) for key, quantity in shown.items()}) for each in series(results)
@@ -249,6 +249,11 @@ def _notes(
     yield from _settings_note(settings)
     for note, places in _grouped((each.fit.note, f"{each.series.label} {each.key}") for each in laws if _odd(each)):
         yield f"{note}: {places}."
+    if curves := curves_in(results):
+        yield (
+            f"Curves: {', '.join(curves)}. `ntkbench plot RUN --curves` draws them, and `ntkbench export RUN --curves` "
+            "writes them."
+        )
     keys = {result.cell.key for result in results}
     missing = [key for key in manifest.get("cells", ()) if key not in keys]
     if missing:
