@@ -104,7 +104,7 @@ class Run(StoredRun):
     def plot_curves(self, path: str | os.PathLike[str]) -> None:
         """Draw the measured curves into a file, and those that a suite stored with the run.
 
-        Each line is the median over the seeds of one width, and its band extends from the smallest to the largest value.
+        Each line is the median over the seeds of one width; its band extends from the smallest to the largest value.
 
         Args:
             path: Path of a .png, .svg or .pdf file.

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
@@ -106,7 +106,7 @@ def compare(
         manifest_b: Manifest of the second run.
     """
     several = _at_several_radii(a) | _at_several_radii(b)
-    first, second = ({_place(each.cell, several): each for each in results} for results in (a, b))
+    first, second = (_by_place(results, several) for results in (a, b))
     common = [place for place in first if place in second]
     values: dict[tuple[str, str], list[tuple[Value, Value]]] = {}
     statuses = []
@@ -125,7 +125,6 @@ def compare(
         tests.append(p)
         changes.append(change)
     moved = _holm(tests)
-    from attrs import evolve
 
     changes = [evolve(change, moved=i in moved) for i, change in enumerate(changes)]
     changes.sort(key=lambda change: (not change.moved, change.differ == 0, -abs(change.shift or 0)))
@@ -184,7 +183,6 @@ def _change(label: str, key: str, pairs: Sequence[tuple[Value, Value]]) -> tuple
     positive = [math.log(b / a) for a, b in numbers if a > 0 and b > 0]
     if not differ or len(positive) < 2:
         return change, 1.0
-    from attrs import evolve
     from scipy.special import stdtr
 
     mean, error, freedom = fmean(positive), stdev(positive) / math.sqrt(len(positive)), len(positive) - 1
@@ -215,6 +213,25 @@ def _place(cell: Cell, several: Collection[str] = ()) -> str:
     data = dataset_label(cell.dataset, cell.dataset_params)
     place = [cell.architecture, dict(cell.params), cell.width, cell.seed, data, cell.measurement, cell.reinit]
     return canonical_json([*place, cell.settings.get("radius") if cell.measurement in several else None])
+
+
+def _by_place(results: Sequence[CellResult], several: Collection[str]) -> dict[str, CellResult]:
+    """Return the results by place, with the values of cells that hold different quantities of one measurement."""
+
+    found: dict[str, CellResult] = {}
+    for result in results:
+        place = _place(result.cell, several)
+        known = found.get(place)
+        if known is None or known.status != Status.OK or result.status != Status.OK:
+            found[place] = result
+        else:
+            found[place] = _joined(known, result)
+    return found
+
+
+def _joined(one: CellResult, other: CellResult) -> CellResult:
+    quantities = tuple(sorted({*one.cell.quantities, *other.cell.quantities}))
+    return evolve(other, cell=evolve(other.cell, quantities=quantities), values={**one.values, **other.values})
 
 
 def _name(cell: Cell) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     metavar="csv|json|parquet|markdown|latex",
     help="Output format. csv, json, parquet: tidy results, one row per cell and quantity. markdown, latex: the table.",
 )
-@click.option("--curves", is_flag=True, help="Export the measured curves instead, one row per point: csv, json, parquet.")
+@click.option("--curves", is_flag=True, help="Export the measured curves, one row per point (csv, json or parquet).")
 @click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Output file [default: standard output].")
 def command(run: str, format_: str, curves: bool, output: str | None) -> None:
     """Export the results, the curves or the table of RUN, which may be unfinished.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,8 @@ from ..types import Curve, Value
 CONFIRMED = ("kernel_change_gd", "linearization_error_gd")
 SPACING = 1.3
 """Smallest ratio of neighbouring steps in a curve, so that thousands of steps give about thirty points."""
+DIGITS = 8
+"""Significant digits of a curve."""
 
 
 def measure(ctx: Context) -> dict[str, Value | Curve]:
@@ -51,12 +53,15 @@ def _along_path(ctx: Context, wanted: frozenset[str]) -> dict[str, Value | Curve
     result = {name: Value(value, precision=ctx.precision) for name, value in values.items()}
     curves: dict[str, Curve] = {}
     if "loss_along_gd" in wanted:
-        steps = spaced(range(path.steps + 1))
-        curves["loss_along_gd"] = Curve(steps, [path.losses[step] for step in steps])
+        curves["loss_along_gd"] = _curve({step: path.losses[step] for step in spaced(range(path.steps + 1))})
     if "kernel_change_along_gd" in wanted:
-        steps = spaced(path.kernels)
-        curves["kernel_change_along_gd"] = Curve(steps, [relative_change(path.kernels[step], k0) for step in steps])
+        changes = {step: relative_change(path.kernels[step], k0) for step in spaced(path.kernels)}
+        curves["kernel_change_along_gd"] = _curve(changes)
     return {**result, "steps": evolve(result["steps"], error=0.0, error_kind="exact"), **curves}
+
+
+def _curve(points: Mapping[int, float]) -> Curve:
+    return Curve(points, [float(f"{y:.{DIGITS}g}") for y in points.values()])
 
 
 def spaced(steps: Iterable[int]) -> list[int]:

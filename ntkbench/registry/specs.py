@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import Factory, evolve, field, frozen
 
@@ -209,6 +209,7 @@ class Remembered:
 
 
 Target = Callable[..., Any] | str
+Declared = TypeVar("Declared", Quantity, CurveSpec)
 
 
 @frozen(kw_only=True)
@@ -378,7 +379,7 @@ class Measurement(Entry):
                 raise RegistrationError(
                     f"Measurement {self.name!r} has the unknown need {need!r}. {did_you_mean(need, NEEDS)}"
                 )
-        keys = [_checked(self.name, quantity).key for quantity in self.quantities]
+        keys = [_checked(self.name, quantity, Quantity).key for quantity in self.quantities]
         for key in keys:
             if keys.count(key) > 1:
                 raise RegistrationError(
@@ -398,8 +399,8 @@ class Measurement(Entry):
                 )
 
 
-def _checked(name: str, quantity: Any, kind: type = Quantity) -> Any:
-    """Return a declared Quantity or CurveSpec; raise RegistrationError when it is not valid."""
+def _checked(name: str, quantity: Any, kind: type[Declared]) -> Declared:
+    """Return a declared quantity or curve; raise RegistrationError when it is not valid."""
     if not isinstance(quantity, kind):
         form = f"{kind.__name__}(name, symbol)"
         raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; it must be a {form}.")

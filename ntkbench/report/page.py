@@ -14,12 +14,12 @@ from ..analysis.groups import Grouped, grouped
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.states import State
 from ..analysis.verdicts import GD, WORST, Verdict, verdicts_of
-from ..store.panels import decode
 from ..store.manifest import catalogue, theory
+from ..store.panels import decode
 from ..types import CellResult, Status
 from .choice import HEADLINES, nonlinear_in_theory
 from .standard_table import id_of, standard_table
-from .svg import panel_plot, law_plot, overview_plot
+from .svg import law_plot, overview_plot, panel_plot
 from .template import render
 from .verdict_words import COLUMNS, exponent, flags, floor, last_step, meaning, theory_mark, ties
 from .why import why_rows

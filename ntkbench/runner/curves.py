@@ -45,7 +45,7 @@ def checked_curves(entry: Measurement, found: Mapping[str, Any], wanted: Iterabl
 
 
 def _checked(what: str, curve: Any, spec: CurveSpec) -> Curve:
-    """Return a curve with the declared name and unit; raise NtkbenchError, beginning with `what`, if it is not valid."""
+    """Return a curve with the declared name and unit; raise NtkbenchError, which begins with `what`, if it is wrong."""
     if not isinstance(curve, Curve):
         raise NtkbenchError(f"{what} as a {type(curve).__name__}; it must be a Curve(x, y).")
     for word, given, said in (("name", curve.name, spec.name), ("x_unit", curve.x_unit, spec.x_unit)):

@@ -88,9 +88,14 @@ def encode(result: CellResult) -> str:
     if result.curves:
         record["curves"] = {name: curve_to_json(curve) for name, curve in result.curves.items()}
     # One line for each field: almost as readable as indent=1, for which json has no fast encoder.
-    lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in plain(record).items())
+    lines = (f" {json.dumps(name)}: {_json(name, value)}" for name, value in plain(record).items())
     body = "{\n" + ",\n".join(lines)
     return f'{body}{_MARK.decode()}{_checksum(body.encode())}"\n}}\n'
+
+
+def _json(name: str, value: Any) -> str:
+    # Curves without spaces: they can have thousands of numbers.
+    return json.dumps(value, allow_nan=False, separators=(",", ":") if name == "curves" else None)
 
 
 def decode(text: str | bytes, source: str) -> CellResult:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NtkbenchError
 from ..registry.sources import not_installed
 from ..types import CellResult, Panel
-from .panels import decode
 from .frame import curve_frame, curve_rows, frame, rows
 from .manifest import catalogue, curve_specs
+from .panels import decode
 from .run_store import RunStore
 
 if TYPE_CHECKING:

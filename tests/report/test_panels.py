@@ -11,8 +11,8 @@ from factories import manifest, sweep
 
 from ntkbench.cli import plot
 from ntkbench.errors import NtkbenchError
-from ntkbench.report.panels import panels_figure
 from ntkbench.report.page import report_page
+from ntkbench.report.panels import panels_figure
 from ntkbench.report.svg import panel_plot
 from ntkbench.store.panels import encode
 from ntkbench.store.run_store import RunStore

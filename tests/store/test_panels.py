@@ -15,9 +15,7 @@ from ntkbench.store.run_store import RunStore
 from ntkbench.types import Line, Panel
 
 PANELS = (
-    Panel(
-        "loss", "step", "L", (Line("a", (0.0, 1.0), (1.0, 0.5), (0.9, 0.4), (1.1, 0.6)), Line("b", (0.0,), (2.0,)))
-    ),
+    Panel("loss", "step", "L", (Line("a", (0.0, 1.0), (1.0, 0.5), (0.9, 0.4), (1.1, 0.6)), Line("b", (0.0,), (2.0,)))),
     Panel("none", "x", "y", ()),
 )
 
