@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..store.manifest import curve_specs
-from ..types import CellResult, Curve, CurveSpec, Line, Panel
+from ..types import CellResult, Curve, CurveSpec, Line, Panel, Width
 from .laws import Series, series
 
 DECADE = 10.0
@@ -45,7 +45,7 @@ def _by_curve(of: Series) -> dict[tuple[str, str], list[CellResult]]:
 
 
 def _panel(of: Series, name: str, held: Sequence[CellResult], spec: CurveSpec | None) -> Panel:
-    curves: dict[float, dict[int, Curve]] = {}
+    curves: dict[Width, dict[int, Curve]] = {}
     for result in held:
         curves.setdefault(result.cell.width, {})[result.cell.seed] = result.curves[name]
     ys = [y for seeds in curves.values() for curve in seeds.values() for y in curve.y]
@@ -93,5 +93,5 @@ def band(curves: Sequence[Curve], label: str, logarithmic: bool = False) -> Line
     return Line(label, *(tuple(map(float, each)) for each in (at, np.median(values, 0), low, high)))
 
 
-def _number(width: float) -> str:
+def _number(width: Width) -> str:
     return "∞" if math.isinf(width) else str(width)

@@ -245,9 +245,9 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.nd
 
 
 def _width(request: ArchitectureRequest) -> int:
-    from ..plan.preset import preset
+    from ..plan.preset import modest_width
 
-    return 1 if request.kind == "keras" else min(preset("quick").widths_for(request.entry.widths))
+    return 1 if request.kind == "keras" else modest_width(request.entry.widths)
 
 
 def _finite(number: float | None) -> float | None:

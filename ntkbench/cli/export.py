@@ -70,7 +70,10 @@ def _csv(run: Run, curves: bool) -> bytes:
 
 
 def _json(run: Run, curves: bool) -> bytes:
-    rows = run.curve_rows() if curves else run.rows()
+    from ..types import written_width
+
+    found = run.curve_rows() if curves else run.rows()
+    rows = [row | {"width": written_width(row["width"])} for row in found]
     return (json.dumps(rows, indent=1, allow_nan=False) + "\n").encode()
 
 

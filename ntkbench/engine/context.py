@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..registry.specs import Architecture
-from ..types import Settings, Value
+from ..types import Settings, Value, Width
 from . import hessian as _hessian, ntk as _ntk
 from .linearize import Linearized, LinearModel
 from .model import Network
@@ -28,6 +28,7 @@ class Context:
         model: The Keras model (or other supported model) at w0.
         x: Probes [N, ...].
         y: Targets [N], mapped into the range of the output.
+        width: Width of the model; `math.inf` in an `InfiniteContext`.
         seed: Seed of the cell.
         precision: "float32" or "float64".
         device: Name of the device.
@@ -40,6 +41,7 @@ class Context:
         kernel_map: Tangent kernel at the probes as a function of the weights.
         linear_model: Linear model around w0 at the probes.
         weighted_output: Weighted sum of the outputs at the probes.
+        limit: Kernel that the tangent kernel converges to as the width grows; Unsupported if none is known.
         trajectory: Path of gradient descent, computed once and shared by all measurements.
     """
 
@@ -49,21 +51,23 @@ class Context:
         x: np.ndarray,
         y: np.ndarray,
         *,
+        width: Width,
         seed: int,
         precision: str,
         device: str,
         settings: Settings,
         architecture: Architecture,
         make_rng: Callable[[str], np.random.Generator],
+        make_limit: Callable[[], Any],
         make_float64: Callable[[], Context] | None = None,
     ):
         self.network, self.model = network, network.model
         self.x, self.y = network.inputs(x), np.asarray(y, np.float64)
-        self.seed, self.precision, self.device = seed, precision, device
+        self.width, self.seed, self.precision, self.device = width, seed, precision, device
         self.settings, self.architecture = settings, architecture
         self.quantities: frozenset[str] = frozenset()
         self.theta = network.theta()
-        self._make_rng, self._make_float64 = make_rng, make_float64
+        self._make_rng, self._make_limit, self._make_float64 = make_rng, make_limit, make_float64
         self._in_float64: Context | None = None
         self.rng = make_rng("")
 
@@ -98,6 +102,10 @@ class Context:
     def kernel(self) -> np.ndarray:
         """K(w0): [N, N] float64."""
         return self.kernel_map.kernel(self.theta)
+
+    @property
+    def limit(self) -> Any:
+        return self._make_limit()
 
     @cached_property
     def linear_model(self) -> LinearModel:
@@ -136,6 +144,11 @@ class Context:
         return gradient_descent(
             self.network, self.x, self.y, self.theta, safety=safety, target_ratio=s.target_ratio, max_steps=s.max_steps
         )
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable parameters of the model."""
+        return self.network.size
 
     @property
     def float64(self) -> Context:

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from ..errors import NtkbenchError
 from ..gpu import gpu_of
 from ..registry.calling import call_with_known_names
+from ..types import Cell, Width, written_width
 from .arch_spec import ArchitectureRequest
 from .plan import Plan
 
@@ -42,10 +43,10 @@ class Estimate:
 
     Attributes:
         label: Label of the architecture.
-        widths: Planned widths.
+        widths: Planned widths, ascending.
         cells: Number of planned cells.
-        parameters: Number of trainable parameters at each width.
-        memory_gib: Memory in GiB at each width.
+        parameters: Number of trainable parameters at each finite width.
+        memory_gib: Memory in GiB at each finite width.
         seconds: Rough time of all cells in seconds.
         fits: The largest power of two, up to the largest width, whose memory is within available_gib.
         available_gib: Available memory in GiB.
@@ -53,7 +54,7 @@ class Estimate:
     """
 
     label: str
-    widths: tuple[int, ...]
+    widths: tuple[Width, ...]
     cells: int
     parameters: tuple[int, ...] = ()
     memory_gib: tuple[float, ...] = ()
@@ -66,7 +67,7 @@ class Estimate:
         """Return the estimate as plain JSON."""
         return {
             "architecture": self.label,
-            "widths": list(self.widths),
+            "widths": [written_width(width) for width in self.widths],
             "cells": self.cells,
             "parameters": list(self.parameters),
             "memory_gib": list(self.memory_gib),
@@ -93,8 +94,11 @@ def estimate(
 def _estimate(plan: Plan, request: ArchitectureRequest, available: float, counts: Mapping[int, int] | None) -> Estimate:
     cells = [cell for cell in plan.cells if cell.label == request.label]
     widths = tuple(sorted({cell.width for cell in cells}))
-    if counts is None:
-        law = parameter_law(request, plan.input_shapes[request.label], widths)
+    finite = finite_widths(cells)
+    if not finite:
+        law = None
+    elif counts is None:
+        law = parameter_law(request, plan.input_shapes[request.label], finite)
     else:
         law = quadratic(counts) if counts else None
     if law is None:
@@ -104,14 +108,14 @@ def _estimate(plan: Plan, request: ArchitectureRequest, available: float, counts
     def memory(width: int) -> float:
         return memory_gib(law(width), probes, precision)
 
-    work = sum(quantity_seconds(cell.quantities, law(cell.width)) for cell in cells)
-    doublings = [2**power for power in range(max(widths).bit_length())]
+    work = sum(quantity_seconds(cell.quantities, 0 if cell.infinite else law(int(cell.width))) for cell in cells)
+    doublings = [2**power for power in range(max(finite).bit_length())]
     return Estimate(
         label=request.label,
         widths=widths,
         cells=len(cells),
-        parameters=tuple(map(law, widths)),
-        memory_gib=tuple(map(memory, widths)),
+        parameters=tuple(map(law, finite)),
+        memory_gib=tuple(map(memory, finite)),
         seconds=COMPILE_SECONDS * len(widths) + work,
         fits=max((width for width in doublings if memory(width) <= available), default=None),
         available_gib=available,
@@ -122,6 +126,16 @@ def quantity_seconds(quantities: Iterable[str], parameters: int) -> float:
     """Return the predicted time in seconds of measuring quantities of a compiled model with `parameters` parameters."""
     small = sum(QUANTITY_SECONDS.get(quantity, OTHER_SECONDS) for quantity in quantities)
     return small * (1 + parameters / SIZE_OF_DOUBLE_TIME)
+
+
+def finite_widths(cells: Iterable[Cell]) -> list[int]:
+    """Return the finite widths of cells, ascending."""
+    return sorted({int(cell.width) for cell in cells if not cell.infinite})
+
+
+def rough_parameters(cell: Cell) -> int:
+    """Return the rough number of weights of a cell's network, of two hidden layers; 0 at infinite width."""
+    return 0 if cell.infinite else int(cell.width) ** 2
 
 
 def memory_gib(parameters: int, n_probes: int, precision: str) -> float:

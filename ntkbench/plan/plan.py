@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -12,7 +13,7 @@ from ..errors import NtkbenchError, UnknownName
 from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..registry.specs import SEED_BITS, Architecture, Dataset
-from ..types import Cell, Settings
+from ..types import Cell, Settings, Width
 from .arch_spec import ArchitectureRequest, parse_arches, parse_params
 from .data import data_hash, form_for, load_data
 from .options import RunOptions
@@ -58,7 +59,7 @@ class Plan:
 
     def own_architectures(self) -> dict[str, Architecture]:
         """Return the architectures from the user's own files, by name; no plugin registers them."""
-        return {request.name: request.entry for request in self.requests if request.kind != "registered"}
+        return {request.name: request.entry for request in self.requests if not request.registered}
 
 
 def make_plan(options: RunOptions, registry: Registry) -> Plan:
@@ -87,6 +88,8 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     everything = "all" in (options.measure or sizes.measure)
     without_limit = [m for m in measured if everything and "limit" in registry.measurements[m].needs]
     no_limit: list[str] = []
+    named = choose_quantities([word for word in options.measure or () if word != "all"], registry)
+    at_infinity = {m for m in measured if registry.measurements[m].at_infinity or m in named}
     name, _, words = options.dataset.partition(":")
     dataset: Dataset = registry.get("datasets", name)
     dataset_params = dataset.resolve(parse_params(words, options.dataset))
@@ -132,8 +135,8 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
                 measurement_plugin=registry.measurements[measurement].distribution,
                 measurement_version=registry.measurements[measurement].version,
                 data_hash=hashes[seed],
-                source_hash=request.code.fingerprint if request.kind != "registered" else "",
-                architecture_code=request.code.fingerprint if request.kind == "registered" else "",
+                source_hash="" if request.registered else request.code.fingerprint,
+                architecture_code=request.code.fingerprint if request.registered else "",
                 measurement_code=code_of[measurement].fingerprint,
                 **numerics,
                 reinit=options.reinit and request.kind == "keras",
@@ -143,12 +146,15 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
             for seed in seeds
             for measurement, quantities in measured.items()
             if measurement not in without_limit or entry.has_limit
+            if measurement in at_infinity or width != math.inf
             for plain_settings in settings_of[measurement]
         ]
         if not entry.has_limit:
             no_limit.append(request.label)
+    nothing = _nothing_at_infinity(requests, options, measured, at_infinity, registry)
     if not cells:
-        raise next(iter(left_out.values()), NtkbenchError("No architecture is registered; there is nothing to run."))
+        reasons = [*left_out.values(), *map(NtkbenchError, nothing)]
+        raise next(iter(reasons), NtkbenchError("No architecture is registered; there is nothing to run."))
     requests = [request for request in requests if request.label not in left_out]
     return Plan(
         cells=tuple(cells),
@@ -157,7 +163,13 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
         requests=tuple(requests),
         code={request.label: request.code for request in requests} | code_of,
         input_shapes=shapes,
-        notes=(*_left_out(left_out), *_without_limit(without_limit, no_limit), *_without_radius(radii, settings_of)),
+        notes=(
+            *_left_out(left_out),
+            *_without_limit(without_limit, no_limit),
+            *_without_radius(radii, settings_of),
+            *_without_finite_width(requests, options),
+            *nothing,
+        ),
     )
 
 
@@ -197,10 +209,42 @@ def _without_radius(radii: Sequence[float], settings_of: Mapping[str, Sequence[A
         yield f"None of these measurements depends on the radius; they run once, with R = {radii[0]:g}."
 
 
-def _widths(request: ArchitectureRequest, options: RunOptions, otherwise: tuple[int, ...]) -> tuple[int, ...]:
+def _widths(request: ArchitectureRequest, options: RunOptions, otherwise: tuple[int, ...]) -> tuple[Width, ...]:
+    if request.kind == "kernel":
+        return (math.inf,)
     if request.kind == "keras":
-        return KERAS_WIDTHS
+        asked = options.widths or KERAS_WIDTHS
+        return tuple(dict.fromkeys(width if width == math.inf else KERAS_WIDTHS[0] for width in asked))
     return options.widths or tuple(sorted(otherwise))
+
+
+def _without_finite_width(requests: Sequence[ArchitectureRequest], options: RunOptions) -> Iterable[str]:
+    """Yield a sentence on the kernels that are not measured at the requested finite widths."""
+    finite = [str(width) for width in options.widths or () if width < math.inf]
+    kernels = [request.label for request in requests if request.kind == "kernel"]
+    if finite and kernels:
+        yield (
+            f"{', '.join(kernels)}: registered kernels exist only at infinite width; skipped for them: "
+            f"{'width' if len(finite) == 1 else 'widths'} {', '.join(finite)}."
+        )
+
+
+def _nothing_at_infinity(
+    requests: Sequence[ArchitectureRequest],
+    options: RunOptions,
+    measured: Iterable[str],
+    at_infinity: Collection[str],
+    registry: Registry,
+) -> list[str]:
+    """Return a sentence if the run has subjects at infinite width, but no measurement for them."""
+    wanted = math.inf in (options.widths or ()) or any(request.kind == "kernel" for request in requests)
+    if not wanted or at_infinity:
+        return []
+    able = [name for name, entry in registry.measurements.items() if entry.at_infinity]
+    return [
+        f"Nothing is measured at infinite width, because {', '.join(measured)} cannot measure a kernel. Add a "
+        f"measurement that can, with --measure: {', '.join(able)}."
+    ]
 
 
 class _Probes:

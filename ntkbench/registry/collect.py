@@ -81,6 +81,9 @@ def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str,
         raise RegistrationError(f"{name!r} is not a valid {ONE_OF[kind]} name; use {form}.")
     if not callable(target) and not (isinstance(target, str) and _TARGET.match(target)):
         raise RegistrationError(f'{name!r} has the target {target!r}; it must be a callable or "module:attribute".')
+    limit = spec.get("limit")
+    if limit is not None and not callable(limit) and not (isinstance(limit, str) and _TARGET.match(limit)):
+        raise RegistrationError(f'{name!r} has the limit {limit!r}; it must be a callable or "module:attribute".')
     fields = {field.name for field in attrs.fields(KINDS[kind]) if field.init}
     fields -= {"name", "target", "distribution", "version"}
     for word in spec:

@@ -234,18 +234,21 @@ class Entry:
 
     def load(self) -> Callable[..., Any]:
         """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails."""
-        if isinstance(self.target, Late):
-            return self.target.find()
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, attribute = self.target.partition(":")
+        return self._function(self.target)
+
+    def _function(self, target: Target) -> Callable[..., Any]:
+        if isinstance(target, Late):
+            return target.find()
+        if not isinstance(target, str):
+            return target
+        module, _, attribute = target.partition(":")
         try:
             with exit_as_error(f"the import of {module}"):
                 return getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise NtkbenchError(
                 f"{self.name!r} of {self.distribution or 'an unnamed plugin'} could not be loaded from "
-                f"{self.target!r}: {str(error).rstrip('.') or type(error).__name__}. Its author must fix the target."
+                f"{target!r}: {str(error).rstrip('.') or type(error).__name__}. Its author must fix the target."
             ) from error
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,6 +283,10 @@ class Architecture(Entry):
             `keras.utils.set_random_seed` and NumPy's `RandomState` accept at most 32.
         known_limit: Whether `ntkbench.kernels.infinite_width` may know the limit of the tangent kernel. Measurements
             that need the limit are not planned otherwise.
+        limit: Limit of the tangent kernel at infinite width: a callable ``make(*, input_shape, **params) -> kernel``,
+            or "module:attribute". Arguments that it does not accept are not passed. It raises
+            `ntkbench.kernels.NoLimit` for parameters without a limit. None reads the limit off the model with
+            `ntkbench.kernels.infinite_width`.
         by_params: The functions of the parameters, by field.
     """
 
@@ -295,11 +302,14 @@ class Architecture(Entry):
     grows: bool = True
     seed_bits: int = 31
     known_limit: bool = field(default=True, converter=_flag_or_function)
+    limit: Target | None = None
     by_params: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(init=False, factory=dict, repr=False, eq=False)
 
     @property
     def has_limit(self) -> bool:
         """Whether the infinite-width limit of the tangent kernel may be known."""
+        if self.limit is not None:
+            return True
         return self.known_limit and self.linear_output and not self.bottleneck and self.grows
 
     def __attrs_post_init__(self) -> None:
@@ -318,6 +328,16 @@ class Architecture(Entry):
             object.__setattr__(self, name, value)
         for variant in self.variants:
             self._values(variant)
+
+    def load_limit(self) -> Callable[..., Any]:
+        """Return the function in `limit`, importing it if it is given as a string.
+
+        Raises:
+            NtkbenchError: There is none, or it cannot be imported.
+        """
+        if self.limit is None:
+            raise NtkbenchError(f"{self.name!r} declares no limit.")
+        return self._function(self.limit)
 
     def resolved(self, params: Mapping[str, Any]) -> Architecture:
         """Return the entry for one set of parameters, with functions of the parameters replaced by their values.
@@ -359,12 +379,15 @@ class Measurement(Entry):
             "limit" when it needs the infinite-width kernel; "radius" when it reads ctx.settings.radius, which "ball"
             implies.
         companions: {result key: further result keys}, which are stored with it whenever the measurement returns them.
+        at_infinity: Whether it also measures the limit of infinite width. There it gets an
+            `ntkbench.engine.infinite_context.InfiniteContext`, which holds a kernel instead of a model.
     """
 
     quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)
     curves: tuple[CurveSpec, ...] = field(factory=tuple, converter=tuple)
     needs: tuple[str, ...] = field(factory=tuple, converter=_words)
     companions: Mapping[str, tuple[str, ...]] = field(factory=dict, converter=_tuples)
+    at_infinity: bool = field(default=False, converter=_flag)
 
     @property
     def depends_on_radius(self) -> bool:
@@ -436,7 +459,32 @@ class Dataset(Entry):
 
 @frozen(kw_only=True)
 class Kernel(Entry):
-    """An infinite-width kernel."""
+    """A kernel, with the target make(**params) -> kernel.
+
+    Attributes:
+        inputs: Forms of data that it accepts, the preferred one first.
+    """
+
+    inputs: tuple[str, ...] = field(default=("vector",), converter=_words)
+
+    def subject(self) -> KernelArchitecture:
+        """Return the kernel as the subject of a run."""
+        return KernelArchitecture(
+            name=self.name,
+            target=self.target,
+            limit=self.target,
+            summary=self.summary,
+            params=self.params,
+            distribution=self.distribution,
+            version=self.version,
+            inputs=self.inputs,
+            seed_bits=SEED_BITS,
+        )
+
+
+@frozen(kw_only=True)
+class KernelArchitecture(Architecture):
+    """A registered kernel as the subject of a run. It exists only at infinite width, and its target builds no model."""
 
 
 @frozen(kw_only=True)

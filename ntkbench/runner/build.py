@@ -64,14 +64,14 @@ def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], p
     Raises:
         NtkbenchError: The build function returned something else.
     """
-    seed = seed_for("weights", cell.architecture, dict(cell.params), cell.width, cell.seed)
+    seed = seed_for("weights", cell.architecture, dict(cell.params), int(cell.width), cell.seed)
     build = _loaded(entry)
     with _drawing_from(seed), _building_in(precision):
         if not takes(build, "seed"):
             # Only if needed: it discards TensorFlow's compiled functions, which costs the next cell about a second.
             tf.random.set_seed(seed)
         given = seed >> (SEED_BITS - entry.seed_bits)
-        return _built(entry, build, cell.width, input_shape, precision, given, cell.params)
+        return _built(entry, build, int(cell.width), input_shape, precision, given, cell.params)
 
 
 def build_with(

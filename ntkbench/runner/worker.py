@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,24 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from attrs import evolve
 
 from ..engine.checks import relative
 from ..engine.context import Context
+from ..engine.infinite_context import InfiniteContext
 from ..engine.model import COPIED, Network, SeveralOutputs, network_in, rounding_of
 from ..engine.ops import keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
+from ..plan.preset import modest_width
 from ..plan.user_model import FileArchitecture, KerasArchitecture
 from ..registry.calling import call_with_known_names, exit_as_error
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..seeds import seed_for
 from ..store.provenance import machine
-from ..types import FORMS, Cell, CellResult, Curve, Settings, Status, Value, quantity_of
+from ..types import FORMS, Cell, CellResult, Curve, Settings, Status, Value, quantity_of, written_width
 from .build import build_model
 from .curves import checked_curves
 from .trial import TRIAL
@@ -48,9 +52,9 @@ class GroupWorker:
 
     def __init__(self, cells: Sequence[Cell], registry: Registry, device: str = "cpu", gib: float | None = None):
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
-        entry: Architecture = registry.get("architectures", cells[0].architecture)
-        self.architecture = entry.resolved(cells[0].params)
+        self.architecture = registry.subject(cells[0].architecture).resolved(cells[0].params)
         self._networks: dict[str, Network] = {}
+        self._limit: Any = None
 
     def results(self) -> Iterator[CellResult]:
         """Yield the result of each cell as it finishes. A failure is a result with its reason."""
@@ -74,7 +78,7 @@ class GroupWorker:
     def tried(self, cell: Cell) -> CellResult:
         """Return the result of building the model of a trial's cell and calling it on its probes; see `TRIAL`."""
         try:
-            size = self.context(cell).network.size
+            size = self.context(cell).n_parameters
         except NtkbenchError as error:
             return CellResult(cell=cell, status=Status.UNSUPPORTED, message=str(error))
         except Exception as error:
@@ -91,15 +95,47 @@ class GroupWorker:
         return f" Each input was passed as {given}. If the function expects another form, append {others} to its name."
 
     @keras_settings()
-    def context(self, cell: Cell) -> Context:
+    def context(self, cell: Cell) -> Context | InfiniteContext:
         """Return the context that is passed to the measurement of a cell."""
-        settings = Settings(**cell.settings)
         dataset: Dataset = self.registry.get("datasets", cell.dataset)
         form = form_for(self.architecture, cell.params, dataset)
-        x, y = load_data(dataset, cell.dataset_params, form=form, n=settings.n_probes, seed=cell.seed)
+        x, y = load_data(dataset, cell.dataset_params, form=form, n=cell.settings["n_probes"], seed=cell.seed)
         low, high = self.architecture.targets
         y = low + (np.asarray(y, np.float64) + 1) / 2 * (high - low)
+        shared: dict[str, Any] = {
+            "seed": cell.seed,
+            "device": self.device,
+            "settings": Settings(**cell.settings),
+            "architecture": self.architecture,
+            "make_rng": lambda name: np.random.default_rng(
+                seed_for("directions", cell.architecture, dict(cell.params), written_width(cell.width), cell.seed, name)
+            ),
+        }
+        if cell.infinite:
+            return InfiniteContext(
+                x, y, precision=cell.precision, make_limit=lambda: self.limit(cell, x.shape[1:]), **shared
+            )
+        return self._finite_context(cell, x, y, shared)
 
+    def limit(self, cell: Cell, input_shape: tuple[int, ...]) -> Any:
+        """Return the kernel of the group at infinite width, computed once for all seeds.
+
+        A limit that the architecture does not declare is read off the model of seed 0 at a modest width; see
+        `modest_width`.
+        """
+        if self._limit is None:
+            small = evolve(cell, width=modest_width(self.architecture.widths), seed=0)
+            self._limit = self._find_limit(
+                cell, input_shape, lambda: build_model(self.architecture, small, input_shape, cell.precision)
+            )
+        return self._limit
+
+    def _find_limit(self, cell: Cell, input_shape: tuple[int, ...], model: Callable[[], Any]) -> Any:
+        from ..kernels.limit import limit_of  # TensorFlow Probability is slow to import, and few runs need it
+
+        return limit_of(self.architecture, cell.params, input_shape, model)
+
+    def _finite_context(self, cell: Cell, x: np.ndarray, y: np.ndarray, shared: Mapping[str, Any]) -> Context:
         initial: list[tuple[list[np.ndarray], np.ndarray]] = []
 
         def make(precision: str) -> Context:
@@ -117,19 +153,17 @@ class GroupWorker:
                         f"{cell.architecture} built in {precision} is a different function, even with the same "
                         "weights. Make everything else that it draws or fits independent of the precision."
                     )
+            # Cached for all seeds of a width: the limit depends on the layers, not on their weights.
+            find = partial(self._find_limit, cell, x.shape[1:], lambda: network.model)
             return Context(
                 network,
                 x,
                 y,
-                seed=cell.seed,
+                width=cell.width,
                 precision=precision,
-                device=self.device,
-                settings=settings,
-                architecture=self.architecture,
-                make_rng=lambda name: np.random.default_rng(
-                    seed_for("directions", cell.architecture, dict(cell.params), cell.width, cell.seed, name)
-                ),
+                make_limit=lambda: network.cached("limit", find),
                 make_float64=lambda: make("float64"),
+                **shared,
             )
 
         return make(cell.precision)
@@ -156,11 +190,13 @@ class GroupWorker:
         return found, outputs
 
     @keras_settings()
-    def measure(self, cell: Cell, context: Context, began: float) -> CellResult:
+    def measure(self, cell: Cell, context: Context | InfiniteContext, began: float) -> CellResult:
         """Return the result of one cell."""
         try:
             entry: Measurement = self.registry.get("measurements", cell.measurement)
-            self._refuse_beyond(cell, context.network.size)
+            if cell.infinite and not entry.at_infinity:
+                raise Unsupported(f"{entry.name!r} measures a network, and there is none at infinite width.")
+            self._refuse_beyond(cell, context.n_parameters or 0)
             context.start(cell.measurement, frozenset(cell.quantities), Settings(**cell.settings))
             found = call_with_known_names(entry.load(), context)
             values = checked(entry, found, cell.quantities, context.precision)
@@ -174,7 +210,7 @@ class GroupWorker:
             curves=curves,
             message=not_finite(entry, found, values),
             seconds=time.perf_counter() - began,
-            n_parameters=context.network.size,
+            n_parameters=context.n_parameters,
             n_probes=len(context.y),
             device=self.device,
             provenance=provenance(),
@@ -188,7 +224,9 @@ class GroupWorker:
                 f"--memory-limit is {self.gib:g} GiB."
             )
 
-    def _failed(self, cell: Cell, error: Exception, seconds: float, context: Context | None = None) -> CellResult:
+    def _failed(
+        self, cell: Cell, error: Exception, seconds: float, context: Context | InfiniteContext | None = None
+    ) -> CellResult:
         status = Status.FAILED
         if isinstance(error, Diverged):
             status = Status.DIVERGED
@@ -201,7 +239,7 @@ class GroupWorker:
             status=status,
             message=sentence(error),
             seconds=seconds,
-            n_parameters=None if context is None else context.network.size,
+            n_parameters=None if context is None else context.n_parameters,
             n_probes=cell.settings.get("n_probes"),
             device=self.device,
             provenance=provenance(),

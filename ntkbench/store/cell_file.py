@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from ..errors import NtkbenchError
-from ..types import IDENTITY, LATER, Cell, CellResult, Curve, Status, Value, digest
+from ..types import IDENTITY, INFINITE, LATER, Cell, CellResult, Curve, Status, Value, digest
 
 SCHEMA_VERSION = 2
 READABLE = (1, 2)
@@ -27,7 +27,7 @@ def _all_of(kind: type, names: Collection[str], later: Collection[str] = (), **o
 
     later: fields that may be missing, which means that they are empty.
     """
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind) | ({"width": int | Literal["inf"]} if kind is Cell else {})
     always = [(name, hints[name]) for name in names if name not in later]
     return msgspec.defstruct(f"_{kind.__name__}", [*always, *((name, hints[name], "") for name in later)], **options)
 
@@ -116,7 +116,10 @@ def decode(text: str | bytes, source: str) -> CellResult:
     record = _record(text, source)
     if record.schema_version == 1 and record.curves:
         raise _damaged(source, "it has curves, which schema_version 1 does not have")
-    cell = Cell(**msgspec.structs.asdict(record.cell), label=record.label)
+    fields = msgspec.structs.asdict(record.cell)
+    if fields["width"] == INFINITE:
+        fields["width"] = math.inf
+    cell = Cell(**fields, label=record.label)
     if whole:
         cell.remember_key(record.key)
     elif cell.key != record.key:
