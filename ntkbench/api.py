@@ -145,7 +145,7 @@ def run(
     widths: str | Iterable[int] | None = None,
     seeds: int | None = None,
     measure: str | Iterable[str] | None = None,
-    dataset: str = "digits",
+    dataset: str | Iterable[str] = "digits",
     out: str | Path | None = None,
     preset: str = "quick",
     precision: str = "float32",
@@ -166,7 +166,7 @@ def run(
         widths: Widths to measure; default: the preset's.
         seeds: Number of seeds; default: the preset's.
         measure: Measurements or quantities, or "all"; default: the preset's.
-        dataset: Name of the dataset, with parameters as "NAME:key=value".
+        dataset: One or several datasets, with parameters as "NAME:key=value", or groups of datasets.
         out: The run's folder; default: a new one below `runs/`.
         preset: Size of the run: "quick", "standard", "board" or "full".
         precision: Floating-point precision of all computations: "float32" or "float64".

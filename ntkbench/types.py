@@ -251,6 +251,12 @@ def digest(value: Any, length: int = 32) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
 
 
+def dataset_label(dataset: str, params: Mapping[str, Any]) -> str:
+    """Return the label of a dataset: its name, or "name:key=value,…" with parameters."""
+    words = ",".join(f"{name}={value}" for name, value in sorted(params.items()))
+    return f"{dataset}:{words}" if words else dataset
+
+
 @frozen
 class Cell:
     """One measurement of one model: architecture × params × width × seed × dataset × measurement.
@@ -306,6 +312,11 @@ class Cell:
     def infinite(self) -> bool:
         """Whether the cell measures a kernel at infinite width, not a network."""
         return self.width == math.inf
+
+    @property
+    def dataset_label(self) -> str:
+        """The dataset with its parameters, as tables show it."""
+        return dataset_label(self.dataset, self.dataset_params)
 
     def wants(self, key: str) -> bool:
         """Return whether a result key was requested, rather than added as a companion that qualifies another one."""

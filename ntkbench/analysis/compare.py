@@ -9,7 +9,6 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
 from ..types import Cell, CellResult, Status, Value, canonical_json
 from .groups import radius_of
@@ -108,6 +107,7 @@ def compare(
     several = _at_several_radii(a) | _at_several_radii(b)
     first, second = (_by_place(results, several) for results in (a, b))
     common = [place for place in first if place in second]
+    several_datasets = len({each.cell.dataset_label for each in (*a, *b)}) > 1
     values: dict[tuple[str, str], list[tuple[Value, Value]]] = {}
     statuses = []
     for place in common:
@@ -118,6 +118,7 @@ def compare(
             for key in filter(one.cell.wants, one.values.keys() & other.values.keys()):
                 radius = one.cell.settings.get("radius", 1.0)
                 label = one.cell.label + (_at(radius) if one.cell.measurement in several else "")
+                label += f" {one.cell.dataset_label}" if several_datasets else ""
                 values.setdefault((label, key), []).append((one.values[key], other.values[key]))
     changes, tests = [], []
     for (label, key), pairs in sorted(values.items()):
@@ -138,7 +139,12 @@ def compare(
         statuses=tuple(statuses),
         judged=len(both),
         verdicts=tuple(
-            VerdictChange(one.series.label + place[0], one.name, other.name, other.reason)
+            VerdictChange(
+                one.series.label + place[0] + (f" {one.series.dataset}" if several_datasets else ""),
+                one.name,
+                other.name,
+                other.reason,
+            )
             for place in both
             for one, other in [(before[place], after[place])]
             if one.name != other.name
@@ -153,7 +159,7 @@ def _verdicts(
     found = {}
     for each in verdicts(results, catalogue(manifest or {}), theory(manifest or {})):
         cell = each.series.results[0].cell
-        data = dataset_label(cell.dataset, cell.dataset_params)
+        data = cell.dataset_label
         place = canonical_json([cell.architecture, dict(cell.params), data, cell.reinit])
         found[_at(radius_of(each.series)) if several else "", place] = each
     return found
@@ -210,7 +216,7 @@ def _at_several_radii(results: Sequence[CellResult]) -> set[str]:
 
 def _place(cell: Cell, several: Collection[str] = ()) -> str:
     """Return the identity by which cells of two runs match. several: measurements with several radii in one run."""
-    data = dataset_label(cell.dataset, cell.dataset_params)
+    data = cell.dataset_label
     place = [cell.architecture, dict(cell.params), cell.width, cell.seed, data, cell.measurement, cell.reinit]
     return canonical_json([*place, cell.settings.get("radius") if cell.measurement in several else None])
 

@@ -89,7 +89,7 @@ def to_json(entry: Entry) -> dict[str, Any]:
             asdict(curve) | {"bounds": [_number(bound) for bound in curve.bounds]} for curve in entry.curves
         ]
     elif isinstance(entry, Dataset):
-        found["forms"] = list(entry.forms)
+        found |= {"forms": list(entry.forms), "members": list(entry.members)}
     return found
 
 
@@ -121,7 +121,8 @@ def _rows(entry: Entry) -> Iterable[tuple[str, ...]]:
         for curve in entry.curves:
             yield "", "", curve.name, f"curve by {curve.x_unit}: {curve.summary}"
     elif isinstance(entry, Dataset):
-        yield entry.name, entry.distribution, entry.summary, ", ".join(entry.forms)
+        forms = f"group of {len(entry.members)}" if entry.members else ", ".join(entry.forms)
+        yield entry.name, entry.distribution, entry.summary, forms
     else:
         yield entry.name, entry.distribution, entry.summary
 

@@ -14,7 +14,6 @@ from attrs import frozen
 from .._version import __version__
 from ..errors import NtkbenchError
 from ..store.cell_file import READABLE, SCHEMA_VERSION, curve_to_json, decode, plain
-from ..store.frame import dataset_label
 from ..store.manifest import Catalogue, catalogue, companions, theory
 from ..store.stored_run import StoredRun
 from ..types import Cell, CellResult, Status, canonical_json, digest, quantity_of
@@ -98,7 +97,7 @@ def write_receipt(run: StoredRun, name: str) -> bytes:
             "to measure them, then submit."
         )
     cells = [result.cell for result in results]
-    datasets = list(dict.fromkeys(dataset_label(cell.dataset, cell.dataset_params) for cell in cells))
+    datasets = list(dict.fromkeys(cell.dataset_label for cell in cells))
     if len(datasets) > 1:
         raise NtkbenchError(
             f"{run.path} holds results on {len(datasets)} datasets ({', '.join(datasets[:3])}), but a submission has "

@@ -79,7 +79,8 @@ def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str,
     if not isinstance(name, str) or not pattern.match(name) or name in _RESERVED:
         form = '"module:LayerClass"' if kind == "layer_rules" else "up to 64 letters, digits, '.', '_' and '-'"
         raise RegistrationError(f"{name!r} is not a valid {ONE_OF[kind]} name; use {form}.")
-    if not callable(target) and not (isinstance(target, str) and _TARGET.match(target)):
+    group = kind == "datasets" and bool(spec.get("members")) and not target
+    if not group and not callable(target) and not (isinstance(target, str) and _TARGET.match(target)):
         raise RegistrationError(f'{name!r} has the target {target!r}; it must be a callable or "module:attribute".')
     limit = spec.get("limit")
     if limit is not None and not callable(limit) and not (isinstance(limit, str) and _TARGET.match(limit)):
@@ -102,7 +103,7 @@ def hook_of(kind: str) -> str:
 
 
 def _collector(kind: str, source: Source, entries: list[Named]) -> hookspecs.Register:
-    def register(name: str, target: Target, **spec: Any) -> None:
+    def register(name: str, target: Target = "", **spec: Any) -> None:
         entries.append((kind, entry_of(kind, name, target, source.distribution, source.version, spec)))
 
     return register

@@ -77,6 +77,8 @@ def ntkbench_register_datasets(register: Register) -> Any:
         register: Call it as ``register(name, target, forms=[...], **spec)``. `target` is
             ``load(*, form, n, seed, **params) -> (x, y)`` or "module:attribute". x is [n, ...] in the requested form
             ("vector" [n, d], "image" [n, h, w, c] or "sequence" [n, steps, features]), y is [n].
+            ``register("ucr", members=["ucr-coffee", "ucr-beef"])`` registers a group: ``--dataset ucr`` measures each
+            of its datasets.
     """
 
 

@@ -448,13 +448,28 @@ def _checked(name: str, quantity: Any, kind: type[Declared]) -> Declared:
 
 @frozen(kw_only=True)
 class Dataset(Entry):
-    """A source of inputs and targets, with the target load(*, form, n, seed) -> (x, y).
+    """A source of inputs and targets, with the target load(*, form, n, seed) -> (x, y), or a group of such sources.
 
     Attributes:
         forms: Forms of data that it provides: "vector", "image", "sequence".
+        members: For a group, its datasets as "NAME" or "NAME:key=value,..."; a run measures each of them.
     """
 
     forms: tuple[str, ...] = field(default=("vector",), converter=_words)
+    members: tuple[str, ...] = field(default=(), converter=_words)
+
+    def __attrs_post_init__(self) -> None:
+        if self.members and self.target:
+            raise RegistrationError(f"The dataset {self.name!r} has a target and members; a group has members only.")
+
+    def load(self) -> Callable[..., Any]:
+        """Return the target; raise NtkbenchError for a group."""
+        if self.members:
+            raise NtkbenchError(
+                f"{self.name!r} is a group of {len(self.members)} datasets. Choose one of them, such as "
+                f"{self.members[0]!r}."
+            )
+        return super().load()
 
 
 @frozen(kw_only=True)

@@ -146,7 +146,7 @@ def _identity(cell: Cell) -> dict[str, Any]:
         "params": json.dumps(dict(cell.params), sort_keys=True),
         "width": cell.width,
         "seed": cell.seed,
-        "dataset": dataset_label(cell.dataset, cell.dataset_params),
+        "dataset": cell.dataset_label,
         "measurement": cell.measurement,
         "architecture_plugin": cell.architecture_plugin,
         "architecture_version": cell.architecture_version,
@@ -154,9 +154,3 @@ def _identity(cell: Cell) -> dict[str, Any]:
         "measurement_version": cell.measurement_version,
         "cell": cell.key,
     }
-
-
-def dataset_label(dataset: str, params: Mapping[str, Any]) -> str:
-    """Return the label of a dataset: its name, or "name:key=value,…" with parameters."""
-    words = ",".join(f"{name}={value}" for name, value in sorted(params.items()))
-    return f"{dataset}:{words}" if words else dataset
