@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .errors import NtkbenchError
 from .store.manifest import catalogue, theory
@@ -64,6 +64,30 @@ class Run(StoredRun):
         from .report.why import why_table
 
         return why_table(self.results, self.manifest, label, str(self.path))
+
+    def method_table(self, quantity: str = "", better: Literal["lower", "higher"] | None = None) -> Table:
+        """Return the comparison of methods over datasets, of `ntkbench table --by dataset`.
+
+        A method is an architecture at a width. The table holds its mean over seeds on each dataset, the mean over
+        datasets, P90, P95 and PMA (for accuracies and for errors from 0 to 1), its mean Friedman rank with the critical
+        difference, and wins, ties and losses.
+
+        Args:
+            quantity: Quantity to compare; default: test_error, otherwise kernel_change_gd.
+            better: Whether lower or higher values are better; default: as the quantity declares.
+
+        Returns:
+            A table: print its `text()`, or use `to_json()`.
+
+        Raises:
+            NtkbenchError: The quantity was not measured, or it is not known which of its values are better.
+        """
+        from .analysis.laws import series
+        from .report.method_table import method_table, named
+
+        declared = [each for keys in catalogue(self.manifest).values() for each in keys.values()]
+        directions = {each.name: each.direction for each in declared}
+        return method_table(named(self.rows(), series(self.results)), quantity, better, directions)
 
     def fits(self, posterior: bool = False) -> pandas.DataFrame:
         """Return the scaling laws, one row per architecture and quantity.
