@@ -64,7 +64,7 @@ def test_missing_values_are_named_and_do_not_enter():
 
 
 def test_directions():
-    higher = method_table(rows(quantity="test_accuracy"))
+    higher = method_table(rows(quantity="test_accuracy"), "test_accuracy")
     assert higher.rows[0][0] == ("cnn 64",) and "higher is better" in higher.title and higher.settings["accuracy"]
     other = method_table(rows(quantity="margin"), "margin", "higher")
     assert other.settings["accuracy"] is None and len(other.columns) == 7
