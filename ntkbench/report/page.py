@@ -50,7 +50,8 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
         if (plot := overview_plot(_of_dataset(laws.values(), name, key), dashed)) is not None
     ]
     means = manifest.get("width_means", {})
-    panels = [*decode(manifest), *curve_panels(results, manifest)]
+    measured = curve_panels(results, manifest)
+    panels = [*decode(manifest), *measured]
     places = {label: i % 7 for i, label in enumerate(dict.fromkeys(line.label for p in panels for line in p.lines))}
     return render(
         "report.html.j2",
@@ -59,6 +60,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
         manifest=manifest,
         overviews=overviews,
         curves=[(panel, plot) for panel in panels if (plot := panel_plot(panel, places)) is not None],
+        bands=bool(measured),
         rows=_rows(found, judged, groupings),
         legend=(meaning(), COLUMNS, ties(sum(each.unmarked for each in groupings))),
         folds=[
