@@ -15,12 +15,13 @@ from ..analysis.laws import Series
 from ..analysis.methods import Contest, Score, close_to_best, contest
 from ..errors import NtkbenchError, UnknownName
 from ..types import Direction, Width
-from .table import Column, Table
+from .table import Column, Table, wrapped
 
 Better = Literal["lower", "higher"]
 DEFAULTS = ("test_error", "kernel_change_gd")
-MOST_DATASETS = 12
-"""Up to this number of datasets, each one has a column."""
+WIDTH = 100
+"""Maximum number of characters of a line; the datasets have columns if they fit."""
+_NAME = 10
 _LISTED = 5
 _ERROR = re.compile(r"(?:.*_)?(?:test|train|validation)_error(?:_.*)?\Z|error\Z")
 _ACCURACY = re.compile(r"(?:.*_)?accuracy(?:_.*)?\Z")
@@ -59,38 +60,45 @@ def method_table(
     found = contest(means, higher=higher, accuracies=accuracies)
     datasets = list(dict.fromkeys(dataset for held in values.values() for dataset in held))
     order = sorted(means, key=lambda subject: (found.scores[subject].rank if found.scores else 0, subject))
-    shown = datasets if len(datasets) <= MOST_DATASETS else []
-    columns = [Column(("method",), outside=True), *(Column((dataset,), outside=True) for dataset in shown)]
-    columns += [Column((head,), align="right") for head in _heads(accuracies is not None)]
     seeds = sorted({len(v) for held in values.values() for v in held.values() if v})
-    return Table(
-        title=_title(name, higher, len(datasets), seeds),
-        columns=tuple(columns),
-        rows=tuple(
+    heads = _heads(accuracies is not None)
+
+    def table(shown: Sequence[str]) -> Table:
+        columns = [Column(("method",), outside=True)]
+        columns += [Column(tuple(wrapped(dataset, _NAME)), outside=True) for dataset in shown]
+        columns += [Column((head,), align="right") for head in heads]
+        rows = [
             (
                 (subject,),
                 *((_number(means[subject].get(dataset)),) for dataset in shown),
                 *((text,) for text in _texts(found.scores.get(subject), accuracies is not None)),
             )
             for subject in order
-        ),
-        notes=tuple(_notes(name, found, datasets, means, empty, seeds, of_what, bool(shown))),
-        settings={
-            "quantity": name,
-            "better": "higher" if higher else "lower",
-            "datasets": datasets,
-            "compared_on": list(found.datasets),
-            "accuracy": of_what,
-            "friedman_chi2": found.chi2,
-            "friedman_p": found.p,
-            "critical_difference": found.critical,
-        },
-        records=tuple(
-            {"method": subject, "values": means[subject]}
-            | (asdict(found.scores[subject]) if subject in found.scores else {})
-            for subject in order
-        ),
-    )
+        ]
+        return Table(
+            title=_title(name, higher, len(datasets), seeds),
+            columns=tuple(columns),
+            rows=tuple(rows),
+            notes=tuple(_notes(name, found, datasets, means, empty, seeds, of_what, bool(shown))),
+            settings={
+                "quantity": name,
+                "better": "higher" if higher else "lower",
+                "datasets": datasets,
+                "compared_on": list(found.datasets),
+                "accuracy": of_what,
+                "friedman_chi2": found.chi2,
+                "friedman_p": found.p,
+                "critical_difference": found.critical,
+            },
+            records=tuple(
+                {"method": subject, "values": means[subject]}
+                | (asdict(found.scores[subject]) if subject in found.scores else {})
+                for subject in order
+            ),
+        )
+
+    whole = table(datasets)
+    return whole if max(map(len, whole.text().splitlines())) <= WIDTH else table([])
 
 
 def named(rows: Iterable[Mapping[str, Any]], all_series: Iterable[Series]) -> list[dict[str, Any]]:
@@ -180,7 +188,9 @@ def _texts(score: Score | None, with_accuracy: bool) -> list[str]:
     if score is None:
         return ["–"] * len(_heads(with_accuracy))
     std = "" if score.std is None else f" ± {numbers.value(score.std)}"
-    shares = [] if score.p90 is None else [f"{share:.1%}" for share in (score.p90, score.p95, score.pma)]
+    shares = []
+    if score.p90 is not None and score.p95 is not None:
+        shares = [f"{score.p90:.0%}", f"{score.p95:.0%}", f"{score.pma:.1%}"]
     outcomes = f"{score.wins}/{score.ties}/{score.losses}"
     return [f"{numbers.value(score.mean)}{std}", *shares, f"{score.rank:.2f}", outcomes]
 
@@ -206,7 +216,7 @@ def _notes(
     shown: bool,
 ) -> Iterable[str]:
     if not shown:
-        yield f"The values on the {len(datasets)} datasets are in --json and in `ntkbench export`."
+        yield f"The columns of the {len(datasets)} datasets do not fit; their values are in --json."
     yield (
         "Each value is a mean over seeds; mean ± standard deviation, rank and w/t/l are over datasets. Rank: mean "
         "rank, 1 for the best, ties share their mean rank. w/t/l: wins, ties and losses against every other method on "

@@ -22,6 +22,7 @@ _NAME = 18
 _NAME_LINES = 3
 _REASON = 300
 _PROBLEMS = 5
+_DATASETS = 2  # more are counted in the title
 LIMIT = " │ "
 """Separates what belongs to infinite width."""
 
@@ -220,8 +221,9 @@ def _title(settings: Mapping[str, Any]) -> str:
     }
     for name, text in texts.items():
         if name in settings:
-            value = settings[name]
-            words.append(" and ".join(text.format(each) for each in (value if isinstance(value, list) else [value])))
+            values = settings[name] if isinstance(settings[name], list) else [settings[name]]
+            many = name == "dataset" and len(values) > _DATASETS
+            words.append(f"{len(values)} datasets" if many else " and ".join(map(text.format, values)))
     seeds = settings["seeds"]
     return " · ".join([*words, f"{seeds} seed{'s' * (seeds != 1)}"])
 

@@ -117,8 +117,8 @@ class Table:
                 rows.append(((heading,), *row))
                 continue
             if place in self.blocks:
-                lines = tuple(textwrap.wrap(f"{self.block_name} {heading}:", HEADING))
-                rows.append((lines, *[("",)] * (len(row) - 1)))
+                lines = wrapped(f"{self.block_name} {heading}:", HEADING)
+                rows.append((tuple(lines), *[("",)] * (len(row) - 1)))
             rows.append(row)
         extra = [Column((self.block_name,), outside=True)] if format in _DATA else []
         return [*extra, *self.columns], rows
@@ -139,6 +139,11 @@ class Table:
             "rows": [dict(record) for record in self.records],
             "notes": list(self.notes),
         }
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return text as lines of at most `width` characters, broken at spaces and hyphens, or anywhere in long words."""
+    return textwrap.wrap(text, width) or [""]
 
 
 # tabulate's "html" would escape our <br>; with "unsafehtml" we escape the cells ourselves.

@@ -36,7 +36,7 @@ def test_the_table_of_errors():
     ]  # fmt: skip
     cells = {row[0][0]: [lines[0] for lines in row[1:]] for row in table.rows}
     # Ranks: a: ∞ 1, cnn 2, fc 3; b: fc and ∞ 1.5, cnn 3; c: fc and cnn 1.5, ∞ 3.
-    assert cells["fc 64"] == ["0.150", "0.500", "0.200", "0.283 ± 0.189", "66.7%", "66.7%", "96.5%", "2.00", "2/2/2"]
+    assert cells["fc 64"] == ["0.150", "0.500", "0.200", "0.283 ± 0.189", "67%", "67%", "96.5%", "2.00", "2/2/2"]
     assert cells["fc ∞"][-2:] == ["1.83", "3/1/2"] and cells["cnn 64"][-2:] == ["2.17", "2/1/3"]
     assert [row[0][0] for row in table.rows] == ["fc ∞", "fc 64", "cnn 64"]
     assert any("Accuracy: 1 − test_error." in note for note in table.notes)
@@ -92,7 +92,8 @@ def test_many_datasets_have_no_columns_of_their_own():
     many = {("fc", 8): {f"d{place}": [0.1] for place in range(128)}}
     table = method_table(rows(many))
     assert len(table.columns) == 7 and len(table.records[0]["values"]) == 128
-    assert "The values on the 128 datasets are in --json" in table.notes[0]
+    assert "The columns of the 128 datasets do not fit; their values are in --json." in table.notes[0]
+    assert max(map(len, table.text().splitlines())) <= 100
 
 
 def test_the_command(tmp_path, capsys):
