@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .errors import NtkbenchError as NtkbenchError
     from .registry.decorators import architecture as architecture, measurement as measurement
     from .registry.hookspecs import hookimpl as hookimpl
-    from .types import Quantity as Quantity, Value as Value
+    from .types import Curve as Curve, CurveSpec as CurveSpec, Quantity as Quantity, Value as Value
 
 _HOMES = {
     ".api": "Run load run",
@@ -38,7 +38,7 @@ _HOMES = {
     ".errors": "NtkbenchError",
     ".registry.decorators": "architecture measurement",
     ".registry.hookspecs": "hookimpl",
-    ".types": "Quantity Value",
+    ".types": "Curve CurveSpec Quantity Value",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 _SUBPACKAGES = ("kernels", "layers", "testing", "training")

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .errors import NtkbenchError
 from .store.manifest import catalogue, theory
@@ -66,6 +66,30 @@ class Run(StoredRun):
 
         return why_table(self.results, self.manifest, label, str(self.path))
 
+    def method_table(self, quantity: str = "", better: Literal["lower", "higher"] | None = None) -> Table:
+        """Return the comparison of methods over datasets, of `ntkbench table --by dataset`.
+
+        A method is an architecture at a width. The table holds its mean over seeds on each dataset, the mean over
+        datasets, P90, P95 and PMA (for accuracies and for errors from 0 to 1), its mean Friedman rank with the critical
+        difference, and wins, ties and losses.
+
+        Args:
+            quantity: Quantity to compare; default: test_error, otherwise kernel_change_gd.
+            better: Whether lower or higher values are better; default: as the quantity declares.
+
+        Returns:
+            A table: print its `text()`, or use `to_json()`.
+
+        Raises:
+            NtkbenchError: The quantity was not measured, or it is not known which of its values are better.
+        """
+        from .analysis.laws import series
+        from .report.method_table import method_table, named
+
+        declared = [each for keys in catalogue(self.manifest).values() for each in keys.values()]
+        directions = {each.name: each.direction for each in declared}
+        return method_table(named(self.rows(), series(self.results)), quantity, better, directions)
+
     def fits(self, posterior: bool = False) -> pandas.DataFrame:
         """Return the scaling laws, one row per architecture and quantity.
 
@@ -103,7 +127,9 @@ class Run(StoredRun):
         figure(self.results, path, self.manifest, quantities)
 
     def plot_curves(self, path: str | os.PathLike[str]) -> None:
-        """Draw the curves that a suite stored with the run into a file.
+        """Draw the measured curves into a file, and those that a suite stored with the run.
+
+        Each line is the median over the seeds of one width; its band extends from the smallest to the largest value.
 
         Args:
             path: Path of a .png, .svg or .pdf file.
@@ -111,11 +137,16 @@ class Run(StoredRun):
         Raises:
             NtkbenchError: The run holds no curves.
         """
-        from .report.curves import curves_figure
+        from .analysis.bands import curve_panels
+        from .report.panels import panels_figure
 
-        if not self.curves:
-            raise NtkbenchError(f"{self.path} holds no curves; they are stored by suites such as huang2020.")
-        curves_figure(self.curves, path)
+        panels = [*self.panels, *curve_panels(self.results, self.manifest)]
+        if not panels:
+            raise NtkbenchError(
+                f"{self.path} holds no curves. Measure some, such as `--measure gd:curves`, or run a suite that stores "
+                "them, such as huang2020."
+            )
+        panels_figure(panels, path)
 
 
 def load(path: str | os.PathLike[str]) -> Run:
@@ -139,7 +170,7 @@ def run(
     widths: str | Iterable[Width] | None = None,
     seeds: int | None = None,
     measure: str | Iterable[str] | None = None,
-    dataset: str = "digits",
+    dataset: str | Iterable[str] = "digits",
     out: str | Path | None = None,
     preset: str = "quick",
     precision: str = "float32",
@@ -161,7 +192,7 @@ def run(
         widths: Widths to measure, `math.inf` for the limit of infinite width; default: the preset's.
         seeds: Number of seeds; default: the preset's.
         measure: Measurements or quantities, or "all"; default: the preset's.
-        dataset: Name of the dataset, with parameters as "NAME:key=value".
+        dataset: One or several datasets, with parameters as "NAME:key=value", or groups of datasets.
         out: The run's folder; default: a new one below `runs/`.
         preset: Size of the run: "quick", "standard", "board" or "full".
         precision: Floating-point precision of all computations: "float32" or "float64".

@@ -56,8 +56,8 @@ class Quantity:
         summary: A short description.
         key: Key in the measurement's result, for a name that has two reductions ("hessian_norm:max").
         per: "variable" if the result holds one number per trainable variable, under the keys "name:variable". These
-            numbers are exported and shown by `ntkbench table RUN --why`; no scaling law is fitted to them. Empty for a
-            single number.
+            numbers are exported and shown by `ntkbench table RUN --why`; no scaling law is fitted to them. "point" for
+            a curve (see `CurveSpec`), empty for a single number.
     """
 
     name: str
@@ -79,7 +79,55 @@ def quantity_of(declared: Mapping[str, Quantity], key: str) -> Quantity | None:
         key: A result key: a declared one, or "name:variable" of a quantity per variable.
     """
     whole = declared.get(key.partition(":")[0])
-    return whole if whole is not None and whole.per else declared.get(key)
+    return whole if whole is not None and whole.per == "variable" else declared.get(key)
+
+
+@frozen
+class CurveSpec:
+    """Declaration of one curve that a measurement can return.
+
+    Curves are measured only when they are requested, by their name or as "MEASUREMENT:curves". No scaling law is fitted
+    to them.
+
+    Attributes:
+        name: Name of the curve, such as "loss_along_gd"; also its key in the measurement's result.
+        symbol: Symbol of y for plots.
+        x_unit: What x counts or measures, such as "step".
+        unit: Unit of y, as in `Quantity`.
+        bounds: The interval that contains every y.
+        direction: The direction of "more linear" in y: "lower", "higher" or "none".
+        summary: A short description.
+    """
+
+    name: str
+    symbol: str
+    x_unit: str = "step"
+    unit: str = "1"
+    bounds: tuple[float, float] = (float("-inf"), float("inf"))
+    direction: Direction = "none"
+    summary: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its key in the measurement's result."""
+        return self.name
+
+
+@frozen
+class Curve:
+    """A measured curve: y as a function of x.
+
+    Attributes:
+        x: Abscissas, increasing and finite, such as the steps of training. A sequence or an array.
+        y: Ordinates, as many as abscissas, finite.
+        x_unit: What x counts or measures; empty for the declared one.
+        name: Name of the curve; empty for the key that it is returned under.
+    """
+
+    x: tuple[float, ...] = field(converter=lambda given: tuple(map(float, given)))
+    y: tuple[float, ...] = field(converter=lambda given: tuple(map(float, given)))
+    x_unit: str = ""
+    name: str = ""
 
 
 @frozen
@@ -142,7 +190,7 @@ class Settings:
 
 
 @frozen
-class Curve:
+class Line:
     """One line of a plot.
 
     Attributes:
@@ -162,12 +210,21 @@ class Curve:
 
 @frozen
 class Panel:
-    """A plot of curves that a suite stores with its run; the y axis is logarithmic."""
+    """A plot of several lines.
+
+    Attributes:
+        title: Title of the plot.
+        x_label: Label of the x axis.
+        y_label: Label of the y axis.
+        lines: The lines.
+        logarithmic: Whether the y axis is logarithmic.
+    """
 
     title: str
     x_label: str
     y_label: str
-    curves: tuple[Curve, ...]
+    lines: tuple[Line, ...]
+    logarithmic: bool = True
 
 
 Width = int | float
@@ -194,6 +251,12 @@ def digest(value: Any, length: int = 32) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
 
 
+def dataset_label(dataset: str, params: Mapping[str, Any]) -> str:
+    """Return the label of a dataset: its name, or "name:key=value,…" with parameters."""
+    words = ",".join(f"{name}={value}" for name, value in sorted(params.items()))
+    return f"{dataset}:{words}" if words else dataset
+
+
 @frozen
 class Cell:
     """One measurement of one model: architecture × params × width × seed × dataset × measurement.
@@ -202,7 +265,7 @@ class Cell:
         architecture: Name in the tables: a registered name, `FILE.py:FUNCTION` or `MODEL.keras`.
         params: All parameters of the architecture: those that the user set, and the defaults of the others.
         width: The width; `math.inf` for the limit kernel of the architecture, or for a registered kernel.
-        quantities: Result keys requested from the measurement, sorted.
+        quantities: Result keys requested from the measurement, including names of curves, sorted.
         settings: Fields of `Settings` (a plain mapping, so that the identity is plain JSON).
         data_hash: Hash of the loaded data.
         source_hash: Hash of the user's file and of what it imports; "" for registered names.
@@ -250,6 +313,11 @@ class Cell:
         """Whether the cell measures a kernel at infinite width, not a network."""
         return self.width == math.inf
 
+    @property
+    def dataset_label(self) -> str:
+        """The dataset with its parameters, as tables show it."""
+        return dataset_label(self.dataset, self.dataset_params)
+
     def wants(self, key: str) -> bool:
         """Return whether a result key was requested, rather than added as a companion that qualifies another one."""
         return any(key == name or key.startswith(f"{name}:") for name in self.quantities)
@@ -284,6 +352,7 @@ class CellResult:
         cell: The cell.
         status: How it ended.
         values: Value of each result key; empty if the cell failed.
+        curves: The requested curves by name; empty if the cell failed.
         message: The reason, if the cell did not end as ok.
         seconds: Wall time in seconds.
         n_parameters: Number of trainable parameters of the model; None if unknown.
@@ -303,3 +372,4 @@ class CellResult:
     device: str = ""
     provenance: Mapping[str, Any] = field(factory=dict)
     traceback: str = ""
+    curves: Mapping[str, Curve] = field(factory=dict)

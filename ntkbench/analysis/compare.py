@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
 from ..types import Cell, CellResult, Status, Value, canonical_json, written_width
 from .groups import radius_of
@@ -106,8 +105,9 @@ def compare(
         manifest_b: Manifest of the second run.
     """
     several = _at_several_radii(a) | _at_several_radii(b)
-    first, second = ({_place(each.cell, several): each for each in results} for results in (a, b))
+    first, second = (_by_place(results, several) for results in (a, b))
     common = [place for place in first if place in second]
+    several_datasets = len({each.cell.dataset_label for each in (*a, *b)}) > 1
     values: dict[tuple[str, str], list[tuple[Value, Value]]] = {}
     statuses = []
     for place in common:
@@ -118,6 +118,7 @@ def compare(
             for key in filter(one.cell.wants, one.values.keys() & other.values.keys()):
                 radius = one.cell.settings.get("radius", 1.0)
                 label = one.cell.label + (_at(radius) if one.cell.measurement in several else "")
+                label += f" {one.cell.dataset_label}" if several_datasets else ""
                 values.setdefault((label, key), []).append((one.values[key], other.values[key]))
     changes, tests = [], []
     for (label, key), pairs in sorted(values.items()):
@@ -125,7 +126,6 @@ def compare(
         tests.append(p)
         changes.append(change)
     moved = _holm(tests)
-    from attrs import evolve
 
     changes = [evolve(change, moved=i in moved) for i, change in enumerate(changes)]
     changes.sort(key=lambda change: (not change.moved, change.differ == 0, -abs(change.shift or 0)))
@@ -139,7 +139,12 @@ def compare(
         statuses=tuple(statuses),
         judged=len(both),
         verdicts=tuple(
-            VerdictChange(one.series.label + place[0], one.name, other.name, other.reason)
+            VerdictChange(
+                one.series.label + place[0] + (f" {one.series.dataset}" if several_datasets else ""),
+                one.name,
+                other.name,
+                other.reason,
+            )
             for place in both
             for one, other in [(before[place], after[place])]
             if one.name != other.name
@@ -154,7 +159,7 @@ def _verdicts(
     found = {}
     for each in verdicts(results, catalogue(manifest or {}), theory(manifest or {})):
         cell = each.series.results[0].cell
-        data = dataset_label(cell.dataset, cell.dataset_params)
+        data = cell.dataset_label
         place = canonical_json([cell.architecture, dict(cell.params), data, cell.reinit])
         found[_at(radius_of(each.series)) if several else "", place] = each
     return found
@@ -184,7 +189,6 @@ def _change(label: str, key: str, pairs: Sequence[tuple[Value, Value]]) -> tuple
     positive = [math.log(b / a) for a, b in numbers if a > 0 and b > 0]
     if not differ or len(positive) < 2:
         return change, 1.0
-    from attrs import evolve
     from scipy.special import stdtr
 
     mean, error, freedom = fmean(positive), stdev(positive) / math.sqrt(len(positive)), len(positive) - 1
@@ -212,17 +216,35 @@ def _at_several_radii(results: Sequence[CellResult]) -> set[str]:
 
 def _place(cell: Cell, several: Collection[str] = ()) -> str:
     """Return the identity by which cells of two runs match. several: measurements with several radii in one run."""
-    data = dataset_label(cell.dataset, cell.dataset_params)
     place = [
         cell.architecture,
         dict(cell.params),
         written_width(cell.width),
         cell.seed,
-        data,
+        cell.dataset_label,
         cell.measurement,
         cell.reinit,
     ]
     return canonical_json([*place, cell.settings.get("radius") if cell.measurement in several else None])
+
+
+def _by_place(results: Sequence[CellResult], several: Collection[str]) -> dict[str, CellResult]:
+    """Return the results by place, with the values of cells that hold different quantities of one measurement."""
+
+    found: dict[str, CellResult] = {}
+    for result in results:
+        place = _place(result.cell, several)
+        known = found.get(place)
+        if known is None or known.status != Status.OK or result.status != Status.OK:
+            found[place] = result
+        else:
+            found[place] = _joined(known, result)
+    return found
+
+
+def _joined(one: CellResult, other: CellResult) -> CellResult:
+    quantities = tuple(sorted({*one.cell.quantities, *other.cell.quantities}))
+    return evolve(other, cell=evolve(other.cell, quantities=quantities), values={**one.values, **other.values})
 
 
 def _name(cell: Cell) -> str:

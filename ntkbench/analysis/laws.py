@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from ..store.frame import dataset_label
 from ..store.manifest import Catalogue, find_quantity
 from ..types import Cell, CellResult, Quantity, Theory, canonical_json
 from .agreement import Agreement, agreement, theory_of
@@ -51,6 +50,16 @@ class Series:
     def infinite(self) -> bool:
         """Whether the limit of infinite width was measured."""
         return any(result.cell.infinite for result in self.results)
+
+    @property
+    def dataset(self) -> str:
+        """Label of the dataset."""
+        return self.results[0].cell.dataset_label
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Labels of the architecture and of the dataset."""
+        return self.label, self.dataset
 
     @functools.cached_property
     def by_key(self) -> Mapping[str, Sequence[CellResult]]:
@@ -151,6 +160,7 @@ def series(results: Iterable[CellResult]) -> list[Series]:
         group.append(result)
     _share_over_radii(groups.values())
     found = [part for group in groups.values() for part in _one_version(group)]
+    several = len({group[0].cell.dataset_label for group, _ in found}) > 1
     by_label: dict[str, list[list[CellResult]]] = {}
     for group, _ in found:
         by_label.setdefault(group[0].cell.label, []).append(group)
@@ -159,7 +169,7 @@ def series(results: Iterable[CellResult]) -> list[Series]:
             architecture=group[0].cell.architecture,
             label=group[0].cell.label or group[0].cell.architecture,
             params=dict(group[0].cell.params),
-            condition=(*_what_differs(group, by_label[group[0].cell.label]), *version),
+            condition=(*_what_differs(group, by_label[group[0].cell.label], several), *version),
             results=tuple(group),
             one_model=group[0].cell.architecture.endswith(".keras"),
         )
@@ -273,12 +283,13 @@ def law_of_points(
 def result_keys(results: Iterable[CellResult], catalogue: Catalogue) -> dict[str, Quantity]:
     """Return the quantities that the results hold or were planned to, by result key, in the order of the catalogue.
 
-    Quantities with one number per variable are left out, because no law is fitted to them (see `analysis.bend`).
+    Curves, and quantities with one number per variable, are left out, because no law is fitted to them.
     """
     found: dict[str, str] = {}
     for result in results:
         for key in (*result.cell.quantities, *result.values):
-            found.setdefault(key, result.cell.measurement)
+            if key not in result.curves:
+                found.setdefault(key, result.cell.measurement)
     declared = [key for quantities in catalogue.values() for key in quantities if key in found]
     quantities = {key: find_quantity(catalogue, found[key], key) for key in dict.fromkeys([*declared, *found])}
     return {key: quantity for key, quantity in quantities.items() if not quantity.per}
@@ -378,7 +389,7 @@ def _condition(cell: Cell) -> dict[str, str]:
     return {
         "architecture": cell.architecture,
         "params": ",".join(f"{name}={value}" for name, value in sorted(cell.params.items())),
-        "dataset": dataset_label(cell.dataset, cell.dataset_params),
+        "dataset": cell.dataset_label,
         "precision": cell.precision,
         **{name: _setting(name, value) for name, value in sorted(cell.settings.items())},
         "version": f"{cell.architecture_plugin} {cell.architecture_version}",
@@ -392,7 +403,12 @@ def _setting(name: str, value: Any) -> str:
     return f"R = {value:g}" if name == "radius" and value is not None else f"{name}={value}"
 
 
-def _what_differs(group: list[CellResult], others: list[list[CellResult]]) -> tuple[str, ...]:
+def _what_differs(group: list[CellResult], others: list[list[CellResult]], several: bool) -> tuple[str, ...]:
+    """Return the condition of a group in which it differs from others. several: whether there are several datasets."""
     conditions = [_condition(other[0].cell) for other in others]
     own = _condition(group[0].cell)
-    return tuple(text for name, text in own.items() if len({condition.get(name) for condition in conditions}) > 1)
+    return tuple(
+        text
+        for name, text in own.items()
+        if (name == "dataset" and several) or len({condition.get(name) for condition in conditions}) > 1
+    )

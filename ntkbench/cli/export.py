@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import did_you_mean
+from ..errors import NtkbenchError, did_you_mean
 from ..streams import writing_to
 
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     metavar="csv|json|parquet|markdown|latex",
     help="Output format. csv, json, parquet: tidy results, one row per cell and quantity. markdown, latex: the table.",
 )
+@click.option("--curves", is_flag=True, help="Export the measured curves, one row per point (csv, json or parquet).")
 @click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Output file [default: standard output].")
-def command(run: str, format_: str, output: str | None) -> None:
-    """Export the results or the table of RUN, which may be unfinished.
+def command(run: str, format_: str, curves: bool, output: str | None) -> None:
+    """Export the results, the curves or the table of RUN, which may be unfinished.
 
     In csv, text that a spreadsheet would read as a formula is prefixed with an apostrophe.
     """
@@ -36,11 +37,15 @@ def command(run: str, format_: str, output: str | None) -> None:
 
     if format_ not in WRITERS:
         raise click.UsageError(f"Unknown export format {format_!r}. {did_you_mean(format_, WRITERS)}")
+    if curves and format_ not in CURVE_FORMATS:
+        raise click.UsageError(f"Curves cannot be exported as {format_}. Use csv, json or parquet.")
     to_stdout = output in (None, "-")
     if format_ == "parquet" and to_stdout and sys.stdout.isatty():
         raise click.UsageError("Parquet is a binary format and cannot be printed to a terminal. Use -o FILE.")
     found = load(run)
-    data = WRITERS[format_](found)
+    if curves and not any(result.curves for result in found.results):
+        raise NtkbenchError(f"{run} holds no measured curves. Measure some, such as `--measure gd:curves`.")
+    data = WRITERS[format_](found, curves)
     for problem in found.problems:
         click.echo(f"Warning: {problem}", err=True)
     if output is None or output == "-":
@@ -52,37 +57,39 @@ def command(run: str, format_: str, output: str | None) -> None:
         write_atomically(output, data)
 
 
-def _csv(run: Run) -> bytes:
+def _csv(run: Run, curves: bool) -> bytes:
     from ..report.escape import spreadsheet
-    from ..store.frame import COLUMNS
+    from ..store.frame import COLUMNS, CURVE_COLUMNS
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in run.rows():
+    writer.writerow(CURVE_COLUMNS if curves else COLUMNS)
+    for row in run.curve_rows() if curves else run.rows():
         writer.writerow([spreadsheet(cell) if isinstance(cell, str) else cell for cell in row.values()])
     return text.getvalue().encode()
 
 
-def _json(run: Run) -> bytes:
+def _json(run: Run, curves: bool) -> bytes:
     from ..types import written_width
 
-    rows = [row | {"width": written_width(row["width"])} for row in run.rows()]
+    found = run.curve_rows() if curves else run.rows()
+    rows = [row | {"width": written_width(row["width"])} for row in found]
     return (json.dumps(rows, indent=1, allow_nan=False) + "\n").encode()
 
 
-def _parquet(run: Run) -> bytes:
+def _parquet(run: Run, curves: bool) -> bytes:
     buffer = io.BytesIO()
-    run.frame().to_parquet(buffer, index=False)
+    (run.curves() if curves else run.frame()).to_parquet(buffer, index=False)
     return buffer.getvalue()
 
 
-def _markdown(run: Run) -> bytes:
+def _markdown(run: Run, _: bool) -> bytes:
     return run.table().markdown().encode()
 
 
-def _latex(run: Run) -> bytes:
+def _latex(run: Run, _: bool) -> bytes:
     return run.table().latex().encode()
 
 
 WRITERS = {"csv": _csv, "json": _json, "parquet": _parquet, "markdown": _markdown, "latex": _latex}
+CURVE_FORMATS = ("csv", "json", "parquet")

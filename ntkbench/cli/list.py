@@ -85,8 +85,11 @@ def to_json(entry: Entry) -> dict[str, Any]:
             }
             for quantity in entry.quantities
         ]
+        found["curves"] = [
+            asdict(curve) | {"bounds": [_number(bound) for bound in curve.bounds]} for curve in entry.curves
+        ]
     elif isinstance(entry, Dataset):
-        found["forms"] = list(entry.forms)
+        found |= {"forms": list(entry.forms), "members": list(entry.members)}
     return found
 
 
@@ -110,13 +113,16 @@ _HEADERS = {"measurements": ("quantity", "description"), "datasets": ("descripti
 
 
 def _rows(entry: Entry) -> Iterable[tuple[str, ...]]:
-    """Yield the rows of an entry: its own, and one per quantity of a measurement."""
+    """Yield the rows of an entry: its own, and one per quantity and curve of a measurement."""
     if isinstance(entry, Measurement):
         yield entry.name, entry.distribution, "", entry.summary
         for quantity in entry.quantities:
             yield "", "", quantity.key, quantity.summary
+        for curve in entry.curves:
+            yield "", "", curve.name, f"curve by {curve.x_unit}: {curve.summary}"
     elif isinstance(entry, Dataset):
-        yield entry.name, entry.distribution, entry.summary, ", ".join(entry.forms)
+        forms = f"group of {len(entry.members)}" if entry.members else ", ".join(entry.forms)
+        yield entry.name, entry.distribution, entry.summary, forms
     else:
         yield entry.name, entry.distribution, entry.summary
 

@@ -23,7 +23,7 @@ from ..streams import answer, answering
     metavar="NAME",
     help="Quantity to plot (repeatable) [default: the headline quantities].",
 )
-@click.option("--curves", is_flag=True, help="Plot the curves that a suite stored in RUN instead of quantities.")
+@click.option("--curves", is_flag=True, help="Plot the curves in RUN instead: medians and ranges over seeds.")
 @answering
 def command(run: str, output: str | None, quantities: tuple[str, ...], curves: bool) -> None:
     """Plot the quantities of RUN, which may be unfinished, against width on logarithmic axes."""

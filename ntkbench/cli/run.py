@@ -48,9 +48,16 @@ REASONS_SHOWN = 10
     "--measure",
     multiple=True,
     metavar="NAME",
-    help="Measurement, one of its quantities, or all (repeatable) [default: the preset's].",
+    help="Measurement, one of its quantities or curves, NAME:curves for all its curves, or all (repeatable) "
+    "[default: the preset's].",
 )
-@click.option("--dataset", default="digits", metavar="NAME", help="Dataset: NAME or NAME:key=value,...")
+@click.option(
+    "--dataset",
+    multiple=True,
+    default=("digits",),
+    metavar="NAME",
+    help="Dataset: NAME, NAME:key=value,... or a group of datasets (repeatable) [default: digits].",
+)
 @click.option(
     "--preset",
     default="quick",
@@ -335,7 +342,7 @@ def _dry_run(plan: Plan, as_json: bool, chosen: Callable[[Sequence[Plan], str], 
 
     memory = device_memory_gib(plan.options.device)  # read first: prepare("cpu") hides the GPUs from this process
     choice, device = chosen([plan], "cpu"), prepare("cpu", quiet=True)
-    sizes: dict[str, dict[int, int]] = {}
+    sizes: dict[tuple[str, str], dict[int, int]] = {}
     if plan.own_architectures():
         with choice.executor(registry(), device) as building:
             sizes = own_sizes(plan, building, _say)
@@ -356,17 +363,19 @@ def _estimate_lines(estimates: Sequence[Estimate], plan: Any) -> list[str]:
     from ..types import written_width
     from .columns import aligned
 
-    rows = [("architecture", "widths", "cells", "parameters", "memory", "time")]
+    several = len({each.dataset for each in estimates}) > 1
+    rows = [("architecture", *["dataset"] * several, "widths", "cells", "parameters", "memory", "time")]
     for each in estimates:
         predicted = "none" if each.widths == (math.inf,) else "not predicted"
         largest = f"{each.parameters[-1]:,}" if each.parameters else predicted
         memory = f"{each.memory_gib[-1]:,.1f} GiB" if each.memory_gib else ""
         seconds = "" if each.seconds is None else clock(each.seconds)
+        name = (each.label, *[each.dataset] * several)
         widths = ",".join(map(str, map(written_width, each.widths)))
-        rows.append((each.label, widths, str(each.cells), largest, memory, seconds))
+        rows.append((*name, widths, str(each.cells), largest, memory, seconds))
     total = sum(each.seconds or 0 for each in estimates)
     return [
-        *aligned(rows, right=(2, 3, 4, 5), limits={0: 30, 1: 30}),
+        *aligned(rows, right=tuple(range(2 + several, 6 + several)), limits=dict.fromkeys(range(2 + several), 30)),
         "",
         f"{len(plan.cells)} cells, about {clock(total)} (a rough prediction for two cores).",
         "Parameters and memory are those of the largest finite width.",

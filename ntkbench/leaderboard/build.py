@@ -247,7 +247,8 @@ def _notes(board: Board) -> Iterable[str]:
     yield from board.remarks
     yield meaning()
     yield f"{COLUMNS} Re-run: how many of the row's cells were run again and agreed."
-    yield f"{ties(board.grouping)} Rows without a letter were measured at another radius or with fewer than two seeds."
+    alone = "Rows without a letter were measured at another radius or with fewer than two seeds."
+    yield f"{ties(board.grouping.unmarked)} {alone}"
     if board.grouping.gaps:
         gaps = ", ".join(f"{gap:.2f} ({verdict})" for verdict, gap in board.grouping.gaps.items())
         yield f"Smallest difference in exponents that can be detected (median over pairs): {gaps}."

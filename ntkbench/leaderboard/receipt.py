@@ -14,7 +14,7 @@ from attrs import frozen
 
 from .._version import __version__
 from ..errors import NtkbenchError
-from ..store.cell_file import SCHEMA_VERSION, decode, plain
+from ..store.cell_file import READABLE, SCHEMA_VERSION, curve_to_json, decode, plain
 from ..store.manifest import Catalogue, catalogue, companions, theory
 from ..store.stored_run import StoredRun
 from ..types import Cell, CellResult, Status, Width, canonical_json, digest, quantity_of
@@ -96,6 +96,13 @@ def write_receipt(run: StoredRun, name: str) -> bytes:
         raise NtkbenchError(
             f"{run.path} is not finished: {len(missing)} planned cells are missing. Rerun its `ntkbench run` command "
             "to measure them, then submit."
+        )
+    cells = [result.cell for result in results]
+    datasets = list(dict.fromkeys(cell.dataset_label for cell in cells))
+    if len(datasets) > 1:
+        raise NtkbenchError(
+            f"{run.path} holds results on {len(datasets)} datasets ({', '.join(datasets[:3])}), but a submission has "
+            "one, so that all its rows are comparable. Run each dataset with its own --out, and submit these runs."
         )
     own = sorted({result.cell.label for result in results if result.cell.source_hash})
     if own:
@@ -179,11 +186,11 @@ def read_receipt(data: bytes, source: str) -> Receipt:
     if body.get("kind") != KIND:
         check.fail(f"its kind is {body.get('kind')!r:.80}, not {KIND!r}")
     rules, schema, version = (body.get(name) for name in ("rules", "schema_version", "ntkbench"))
-    if rules != RULES or schema != SCHEMA_VERSION:
+    if rules != RULES or schema not in READABLE:
         raise OtherVersion(
             source,
-            f"it follows rules {rules!r:.20} and schema {schema!r:.20}; this version reads rules {RULES} and schema "
-            f"{SCHEMA_VERSION}",
+            f"it follows rules {rules!r:.20} and schema {schema!r:.20}; this version reads rules {RULES} and schemas "
+            f"{' and '.join(map(str, READABLE))}",
         )
     if not isinstance(version, str) or not _VERSION.match(version):
         check.fail(f"{version!r:.80} is not a version of ntkbench")
@@ -207,7 +214,7 @@ def read_receipt(data: bytes, source: str) -> Receipt:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         check.fail(f"its plan is invalid ({type(error).__name__}: {error})")
     results = tuple(_results(check, body["groups"], quantities, partners))
-    _complete(check, results)
+    _complete(check, results, quantities)
     return Receipt(body["name"], body["hash"], body["environment"], manifest, results, version)
 
 
@@ -292,8 +299,16 @@ def _groups(results: Sequence[CellResult]) -> list[dict[str, Any]]:
                     for key, value in result.values.items()
                 },
             }
+            | _curves(result)
         )
     return list(groups.values())
+
+
+def _curves(result: CellResult) -> dict[str, Any]:
+    """Return the curves of a result as plain JSON; nothing if it has none, so that the other receipts do not grow."""
+    if not result.curves:
+        return {}
+    return {"curves": {name: curve_to_json(curve) for name, curve in result.curves.items()}}
 
 
 def _sanitise(message: str) -> str:
@@ -314,7 +329,8 @@ def _results(check: _Check, groups: Any, quantities: Catalogue, partners: Partne
         if identity.get("source_hash"):
             check.fail(f"{label} is a local file of the submitter, which others cannot run")
         for found in group["results"]:
-            check.keys(found, _RESULT, f"a cell of {label}")
+            held = {"curves"} if isinstance(found, dict) and "curves" in found else set()
+            check.keys(found, _RESULT | held, f"a cell of {label}")
             yield _result(check, label, identity, found, quantities, partners)
 
 
@@ -341,6 +357,7 @@ def _result(
         },
         "cell": cell,
         "provenance": {},
+        "curves": found.get("curves", {}),
     }
     try:
         result = decode(json.dumps(record), f"a cell of {label}")
@@ -353,13 +370,13 @@ def _result(
     known = partners.get(result.cell.measurement)
     requested = set(result.cell.quantities)
     accepted = set(declared) if known is None else {each for key in requested for each in known.get(key, ())}
-    wrong = set(named.values()) - requested - accepted
-    if wrong or (result.status == Status.OK and not result.values):
+    wrong = (set(named.values()) - requested - accepted) | (set(result.curves) - requested)
+    if wrong or (result.status == Status.OK and not result.values and not result.curves):
         check.fail(f"a cell of {label} at width {result.cell.width} does not contain the quantities that it names")
     return result
 
 
-def _complete(check: _Check, results: Sequence[CellResult]) -> None:
+def _complete(check: _Check, results: Sequence[CellResult], quantities: Catalogue) -> None:
     """Reject a receipt with missing or duplicate cells of widths × seeds × measurements, or with mixed data."""
     seeds = {result.cell.seed for result in results}
     seen: dict[tuple[Any, ...], Cell] = {}
@@ -372,7 +389,8 @@ def _complete(check: _Check, results: Sequence[CellResult]) -> None:
             cell.precision,
             cell.width,
             cell.seed,
-            cell.measurement,
+            # Curves may have been measured apart from the numbers.
+            (cell.measurement, _has_numbers(cell, quantities)),
         )
         if place in seen:
             check.fail(f"it contains {cell.label} at width {cell.width}, seed {cell.seed}, {cell.measurement} twice")
@@ -390,6 +408,12 @@ def _complete(check: _Check, results: Sequence[CellResult]) -> None:
     wanted = sum(len(widths) * len(measurements) * len(seeds) for widths, measurements in labels.values())
     if seeds != set(range(len(seeds))) or wanted != len(seen):
         check.fail(f"{max(wanted - len(seen), 1)} cells of its widths × seeds × measurements are missing")
+
+
+def _has_numbers(cell: Cell, quantities: Catalogue) -> bool:
+    """Return whether a cell requests anything besides curves."""
+    declared = quantities.get(cell.measurement, {})
+    return any(key not in declared or declared[key].per != "point" for key in cell.quantities)
 
 
 def measured(receipt: Receipt) -> set[tuple[Any, ...]]:

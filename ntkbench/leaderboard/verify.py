@@ -209,6 +209,14 @@ def _problem(result: CellResult, again: CellResult) -> str:
                 return f"{where}: {key} is {value.value} in the receipt and {other.value} here"
         elif abs(value.value - other.value) > _allowed(cell, key, value, other):
             return f"{where}: {key} is {value.value:.6g} in the receipt and {other.value:.6g} here"
+    for name, curve in result.curves.items():
+        again_at = dict(zip(again.curves[name].x, again.curves[name].y, strict=True)) if name in again.curves else {}
+        common = [(x, y, again_at[x]) for x, y in zip(curve.x, curve.y, strict=True) if x in again_at]
+        if 2 * len(common) < len(curve.x):  # the last steps of gradient descent may differ by rounding
+            return f"{where}: the curve {name} has other abscissas in the receipt than here"
+        for x, one, other_y in common:
+            if abs(one - other_y) > tolerance(cell, name, Value(one), Value(other_y)):
+                return f"{where}: {name} at {x:g} is {one:.6g} in the receipt and {other_y:.6g} here"
     return ""
 
 

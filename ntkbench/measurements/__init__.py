@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from ..registry.hookspecs import hookimpl
-from ..types import Quantity
+from ..types import CurveSpec, Quantity
 
 Bounds = tuple[float, float]
 NON_NEGATIVE: Bounds = (0.0, float("inf"))
@@ -71,6 +71,18 @@ GD = [
     _plain("pl_ratio", "PL*", "value", "smallest ‖∇L‖²/(2L) on the path, divided by λmin(K) at initialisation"),
     _plain("weight_change", "‖Δw‖", "value", "distance from initialisation to the end of gradient descent"),
     _plain("relative_weight_change", "‖Δw‖/‖w‖", "value", "weight_change divided by the norm of the initial weights"),
+]
+GD_CURVES = [
+    CurveSpec("loss_along_gd", "L", "step", "f^2", NON_NEGATIVE, summary="loss ½ Σ (f − y)² along gradient descent"),
+    CurveSpec(
+        "kernel_change_along_gd",
+        "ΔK gd",
+        "step",
+        "1",
+        NON_NEGATIVE,
+        "lower",
+        "relative kernel change along gradient descent",
+    ),
 ]
 RANDOM = [
     _lower("kernel_change_random", "ΔK random", "mean", "relative kernel change at a random point at distance R"),
@@ -153,7 +165,14 @@ def ntkbench_register_measurements(register):
         companions={"kernel_change_worst": ("search_gain", "kink_share")},
         summary="worst perturbation in a ball around initialisation",
     )
-    register("gd", f"{here}.gd:measure", quantities=GD, needs="trajectory", summary="full-batch gradient descent")
+    register(
+        "gd",
+        f"{here}.gd:measure",
+        quantities=GD,
+        curves=GD_CURVES,
+        needs="trajectory",
+        summary="full-batch gradient descent",
+    )
     register("random", f"{here}.random:measure", quantities=RANDOM, needs="radius", summary="random perturbations")
     register(
         "bend",

@@ -43,6 +43,7 @@ class Estimate:
 
     Attributes:
         label: Label of the architecture.
+        dataset: Label of the dataset.
         widths: Planned widths, ascending.
         cells: Number of planned cells.
         parameters: Number of trainable parameters at each finite width.
@@ -54,6 +55,7 @@ class Estimate:
     """
 
     label: str
+    dataset: str
     widths: tuple[Width, ...]
     cells: int
     parameters: tuple[int, ...] = ()
@@ -67,6 +69,7 @@ class Estimate:
         """Return the estimate as plain JSON."""
         return {
             "architecture": self.label,
+            "dataset": self.dataset,
             "widths": [written_width(width) for width in self.widths],
             "cells": self.cells,
             "parameters": list(self.parameters),
@@ -76,22 +79,31 @@ class Estimate:
 
 
 def estimate(
-    plan: Plan, memory: tuple[float, str] | None = None, sizes: Mapping[str, Mapping[int, int]] | None = None
+    plan: Plan,
+    memory: tuple[float, str] | None = None,
+    sizes: Mapping[tuple[str, str], Mapping[int, int]] | None = None,
 ) -> list[Estimate]:
-    """Return the predicted cost of each architecture of a plan. Small models are built with TensorFlow.
+    """Return the predicted cost of each architecture of a plan on each dataset, with TensorFlow and small models.
 
     Args:
         plan: The plan.
         memory: Available memory in GiB, and its owner; default: the memory of the plan's device.
-        sizes: For architectures that must not be built in this process, by label: parameter counts at `small_widths`.
-            An empty mapping if the architecture could not be built at all.
+        sizes: For architectures that must not be built in this process, by their label and the dataset's: parameter
+            counts at `small_widths`. An empty mapping if the architecture could not be built at all.
     """
     available, where = memory or device_memory_gib(plan.options.device)
-    estimates = [_estimate(plan, request, available, (sizes or {}).get(request.label)) for request in plan.requests]
-    return [evolve(each, where=where) for each in estimates]
+    return [
+        evolve(_estimate(part, request, available, sizes or {}), where=where)
+        for part in plan.parts or (plan,)
+        for request in part.requests
+    ]
 
 
-def _estimate(plan: Plan, request: ArchitectureRequest, available: float, counts: Mapping[int, int] | None) -> Estimate:
+def _estimate(
+    plan: Plan, request: ArchitectureRequest, available: float, sizes: Mapping[tuple[str, str], Mapping[int, int]]
+) -> Estimate:
+    dataset = plan.cells[0].dataset_label
+    counts = sizes.get((request.label, dataset))
     cells = [cell for cell in plan.cells if cell.label == request.label]
     widths = tuple(sorted({cell.width for cell in cells}))
     finite = finite_widths(cells)
@@ -102,7 +114,7 @@ def _estimate(plan: Plan, request: ArchitectureRequest, available: float, counts
     else:
         law = quadratic(counts) if counts else None
     if law is None:
-        return Estimate(label=request.label, widths=widths, cells=len(cells))
+        return Estimate(label=request.label, dataset=dataset, widths=widths, cells=len(cells))
     probes, precision = plan.settings.n_probes, plan.options.precision
 
     def memory(width: int) -> float:
@@ -112,6 +124,7 @@ def _estimate(plan: Plan, request: ArchitectureRequest, available: float, counts
     doublings = [2**power for power in range(max(finite).bit_length())]
     return Estimate(
         label=request.label,
+        dataset=dataset,
         widths=widths,
         cells=len(cells),
         parameters=tuple(map(law, finite)),

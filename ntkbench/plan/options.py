@@ -145,6 +145,13 @@ def _texts(given: str | Iterable[Any] | None) -> tuple[str, ...] | None:
     return tuple(str(word) for word in words)
 
 
+def _datasets(given: str | Iterable[Any]) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(_texts(given) or ()))
+    if not words:
+        raise NtkbenchError("No dataset is given; use --dataset NAME (see `ntkbench list datasets`).")
+    return words
+
+
 def _architectures(given: str | Iterable[Any] | None) -> tuple[str, ...]:
     if not isinstance(given, str | Path | Iterable | None):
         raise NtkbenchError(
@@ -184,7 +191,7 @@ class RunOptions:
         widths: Distinct positive widths; `math.inf` for the limit of infinite width.
         seeds: Number of seeds.
         measure: Measurements or quantities, or "all".
-        dataset: Dataset, as "NAME:key=value".
+        dataset: Datasets, as "NAME:key=value", or groups of datasets.
         preset: Name of the preset.
         precision: "float32" or "float64".
         device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]".
@@ -201,7 +208,7 @@ class RunOptions:
     widths: tuple[Width, ...] | None = field(default=None, converter=parse_widths)
     seeds: int | None = field(default=None, converter=_seeds)
     measure: tuple[str, ...] | None = field(default=None, converter=_texts)
-    dataset: str = "digits"
+    dataset: tuple[str, ...] = field(default=("digits",), converter=_datasets)
     preset: str = field(default="quick", validator=_known_preset)
     precision: str = field(default="float32", validator=_known_precision)
     device: str = field(default="auto", validator=_known_device)
@@ -215,4 +222,6 @@ class RunOptions:
     def to_json(self) -> Mapping[str, Any]:
         """Return the options as plain JSON."""
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        if len(self.dataset) == 1:
+            (plain["dataset"],) = self.dataset
         return plain | {"widths": None if self.widths is None else [written_width(width) for width in self.widths]}

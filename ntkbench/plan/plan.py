@@ -14,7 +14,7 @@ from ..errors import NtkbenchError, UnknownName
 from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..registry.specs import SEED_BITS, Architecture, Dataset
-from ..types import Cell, Settings, Width, digest
+from ..types import Cell, Settings, Width, dataset_label, digest
 from .arch_spec import ArchitectureRequest, parse_arches, parse_params
 from .data import form_for, load_data, load_task, task_hash
 from .options import RunOptions
@@ -40,6 +40,7 @@ class Plan:
         vocabulary: Number of different tokens of the dataset, None if its inputs are not tokens.
         notes: Sentences about what was left out, and why.
         code: Code that the architectures (by label) and the measurements (by name) depend on, outside ntkbench.
+        parts: With several datasets, the plan of each of them.
     """
 
     cells: tuple[Cell, ...]
@@ -50,6 +51,7 @@ class Plan:
     vocabulary: int | None = None
     notes: tuple[str, ...] = ()
     code: Mapping[str, Code] = field(factory=dict, repr=False)
+    parts: tuple[Plan, ...] = field(default=(), repr=False)
 
     def groups(self, without: Collection[str] = ()) -> list[tuple[Cell, ...]]:
         """Return the cells by group: all seeds of one architecture with its params at one width.
@@ -69,7 +71,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     """Return the plan of a run.
 
     The data of each form and seed are loaded once, to be checked and hashed. An architecture of "all" whose input form
-    the dataset does not provide is left out with a note.
+    the dataset does not provide is left out with a note, and so is a dataset of a group that does not fit.
 
     Args:
         options: The options of the run.
@@ -78,6 +80,84 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     Raises:
         NtkbenchError: A name is unknown, or an architecture requested by name does not fit the dataset.
     """
+    requests = parse_arches(options.arch, registry, reinit=options.reinit)
+    if options.reinit and all(request.kind != "keras" for request in requests):
+        raise NtkbenchError(
+            "--reinit redraws the weights of a saved model, but --arch names no MODEL.keras. Leave out --reinit."
+        )
+    parts: list[Plan] = []
+    left_out: list[NtkbenchError] = []
+    for chosen in choose_datasets(options.dataset, registry):
+        try:
+            parts.append(_plan_on(chosen, requests, options, registry))
+        except NtkbenchError as error:
+            if not chosen.of_group:
+                raise
+            left_out.append(NtkbenchError(f"Left out the dataset {chosen.label}: {error}"))
+    if not parts:
+        raise left_out[0]
+    return parts[0] if len(parts) == 1 and not left_out else _joined(parts, list(map(str, left_out)))
+
+
+def _joined(parts: Sequence[Plan], notes: Sequence[str]) -> Plan:
+    """Return the plan of several datasets, with `notes` after those of its parts."""
+    requests = {request.label: request for part in parts for request in part.requests}
+    return evolve(
+        parts[0],
+        cells=tuple(cell for part in parts for cell in part.cells),
+        requests=tuple(requests.values()),
+        code={name: code for part in parts for name, code in part.code.items()},
+        notes=tuple(dict.fromkeys([*(note for part in parts for note in part.notes), *notes])),
+        parts=tuple(parts) if len(parts) > 1 else (),
+    )
+
+
+@frozen
+class ChosenDataset:
+    """A dataset with all its parameters. of_group: whether it was chosen as a member of a group."""
+
+    dataset: Dataset
+    params: Mapping[str, Any]
+    of_group: bool = False
+
+    @property
+    def label(self) -> str:
+        """The dataset as tables show it."""
+        return dataset_label(self.dataset.name, self.params)
+
+
+def choose_datasets(wanted: Sequence[str], registry: Registry) -> list[ChosenDataset]:
+    """Return the datasets to measure on, each once, with the members of groups in their place.
+
+    Args:
+        wanted: "NAME" or "NAME:key=value,..." of datasets and groups.
+        registry: The registered datasets.
+
+    Raises:
+        NtkbenchError: A name or a parameter is unknown, or a group names another group.
+    """
+    chosen: dict[str, ChosenDataset] = {}
+    for word in wanted:
+        first = _dataset(word, registry)
+        for member in first.dataset.members or (word,):
+            found = first if member == word else evolve(_dataset(member, registry), of_group=True)
+            if found is not first and found.dataset.members:
+                raise NtkbenchError(f"The group {word!r} names {member!r}, which is a group; it must name datasets.")
+            chosen.setdefault(found.label, found)
+    return list(chosen.values())
+
+
+def _dataset(word: str, registry: Registry) -> ChosenDataset:
+    name, _, words = word.partition(":")
+    dataset: Dataset = registry.get("datasets", name)
+    return ChosenDataset(dataset, dataset.resolve(parse_params(words, word)))
+
+
+def _plan_on(
+    chosen: ChosenDataset, requests: Sequence[ArchitectureRequest], options: RunOptions, registry: Registry
+) -> Plan:
+    """Return the plan of a run on one dataset."""
+    dataset, dataset_params = chosen.dataset, chosen.params
     sizes = preset(options.preset)
     settings = Settings(**sizes.settings)
     if options.probes is not None:
@@ -93,9 +173,6 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     no_limit: list[str] = []
     named = choose_quantities([word for word in options.measure or () if word != "all"], registry)
     at_infinity = {m for m in measured if registry.measurements[m].at_infinity or m in named}
-    name, _, words = options.dataset.partition(":")
-    dataset: Dataset = registry.get("datasets", name)
-    dataset_params = dataset.resolve(parse_params(words, options.dataset))
     # Last, so that the cells of a seed that share a model are adjacent; see `Measurement.needs_task`.
     measured = dict(sorted(measured.items(), key=lambda item: registry.measurements[item[0]].needs_task))
     on_tasks = {m for m in measured if registry.measurements[m].needs_task}
@@ -105,12 +182,6 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
             f"{', '.join(sorted(on_tasks))} trains on a task, and the dataset {dataset.name!r} has none. Choose one of "
             f"these with --dataset: {able}."
         )
-    requests = parse_arches(options.arch, registry, reinit=options.reinit)
-    if options.reinit and all(request.kind != "keras" for request in requests):
-        raise NtkbenchError(
-            "--reinit redraws the weights of a saved model, but --arch names no MODEL.keras. Leave out --reinit."
-        )
-
     probes = _Probes(dataset, dataset_params, settings.n_probes, seeds)
     left_out: dict[str, NtkbenchError] = {}
     cells: list[Cell] = []
@@ -191,8 +262,9 @@ def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tu
     """Return the result keys to measure, sorted, by measurement.
 
     Args:
-        wanted: Names of measurements or of quantities, or "all" for every measurement that needs no task. The name of a
-            quantity selects all its reductions.
+        wanted: Names of measurements, of quantities or of curves, "MEASUREMENT:curves", or "all" for every measurement
+            that needs no task. The name of a quantity selects all its reductions. Curves are chosen only by their names
+            or as "MEASUREMENT:curves".
         registry: The registered measurements.
 
     Raises:
@@ -208,6 +280,11 @@ def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tu
             names_it = {name, *by_quantity} | (set() if entry.needs_task else {"all"})
             if not names_it.isdisjoint(wanted):
                 chosen.setdefault(name, set()).add(quantity.key)
+        for curve in entry.curves:
+            by_name = {curve.name, f"{name}:curves"} - set(registry.measurements)
+            names |= by_name
+            if not by_name.isdisjoint(wanted):
+                chosen.setdefault(name, set()).add(curve.name)
     for word in wanted:
         if word not in names:
             raise UnknownName("measurement or quantity", word, names)

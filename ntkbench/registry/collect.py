@@ -79,8 +79,9 @@ def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str,
     if not isinstance(name, str) or not pattern.match(name) or name in _RESERVED:
         form = '"module:LayerClass"' if kind == "layer_rules" else "up to 64 letters, digits, '.', '_' and '-'"
         raise RegistrationError(f"{name!r} is not a valid {ONE_OF[kind]} name; use {form}.")
+    group = kind == "datasets" and bool(spec.get("members")) and not target
     further = {field: spec[field] for field in KINDS[kind].further_targets() if spec.get(field) is not None}
-    for field, given in {"target": target, **further}.items():
+    for field, given in ({} if group else {"target": target}).items() | further.items():
         if not callable(given) and not (isinstance(given, str) and _TARGET.match(given)):
             raise RegistrationError(f'{name!r} has the {field} {given!r}; it must be a callable or "module:attribute".')
     fields = {field.name for field in attrs.fields(KINDS[kind]) if field.init}
@@ -101,7 +102,7 @@ def hook_of(kind: str) -> str:
 
 
 def _collector(kind: str, source: Source, entries: list[Named]) -> hookspecs.Register:
-    def register(name: str, target: Target, **spec: Any) -> None:
+    def register(name: str, target: Target = "", **spec: Any) -> None:
         entries.append((kind, entry_of(kind, name, target, source.distribution, source.version, spec)))
 
     return register

@@ -31,14 +31,14 @@ def architecture(name: str, **spec: Any) -> Callable[[Function], Function]:
 
 
 def measurement(name: str, quantities: Sequence[Quantity], **spec: Any) -> Callable[[Function], Function]:
-    """Register the decorated function ``measure(ctx) -> {quantity: float | (value, error) | Value}``.
+    """Register the decorated function ``measure(ctx) -> {quantity: float | (value, error) | Value | Curve}``.
 
     Decorating the same function again replaces it, so that a notebook cell can be run twice.
 
     Args:
         name: Name of the measurement.
         quantities: The quantities that the function returns.
-        **spec: Fields of `ntkbench.registry.specs.Measurement`, such as summary, params and needs.
+        **spec: Fields of `ntkbench.registry.specs.Measurement`, such as summary, params, curves and needs.
 
     Returns:
         The decorator, which returns the function unchanged.

@@ -64,9 +64,11 @@ def ntkbench_register_measurements(register: Register) -> Any:
             ``measure(ctx) -> {quantity: float | (value, error) | Value}`` or "module:attribute". `ctx` is an
             `ntkbench.engine.context.Context`. The error of a pair is a standard error (kind "statistical");
             write a certified bound as ``Value(value, error, "bound")``. `spec` holds the fields of
-            `ntkbench.registry.specs.Measurement`: summary, params, quantities, needs, companions, at_infinity. With
-            ``at_infinity=True`` it is also called at infinite width, with an
-            `ntkbench.engine.infinite_context.InfiniteContext`, whose `limit` is a kernel.
+            `ntkbench.registry.specs.Measurement`: summary, params, quantities, curves, needs, companions, at_infinity.
+            ``curves=[CurveSpec("loss_by_step", "L", x_unit="step", unit="f^2")]`` declares curves: the function returns
+            ``{"loss_by_step": Curve(x, y)}`` beside its numbers where ``"loss_by_step" in ctx.quantities``, with at
+            most 10,000 points in all curves of a cell. With ``at_infinity=True`` it is also called at infinite width,
+            with an `ntkbench.engine.infinite_context.InfiniteContext`, whose `limit` is a kernel.
     """
 
 
@@ -84,6 +86,8 @@ def ntkbench_register_datasets(register: Register) -> Any:
             ``load_task(*, form, seed, fold, **params) -> ntkbench.Task`` or "module:attribute": the split into train
             and test part of a seed and fold, with x in the requested form and the shapes of `load`. Whatever it
             estimates from data (means, scales, choices) it estimates on the train part.
+            ``register("ucr", members=["ucr-coffee", "ucr-beef"])`` registers a group: ``--dataset ucr`` measures each
+            of its datasets.
     """
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from ..errors import NtkbenchError
-from ..types import Quantity
+from ..types import CurveSpec, Quantity
 from .collect import entry_of
 from .specs import Architecture, Entry, Late, Remembered
 
@@ -80,6 +80,8 @@ def entry_from_json(
     spec["params"] = {key: {k: v for k, v in param.items() if k != "name"} for key, param in spec["params"].items()}
     if "quantities" in spec:
         spec["quantities"] = [Quantity(**{**q, "bounds": tuple(q["bounds"])}) for q in spec["quantities"]]
+    if "curves" in spec and kind == "measurements":
+        spec["curves"] = [CurveSpec(**{**c, "bounds": tuple(c["bounds"])}) for c in spec["curves"]]
     # Cached, because finding a function loads and registers the whole plugin again.
     if target is None:
         target = Late(functools.cache(lambda: find(kind, name)))

@@ -6,12 +6,12 @@ import importlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import Factory, evolve, field, fields as attrs_fields, frozen
 
 from ..errors import NtkbenchError, RegistrationError, did_you_mean
-from ..types import DIRECTIONS, THEORY_KINDS, Quantity, Theory, canonical_json
+from ..types import DIRECTIONS, THEORY_KINDS, CurveSpec, Quantity, Theory, canonical_json
 from .calling import exit_as_error
 
 NEEDS = ("hessian", "ball", "radius", "trajectory", "limit", "task")
@@ -229,6 +229,7 @@ class Remembered:
 Target = Callable[..., Any] | str
 TARGET = "target"
 """Key in the metadata of fields that hold a further target."""
+Declared = TypeVar("Declared", Quantity, CurveSpec)
 
 
 @frozen(kw_only=True)
@@ -394,10 +395,11 @@ class Architecture(Entry):
 
 @frozen(kw_only=True)
 class Measurement(Entry):
-    """A function that measures named numbers of a model at its probes.
+    """A function that measures named numbers and curves of a model at its probes.
 
     Attributes:
         quantities: All numbers that it can return.
+        curves: All curves that it can return, which it does only where they are requested.
         needs: What it uses beyond first derivatives, for the predicted cost: "hessian", "ball" or "trajectory";
             "limit" when it needs the infinite-width kernel; "radius" when it reads ctx.settings.radius, which "ball"
             implies; "task" when it reads ctx.task. The model then has as many outputs as the task.
@@ -407,6 +409,7 @@ class Measurement(Entry):
     """
 
     quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)
+    curves: tuple[CurveSpec, ...] = field(factory=tuple, converter=tuple)
     needs: tuple[str, ...] = field(factory=tuple, converter=_words)
     companions: Mapping[str, tuple[str, ...]] = field(factory=dict, converter=_tuples)
     at_infinity: bool = field(default=False, converter=_flag)
@@ -422,19 +425,26 @@ class Measurement(Entry):
         return not set(RADIUS_NEEDS).isdisjoint(self.needs)
 
     def __attrs_post_init__(self) -> None:
-        if not self.quantities:
+        if not self.quantities and not self.curves:
             raise RegistrationError(f"Measurement {self.name!r} declares no quantities. Declare at least one.")
         for need in self.needs:
             if need not in NEEDS:
                 raise RegistrationError(
                     f"Measurement {self.name!r} has the unknown need {need!r}. {did_you_mean(need, NEEDS)}"
                 )
-        keys = [_checked(self.name, quantity).key for quantity in self.quantities]
+        keys = [_checked(self.name, quantity, Quantity).key for quantity in self.quantities]
         for key in keys:
             if keys.count(key) > 1:
                 raise RegistrationError(
                     f"Measurement {self.name!r} declares {key!r} twice. Give each quantity its own key."
                 )
+        names = {*keys, *(quantity.name for quantity in self.quantities)}
+        for curve in self.curves:
+            if _checked(self.name, curve, CurveSpec).name in names:
+                raise RegistrationError(
+                    f"Measurement {self.name!r} declares {curve.name!r} twice. Give the curve a name of its own."
+                )
+            names.add(curve.name)
         for key in {*self.companions, *(key for companions in self.companions.values() for key in companions)}:
             if key not in keys:
                 raise RegistrationError(
@@ -442,12 +452,13 @@ class Measurement(Entry):
                 )
 
 
-def _checked(name: str, quantity: Any) -> Quantity:
-    """Return a declared quantity; raise RegistrationError when it is not valid."""
-    if not isinstance(quantity, Quantity):
-        raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; it must be a Quantity(name, symbol).")
-    words = ("name", "symbol", "unit", "reduction", "summary", "key", "per")
-    if wrong := [word for word in words if not isinstance(getattr(quantity, word), str)]:
+def _checked(name: str, quantity: Any, kind: type[Declared]) -> Declared:
+    """Return a declared quantity or curve; raise RegistrationError when it is not valid."""
+    if not isinstance(quantity, kind):
+        form = f"{kind.__name__}(name, symbol)"
+        raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; it must be a {form}.")
+    words = ("name", "symbol", "x_unit", "unit", "reduction", "summary", "key", "per")
+    if wrong := [word for word in words if not isinstance(getattr(quantity, word, ""), str)]:
         raise RegistrationError(f"Measurement {name!r}: the {wrong[0]} of {quantity.name!r} is not text.")
     if quantity.direction not in DIRECTIONS:
         hint = did_you_mean(str(quantity.direction), DIRECTIONS)
@@ -467,7 +478,7 @@ def _checked(name: str, quantity: Any) -> Quantity:
 
 @frozen(kw_only=True)
 class Dataset(Entry):
-    """A source of inputs and targets, with the target load(*, form, n, seed) -> (x, y).
+    """A source of inputs and targets, with the target load(*, form, n, seed) -> (x, y), or a group of such sources.
 
     Attributes:
         forms: Forms of data that it provides; `ntkbench.datasets.forms` lists the built-in ones, and any other
@@ -476,11 +487,26 @@ class Dataset(Entry):
             inputs are not tokens.
         task: Target load_task(*, form, seed, fold) -> `ntkbench.Task`, whose inputs have the shapes of those of `load`;
             None if the dataset has no task.
+        members: For a group, its datasets as "NAME" or "NAME:key=value,..."; a run measures each of them.
     """
 
     forms: tuple[str, ...] = field(default=("vector",), converter=_forms)
     vocabulary: int | None = field(default=None, converter=_vocabulary)
     task: Target | None = field(default=None, metadata={TARGET: True})
+    members: tuple[str, ...] = field(default=(), converter=_words)
+
+    def __attrs_post_init__(self) -> None:
+        if self.members and self.target:
+            raise RegistrationError(f"The dataset {self.name!r} has a target and members; a group has members only.")
+
+    def load(self) -> Callable[..., Any]:
+        """Return the target; raise NtkbenchError for a group."""
+        if self.members:
+            raise NtkbenchError(
+                f"{self.name!r} is a group of {len(self.members)} datasets. Choose one of them, such as "
+                f"{self.members[0]!r}."
+            )
+        return super().load()
 
 
 @frozen(kw_only=True)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..errors import NtkbenchError, did_you_mean
-from ..types import HEADLINES, Quantity, Theory
+from ..types import HEADLINES, CellResult, Quantity, Theory
 
 PER_VARIABLE = ("bend_share", "kernel_share", "variable_size")
 
 
-def chosen(measured: Mapping[str, Quantity], wanted: Sequence[str] = ()) -> dict[str, Quantity]:
+def chosen(
+    measured: Mapping[str, Quantity], wanted: Sequence[str] = (), curves: Collection[str] = ()
+) -> dict[str, Quantity]:
     """Return the quantities to show, by result key.
 
     Args:
         measured: All measured quantities, by result key.
         wanted: Result keys or names to show; a name selects every reduction. By default, the headline quantities that
             were measured, or all quantities if none of these was.
+        curves: Names of the measured curves, which cannot be shown.
 
     Raises:
         NtkbenchError: If a wanted quantity was not measured.
@@ -26,12 +29,21 @@ def chosen(measured: Mapping[str, Quantity], wanted: Sequence[str] = ()) -> dict
         keys = [name] if name in measured else [key for key, quantity in measured.items() if quantity.name == name]
         if not keys and name.partition(":")[0] in PER_VARIABLE:
             raise NtkbenchError(f"{name} has one value per variable. Use `ntkbench table RUN --why ARCH` to show them.")
+        if not keys and name in curves:
+            raise NtkbenchError(
+                f"{name} is a curve. Use `ntkbench plot RUN --curves` to draw it, or `ntkbench export RUN --curves`."
+            )
         if not keys:
             raise NtkbenchError(f"This run did not measure {name!r}. {did_you_mean(name, measured)}")
         shown |= {key: measured[key] for key in keys}
     if not wanted:
         shown = {key: measured[key] for key in HEADLINES if key in measured} or dict(measured)
     return shown
+
+
+def curves_in(results: Iterable[CellResult]) -> list[str]:
+    """Return the names of the curves that the results hold, in the order of their first appearance."""
+    return list(dict.fromkeys(name for result in results for name in result.curves))
 
 
 def nonlinear_in_theory(declared: Mapping[str, Quantity], claims: Mapping[str, Mapping[str, Theory]]) -> set[str]:

@@ -16,7 +16,7 @@ from ..errors import NtkbenchError
 from ..store.manifest import catalogue, theory
 from ..types import CellResult, Quantity
 from . import escape
-from .choice import chosen, nonlinear_in_theory
+from .choice import chosen, curves_in, nonlinear_in_theory
 from .ticks import labelled
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -56,13 +56,17 @@ def figure(
     """
     path = checked(path)
     results, manifest = list(results), manifest or {}
-    shown = chosen(result_keys(results, catalogue(manifest)), quantities)
+    curves = curves_in(results)
+    shown = chosen(result_keys(results, catalogue(manifest)), quantities, curves)
     claims = theory(manifest)
     panels = [
         (quantity, [law(each, key, quantity, claims) for each in series(results)]) for key, quantity in shown.items()
     ]
     if not any(_drawable(each) for _, laws in panels for each in laws):
-        raise NtkbenchError("There is nothing to draw: no quantity has positive values at two or more widths.")
+        raise NtkbenchError(
+            "There is nothing to draw: no quantity has positive values at two or more widths."
+            + (" Use `ntkbench plot RUN --curves` to draw the curves." if curves else "")
+        )
     write_picture(_draw(panels, nonlinear_in_theory(result_keys(results, catalogue(manifest)), claims)), path)
 
 

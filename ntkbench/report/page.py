@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 from .. import numbers
 from ..analysis.agreement import MARKS
+from ..analysis.bands import curve_panels
 from ..analysis.bend import bend_of
 from ..analysis.groups import Grouped, grouped
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.states import State
 from ..analysis.verdicts import GD, WORST, Verdict, verdicts_of
-from ..store.curves import decode
 from ..store.manifest import catalogue, theory
+from ..store.panels import decode
 from ..types import CellResult, Status, Width
 from .choice import HEADLINES, nonlinear_in_theory
 from .standard_table import id_of, standard_table, widths_of
-from .svg import curves_plot, law_plot, overview_plot
+from .svg import law_plot, overview_plot, panel_plot
 from .template import render
 from .verdict_words import COLUMNS, exponent, flags, floor, last_step, meaning, theory_mark, ties
 from .why import why_rows
@@ -39,25 +40,30 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     laws = {id_of(each): [law(each, key, quantity, claims) for key, quantity in keys.items()] for each in found}
     laws = {name: [each for each in own if each.measured] for name, own in laws.items()}
     judged = {id_of(each.series): each for each in verdicts_of(found, keys, claims)}
-    grouping = grouped(list(judged.values()))
+    datasets = list(dict.fromkeys(each.dataset for each in found))
+    groupings = [grouped([each for each in judged.values() if each.series.dataset == name]) for name in datasets]
     table = standard_table(results, manifest, problems=problems)
     dashed = nonlinear_in_theory(keys, claims)
     overviews = [
-        overview_plot([each for own in laws.values() for each in own if each.key == key], dashed)
+        (plot, name if len(datasets) > 1 else "")
+        for name in datasets
         for key in (HEADLINES if set(HEADLINES) & set(keys) else list(keys)[:6])
+        if (plot := overview_plot(_of_dataset(laws.values(), name, key), dashed)) is not None
     ]
     means = manifest.get("width_means", {})
-    panels = decode(manifest)
-    places = {label: i % 7 for i, label in enumerate(dict.fromkeys(c.label for p in panels for c in p.curves))}
+    measured = curve_panels(results, manifest)
+    panels = [*decode(manifest), *measured]
+    places = {label: i % 7 for i, label in enumerate(dict.fromkeys(line.label for p in panels for line in p.lines))}
     return render(
         "report.html.j2",
         title=table.title,
         notes=table.notes,
         manifest=manifest,
-        overviews=[each for each in overviews if each],
-        curves=[(panel, plot) for panel in panels if (plot := curves_plot(panel, places)) is not None],
-        rows=_rows(found, judged, grouping),
-        legend=(meaning(), COLUMNS, ties(grouping)),
+        overviews=overviews,
+        curves=[(panel, plot) for panel in panels if (plot := panel_plot(panel, places)) is not None],
+        bands=bool(measured),
+        rows=_rows(found, judged, groupings),
+        legend=(meaning(), COLUMNS, ties(sum(each.unmarked for each in groupings))),
         folds=[
             _fold(each, laws[id_of(each)], judged.get(id_of(each)), number, str(means.get(each.architecture, "")))
             for number, each in enumerate(found)
@@ -65,10 +71,17 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     )
 
 
+def _of_dataset(laws: Iterable[Sequence[Law]], dataset: str, key: str) -> list[Law]:
+    return [each for own in laws for each in own if each.key == key and each.series.dataset == dataset]
+
+
 def _rows(
-    found: Sequence[Series], judged: Mapping[tuple[str, ...], Verdict], grouping: Grouped
+    found: Sequence[Series], judged: Mapping[tuple[str, ...], Verdict], groupings: Sequence[Grouped]
 ) -> list[dict[str, Any]]:
-    """Return the rows of the verdict table in the order of the board; series without a verdict come last."""
+    """Return the rows of the verdict table in the order of the board; series without a verdict come last.
+
+    groupings: The verdicts on each dataset.
+    """
     numbered = {id_of(each): number for number, each in enumerate(found)}
     rows = [
         _row(place.verdict.series, numbered[id_of(place.verdict.series)])
@@ -88,6 +101,7 @@ def _rows(
             # The columns explain "linear" and "falling"; the full sentence is in the row's details.
             "reason": place.verdict.reason if place.verdict.name in ("non-linear", "open") else "",
         }
+        for grouping in groupings
         for place in grouping.places
     ]
     return rows + [_row(each, numbered[id_of(each)]) for each in found if id_of(each) not in judged]

@@ -11,10 +11,9 @@ from .. import numbers
 from ..analysis.agreement import MARGIN, MARKS
 from ..analysis.laws import Law, Series, law, result_keys, series, version_of
 from ..analysis.verdicts import CURVATURE, Verdict, record, verdicts_of
-from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
 from ..types import INFINITE, Cell, CellResult, Quantity, Status, written_width
-from .choice import chosen
+from .choice import chosen, curves_in
 from .table import Column, Table
 from .task_words import task_notes
 from .verdict_words import meaning, name_of, what_would_decide
@@ -24,6 +23,7 @@ _NAME = 18
 _NAME_LINES = 3
 _REASON = 300
 _PROBLEMS = 5
+_DATASETS = 2  # more are counted in the title
 LIMIT = " │ "
 """Separates what belongs to infinite width."""
 
@@ -51,10 +51,12 @@ def standard_table(
     results, manifest = list(results), manifest or {}
     declared = catalogue(manifest)
     keys = result_keys(results, declared)
-    shown = chosen(keys, quantities)
+    shown = chosen(keys, quantities, curves_in(results))
     claims = theory(manifest)
+    order = {dataset: place for place, dataset in enumerate(dict.fromkeys(each.cell.dataset_label for each in results))}
     found = [
-        (each, {key: law(each, key, quantity, claims) for key, quantity in shown.items()}) for each in series(results)
+        (each, {key: law(each, key, quantity, claims) for key, quantity in shown.items()})
+        for each in sorted(series(results), key=lambda each: order[each.dataset])
     ]
     judged = {id_of(each.series): each for each in verdicts_of((each for each, _ in found), keys, claims)}
     planned = Counter(manifest.get("labels", {}).values())
@@ -83,6 +85,8 @@ def standard_table(
         title=_title(settings),
         columns=tuple(columns),
         rows=tuple(rows),
+        blocks=_blocks([each for each, _ in found]),
+        block_name="dataset",
         notes=(
             *_notes(results, manifest, found, shown, problems, list(judged.values()), settings),
             *_missing_notes(results, missing),
@@ -93,6 +97,13 @@ def standard_table(
             for (each, laws), total in zip(found, totals, strict=True)
         ),
     )
+
+
+def _blocks(all_series: Sequence[Series]) -> dict[int, str]:
+    """Return the datasets by the place of their first row; empty for a single dataset."""
+    datasets = [each.dataset for each in all_series]
+    blocks = {place: name for place, name in enumerate(datasets) if place == 0 or datasets[place - 1] != name}
+    return blocks if len(blocks) > 1 else {}
 
 
 _WORDS = {"linear": "linear", "falling": "falling", "non-linear": "non-lin", "open": "open"}
@@ -119,7 +130,8 @@ def _name_lines(of: Series, missing: Collection[str] = ()) -> tuple[str, ...]:
     name = [of.label[start : start + _NAME] for start in range(0, len(of.label), _NAME)]
     if len(name) > _NAME_LINES:
         name = [*name[: _NAME_LINES - 1], "…" + name[-1][-_NAME + 1 :]]
-    below = [widths_of(of), *of.condition, *(["not installed"] * (_plugin(of) in missing))]
+    condition = [word for word in of.condition if word != of.dataset]  # the heading of the block names the dataset
+    below = [widths_of(of), *condition, *(["not installed"] * (_plugin(of) in missing))]
     return (*name, *(f"  {line}" for text in below for line in textwrap.wrap(text, _NAME - 2)[:_NAME_LINES]))
 
 
@@ -188,7 +200,7 @@ def _settings(all_series: Sequence[Series]) -> dict[str, Any]:
     """Return the settings of the cells: one value each, or a list of values if series differ."""
     seen: dict[str, dict[Any, None]] = {}
     for cell in (each.results[0].cell for each in all_series):
-        fields = {"dataset": dataset_label(cell.dataset, cell.dataset_params), "precision": cell.precision}
+        fields = {"dataset": cell.dataset_label, "precision": cell.precision}
         for name, value in (fields | dict(cell.settings)).items():
             seen.setdefault(name, {})[value] = None
     settings = {name: next(iter(values)) if len(values) == 1 else list(values) for name, values in seen.items()}
@@ -205,8 +217,9 @@ def _title(settings: Mapping[str, Any]) -> str:
     }
     for name, text in texts.items():
         if name in settings:
-            value = settings[name]
-            words.append(" and ".join(text.format(each) for each in (value if isinstance(value, list) else [value])))
+            values = settings[name] if isinstance(settings[name], list) else [settings[name]]
+            many = name == "dataset" and len(values) > _DATASETS
+            words.append(f"{len(values)} datasets" if many else " and ".join(map(text.format, values)))
     seeds = settings["seeds"]
     return " · ".join([*words, f"{seeds} seed{'s' * (seeds != 1)}"])
 
@@ -257,6 +270,11 @@ def _notes(
     yield from _settings_note(settings)
     for note, places in _grouped((each.fit.note, f"{each.series.label} {each.key}") for each in laws if _odd(each)):
         yield f"{note}: {places}."
+    if curves := curves_in(results):
+        yield (
+            f"Curves: {', '.join(curves)}. `ntkbench plot RUN --curves` draws them, and `ntkbench export RUN --curves` "
+            "writes them."
+        )
     keys = {result.cell.key for result in results}
     missing = [key for key in manifest.get("cells", ()) if key not in keys]
     if missing:
@@ -413,6 +431,7 @@ def _record(
         "label": of.label,
         "params": dict(of.params),
         "condition": list(of.condition),
+        "dataset": of.dataset,
         "plugin": _plugin(of),
         "installed": _plugin(of) not in missing,
         "widths": [*of.widths, *([INFINITE] if of.infinite else [])],

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from .. import numbers
 from ..analysis.laws import Law
-from ..types import Curve, Panel
+from ..types import Line, Panel
 from .ticks import labelled
 
 
@@ -32,7 +32,7 @@ class Dots:
 
 
 @frozen
-class Line:
+class Polyline:
     """A polyline.
 
     Attributes:
@@ -81,7 +81,7 @@ class Plot:
     alt: str
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Polyline, ...] = ()
     marks: tuple[Dots, ...] = ()
     levels: tuple[Level, ...] = ()
     band: str = ""
@@ -95,18 +95,19 @@ RIGHT = 10
 
 @frozen
 class _Frame:
-    """Map (width, value) to coordinates of the drawing. Both axes are logarithmic; with `linear`, only the value's."""
+    """Map (x, y) to coordinates of the drawing. Both axes are logarithmic, or linear if `linear_x` or `linear_y` is."""
 
     width: int
     height: int
     left: int
     x: tuple[float, float]
     y: tuple[float, float]
-    linear: bool = False
+    linear_x: bool = False
+    linear_y: bool = False
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        across = ((x if self.linear else math.log(x)) - self.x[0]) / (self.x[1] - self.x[0])
-        up = (math.log(y) - self.y[0]) / (self.y[1] - self.y[0])
+        across = ((x if self.linear_x else math.log(x)) - self.x[0]) / (self.x[1] - self.x[0])
+        up = ((y if self.linear_y else math.log(y)) - self.y[0]) / (self.y[1] - self.y[0])
         top, bottom = 8, 24
         return (
             round(self.left + across * (self.width - self.left - RIGHT), 1),
@@ -123,8 +124,18 @@ class _Frame:
         right = self.width - RIGHT
         left = right - across * (right - self.left)
         name = " ".join([of.series.label, *of.series.condition])
-        y = self.at(1.0 if self.linear else math.exp(self.x[0]), of.limit)[1]
+        y = self.at(self.start, of.limit)[1]
         return (Level((round(left, 1), right), y, f"{name} at infinite width: {numbers.value(of.limit)}", place),)
+
+    @property
+    def bottom(self) -> float:
+        """The smallest value of the y axis."""
+        return self.y[0] if self.linear_y else math.exp(self.y[0])
+
+    @property
+    def start(self) -> float:
+        """The smallest value of the x axis."""
+        return self.x[0] if self.linear_x else math.exp(self.x[0])
 
     def path(self, points: Iterable[tuple[float, float]]) -> str:
         return " ".join("{:g},{:g}".format(*self.at(x, y)) for x, y in points)
@@ -190,7 +201,7 @@ def overview_plot(
     if frame is None:
         return None
     lines = tuple(
-        Line(
+        Polyline(
             points=frame.path(points),
             label=f"{' '.join([of.series.label, *of.series.condition])}: {numbers.value(points[0][1])} → "
             f"{numbers.value(points[-1][1])}",
@@ -212,60 +223,67 @@ def overview_plot(
     )
 
 
-def curves_plot(panel: Panel, places: Mapping[str, int], width: int = 460, height: int = 300) -> Plot | None:
-    """Draw the curves of a panel with a logarithmic value axis. places: index of the colour by label.
+def panel_plot(panel: Panel, places: Mapping[str, int], width: int = 460, height: int = 300) -> Plot | None:
+    """Draw the lines of a panel. places: index of the colour by label. None with fewer than two points."""
 
-    None with fewer than two points.
-    """
+    def drawable(y: float) -> bool:
+        return math.isfinite(y) and (y > 0 or not panel.logarithmic)
+
     kept = [
-        (curve, [i for i, y in enumerate(curve.y) if y > 0 and math.isfinite(y) and math.isfinite(curve.x[i])])
-        for curve in panel.curves
+        (line, [i for i, y in enumerate(line.y) if drawable(y) and math.isfinite(line.x[i])]) for line in panel.lines
     ]
-    kept = [(curve, used) for curve, used in kept if len(used) > 1]
-    ys = [y for curve, used in kept for i in used for y in (curve.y[i], *(_band_at(curve, i))) if y > 0]
-    xs = [curve.x[i] for curve, used in kept for i in used]
+    kept = [(line, used) for line, used in kept if len(used) > 1]
+    ys = [y for line, used in kept for i in used for y in (line.y[i], *_band_at(line, i)) if drawable(y)]
+    xs = [line.x[i] for line, used in kept for i in used]
     if len(set(xs)) < 2:
         return None
-    low, high = math.log(min(ys)), math.log(max(ys))
-    margin = max(0.06 * (high - low), 0.15)
-    frame = _Frame(width, height, 46, (min(xs), max(xs)), (low - margin, high + margin), linear=True)
+    low, high = map(math.log if panel.logarithmic else float, (min(ys), max(ys)))
+    margin = max(0.06 * (high - low), 0.15 if panel.logarithmic else 1e-3 * max(abs(low), abs(high), 1e-300))
+    frame = _Frame(
+        width,
+        height,
+        46,
+        (min(xs), max(xs)),
+        (low - margin, high + margin),
+        linear_x=True,
+        linear_y=not panel.logarithmic,
+    )
     lines = []
-    for curve, used in kept:
-        points = [(curve.x[i], curve.y[i]) for i in used]
-        around = [(curve.x[i], _band_at(curve, i)) for i in used if min(_band_at(curve, i), default=0) > 0]
+    for line, used in kept:
+        points = [(line.x[i], line.y[i]) for i in used]
+        around = [(line.x[i], _band_at(line, i)) for i in used if line.low and all(map(drawable, _band_at(line, i)))]
         lines.append(
-            Line(
+            Polyline(
                 points=frame.path(points),
-                label=f"{curve.label}: {numbers.value(points[0][1])} → {numbers.value(points[-1][1])}",
-                place=places[curve.label],
-                end=Mark(*frame.at(*points[-1]), curve.label),
-                name=curve.label,
+                label=f"{line.label}: {numbers.value(points[0][1])} → {numbers.value(points[-1][1])}",
+                place=places[line.label],
+                end=Mark(*frame.at(*points[-1]), line.label),
+                name=line.label,
                 band=frame.path([(x, b[0]) for x, b in around] + [(x, b[1]) for x, b in reversed(around)]),
             )
         )
+    scale = "logarithmic values" if panel.logarithmic else "linear axes"
     return Plot(
         width=width,
         height=height,
         title=panel.title,
-        alt=f"{panel.y_label} against {panel.x_label}, logarithmic values: {', '.join(line.label for line in lines)}",
-        x_ticks=_even_ticks(frame),
+        alt=f"{panel.y_label} against {panel.x_label}, {scale}: {', '.join(line.label for line in lines)}",
+        x_ticks=tuple((frame.at(x, frame.bottom)[0], f"{x:g}") for x in _round_numbers(*frame.x)),
         y_ticks=_y_ticks(frame),
         lines=tuple(lines),
     )
 
 
-def _band_at(curve: Curve, i: int) -> tuple[float, ...]:
-    return (curve.low[i], curve.high[i]) if curve.low else ()
+def _band_at(line: Line, i: int) -> tuple[float, ...]:
+    return (line.low[i], line.high[i]) if line.low else ()
 
 
-def _even_ticks(frame: _Frame) -> tuple[tuple[float, str], ...]:
-    """Return about five round numbers along a linear axis."""
-    low, high = frame.x
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Return about five round numbers from `low` to `high`."""
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * part for part in (1, 2, 5, 10) if power * part >= rough)
-    ticks = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    return tuple((frame.at(x, math.exp(frame.y[0]))[0], f"{x:g}") for x in ticks)
+    return [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _dots(frame: _Frame, width: int, values: Sequence[float]) -> Dots:
@@ -292,17 +310,22 @@ def _frame(
 def _x_ticks(frame: _Frame, widths: Sequence[int]) -> tuple[tuple[float, str], ...]:
     shown = labelled(widths)
     step = -(-len(shown) // 8)
-    return tuple((frame.at(x, math.exp(frame.y[0]))[0], str(x)) for x in shown[::step])
+    return tuple((frame.at(x, frame.bottom)[0], str(x)) for x in shown[::step])
 
 
 def _y_ticks(frame: _Frame) -> tuple[tuple[float, str], ...]:
+    return tuple((frame.at(frame.start, y)[1], f"{y:g}") for y in _y_values(frame))
+
+
+def _y_values(frame: _Frame) -> list[float]:
+    if frame.linear_y:
+        return _round_numbers(*frame.y)
     low, high = (each / math.log(10) for each in frame.y)
     parts: tuple[int, ...] = (1, 2, 5) if high - low < 1.6 else (1,)
     step = max(1, round((high - low) / 6))
-    ticks = [
+    return [
         part * 10.0**power
         for power in range(math.floor(low), math.ceil(high) + 1, step)
         for part in parts
         if low <= math.log10(part) + power <= high
     ]
-    return tuple((frame.at(frame.x[0] if frame.linear else math.exp(frame.x[0]), y)[1], f"{y:g}") for y in ticks)

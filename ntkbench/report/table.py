@@ -17,6 +17,8 @@ from . import escape
 FORMATS = tuple(sorted(tabulate.tabulate_formats))
 """Names of tabulate's formats; `Table.text` supports all of them."""
 
+HEADING = 18
+"""Number of characters at which the headings of blocks are wrapped."""
 _LINES = frozenset(
     {"plain", "simple", "presto", "pretty", "psql"} | {name for name in FORMATS if name.endswith(("grid", "outline"))}
 )
@@ -50,6 +52,9 @@ class Table:
         title: Title.
         columns: Columns.
         rows: Cells [rows, columns], each a tuple of lines.
+        blocks: Headings of consecutive rows, with the index of their first row; empty for one block without a heading.
+            Formats for data have a column instead of headings.
+        block_name: What the headings are, such as "dataset".
         notes: Sentences to show below the cells.
         settings: Plain JSON for `to_json`.
         records: Plain JSON for `to_json`, one record for each row.
@@ -58,6 +63,8 @@ class Table:
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[tuple[str, ...], ...], ...]
+    blocks: Mapping[int, str] = field(factory=dict, kw_only=True)
+    block_name: str = field(default="block", kw_only=True)
     notes: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(factory=dict)
     records: tuple[Mapping[str, Any], ...] = ()
@@ -77,16 +84,16 @@ class Table:
         if format not in FORMATS:
             raise NtkbenchError(f"Unknown table format {format!r}. {did_you_mean(format, FORMATS)}")
         clean = _escape_of(format)
-        headers = [_header(column, format, clean) for column in self.columns]
+        columns, rows = self._with_blocks(format)
+        headers = [_header(column, format, clean) for column in columns]
         body = [
-            [_cell(lines, column, format, clean) for lines, column in zip(row, self.columns, strict=True)]
-            for row in self.rows
+            [_cell(lines, column, format, clean) for lines, column in zip(row, columns, strict=True)] for row in rows
         ]
         grid = tabulate.tabulate(
             body,
             headers,
             tablefmt=_TABULATE_NAME.get(format, format),
-            colalign=[column.align for column in self.columns] if body else None,
+            colalign=[column.align for column in columns] if body else None,
             disable_numparse=True,
             preserve_whitespace=format in _LINES,
         )
@@ -97,6 +104,24 @@ class Table:
             grid = re.sub(r" *\t *", "\t", grid)
         grid = "\n".join(line.rstrip(" ") for line in grid.split("\n"))
         return _framed(self.title, grid, self.notes, format, width)
+
+    def _with_blocks(self, format: str) -> tuple[list[Column], list[tuple[tuple[str, ...], ...]]]:
+        """Return columns and rows with the headings of the blocks, or with a column of them in formats for data."""
+        if not self.blocks:
+            return list(self.columns), list(self.rows)
+        rows: list[tuple[tuple[str, ...], ...]] = []
+        heading = ""
+        for place, row in enumerate(self.rows):
+            heading = self.blocks.get(place, heading)
+            if format in _DATA:
+                rows.append(((heading,), *row))
+                continue
+            if place in self.blocks:
+                lines = wrapped(f"{self.block_name} {heading}:", HEADING)
+                rows.append((tuple(lines), *[("",)] * (len(row) - 1)))
+            rows.append(row)
+        extra = [Column((self.block_name,), outside=True)] if format in _DATA else []
+        return [*extra, *self.columns], rows
 
     def markdown(self) -> str:
         """Return the table in GitHub's Markdown."""
@@ -114,6 +139,11 @@ class Table:
             "rows": [dict(record) for record in self.records],
             "notes": list(self.notes),
         }
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return text as lines of at most `width` characters, broken at spaces and hyphens, or anywhere in long words."""
+    return textwrap.wrap(text, width) or [""]
 
 
 # tabulate's "html" would escape our <br>; with "unsafehtml" we escape the cells ourselves.

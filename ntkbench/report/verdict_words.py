@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from .. import numbers
 from ..analysis.agreement import MARGIN, MARKS
-from ..analysis.groups import Grouped, radius_of
+from ..analysis.groups import radius_of
 from ..analysis.laws import Law
 from ..analysis.letters import LONGEST
 from ..analysis.scaling import FLAT
@@ -26,11 +26,11 @@ TIES = (
 )
 
 
-def ties(grouping: Grouped) -> str:
-    """Return the explanation of the letters of ties, with the number of ties that they do not show."""
-    if not grouping.unmarked:
+def ties(unmarked: int) -> str:
+    """Return the explanation of the letters of ties, with the number of tied pairs that they do not show."""
+    if not unmarked:
         return TIES
-    return f"{TIES} {grouping.unmarked} tied pairs share no letter, because a row shows at most {LONGEST} letters."
+    return f"{TIES} {unmarked} tied pairs share no letter, because a row shows at most {LONGEST} letters."
 
 
 def meaning(non_linear: str = "non-linear") -> str:

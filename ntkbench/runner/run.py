@@ -22,7 +22,7 @@ from ..types import Cell, CellResult, digest
 from .agenda import Agenda, Costs
 from .executors.executor import Executor, ExecutorLost
 from .progress import Progress
-from .trial import lost_in_trial, own_sizes
+from .trial import Tried, lost_in_trial, own_sizes, tried
 from .writer import Writer
 
 
@@ -58,7 +58,7 @@ def run_plan(
     store: RunStore,
     executor: Executor,
     progress: Progress | None = None,
-    lost: Mapping[str, CellResult] | None = None,
+    lost: Mapping[Tried, CellResult] | None = None,
 ) -> Outcome:
     """Measure the cells of a plan that are missing in `store`, or whose status is to be retried; all with `force`.
 
@@ -70,8 +70,8 @@ def run_plan(
         store: Store of the run.
         executor: Measures the cells.
         progress: Display of the run.
-        lost: By label, the result of architectures that ended their worker when they were tried before the run; all
-            their cells get this result.
+        lost: The result of architectures that ended their worker when they were tried before the run; all their cells
+            on that dataset get this result.
 
     Returns:
         How the run ended.
@@ -84,8 +84,8 @@ def run_plan(
     ok, stopped, ended = len(kept) - len(failures), False, ""
     lost = lost or {}
     groups = plan.groups(without=kept)
-    hopeless = [evolve(lost[cell.label], cell=cell) for group in groups for cell in group if cell.label in lost]
-    groups = [group for group in groups if group[0].label not in lost]
+    hopeless = [evolve(lost[tried(cell)], cell=cell) for group in groups for cell in group if tried(cell) in lost]
+    groups = [group for group in groups if tried(group[0]) not in lost]
     agenda = Agenda(groups, Costs(there.values() if groups else ()), executor.workers, store.workspaces)
     progress.start(len(plan.cells), len(kept), left=agenda.seconds_left)
     try:
@@ -168,7 +168,7 @@ def is_wide(plan: Plan) -> bool:
     return max(finite_widths(plan.cells), default=0) > CHECKED_WIDTH
 
 
-def check(plan: Plan, executor: Executor) -> dict[str, CellResult]:
+def check(plan: Plan, executor: Executor) -> dict[Tried, CellResult]:
     """Check before a run that the user's own models work and that wide models fit into memory.
 
     Args:
@@ -176,7 +176,7 @@ def check(plan: Plan, executor: Executor) -> dict[str, CellResult]:
         executor: Tries the models.
 
     Returns:
-        By label, the result of each of the user's own models that ended its worker when it was tried.
+        The result of each of the user's own models that ended its worker when it was tried; see `lost_in_trial`.
 
     Raises:
         NtkbenchError: The predicted memory of a width exceeds the available memory, or a user's own model cannot be

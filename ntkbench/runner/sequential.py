@@ -43,9 +43,10 @@ RULE = (
 
 @frozen
 class Addition:
-    """The new number of seeds and the new widths of one series."""
+    """The new number of seeds and the new widths of one series: an architecture on a dataset."""
 
     label: str
+    dataset: str
     seeds: int
     widths: tuple[int, ...]
 
@@ -80,18 +81,26 @@ def run_until_decided(
     requests = {request.label: request for request in plan.requests if request.kind != "keras"}
     looks: list[dict[str, Any]] = []
     outcomes: list[Outcome] = []
-    widths_at_first: dict[str, int] = {}
+    widths_at_first: dict[tuple[str, str], int] = {}
+    several = len({cell.dataset_label for cell in plan.cells}) > 1
+
+    def name(label: str, dataset: str) -> str:
+        return f"{label} on {dataset}" if several else label
+
     while True:
         found = _at_level(store)
         additions: list[Addition] = []
         for each in found:
-            label = each.series.label
-            widths_at_first.setdefault(label, len(each.series.widths))
-            if label in requests and not each.decided:
-                additions += _addition(each, widths_at_first[label])
-        additions += _for_ranks(found, requests.keys() - {addition.label for addition in additions})
+            widths_at_first.setdefault(each.series.place, len(each.series.widths))
+            if each.series.label in requests and not each.decided:
+                additions += _addition(each, widths_at_first[each.series.place])
+        more_comes = {(addition.label, addition.dataset) for addition in additions}
+        for dataset in dict.fromkeys(each.series.dataset for each in found):
+            own = [each for each in found if each.series.dataset == dataset]
+            additions += _for_ranks(own, {label for label in requests if (label, dataset) not in more_comes})
         spent = time.monotonic() - began
-        looks.append({"seconds": round(spent, 1), "added": {a.label: [a.seeds, list(a.widths)] for a in additions}})
+        added = {name(a.label, a.dataset): [a.seeds, list(a.widths)] for a in additions}
+        looks.append({"seconds": round(spent, 1), "added": added})
         ended = (
             "everything is decided, or nothing more may be added"
             if not additions
@@ -101,7 +110,7 @@ def run_until_decided(
             if spent >= budget
             else ""
         )
-        verdicts_now = {each.series.label: each.name for each in found}
+        verdicts_now = {name(*each.series.place): each.name for each in found}
         store.note(
             "stopping", {"rule": RULE, "budget": budget, "looks": looks, "ended": ended, "verdicts": verdicts_now}
         )
@@ -120,7 +129,7 @@ def _at_level(store: RunStore) -> list[Verdict]:
     """Return the verdicts at the rule's confidence level; for several radii, those at the first one."""
     run = StoredRun(store.path, store)
     found = verdicts(run.results, catalogue(run.manifest), theory(run.manifest), LEVEL)
-    return list({each.series.label: each for each in reversed(found)}.values())[::-1]
+    return list({each.series.place: each for each in reversed(found)}.values())[::-1]
 
 
 def _addition(of: Verdict, widths_at_first: int) -> list[Addition]:
@@ -131,7 +140,8 @@ def _addition(of: Verdict, widths_at_first: int) -> list[Addition]:
     wanted = min(seeds + max(more_seeds, 2), MOST_SEEDS) if more_seeds else seeds
     if advice.more_widths and len(widths) < widths_at_first + MORE_WIDTHS:
         widths = (*widths, 2 * widths[-1])
-    return [Addition(of.series.label, wanted, widths)] if (wanted, widths) != (seeds, tuple(of.series.widths)) else []
+    same = (wanted, widths) == (seeds, tuple(of.series.widths))
+    return [] if same else [Addition(*of.series.place, wanted, widths)]
 
 
 def _for_ranks(found: Sequence[Verdict], labels: Container[str]) -> list[Addition]:
@@ -143,7 +153,7 @@ def _for_ranks(found: Sequence[Verdict], labels: Container[str]) -> list[Additio
             seeds = len(of.seeds)
             enough = min(seeds + max(min(more, seeds), 2), MOST_SEEDS)
             if of.label in labels and enough > max(seeds, wanted[of.label].seeds if of.label in wanted else 0):
-                wanted[of.label] = Addition(of.label, enough, tuple(of.widths))
+                wanted[of.label] = Addition(*of.place, enough, tuple(of.widths))
     return list(wanted.values())
 
 
@@ -156,10 +166,11 @@ def _plan_of(
     out: str,
 ) -> Plan:
     """Return the plan of an addition: new seeds and widths only, and only the quantities that verdicts need."""
-    judged = next(each for each in found if each.series.label == addition.label)
+    judged = next(each for each in found if each.series.place == (addition.label, addition.dataset))
     options = evolve(
         plan.options,
         arch=(_spec(request),),
+        dataset=addition.dataset,
         widths=addition.widths,
         seeds=addition.seeds,
         measure=tuple(key for key in HEADLINES if key in judged.series.by_key),

@@ -17,8 +17,8 @@ from ..errors import NtkbenchError
 from ..plan.options import RETRIED
 from ..plan.suite import Claim, Suite, plans
 from ..registry.manager import Registry
-from ..store.curves import encode
 from ..store.manifest import new_manifest
+from ..store.panels import encode
 from ..store.run_store import RunStore
 from ..types import Status
 from .executors.executor import Executor

@@ -15,6 +15,7 @@ from .agenda import Agenda
 from .executors.executor import Executor, ExecutorLost
 from .progress import Progress
 
+Tried = tuple[str, str]
 TRIAL = "trial"
 """The measurement of a cell whose model is only built and called on its probes.
 
@@ -23,17 +24,18 @@ means that the model ended the worker process.
 """
 
 
-def lost_in_trial(plan: Plan, executor: Executor) -> dict[str, CellResult]:
-    """Build each of the user's own models once, at its first cell, and call it on its probes.
+def lost_in_trial(plan: Plan, executor: Executor) -> dict[Tried, CellResult]:
+    """Build each of the user's own models once per dataset, at its first cell, and call it on its probes.
 
     Returns:
-        By label, the result of each architecture that ended its worker: it exceeded a limit, crashed or exited.
+        The result of each architecture that ended its worker (it exceeded a limit, crashed or exited), by its label and
+            the dataset's.
 
     Raises:
         NtkbenchError: A model cannot be built, cannot be called on its data, or has outputs that are not finite.
         RunStopped: No worker can be started.
     """
-    lost: dict[str, CellResult] = {}
+    lost: dict[Tried, CellResult] = {}
     own = plan.own_architectures()
     firsts = [cells[0] for cells in _own_cells(plan).values()]
     # The limit is read off a model of a modest width.
@@ -45,14 +47,14 @@ def lost_in_trial(plan: Plan, executor: Executor) -> dict[str, CellResult]:
         if result.status is not Status.OK:
             cell = result.cell
             message = f"{cell.label} was tried once before the run, at width {cell.width}. {result.message}"
-            lost[cell.label] = evolve(result, message=message, seconds=0.0)
+            lost[tried(cell)] = evolve(result, message=message, seconds=0.0)
     return lost
 
 
 def own_sizes(
     plan: Plan, executor: Executor, say: Callable[[str], None] = lambda reason: None
-) -> dict[str, dict[int, int]]:
-    """Return the parameter counts of the user's own models at `small_widths`, by label and width.
+) -> dict[Tried, dict[int, int]]:
+    """Return the parameter counts of the user's own models at `small_widths`, by label, dataset and width.
 
     The counts are empty for a model that could not be built; `say` is then called with the reason.
     """
@@ -61,27 +63,32 @@ def own_sizes(
         for cells in _own_cells(plan).values()
         for width in small_widths(finite_widths(cells) or SMALL_WIDTHS)
     ]
-    sizes: dict[str, dict[int, int]] = {group[0].label: {} for group in groups}
-    failed: dict[str, str] = {}
+    sizes: dict[Tried, dict[int, int]] = {tried(group[0]): {} for group in groups}
+    failed: dict[Tried, str] = {}
     for result in _tried(executor, groups):
-        label = result.cell.label
+        label, place = result.cell.label, tried(result.cell)
         if result.status is Status.OK and result.n_parameters is not None:
-            sizes[label][int(result.cell.width)] = result.n_parameters
-        elif label not in failed:
-            failed[label] = f"The cost of {label} cannot be predicted: at width {result.cell.width}, {result.message}"
-    for label, reason in failed.items():
-        sizes[label] = {}
+            sizes[place][int(result.cell.width)] = result.n_parameters
+        elif place not in failed:
+            failed[place] = f"The cost of {label} cannot be predicted: at width {result.cell.width}, {result.message}"
+    for place, reason in failed.items():
+        sizes[place] = {}
         say(reason)
     return sizes
 
 
-def _own_cells(plan: Plan) -> dict[str, list[Cell]]:
-    """Return the cells of the user's own architectures, by label."""
+def tried(cell: Cell) -> Tried:
+    """Return what a trial of a cell tells about: the labels of its architecture and of its dataset."""
+    return cell.label, cell.dataset_label
+
+
+def _own_cells(plan: Plan) -> dict[Tried, list[Cell]]:
+    """Return the cells of the user's own architectures, by label and dataset."""
     own = plan.own_architectures()
-    cells: dict[str, list[Cell]] = {}
+    cells: dict[Tried, list[Cell]] = {}
     for cell in plan.cells:
         if cell.architecture in own:
-            cells.setdefault(cell.label, []).append(cell)
+            cells.setdefault(tried(cell), []).append(cell)
     return cells
 
 

@@ -32,8 +32,9 @@ from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..seeds import seed_for
 from ..store.provenance import machine
-from ..types import Cell, CellResult, Settings, Status, Value, quantity_of, written_width
+from ..types import Cell, CellResult, Curve, Settings, Status, Value, quantity_of, written_width
 from .build import build_model
+from .curves import checked_curves
 from .trial import TRIAL
 
 TRACEBACK_LINES = 20
@@ -250,12 +251,14 @@ class GroupWorker:
             context.start(cell.measurement, frozenset(cell.quantities), Settings(**cell.settings), workspace)
             found = call_with_known_names(entry.load(), context)
             values = checked(entry, found, cell.quantities, context.precision)
+            curves = checked_curves(entry, found, cell.quantities)
         except Exception as error:
             return self._failed(cell, error, time.perf_counter() - began, context)
         return CellResult(
             cell=cell,
             status=Status.OK,
             values=values,
+            curves=curves,
             message=not_finite(entry, found, values),
             seconds=time.perf_counter() - began,
             n_parameters=context.n_parameters,
@@ -380,21 +383,24 @@ def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: st
     if not isinstance(found, Mapping):
         raise NtkbenchError(f"Measurement {entry.name!r} returned a {type(found).__name__}; it must return a dict.")
     declared = {quantity.key: quantity for quantity in entry.quantities}
+    curves = {curve.name for curve in entry.curves}  # see `checked_curves`
     returned: dict[str, list[str]] = {}
     for key in found:
         quantity = quantity_of(declared, key)
         if quantity is not None and (not quantity.per or key != quantity.key):
             returned.setdefault(quantity.key, []).append(key)
-    if unknown := set(found) - {key for keys in returned.values() for key in keys}:
+    if unknown := set(found) - {key for keys in returned.values() for key in keys} - curves:
         raise NtkbenchError(f"Measurement {entry.name!r} returned {sorted(unknown)}, which it does not declare.")
     values = {}
-    wanted = tuple(wanted)
+    wanted = [name for name in wanted if name not in curves]
     companions = [each for name in wanted for each in entry.companions.get(name, ()) if each in returned]
     for name in dict.fromkeys([*wanted, *companions]):
         if name not in returned:
             raise Unsupported(f"{entry.name!r} has no {name} for this model.")
         low, high = declared[name].bounds
         for key in returned[name]:
+            if isinstance(found[key], Curve):
+                raise NtkbenchError(f"{entry.name!r} returned {key} as a Curve; declare it as a CurveSpec in curves.")
             value = as_value(found[key], precision)
             if value.value is not None and not low <= value.value <= high:
                 outside = f"outside its bounds [{low:g}, {high:g}]"

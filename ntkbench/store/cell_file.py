@@ -13,9 +13,11 @@ import attrs
 import msgspec
 
 from ..errors import NtkbenchError
-from ..types import IDENTITY, INFINITE, LATER, Cell, CellResult, Status, Value, digest
+from ..types import IDENTITY, INFINITE, LATER, Cell, CellResult, Curve, Status, Value, digest
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (1, 2)
+"""Schema versions that are read. Version 2 added the curves of a cell, which a cell without curves leaves out."""
 
 _MARK = b',\n "checksum": "'
 
@@ -34,8 +36,14 @@ _Cell = _all_of(Cell, IDENTITY, LATER, forbid_unknown_fields=True)
 _Value = _all_of(Value, [field.name for field in attrs.fields(Value)])
 
 
+class _Curve(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    x_unit: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
 class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     key: str
     label: str
     status: Status
@@ -48,6 +56,7 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     cell: _Cell  # type: ignore[valid-type]
     provenance: dict[str, Any]
     traceback: str = ""
+    curves: dict[str, _Curve] = {}
     checksum: Any = msgspec.UNSET
 
 
@@ -76,10 +85,17 @@ def encode(result: CellResult) -> str:
     }
     if result.traceback:
         record["traceback"] = result.traceback
+    if result.curves:
+        record["curves"] = {name: curve_to_json(curve) for name, curve in result.curves.items()}
     # One line for each field: almost as readable as indent=1, for which json has no fast encoder.
-    lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in plain(record).items())
+    lines = (f" {json.dumps(name)}: {_json(name, value)}" for name, value in plain(record).items())
     body = "{\n" + ",\n".join(lines)
     return f'{body}{_MARK.decode()}{_checksum(body.encode())}"\n}}\n'
+
+
+def _json(name: str, value: Any) -> str:
+    # Curves without spaces: they can have thousands of numbers.
+    return json.dumps(value, allow_nan=False, separators=(",", ":") if name == "curves" else None)
 
 
 def decode(text: str | bytes, source: str) -> CellResult:
@@ -98,6 +114,8 @@ def decode(text: str | bytes, source: str) -> CellResult:
     body, mark, end = text.rpartition(_MARK)
     whole = bool(mark) and end == f'{_checksum(body)}"\n}}\n'.encode()
     record = _record(text, source)
+    if record.schema_version == 1 and record.curves:
+        raise _damaged(source, "it has curves, which schema_version 1 does not have")
     fields = msgspec.structs.asdict(record.cell)
     if fields["width"] == INFINITE:
         fields["width"] = math.inf
@@ -119,6 +137,7 @@ def decode(text: str | bytes, source: str) -> CellResult:
         device=record.device,
         provenance=record.provenance,
         traceback=record.traceback,
+        curves={name: _curve(name, curve, source) for name, curve in record.curves.items()},
     )
 
 
@@ -132,10 +151,10 @@ def _record(text: bytes, source: str) -> _Record:
         # The standard library also reads lone surrogates, which occur in paths that are not valid UTF-8.
         record = json.loads(text.decode("utf-8", "surrogatepass"), parse_constant=_refuse)
         version = record.get("schema_version") if isinstance(record, dict) else SCHEMA_VERSION
-        if version != SCHEMA_VERSION:
+        if version not in READABLE:
             raise NtkbenchError(
                 f"{source} has schema_version {version!r:.60}, but this version of ntkbench reads only "
-                f"{SCHEMA_VERSION}. Use the version of ntkbench that wrote it."
+                f"{' and '.join(map(str, READABLE))}. Use the version of ntkbench that wrote it."
             )
         return msgspec.convert(record, _Record)
     understood = isinstance(wrong, msgspec.ValidationError)
@@ -188,6 +207,22 @@ def _finite(number: Any) -> float | None:
 
 def _whole(number: Any) -> int | None:
     return None if number is None else int(number)
+
+
+def curve_to_json(curve: Curve) -> dict[str, Any]:
+    """Return a curve as plain JSON, without its name. Whole numbers, such as steps, are written without a fraction."""
+    short = {name: [_short(number) for number in getattr(curve, name)] for name in ("x", "y")}
+    return {"x_unit": curve.x_unit, **short}
+
+
+def _short(number: float) -> float | int:
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _curve(name: str, curve: _Curve, source: str) -> Curve:
+    if len(curve.x) != len(curve.y):
+        raise _damaged(source, f"the curve {name!r:.60} has {len(curve.x)} abscissas and {len(curve.y)} ordinates")
+    return Curve(curve.x, curve.y, curve.x_unit, name)
 
 
 def _value_to_json(value: Value) -> dict[str, Any]:

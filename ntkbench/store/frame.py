@@ -1,4 +1,4 @@
-"""Return results in tidy form: one row per cell and quantity."""
+"""Return results in tidy form: one row per cell and quantity, and one row per point of a curve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..types import CellResult, Value
+from ..types import Cell, CellResult, CurveSpec, Value
 from .cell_file import SCHEMA_VERSION
 from .manifest import Catalogue, find_quantity
 
@@ -21,6 +21,11 @@ COLUMNS = (
     "cell",
 )  # fmt: skip
 
+CURVE_COLUMNS = (
+    "architecture", "params", "width", "seed", "dataset", "measurement", "curve", "x", "y", "x_unit", "unit",
+    "precision", "architecture_plugin", "architecture_version", "measurement_plugin", "measurement_version", "cell",
+)  # fmt: skip
+
 _DTYPES = {
     "width": "int64",
     "seed": "int64",
@@ -30,6 +35,8 @@ _DTYPES = {
     "n_parameters": "Int64",
     "n_probes": "Int64",
     "schema_version": "int64",
+    "x": "float64",
+    "y": "float64",
 }
 
 
@@ -45,29 +52,20 @@ def rows(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> I
     """
     for result in results:
         cell = result.cell
-        shared = {
-            "architecture": cell.architecture,
-            "params": json.dumps(dict(cell.params), sort_keys=True),
-            "width": cell.width,
-            "seed": cell.seed,
-            "dataset": dataset_label(cell.dataset, cell.dataset_params),
-            "measurement": cell.measurement,
+        shared = _identity(cell) | {
             "status": str(result.status),
             "message": result.message,
             "seconds": result.seconds,
             "n_parameters": result.n_parameters,
             "n_probes": result.n_probes,
             "device": result.device,
-            "architecture_plugin": cell.architecture_plugin,
-            "architecture_version": cell.architecture_version,
-            "measurement_plugin": cell.measurement_plugin,
-            "measurement_version": cell.measurement_version,
             "schema_version": SCHEMA_VERSION,
-            "cell": cell.key,
         }
         for key in dict.fromkeys([*cell.quantities, *sorted(result.values)]):
             quantity = find_quantity(catalogue or {}, cell.measurement, key)
-            if quantity.per and key == quantity.name and result.values:
+            if key in result.curves:
+                continue
+            if quantity.per == "variable" and key == quantity.name and result.values:
                 continue  # its values have the keys "name:variable"
             value = result.values.get(key, Value(None))
             row = shared | {
@@ -96,13 +94,63 @@ def frame(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> 
     import pandas
 
     table = pandas.DataFrame(list(rows(results, catalogue)), columns=list(COLUMNS))
-    types = {column: _DTYPES.get(column, "str") for column in COLUMNS}
+    return _typed(table)
+
+
+def curve_rows(
+    results: Iterable[CellResult], specs: Mapping[str, Mapping[str, CurveSpec]] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the points of all curves as plain mappings with the keys CURVE_COLUMNS.
+
+    Args:
+        results: The results of the cells.
+        specs: The declared curves by measurement and name, for the units of y.
+    """
+    for result in results:
+        if not result.curves:
+            continue
+        shared = _identity(result.cell) | {"precision": result.cell.precision}
+        for name, curve in result.curves.items():
+            spec = (specs or {}).get(result.cell.measurement, {}).get(name)
+            own = {"curve": name, "x_unit": curve.x_unit, "unit": "" if spec is None else spec.unit}
+            for x, y in zip(curve.x, curve.y, strict=True):
+                row = shared | own | {"x": x, "y": y}
+                yield {column: row[column] for column in CURVE_COLUMNS}
+
+
+def curve_frame(
+    results: Iterable[CellResult], specs: Mapping[str, Mapping[str, CurveSpec]] | None = None
+) -> pandas.DataFrame:
+    """Return the points of all curves as a pandas DataFrame with the columns CURVE_COLUMNS.
+
+    Args:
+        results: The results of the cells.
+        specs: The declared curves by measurement and name, for the units of y.
+    """
+    import pandas
+
+    return _typed(pandas.DataFrame(list(curve_rows(results, specs)), columns=list(CURVE_COLUMNS)))
+
+
+def _typed(table: pandas.DataFrame) -> pandas.DataFrame:
+    types = {column: _DTYPES.get(column, "str") for column in table.columns}
     if math.inf in table["width"].values:
         types["width"] = "float64"
     return table.astype(types)
 
 
-def dataset_label(dataset: str, params: Mapping[str, Any]) -> str:
-    """Return the label of a dataset: its name, or "name:key=value,…" with parameters."""
-    words = ",".join(f"{name}={value}" for name, value in sorted(params.items()))
-    return f"{dataset}:{words}" if words else dataset
+def _identity(cell: Cell) -> dict[str, Any]:
+    """Return the columns that the rows of a cell share."""
+    return {
+        "architecture": cell.architecture,
+        "params": json.dumps(dict(cell.params), sort_keys=True),
+        "width": cell.width,
+        "seed": cell.seed,
+        "dataset": cell.dataset_label,
+        "measurement": cell.measurement,
+        "architecture_plugin": cell.architecture_plugin,
+        "architecture_version": cell.architecture_version,
+        "measurement_plugin": cell.measurement_plugin,
+        "measurement_version": cell.measurement_version,
+        "cell": cell.key,
+    }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, evolve
 
-from ..types import Cell, Quantity, Theory, quantity_of
+from ..types import Cell, CurveSpec, Quantity, Theory, quantity_of
 from .cell_file import SCHEMA_VERSION
 from .provenance import provenance
 
@@ -48,6 +48,7 @@ def new_manifest(
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     used = {cell.architecture: architectures[cell.architecture] for cell in cells if cell.architecture in architectures}
     measured = {cell.measurement: measurements[cell.measurement] for cell in cells if cell.measurement in measurements}
+    requested = {(cell.measurement, key) for cell in cells for key in cell.quantities}
     invocation = {"command": list(command), "started": now, "options": dict(options or {})}
     return {
         "schema_version": SCHEMA_VERSION,
@@ -63,7 +64,10 @@ def new_manifest(
         "width_means": {name: entry.width_means for name, entry in used.items()},
         "code": {name: dict(files) for name, files in (code or {}).items() if files},
         "quantities": {
-            name: [_quantity_to_json(q, getattr(entry, "companions", {})) for q in entry.quantities]
+            name: [
+                *(_quantity_to_json(q, getattr(entry, "companions", {})) for q in entry.quantities),
+                *(_curve_to_json(each) for each in getattr(entry, "curves", ()) if (name, each.name) in requested),
+            ]
             for name, entry in measured.items()
         },
         "provenance": provenance(),
@@ -81,6 +85,11 @@ def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     merged["cells"] = list(dict.fromkeys([*old.get("cells", ()), *new.get("cells", ())]))
     for name in ("labels", "theory", "width_means", "quantities", "code"):
         merged[name] = {**old.get(name, {}), **new.get(name, {})}
+    for name, entries in merged["quantities"].items():
+        # A manifest declares the curves that its cells request; those of earlier invocations stay.
+        keys = {entry["key"] for entry in entries}
+        earlier = [entry for entry in old.get("quantities", {}).get(name, ()) if entry.get("per") == "point"]
+        merged["quantities"][name] = [*entries, *(entry for entry in earlier if entry["key"] not in keys)]
     return merged
 
 
@@ -125,6 +134,25 @@ def catalogue(manifest: Mapping[str, Any]) -> dict[str, dict[str, Quantity]]:
     return declared
 
 
+def curve_specs(manifest: Mapping[str, Any]) -> dict[str, dict[str, CurveSpec]]:
+    """Return the curves that the manifest declares, by measurement and name."""
+    return {
+        measurement: {
+            entry["key"]: CurveSpec(
+                name=entry["key"],
+                symbol=entry.get("symbol", entry["key"]),
+                x_unit=entry.get("x_unit", ""),
+                unit=entry.get("unit", "1"),
+                direction=entry.get("direction", "none"),
+                summary=entry.get("summary", ""),
+            )
+            for entry in entries
+            if entry.get("per") == "point"
+        }
+        for measurement, entries in manifest.get("quantities", {}).items()
+    }
+
+
 def find_quantity(catalogue: Catalogue, measurement: str, key: str) -> Quantity:
     """Return the Quantity of a result key.
 
@@ -166,6 +194,11 @@ def companions(manifest: Mapping[str, Any], measurement: str) -> dict[str, tuple
 def _quantity_to_json(quantity: Quantity, companions: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     names = ("name", "key", "symbol", "unit", "reduction", "direction", "summary", "per")
     return {**{name: getattr(quantity, name) for name in names}, "comes_with": list(companions.get(quantity.key, ()))}
+
+
+def _curve_to_json(curve: CurveSpec) -> dict[str, Any]:
+    own = {name: getattr(curve, name) for name in ("name", "key", "symbol", "x_unit", "unit", "direction", "summary")}
+    return {**own, "reduction": "value", "per": "point", "comes_with": []}
 
 
 def _invocations(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -18,8 +18,8 @@ from typing import Any
 from ..atomic import is_temporary, remove_leftovers, replace, sync_directory
 from ..errors import NtkbenchError, RunStopped
 from ..types import CellResult, Status
-from . import curves
-from .cell_file import SCHEMA_VERSION, encode, plain
+from . import panels
+from .cell_file import READABLE, encode, plain
 from .foreign_files import describe_set_aside, move_aside, read_cell
 from .lock import NAME as LOCK, WriterLock
 from .manifest import catalogue, changed_code, merge, theory
@@ -150,16 +150,17 @@ class RunStore:
             raise _damaged(file, str(error)) from None
         if not isinstance(manifest, dict):
             raise _damaged(file, "it is not a JSON object")
-        if manifest.get("schema_version") != SCHEMA_VERSION:
+        if manifest.get("schema_version") not in READABLE:
             raise NtkbenchError(
-                f"{file} has schema_version {manifest.get('schema_version')!r}; this ntkbench reads {SCHEMA_VERSION}. "
+                f"{file} has schema_version {manifest.get('schema_version')!r}; this ntkbench reads "
+                f"{' and '.join(map(str, READABLE))}. "
                 "Read it with the version of ntkbench that wrote it."
             )
         for name, kind in _MANIFEST_TYPES.items():
             if not isinstance(manifest.get(name, kind()), kind):
                 raise _damaged(file, f"{name!r} is not {'a list' if kind is list else 'an object'}")
         try:
-            catalogue(manifest), theory(manifest), curves.decode(manifest)
+            catalogue(manifest), theory(manifest), panels.decode(manifest)
             dict.fromkeys(manifest.get("cells", ()))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(file, f"its plan is not valid ({type(error).__name__}: {error})") from None

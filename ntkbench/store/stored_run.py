@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NtkbenchError
 from ..registry.sources import not_installed
 from ..types import CellResult, Panel
-from .curves import decode
-from .frame import frame, rows
-from .manifest import catalogue
+from .frame import curve_frame, curve_rows, frame, rows
+from .manifest import catalogue, curve_specs
+from .panels import decode
 from .run_store import RunStore
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class StoredRun:
         return self._store.set_aside()
 
     @property
-    def curves(self) -> tuple[Panel, ...]:
-        """The curves that a suite stored with the run; empty for other runs."""
+    def panels(self) -> tuple[Panel, ...]:
+        """The plots that a suite stored with the run; empty for other runs."""
         return decode(self.manifest)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -68,6 +68,14 @@ class StoredRun:
     def frame(self) -> pandas.DataFrame:
         """Return the tidy results, one row per quantity of a cell, with the columns of `ntkbench export`."""
         return frame(self.results, catalogue(self.manifest))
+
+    def curve_rows(self) -> list[dict[str, Any]]:
+        """Return the points of all measured curves as dicts."""
+        return list(curve_rows(self.results, curve_specs(self.manifest)))
+
+    def curves(self) -> pandas.DataFrame:
+        """Return the measured curves, one row per point, with the columns of `ntkbench export --curves`."""
+        return curve_frame(self.results, curve_specs(self.manifest))
 
     def missing_plugins(self) -> set[str]:
         """Return the plugins of these results that are not installed.

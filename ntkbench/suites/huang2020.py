@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..seeds import seed_for
-from ..types import Curve, Panel
+from ..types import Line, Panel
 
 INITS = ("gaussian", "orthogonal")
 
@@ -460,7 +460,7 @@ def _panel(title: str, x_label: str, y_label: str, x: Sequence[float], found: Ma
         columns = list(zip(*runs, strict=False))
         used = [i for i, column in enumerate(columns) if all(each is not None and each > 0 for each in column)]
         drawn.append(
-            Curve(
+            Line(
                 init,
                 tuple(float(x[i]) for i in used),
                 tuple(math.exp(math.fsum(map(math.log, columns[i])) / len(columns[i])) for i in used),

@@ -10,6 +10,7 @@ import numpy as np
 from ..datasets.task import Task
 from ..nests import data_hash, leaves, shapes
 from ..plan.data import load_data, load_task, task_hash
+from ..plan.plan import choose_datasets
 from ..registry.current import registry
 from ..registry.specs import Dataset
 from .checks import Checks, numbered, require, require_registered, skip
@@ -39,6 +40,8 @@ class DatasetChecks(Checks):
     def load(self, form: str | None = None, *, seed: int = 0) -> tuple[Any, np.ndarray]:
         """Return the probes of a seed, as a run loads them."""
         entry = self.entry
+        if entry.members:
+            skip("it is a group, whose datasets are checked by themselves")
         given = form or entry.forms[0]
         return load_data(entry, entry.resolve({}), form=given, n=self.n, seed=seed)
 
@@ -53,6 +56,9 @@ class DatasetChecks(Checks):
     def test_d01_is_registered(self) -> None:
         """The name is registered, the function can be loaded, and forms are declared."""
         entry = self.entry
+        if entry.members:
+            choose_datasets([self.dataset], registry())
+            return
         require_registered(entry, "load(form, n, seed)")
         require(entry.forms, "No form is declared; use one or more, such as forms=['vector'].")
 

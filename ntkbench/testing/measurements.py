@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, get_args
 
 import keras
@@ -19,8 +20,9 @@ from ..registry.current import registry
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..report.escape import visible
+from ..runner.curves import checked_curves
 from ..runner.worker import GroupWorker, as_value, checked, not_finite
-from ..types import Cell, ErrorKind, Quantity, Settings, Value, quantity_of
+from ..types import Cell, Curve, CurveSpec, ErrorKind, Quantity, Settings, Value, quantity_of
 from .checks import Checks, numbered, require, skip
 
 FACTOR = 2.0  # factor of outputs and targets; a power of two causes no rounding
@@ -73,6 +75,11 @@ class MeasurementChecks(Checks):
         """The declared quantities, by result key."""
         return {quantity.key: quantity for quantity in self.entry.quantities}
 
+    @property
+    def declared_curves(self) -> dict[str, CurveSpec]:
+        """The declared curves, by name."""
+        return {curve.name: curve for curve in self.entry.curves}
+
     # -- what is measured ------------------------------------------------------------------------------------------
 
     def context(self, architecture: str, *, factor: float = 1.0, permuted: bool = False) -> Context:
@@ -88,7 +95,7 @@ class MeasurementChecks(Checks):
                 dataset="permuted" if permuted else "digits",
                 dataset_params={},
                 measurement=self.measurement,
-                quantities=tuple(sorted(self.quantities)),
+                quantities=tuple(sorted({*self.quantities, *self.declared_curves})),
                 settings=asdict(self.settings),
                 precision="float64",
             )
@@ -99,11 +106,32 @@ class MeasurementChecks(Checks):
 
         return self.shared(("context", architecture, factor, permuted), make)
 
-    def once(self, context: Context, radius: float | None = None) -> Any:
-        """Call the measurement as a run does, at `radius` (default: the settings' radius), and return its result."""
+    def once(self, context: Context, radius: float | None = None, keys: Iterable[str] | None = None) -> Any:
+        """Call the measurement as a run does and return its result.
+
+        Args:
+            context: The context.
+            radius: Radius of the ball; default: the settings' radius.
+            keys: Requested result keys; default: all quantities.
+        """
         settings = evolve(self.settings, radius=radius or self.settings.radius)
-        context.start(self.measurement, frozenset(self.quantities), settings)
+        context.start(self.measurement, frozenset(self.quantities if keys is None else keys), settings)
         return call_with_known_names(self.entry.load(), context)
+
+    def curves(self, architecture: str, **options: Any) -> dict[str, Curve]:
+        """Return the checked curves, without those that this model does not have."""
+
+        def measure() -> dict[str, Curve]:
+            names = list(self.declared_curves)
+            found = self.once(self.context(architecture, **options), keys=names)
+            curves: dict[str, Curve] = {}
+            for name in names:
+                with contextlib.suppress(Unsupported):
+                    curves |= checked_curves(self.entry, found, [name])
+            checked_curves(self.entry, found, curves)  # all together: the number of points
+            return curves
+
+        return self.shared(("curves", architecture, *options.items()), measure)
 
     def values(self, architecture: str, **options: Any) -> dict[str, Value]:
         """Return the checked values, without the quantities that have no value for this model."""
@@ -150,7 +178,8 @@ class MeasurementChecks(Checks):
         for other in (1, 2):
             keras.utils.set_random_seed(other)
             given = self.once(context)
-            found.append({key: as_value(value, "float64").value for key, value in given.items()})
+            numbers = {key: value for key, value in given.items() if key not in self.declared_curves}
+            found.append({key: as_value(value, "float64").value for key, value in numbers.items()})
         moved = [key for key in found[0] if not _alike(found[0][key], found[1].get(key), 1e-12)]
         require(not moved, f"{', '.join(moved)} changed between two calls. Draw random numbers from ctx.rng only.")
 
@@ -222,7 +251,7 @@ class MeasurementChecks(Checks):
     @numbered("M8")
     def test_m08_needs_are_declared(self) -> None:
         """Everything that it uses beyond first derivatives is declared, so that a dry run can predict its cost."""
-        self.values(self.bent)
+        self.values(self.bent), self.curves(self.bent)
         used = _Watched.used.get(id(self.context(self.bent)), set())
         hidden = {need for need in used if need not in self.entry.needs}
         if "ball" in self.entry.needs:
@@ -272,6 +301,51 @@ class MeasurementChecks(Checks):
             f"{', '.join(moved)} changed with the labels of the test part. Choose and fit on the train part alone; "
             'names of quantities that depend on test labels begin with "test_".',
         )
+
+    @numbered("M11")
+    def test_m11_curves_are_what_they_declare(self) -> None:
+        """Curves are returned when they are requested, are repeatable, have their declared unit and a summary.
+
+        They are functions of increasing x within their bounds, do not depend on the order of the probes, and the
+        numbers are the same with and without them.
+        """
+        if not self.declared_curves:
+            skip("it declares no curves")
+        first = self.curves(self.bent)
+        missing = sorted(set(self.declared_curves) - {*first, *self.curves(self.linear)})
+        require(
+            not missing,
+            f"The curve {', '.join(missing)} is missing on {self.linear} and {self.bent}, although it is in "
+            "ctx.quantities. Return it, or do not declare it.",
+        )
+        given = self.once(self.context(self.bent), keys=self.declared_curves)
+        again = {name: curve for name, curve in given.items() if name in first}
+        permuted, doubled = self.curves(self.bent, permuted=True), self.curves(self.bent, factor=FACTOR)
+        for name, curve in first.items():
+            spec = self.declared_curves[name]
+            require(spec.summary and spec.symbol, f"{name} has no summary or no symbol; plots show both.")
+            for text in (name, spec.symbol, spec.unit, spec.x_unit, spec.summary):
+                require(
+                    text and visible(text) == text, f"{name}: {text!r} is empty or contains non-printable characters."
+                )
+            wrong = _difference(curve, again[name], 1.0, 1e-12)
+            require(not wrong, f"{name} changed between two calls: {wrong}. Draw random numbers from ctx.rng only.")
+            if name in permuted:
+                wrong = _difference(curve, permuted[name], 1.0, 1e-3)
+                require(not wrong, f"{name} depends on the order of the probes: {wrong}. Treat all probes alike.")
+            power = power_of_output(spec.unit)
+            if power is not None and name in doubled:
+                wrong = _difference(curve, doubled[name], FACTOR**power, 1e-3)
+                require(not wrong, f"{name} has the unit {spec.unit!r}, but doubling the output gives {wrong}.")
+        if self.quantities:
+            alone = self.once(self.context(self.bent))
+            both = self.once(self.context(self.bent), keys=[*self.quantities, *self.declared_curves])
+            moved = [
+                key
+                for key in self.values(self.bent)
+                if not _alike(as_value(alone[key], "float64").value, as_value(both[key], "float64").value, 1e-12)
+            ]
+            require(not moved, f"{', '.join(moved)} changes when curves are requested. Compute it in the same way.")
 
 
 class _Watched(Context):
@@ -340,6 +414,16 @@ def _tolerance(value: Value) -> float:
     """Return the allowed relative difference between two computations of a value."""
     own = 0.0 if value.error is None or not value.value else 4 * value.error / abs(value.value)
     return max(own, {"bound": 0.05, "statistical": 0.05}.get(value.error_kind, 1e-4))
+
+
+def _difference(a: Curve, b: Curve, factor: float, tolerance: float) -> str:
+    """Return where curve b differs from factor·a, "" if nowhere. The ends of curves may differ by rounding."""
+    other = dict(zip(b.x, b.y, strict=True))
+    common = [(x, factor * y, other[x]) for x, y in zip(a.x, a.y, strict=True) if x in other]
+    if 2 * len(common) < len(a.x):
+        return f"{len(a.x)} values of x, of which only {len(common)} are common"
+    apart = [(x, one, two) for x, one, two in common if not _alike(one, two, tolerance)]
+    return "" if not apart else "y = {1:.4g} and {2:.4g} at x = {0:g}".format(*apart[0])
 
 
 def _alike(a: float | None, b: float | None, tolerance: float) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from ntkbench.api import load
 from ntkbench.cli.main import main
-from ntkbench.types import Curve, Panel
+from ntkbench.types import Line, Panel
 
 SUITE = """
 name = "mine <b>"
@@ -116,7 +116,7 @@ def test_checks_under_every_law_and_curves_without_cells(tmp_path, monkeypatch, 
         values=lambda seed: [0.9 + 0.01 * seed, 1.1],
         falls=lambda seed: {x: (1 + 0.01 * ((seed + x) % 3)) * x**-0.5 for x in (4, 8, 16)},
         broken=lambda seed: [float("nan")],
-        curves=lambda: [Panel("t", "x", "y", (Curve("a", (0.0, 1.0), (2.0, 1.0)),))],
+        curves=lambda: [Panel("t", "x", "y", (Line("a", (0.0, 1.0), (2.0, 1.0)),))],
     )
     monkeypatch.setitem(sys.modules, "drawing", drawing)
     (tmp_path / "checks.toml").write_text(CHECKS, encoding="utf-8")
@@ -126,7 +126,7 @@ def test_checks_under_every_law_and_curves_without_cells(tmp_path, monkeypatch, 
     assert mean["finding"] == "holds" and mean["n"] == 4 and mean["measured"] == pytest.approx(1.0075)
     assert law["finding"] == "holds" and law["n"] == 9
     assert broken["finding"] == "fails" and "not finite" in broken["note"]
-    assert "3/3 checks" in err and load(tmp_path / "run").curves == tuple(drawing.curves())
+    assert "3/3 checks" in err and load(tmp_path / "run").panels == tuple(drawing.curves())
     (tmp_path / "checks.toml").write_text(CHECKS.replace("drawing:curves", "drawing:none"), encoding="utf-8")
     assert main(["run", "--suite", str(tmp_path / "checks.toml"), "--quiet"]) == 2
     assert "The curves 'drawing:none' of 'checks' cannot be loaded" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from hypothesis import example, given, strategies as st
 
 from ntkbench.errors import NtkbenchError
 from ntkbench.store.cell_file import decode, encode
-from ntkbench.types import Status, Value, digest
+from ntkbench.types import Curve, Status, Value, digest
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -29,6 +29,44 @@ def test_round_trip_is_exact(value, error, message, width, depth):
     of = cell(width=width, params={"depth": depth, "name": message})
     original = result(of, values={"gradient_norm": Value(value, error, "bound", "float64")}, message=message)
     assert decode(encode(original), "here") == original
+
+
+@given(ys=st.lists(FINITE, min_size=1, max_size=20), step=st.sampled_from([1.0, 0.1, 1e300]))
+def test_curves_round_trip_exactly(ys, step):
+    curves = {"loss": Curve([step * i for i in range(len(ys))], ys, "step", "loss"), "a": Curve([0], [1], "s", "a")}
+    original = attrs.evolve(result(), curves=curves)
+    assert decode(encode(original), "here") == original
+
+
+def test_curves_are_covered_by_the_checksum_and_take_few_bytes():
+    steps = range(0, 1000, 10)
+    text = encode(attrs.evolve(result(), curves={"loss": Curve(steps, [0.5] * 100, "step", "loss")}))
+    assert len(text) - len(encode(result())) < 100 * 9 and '"x":[0,10,20' in text
+    with pytest.raises(NtkbenchError, match="its checksum does not match"):
+        decode(text.replace('"x":[0,10,20', '"x":[0,10,21'), "here")
+
+
+@pytest.mark.parametrize(
+    ("curves", "version", "says"),
+    [
+        ({"loss": {"x_unit": "step", "x": [0, 1], "y": [1]}}, 2, "2 abscissas and 1 ordinates"),
+        ({"loss": {"x_unit": "step", "x": [0], "y": ["1"]}}, 2, "Expected `float`, got `str`"),
+        ({"loss": {"x_unit": "step", "x": [0], "y": [None]}}, 2, "Expected `float`, got `null`"),
+        ({"loss": {"x": [0], "y": [1]}}, 2, "required field `x_unit`"),
+        ({"loss": {"x_unit": "step", "x": [0], "y": [1], "z": []}}, 2, "unknown field `z`"),
+        ({"loss": {"x_unit": "step", "x": [0], "y": [1]}}, 1, "has curves, which schema_version 1 does not have"),
+    ],
+)
+def test_damaged_curves_are_a_sentence(curves, version, says):
+    record = without("checksum")(json.loads(encode(result()))) | {"curves": curves, "schema_version": version}
+    with pytest.raises(NtkbenchError, match=says):
+        decode(json.dumps(record), "here")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_both_schema_versions_are_read(version):
+    record = without("checksum")(json.loads(encode(result()))) | {"schema_version": version}
+    assert decode(json.dumps(record), "here") == result()
 
 
 def test_a_path_that_is_no_text_survives():

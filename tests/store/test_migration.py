@@ -2,7 +2,7 @@
 
 tests/data/schemas/NN-NAME.tar.xz holds a run of fc (widths 4, 8, 16, two seeds, hessian_norm and kernel_change_worst)
 as the first version with that form wrote it, and its receipt where there were receipts. OWN holds a run of a user's
-file with a cell that failed.
+file with a cell that failed, CURVES a run of kernel_change_gd with the curves of gradient descent.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ntkbench.store.cell_file import decode, encode
 from ntkbench.types import Status
 
 ARCHIVES = sorted((Path(__file__).parents[1] / "data" / "schemas").glob("*.tar.xz"))
-OWN = "10-own-file"
-MEASURED = [path for path in ARCHIVES if OWN not in path.name]
+OWN, CURVES = "10-own-file", "11-curves"
+MEASURED = [path for path in ARCHIVES if OWN not in path.name and CURVES not in path.name]
 RECEIPTS = [path for path in MEASURED if "first" not in path.name and "tracebacks" not in path.name]
 COMMITTED = sorted((Path(__file__).parents[2] / "leaderboards" / "submissions").glob("*.json"))
 
@@ -66,7 +66,7 @@ def shown(words, capsys):
 
 
 def test_every_form_is_here():
-    assert len(ARCHIVES) >= 9 and all(path.stat().st_size < 8192 for path in ARCHIVES)
+    assert len(ARCHIVES) >= 11 and all(path.stat().st_size < 8192 for path in ARCHIVES)
 
 
 @pytest.mark.parametrize("archive", MEASURED, ids=name_of)
@@ -112,6 +112,46 @@ def test_an_old_receipt_is_read_verified_and_built(archive, here, capsys):
     shown(["leaderboard", "build"], capsys)
     assert "fc" in Path("leaderboards/v1/board.md").read_text(encoding="utf-8")
     shown(["leaderboard", "diff", str(file), str(file)], capsys)
+
+
+def test_a_cell_without_curves_has_not_grown(here):
+    unpack(MEASURED[-1], here)
+    for path in Path("run/cells").iterdir():
+        earlier = path.read_text(encoding="utf-8")
+        now = encode(decode(earlier, path.name))
+        lines = [[line for line in text.splitlines() if "schema_version" not in line] for text in (earlier, now)]
+        assert lines[0][:-2] == lines[1][:-2] and len(now) == len(earlier), "all but the version and the checksum"
+
+
+def test_curves_are_read_shown_and_verified(here, capsys):
+    unpack(next(path for path in ARCHIVES if CURVES in path.name), here)
+    run = load("run")
+    assert len(run.results) == 6 and all(len(result.curves) == 2 for result in run.results) and not run.problems
+    for result in run.results:
+        assert decode(encode(result), "again") == result
+    assert "6/6" in shown(["table", "run"], capsys)
+    rows = list(csv.DictReader(io.StringIO(shown(["export", "run", "--curves", "--format", "csv"], capsys))))
+    assert len(rows) == sum(len(curve.x) for result in run.results for curve in result.curves.values())
+    assert {(row["curve"], row["x_unit"], row["unit"]) for row in rows} == {
+        ("loss_along_gd", "step", "f^2"),
+        ("kernel_change_along_gd", "step", "1"),
+    }
+    receipt = load_receipt(Path("leaderboards/submissions/early.json"))
+    assert {r.cell.key: r.curves for r in receipt.results} == {r.cell.key: r.curves for r in run.results}
+    shown(["leaderboard", "verify", "leaderboards/submissions/early.json", "--cells", "0"], capsys)
+    shown(["report", "run"], capsys)
+    assert Path("run/report.html").read_text(encoding="utf-8").count("<polygon class=") >= 6
+
+
+def test_an_old_run_gets_curves(here, capsys):
+    unpack(MEASURED[-1], here)
+    before = {path.name: path.read_bytes() for path in Path("run/cells").iterdir()}
+    words = json.loads(Path("run/manifest.json").read_text())["invocations"][0]["command"][1:]
+    shown([*words, "--quiet", "--measure", "gd:curves"], capsys)
+    after = {path.name: path.read_bytes() for path in Path("run/cells").iterdir()}
+    assert before.items() <= after.items() and len(after) == len(before) + 6, "cells of their own, beside the others"
+    assert len(load("run").curves()["cell"].unique()) == 6
+    shown(["leaderboard", "submit", "run", "--name", "later"], capsys)
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=name_of)

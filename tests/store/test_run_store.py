@@ -95,7 +95,7 @@ FOREIGN = {
     "cut": encode(result()).encode()[:700],
     "binary": bytes(range(256)),
     "zeros": bytes(4096),
-    "of another schema": encode(result()).replace('"schema_version": 1', '"schema_version": 2').encode(),
+    "of another schema": encode(result()).replace('"schema_version": 2', '"schema_version": 99').encode(),
     "another cell's": encode(result(cell(seed=1))).encode(),
     "edited": encode(result()).replace("0.5", "0.6").encode(),
 }

@@ -13,7 +13,7 @@ from ntkbench.plan.suite import load_suite, plans
 from ntkbench.registry.current import registry
 from ntkbench.seeds import seed_for
 from ntkbench.suites import huang2020
-from ntkbench.types import Curve
+from ntkbench.types import Line
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +140,13 @@ def test_lazy_losses_start_at_one_and_fall(small):
 
 def test_curves(small):
     panels = huang2020.curves()
-    assert [curve.label for panel in panels for curve in panel.curves] == ["gaussian", "orthogonal"] * 4
+    assert [line.label for panel in panels for line in panel.lines] == ["gaussian", "orthogonal"] * 4
     lazy, deep, by_depth, by_rate = panels
-    assert lazy.curves[0].x == (0, 1, 2, 3, 4, 5) and lazy.curves[0].y[0] == pytest.approx(1)
-    assert len(deep.curves[1].x) == 7 and by_depth.curves[0].x == (1, 2)
-    assert by_rate.curves[0].x == (-8, -7)  # no net trains at the third rate
+    assert lazy.lines[0].x == (0, 1, 2, 3, 4, 5) and lazy.lines[0].y[0] == pytest.approx(1)
+    assert len(deep.lines[1].x) == 7 and by_depth.lines[0].x == (1, 2)
+    assert by_rate.lines[0].x == (-8, -7)  # no net trains at the third rate
 
 
 def test_a_panel_leaves_out_what_not_every_seed_has():
     panel = huang2020._panel("t", "x", "y", (1, 2, 3), {"gaussian": [[1, 4, None], [4, 4, 2]]})
-    assert panel.curves == (Curve("gaussian", (1.0, 2.0), (pytest.approx(2), pytest.approx(4)), (1, 4), (4, 4)),)
+    assert panel.lines == (Line("gaussian", (1.0, 2.0), (pytest.approx(2), pytest.approx(4)), (1, 4), (4, 4)),)

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import ntkbench as nb
-from ntkbench import Quantity, layers
+from ntkbench import Curve, CurveSpec, Quantity, layers
 from ntkbench.registry import registry as current_registry, use
 from ntkbench.testing.checks import CheckFailure, numbered_tests
 from ntkbench.types import Value
@@ -204,6 +204,63 @@ def test_measurements(registry, number, measure, quantity, spec, sentence):
     quantities = [Quantity(**{**QUANTITY, **quantity})]
     nb.measurement("own", quantities, **{"summary": "a number", **spec})(lambda ctx: {"q": measure(ctx)})
     assert sentence in failure(nb.testing.MeasurementChecks, number, measurement="own")
+
+
+def norms(ctx):
+    """Squared gradient norms of the probes, ascending."""
+    return np.sort(np.diag(ctx.empirical_ntk()))
+
+
+CURVES = [
+    (lambda ctx: None, {}, "curve c is missing on linear and fc-square-output"),
+    (lambda ctx: Curve(range(4), norms(ctx) + np.random.rand()), {"unit": "m"}, "changed between two calls"),
+    (lambda ctx: Curve(range(4), np.diag(ctx.empirical_ntk())), {}, "depends on the order of the probes"),
+    (lambda ctx: Curve(range(4), norms(ctx)), {"unit": "f"}, "has the unit 'f', but doubling the output gives y = "),
+    (lambda ctx: Curve(norms(ctx), norms(ctx)), {}, "4 values of x, of which only 0 are common"),
+    (lambda ctx: Curve(range(4), norms(ctx)), {"summary": ""}, "has no summary or no symbol"),
+    (lambda ctx: Curve(range(4), norms(ctx)), {"x_unit": "a\u202eb"}, "non-printable"),
+    (lambda ctx: Curve(range(4), 10 + norms(ctx)), {"bounds": (0.0, 1.0)}, "outside its bounds"),
+]
+
+
+@pytest.mark.parametrize(("measure", "spec", "sentence"), CURVES, ids=[sentence for *_, sentence in CURVES])
+def test_curves(registry, measure, spec, sentence):
+    curve = CurveSpec(**{"name": "c", "symbol": "c", "x_unit": "rank", "unit": "f^2", "summary": "norms", **spec})
+    own = nb.measurement("own", [Quantity(**QUANTITY)], summary="a number", curves=[curve])
+    own(lambda ctx: {"q": of_gradient(ctx), "c": measure(ctx)})
+    assert sentence in failure(nb.testing.MeasurementChecks, "M10", measurement="own")
+
+
+def test_numbers_that_change_with_curves(registry):
+    curve = CurveSpec("c", "c", "rank", "f^2", summary="norms")
+
+    @nb.measurement("own", [Quantity(**{**QUANTITY, "unit": "f"})], summary="a number", curves=[curve])
+    def measure(ctx):
+        return {"q": of_gradient(ctx) * (1 + ("c" in ctx.quantities)), "c": Curve(range(4), norms(ctx))}
+
+    assert "q changes when curves are requested" in failure(nb.testing.MeasurementChecks, "M10", measurement="own")
+
+
+def test_needs_of_curves_are_declared(registry):
+    curve = CurveSpec("c", "c", "step", "f^2", summary="losses")
+
+    @nb.measurement("own", [Quantity(**{**QUANTITY, "unit": "f"})], summary="a number", curves=[curve])
+    def measure(ctx):
+        curves = {"c": Curve([0], [ctx.trajectory.losses[0]])} if "c" in ctx.quantities else {}
+        return {"q": of_gradient(ctx), **curves}
+
+    assert "declare needs=['trajectory']" in failure(nb.testing.MeasurementChecks, "M8", measurement="own")
+
+
+def test_right_curves_pass(registry):
+    curve = CurveSpec("c", "c", "rank", "f^2", (0.0, np.inf), summary="squared gradient norms in ascending order")
+
+    @nb.measurement("own", [], summary="curves alone", curves=[curve])
+    def measure(ctx):
+        return {"c": Curve(range(4), norms(ctx))} if "c" in ctx.quantities else {}
+
+    found = nb.testing.check("own")
+    assert [str(each) for each in found if each.status == "failed"] == []
 
 
 def data(*, form, n, seed):

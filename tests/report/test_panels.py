@@ -1,4 +1,4 @@
-"""Curves as a picture and on the page of a run."""
+"""Panels as a picture and on the page of a run."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from factories import manifest, sweep
 
 from ntkbench.cli import plot
 from ntkbench.errors import NtkbenchError
-from ntkbench.report.curves import curves_figure
 from ntkbench.report.page import report_page
-from ntkbench.report.svg import curves_plot
-from ntkbench.store.curves import encode
+from ntkbench.report.panels import panels_figure
+from ntkbench.report.svg import panel_plot
+from ntkbench.store.panels import encode
 from ntkbench.store.run_store import RunStore
-from ntkbench.types import Curve, Panel
+from ntkbench.types import Line, Panel
 
 EVIL = "a <b> $\\frac{ & \x1b"
 STEPS = tuple(float(t) for t in range(21))
-FALLS = Curve(
+FALLS = Line(
     "falls", STEPS, tuple(0.5**t for t in STEPS), tuple(0.4 * 0.5**t for t in STEPS), tuple(2 * 0.5**t for t in STEPS)
 )
 PANELS = [
-    Panel("training", "step", "loss", (FALLS, Curve(EVIL, STEPS, tuple(0.9**t for t in STEPS)))),
-    Panel("few", "log2 of the step size", "steps", (Curve("falls", (-6.0, -4.0), (300.0, 80.0)),)),
+    Panel("training", "step", "loss", (FALLS, Line(EVIL, STEPS, tuple(0.9**t for t in STEPS)))),
+    Panel("few", "log2 of the step size", "steps", (Line("falls", (-6.0, -4.0), (300.0, 80.0)),)),
 ]
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF")])
 def test_the_picture(tmp_path, name, start):
-    curves_figure(PANELS, tmp_path / name)
+    panels_figure(PANELS, tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
     with pytest.raises(NtkbenchError, match="Unsupported file extension"):
-        curves_figure(PANELS, tmp_path / "a.gif")
+        panels_figure(PANELS, tmp_path / "a.gif")
 
 
 def test_places_in_the_drawing():
-    drawn = curves_plot(PANELS[0], {"falls": 0, EVIL: 1}, width=460, height=300)
+    drawn = panel_plot(PANELS[0], {"falls": 0, EVIL: 1}, width=460, height=300)
     first, last = (tuple(map(float, drawn.lines[0].points.split()[i].split(","))) for i in (0, -1))
     assert first[0] == 46 and last[0] == 450 and first[1] < last[1]
     middle = tuple(map(float, drawn.lines[0].points.split()[10].split(",")))
@@ -48,10 +48,10 @@ def test_places_in_the_drawing():
 
 
 def test_what_has_no_place_is_left_out():
-    odd = Panel("t", "x", "y", (Curve("a", STEPS[:4], (1.0, 0.0, math.nan, 2.0)), Curve("b", (1.0,), (1.0,))))
-    (line,) = curves_plot(odd, {"a": 0, "b": 1}).lines
+    odd = Panel("t", "x", "y", (Line("a", STEPS[:4], (1.0, 0.0, math.nan, 2.0)), Line("b", (1.0,), (1.0,))))
+    (line,) = panel_plot(odd, {"a": 0, "b": 1}).lines
     assert len(line.points.split()) == 2
-    assert curves_plot(Panel("t", "x", "y", (Curve("b", (1.0,), (1.0,)),)), {"b": 0}) is None
+    assert panel_plot(Panel("t", "x", "y", (Line("b", (1.0,), (1.0,)),)), {"b": 0}) is None
 
 
 def test_the_page_has_them():

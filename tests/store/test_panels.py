@@ -1,4 +1,4 @@
-"""Curves in a manifest: what goes in comes out, and what is damaged is a sentence."""
+"""Panels in a manifest: what goes in comes out, and what is damaged is a sentence."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from factories import manifest, sweep
 
 from ntkbench.api import load
 from ntkbench.errors import NtkbenchError
-from ntkbench.store.curves import decode, encode
+from ntkbench.store.panels import decode, encode
 from ntkbench.store.run_store import RunStore
-from ntkbench.types import Curve, Panel
+from ntkbench.types import Line, Panel
 
 PANELS = (
-    Panel(
-        "loss", "step", "L", (Curve("a", (0.0, 1.0), (1.0, 0.5), (0.9, 0.4), (1.1, 0.6)), Curve("b", (0.0,), (2.0,)))
-    ),
+    Panel("loss", "step", "L", (Line("a", (0.0, 1.0), (1.0, 0.5), (0.9, 0.4), (1.1, 0.6)), Line("b", (0.0,), (2.0,)))),
     Panel("none", "x", "y", ()),
 )
 
@@ -29,17 +27,17 @@ def run(tmp_path):
     return store
 
 
-def test_curves_round_trip(run):
-    assert load(run.path).curves == ()
+def test_panels_round_trip(run):
+    assert load(run.path).panels == ()
     run.note("curves", encode(PANELS))
-    assert load(run.path).curves == PANELS
+    assert load(run.path).panels == PANELS
     run.create_or_open(manifest(sweep("fc", seeds=2)))  # a run that goes on keeps them
-    assert load(run.path).curves == PANELS
+    assert load(run.path).panels == PANELS
 
 
 def test_what_is_not_finite_has_no_place(run):
-    run.note("curves", encode([Panel("t", "x", "y", (Curve("a", (0.0, 1.0), (1.0, math.inf)),))]))
-    (curve,) = load(run.path).curves[0].curves
+    run.note("curves", encode([Panel("t", "x", "y", (Line("a", (0.0, 1.0), (1.0, math.inf)),))]))
+    (curve,) = load(run.path).panels[0].lines
     assert curve.y[0] == 1 and math.isnan(curve.y[1])
 
 
@@ -63,7 +61,7 @@ def test_what_is_not_finite_has_no_place(run):
         {"curves": [{"title": "t", "x_label": "x", "y_label": "y", "curves": [{"label": "a", "x": ["q"], "y": [1]}]}]},
     ],
 )
-def test_damaged_curves_are_a_sentence(run, bad):
+def test_damaged_panels_are_a_sentence(run, bad):
     file = run.path / "manifest.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | bad))
     with pytest.raises(NtkbenchError, match="damaged"):

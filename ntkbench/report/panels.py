@@ -1,4 +1,4 @@
-"""Draw the curves that a suite stored with its run."""
+"""Draw panels of lines: the curves that a run measured, and those that a suite stored with it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..types import Panel
 from .figure import COLOURS, checked, dress, empty_picture, plain_decades, plain_text, write_picture
 
 
-def curves_figure(panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
-    """Draw panels of curves with logarithmic value axes and write them to a file.
+def panels_figure(panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
+    """Draw panels and write them to a file.
 
     A label has the same colour in all panels.
 
@@ -23,7 +23,7 @@ def curves_figure(panels: Sequence[Panel], path: str | os.PathLike[str]) -> None
         NtkbenchError: If the file has another extension.
     """
     path = checked(path)
-    labels = list(dict.fromkeys(curve.label for panel in panels for curve in panel.curves))
+    labels = list(dict.fromkeys(line.label for panel in panels for line in panel.lines))
     colours = {label: COLOURS[number % len(COLOURS)] for number, label in enumerate(labels)}
     drawing, axes = empty_picture(len(panels), legend_rows=-(-len(labels) // 4))
     for axis, panel in zip(axes, panels, strict=True):
@@ -42,12 +42,13 @@ def curves_figure(panels: Sequence[Panel], path: str | os.PathLike[str]) -> None
 
 
 def _panel(axis: Any, panel: Panel, colours: dict[str, str]) -> None:
-    for curve in panel.curves:
-        few = {"marker": "o", "markersize": 4} if len(curve.x) <= 12 else {}
-        axis.plot(curve.x, curve.y, color=colours[curve.label], linewidth=1.4, label=plain_text(curve.label), **few)
-        if curve.low:
-            axis.fill_between(curve.x, curve.low, curve.high, color=colours[curve.label], alpha=0.18, linewidth=0)
-    axis.set_yscale("log")
-    plain_decades(axis)
+    for line in panel.lines:
+        few = {"marker": "o", "markersize": 4} if len(line.x) <= 12 else {}
+        axis.plot(line.x, line.y, color=colours[line.label], linewidth=1.4, label=plain_text(line.label), **few)
+        if line.low:
+            axis.fill_between(line.x, line.low, line.high, color=colours[line.label], alpha=0.18, linewidth=0)
+    if panel.logarithmic:
+        axis.set_yscale("log")
+        plain_decades(axis)
     axis.set_ylabel(plain_text(panel.y_label), fontsize=8)
     dress(axis, panel.title, panel.x_label)
