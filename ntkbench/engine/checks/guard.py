@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -66,8 +67,8 @@ def require_right_derivatives(net: Network, *inputs: Any, order: int, mode: str 
             few, many = _critical_inputs(x), _spread(x) if special else x[:0]
             parts = (net.theta(), few, many)
             digest = hashlib.sha256(b"".join(each.numpy().tobytes() for each in parts)).hexdigest()
-            key = ("right derivatives here", order, mode, digest)
-            refusal = net.cached(key, lambda few=few, many=many: _refusal_here(net, few, many, order, mode))
+            check = partial(_refusal_here, net, few, many, order, mode)
+            refusal = net.cached(("right derivatives here", order, mode, digest), check)
     if refusal:
         raise NtkbenchError(refusal)
 
@@ -174,9 +175,9 @@ def _refusal_here(net: Network, x: tf.Tensor, many: tf.Tensor, order: int, mode:
     for one in tf.split(x, len(x)):
         if faulty := faulty_layers_here(net, one, order, mode):
             return _message(faulty, order)
-    found = check_derivatives(net, many, order=order, mode=mode)
-    if found.problem in ("gradient", "hessian", "symmetry"):
-        return _message(faulty_layers(net, many, found.problem, order=order), order)
+    together = check_derivatives(net, many, order=order, mode=mode)
+    if together.problem in ("gradient", "hessian", "symmetry"):
+        return _message(faulty_layers(net, many, together.problem, order=order), order)
     return ""
 
 
