@@ -14,7 +14,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .bfloat16 import in_float32
 from .moments import moments
 from .scopes import shared
 
@@ -26,7 +25,6 @@ _cumprod = tf.math.cumprod
 _segment_prod = tf.math.unsorted_segment_prod
 _max_pool = tf.nn.max_pool
 _bessel_i0, _bessel_i1 = tf.math.bessel_i0, tf.math.bessel_i1
-_matmul, _einsum, _tensordot = (in_float32(product) for product in (tf.matmul, tf.einsum, tf.tensordot))
 
 
 def resize(images: Any, size: Any, method: Any = tf.image.ResizeMethod.BILINEAR, *args: Any, **kwargs: Any) -> Any:
@@ -258,10 +256,6 @@ def replacements() -> list[tuple[Any, str, Any]]:
     """Return (module, name, function) of every operation that this module replaces."""
     of_keras = keras.src.backend
     return [
-        (tf, "matmul", _matmul),
-        (tf.linalg, "matmul", _matmul),
-        (tf, "einsum", _einsum),
-        (tf, "tensordot", _tensordot),
         (tf.nn, "moments", moments),
         (tf.nn, "softsign", softsign),
         (tf.nn, "softmax_cross_entropy_with_logits", softmax_cross_entropy),
