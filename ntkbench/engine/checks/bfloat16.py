@@ -22,8 +22,9 @@ def require_no_crash(net: Network, x: tf.Tensor) -> None:
     if traced.coarsest != tf.bfloat16 or not _uses_onednn():
         return
     for op in traced.graph.get_operations():
-        out = op.outputs[0] if op.outputs else None
-        if op.type in PRODUCTS and out.dtype == tf.bfloat16 and (out.shape.rank == 4 or "attention" in op.name.lower()):
+        if op.type not in PRODUCTS or op.outputs[0].dtype != tf.bfloat16:
+            continue
+        if op.outputs[0].shape.rank == 4 or "attention" in op.name.lower():
             raise NtkbenchError(
                 f"The derivatives of attention in bfloat16, here in {layer_of(op.name, net)}, can abort the process on "
                 "a CPU, because oneDNN overwrites memory. Use another dtype policy, or set TF_ENABLE_ONEDNN_OPTS=0 "
