@@ -181,17 +181,17 @@ def sweep(model: Any, points: Sequence[Point], *, brief: bool = False) -> dict[s
     return {point.name: _at(values, point, brief) for point in points}
 
 
-def judge(found: dict[str, Found], refusal: str | None) -> None:
+def judge(found: dict[str, Found], refusal: str | None, *, somewhere: bool = True) -> None:
     """Fail where something is wrong, or refused with another sentence than one that holds `refusal`.
 
-    refusal: None when nothing may be refused; otherwise something must be.
+    refusal: None when nothing may be refused; otherwise something must be, if `somewhere`.
     """
     wrong = {point: each.wrong for point, each in found.items() if each.wrong}
     assert not wrong, wrong
     sentences = {sentence for each in found.values() for sentence in each.refused.values()}
     unexpected = {each for each in sentences if refusal is None or refusal not in each}
     assert not unexpected, unexpected
-    assert refusal is None or sentences, "nothing was refused"
+    assert refusal is None or sentences or not somewhere, "nothing was refused"
 
 
 def _at(values: Values, point: Point, brief: bool) -> Found:
