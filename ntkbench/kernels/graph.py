@@ -9,6 +9,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from ..errors import NtkbenchError
+from .duals.hermite import Quadrature
 from .features import Features, Joined, NoLimit
 from .inputs import Source
 from .joins import Add, Concatenate
@@ -83,6 +84,13 @@ class Graph:
                 for node in self.nodes
             )
         )
+
+    @property
+    def by_quadrature(self) -> list[str]:
+        """The activations whose duals have no closed form."""
+        duals = [getattr(node.layer, "function", None) for node in self.nodes]
+        functions = [dual.function for dual in duals if isinstance(dual, Quadrature)]
+        return list(dict.fromkeys(getattr(each, "__name__", type(each).__name__) for each in functions))
 
     @property
     def parameters(self) -> list[Any]:

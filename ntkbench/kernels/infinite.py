@@ -16,6 +16,8 @@ from .blocks import Compiled, Pieces
 from .graph import Graph
 from .inputs import Inputs
 
+LARGEST_ERROR = 0.05  # estimated error of quadratures, relative to the largest entry, from which on inputs are refused
+PARALLEL = 1 - 1e-6  # cosine from which on inputs count as parallel, where quadratures are exact
 KINDS = ("ntk", "nngp")
 Kind = Literal["ntk", "nngp"]
 
@@ -129,7 +131,39 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
     def _pair(self, x1: Any, x2: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Convert both inputs to tensors of one dtype; NumPy arrays keep their dtype."""
         left = as_floating(x1, self.dtype)
-        return left, left if x2 is None or x2 is x1 else tf.convert_to_tensor(x2, dtype=left.dtype)
+        right = left if x2 is None or x2 is x1 else tf.convert_to_tensor(x2, dtype=left.dtype)
+        if self.graph.by_quadrature and not tf.is_symbolic_tensor(left) and not tf.is_symbolic_tensor(right):
+            self._require_convergence(left, right)
+        return left, right
+
+    @functools.cached_property
+    def _finer(self) -> InfiniteWidth:
+        """The same kernel with twice as many terms and nodes in every quadrature."""
+        return self.copy(layers=self.graph.refined())
+
+    def _require_convergence(self, x1: tf.Tensor, x2: tf.Tensor) -> None:
+        """Raise NtkbenchError if quadratures are off by more than `LARGEST_ERROR` at three of the inputs.
+
+        The error grows with the size of the inputs and, for kinks, with their correlation. The inputs are therefore the
+        largest one, the one most parallel to it, and the smallest one.
+        """
+        shape = x1.shape[x1.shape.rank - self.feature_ndims :]
+        x = tf.concat([tf.reshape(each, [-1, *shape]) for each in ((x1,) if x1 is x2 else (x1, x2))], 0)
+        rows = tf.reshape(x, [len(x), -1]).numpy().astype(np.float64)
+        size = np.linalg.norm(rows, axis=1)
+        largest = int(np.argmax(size))
+        cosine = rows @ rows[largest] / np.maximum(size * size[largest], np.finfo(np.float64).tiny)
+        apart = np.where(cosine < PARALLEL, cosine, -np.inf)
+        few = tf.gather(x, [largest, int(np.argmax(apart)), int(np.argmin(size))])
+        value, finer = (kernel._moments((self.kind,), few, few)[0] for kernel in (self, self._finer))
+        error = float(tf.math.divide_no_nan(tf.reduce_max(tf.abs(finer - value)), tf.reduce_max(tf.abs(finer))))
+        if error > LARGEST_ERROR:
+            names = ", ".join(self.graph.by_quadrature)
+            raise NtkbenchError(
+                f"The duals of {names} have no closed form, and quadrature does not converge at these inputs: the "
+                f"kernel would be off by about {error:.0%}. Scale the inputs down, or use an activation with a closed "
+                "form, such as relu, gelu, tanh or erf."
+            )
 
     # -- other methods -------------------------------------------------------------------------------------------------
 
@@ -174,7 +208,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
             A tensor [B..., N1, N2].
         """
         value = self.matrix(x1, x2)
-        finer = self.copy(layers=self.graph.refined()).matrix(x1, x2)
+        finer = self._finer.matrix(x1, x2)
         rounding = 64 * np.finfo(value.dtype.as_numpy_dtype).eps
         distance = tf.abs(finer - value)
         largest = tf.reduce_max(distance, [-2, -1], keepdims=True)

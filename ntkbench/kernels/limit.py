@@ -40,7 +40,7 @@ def limit_of(
             grows with width), and models that `infinite_width` rejects.
     """
     if architecture.limit is not None:
-        kernel = call_with_known_names(architecture.load_limit(), **{"input_shape": input_shape, **params})
+        kernel = call_with_known_names(architecture.load_field("limit"), **{"input_shape": input_shape, **params})
         if not hasattr(kernel, "matrix"):
             raise NtkbenchError(
                 f"The limit of {architecture.name!r} is a {type(kernel).__name__}; it must be a "

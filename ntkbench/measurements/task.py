@@ -173,10 +173,9 @@ def _last_layer_error(ctx: Context, task: Task, trained: Training, output_range:
     net = ctx.network
     net.assign(ctx.theta)
     inputs, test = net.inputs(x), net.inputs(x_test)
-    kernel = last_layer_kernel(net, inputs)
-    if kernel is None:
+    kernel, cross = last_layer_kernel(net, inputs), last_layer_kernel(net, test, inputs)
+    if kernel is None or cross is None:
         return None
-    cross = last_layer_kernel(net, test, inputs)
     f0, f0_test = (output_range.to_targets(trained.initial(part)) for part in (x, x_test))
     targets = task.targets(y)
     flow = GradientFlow(kernel, targets - f0)

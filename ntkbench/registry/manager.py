@@ -245,7 +245,7 @@ def _function_of(source: Source, kind: str, name: str, field: str = "target") ->
         for found_kind, entry in collect(source.load(), source).entries:
             if (found_kind, entry.name) == (kind, name):
                 by_params = getattr(entry, "by_params", {})
-                return by_params[field] if field in by_params else entry.load(field)
+                return by_params[field] if field in by_params else entry.load_field(field)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -257,15 +257,13 @@ class Entry:
         """Return the fields of this kind that hold a target besides `target` itself; they may be None."""
         return tuple(each.name for each in attrs_fields(cls) if each.metadata.get(TARGET))
 
-    def load(self, field: str = "target") -> Callable[..., Any]:
-        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails.
+    def load(self) -> Callable[..., Any]:
+        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails."""
+        return self.load_field("target")
 
-        Args:
-            field: "target", or one of `further_targets` that is not None.
-        """
-        return self._function(getattr(self, field))
-
-    def _function(self, target: Target) -> Callable[..., Any]:
+    def load_field(self, field: str) -> Callable[..., Any]:
+        """Return a target as `load` does: "target", or one of `further_targets` that is not None."""
+        target: Target = getattr(self, field)
         if isinstance(target, Late):
             return target.find()
         if not isinstance(target, str):
@@ -353,16 +351,6 @@ class Architecture(Entry):
             object.__setattr__(self, name, value)
         for variant in self.variants:
             self._values(variant)
-
-    def load_limit(self) -> Callable[..., Any]:
-        """Return the function in `limit`, importing it if it is given as a string.
-
-        Raises:
-            NtkbenchError: There is none, or it cannot be imported.
-        """
-        if self.limit is None:
-            raise NtkbenchError(f"{self.name!r} declares no limit.")
-        return self._function(self.limit)
 
     def resolved(self, params: Mapping[str, Any]) -> Architecture:
         """Return the entry for one set of parameters, with functions of the parameters replaced by their values.

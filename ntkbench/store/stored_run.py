@@ -31,6 +31,8 @@ class StoredRun:
     """
 
     def __init__(self, path: str | os.PathLike[str], store: RunStore | None = None):
+        if not isinstance(path, str | os.PathLike):
+            raise NtkbenchError(f"path={path!r} is not a path; pass the folder of a run, such as 'runs/first'.")
         self.path = Path(path)
         self._store = store or RunStore(self.path)
         if not self.path.exists():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.integrate import quad
 
+import ntkbench as nb
 from ntkbench.kernels.duals import dual_of
 from ntkbench.kernels.duals.piecewise import Piecewise
 from ntkbench.kernels.duals.smooth import Erf, Gaussian, Gelu, Sinusoid
@@ -132,3 +136,33 @@ def test_saturating_activations_of_correlated_inputs(name, sizes, rho):
     for value, function in zip(found, LOGISTIC[name], strict=True):
         inner = function(second * (rho * z[:, None] + rest * t)) @ g
         assert float(value) == pytest.approx((w * function(first * z)) @ inner, rel=1e-8)
+
+
+@pytest.mark.parametrize("size", [1e-3, 0.1, 1.0, 10.0, 100.0, 1e3])
+def test_quadrature_resolves_activations_at_any_scale(size):
+    """E[elu(u)²] and E[elu'(u)²], whose halves for u > 0 are σ²/2 and 1/2, by scipy."""
+    s = size
+
+    def density(z):
+        return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+    def left(function):
+        points = [0, *(-np.geomspace(1e-3, 30, 12) / s)]
+        inside = sorted(p for p in points if p > -12)
+        return sum(quad(function, a, b, epsabs=1e-14)[0] for a, b in pairwise([-12.0, *inside]))
+
+    value, slope = moments(dual_of(keras.activations.elu), size, 1.0, "float64")
+    assert value == pytest.approx(s * s / 2 + left(lambda z: math.expm1(s * z) ** 2 * density(z)), rel=1e-8)
+    assert slope == pytest.approx(0.5 + left(lambda z: math.exp(2 * s * z) * density(z)), rel=1e-6)
+
+
+def test_inputs_at_which_quadrature_does_not_converge_are_refused():
+    def narrow(u):
+        return tf.sin(u)
+
+    kernel = nb.kernels.InfiniteWidth([nb.kernels.Dense(), nb.kernels.Activation(narrow), nb.kernels.Dense()])
+    x = np.array([[1.0, 0.0], [0.99, 0.1]])
+    exact = nb.kernels.InfiniteWidth([nb.kernels.Dense(), nb.kernels.Activation("sin"), nb.kernels.Dense()])
+    np.testing.assert_allclose(kernel.matrix(x), exact.matrix(x), rtol=1e-9)
+    with pytest.raises(nb.NtkbenchError, match="duals of narrow have no closed form.*Scale the inputs down"):
+        kernel.matrix(300 * x)

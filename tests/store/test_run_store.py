@@ -17,6 +17,7 @@ from factories import cell, failed, finished, manifest, result, sweep
 
 from ntkbench import atomic
 from ntkbench.analysis.laws import all_laws
+from ntkbench.api import load
 from ntkbench.errors import NtkbenchError, RunStopped
 from ntkbench.registry.specs import Architecture
 from ntkbench.store import run_store
@@ -350,3 +351,8 @@ def test_theory_of_an_old_manifest_speaks_of_defaults_only():
     laws = all_laws(results, catalogue(old), theory(old))
     claimed = {of.series.label: of.theory for of in laws if of.key == "hessian_norm"}
     assert claimed == {"fc": Theory(-0.5, "L10"), "fc:depth=1": None}
+
+
+def test_what_is_not_a_path_is_refused():
+    with pytest.raises(NtkbenchError, match="path=None is not a path"):
+        load(None)

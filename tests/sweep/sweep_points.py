@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from sweeping import Point
 
+# The points of the larger of two sizes: between them, they hold random, equal and zero entries.
+FEW = ("random", "repeated", "some zeros")
 
-def function_points(model: Any, shape: Sequence[int]) -> list[Point]:
+
+def function_points(model: Any, shape: Sequence[int], *, few: bool = False) -> list[Point]:
     """Return points of a model whose first layer's bias is what the function gets for an input of 0."""
     n = int(np.prod(shape))
     rng = np.random.default_rng(0)
@@ -24,7 +27,8 @@ def function_points(model: Any, shape: Sequence[int]) -> list[Point]:
     others = [0.5 * rng.standard_normal(w.shape) for w in model.get_weights()[2:]]
     kernel = rng.standard_normal((1, n))
     x = np.array([[0.7], [-0.4], [0.0]])
-    return [Point(name, x, [kernel, bias, *others]) for name, bias in hidden.items()]
+    names = FEW if few else tuple(hidden)
+    return [Point(name, x, [kernel, hidden[name], *others]) for name in names]
 
 
 def layer_points(model: Any, x: np.ndarray) -> list[Point]:

@@ -53,12 +53,13 @@ REFUSED = {
 SAMPLE = ("celu", "fmod", "prod", "relu leaky by hand")
 
 
-def _right_or_refused(name, *, as_layer):
+def _right_or_refused(name, *, as_layer, few=False):
     shapes, function = FUNCTIONS[name]
     keras.utils.set_random_seed(1)
     shape = shapes[1] if as_layer else shapes[0]
     model = around_function(function, shape, as_layer=as_layer)
-    judge(sweep(model, function_points(model, shape), brief=as_layer), REFUSED.get(name))
+    found = sweep(model, function_points(model, shape, few=few), brief=as_layer)
+    judge(found, REFUSED.get(name), somewhere=not few)
 
 
 @pytest.mark.slow
@@ -70,7 +71,7 @@ def test_functions_between_trained_layers(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_in_a_layer_of_somebodys_own(name):
-    _right_or_refused(name, as_layer=True)
+    _right_or_refused(name, as_layer=True, few=True)
 
 
 @pytest.mark.parametrize("name", SAMPLE)

@@ -19,7 +19,7 @@ from ntkbench.engine.model import dtype_policy, in_precision, network
 from ntkbench.measurements.kernel import measure
 
 POLICIES = {"float32": tf.float32, "mixed_float16": tf.float16, "mixed_bfloat16": tf.bfloat16}
-# oneDNN's products of bfloat16 matrices in batches overwrite memory (TensorFlow 2.21 on a CPU).
+# Refused on CPUs, where oneDNN overwrites memory (TensorFlow 2.21); the oracle would run it too.
 CRASHES = {(name, "mixed_bfloat16") for name in LAYERS if "ttention" in name or "ttended" in name}
 SAMPLE = (("Dense", "float32"), ("Conv2D", "mixed_bfloat16"))
 
@@ -48,6 +48,8 @@ def _covered(name, policy):
     truth, _ = _spectrum(exact, _rounded(x, POLICIES[policy]))
     moved = np.abs(np.linalg.eigvalsh(kernel) - np.linalg.eigvalsh(truth))
     assert moved.max() <= stated.error + 1e-12
+    if policy != "float32":
+        return  # what is stated of first derivatives; second ones in 8 or 11 bits have no digits to compare
     try:
         norms = nb.hessian_norm(model, x)
     except NtkbenchError:

@@ -11,7 +11,7 @@ from .derivatives import (
     in_float64,
     relative,
 )
-from .door import enter
+from .entry import enter
 from .finite import NotFinite, not_finite, require_finite
 from .guard import require_right_derivatives
 from .layers import FaultyLayer, diagnose, known_right

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from ...errors import NtkbenchError
 from ..autodiff import dense_gradient, flat_hvp
-from ..model import Network, network_in, noise_of
+from ..model import Network, network_in, noise_of, trace_of
 
 Problem = Literal["", "stochastic", "coupled", "not finite", "gradient", "no second derivative", "hessian", "symmetry"]
 
@@ -104,11 +104,11 @@ def check_derivatives(
 
 
 def check_outputs(net: Network, x: tf.Tensor) -> Derivatives:
-    """Check that outputs at x: [N, ...] are repeatable and that the first input's outputs do not depend on the others.
+    """Check that outputs at x: [N, ...] are repeatable and that the outputs of an input do not depend on the others.
 
     The model is called eagerly, because a compiled function would repeat random numbers drawn by Python. To detect
     coupling, the other inputs are first replaced by the first one (only rounding may change), then removed (the batch
-    size may select another kernel).
+    size may select another kernel); finally every input is computed alone, by a compiled call.
     """
     eps = noise_of(net, x)
     calls = (x, x, tf.repeat(x[:1], len(x), axis=0), x[:1])
@@ -122,6 +122,11 @@ def check_outputs(net: Network, x: tf.Tensor) -> Derivatives:
         return evolve(found, problem="stochastic")
     if replaced > REPEAT_TOLERANCE * eps or taken_away > COUPLED_TOLERANCE * eps:
         return evolve(found, problem="coupled")
+    if len(x) > 1:
+        one_by_one = np.concatenate([trace_of(net, x).outputs(one).numpy() for one in tf.split(x, len(x))])
+        apart = np.linalg.norm(together - one_by_one, axis=1).max() / (np.linalg.norm(together, axis=1).max() or 1.0)
+        if apart > COUPLED_TOLERANCE * eps:
+            return evolve(found, coupled=max(found.coupled, float(apart)), problem="coupled")
     return found
 
 

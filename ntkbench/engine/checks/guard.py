@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ from attrs import evolve
 
 from ...errors import NtkbenchError
 from ..autodiff import forward_safe
-from ..model import Graph, Network, graph_of, owner_of
+from ..model import Graph, Network, graph_of, layer_of, owner_of
 from .derivatives import SAMPLES, check_derivatives, check_outputs, in_float64, unchanged
 from .layers import FaultyLayer, diagnose, faulty_layers, faulty_layers_here, known_right, unknown_layers
 from .pointwise import chains_of, meeting_kinks
@@ -22,10 +23,19 @@ ORDERS = {1: "derivatives", 2: "second derivatives"}
 # Operations that can hide a derivative or replace it.
 HIDES = frozenset({"EagerPyFunc", "IdentityN", "PreventGradient", "PyFunc", "PyFuncStateless", "StopGradient"})
 
+# Operations that round and have the gradient of the identity.
+STRAIGHT_THROUGH = frozenset(
+    {
+        "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel",
+        "QuantizeAndDequantize", "QuantizeAndDequantizeV2", "QuantizeAndDequantizeV3", "QuantizeAndDequantizeV4",
+    }
+)  # fmt: skip
+
 HERE = 6  # number of inputs checked at the unperturbed weights
+MANY = 64  # number of inputs checked together
 
 
-def require_right_derivatives(net: Network, x: Any, *, order: int, mode: str = "auto") -> None:
+def require_right_derivatives(net: Network, *inputs: Any, order: int, mode: str = "auto") -> None:
     """Raise NtkbenchError if a model's derivatives are wrong or undefined; the message names the faulty layer.
 
     Models composed only of layers known to be correct pass immediately. For all others, eager calls show whether the
@@ -35,13 +45,13 @@ def require_right_derivatives(net: Network, x: Any, *, order: int, mode: str = "
     float32 cannot decide.
 
     This runs once per network, order and mode; the result is kept in the network's cache. Some operations are correct
-    almost everywhere but wrong at isolated points, where kinks meet or factors are 0. Models with such operations are
-    also checked at their unperturbed weights, at the inputs with most zeros and repeated numbers, once per weights and
-    inputs.
+    almost everywhere but wrong at isolated points, where kinks meet or factors are 0, and others run for some inputs
+    only. Models with such operations are checked once more for all weights and inputs: at the unperturbed weights, at
+    the inputs with most zeros and repeated numbers, and at `MANY` inputs together.
 
     Args:
         net: The model.
-        x: Inputs: [N, ...]; only a few of them are used.
+        *inputs: Inputs: [N, ...] each, the first and second inputs of a kernel for example.
         order: 1 for kernels and linear models, 2 for Hessians.
         mode: Mode of the Hessian-vector products, as for `hvp`.
 
@@ -50,14 +60,15 @@ def require_right_derivatives(net: Network, x: Any, *, order: int, mode: str = "
             the derivatives of the outputs or do not exist, if (order 2) Hessian-vector products are not the derivatives
             of the gradients or do not exist, or if the model reads trainable variables that Keras does not track.
     """
-    refusal = net.cached(("right derivatives", order, mode), lambda: _refusal(net, x, order, mode))
-    x = net.inputs(x)
-    special = not _trusted(net, mode) and bool(graph_of(net, x).doubtful)
-    if not refusal and (special or chains_of(net, x)):
-        few = _critical_inputs(x)
-        digest = hashlib.sha256(net.theta().numpy().tobytes() + few.numpy().tobytes()).hexdigest()
-        key = ("right derivatives here", order, mode, digest)
-        refusal = net.cached(key, lambda: _refusal_here(net, few, order, mode, special))
+    refusal = net.cached(("right derivatives", order, mode), lambda: _refusal(net, inputs[0], order, mode))
+    for x in map(net.inputs, inputs):
+        special = not refusal and not _trusted(net, mode) and bool(graph_of(net, x).doubtful)
+        if not refusal and (special or chains_of(net, x)):
+            few, many = _critical_inputs(x), _spread(x) if special else x[:0]
+            parts = (net.theta(), few, many)
+            digest = hashlib.sha256(b"".join(each.numpy().tobytes() for each in parts)).hexdigest()
+            check = partial(_refusal_here, net, few, many, order, mode)
+            refusal = net.cached(("right derivatives here", order, mode, digest), check)
     if refusal:
         raise NtkbenchError(refusal)
 
@@ -85,14 +96,14 @@ def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
             "of a single input. Build it with stateful=False."
         )
     x = net.inputs(x)
-    x = x[:SAMPLES] if len(x) > 1 else net.varied(x, 2)
+    x, many = (x[:SAMPLES], _spread(x)) if len(x) > 1 else (net.varied(x, 2),) * 2
     with unchanged(net):
         try:
-            found = check_outputs(net, x)
+            found = check_outputs(net, many)
         except NtkbenchError as error:
             return f"{str(error).rstrip('.')}. The model must accept any batch size, including 1."
     if found.problem in ("stochastic", "coupled"):
-        return _message(faulty_layers(net, x, found.problem), order)
+        return _message(faulty_layers(net, many, found.problem), order)
     if found.problem or (known and not forced):
         return ""  # the measurements themselves report results that are not finite
     graph = graph_of(net, x)
@@ -102,6 +113,8 @@ def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
         return _message(faulty_layers(net, x, "stochastic"), order)
     if not graph.doubtful and not forced:
         return ""
+    if straight := [name for kind, name in graph.doubtful if kind in STRAIGHT_THROUGH]:
+        return _rounds(net, straight[0], order)
     return _compared(net, x, order, mode, graph, layers)
 
 
@@ -123,24 +136,26 @@ def _compared(net: Network, x: tf.Tensor, order: int, mode: str, graph: Graph, l
     if faulty:
         return _message(faulty, order)
     hidden = [name for kind, name in graph.doubtful if kind in HIDES]
-    if not found.sure and graph.rounds and hidden:
-        return (
-            f"The {ORDERS[order]} of this model cannot be trusted: {_place(hidden[0], layers)} rounds values that "
-            "depend on the trained weights and defines a gradient that is not the derivative of rounding. Remove "
-            "rounding and quantisation from the trained part of the model."
-        )
-    return ""
+    return _rounds(net, hidden[0], order) if not found.sure and graph.rounds and hidden else ""
 
 
-def _refusal_here(net: Network, x: tf.Tensor, order: int, mode: str, special: bool) -> str:
-    """Return why the model must not be differentiated at its current weights and inputs x: [N, ...], "" if no reason.
+def _rounds(net: Network, name: str, order: int) -> str:
+    return (
+        f"The {ORDERS[order]} of this model cannot be trusted: {layer_of(name, net)} rounds values that depend on the "
+        "trained weights and defines a gradient that is not the derivative of rounding. Remove rounding and "
+        "quantisation from the trained part of the model."
+    )
+
+
+def _refusal_here(net: Network, x: tf.Tensor, many: tf.Tensor, order: int, mode: str) -> str:
+    """Return why the model must not be differentiated at its current weights and inputs, "" if there is no reason.
 
     Args:
         net: The model.
-        x: Inputs: [N, ...].
+        x: Inputs that are checked one by one: [N, ...].
+        many: Inputs that are checked together: [M, ...]; none if only elementwise operations may be wrong.
         order: Order of the derivatives.
         mode: Mode of the Hessian-vector products.
-        special: Whether operations other than elementwise ones may be wrong there.
     """
     for chain in chains_of(net, x):
         for one in tf.split(x, len(x)):
@@ -150,16 +165,19 @@ def _refusal_here(net: Network, x: tf.Tensor, order: int, mode: str, special: bo
                     f"{found}. Write it as a single function, for example tf.where(x > 0, x, a * x) instead of "
                     "relu(x) - a * relu(-x)."
                 )
-    if not special:
+    if not len(many):
         return ""
     exact = net.cached("in float64", lambda: in_float64(net, x))
     if exact is not None and exact is not net:
         for ours, theirs in zip(net.model.variables, exact.model.variables, strict=True):
             theirs.assign(tf.cast(ours.value, theirs.dtype))
-        net, x = exact, exact.inputs(x)
+        net, x, many = exact, exact.inputs(x), exact.inputs(many)
     for one in tf.split(x, len(x)):
         if faulty := faulty_layers_here(net, one, order, mode):
             return _message(faulty, order)
+    together = check_derivatives(net, many, order=order, mode=mode)
+    if together.problem in ("gradient", "hessian", "symmetry"):
+        return _message(faulty_layers(net, many, together.problem, order=order), order)
     return ""
 
 
@@ -170,6 +188,11 @@ def _critical_inputs(x: tf.Tensor) -> tf.Tensor:
     alike[0] = rows.shape[1] * 2 + 1
     chosen = np.argsort(-alike, kind="stable")[:HERE]
     return tf.gather(x, chosen[alike[chosen] > 0])
+
+
+def _spread(x: tf.Tensor) -> tf.Tensor:
+    """Return up to `MANY` inputs, evenly spread."""
+    return x[:: -(-len(x) // MANY)]
 
 
 def _separates_samples(layer: Any) -> bool:
@@ -197,10 +220,3 @@ def _untracked(variables: Sequence[tf.Variable], layers: Sequence[Any]) -> str:
 
 def _label(layer: Any) -> str:
     return f"{type(layer).__name__} {layer.name!r}"
-
-
-def _place(name: str, layers: Sequence[Any]) -> str:
-    """Return the innermost layer in the name of an operation, such as "model/dense_1/Round"."""
-    by_name = {each.name: each for each in layers}
-    inner = next((by_name[part] for part in reversed(name.split("/")) if part in by_name), None)
-    return f"operation {name!r}" if inner is None else _label(inner)

@@ -108,7 +108,7 @@ def empirical_ntk(
     if not isinstance(out, str | os.PathLike | None):
         raise NtkbenchError(f"out={out!r} is not a path; pass a file name such as 'kernel.npy'.")
     net, x1, x2 = enter(model, x1, x2, output_name=output_name, precision=precision)
-    require_right_derivatives(net, x1, order=1)
+    require_right_derivatives(net, *([x1] if x2 is None else [x1, x2]), order=1)
     rules, variables = _weights(net, x1, method)
     sizes = model_sizes(net, rules, x1)
     units = _units(outputs, sizes.outputs)

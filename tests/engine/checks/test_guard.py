@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 import ntkbench as nb
+from ntkbench.engine.checks import bfloat16
+from ntkbench.engine.model import dtype_policy
 
 L = keras.layers
 X = np.random.default_rng(0).standard_normal((3, 5)).astype("float32")
@@ -119,3 +121,77 @@ def test_arguments_are_refused_in_a_sentence():
     ):
         with pytest.raises(nb.NtkbenchError):
             call()
+
+
+SPREAD = np.array([[0.3], [0.5], [-0.2], [0.1], [0.4], [2.0], [-0.6]])  # one of them leaves (-2.5, 2.5)
+
+
+def growing(function):
+    """Return a float64 model that gives the function 1.5 x, -1.2 x, 0.8 x and 0.4 x."""
+    with dtype_policy("float64"):
+        layer = type("Mine", (L.Layer,), {"call": lambda self, x: function(x)})()
+        model = keras.Sequential([keras.Input((1,)), L.Dense(4), layer, L.Dense(1)])
+    model.set_weights([np.array([[1.5, -1.2, 0.8, 0.4]]), np.zeros(4), np.ones((4, 1)), np.zeros(1)])
+    return model
+
+
+@tf.custom_gradient
+def half_a_relu(x):
+    return tf.nn.relu(x - 2.5), lambda g: 0.5 * g * tf.cast(x > 2.5, x.dtype)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: tf.where(tf.abs(x) > 2.5, tf.stop_gradient(x), x),
+        lambda x: tf.where(tf.abs(x) > 2.5, x - tf.reduce_mean(x, 0), x),
+        lambda x: x + half_a_relu(x),
+    ],
+)
+def test_what_is_wrong_at_a_single_sample_is_refused(function):
+    model = growing(function)
+    nb.empirical_ntk(model, SPREAD[:5])
+    with pytest.raises(nb.NtkbenchError, match="cannot be trusted: (Mine|Sequential)"):
+        nb.empirical_ntk(growing(function), SPREAD)
+
+
+def test_right_branches_are_not_refused():
+    assert nb.empirical_ntk(growing(lambda x: tf.where(tf.abs(x) > 2.5, tf.sin(x), x * x)), SPREAD).shape == (7, 7)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: tf.nn.relu(x) - 0.3 * tf.nn.relu(-x), lambda x: tf.raw_ops.Cumprod(x=x, axis=1)]
+)
+def test_the_second_inputs_of_a_kernel_are_checked_too(function):
+    model = growing(function)
+    nb.empirical_ntk(model, SPREAD, SPREAD[:2])
+    with pytest.raises(nb.NtkbenchError, match="cannot be trusted"):
+        nb.empirical_ntk(model, SPREAD, np.zeros((2, 1)))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: tf.quantization.quantize_and_dequantize_v2(
+            x, tf.constant(-2.0, x.dtype), tf.constant(2.0, x.dtype), range_given=True
+        ),
+        lambda x: tf.cast(tf.quantization.fake_quant_with_min_max_args(tf.cast(x, tf.float32), -2, 2), x.dtype),
+    ],
+)
+def test_rounding_with_the_gradient_of_the_identity_is_refused(function):
+    with pytest.raises(nb.NtkbenchError, match="'mine.*' [(]Mine[)] rounds values"):
+        nb.empirical_ntk(growing(function), SPREAD)
+
+
+def test_derivatives_lost_in_a_cast_of_bits_are_refused():
+    with pytest.raises(nb.NtkbenchError, match="Mine 'mine.*' has a gradient that is not"):
+        nb.empirical_ntk(growing(lambda x: x + tf.bitcast(tf.bitcast(x * x, tf.int64), x.dtype)), SPREAD)
+
+
+def test_attention_in_bfloat16_is_refused_on_a_cpu(monkeypatch):
+    with dtype_policy("mixed_bfloat16"):
+        x = keras.Input((4, 2))
+        model = keras.Model(x, L.MultiHeadAttention(1, 2)(x, x))
+    monkeypatch.setattr(bfloat16, "_uses_onednn", lambda: True)
+    with pytest.raises(nb.NtkbenchError, match="attention in bfloat16.*TF_ENABLE_ONEDNN_OPTS=0"):
+        nb.empirical_ntk(model, np.ones((2, 4, 2), "float32"))

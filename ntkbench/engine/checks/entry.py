@@ -11,6 +11,7 @@ from attrs import define, field
 from ...errors import NtkbenchError, reason_of
 from ..model import EPS, Network, network, network_in, renewed, trace_of
 from ..ops import full_precision
+from .bfloat16 import require_no_crash
 from .finite import require_finite_weights
 from .lookups import require_lookups
 from .snapshot import Snapshot, is_known
@@ -80,6 +81,7 @@ def enter(
     if precision is not None:
         net = network_in(net, first, precision)
         first, second = _inputs(net, x, x2)
+    require_no_crash(net, first)
     return net, first, second
 
 

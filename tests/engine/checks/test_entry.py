@@ -1,4 +1,4 @@
-"""The door of the public functions: what is refused with its cause, and models that were changed between two calls."""
+"""The entry point of the public functions: what is refused with its cause, and models that change between two calls."""
 
 from __future__ import annotations
 
