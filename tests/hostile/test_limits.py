@@ -258,3 +258,20 @@ def test_a_file_that_ends_its_process_is_a_finding(hostile, capfd, command, func
     told = found["problems"][-1] if command == ["doctor"] else found[-1]["message"]
     assert f"hostile.py:{function}" in (told if command == ["doctor"] else found[-1]["subject"])
     assert reason in told
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["plugin", "check"]])
+def test_a_file_that_hangs_is_a_finding(hostile, capfd, command):
+    began = time.monotonic()
+    assert main([*command, "hostile.py:stubborn", "--json", "--timeout", "2"]) == 1
+    found = json.loads(capfd.readouterr().out)
+    message = found["problems"][-1] if command == ["doctor"] else found[-1]["message"]
+    assert "It did not finish within --timeout 2 s, and its process was killed." in message
+    assert time.monotonic() - began < 60, "most of it the start of TensorFlow"
+    assert not [each for each in psutil.Process().children(recursive=True) if "sleep" in each.name()]
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["plugin", "check"]])
+def test_a_time_limit_is_positive(hostile, capfd, command):
+    assert main([*command, "hostile.py:fine", "--timeout", "0"]) == 2
+    assert "--timeout is 0; it must be a positive number of seconds" in capfd.readouterr().err

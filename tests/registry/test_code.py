@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from ntkbench.registry.code import code_of_entry, code_of_file
-from ntkbench.registry.specs import Architecture
+from ntkbench.registry.code import Code, code_of_entry, code_of_file, with_layer_rules
+from ntkbench.registry.specs import Architecture, LayerRules
 
 
 def write(folder, **files):
@@ -138,3 +138,28 @@ def test_a_data_file_in_the_working_folder_counts(tmp_path, monkeypatch):
     (tmp_path / "scale.json").write_text("1")
     monkeypatch.chdir(tmp_path)
     assert set(code_of_file(tmp_path / "code" / "net.py").files) == {"net.py", "scale.json"}
+
+
+def test_a_layer_rule_counts_for_the_code_that_imports_its_layer(tmp_path, monkeypatch):
+    write(
+        tmp_path, work__net="from acme_nets import layers", work__other="import keras", lib__acme_rules="FACTOR = 1.0"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    importlib.invalidate_caches()
+
+    def fingerprint(file, layer, distribution=""):
+        rule = LayerRules(name=layer, target="acme_rules:Rule", distribution="acme-rules", version="1.0")
+        return with_layer_rules(code_of_file(tmp_path / "work" / file), [rule], distribution).fingerprint
+
+    cases = [("net.py", "acme_nets.layers:Low"), ("net.py", "keras.layers:Odd"), ("other.py", "acme_nets.layers:Low")]
+    without = [code_of_file(tmp_path / "work" / file).fingerprint for file, _ in cases]
+    before = [fingerprint(*case) for case in cases]
+    assert [b != w for b, w in zip(before, without, strict=True)] == [True, True, False]
+    assert fingerprint(*cases[0], "acme-rules") == without[0], "the plugin's own files are in its code already"
+    write(tmp_path, lib__acme_rules="FACTOR = 3.0")
+    assert [fingerprint(*case) != b for case, b in zip(cases, before, strict=True)] == [True, True, False]
+
+
+def test_a_layer_rule_leaves_built_in_architectures_alone():
+    rule = LayerRules(name="keras.layers:Odd", target="acme_rules:Rule", distribution="acme-rules", version="1.0")
+    assert with_layer_rules(Code(), [rule], "ntkbench").fingerprint == ""

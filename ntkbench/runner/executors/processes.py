@@ -66,6 +66,7 @@ class Processes(Executor):
         if self._watchdog is not None:
             self._watchdog.close()
             self._watchdog = None
+        started = [child for worker in self.crew for child in worker.children()]
         for worker in self.crew:
             worker.process.terminate()
             worker.connection.close()
@@ -74,6 +75,9 @@ class Processes(Executor):
             worker.process.join(max(0.0, deadline - time.monotonic()))
             worker.end()
             worker.process.join(STOP_SECONDS)
+        for child in started:  # a process that a model started outlives the worker that was its parent
+            with contextlib.suppress(psutil.Error):
+                child.kill()
         self.crew.clear()
 
     def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
