@@ -30,8 +30,8 @@ class Change:
         key: Result key of the quantity.
         cells: Number of common cells.
         differ: Number of cells that differ by more than rounding.
-        largest: Largest relative difference.
-        shift: Mean of log(b/a); None if fewer than two cells have positive values in both runs.
+        largest: Largest relative difference of values that exceed their rounding errors.
+        shift: Mean of log(b/a); None if fewer than two cells exceed their rounding errors in both runs.
         low: Lower end of its 95 % interval.
         high: Upper end of its 95 % interval.
         moved: Whether the shift differs significantly from 0. The family-wise error rate of the whole comparison is at
@@ -171,6 +171,12 @@ def differs(a: Value, b: Value) -> bool:
     return abs(a.value - b.value) > max(EQUAL * max(abs(a.value), abs(b.value)), a.error or 0, b.error or 0, _tiny(a))
 
 
+def _exceeds_error(value: Value) -> bool:
+    """Return whether the size of a value is known: a share of 1e-14 that is rounding alone has no ratio to another."""
+    error = 0.0 if value.error_kind == "statistical" else value.error or 0.0
+    return value.value is not None and abs(value.value) > max(error, _tiny(value))
+
+
 def _tiny(value: Value) -> float:
     return EPSILON.get(value.precision or "", EPSILON["float32"]) ** 2
 
@@ -178,10 +184,12 @@ def _tiny(value: Value) -> float:
 def _change(label: str, key: str, pairs: Sequence[tuple[Value, Value]]) -> tuple[Change, float]:
     """Return the change before the multiple test, and the p-value of its shift (1 if there is nothing to test)."""
     differ = sum(differs(a, b) for a, b in pairs)
-    numbers = [(a.value, b.value) for a, b in pairs if a.value is not None and b.value is not None]
+    known = [(a, b) for a, b in pairs if a.value is not None and b.value is not None]
+    numbers = [(a.value, b.value) for a, b in known if _exceeds_error(a) or _exceeds_error(b)]
     largest = max((abs(b - a) / max(abs(a), abs(b)) for a, b in numbers if a != b), default=0.0)
     change = Change(label=label, key=key, cells=len(pairs), differ=differ, largest=largest)
-    positive = [math.log(b / a) for a, b in numbers if a > 0 and b > 0]
+    both = [(a.value, b.value) for a, b in known if _exceeds_error(a) and _exceeds_error(b)]
+    positive = [math.log(b / a) for a, b in both if a > 0 and b > 0]
     if not differ or len(positive) < 2:
         return change, 1.0
     from attrs import evolve
