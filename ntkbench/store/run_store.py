@@ -22,6 +22,7 @@ from .cell_file import SCHEMA_VERSION, encode, plain
 from .foreign_files import describe_set_aside, move_aside, read_cell
 from .lock import NAME as LOCK, WriterLock
 from .manifest import catalogue, changed_code, merge, theory
+from .reading import read_regular
 
 SYNC_SECONDS = 0.1
 """Seconds between directory syncs; a power cut loses at most the cells finished within one interval."""
@@ -134,7 +135,7 @@ class RunStore:
         """
         file = self.path / "manifest.json"
         try:
-            manifest = json.loads(file.read_bytes())
+            manifest = json.loads(read_regular(file))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
