@@ -57,7 +57,8 @@ def _encoded(word, encoding, **environment):
     return Case(
         f"{encoding} {word}",
         f"ntkbench {word}",
-        encoding=encoding.partition(":")[0],
+        # What is exported is a file's contents, in UTF-8 everywhere.
+        encoding="utf-8" if word.startswith("export") else encoding.partition(":")[0],
         environment={"PYTHONIOENCODING": encoding, **environment},
     )
 
@@ -90,11 +91,11 @@ ENCODINGS = [
 ]
 STREAMS = [
     Case("table into a closed stream", "ntkbench table run >&-"),
-    Case("table into a full disk", "ntkbench table run >/dev/full", 1, says="Standard output cannot be written"),
+    Case("table into a full disk", "ntkbench table run >/dev/full", 1, says="Standard output could not be written"),
     Case("table, standard error full", "ntkbench table run 2>/dev/full"),
     Case("table without any stream", "ntkbench table run <&- >&- 2>&-"),
     Case("export into head", "ntkbench export run --format csv | head -1; exit ${PIPESTATUS[1]}"),
-    Case("export into a full disk", "ntkbench export run --format csv >/dev/full", 1, says="cannot be written"),
+    Case("export into a full disk", "ntkbench export run --format csv >/dev/full", 1, says="could not be written"),
     Case("compare, standard error closed", "ntkbench compare run run 2>&-"),
     Case("plugin list into a reader that goes", "ntkbench plugin list | head -c 1; exit ${PIPESTATUS[1]}"),
     Case("verify into a full disk", "ntkbench leaderboard verify boards/submissions/a.json --cells 0 >/dev/full", 1),
