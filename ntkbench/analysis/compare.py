@@ -184,12 +184,15 @@ def _tiny(value: Value) -> float:
 def _change(label: str, key: str, pairs: Sequence[tuple[Value, Value]]) -> tuple[Change, float]:
     """Return the change before the multiple test, and the p-value of its shift (1 if there is nothing to test)."""
     differ = sum(differs(a, b) for a, b in pairs)
-    known = [(a, b) for a, b in pairs if a.value is not None and b.value is not None]
-    numbers = [(a.value, b.value) for a, b in known if _exceeds_error(a) or _exceeds_error(b)]
+    known = [
+        (a.value, b.value, _exceeds_error(a), _exceeds_error(b))
+        for a, b in pairs
+        if a.value is not None and b.value is not None
+    ]
+    numbers = [(a, b) for a, b, *exceed in known if any(exceed)]
     largest = max((abs(b - a) / max(abs(a), abs(b)) for a, b in numbers if a != b), default=0.0)
     change = Change(label=label, key=key, cells=len(pairs), differ=differ, largest=largest)
-    both = [(a.value, b.value) for a, b in known if _exceeds_error(a) and _exceeds_error(b)]
-    positive = [math.log(b / a) for a, b in both if a > 0 and b > 0]
+    positive = [math.log(b / a) for a, b, *exceed in known if all(exceed) and a > 0 and b > 0]
     if not differ or len(positive) < 2:
         return change, 1.0
     from attrs import evolve

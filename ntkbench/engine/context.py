@@ -92,6 +92,7 @@ class Context:
 
     @cached_property
     def kernel_map(self) -> KernelMap:
+        """The tangent kernel of the probes as a compiled function of the weights."""
         return KernelMap(self.network, self.x)
 
     @cached_property
@@ -101,10 +102,12 @@ class Context:
 
     @cached_property
     def linear_model(self) -> LinearModel:
+        """The linearisation at w0, at the probes."""
         return LinearModel(self.network, self.x, self.theta)
 
     @cached_property
     def weighted_output(self) -> WeightedOutput:
+        """Weighted sums of the outputs at the probes, with their derivatives."""
         return WeightedOutput(self.network, self.x)
 
     @cached_property
@@ -131,6 +134,7 @@ class Context:
 
     @cached_property
     def trajectory(self) -> Trajectory:
+        """The path of gradient descent from w0 on the square loss of the probes."""
         s = self.settings
         safety = 0.1 if self.architecture.bottleneck else 0.5
         return gradient_descent(
@@ -156,6 +160,7 @@ class Context:
 
     @property
     def float32(self) -> bool:
+        """Whether this context computes in float32."""
         return self.precision == "float32"
 
     def start(self, measurement: str, quantities: frozenset[str], settings: Settings | None = None) -> None:

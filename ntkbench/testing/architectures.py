@@ -73,7 +73,9 @@ class ArchitectureChecks(Checks):
         digits, wanted = registry().datasets["digits"], cast(Form, form or self.forms[0])
         return self.shared(("x", wanted), lambda: load_data(digits, {}, form=wanted, n=SAMPLES, seed=0)[0])
 
-    def build(self, width: int, *, seed: int = 0, form: str | None = None, precision: str = "float64", **given: Any):
+    def build(
+        self, width: int, *, seed: int = 0, form: str | None = None, precision: str = "float64", **given: Any
+    ) -> Any:
         """Return a new model, built as a run builds it."""
         x, params = self.x(form), {**self.request.params, **given}
         cell = self._cell(width, seed, precision, params)
