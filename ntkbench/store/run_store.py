@@ -75,10 +75,10 @@ class RunStore:
             NtkbenchError: The directory contains something else, is in use by another process or is not writable, or
                 the manifest is damaged.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise NtkbenchError(f"{self.path} is a file; a run needs a directory. Choose another --out.")
         self._stock = None
         try:
+            if self.path.exists() and not self.path.is_dir():
+                raise NtkbenchError(f"{self.path} is a file; a run needs a directory. Choose another --out.")
             self.path.mkdir(parents=True, exist_ok=True)
             if not self.is_run() and not all(_ours(file.name) for file in self.path.iterdir()):
                 raise NtkbenchError(
