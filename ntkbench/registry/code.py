@@ -19,12 +19,12 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from attrs import field, frozen
 
 from ..types import digest
+from .session_code import Description
 from .sources import GROUP
 from .specs import Entry, Late
 
@@ -67,8 +67,8 @@ def code_of_entry(entry: Entry) -> Code:
     """Return the code of a registered entry; empty for built-in entries, whose code `numerics_version` stands for.
 
     For a plugin, it is every file of the packages that contain the plugin's entry points and the entry's target. For a
-    decorated function, it is the function's file, or the function itself if it has no file, as in an interactive
-    session.
+    decorated function, it is the function's file; in an interactive session, where it has none, it is the function and
+    everything that it refers to.
     """
     if entry.distribution == OWN:
         return Code()
@@ -120,15 +120,18 @@ def _code_of_function(function: Callable[..., Any]) -> Code:
         source = inspect.getsourcefile(plain)
         if source is not None and Path(source).is_file():
             return code_of_file(Path(source))
-    code = getattr(plain, "__code__", None)
+    description = Description(_is_installed)
+    described = description.of(plain)
+    search = _Search()
+    for path in sorted(description.files):
+        search.add(path)
+    for module in sorted(description.modules):
+        search.add_module(module)
+    found = search.found()
+    if described is None:
+        return found
     name = getattr(plain, "__qualname__", type(plain).__name__)
-    return Code({name: digest(_plain(code), 32)}) if isinstance(code, CodeType) else Code()
-
-
-def _plain(code: CodeType) -> list[Any]:
-    """Return the contents of a code object, without its file and line numbers."""
-    constants = [_plain(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
-    return [code.co_code.hex(), constants, list(code.co_names), list(code.co_varnames)]
+    return Code({**found.files, name: digest(described, 32)}, found.paths, found.modules)
 
 
 class _Search:
