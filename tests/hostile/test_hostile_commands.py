@@ -178,6 +178,15 @@ FILES = [
         command="ntkbench doctor net.py:build",
     ),
     Case("is a folder", f"{RUN} net.py:build", 2, files={"net.py/readme": ""}, says="File not found: net.py"),
+    Case(
+        "lies beside files named like Python's modules",
+        f"{RUN} net.py:build",
+        files={
+            "net.py": ONE,
+            **{f"{name}.py": "raise RuntimeError('not Python')\n" for name in ("types", "random", "json", "typing")},
+        },
+        ok=2,
+    ),
     Case("has a name of two encodings", f"{RUN} 'né✓ t.py:build' --json", files={"né✓ t.py": ONE}, ok=2),
 ]
 
@@ -284,6 +293,30 @@ FOLDERS = [
         says="manifest",
     ),
 ]  # fmt: skip
+PIPES = [
+    Case("a pipe among the cells", "mkfifo run/cells/a.json && ntkbench table run", says="it is a pipe or a device"),
+    Case(
+        "a pipe for the manifest", "cd run; rm manifest.json; mkfifo manifest.json; ntkbench table .", 2, says="a pipe"
+    ),
+    Case(
+        "a pipe among the receipts",
+        "mkfifo boards/submissions/b.json && ntkbench leaderboard build --boards boards",
+        2,
+        says="it is a pipe or a device",
+    ),
+    Case("a device among the cells", "ln -s /dev/zero run/cells/a.json && ntkbench table run", says="a device"),
+    Case("a name that is too long", f"{RUN} linear --out {'x' * 300}", 2, says="File name too long"),
+]
+HANGING = [
+    Case(
+        f"{command} of a model that hangs",
+        f"ntkbench {command} net.py:build --timeout 5",
+        1,
+        files={"net.py": "import os\n\n\ndef build(width):\n    os.system('sleep 100000')\n"},
+        says="It did not finish within --timeout 5 s, and its process was killed.",
+    )
+    for command in ("doctor", "plugin check")
+]
 BOARDS = [
     Case(
         "a receipt there twice under two names",
@@ -314,7 +347,7 @@ BOARDS = [
         says="--by",
     ),
 ]
-CASES = [*ENCODINGS, *STREAMS, *LIMITS, *FILES, *EDITED, *PACKAGES, *FOLDERS, *BOARDS]
+CASES = [*ENCODINGS, *STREAMS, *LIMITS, *FILES, *EDITED, *PACKAGES, *FOLDERS, *PIPES, *HANGING, *BOARDS]
 
 
 @pytest.fixture(scope="module")

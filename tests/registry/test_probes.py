@@ -328,3 +328,11 @@ def test_a_plugin_whose_theory_raises_is_left_out(site, monkeypatch):
     known = loaded(monkeypatch)
     assert "net" not in known.architectures
     assert "theory as a function of its parameters, which failed for depth=0" in row(known, "acme").reason
+
+
+def test_a_file_in_the_working_folder_does_not_replace_a_module_of_python(site, tmp_path, monkeypatch):
+    install(site, "acme", GOOD)
+    for name in ("json", "types", "importlib"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('not Python')\n")
+    monkeypatch.chdir(tmp_path)
+    assert "net" in loaded(monkeypatch).architectures

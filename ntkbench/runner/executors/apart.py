@@ -16,7 +16,7 @@ from ...registry.current import block, blocked
 from ...streams import print_to_standard_error
 from ..device import prepare
 from ..limits import NO_LIMITS, Limits
-from .child import end_with_parent
+from .child import end_with_parent, start, started
 from .processes import STOP_SECONDS, ending
 from .watchdog import Worker
 
@@ -48,7 +48,7 @@ def apart(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process: Any = context.Process(target=_answer, args=(theirs, function, arguments, blocked(), device), daemon=True)
-    process.start()
+    start(process)
     theirs.close()
     worker = Worker(process, ours, psutil.Process(process.pid))
     seconds = None
@@ -86,6 +86,7 @@ def _answer(
 ) -> None:
     """Run the function in the child process of `apart` and send its items to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent handles it
+    started()
     end_with_parent()
     print_to_standard_error()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the parent has exited

@@ -22,7 +22,7 @@ from ...errors import NtkbenchError
 from ...types import Cell, CellResult, Status
 from ..agenda import Agenda
 from ..progress import Progress
-from .child import Setting, serve
+from .child import Setting, serve, start
 from .executor import Executor, ExecutorLost
 from .watchdog import Watchdog, Worker
 
@@ -121,7 +121,7 @@ class Processes(Executor):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process: Any = context.Process(target=serve, args=(theirs, self.setting), daemon=True)
-        process.start()
+        start(process)
         theirs.close()
         self.crew.append(Worker(process, ours, psutil.Process(process.pid)))
 
