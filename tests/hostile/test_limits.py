@@ -224,9 +224,9 @@ def test_a_model_that_costs_its_worker_costs_its_own_cells_only(hostile, capfd, 
     status, message = LOST[function]
     assert {(str(r.status), r.seconds) for r in found if r.cell.label.endswith(function)} == {(status, 0.0)}
     assert {r.cell.label for r in found if str(r.status) == "ok"} == {"hostile.py:fine", "linear"}
-    (told,) = {r.message for r in found if r.message}
-    assert told.startswith(TRIED.format(function)) and message in told
-    assert told in capfd.readouterr().err
+    (reported,) = {r.message for r in found if r.message}
+    assert reported.startswith(TRIED.format(function)) and message in reported
+    assert reported in capfd.readouterr().err
     assert not [each for each in psutil.Process().children(recursive=True) if "sleep" in each.name()]
 
 
@@ -255,9 +255,9 @@ def test_a_dry_run_obeys_the_limits(hostile, capfd, function):
 def test_a_file_that_ends_its_process_is_a_finding(hostile, capfd, command, function, reason):
     assert main([*command, f"hostile.py:{function}", "--json"]) == 1
     found = json.loads(capfd.readouterr().out)
-    told = found["problems"][-1] if command == ["doctor"] else found[-1]["message"]
-    assert f"hostile.py:{function}" in (told if command == ["doctor"] else found[-1]["subject"])
-    assert reason in told
+    reported = found["problems"][-1] if command == ["doctor"] else found[-1]["message"]
+    assert f"hostile.py:{function}" in (reported if command == ["doctor"] else found[-1]["subject"])
+    assert reason in reported
 
 
 @pytest.mark.parametrize("command", [["doctor"], ["plugin", "check"]])

@@ -286,16 +286,16 @@ def test_names_of_distributions_are_inert(site):
 
 
 @pytest.mark.parametrize(
-    ("told", "origin"),
+    ("direct_url", "origin"),
     [
         ({"url": "file:///src/acme", "dir_info": {"editable": True}}, "/src/acme (editable)"),
         ({"url": "file:///src/acme.whl", "archive_info": {}}, "/src/acme.whl"),
         ({"url": "https://user:word@example.org/acme.git", "vcs_info": {}}, "https://example.org/acme.git"),
     ],
 )
-def test_origins(site, told, origin):
+def test_origins(site, direct_url, origin):
     install(site, "acme", GOOD)
-    (site / "acme-1.0.dist-info/direct_url.json").write_text(json.dumps(told))
+    (site / "acme-1.0.dist-info/direct_url.json").write_text(json.dumps(direct_url))
     (source,) = [source for source in sources.installed_sources() if source.distribution == "acme"]
     assert source.origin == origin
 

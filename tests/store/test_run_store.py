@@ -113,8 +113,8 @@ def test_what_holds_no_cell_is_set_aside_and_named(tmp_path, what):
     assert finished(again) == {each.cell.key for each in results[1:]}
     assert not file.exists()
     assert (again.aside / file.name).read_bytes() == FOREIGN[what]
-    (told,) = again.set_aside()
-    assert str(again.aside / file.name) in told
+    (sentence,) = again.set_aside()
+    assert str(again.aside / file.name) in sentence
     again.write(results[0])
     assert list(again.read()) == results and not again.problems
 
