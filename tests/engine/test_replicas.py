@@ -27,7 +27,7 @@ def start(*words, **environment):
     """Start replicas.py in a process of its own."""
     root = Path(nb.__file__).parents[1]
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("replicas.py")), *words],
+        [sys.executable, str(Path(__file__).parents[1] / "kit" / "replicas.py"), *words],
         env={**os.environ, "PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": "-1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

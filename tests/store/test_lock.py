@@ -31,7 +31,7 @@ print("held", flush=True); sys.stdin.read()
 @pytest.fixture
 def holder(tmp_path):
     """A process that writes to tmp_path/run until it is asked to stop, or killed."""
-    words = [sys.executable, "-c", HOLD, str(tmp_path / "run"), os.path.dirname(__file__)]
+    words = [sys.executable, "-c", HOLD, str(tmp_path / "run"), os.path.dirname(sys.modules["factories"].__file__)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         yield process

@@ -182,7 +182,7 @@ def test_kill_leaves_only_whole_files(tmp_path):
         "while True:\n"
         "    store.write(result(cell(seed=seed), message='x' * 100000)); seed += 1\n"
     )
-    here = os.path.dirname(__file__)
+    here = os.path.dirname(sys.modules["factories"].__file__)
     for delay in (0.0, 0.05):
         run = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "run"), here])
         store = RunStore(tmp_path / "run")
