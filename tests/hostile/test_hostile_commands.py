@@ -338,7 +338,7 @@ BOARDS = [
         for name in ("nul", "con.json", "a.", "..", "../a", "A", "а", "x" * 300, "", "a b")  # the lone а is Cyrillic
     ),
     Case(
-        "the run of another name", "ntkbench leaderboard submit run --name b --boards boards", 2, says="submitted once"
+        "the run of another name", "ntkbench leaderboard submit run --name b --boards boards", 2, says="submitted only once"
     ),
     Case(
         "a record by nobody",
