@@ -180,7 +180,11 @@ FILES = [
     Case("is a folder", f"{RUN} net.py:build", 2, files={"net.py/readme": ""}, says="File not found: net.py"),
     Case(
         "lies beside files named like Python's modules",
-        f"{RUN} net.py:build",
+        # As the installed command does, and unlike `python -m`, without the working folder among the imports.
+        RUN.replace(
+            "ntkbench", "python -c 'import sys; sys.path.pop(0); from ntkbench.cli.main import main; sys.exit(main())'"
+        )
+        + " net.py:build",
         files={
             "net.py": ONE,
             **{f"{name}.py": "raise RuntimeError('not Python')\n" for name in ("types", "random", "json", "typing")},
@@ -338,7 +342,10 @@ BOARDS = [
         for name in ("nul", "con.json", "a.", "..", "../a", "A", "а", "x" * 300, "", "a b")  # the lone а is Cyrillic
     ),
     Case(
-        "the run of another name", "ntkbench leaderboard submit run --name b --boards boards", 2, says="submitted only once"
+        "the run of another name",
+        "ntkbench leaderboard submit run --name b --boards boards",
+        2,
+        says="submitted only once",
     ),
     Case(
         "a record by nobody",
