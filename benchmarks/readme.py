@@ -130,7 +130,7 @@ def overhead(result: Json) -> Iterator[str]:
     """Yield the lines on the overhead of the framework."""
     executors = list(result["cases"][0]["executors"])
     yield from table(
-        ["cells", *(f"{name}, ms a cell" for name in executors), "going on with the finished run", "`ntkbench table`"],
+        ["cells", *(f"{name}, ms a cell" for name in executors), "resuming the finished run", "`ntkbench table`"],
         (
             [
                 f"`{case['name']}`",

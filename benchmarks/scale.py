@@ -96,7 +96,7 @@ def costs(count: int = 2000) -> Costs:
 
     Writes with and without fsync alternate, a tenth of the cells at a time; the median of these turns counts.
     """
-    sys.path.insert(0, str(ROOT / "tests/store"))
+    sys.path.insert(0, str(ROOT / "tests/kit"))
     from factories import cell, manifest, result
 
     from ntkbench.store.run_store import RunStore

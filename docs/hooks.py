@@ -89,7 +89,7 @@ def reference() -> dict[str, str]:
         ),
         "measurements": page("Measurements", command.format("measurements"), "measurements", measurement),
         "datasets": page("Datasets", command.format("datasets"), "datasets", plain),
-        "kernels": page("Infinite-width kernels", command.format("kernels"), "kernels", plain),
+        "kernels": page("Registered kernels", command.format("kernels"), "kernels", plain),
         "suites": page("Suites", command.format("suites"), "suites", plain),
         "presets": presets(ours("architectures")),
     }

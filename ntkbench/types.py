@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from attrs import Factory, field, fields, frozen, validators
@@ -113,6 +113,10 @@ class CurveSpec:
         return self.name
 
 
+def _numbers(given: Iterable[Any]) -> tuple[float, ...]:
+    return tuple(map(float, given))
+
+
 @frozen
 class Curve:
     """A measured curve: y as a function of x.
@@ -124,8 +128,8 @@ class Curve:
         name: Name of the curve; empty for the key that it is returned under.
     """
 
-    x: tuple[float, ...] = field(converter=lambda given: tuple(map(float, given)))
-    y: tuple[float, ...] = field(converter=lambda given: tuple(map(float, given)))
+    x: tuple[float, ...] = field(converter=_numbers)
+    y: tuple[float, ...] = field(converter=_numbers)
     x_unit: str = ""
     name: str = ""
 

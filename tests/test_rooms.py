@@ -120,7 +120,7 @@ def upward(found: list[Import]) -> list[str]:
 
 def through_walls(found: list[Import]) -> list[str]:
     """Return a sentence for each import of what belongs to another room alone."""
-    told = []
+    problems = []
     for each in found:
         mine, theirs = room_of(each.by), room_of(each.target)
         if mine == theirs or each.by in FACES:
@@ -128,10 +128,10 @@ def through_walls(found: list[Import]) -> list[str]:
         past_the_door = theirs.rpartition(".")[2] in BEHIND_DOORS and theirs.startswith("ntkbench.engine.")
         last = each.target.rpartition(".")[2]
         if (each.name or last).startswith("_") and each.target != "ntkbench._version":
-            told.append(f"{each.by} imports {each.name or last} of {each.target}")
+            problems.append(f"{each.by} imports {each.name or last} of {each.target}")
         elif past_the_door and each.target != theirs:
-            told.append(f"{each.by} imports {each.target}; {theirs} shows what others may use")
-    return told
+            problems.append(f"{each.by} imports {each.target}; {theirs} shows what others may use")
+    return problems
 
 
 ALL = list(imports(ROOT))

@@ -29,8 +29,8 @@ class Change:
         key: Result key of the quantity.
         cells: Number of common cells.
         differ: Number of cells that differ by more than rounding.
-        largest: Largest relative difference.
-        shift: Mean of log(b/a); None if fewer than two cells have positive values in both runs.
+        largest: Largest relative difference of values that exceed their rounding errors.
+        shift: Mean of log(b/a); None if fewer than two cells exceed their rounding errors in both runs.
         low: Lower end of its 95 % interval.
         high: Upper end of its 95 % interval.
         moved: Whether the shift differs significantly from 0. The family-wise error rate of the whole comparison is at
@@ -176,6 +176,12 @@ def differs(a: Value, b: Value) -> bool:
     return abs(a.value - b.value) > max(EQUAL * max(abs(a.value), abs(b.value)), a.error or 0, b.error or 0, _tiny(a))
 
 
+def _exceeds_error(value: Value) -> bool:
+    """Return whether the size of a value is known: a share of 1e-14 that is rounding alone has no ratio to another."""
+    error = 0.0 if value.error_kind == "statistical" else value.error or 0.0
+    return value.value is not None and abs(value.value) > max(error, _tiny(value))
+
+
 def _tiny(value: Value) -> float:
     return EPSILON.get(value.precision or "", EPSILON["float32"]) ** 2
 
@@ -183,10 +189,15 @@ def _tiny(value: Value) -> float:
 def _change(label: str, key: str, pairs: Sequence[tuple[Value, Value]]) -> tuple[Change, float]:
     """Return the change before the multiple test, and the p-value of its shift (1 if there is nothing to test)."""
     differ = sum(differs(a, b) for a, b in pairs)
-    numbers = [(a.value, b.value) for a, b in pairs if a.value is not None and b.value is not None]
+    known = [
+        (a.value, b.value, _exceeds_error(a), _exceeds_error(b))
+        for a, b in pairs
+        if a.value is not None and b.value is not None
+    ]
+    numbers = [(a, b) for a, b, *exceed in known if any(exceed)]
     largest = max((abs(b - a) / max(abs(a), abs(b)) for a, b in numbers if a != b), default=0.0)
     change = Change(label=label, key=key, cells=len(pairs), differ=differ, largest=largest)
-    positive = [math.log(b / a) for a, b in numbers if a > 0 and b > 0]
+    positive = [math.log(b / a) for a, b, *exceed in known if all(exceed) and a > 0 and b > 0]
     if not differ or len(positive) < 2:
         return change, 1.0
     from scipy.special import stdtr
@@ -230,7 +241,6 @@ def _place(cell: Cell, several: Collection[str] = ()) -> str:
 
 def _by_place(results: Sequence[CellResult], several: Collection[str]) -> dict[str, CellResult]:
     """Return the results by place, with the values of cells that hold different quantities of one measurement."""
-
     found: dict[str, CellResult] = {}
     for result in results:
         place = _place(result.cell, several)

@@ -118,7 +118,7 @@ STANDARD = {
 
 
 def kernel_limit(params: Params) -> Claims:
-    """Return the claims for a network of which only the limit of the kernel is known."""
+    """Return the claims for a network of which only the limit kernel is known."""
     return _parameterised(dict(KERNEL_LIMIT), params)
 
 

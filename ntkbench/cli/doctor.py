@@ -16,7 +16,7 @@ from ..errors import NtkbenchError
 from ..report.escape import visible
 from ..streams import answer, answer_json, answering
 from .columns import aligned
-from .options import no_plugin
+from .options import no_plugin, time_limit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..registry.manager import Registry
     from ..registry.specs import Dataset
     from ..report.table import Table
+    from ..runner.limits import Limits
     from ..types import Form
 
 MORE_PACKAGES = ("tensorflow-probability", "scipy", "pandas")
@@ -42,10 +43,11 @@ OPEN_SIZE = 32  # used for an axis of unknown size in a saved model's input shap
     help="Dataset of the inputs: NAME or NAME:key=value,... [default: digits, or random inputs for a MODEL.keras].",
 )
 @click.option("--device", default="auto", metavar="NAME", help="Device: auto, cpu, gpu[:i] or tpu[:NAME].")
+@time_limit("the test of a model or dataset that is not part of ntkbench")
 @click.option("--json", "as_json", is_flag=True, help="Print only the full report, as JSON, to standard output.")
 @no_plugin
 @answering
-def command(model: str | None, dataset: str | None, device: str, as_json: bool) -> int:
+def command(model: str | None, dataset: str | None, device: str, timeout: float, as_json: bool) -> int:
     """Test the numerics of every registered architecture at its smallest width, or of MODEL.
 
     MODEL is written as in `run --arch`: NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras.
@@ -57,7 +59,9 @@ def command(model: str | None, dataset: str | None, device: str, as_json: bool) 
     from ..plan.options import RunOptions
     from ..registry.current import registry as the_registry
     from ..runner.device import prepare
+    from ..runner.limits import Limits
 
+    limits = Limits(timeout)
     RunOptions(device=device)  # rejects an unknown device before TensorFlow starts
     registry = the_registry()
     inputs = Inputs(registry, dataset)
@@ -72,8 +76,10 @@ def command(model: str | None, dataset: str | None, device: str, as_json: bool) 
     with _status() as say:
         for request in requests:
             say(request.label)
-            if request.kind == "file":
-                found.append(_examined_apart(request, model or "all", dataset, device))
+            others = {request.entry.distribution, inputs.dataset.distribution} - {"ntkbench", ""}
+            if request.kind == "file" or others:
+                spec = request.label if request.expanded else str(model)
+                found.append(_examined_apart(request, spec, dataset, device, limits))
             else:
                 found.append(examined(request, inputs, with_routes=len(requests) == 1))
     problems = [str(problem) for problem in registry.problems]
@@ -210,12 +216,17 @@ def _unexamined(request: ArchitectureRequest) -> dict[str, Any]:
     }
 
 
-def _examined_apart(request: ArchitectureRequest, model: str, dataset: str | None, device: str) -> dict[str, Any]:
-    """Return the self-test of a user's file, run in a separate process; a crash is reported as a problem."""
+def _examined_apart(
+    request: ArchitectureRequest, model: str, dataset: str | None, device: str, limits: Limits
+) -> dict[str, Any]:
+    """Return the self-test of a model with code of the user's own or of a plugin, run in a separate process.
+
+    A crash, an error and a time limit that is exceeded are reported as problems.
+    """
     from ..runner.executors.apart import apart
 
     try:
-        return next(apart(examinations, model, dataset, device=device))
+        return next(apart(examinations, model, dataset, device=device, limits=limits))
     except NtkbenchError as error:
         return {**_unexamined(request), "problems": [str(error)]}
 

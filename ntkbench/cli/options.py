@@ -25,6 +25,22 @@ class Named(click.Choice[str]):
         return str(value)
 
 
+def time_limit(of: str) -> Callable[[Function], Function]:
+    """Return the decorator that adds `--timeout SECONDS` to a command that runs a user's code in another process.
+
+    Args:
+        of: What the limit is for, as a noun phrase for the help text.
+    """
+    return click.option(
+        "--timeout",
+        type=float,
+        default=600.0,
+        show_default=True,
+        metavar="SECONDS",
+        help=f"Time limit in seconds for {of}; the process of what exceeds it is killed.",
+    )
+
+
 def no_plugin(function: Function) -> Function:
     """Add `--no-plugin NAME` and `--strict` to a command; both take effect before any plugin is loaded."""
 

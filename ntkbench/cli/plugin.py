@@ -17,7 +17,7 @@ from ..registry.manager import Plugin, Registry
 from ..report.escape import visible
 from ..streams import answer, answer_json, answering
 from .columns import aligned
-from .options import Named, no_plugin
+from .options import Named, no_plugin, time_limit
 
 if TYPE_CHECKING:
     from ..testing.checks import Finding
@@ -98,10 +98,11 @@ def registers(plugin: Plugin) -> str:
 
 @command.command("check", short_help="Run the numbered checks of a plugin, or of one of its entries.")
 @click.argument("name", metavar="NAME")
+@time_limit("each check")
 @click.option("--json", "as_json", is_flag=True, help="Print only the findings, as JSON, to standard output.")
 @no_plugin
 @answering
-def check(name: str, as_json: bool) -> int:
+def check(name: str, timeout: float, as_json: bool) -> int:
     """Run the numbered checks of NAME, and show how to fix those that fail.
 
     NAME is an installed plugin (everything that it registers), a registered architecture, measurement, dataset,
@@ -109,7 +110,7 @@ def check(name: str, as_json: bool) -> int:
     with 2 when the command is invalid.
     """
     found: list[Finding] = []
-    for finding in _findings_apart(name):
+    for finding in _findings_apart(name, timeout):
         if not as_json:
             if not found or found[-1].subject != finding.subject:
                 answer(visible(finding.subject))
@@ -125,19 +126,24 @@ def check(name: str, as_json: bool) -> int:
     return 1 if failed else 0
 
 
-def _findings_apart(name: str) -> Iterator[Finding]:
+def _findings_apart(name: str, timeout: float) -> Iterator[Finding]:
     """Yield the findings on NAME from a separate process. If the process ends early, the last finding says so."""
     from ..runner.executors.apart import ProcessEnded, apart
+    from ..runner.limits import Limits
     from ..testing.checks import Finding
 
     subject = name
     try:
-        for finding in apart(_findings, name, device="cpu"):
+        for finding in apart(_findings, name, device="cpu", limits=Limits(timeout)):
             subject = finding.subject
             yield finding
     except ProcessEnded as error:
         yield Finding(
-            subject, "P2", "Its checks leave the process running.", "failed", f"{error} Fix the code that does so."
+            subject,
+            "P2",
+            "Its checks finish and leave the process running.",
+            "failed",
+            f"{error} Later checks did not run.",
         )
 
 

@@ -107,6 +107,7 @@ class Context:
 
     @cached_property
     def kernel_map(self) -> KernelMap:
+        """The tangent kernel of the probes as a compiled function of the weights."""
         return KernelMap(self.network, self.inputs)
 
     @cached_property
@@ -116,18 +117,22 @@ class Context:
 
     @property
     def limit(self) -> Any:
+        """The tangent kernel at infinite width, with `.matrix(x1, x2)` and `.nngp`."""
         return self._make_limit()
 
     @property
     def task(self) -> Task:
+        """Train and test part of the dataset, for measurements with needs="task"."""
         return given_task(self._task)
 
     @cached_property
     def linear_model(self) -> LinearModel:
+        """The linearisation at w0, at the probes."""
         return LinearModel(self.network, self.inputs, self.theta)
 
     @cached_property
     def weighted_output(self) -> WeightedOutput:
+        """Weighted sums of the outputs at the probes, with their derivatives."""
         return WeightedOutput(self.network, self.inputs)
 
     @cached_property
@@ -156,6 +161,7 @@ class Context:
 
     @cached_property
     def trajectory(self) -> Trajectory:
+        """The path of gradient descent from w0 on the square loss of the probes."""
         s = self.settings
         safety = 0.1 if self.architecture.bottleneck else 0.5
         return gradient_descent(
@@ -192,6 +198,7 @@ class Context:
 
     @property
     def float32(self) -> bool:
+        """Whether this context computes in float32."""
         return self.precision == "float32"
 
     @property

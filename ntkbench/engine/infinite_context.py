@@ -73,6 +73,7 @@ class InfiniteContext:
 
     @cached_property
     def limit(self) -> Any:
+        """The tangent kernel at infinite width, with `.matrix(x1, x2)` and `.nngp`."""
         return self._make_limit()
 
     @cached_property

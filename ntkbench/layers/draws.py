@@ -12,12 +12,12 @@ INITS = ("gaussian", "orthogonal", "delta-orthogonal")
 
 
 def gaussian(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Draw independent N(0, 1) entries of the given shape, float64."""
+    """Return independent N(0, 1) entries of the given shape, float64."""
     return rng.standard_normal(shape)
 
 
 def semi_orthogonal(rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw a Haar-distributed semi-orthogonal matrix and multiply it by √max(rows, columns): [rows, columns], float64.
+    """Return a Haar-distributed semi-orthogonal matrix times √max(rows, columns): [rows, columns], float64.
 
     The factor makes the mean squared entry exactly 1, so orthogonal and Gaussian layers have the same infinite-width
     limit. The Haar measure comes from the QR decomposition of a Gaussian matrix, with the signs of diag(R) moved into
@@ -31,14 +31,14 @@ def semi_orthogonal(rows: int, columns: int, rng: np.random.Generator) -> np.nda
 
 
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Draw an independent scaled semi-orthogonal matrix for every leading index (tap): [..., a, b]."""
+    """Return an independent scaled semi-orthogonal matrix for every leading index (tap): [..., a, b]."""
     *taps, rows, columns = shape
     matrices = [semi_orthogonal(rows, columns, rng) for _ in range(math.prod(taps))]
     return np.reshape(matrices, shape)
 
 
 def delta_orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Draw a kernel [kh, kw, a, b] that is zero except for a semi-orthogonal matrix at the centre tap.
+    """Return a kernel [kh, kw, a, b] that is zero except for a semi-orthogonal matrix at the centre tap.
 
     The centre is multiplied by √(kh·kw), so that the mean squared entry of the whole kernel is 1 and the layer
     preserves the norm of its input. The limit differs from that of a Gaussian kernel: it does not average over
@@ -57,7 +57,7 @@ _DRAWS = dict(zip(INITS, (gaussian, orthogonal, delta_orthogonal), strict=True))
 
 
 def draw(init: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Draw the weights of one kernel: float64, with mean squared entry 1 (in expectation for "gaussian").
+    """Return random weights of one kernel: float64, with mean squared entry 1 (in expectation for "gaussian").
 
     Args:
         init: "gaussian", "orthogonal" or, for convolutions, "delta-orthogonal".

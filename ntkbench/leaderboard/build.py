@@ -41,6 +41,7 @@ from ..report.verdict_words import (
     what_would_decide,
 )
 from ..store.manifest import catalogue, theory
+from ..store.reading import read_regular
 from ..types import Status
 from .receipt import NAME, RULES, Receipt
 from .records import Record
@@ -179,7 +180,7 @@ def _earlier_pictures(folder: Path) -> set[str]:
     """Return the names of plots that an earlier build may have written: of present receipts and of those it lists."""
     names = {path.stem for path in (folder / "submissions").glob("*.json")}
     with contextlib.suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
-        names |= set(json.loads((folder / FOLDER / "manifest.json").read_bytes())["receipts"])
+        names |= set(json.loads(read_regular(folder / FOLDER / "manifest.json"))["receipts"])
     return {f"{name}.svg" for name in names if isinstance(name, str) and NAME.match(name)}
 
 

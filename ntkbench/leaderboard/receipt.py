@@ -16,6 +16,7 @@ from .._version import __version__
 from ..errors import NtkbenchError
 from ..store.cell_file import READABLE, SCHEMA_VERSION, curve_to_json, decode, plain
 from ..store.manifest import Catalogue, catalogue, companions, theory
+from ..store.reading import read_regular
 from ..store.stored_run import StoredRun
 from ..types import Cell, CellResult, Status, Width, canonical_json, digest, quantity_of
 
@@ -163,7 +164,7 @@ def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise NtkbenchError(f"{path} is rejected: it is larger than {LARGEST_FILE >> 20} MiB.")
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise NtkbenchError(f"{path} could not be read: {error.strerror or error}.") from None
 

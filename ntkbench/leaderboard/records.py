@@ -13,6 +13,7 @@ from attrs import asdict, field, frozen, validators
 
 from ..atomic import write_atomically
 from ..errors import NtkbenchError
+from ..store.reading import read_regular
 from ..types import digest
 
 Kind = Literal["verification", "correction", "withdrawal"]
@@ -94,7 +95,7 @@ def read_records(folder: Path) -> list[Record]:
     found = []
     for path in sorted((folder / "records").glob("*.json")):
         try:
-            fields = json.loads(path.read_bytes())
+            fields = json.loads(read_regular(path))
         except (OSError, ValueError, RecursionError) as error:
             raise NtkbenchError(f"{path} cannot be read: {error}.") from None
         if not isinstance(fields, Mapping):

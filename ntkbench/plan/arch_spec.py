@@ -11,7 +11,7 @@ from typing import Any, Literal
 from attrs import evolve, field, frozen
 
 from ..errors import NtkbenchError
-from ..registry.code import Code, code_of_entry
+from ..registry.code import Code, code_of_entry, with_layer_rules
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, KernelArchitecture
 from ..types import canonical_json
@@ -77,13 +77,15 @@ def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[A
     spec = spec.strip()
     if spec == "all":
         return [
-            evolve(_request("registered", entry, variant), expanded=True)
+            evolve(_request("registered", registry, entry, variant), expanded=True)
             for entry in registry.architectures.values()
             for variant in entry.variants
         ]
     if match := _FILE.match(spec):
         entry: Architecture = file_architecture(Path(match["path"]), match["function"] or "")
-        return [_request("file", entry, parse_params(match["params"], spec), match["path"], match["function"])]
+        return [
+            _request("file", registry, entry, parse_params(match["params"], spec), match["path"], match["function"])
+        ]
     if match := _KERAS.match(spec):
         given = parse_params(match["params"], spec)
         if given.keys() - {OUTPUT}:
@@ -91,25 +93,27 @@ def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[A
                 f"{spec!r}: the only parameter of a saved model is output=NAME, which selects one of several outputs; "
                 f"write --arch {match['path']}."
             )
-        return [_request("keras", keras_architecture(Path(match["path"]), reinit=reinit), given, match["path"])]
+        entry = keras_architecture(Path(match["path"]), reinit=reinit)
+        return [_request("keras", registry, entry, given, match["path"])]
     name, _, params = spec.partition(":")
     entry = registry.subject(name)
     kind: Kind = "kernel" if isinstance(entry, KernelArchitecture) else "registered"
-    return [_request(kind, entry, parse_params(params, spec))]
+    return [_request(kind, registry, entry, parse_params(params, spec))]
 
 
 def _request(
-    kind: Kind, entry: Architecture, given: Mapping[str, Any], path: str = "", function: str = ""
+    kind: Kind, registry: Registry, entry: Architecture, given: Mapping[str, Any], path: str = "", function: str = ""
 ) -> ArchitectureRequest:
     checked = entry.resolve(given)
     params = {name: checked[name] for name in given}
+    code = entry.code if isinstance(entry, FileArchitecture | KerasArchitecture) else code_of_entry(entry)
     return ArchitectureRequest(
         kind=kind,
         name=entry.name,
         params=params,
         path=path,
         function=function,
-        code=entry.code if isinstance(entry, FileArchitecture | KerasArchitecture) else code_of_entry(entry),
+        code=with_layer_rules(code, registry.layer_rules.values(), entry.distribution),
         entry=entry,
     )
 

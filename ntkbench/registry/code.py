@@ -2,8 +2,8 @@
 
 A user's file depends on itself, on the modules that it imports and that are not installed packages, and on the files
 that any of these name in a string and do not write. An entry of a plugin depends on all files of the plugin's package.
-Python, TensorFlow, Keras and other installed packages are provenance: they are recorded with every result, but are not
-part of a cell's identity.
+Both depend on the layer rules of other plugins that may apply to their layers. Python, TensorFlow, Keras and other
+installed packages are provenance: they are recorded with every result, but are not part of a cell's identity.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import inspect
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from attrs import field, frozen
 
 from ..types import digest
+from .session_code import Description
 from .sources import GROUP
 from .specs import Entry, Late
 
@@ -41,10 +41,12 @@ class Code:
     Attributes:
         files: Hash of the contents of each file, by the file's name in messages.
         paths: Path of each file on this machine.
+        modules: Top-level names of the modules that the files belong to or import, installed packages included.
     """
 
     files: Mapping[str, str] = field(factory=dict)
     paths: Mapping[str, Path] = field(factory=dict, eq=False, repr=False)
+    modules: frozenset[str] = field(default=frozenset(), eq=False, repr=False)
 
     @property
     def fingerprint(self) -> str:
@@ -65,8 +67,8 @@ def code_of_entry(entry: Entry) -> Code:
     """Return the code of a registered entry; empty for built-in entries, whose code `numerics_version` stands for.
 
     For a plugin, it is every file of the packages that contain the plugin's entry points, the entry's target and its
-    limit. For a decorated function, it is the function's file, or the function itself if it has no file, as in an
-    interactive session.
+    limit. For a decorated function, it is the function's file; in an interactive session, where it has none, it is the
+    function and everything that it refers to.
     """
     if entry.distribution == OWN:
         return Code()
@@ -79,6 +81,30 @@ def code_of_entry(entry: Entry) -> Code:
     for module in dict.fromkeys(name.partition(".")[0] for name in modules):
         search.add_module(module, whole=True)
     return search.found()
+
+
+def with_layer_rules(code: Code, rules: Iterable[Entry], distribution: str) -> Code:
+    """Return the code together with that of other plugins' layer rules that may apply to its models.
+
+    A rule may apply if the code imports the module of the rule's layer; a rule for one of Keras's layers always may.
+    Code without files, such as that of built-in entries, is returned as it is.
+
+    Args:
+        code: The code of an architecture.
+        rules: The registered layer rules.
+        distribution: The plugin of the architecture, all of whose files belong to the code already; "" for none.
+    """
+    files, paths = dict(code.files), dict(code.paths)
+    for rule in rules if files else ():
+        if rule.distribution not in (OWN, distribution) and _module_of(rule) in {*code.modules, "keras"}:
+            other = code_of_entry(rule)
+            files |= {f"{rule.distribution}/{name}": other.files[name] for name in other.files}
+            paths |= {f"{rule.distribution}/{name}": other.paths[name] for name in other.paths}
+    return Code(files, paths, code.modules)
+
+
+def _module_of(rule: Entry) -> str:
+    return rule.name.partition(":")[0].partition(".")[0]
 
 
 def _entry_modules(distribution: str) -> Iterator[str]:
@@ -94,15 +120,18 @@ def _code_of_function(function: Callable[..., Any]) -> Code:
         source = inspect.getsourcefile(plain)
         if source is not None and Path(source).is_file():
             return code_of_file(Path(source))
-    code = getattr(plain, "__code__", None)
+    description = Description(_is_installed)
+    described = description.of(plain)
+    search = _Search()
+    for path in sorted(description.files):
+        search.add(path)
+    for module in sorted(description.modules):
+        search.add_module(module)
+    found = search.found()
+    if described is None:
+        return found
     name = getattr(plain, "__qualname__", type(plain).__name__)
-    return Code({name: digest(_plain(code), 32)}) if isinstance(code, CodeType) else Code()
-
-
-def _plain(code: CodeType) -> list[Any]:
-    """Return the contents of a code object, without its file and line numbers."""
-    constants = [_plain(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
-    return [code.co_code.hex(), constants, list(code.co_names), list(code.co_varnames)]
+    return Code({**found.files, name: digest(described, 32)}, found.paths, found.modules)
 
 
 class _Search:
@@ -115,6 +144,7 @@ class _Search:
     def __init__(self, folder: Path | None = None):
         self.folder = folder
         self._paths: dict[Path, str] = {}
+        self._modules: set[str] = set()
 
     def found(self) -> Code:
         """Return the collected files."""
@@ -123,7 +153,7 @@ class _Search:
             with contextlib.suppress(OSError):
                 files[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
                 paths[name] = path
-        return Code(files, paths)
+        return Code(files, paths, frozenset(self._modules))
 
     def add(self, path: Path, name: str = "", package: tuple[str, ...] = ()) -> None:
         """Add a file and, if it is Python, its dependencies. package: names of the packages that contain the file."""
@@ -158,6 +188,7 @@ class _Search:
         whole: add it even if it is installed, with all files of its package, not only Python files.
         """
         top = module.partition(".")[0]
+        self._modules.add(top)
         if not top or top == OWN or top in sys.stdlib_module_names:
             return
         own = self._in_folder(top)

@@ -19,7 +19,7 @@ _LATEX_SYMBOLS = {
 
 
 def visible(text: str) -> str:
-    """Return `text` with all unprintable characters as escape sequences: \\x1b, \\u202e, \\n.
+    r"""Return `text` with all unprintable characters as escape sequences: \x1b, \u202e, \n.
 
     These are control characters, terminal escapes, bidirectional overrides and zero-width characters.
     """

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import NtkbenchError
 from ..types import CellResult
 from .cell_file import decode
+from .reading import read_regular
 
 
 def read_cell(file: str, key: str, planned: Collection[str] = ()) -> CellResult:
@@ -24,8 +25,7 @@ def read_cell(file: str, key: str, planned: Collection[str] = ()) -> CellResult:
         NtkbenchError: The file is unreadable or damaged, has another schema, or belongs to another cell or run.
     """
     try:
-        with open(file, "rb", buffering=0) as opened:
-            text = opened.read()
+        text = read_regular(file)
     except FileNotFoundError:
         raise
     except OSError as error:

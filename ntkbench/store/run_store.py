@@ -23,6 +23,7 @@ from .cell_file import READABLE, encode, plain
 from .foreign_files import describe_set_aside, move_aside, read_cell
 from .lock import NAME as LOCK, WriterLock
 from .manifest import catalogue, changed_code, merge, theory
+from .reading import read_regular
 
 SYNC_SECONDS = 0.1
 """Seconds between directory syncs; a power cut loses at most the cells finished within one interval."""
@@ -83,10 +84,10 @@ class RunStore:
             NtkbenchError: The directory contains something else, is in use by another process or is not writable, or
                 the manifest is damaged.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise NtkbenchError(f"{self.path} is a file; a run needs a directory. Choose another --out.")
         self._stock = None
         try:
+            if self.path.exists() and not self.path.is_dir():
+                raise NtkbenchError(f"{self.path} is a file; a run needs a directory. Choose another --out.")
             self.path.mkdir(parents=True, exist_ok=True)
             if not self.is_run() and not all(_ours(file.name) for file in self.path.iterdir()):
                 raise NtkbenchError(
@@ -143,7 +144,7 @@ class RunStore:
         """
         file = self.path / MANIFEST
         try:
-            manifest = json.loads(file.read_bytes())
+            manifest = json.loads(read_regular(file))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:

@@ -88,7 +88,9 @@ class ArchitectureChecks(Checks):
         x = self.x(form)
         return {"vocabulary": self.dataset(form).vocabulary, "example": x if is_nest(x) else None}
 
-    def build(self, width: int, *, seed: int = 0, form: str | None = None, precision: str = "float64", **given: Any):
+    def build(
+        self, width: int, *, seed: int = 0, form: str | None = None, precision: str = "float64", **given: Any
+    ) -> Any:
         """Return a new model, built as a run builds it."""
         cell = self._cell(width, seed, precision, {**self.request.params, **given})
         model = build_model(self.entry, cell, shapes(self.x(form)), precision, **self._about(form))

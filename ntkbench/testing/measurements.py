@@ -113,6 +113,9 @@ class MeasurementChecks(Checks):
             context: The context.
             radius: Radius of the ball; default: the settings' radius.
             keys: Requested result keys; default: all quantities.
+
+        Returns:
+            What the measurement returned.
         """
         settings = evolve(self.settings, radius=radius or self.settings.radius)
         context.start(self.measurement, frozenset(self.quantities if keys is None else keys), settings)

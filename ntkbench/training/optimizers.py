@@ -48,7 +48,7 @@ class GradientDescent(Optimizer):
 
 @frozen
 class Momentum(Optimizer):
-    """v ← μ v + ∇L, w ← w − η v. (Polyak 1964; η acts on the whole velocity, as in PyTorch.)"""
+    """v ← μ v + ∇L, w ← w − η v (Polyak 1964); η acts on the whole velocity, as in PyTorch."""
 
     momentum: float
     slots = ("velocity",)

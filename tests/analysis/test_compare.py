@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 
+import pytest
 from attrs import evolve
 from factories import SLOPES, manifest, sweep
 
@@ -32,6 +34,21 @@ def test_rounding_and_stated_errors_are_equal():
     assert not differs(Value(1.0), Value(1.000005)) and differs(Value(1.0), Value(1.001))
     assert not differs(Value(1.0, 0.01), Value(1.005)) and differs(Value(None), Value(1.0))
     assert not differs(Value(None), Value(None))
+
+
+def test_values_below_their_rounding_errors_have_no_ratio():
+    def run(at_small_widths, otherwise):
+        values = [(each, at_small_widths if each.cell.width < 128 else otherwise) for each in RESULTS]
+        return [evolve(each, values={"hessian_norm": Value(v, 1e-7, "rounding")}) for each, v in values]
+
+    def change(a, b):
+        return next(each for each in compare(a, b).changes if each.label == "fc" and each.key == "hessian_norm")
+
+    same = change(run(1e-13, 0.3), run(1e-30, 0.3))
+    assert (same.differ, same.largest, same.shift) == (0, 0.0, None)
+    shifted = change(run(1e-13, 0.3), run(1e-30, 0.33))
+    assert 0 < shifted.differ < shifted.cells and shifted.largest == pytest.approx(0.03 / 0.33)
+    assert shifted.shift == pytest.approx(math.log(1.1)), "of the cells above their errors"
 
 
 def test_a_shift_is_told_from_scatter():

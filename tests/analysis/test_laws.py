@@ -69,14 +69,14 @@ def at_radius(radius, *measurements):
     return [evolve(each, cell=evolve(each.cell, settings=settings)) for each in found]
 
 
-def told(results):
+def grouped(results):
     return [(each.condition, {result.cell.measurement for result in each.results}) for each in series(results)]
 
 
 def test_series_of_several_radii_share_what_does_not_depend_on_the_radius():
     results = [*at_radius(1.0, "gradient", "gd", "ball"), *at_radius(5.0, "ball")]
     everything = {"gradient", "gd", "ball"}
-    assert told(results) == [(("R = 1",), everything), (("R = 5",), everything)]
+    assert grouped(results) == [(("R = 1",), everything), (("R = 5",), everything)]
     for each in series(results):
         assert {r.cell.settings["radius"] for r in each.by_key["kernel_change_gd"]} == {1.0}
         assert f"R = {each.by_key['kernel_change_worst'][0].cell.settings['radius']:g}" in each.condition
@@ -90,18 +90,18 @@ def test_what_may_depend_on_the_radius_is_not_shared():
         for each in at_radius(1.0, "gd")
     ]
     results = [*at_radius(1.0, "ball"), *random, *at_radius(5.0, "ball")]
-    assert told(results) == [(("R = 1",), {"ball", "random"}), (("R = 5",), {"ball"})]
+    assert grouped(results) == [(("R = 1",), {"ball", "random"}), (("R = 5",), {"ball"})]
     # Measured at each of two radii, gd stays with its own.
     twice = [*at_radius(1.0, "ball", "gd"), *at_radius(5.0, "ball", "gd")]
     assert [len(each.results) for each in series(twice)] == [24, 24]
     # One radius for each measurement says nothing about which depends on it.
-    assert told([*at_radius(1.0, "gd"), *at_radius(5.0, "ball")]) == [(("R = 1",), {"gd"}), (("R = 5",), {"ball"})]
+    assert grouped([*at_radius(1.0, "gd"), *at_radius(5.0, "ball")]) == [(("R = 1",), {"gd"}), (("R = 5",), {"ball"})]
 
 
 def test_results_are_shared_within_one_condition_only():
     double = [evolve(each, cell=evolve(each.cell, precision="float64")) for each in at_radius(1.0, "gd")]
     results = [*at_radius(1.0, "ball"), *at_radius(5.0, "ball"), *double]
-    assert told(results) == [
+    assert grouped(results) == [
         (("float32", "R = 1"), {"ball"}),
         (("float32", "R = 5"), {"ball"}),
         (("float64", "R = 1"), {"gd"}),

@@ -22,7 +22,7 @@ GIB = 2**30
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_predictions_are_right_within_a_factor_of_one_and_a_half(case):
-    program = Path(__file__).with_name("peaks.py")
+    program = Path(__file__).parents[1] / "kit" / "peaks.py"
     done = subprocess.run([sys.executable, str(program), case], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

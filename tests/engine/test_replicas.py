@@ -27,7 +27,7 @@ def start(*words, **environment):
     """Start replicas.py in a process of its own."""
     root = Path(nb.__file__).parents[1]
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("replicas.py")), *words],
+        [sys.executable, str(Path(__file__).parents[1] / "kit" / "replicas.py"), *words],
         env={**os.environ, "PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": "-1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -35,7 +35,7 @@ def start(*words, **environment):
     )
 
 
-def told(process):
+def report_of(process):
     out, errors = process.communicate(timeout=280)
     assert process.returncode == 0, errors[-3000:]
     return json.loads(out.splitlines()[-1])
@@ -50,14 +50,14 @@ def check(found, replicas):
 
 
 def test_two_logical_devices():
-    found = told(start("mirrored", "trace", "full", "factored"))
+    found = report_of(start("mirrored", "trace", "full", "factored"))
     assert found["failure"] == "no memory"
     check(found, 2)
 
 
 @pytest.mark.slow
 def test_two_logical_devices_in_every_way():
-    found = told(start("mirrored", *KERNELS, *METHODS))
+    found = report_of(start("mirrored", *KERNELS, *METHODS))
     assert len(found) == 2 + 2 * len(KERNELS) + 2 + len(METHODS)
     check(found, 2)
 
@@ -73,7 +73,7 @@ def test_two_workers():
     configs = [{"cluster": cluster, "task": {"type": "worker", "index": index}} for index in range(2)]
     workers = [start("multiworker", "trace", "full", "factored", TF_CONFIG=json.dumps(config)) for config in configs]
     try:
-        first, second = map(told, workers)
+        first, second = map(report_of, workers)
     finally:
         for worker in workers:
             worker.kill()

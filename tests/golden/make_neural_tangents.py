@@ -2,7 +2,7 @@
 
 Run in the peer's own environment (benchmarks/README.md says how it is made):
 
-    python tests/golden/make_neural_tangents.py
+    PYTHONPATH=tests/kit python tests/golden/make_neural_tangents.py
 """
 
 import json

@@ -212,13 +212,13 @@ def test_damaged_cells_are_measured_again_and_the_table_says_so(tmp_path, measur
     capsys.readouterr()
 
     assert main(["table", str(tmp_path / "run")]) == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert told.count("the next `ntkbench run` here sets it aside") == 3
-    assert "38/40" in told and "2 of 40 planned cells are missing" in told
+    output = " ".join(capsys.readouterr().out.split())
+    assert output.count("the next `ntkbench run` here sets it aside") == 3
+    assert "38/40" in output and "2 of 40 planned cells are missing" in output
 
     assert main(words) == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert told.count("It was set aside.") == 3 and "40/40" in told
+    output = " ".join(capsys.readouterr().out.split())
+    assert output.count("It was set aside.") == 3 and "40/40" in output
     assert files(tmp_path / "run") - whole(tmp_path / "run") == {
         f"set-aside/{name}" for name in (cells[0].name, cells[1].name, f"{cell(seed=77).key}.json")
     }

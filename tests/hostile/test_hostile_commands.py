@@ -57,7 +57,8 @@ def _encoded(word, encoding, **environment):
     return Case(
         f"{encoding} {word}",
         f"ntkbench {word}",
-        encoding=encoding.partition(":")[0],
+        # What is exported is a file's contents, in UTF-8 everywhere.
+        encoding="utf-8" if word.startswith("export") else encoding.partition(":")[0],
         environment={"PYTHONIOENCODING": encoding, **environment},
     )
 
@@ -90,11 +91,11 @@ ENCODINGS = [
 ]
 STREAMS = [
     Case("table into a closed stream", "ntkbench table run >&-"),
-    Case("table into a full disk", "ntkbench table run >/dev/full", 1, says="Standard output cannot be written"),
+    Case("table into a full disk", "ntkbench table run >/dev/full", 1, says="Standard output could not be written"),
     Case("table, standard error full", "ntkbench table run 2>/dev/full"),
     Case("table without any stream", "ntkbench table run <&- >&- 2>&-"),
     Case("export into head", "ntkbench export run --format csv | head -1; exit ${PIPESTATUS[1]}"),
-    Case("export into a full disk", "ntkbench export run --format csv >/dev/full", 1, says="cannot be written"),
+    Case("export into a full disk", "ntkbench export run --format csv >/dev/full", 1, says="could not be written"),
     Case("compare, standard error closed", "ntkbench compare run run 2>&-"),
     Case("plugin list into a reader that goes", "ntkbench plugin list | head -c 1; exit ${PIPESTATUS[1]}"),
     Case("verify into a full disk", "ntkbench leaderboard verify boards/submissions/a.json --cells 0 >/dev/full", 1),
@@ -177,6 +178,19 @@ FILES = [
         command="ntkbench doctor net.py:build",
     ),
     Case("is a folder", f"{RUN} net.py:build", 2, files={"net.py/readme": ""}, says="File not found: net.py"),
+    Case(
+        "lies beside files named like Python's modules",
+        # As the installed command does, and unlike `python -m`, without the working folder among the imports.
+        RUN.replace(
+            "ntkbench", "python -c 'import sys; sys.path.pop(0); from ntkbench.cli.main import main; sys.exit(main())'"
+        )
+        + " net.py:build",
+        files={
+            "net.py": ONE,
+            **{f"{name}.py": "raise RuntimeError('not Python')\n" for name in ("types", "random", "json", "typing")},
+        },
+        ok=2,
+    ),
     Case("has a name of two encodings", f"{RUN} 'né✓ t.py:build' --json", files={"né✓ t.py": ONE}, ok=2),
 ]
 
@@ -283,6 +297,30 @@ FOLDERS = [
         says="manifest",
     ),
 ]  # fmt: skip
+PIPES = [
+    Case("a pipe among the cells", "mkfifo run/cells/a.json && ntkbench table run", says="it is a pipe or a device"),
+    Case(
+        "a pipe for the manifest", "cd run; rm manifest.json; mkfifo manifest.json; ntkbench table .", 2, says="a pipe"
+    ),
+    Case(
+        "a pipe among the receipts",
+        "mkfifo boards/submissions/b.json && ntkbench leaderboard build --boards boards",
+        2,
+        says="it is a pipe or a device",
+    ),
+    Case("a device among the cells", "ln -s /dev/zero run/cells/a.json && ntkbench table run", says="a device"),
+    Case("a name that is too long", f"{RUN} linear --out {'x' * 300}", 2, says="File name too long"),
+]
+HANGING = [
+    Case(
+        f"{command} of a model that hangs",
+        f"ntkbench {command} net.py:build --timeout 5",
+        1,
+        files={"net.py": "import os\n\n\ndef build(width):\n    os.system('sleep 100000')\n"},
+        says="It did not finish within --timeout 5 s, and its process was killed.",
+    )
+    for command in ("doctor", "plugin check")
+]
 BOARDS = [
     Case(
         "a receipt there twice under two names",
@@ -304,7 +342,10 @@ BOARDS = [
         for name in ("nul", "con.json", "a.", "..", "../a", "A", "а", "x" * 300, "", "a b")  # the lone а is Cyrillic
     ),
     Case(
-        "the run of another name", "ntkbench leaderboard submit run --name b --boards boards", 2, says="submitted once"
+        "the run of another name",
+        "ntkbench leaderboard submit run --name b --boards boards",
+        2,
+        says="submitted only once",
     ),
     Case(
         "a record by nobody",
@@ -313,7 +354,7 @@ BOARDS = [
         says="--by",
     ),
 ]
-CASES = [*ENCODINGS, *STREAMS, *LIMITS, *FILES, *EDITED, *PACKAGES, *FOLDERS, *BOARDS]
+CASES = [*ENCODINGS, *STREAMS, *LIMITS, *FILES, *EDITED, *PACKAGES, *FOLDERS, *PIPES, *HANGING, *BOARDS]
 
 
 @pytest.fixture(scope="module")

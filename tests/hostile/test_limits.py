@@ -224,9 +224,9 @@ def test_a_model_that_costs_its_worker_costs_its_own_cells_only(hostile, capfd, 
     status, message = LOST[function]
     assert {(str(r.status), r.seconds) for r in found if r.cell.label.endswith(function)} == {(status, 0.0)}
     assert {r.cell.label for r in found if str(r.status) == "ok"} == {"hostile.py:fine", "linear"}
-    (told,) = {r.message for r in found if r.message}
-    assert told.startswith(TRIED.format(function)) and message in told
-    assert told in capfd.readouterr().err
+    (reported,) = {r.message for r in found if r.message}
+    assert reported.startswith(TRIED.format(function)) and message in reported
+    assert reported in capfd.readouterr().err
     assert not [each for each in psutil.Process().children(recursive=True) if "sleep" in each.name()]
 
 
@@ -255,6 +255,23 @@ def test_a_dry_run_obeys_the_limits(hostile, capfd, function):
 def test_a_file_that_ends_its_process_is_a_finding(hostile, capfd, command, function, reason):
     assert main([*command, f"hostile.py:{function}", "--json"]) == 1
     found = json.loads(capfd.readouterr().out)
-    told = found["problems"][-1] if command == ["doctor"] else found[-1]["message"]
-    assert f"hostile.py:{function}" in (told if command == ["doctor"] else found[-1]["subject"])
-    assert reason in told
+    reported = found["problems"][-1] if command == ["doctor"] else found[-1]["message"]
+    assert f"hostile.py:{function}" in (reported if command == ["doctor"] else found[-1]["subject"])
+    assert reason in reported
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["plugin", "check"]])
+def test_a_file_that_hangs_is_a_finding(hostile, capfd, command):
+    began = time.monotonic()
+    assert main([*command, "hostile.py:stubborn", "--json", "--timeout", "2"]) == 1
+    found = json.loads(capfd.readouterr().out)
+    message = found["problems"][-1] if command == ["doctor"] else found[-1]["message"]
+    assert "It did not finish within --timeout 2 s, and its process was killed." in message
+    assert time.monotonic() - began < 60, "most of it the start of TensorFlow"
+    assert not [each for each in psutil.Process().children(recursive=True) if "sleep" in each.name()]
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["plugin", "check"]])
+def test_a_time_limit_is_positive(hostile, capfd, command):
+    assert main([*command, "hostile.py:fine", "--timeout", "0"]) == 2
+    assert "--timeout is 0; it must be a positive number of seconds" in capfd.readouterr().err

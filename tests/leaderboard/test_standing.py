@@ -74,10 +74,10 @@ def test_the_picture_of_a_deleted_receipt_goes(boards):
 def test_a_receipt_without_a_picture_stops_nobody(boards):
     zero = [evolve(each, values=dict.fromkeys(each.values, Value(0.0))) for each in sweep("zero")]
     submitted(boards, "flat", zero)
-    told = []
-    build(boards, told.append)
-    assert len(told) == 1 and told[0].startswith("flat has no picture: There is nothing to draw")
-    assert len(rows(boards)) == 3 and told[0] in text(boards) and "(flat.svg)" not in text(boards)
+    notes = []
+    build(boards, notes.append)
+    assert len(notes) == 1 and notes[0].startswith("flat has no picture: There is nothing to draw")
+    assert len(rows(boards)) == 3 and notes[0] in text(boards) and "(flat.svg)" not in text(boards)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 
 import pytest
 
-from ntkbench.registry.code import code_of_entry, code_of_file
-from ntkbench.registry.specs import Architecture
+from ntkbench.registry.code import Code, code_of_entry, code_of_file, with_layer_rules
+from ntkbench.registry.specs import Architecture, LayerRules
 
 
 def write(folder, **files):
@@ -138,3 +139,105 @@ def test_a_data_file_in_the_working_folder_counts(tmp_path, monkeypatch):
     (tmp_path / "scale.json").write_text("1")
     monkeypatch.chdir(tmp_path)
     assert set(code_of_file(tmp_path / "code" / "net.py").files) == {"net.py", "scale.json"}
+
+
+def test_a_layer_rule_counts_for_the_code_that_imports_its_layer(tmp_path, monkeypatch):
+    write(
+        tmp_path, work__net="from acme_nets import layers", work__other="import keras", lib__acme_rules="FACTOR = 1.0"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    importlib.invalidate_caches()
+
+    def fingerprint(file, layer, distribution=""):
+        rule = LayerRules(name=layer, target="acme_rules:Rule", distribution="acme-rules", version="1.0")
+        return with_layer_rules(code_of_file(tmp_path / "work" / file), [rule], distribution).fingerprint
+
+    cases = [("net.py", "acme_nets.layers:Low"), ("net.py", "keras.layers:Odd"), ("other.py", "acme_nets.layers:Low")]
+    without = [code_of_file(tmp_path / "work" / file).fingerprint for file, _ in cases]
+    before = [fingerprint(*case) for case in cases]
+    assert [b != w for b, w in zip(before, without, strict=True)] == [True, True, False]
+    assert fingerprint(*cases[0], "acme-rules") == without[0], "the plugin's own files are in its code already"
+    write(tmp_path, lib__acme_rules="FACTOR = 3.0")
+    assert [fingerprint(*case) != b for case, b in zip(cases, before, strict=True)] == [True, True, False]
+
+
+def test_a_layer_rule_leaves_built_in_architectures_alone():
+    rule = LayerRules(name="keras.layers:Odd", target="acme_rules:Rule", distribution="acme-rules", version="1.0")
+    assert with_layer_rules(Code(), [rule], "ntkbench").fingerprint == ""
+
+
+CHANGES = {
+    "a constant": ("SCALE = 1.0", "SCALE = 2.0", "SCALE"),
+    "a helper": ("def scale(): return 1.0", "def scale(): return 2.0", "scale()"),
+    "a helper's constant": ("A = 1.0\ndef scale(): return A", "A = 2.0\ndef scale(): return A", "scale()"),
+    "an array": ("import numpy\nA = numpy.ones(3)", "import numpy\nA = 2 * numpy.ones(3)", "A[0]"),
+    "a class": ("class S:\n  def of(self): return 1", "class S:\n  def of(self): return 2", "S().of()"),
+    "an object's field": (
+        "class S:\n  def __init__(self, f): self.f = f\nA = S(1.0)",
+        "class S:\n  def __init__(self, f): self.f = f\nA = S(2.0)",
+        "A.f",
+    ),
+    "a nested list": ("A = {'b': [1, (2, {3})]}", "A = {'b': [1, (2, {4})]}", "A['b'][0]"),
+    "a partial": (
+        "import functools\nscale = functools.partial(max, 1)",
+        "import functools\nscale = functools.partial(max, 2)",
+        "scale(0)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "use"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("inside", [False, True], ids=["", "in a nested function"])
+def test_a_function_of_a_session_counts_with_what_it_refers_to(before, after, use, inside):
+    body = f"    def inner(): return width * {use}\n    return inner()" if inside else f"    return width * {use}"
+
+    def fingerprint(*cells):
+        scope = {"__name__": "__main__"}
+        for cell in cells:
+            exec(cell, scope)
+        return code_of_entry(Architecture(name="f", target=scope["f"], distribution="__main__", version="")).fingerprint
+
+    function = f"def f(width):\n{body}"
+    first = fingerprint(before, function, "UNUSED = 1")
+    assert first == fingerprint(before, function, "UNUSED = 2") == fingerprint(function, before)
+    assert first != fingerprint(after, function)
+
+
+def test_defaults_closures_and_partials_count():
+    def made(scale, power):
+        scope = {"__name__": "__main__", "scale": scale, "power": power}
+        exec("def outer(k):\n  def f(width, p=power): return k * width ** p\n  return f\nf = outer(scale)", scope)
+        return scope["f"]
+
+    def fingerprint(target):
+        return code_of_entry(Architecture(name="f", target=target, distribution="__main__", version="")).fingerprint
+
+    assert fingerprint(made(1, 2)) == fingerprint(made(1, 2))
+    assert len({fingerprint(made(1, 2)), fingerprint(made(2, 2)), fingerprint(made(1, 3))}) == 3
+    assert fingerprint(functools.partial(made(1, 2), p=2)) != fingerprint(functools.partial(made(1, 2), p=3))
+
+
+def test_what_a_function_changes_itself_does_not_count():
+    scope = {"__name__": "__main__", "calls": 0}
+    exec("def f(width):\n    global calls\n    calls += 1\n    return f if width else calls", scope)
+    entry = Architecture(name="f", target=scope["f"], distribution="__main__", version="")
+    before = code_of_entry(entry).fingerprint
+    scope["f"](1)
+    assert scope["calls"] == 1 and code_of_entry(entry).fingerprint == before
+
+
+def test_a_function_of_a_session_counts_with_the_files_that_it_imports(tmp_path, monkeypatch):
+    write(tmp_path, session_helper="def scale(): return 1.0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+
+    def fingerprint(line, use):
+        scope = {"__name__": "__main__"}
+        exec(f"{line}\ndef f(width): return width * {use}", scope)
+        return code_of_entry(Architecture(name="f", target=scope["f"], distribution="__main__", version="")).fingerprint
+
+    uses = [("from session_helper import scale", "scale()"), ("import session_helper", "session_helper.scale()")]
+    before = [fingerprint(*use) for use in uses]
+    write(tmp_path, session_helper="def scale(): return 2.0")
+    assert all(fingerprint(*use) != b for use, b in zip(uses, before, strict=True))
+    sys.modules.pop("session_helper")

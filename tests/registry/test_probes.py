@@ -286,16 +286,16 @@ def test_names_of_distributions_are_inert(site):
 
 
 @pytest.mark.parametrize(
-    ("told", "origin"),
+    ("direct_url", "origin"),
     [
         ({"url": "file:///src/acme", "dir_info": {"editable": True}}, "/src/acme (editable)"),
         ({"url": "file:///src/acme.whl", "archive_info": {}}, "/src/acme.whl"),
         ({"url": "https://user:word@example.org/acme.git", "vcs_info": {}}, "https://example.org/acme.git"),
     ],
 )
-def test_origins(site, told, origin):
+def test_origins(site, direct_url, origin):
     install(site, "acme", GOOD)
-    (site / "acme-1.0.dist-info/direct_url.json").write_text(json.dumps(told))
+    (site / "acme-1.0.dist-info/direct_url.json").write_text(json.dumps(direct_url))
     (source,) = [source for source in sources.installed_sources() if source.distribution == "acme"]
     assert source.origin == origin
 
@@ -328,3 +328,11 @@ def test_a_plugin_whose_theory_raises_is_left_out(site, monkeypatch):
     known = loaded(monkeypatch)
     assert "net" not in known.architectures
     assert "theory as a function of its parameters, which failed for depth=0" in row(known, "acme").reason
+
+
+def test_a_file_in_the_working_folder_does_not_replace_a_module_of_python(site, tmp_path, monkeypatch):
+    install(site, "acme", GOOD)
+    for name in ("json", "types", "importlib"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('not Python')\n")
+    monkeypatch.chdir(tmp_path)
+    assert "net" in loaded(monkeypatch).architectures

@@ -103,15 +103,15 @@ def test_a_function_limit_is_found_on_first_use():
         return build
 
     again = entry_from_json("architectures", json.loads(json.dumps(entry_to_json(entry))), "acme", "1", find)
-    assert again.has_limit and asked == [] and again.load_limit() is build
+    assert again.has_limit and asked == [] and again.load_field("limit") is build
     assert asked == [("architectures", "net", "limit")]
-    assert Architecture(name="net", target="a:b", limit="json:dumps").load_limit() is json.dumps
+    assert Architecture(name="net", target="a:b", limit="json:dumps").load_field("limit") is json.dumps
 
 
 def test_a_kernel_is_a_subject():
     entry = Kernel(name="arc", target="json:dumps", inputs="image", params={"depth": 2}, distribution="acme")
     subject = entry.subject()
-    assert isinstance(subject, KernelArchitecture) and subject.load_limit() is json.dumps and subject.has_limit
+    assert isinstance(subject, KernelArchitecture) and subject.load_field("limit") is json.dumps and subject.has_limit
     assert (subject.inputs, subject.resolve({}), subject.distribution) == (("image",), {"depth": 2}, "acme")
 
 

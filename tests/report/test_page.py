@@ -108,8 +108,8 @@ def test_a_floor_is_told_with_its_interval(page):
         evolve(each, values={k: evolve(v, value=v.value * (1 + each.cell.width / 64)) for k, v in each.values.items()})
         for each in falling
     ]
-    told = r"plateaus · floor (49|50|51)% \[.*\] of the value at the largest width .* exponent -(0.9\d|1.0\d) \[-"
-    assert re.search(told, report_page(level, manifest(level)))
+    pattern = r"plateaus · floor (49|50|51)% \[.*\] of the value at the largest width .* exponent -(0.9\d|1.0\d) \[-"
+    assert re.search(pattern, report_page(level, manifest(level)))
 
 
 def test_nothing_measured_and_one_width_are_pages_too(results):

@@ -168,8 +168,8 @@ def test_a_run_that_went_on_elsewhere_says_what_differs():
     moved = [evolve(each, provenance=there, device="gpu:0") for each in alike[:5]] + alike[5:]
     note = standard_table(moved, MANIFEST).notes[-1]
     assert "TensorFlow 2.21.0" in note.partition(";")[0] and "EPYC" not in note.partition(";")[0]
-    told = f"Cells differ: {len(RESULTS) - 5} cells (EPYC, 2 cores, on cpu, threads 1)"
-    assert note.endswith(f"{told}; 5 cells (Xeon, 8 cores, on gpu:0, threads 4).")
+    ending = f"Cells differ: {len(RESULTS) - 5} cells (EPYC, 2 cores, on cpu, threads 1)"
+    assert note.endswith(f"{ending}; 5 cells (Xeon, 8 cores, on gpu:0, threads 4).")
 
 
 def test_many_files_that_hold_no_cell_are_counted():

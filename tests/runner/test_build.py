@@ -159,15 +159,15 @@ def test_a_function_for_images_says_so_or_is_told_how(tmp_path):
     with pytest.raises(
         nb.NtkbenchError, match=r"Each input was passed as vector.* append :inputs=image or :inputs=sequence to"
     ):
-        nb.run(f"{tmp_path / 'net.py'}:net", **words, out=tmp_path / "told")
+        nb.run(f"{tmp_path / 'net.py'}:net", **words, out=tmp_path / "message")
 
 
 def test_what_keras_wraps_is_told():
     with pytest.raises(ValueError, match="total size") as caught:
         keras.Sequential([keras.Input((4,)), keras.layers.Reshape((3,))])
-    told = sentence(caught.value)
-    assert told.startswith("ValueError: calling Reshape.call(): The total size of the tensor must be unchanged")
-    assert "\x1b" not in told and "\n" not in told
+    message = sentence(caught.value)
+    assert message.startswith("ValueError: calling Reshape.call(): The total size of the tensor must be unchanged")
+    assert "\x1b" not in message and "\n" not in message
 
 
 SEVERAL = """

@@ -109,9 +109,9 @@ def test_wrong_words(words, sentence, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_fewer_workers_on_an_accelerator_are_said_to_who_asked_for_more(asked):
-    told = []
+    notes = []
     choice = Choice(kind="processes", workers=3, device="auto", asked=asked)
-    executor = choice.executor(registry(), "auto", told.append)
+    executor = choice.executor(registry(), "auto", notes.append)
     executor._begin(SimpleNamespace(ready=False), "gpu:0")
     assert executor.workers == 1
-    assert told == asked * ["Using one worker instead of 3, because gpu:0 cannot be shared."]
+    assert notes == asked * ["Using one worker instead of 3, because gpu:0 cannot be shared."]

@@ -1,4 +1,4 @@
-"""A cell's result survives its JSON text; damaged text is told in a sentence."""
+"""A cell's result survives its JSON text; damaged text is reported in a sentence."""
 
 from __future__ import annotations
 

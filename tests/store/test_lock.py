@@ -1,4 +1,4 @@
-"""One process writes to a run; who it is, is told; a dead one holds nothing."""
+"""One process writes to a run; its name is reported; a dead one holds nothing."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ print("held", flush=True); sys.stdin.read()
 
 @pytest.fixture
 def holder(tmp_path):
-    """A process that writes to tmp_path/run until it is told, or killed."""
-    words = [sys.executable, "-c", HOLD, str(tmp_path / "run"), os.path.dirname(__file__)]
+    """A process that writes to tmp_path/run until it is asked to stop, or killed."""
+    words = [sys.executable, "-c", HOLD, str(tmp_path / "run"), os.path.dirname(sys.modules["factories"].__file__)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         yield process

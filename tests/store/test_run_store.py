@@ -115,8 +115,8 @@ def test_what_holds_no_cell_is_set_aside_and_named(tmp_path, what):
     assert finished(again) == {each.cell.key for each in results[1:]}
     assert not file.exists()
     assert (again.aside / file.name).read_bytes() == FOREIGN[what]
-    (told,) = again.set_aside()
-    assert str(again.aside / file.name) in told
+    (sentence,) = again.set_aside()
+    assert str(again.aside / file.name) in sentence
     again.write(results[0])
     assert list(again.read()) == results and not again.problems
 
@@ -184,7 +184,7 @@ def test_kill_leaves_only_whole_files(tmp_path):
         "while True:\n"
         "    store.write(result(cell(seed=seed), message='x' * 100000)); seed += 1\n"
     )
-    here = os.path.dirname(__file__)
+    here = os.path.dirname(sys.modules["factories"].__file__)
     for delay in (0.0, 0.05):
         run = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "run"), here])
         store = RunStore(tmp_path / "run")

@@ -40,10 +40,12 @@ class Block:
 
     @property
     def full(self) -> bool:
+        """Whether the coordinates are a full matrix V, because two factors P and Q would be larger."""
         return self.a * self.b <= self.t * (self.a + self.b)
 
     @property
     def size(self) -> int:
+        """Number of coordinates."""
         return self.groups * (self.a * self.b if self.full else self.t * (self.a + self.b))
 
     def unpack(self, part: tf.Tensor) -> tuple[tf.Tensor, ...]:

@@ -224,6 +224,6 @@ def _root(kernel: np.ndarray) -> np.ndarray:
 
 
 def rms_of_variables(net: Network, origin: tf.Tensor) -> tf.Tensor:
-    """Return for each weight the rms of its variable: [P]."""
+    """Return, for each weight, the root mean square of its variable: [P]."""
     parts = net.unflatten(origin)
     return net.flatten([tf.fill(part.shape, tf.sqrt(tf.reduce_mean(tf.square(part)))) for part in parts])

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -21,6 +22,7 @@ from ...streams import print_to_standard_error
 from ..limits import NO_LIMITS, Limits
 
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+SAFE_PATH, OURS = "PYTHONSAFEPATH", "ntkbench"
 GC_THRESHOLDS = (50_000, 20, 100)  # for rare collections in a worker
 OOM_SCORE_ADJUSTMENT = "500"  # makes Linux's out-of-memory killer choose workers before their parent
 
@@ -51,6 +53,7 @@ def serve(connection: Connection, setting: Setting) -> None:
     start, and ("lost", sentence) if a cell has broken the process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent handles it
+    started()
     end_with_parent()
     _raise_oom_score()
     print_to_standard_error()  # standard output is reserved for tables; plugins may print
@@ -80,6 +83,27 @@ def serve(connection: Connection, setting: Setting) -> None:
                 connection.send(("lost", sentence(error)))
                 return
             gc.collect()  # frees the graphs of the group
+
+
+def start(process: Any) -> None:
+    """Start a spawned process in which a user's types.py or json.py does not replace Python's own module.
+
+    Python puts the working directory first in the search path of a spawned process, until multiprocessing sets the path
+    of the parent.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = before or OURS
+    try:
+        process.start()
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+
+
+def started() -> None:
+    """Restore, in a process of `start`, the environment that the user's own child processes expect."""
+    if os.environ.get(SAFE_PATH) == OURS:
+        del os.environ[SAFE_PATH]
 
 
 def end_with_parent() -> None:

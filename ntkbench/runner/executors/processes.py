@@ -23,7 +23,7 @@ from ...errors import NtkbenchError
 from ...types import Cell, CellResult, Status
 from ..agenda import Agenda
 from ..progress import Progress
-from .child import Setting, serve
+from .child import Setting, serve, start
 from .executor import Executor, ExecutorLost
 from .watchdog import Watchdog, Worker
 
@@ -67,6 +67,7 @@ class Processes(Executor):
         if self._watchdog is not None:
             self._watchdog.close()
             self._watchdog = None
+        started = [child for worker in self.crew for child in worker.children()]
         for worker in self.crew:
             worker.process.terminate()
             worker.connection.close()
@@ -75,6 +76,9 @@ class Processes(Executor):
             worker.process.join(max(0.0, deadline - time.monotonic()))
             worker.end()
             worker.process.join(STOP_SECONDS)
+        for child in started:  # a process that a model started outlives the worker that was its parent
+            with contextlib.suppress(psutil.Error):
+                child.kill()
         self.crew.clear()
 
     def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
@@ -118,7 +122,7 @@ class Processes(Executor):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process: Any = context.Process(target=serve, args=(theirs, self.setting), daemon=True)
-        process.start()
+        start(process)
         theirs.close()
         self.crew.append(Worker(process, ours, psutil.Process(process.pid)))
 

@@ -70,12 +70,15 @@ class Worker:
         self.cells, self.at = (), None
         return None
 
+    def children(self) -> list[Any]:
+        """Return the processes that the process has started; none if it has already exited."""
+        with contextlib.suppress(psutil.Error):
+            return self.usage.children(recursive=True)
+        return []
+
     def end(self) -> None:
         """Kill the process and its children."""
-        started: list[Any] = []
-        with contextlib.suppress(psutil.Error):
-            started = self.usage.children(recursive=True)
-        for process in (*started, self.process):
+        for process in (*self.children(), self.process):
             with contextlib.suppress(psutil.Error, OSError, ValueError):  # it has already exited
                 process.kill()
 

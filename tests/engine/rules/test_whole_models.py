@@ -242,7 +242,7 @@ def test_a_variable_that_two_layers_share():
 
 @keras.saving.register_keras_serializable("ntkbench-tests")
 class Normalising(keras.Model):
-    """Batch normalisation that is called as in training, whatever it is told."""
+    """Batch normalisation that is called as in training, whatever training= says."""
 
     def __init__(self, **options):
         super().__init__(**options)

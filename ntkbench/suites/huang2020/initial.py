@@ -1,0 +1,3 @@
+"""The initial weights that the suite compares."""
+
+INITS = ("gaussian", "orthogonal")
