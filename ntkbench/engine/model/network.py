@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...errors import NtkbenchError
-from ..ops import exact_operations, full_precision, quiet_tensorflow
+from ..ops import Compiled, exact_operations
 from .explained import explained
 
 
@@ -188,6 +188,8 @@ class Network:
         if declared is None and not x.dtype.is_floating:
             return x
         if wanted.is_floating:
+            if x.dtype == self.dtype:
+                return x
             found = tf.cast(x, self.dtype)
             _check_finite(found, name, f" as {self.dtype.name}")
             return found
@@ -220,15 +222,9 @@ class Network:
     # -- compiled functions ------------------------------------------------------------------------------------
 
     def function(self, key: Hashable, build: Callable[[], Callable[..., Any]], **options: Any) -> Callable[..., Any]:
-        """Return `tf.function(build())`, traced at full matmul precision and cached under `key`."""
+        """Return `build()` compiled, traced at full matmul precision and cached under `key`."""
         if key not in self._cache:
-            compiled = tf.function(build(), autograph=False, **options)
-
-            def call(*args: Any) -> Any:
-                with full_precision(), quiet_tensorflow():
-                    return compiled(*args)
-
-            self._cache[key] = call
+            self._cache[key] = Compiled(build(), **options)
         return self._cache[key]
 
     def cached(self, key: Hashable, build: Callable[[], Any]) -> Any:
@@ -307,8 +303,9 @@ def _check_shape(shape: tuple[int, ...], declared: Any) -> None:
 
 
 def _check_finite(x: tf.Tensor, name: str, when: str) -> None:
-    finite = np.isfinite(x.numpy().reshape(len(x), -1)).all(1) if x.dtype.is_floating else np.ones(1, bool)
-    if not finite.all():
+    values = x.numpy() if x.dtype.is_floating else np.zeros(1)
+    if not np.isfinite(values).all():
+        finite = np.isfinite(values.reshape(len(x), -1)).all(1)
         raise NtkbenchError(
             f"Input {int(np.argmin(finite))} of {name} (of {len(x)}) contains NaN or infinity{when}; every entry must "
             "be finite."

@@ -1,5 +1,6 @@
 """Provide TensorFlow operations with exact derivatives, full precision, and scoped global settings."""
 
+from .compiled import Compiled
 from .exact_ops import exact_operations
 from .hoist import Hoisted
 from .keras_settings import isolated_settings, keras_settings
@@ -9,6 +10,7 @@ from .reshape import reshape
 from .vectorised import for_each, quiet_tensorflow
 
 __all__ = [
+    "Compiled",
     "Hoisted",
     "cotangents_side_by_side",
     "exact_operations",
