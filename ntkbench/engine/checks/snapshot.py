@@ -18,7 +18,17 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 LARGE = 2**20  # bytes; arrays of at least this size are compared by identity
 # Attributes that Keras sets on every layer and that decide how the layer computes; all other such attributes do not.
 COMPUTES = frozenset({"_dtype_policy", "_functional", "_layers", "autocast", "call"})
-TRAINING = frozenset({"_compiled_trainable_state", "_eval_epoch_iterator", "history", "optimizer", "stop_training"})
+TRAINING = frozenset(
+    {
+        "_compiled_trainable_state",
+        "_eval_epoch_iterator",
+        "history",
+        "optimizer",
+        "stop_evaluating",
+        "stop_predicting",
+        "stop_training",
+    }
+)
 
 
 class Snapshot:
@@ -138,13 +148,13 @@ def _contents(value: Any) -> Callable[[], Collection[Any]] | None:
         mine, kind = vars(value), type(value)
         names = [name for name in mine if _is_own(name, value)]
         classes = [vars(each) for each in kind.__mro__ if _is_users(each)]
-        call = "call" if isinstance(value, keras.layers.Layer) else "__call__"
+        is_layer = isinstance(value, keras.layers.Layer)
         plain = [(each, name) for each in classes for name in each if isinstance(each[name], PLAIN)]
         return lambda: (
             *(mine.get(name) for name in names),
             *(each.get(name) for each, name in plain),
             *map(len, (mine, *classes)),
-            getattr(kind, call, None),
+            kind.call if is_layer else vars(kind).get("__call__"),
         )
     return None
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from attrs import frozen
-from tensorflow.python.eager import context
+from tensorflow.python.eager import context, record
 
 from .precision import full_precision
 from .vectorised import quiet_tensorflow
@@ -81,14 +81,14 @@ class Compiled:
 
     def __init__(self, function: Callable[..., Any], **options: Any):
         self._traced = tf.function(function, autograph=False, **options)
-        # On other devices, and with XLA, TensorFlow's own call decides where to run.
+        # Elsewhere TensorFlow's own call decides where to run, and it alone records itself for a gradient tape.
         self._direct = not options.get("jit_compile") and not tf.config.get_visible_devices("GPU")
         self._programs: dict[Any, Program] = {}
 
     def __call__(self, *args: Any) -> Any:
         """Return the function's value: a tensor, or a structure of tensors and None."""
         with full_precision():
-            if not (self._direct and tf.executing_eagerly()):
+            if not self._direct or not tf.executing_eagerly() or record.could_possibly_record():
                 with quiet_tensorflow():
                     return self._traced(*args)
             tensors: list[tf.Tensor] = []
