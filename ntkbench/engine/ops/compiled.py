@@ -112,7 +112,7 @@ def _key(value: Any, tensors: list[tf.Tensor]) -> Iterator[Any]:
         for each in value:
             yield from _key(each, tensors)
         return
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | np.generic):
         value = tf.convert_to_tensor(value)
     if isinstance(value, tf.Tensor):
         tensors.append(value)

@@ -22,6 +22,20 @@ def test_tensors_arrays_nests_none_and_constants():
     assert float(compiled(x, ([a], b), None, 2)["list"][0]) == 4.0
 
 
+def test_numbers_of_numpy_are_tensors_and_those_of_python_constants():
+    traces = []
+
+    def function(x, n):
+        traces.append(1)
+        return x * tf.cast(n, x.dtype)
+
+    compiled, x = Compiled(function), tf.constant(2.0)
+    assert [float(compiled(x, np.int32(n))) for n in range(3)] == [0.0, 2.0, 4.0]
+    assert len(traces) == 1
+    assert [float(compiled(x, n)) for n in range(3)] == [0.0, 2.0, 4.0]
+    assert len(traces) == 4
+
+
 def test_one_tensor_a_list_and_a_tuple_keep_their_types():
     x = tf.constant([1.0, -2.0])
     assert Compiled(tf.abs)(x).numpy().tolist() == [1.0, 2.0]
