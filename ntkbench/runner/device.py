@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from ..errors import NtkbenchError
+
+FOR_OTHER_PURPOSES = ("matplotlib", "sklearn")
+"""Packages that Keras imports for galleries and wrappers; a process without them starts faster and is smaller."""
+FOR_DATA_FRAMES = ("pandas",)
+"""The package that Keras imports to train models on data frames, which code outside ntkbench may do."""
 
 
 def quiet_environment(*, ours: bool = False) -> None:
@@ -24,12 +29,13 @@ def quiet_environment(*, ours: bool = False) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
-def prepare(device: str, *, quiet: bool = False) -> str:
+def prepare(device: str, *, quiet: bool = False, without: Collection[str] = ()) -> str:
     """Make TensorFlow compute on a device, and return the device's name for the records.
 
     Args:
         device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]". "auto" is the first GPU if there is one, otherwise the CPU.
         quiet: Whether to suppress TensorFlow's messages on standard error, where the command line shows progress.
+        without: Packages that Keras shall not import; see `FOR_OTHER_PURPOSES`.
 
     Raises:
         NtkbenchError: The machine does not have the device, or TensorFlow has already started on another one.
@@ -39,7 +45,8 @@ def prepare(device: str, *, quiet: bool = False) -> str:
     if kind == "cpu":
         # Set before the import, so that TensorFlow does not spend seconds starting CUDA.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    with _stderr_held() if quiet else nullcontext(), _without_keras_json() if quiet else nullcontext():
+    held, defaults = (_stderr_held(), _without_keras_json()) if quiet else (nullcontext(), nullcontext())
+    with held, defaults, _hidden(without):
         import keras  # noqa: F401 - Keras reads its settings at import
         import tensorflow as tf
 
@@ -59,6 +66,18 @@ def prepare(device: str, *, quiet: bool = False) -> str:
         raise NtkbenchError(f"The device {device!r} is not available: TensorFlow finds {found}. Use --device cpu.")
     _show([gpus[index]], device)
     return f"gpu:{index}"
+
+
+@contextmanager
+def _hidden(packages: Collection[str]) -> Iterator[None]:
+    """Make the import of packages that are not imported yet fail within the scope, and work as usual after it."""
+    names = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]  # "import x" fails if sys.modules["x"] is None
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
 
 
 @contextmanager

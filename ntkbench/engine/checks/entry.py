@@ -95,12 +95,15 @@ def _inputs(net: Network, x: Any, x2: Any) -> tuple[tf.Tensor, tf.Tensor | None]
 
 def _as_it_is_now(net: Network, x: tf.Tensor) -> Network:
     """Return the network, or a new one if the model has changed since it was compiled."""
+    cached = net.cached("state", lambda: CachedState(Snapshot(net.model), is_known(net.model)))
+    if cached.known and cached.snapshot.unchanged():
+        return net
     now = Snapshot(net.model)
-    cached = net.cached("state", lambda: CachedState(now, is_known(net.model)))
     if now.differences(cached.snapshot) - cached.moving:
         net = renewed(net)
         cached = net.cached("state", lambda: CachedState(now, is_known(net.model), cached.moving))
     if cached.known:
+        cached.snapshot = now
         return net
     cached.tolerance = max(cached.tolerance, ROUNDING * EPS[trace_of(net, x).coarsest])
     plain = _plain(net, x)

@@ -21,7 +21,7 @@ class NotFinite(NtkbenchError):
 
 def require_finite_weights(net: Network) -> None:
     """Raise NotFinite with the variable's name if a weight of the model is NaN or infinite."""
-    variables = weights(net)
+    variables = net.cached("floating-point variables", lambda: weights(net))
 
     def finite() -> tf.Tensor:
         return tf.stack([tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(v))) for v in variables])

@@ -15,6 +15,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from ..checks import NotFinite
+from ..ops import Compiled
 from .orthonormal import LARGE, largest_of, orthonormal, rounding_length
 
 Matvec = Callable[[tf.Tensor], tf.Tensor]
@@ -188,11 +189,13 @@ def _advance_small(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ..
     """Return `_advance` as one compiled function for any size and number of operators."""
     pieces = Pieces(partial(_first, s), _without, partial(_again, s))
     vectors = tf.TensorSpec([None, None, None], dtype)
-    return tf.function(partial(_advance, pieces), [vectors] * 3 + [[vectors] * 2], autograph=False)
+    return Compiled(partial(_advance, pieces), input_signature=[vectors] * 3 + [[vectors] * 2])
 
 
 @cache
 def _advance_large(s: int, dtype: tf.DType, xla: bool) -> Callable[..., tuple[tf.Tensor, ...]]:
     """Return `_advance` in separately compiled pieces, whose shapes stay the same from step to step."""
-    compiled = partial(tf.function, autograph=False, jit_compile=xla)
-    return partial(_advance, Pieces(compiled(partial(_first, s)), compiled(_without), compiled(partial(_again, s))))
+    first, without, again = (
+        Compiled(each, jit_compile=xla) for each in (partial(_first, s), _without, partial(_again, s))
+    )
+    return partial(_advance, Pieces(first, without, again))

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..checks import NotFinite
+from ..ops import Compiled
 from .orthonormal import LARGE, ROUNDING, eps, largest_of, orthonormal, rounding_length
 
 
@@ -84,7 +85,7 @@ def _advance(s: int, dtype: tf.DType, xla: bool) -> Callable[..., tuple[tf.Tenso
     """Return the compiled `_step` for operators of any size and number."""
     vectors = tf.TensorSpec([None, None, None], dtype)
     signature = None if xla else [vectors] * 4 + [tf.TensorSpec([None, 1], dtype)]
-    return tf.function(partial(_step, s), signature, autograph=False, jit_compile=xla)
+    return Compiled(partial(_step, s), input_signature=signature, jit_compile=xla)
 
 
 def _step(

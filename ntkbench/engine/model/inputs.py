@@ -202,6 +202,8 @@ def _fitted(x: tf.Tensor, declared: Any, dtype: tf.DType, name: str, *, part: bo
     if declared is None and not x.dtype.is_floating:
         return x
     if wanted.is_floating:
+        if x.dtype == dtype:
+            return x
         found = tf.cast(x, dtype)
         _require_finite(found, name, f" as {dtype.name}")
         return found
@@ -220,8 +222,8 @@ def _require_shape(shape: tuple[int, ...], declared: Any, what: str) -> None:
 
 
 def _require_finite(x: tf.Tensor, name: str, when: str) -> None:
-    finite = np.isfinite(x.numpy().reshape(len(x), -1)).all(1) if x.dtype.is_floating else np.ones(1, bool)
-    if not finite.all():
+    if x.dtype.is_floating and not np.isfinite(x.numpy()).all():
+        finite = np.isfinite(x.numpy().reshape(len(x), -1)).all(1)
         raise NtkbenchError(
             f"Input {int(np.argmin(finite))} of {name} (of {len(x)}) contains NaN or infinity{when}; every entry must "
             "be finite."

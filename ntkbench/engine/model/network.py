@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ...errors import NtkbenchError
 from ...nests import is_nest
-from ..ops import exact_operations, full_precision, quiet_tensorflow
+from ..ops import Compiled, exact_operations
 from .explained import explained
 from .inputs import read
 from .layout import Layout, varied
@@ -213,15 +213,9 @@ class Network:
     # -- compiled functions ------------------------------------------------------------------------------------
 
     def function(self, key: Hashable, build: Callable[[], Callable[..., Any]], **options: Any) -> Callable[..., Any]:
-        """Return `tf.function(build())`, traced at full matmul precision and cached under `key`."""
+        """Return `build()` compiled, traced at full matmul precision and cached under `key`."""
         if key not in self._cache:
-            compiled = tf.function(build(), autograph=False, **options)
-
-            def call(*args: Any) -> Any:
-                with full_precision(), quiet_tensorflow():
-                    return compiled(*args)
-
-            self._cache[key] = call
+            self._cache[key] = Compiled(build(), **options)
         return self._cache[key]
 
     def cached(self, key: Hashable, build: Callable[[], Any]) -> Any:

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
-from attrs import evolve
 
 from ...errors import NtkbenchError
 from ..budget import GIB, budget
 from ..checks import NotFinite, enter, not_finite, require_one_of, require_right_derivatives
-from ..model import Network, explained, layers_of, vectorises
+from ..model import Network, explained, layers_of
 from ..replicas import Replicas
-from ..rules.rule import Rule
-from ..structure import model_sizes, structure_of
-from .blocks import Route, compute
+from ..structure import model_sizes
+from .blocks import compute
 from .distributed import kernels
-from .plan import Problem, flops, plan
-from .routes import ProductRoute, ShareRoute
+from .prepared import chosen_units, prepared, weights_for
 from .target import Store, file_store
 
 METHODS = ("auto", "structured", "jacobian", "ntk_vector_products")
 PRECISIONS = ("float32", "float64")
-WORTH_XLA = 2e9  # operations: XLA adds about half a second of compilation and halves the time of large products
+SMALL = 2**28  # bytes: the blocks of smaller kernels do not depend on how much more memory is free
 
 
 @explained("TensorFlow cannot differentiate this model")
@@ -102,66 +100,59 @@ def empirical_ntk(
         raise NtkbenchError("strategy= gathers the kernel in memory, but out= writes it to a file; use only one.")
     if per_layer and out is not None:
         raise NtkbenchError("per_layer=True returns several kernels, but out= stores only one; use only one of them.")
-    allowed = budget(memory_gib)
+    given = None if memory_gib is None else budget(memory_gib)
     if precision is not None:
         require_one_of(precision, PRECISIONS, "precision")
     if not isinstance(out, str | os.PathLike | None):
         raise NtkbenchError(f"out={out!r} is not a path; pass a file name such as 'kernel.npy'.")
     net, x1, x2 = enter(model, x1, x2, output_name=output_name, precision=precision)
     require_right_derivatives(net, *([x1] if x2 is None else [x1, x2]), order=1)
-    rules, variables = _weights(net, x1, method)
-    sizes = model_sizes(net, rules, x1)
-    units = _units(outputs, sizes.outputs)
-    layers = layers_of(net) if per_layer else None
     if strategy is not None:
-        replicas = Replicas(net, strategy, x1)
-        share = allowed / GIB / len(replicas.local)
-
-        def block(of: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> list[np.ndarray]:
-            found = empirical_ntk(of, x1, x2, outputs=outputs, per_layer=per_layer, method=method, memory_gib=share)
-            return list(found.values()) if per_layer else [found]
-
-        pairs = (len(units), len(units)) if outputs == "full" else ()
-        found = kernels(replicas, x1, x2, block, len(layers or "1"), pairs)
-        return dict(zip(layers, found, strict=True)) if layers else found[0]
-    problem = Problem(
-        n=len(x1),
-        m=len(x1 if x2 is None else x2),
-        same=x2 is None,
-        units=len(units),
-        trace=outputs != "full",
-        kernels=len(layers) if layers else 1,
-        gradients=sum(int(np.prod(v.shape)) for v in variables),
-        weights=net.size,
-        products=method == "ntk_vector_products",
-        stored=out is None,
-        itemsize=net.dtype.size,
-    )
-    # XLA slows down grouped convolutions and loops, which are not vectorised.
-    problem = evolve(problem, xla=flops(problem, sizes) >= WORTH_XLA and vectorises(net.model))
-    try:
-        chosen = plan(problem, sizes, allowed)
-    except NtkbenchError:
-        if method != "auto" or not variables:
-            raise
-        # Gradients of one sample do not fit; a product with the kernel needs one gradient at a time.
-        problem = evolve(problem, products=True, xla=False)
-        chosen = plan(problem, model_sizes(net, (), x1), allowed)
-    route: Route
-    if problem.products:
-        route = ProductRoute(net, layers, problem.trace)
-    else:
-        route = ShareRoute(net, rules, variables, layers, problem.trace, problem.xla)
-    shape = (problem.n, problem.m) if problem.trace else (problem.n, problem.m, len(units), len(units))
+        return _distributed(net, x1, x2, outputs, per_layer, method, strategy, given or budget(None))
+    prepare = partial(prepared, net, x1, x2, outputs, method, per_layer, out is None)
+    if per_layer or not isinstance(outputs, str | int):
+        ready = prepare(given or budget(None))
+    else:  # choosing the blocks of a small kernel takes longer than the kernel
+        shapes = x1.shape, None if x2 is None else x2.shape
+        key = ("prepared", shapes, x1.dtype, type(outputs), outputs, method, out is None, given)
+        ready = net.cached(key, lambda: prepare(given or budget(None)))
+        if given is None and ready.plan.predicted_bytes > SMALL:
+            free = budget(None)
+            ready = net.cached((*key, free), lambda: prepare(free))
     dtype = net.dtype.as_numpy_dtype
     if out is not None:
-        with file_store(out, shape, dtype) as file, _explaining(net, x1, x2):
-            compute(route, x1, x2, units, chosen, file)
+        with file_store(out, ready.shape, dtype) as file, _explaining(net, x1, x2):
+            compute(ready.route, x1, x2, ready.units, ready.plan, file)
         return np.load(out, mmap_mode="r")
-    store = Store(problem.kernels, shape, dtype)
+    store = Store(len(ready.layers or "1"), ready.shape, dtype)
     with _explaining(net, x1, x2):
-        compute(route, x1, x2, units, chosen, store)
-    return dict(zip(layers, store.kernels, strict=True)) if layers else store.kernels[0]
+        compute(ready.route, x1, x2, ready.units, ready.plan, store)
+    return dict(zip(ready.layers, store.kernels, strict=True)) if ready.layers else store.kernels[0]
+
+
+def _distributed(
+    net: Network,
+    x1: tf.Tensor,
+    x2: tf.Tensor | None,
+    outputs: Any,
+    per_layer: bool,
+    method: Any,
+    strategy: Any,
+    allowed: int,
+) -> Any:
+    """Return the kernel, with its blocks split over the replicas of a strategy; see `empirical_ntk`."""
+    rules, _ = weights_for(net, x1, method)
+    count = len(chosen_units(outputs, model_sizes(net, rules, x1).outputs))
+    layers = layers_of(net) if per_layer else None
+    replicas = Replicas(net, strategy, x1)
+    share = allowed / GIB / len(replicas.local)
+
+    def block(of: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> list[np.ndarray]:
+        found = empirical_ntk(of, x1, x2, outputs=outputs, per_layer=per_layer, method=method, memory_gib=share)
+        return list(found.values()) if per_layer else [found]
+
+    found = kernels(replicas, x1, x2, block, len(layers or "1"), (count, count) if outputs == "full" else ())
+    return dict(zip(layers, found, strict=True)) if layers else found[0]
 
 
 @contextlib.contextmanager
@@ -172,30 +163,3 @@ def _explaining(net: Network, x1: tf.Tensor, x2: tf.Tensor | None) -> Iterator[N
     except NotFinite:
         inputs = {"x": x1} if x2 is None else {"x1": x1, "x2": x2}
         raise not_finite(net, inputs, "tangent kernel") from None
-
-
-def _weights(net: Network, x: tf.Tensor, method: str) -> tuple[Sequence[Rule], Sequence[tf.Variable]]:
-    """Return the rules that a method uses, and the variables that no rule covers."""
-    if method in ("jacobian", "ntk_vector_products"):
-        return (), net.variables
-    structure = structure_of(net, x)
-    if method == "structured" and structure.rest:
-        rest = {id(v) for v in structure.rest}
-        names = ", ".join(name for name, mine in layers_of(net).items() if rest & mine)
-        raise NtkbenchError(
-            f"No layer rule covers the weights of {names}. Use method='auto', which computes their part from "
-            "gradients, or method='jacobian'."
-        )
-    return structure.rules, structure.rest
-
-
-def _units(outputs: Any, n_outputs: int) -> np.ndarray:
-    """Return the indices of the requested output units."""
-    if isinstance(outputs, str) and outputs in ("trace", "full"):
-        return np.arange(n_outputs, dtype=np.int32)
-    if isinstance(outputs, int | np.integer) and not isinstance(outputs, bool) and 0 <= outputs < n_outputs:
-        return np.array([outputs], np.int32)
-    raise NtkbenchError(
-        f"outputs={outputs!r} is invalid; pass 'trace', 'full' or the index of one of the model's {n_outputs} output "
-        f"{'unit' if n_outputs == 1 else 'units'}, counted from 0."
-    )

@@ -1,5 +1,6 @@
 """Provide TensorFlow operations with exact derivatives, full precision, and scoped global settings."""
 
+from .compiled import Compiled
 from .determinism import deterministic
 from .exact_ops import exact_operations
 from .hoist import Hoisted
@@ -10,6 +11,7 @@ from .reshape import reshape
 from .vectorised import for_each, quiet_tensorflow
 
 __all__ = [
+    "Compiled",
     "Hoisted",
     "cotangents_side_by_side",
     "deterministic",

@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from .compiled import Compiled
+
 # Operations that are repeated after the cut, because they cost nothing.
 NOT_INLINED = {"_noinline": True}
 REPEATED = frozenset({"Const", "ReadVariableOp", "Shape"})
@@ -57,14 +59,14 @@ class Hoisted:
             return after([*carried, v])[0]
 
         # Not inlined, so that the graph is optimised once if another function calls `each` several times.
-        self._once = tf.function(once, autograph=False, experimental_attributes=NOT_INLINED)
-        self.each = tf.function(each, autograph=False, experimental_attributes=NOT_INLINED)
+        self._once = Compiled(once, experimental_attributes=NOT_INLINED)
+        self.each = Compiled(each, experimental_attributes=NOT_INLINED)
         self._each = each
         self._traced = traced  # keeps the graph alive
 
     def use_xla(self) -> None:
         """Compile `each` with XLA."""
-        self.each = tf.function(self._each, autograph=False, jit_compile=True)
+        self.each = Compiled(self._each, jit_compile=True)
 
     def once(self, c: tf.Tensor) -> tuple[list[tf.Tensor], Any]:
         """Return the values carried over the cut, and the others in the structure that the function returned."""

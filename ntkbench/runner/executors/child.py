@@ -37,6 +37,7 @@ class Setting:
         blocked: Plugins to leave out.
         threads: Number of threads of each worker on a CPU.
         limits: Limits of each cell.
+        built_in: Whether all models are built by ntkbench's own code.
     """
 
     device: str
@@ -44,6 +45,7 @@ class Setting:
     blocked: frozenset[str]
     threads: int
     limits: Limits = NO_LIMITS
+    built_in: bool = False
 
 
 def serve(connection: Connection, setting: Setting) -> None:
@@ -125,10 +127,11 @@ def _raise_oom_score() -> None:
 
 
 def _prepared(setting: Setting) -> str:
-    from ..device import prepare
+    from ..device import FOR_DATA_FRAMES, FOR_OTHER_PURPOSES, prepare
 
     block(setting.blocked)
-    device = prepare(setting.device, quiet=True)
+    without = FOR_OTHER_PURPOSES + (FOR_DATA_FRAMES if setting.built_in else ())
+    device = prepare(setting.device, quiet=True, without=without)
     if device.startswith("cpu"):
         import tensorflow as tf
 

@@ -10,6 +10,7 @@ from ...errors import NtkbenchError, UnknownName
 from ...plan.cost import finite_widths, machine_memory_gib
 from ...plan.plan import Plan
 from ...registry.current import blocked
+from ...registry.hookspecs import PROJECT
 from ...registry.manager import Registry
 from ...registry.specs import Architecture
 from ..agenda import UNIT_SECONDS, Costs
@@ -36,6 +37,7 @@ class Choice:
         device: Device, as the user wrote it.
         limits: Limits of each cell.
         architectures: The user's own architectures, by name.
+        built_in: Whether all models are built by ntkbench's own code.
         asked: Whether the user set the number of workers.
     """
 
@@ -45,6 +47,7 @@ class Choice:
     device: str
     limits: Limits = NO_LIMITS
     architectures: Mapping[str, Architecture] = field(factory=dict)
+    built_in: bool = False
     asked: bool = False
 
     @property
@@ -67,7 +70,7 @@ class Choice:
             return Serial(registry.with_architectures(self.architectures), device)
         # Dask expects each task to use one thread.
         threads = 1 if self.address else max(1, processors() // self.workers)
-        setting = Setting(self.device, dict(self.architectures), blocked(), threads, self.limits)
+        setting = Setting(self.device, dict(self.architectures), blocked(), threads, self.limits, self.built_in)
         if self.kind == "processes":
             return Processes(self.workers, setting, say if self.asked else lambda sentence: None)
         try:
@@ -118,6 +121,7 @@ def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None
         device=device,
         limits=limits,
         architectures=own,
+        built_in=all(cell.architecture_plugin == PROJECT for plan in plans for cell in plan.cells),
         asked=workers is not None,
     )
 
