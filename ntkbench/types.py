@@ -15,8 +15,8 @@ from attrs import Factory, field, fields, frozen, validators
 
 ErrorKind = Literal["exact", "bound", "statistical", "rounding", ""]
 Precision = Literal["float32", "float64"]
-Form = Literal["vector", "image", "sequence"]
-FORMS: tuple[Form, ...] = ("vector", "image", "sequence")
+Form = str
+"""Name of a form of data; `ntkbench.datasets.forms` lists the built-in ones."""
 Direction = Literal["lower", "higher", "none"]
 DIRECTIONS: tuple[Direction, ...] = ("lower", "higher", "none")
 TheoryKind = Literal["rate", "upper bound"]

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from ..store.manifest import catalogue, theory
-from ..types import Cell, CellResult, Status, Value, canonical_json
+from ..types import Cell, CellResult, Status, Value, canonical_json, written_width
 from .groups import radius_of
 from .scaling import EPSILON, student_t
 from .verdicts import Name, Verdict, verdicts
@@ -217,7 +217,15 @@ def _at_several_radii(results: Sequence[CellResult]) -> set[str]:
 def _place(cell: Cell, several: Collection[str] = ()) -> str:
     """Return the identity by which cells of two runs match. several: measurements with several radii in one run."""
     data = cell.dataset_label
-    place = [cell.architecture, dict(cell.params), cell.width, cell.seed, data, cell.measurement, cell.reinit]
+    place = [
+        cell.architecture,
+        dict(cell.params),
+        written_width(cell.width),
+        cell.seed,
+        data,
+        cell.measurement,
+        cell.reinit,
+    ]
     return canonical_json([*place, cell.settings.get("radius") if cell.measurement in several else None])
 
 

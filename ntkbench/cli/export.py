@@ -52,7 +52,7 @@ def command(run: str, format_: str, curves: bool, output: str | None) -> None:
         with writing_to(sys.stdout) as stream:
             stream.buffer.write(data)
     else:
-        from ..store.atomic import write_atomically
+        from ..atomic import write_atomically
 
         write_atomically(output, data)
 

@@ -26,7 +26,8 @@ class Context:
 
     Attributes:
         model: The Keras model (or other supported model) at w0.
-        x: Probes [N, ...].
+        x: Probes [N, ...] as the model takes them: a tensor or a nest of tensors.
+        inputs: The same probes as the engine takes them: x itself, or the tensor [N, D] that a nest is packed into.
         y: Targets [N], mapped into the range of the output.
         width: Width of the model; `math.inf` in an `InfiniteContext`.
         seed: Seed of the cell.
@@ -48,7 +49,7 @@ class Context:
     def __init__(
         self,
         network: Network,
-        x: np.ndarray,
+        x: Any,
         y: np.ndarray,
         *,
         width: Width,
@@ -62,7 +63,8 @@ class Context:
         make_float64: Callable[[], Context] | None = None,
     ):
         self.network, self.model = network, network.model
-        self.x, self.y = network.inputs(x), np.asarray(y, np.float64)
+        self.inputs, self.y = network.inputs(x), np.asarray(y, np.float64)
+        self.x = network.given(self.inputs)
         self.width, self.seed, self.precision, self.device = width, seed, precision, device
         self.settings, self.architecture = settings, architecture
         self.quantities: frozenset[str] = frozenset()
@@ -76,13 +78,13 @@ class Context:
     def empirical_ntk(self, x1: Any = None, x2: Any = None, **options: Any) -> np.ndarray:
         """Return `ntkbench.empirical_ntk` of the model; by default at the probes and for the measured output unit."""
         options.setdefault("outputs", self.network.output)
-        return _ntk.empirical_ntk(self.network, self.x if x1 is None else x1, x2, **options)
+        return _ntk.empirical_ntk(self.network, self.inputs if x1 is None else x1, x2, **options)
 
     def hessian_norm(self, x: Any = None, **options: Any) -> _hessian.HessianNorm:
         """Return `ntkbench.hessian_norm` of the model; by default at the probes."""
         options.setdefault("tol", self.settings.tol)
         options.setdefault("seed", self.seed)
-        return _hessian.hessian_norm(self.network, self.x if x is None else x, **options)
+        return _hessian.hessian_norm(self.network, self.inputs if x is None else x, **options)
 
     def hvp(self, x: Any, vectors: Any, **options: Any) -> list[np.ndarray]:
         """Return `ntkbench.hvp` of the model."""
@@ -96,7 +98,7 @@ class Context:
 
     @cached_property
     def kernel_map(self) -> KernelMap:
-        return KernelMap(self.network, self.x)
+        return KernelMap(self.network, self.inputs)
 
     @cached_property
     def kernel(self) -> np.ndarray:
@@ -109,11 +111,11 @@ class Context:
 
     @cached_property
     def linear_model(self) -> LinearModel:
-        return LinearModel(self.network, self.x, self.theta)
+        return LinearModel(self.network, self.inputs, self.theta)
 
     @cached_property
     def weighted_output(self) -> WeightedOutput:
-        return WeightedOutput(self.network, self.x)
+        return WeightedOutput(self.network, self.inputs)
 
     @cached_property
     def gradient_norm(self) -> float:
@@ -128,21 +130,29 @@ class Context:
     @property
     def curvatures(self) -> list[SampleCurvature]:
         """The first `ball_probes` probes with their leading Hessian eigenpairs at w0."""
-        return [SampleCurvature(self.network, self.x[i : i + 1], pair) for i, pair in enumerate(self._hessians[1])]
+        return [SampleCurvature(self.network, self.inputs[i : i + 1], pair) for i, pair in enumerate(self._hessians[1])]
 
     @cached_property
     def _hessians(self) -> tuple[_hessian.HessianNorm, list[_hessian.Eigenpair]]:
         count = self.settings.ball_probes
         self.network.assign(self.theta)
         with full_precision():
-            return _hessian.norms_and_pairs(self.network, self.x, tol=self.settings.tol, seed=self.seed, pairs=count)
+            return _hessian.norms_and_pairs(
+                self.network, self.inputs, tol=self.settings.tol, seed=self.seed, pairs=count
+            )
 
     @cached_property
     def trajectory(self) -> Trajectory:
         s = self.settings
         safety = 0.1 if self.architecture.bottleneck else 0.5
         return gradient_descent(
-            self.network, self.x, self.y, self.theta, safety=safety, target_ratio=s.target_ratio, max_steps=s.max_steps
+            self.network,
+            self.inputs,
+            self.y,
+            self.theta,
+            safety=safety,
+            target_ratio=s.target_ratio,
+            max_steps=s.max_steps,
         )
 
     @property

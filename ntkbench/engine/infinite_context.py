@@ -70,6 +70,17 @@ class InfiniteContext:
         return self.limit.matrix(x, x).numpy()
 
     @cached_property
+    def kernel_error(self) -> float:
+        """Spectral norm of the error of `kernel`: rounding, and the limit's own estimate (`limit.error`) if it has one.
+
+        An eigenvalue of the kernel is off by at most this much.
+        """
+        rounding = np.finfo(np.float64).eps * len(self.kernel) * np.linalg.norm(self.kernel, 2)
+        if not hasattr(self.limit, "error"):
+            return float(rounding)
+        return float(rounding + np.linalg.norm(self.limit.error(_in_precision(self.x, "float64")), 2))
+
+    @cached_property
     def gradient_norm(self) -> float:
         """Root mean square of ‖∇f(x)‖ over the probes."""
         return float(np.sqrt(np.mean(np.diag(self.kernel))))

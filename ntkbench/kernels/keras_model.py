@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -65,6 +65,18 @@ def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False)
     kernel = InfiniteWidth(graph, kind, ndims, notes=walk.notes(last), standard=walk.standard)
     walk.try_out(kernel)
     return kernel
+
+
+def hidden_units(model: Any) -> list[tuple[str, int]]:
+    """Return name and number of units of the layers of weights that `infinite_width` takes to infinity, in order.
+
+    Args:
+        model: A model of which `infinite_width` knows the limit.
+    """
+    walk = _Walk(model)
+    last = walk.value(model.outputs[0])
+    _, behind = walk.around(last)
+    return [walk.units[number] for number in sorted(walk.hidden(behind))]
 
 
 class _Raw:
@@ -206,14 +218,22 @@ class _Walk:
             if not node.layer.affine:
                 waiting += node.inputs
 
-    def refuse_bottlenecks(self, last: int) -> None:
-        """Raise NoLimit if a hidden layer is much narrower than an earlier and a later hidden layer."""
+    def around(self, last: int) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
+        """Return, for each node up to `last`, the nodes before it and the nodes behind it."""
         before: dict[int, set[int]] = {}
         for number in range(last + 1):
             read = self.nodes[number].inputs
             before[number] = set(read).union(*(before[k] for k in read))
-        behind = {number: {k for k, earlier in before.items() if number in earlier} for number in before}
-        hidden = {n for n in self.units if any(k in self.units for k in behind[n])}
+        return before, {number: {k for k, earlier in before.items() if number in earlier} for number in before}
+
+    def hidden(self, behind: Mapping[int, set[int]]) -> set[int]:
+        """Return the nodes of layers of weights that other layers of weights read, even indirectly."""
+        return {n for n in self.units if any(k in self.units for k in behind.get(n, ()))}
+
+    def refuse_bottlenecks(self, last: int) -> None:
+        """Raise NoLimit if a hidden layer is much narrower than an earlier and a later hidden layer."""
+        before, behind = self.around(last)
+        hidden = self.hidden(behind)
         for number in hidden:
             name, units = self.units[number]
             widest = [max((self.units[k][1] for k in side[number] & hidden), default=0) for side in (before, behind)]

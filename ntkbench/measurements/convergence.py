@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..engine.context import Context
 from ..engine.ntk import relative_change
+from ..nests import map_leaves
 from ..types import Value
 
 
@@ -17,6 +20,11 @@ def measure(ctx: Context) -> dict[str, Value]:
     Raises:
         Unsupported: If there is no limit or none is known; see `ntkbench.kernels.limit.limit_of`.
     """
-    x = np.asarray(ctx.x, np.float64)
-    limit = ctx.limit.matrix(x, x).numpy()
+    kernel = ctx.limit
+    x = map_leaves(_in_float64, ctx.x)
+    limit = kernel.matrix(x, x).numpy()
     return {"kernel_convergence": Value(relative_change(ctx.kernel, limit), precision=ctx.precision)}
+
+
+def _in_float64(part: Any) -> np.ndarray:
+    return part.numpy().astype(np.float64) if part.dtype.is_floating else part.numpy()

@@ -18,6 +18,6 @@ def measure(ctx: Context | InfiniteContext) -> dict[str, Value]:
     """
     result = {"gradient_norm": Value(ctx.gradient_norm)}
     if "q_infinity" in ctx.quantities:
-        influence = neuron_influence(ctx.network, ctx.x) if isinstance(ctx, Context) else None
+        influence = neuron_influence(ctx.network, ctx.inputs) if isinstance(ctx, Context) else None
         result["q_infinity"] = Value(None if influence is None else float(np.mean(influence)))
     return result

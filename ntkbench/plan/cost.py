@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from ..errors import NtkbenchError
 from ..gpu import gpu_of
-from ..registry.calling import call_with_known_names
+from ..registry.calling import call_with_known_names, vocabulary_for
 from ..types import Cell, Width, written_width
 from .arch_spec import ArchitectureRequest
 from .plan import Plan
@@ -110,7 +110,7 @@ def _estimate(
     if not finite:
         law = None
     elif counts is None:
-        law = parameter_law(request, plan.input_shapes[request.label], finite)
+        law = parameter_law(request, plan.input_shapes[request.label], finite, plan.vocabulary)
     else:
         law = quadratic(counts) if counts else None
     if law is None:
@@ -158,14 +158,14 @@ def memory_gib(parameters: int, n_probes: int, precision: str) -> float:
 
 
 def parameter_law(
-    request: ArchitectureRequest, input_shape: tuple[int, ...], widths: Sequence[int]
+    request: ArchitectureRequest, input_shape: Any, widths: Sequence[int], vocabulary: int | None = None
 ) -> Callable[[int], int] | None:
     """Return the number of trainable parameters as a function of width, None if no small model can be built.
 
     Layers of m units have at most on the order of m² weights, so the count is the quadratic through three small widths.
     """
     try:
-        return quadratic({width: _count(request, input_shape, width) for width in small_widths(widths)})
+        return quadratic({width: _count(request, input_shape, width, vocabulary) for width in small_widths(widths)})
     except Exception:  # the run reports what the build function raises as the reason of its failed cells
         return None
 
@@ -180,10 +180,12 @@ def quadratic(counts: Mapping[int, int]) -> Callable[[int], int]:
     return lambda width: counts[width] if width in counts else _through(counts, width)
 
 
-def _count(request: ArchitectureRequest, input_shape: tuple[int, ...], width: int) -> int:
+def _count(request: ArchitectureRequest, input_shape: Any, width: int, vocabulary: int | None) -> int:
     entry = request.entry
     params = entry.resolve(request.params)
-    model = call_with_known_names(entry.load(), width, input_shape=input_shape, outputs=entry.outputs, seed=0, **params)
+    build = entry.load()
+    given = {"input_shape": input_shape, "outputs": entry.outputs, "seed": 0}
+    model = call_with_known_names(build, width, **{**given, **vocabulary_for(build, vocabulary), **params})
     if getattr(model, "built", True) is False:
         import numpy as np
 

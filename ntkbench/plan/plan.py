@@ -9,13 +9,14 @@ from typing import Any
 
 from attrs import asdict, evolve, field, frozen
 
+from .. import nests
 from ..errors import NtkbenchError, UnknownName
 from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..registry.specs import SEED_BITS, Architecture, Dataset
 from ..types import Cell, Settings, Width, dataset_label
 from .arch_spec import ArchitectureRequest, parse_arches, parse_params
-from .data import data_hash, form_for, load_data
+from .data import form_for, load_data
 from .options import RunOptions
 from .preset import preset
 from .user_model import KerasArchitecture
@@ -35,7 +36,8 @@ class Plan:
         settings: The settings of the first radius.
         options: The options that were planned.
         requests: The architectures that are measured, in order.
-        input_shapes: Shape of one input, by the label of the request.
+        input_shapes: Shape of one input, or a nest of the shapes of its parts, by the label of the request.
+        vocabulary: Number of different tokens of the dataset, None if its inputs are not tokens.
         notes: Sentences about what was left out, and why.
         code: Code that the architectures (by label) and the measurements (by name) depend on, outside ntkbench.
         parts: With several datasets, the plan of each of them.
@@ -45,7 +47,8 @@ class Plan:
     settings: Settings
     options: RunOptions
     requests: tuple[ArchitectureRequest, ...]
-    input_shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
+    input_shapes: Mapping[str, Any] = field(repr=False)
+    vocabulary: int | None = None
     notes: tuple[str, ...] = ()
     code: Mapping[str, Code] = field(factory=dict, repr=False)
     parts: tuple[Plan, ...] = field(default=(), repr=False)
@@ -173,7 +176,7 @@ def _plan_on(
     probes = _Probes(dataset, dataset_params, settings.n_probes, seeds)
     left_out: dict[str, NtkbenchError] = {}
     cells: list[Cell] = []
-    shapes: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, Any] = {}
     # Measurements that do not depend on the radius run once, with the first radius.
     each_radius = [asdict(evolve(settings, radius=radius)) for radius in radii]
     code_of = {m: code_of_entry(registry.measurements[m]) for m in measured}
@@ -234,6 +237,7 @@ def _plan_on(
         requests=tuple(requests),
         code={request.label: request.code for request in requests} | code_of,
         input_shapes=shapes,
+        vocabulary=dataset.vocabulary,
         notes=(
             *_left_out(left_out),
             *_without_limit(without_limit, no_limit),
@@ -323,19 +327,19 @@ class _Probes:
 
     def __init__(self, dataset: Dataset, params: Mapping[str, Any], n: int, seeds: Iterable[int]):
         self.dataset, self.params, self.n, self.seeds = dataset, params, n, seeds
-        self._known: dict[str, tuple[dict[int, str], tuple[int, ...]]] = {}
+        self._known: dict[str, tuple[dict[int, str], Any]] = {}
 
-    def of(self, architecture: Architecture, params: Mapping[str, Any]) -> tuple[dict[int, str], tuple[int, ...]]:
+    def of(self, architecture: Architecture, params: Mapping[str, Any]) -> tuple[dict[int, str], Any]:
         """Return {seed: hash} and the shape of one input, in the form of this architecture."""
         form = form_for(architecture, params, self.dataset)
         if form not in self._known:
             hashes = {}
             for seed in self.seeds:
                 x, y = load_data(self.dataset, self.params, form=form, n=self.n, seed=seed)
-                hashes[seed] = data_hash(x, y)
-            self._known[form] = hashes, x.shape[1:]
+                hashes[seed] = nests.data_hash(x, y)
+            self._known[form] = hashes, nests.shapes(x)
         hashes, shape = self._known[form]
-        if isinstance(architecture, KerasArchitecture) and not _fits(shape, architecture.input_shape):
+        if isinstance(architecture, KerasArchitecture) and not fits(shape, architecture.input_shape):
             raise NtkbenchError(
                 f"{architecture.name} takes inputs of shape {_shape(architecture.input_shape)}, but the dataset "
                 f"{self.dataset.name!r} provides {_shape(shape)}. Choose another --dataset."
@@ -343,12 +347,22 @@ class _Probes:
         return hashes, shape
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+def fits(shape: Any, wanted: Any) -> bool:
+    """Return whether the shape of one input, or of each part of a nest, is the wanted one (None: any size)."""
+    if isinstance(wanted, dict):
+        return (
+            isinstance(shape, dict) and shape.keys() == wanted.keys() and all(fits(shape[k], wanted[k]) for k in wanted)
+        )
+    if isinstance(wanted, list) or not isinstance(shape, tuple):
+        return type(shape) is type(wanted) and len(shape) == len(wanted) and all(map(fits, shape, wanted))
     return len(shape) == len(wanted) and all(w in (None, s) for s, w in zip(shape, wanted, strict=True))
 
 
-def _shape(shape: tuple[int | None, ...]) -> str:
-    return "×".join("any" if size is None else str(size) for size in shape)
+def _shape(shape: Any) -> str:
+    if isinstance(shape, tuple):
+        return "×".join("any" if size is None else str(size) for size in shape)
+    pairs = shape.items() if isinstance(shape, dict) else enumerate(shape)
+    return " and ".join(f"{key!r} {_shape(each)}" for key, each in pairs)
 
 
 def _left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:

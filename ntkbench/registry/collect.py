@@ -80,11 +80,10 @@ def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str,
         form = '"module:LayerClass"' if kind == "layer_rules" else "up to 64 letters, digits, '.', '_' and '-'"
         raise RegistrationError(f"{name!r} is not a valid {ONE_OF[kind]} name; use {form}.")
     group = kind == "datasets" and bool(spec.get("members")) and not target
-    if not group and not callable(target) and not (isinstance(target, str) and _TARGET.match(target)):
-        raise RegistrationError(f'{name!r} has the target {target!r}; it must be a callable or "module:attribute".')
-    limit = spec.get("limit")
-    if limit is not None and not callable(limit) and not (isinstance(limit, str) and _TARGET.match(limit)):
-        raise RegistrationError(f'{name!r} has the limit {limit!r}; it must be a callable or "module:attribute".')
+    further = {field: spec[field] for field in KINDS[kind].further_targets() if spec.get(field) is not None}
+    for field, given in {**({} if group else {"target": target}), **further}.items():
+        if not callable(given) and not (isinstance(given, str) and _TARGET.match(given)):
+            raise RegistrationError(f'{name!r} has the {field} {given!r}; it must be a callable or "module:attribute".')
     fields = {field.name for field in attrs.fields(KINDS[kind]) if field.init}
     fields -= {"name", "target", "distribution", "version"}
     for word in spec:

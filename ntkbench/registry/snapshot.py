@@ -14,8 +14,6 @@ from .collect import entry_of
 from .specs import Architecture, Entry, Late, Remembered
 
 _OWN = ("name", "target", "distribution", "version")
-_LATE = ("limit",)
-"""Fields that may hold a function of the plugin, besides the target."""
 
 
 @attrs.frozen
@@ -48,12 +46,12 @@ class Probe:
 def entry_to_json(entry: Entry) -> dict[str, Any]:
     """Return an entry as plain values.
 
-    A callable target becomes None, and the name of a callable limit is listed in "late". A function of the parameters
+    A callable target becomes None; other fields with a callable target are listed in "late". A function of the parameters
     becomes its values at the defaults and at the variants.
     """
     written = {a.name for a in attrs.fields(type(entry)) if a.init}.difference(_OWN)
     spec = {name: value for name, value in attrs.asdict(entry).items() if name in written}
-    late = [name for name in _LATE if callable(spec.get(name))]
+    late = [name for name in entry.further_targets() if callable(spec[name])]
     spec = {name: value for name, value in spec.items() if name not in late}
     by_params: dict[str, dict[str, Any]] = {}
     if isinstance(entry, Architecture) and entry.by_params:

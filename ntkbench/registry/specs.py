@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, evolve, field, fields as attrs_fields, frozen
 
 from ..errors import NtkbenchError, RegistrationError, did_you_mean
-from ..types import DIRECTIONS, FORMS, THEORY_KINDS, CurveSpec, Quantity, Theory, canonical_json
+from ..types import DIRECTIONS, THEORY_KINDS, CurveSpec, Quantity, Theory, canonical_json
 from .calling import exit_as_error
 
-NEEDS = ("hessian", "ball", "radius", "trajectory", "limit")
+NEEDS = ("hessian", "ball", "radius", "trajectory", "limit", "task")
 RADIUS_NEEDS = ("ball", "radius")
 """A measurement with one of these needs depends on the radius R."""
+FORM_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 SEED_BITS = 63
 """Number of bits of the seeds that `ntkbench.seeds.seed_for` returns."""
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
@@ -161,6 +163,22 @@ def _words(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
+def _forms(given: str | Sequence[str]) -> tuple[str, ...]:
+    forms = _words(given)
+    for form in forms:
+        if not isinstance(form, str) or not FORM_NAME.match(form):
+            raise RegistrationError(
+                f"{form!r} is not a form of data; use lowercase letters, digits, '-' and '_', such as 'sequence'."
+            )
+    return forms
+
+
+def _vocabulary(given: Any) -> int | None:
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
+        raise RegistrationError(f"vocabulary={given!r} is invalid; give the number of different tokens.")
+    return given
+
+
 def _pair(given: Sequence[float]) -> tuple[float, float]:
     low, high = map(float, given)
     return low, high
@@ -210,6 +228,8 @@ class Remembered:
 
 Target = Callable[..., Any] | str
 Declared = TypeVar("Declared", Quantity, CurveSpec)
+TARGET = "target"
+"""Key in the metadata of fields that hold a further target."""
 
 
 @frozen(kw_only=True)
@@ -232,9 +252,18 @@ class Entry:
     distribution: str = ""
     version: str = ""
 
-    def load(self) -> Callable[..., Any]:
-        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails."""
-        return self._function(self.target)
+    @classmethod
+    def further_targets(cls) -> tuple[str, ...]:
+        """Return the fields of this kind that hold a target besides `target` itself; they may be None."""
+        return tuple(each.name for each in attrs_fields(cls) if each.metadata.get(TARGET))
+
+    def load(self, field: str = "target") -> Callable[..., Any]:
+        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails.
+
+        Args:
+            field: "target", or one of `further_targets` that is not None.
+        """
+        return self._function(getattr(self, field))
 
     def _function(self, target: Target) -> Callable[..., Any]:
         if isinstance(target, Late):
@@ -270,7 +299,8 @@ class Architecture(Entry):
 
     Attributes:
         width_means: Meaning of the swept width.
-        inputs: Forms of data that it accepts, the preferred one first: "vector", "image", "sequence".
+        inputs: Forms of data that it accepts, the preferred one first; `ntkbench.datasets.forms` lists the built-in
+            ones, and any other lowercase name is a form of the plugin's own.
         outputs: Number of outputs of the model.
         theory: {quantity: Theory, or a mapping of its fields}.
         targets: Regression targets for y = -1 and y = +1.
@@ -291,7 +321,7 @@ class Architecture(Entry):
     """
 
     width_means: str = "units in each hidden layer"
-    inputs: tuple[str, ...] = field(default=("vector",), converter=_words)
+    inputs: tuple[str, ...] = field(default=("vector",), converter=_forms)
     outputs: int = 1
     theory: Mapping[str, Theory] = field(factory=dict, converter=_theory_or_function)
     targets: tuple[float, float] = field(default=(-1.0, 1.0), converter=_pair)
@@ -302,7 +332,7 @@ class Architecture(Entry):
     grows: bool = True
     seed_bits: int = 31
     known_limit: bool = field(default=True, converter=_flag_or_function)
-    limit: Target | None = None
+    limit: Target | None = field(default=None, metadata={TARGET: True})
     by_params: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(init=False, factory=dict, repr=False, eq=False)
 
     @property
@@ -313,11 +343,6 @@ class Architecture(Entry):
         return self.known_limit and self.linear_output and not self.bottleneck and self.grows
 
     def __attrs_post_init__(self) -> None:
-        for form in self.inputs:
-            if form not in FORMS:
-                raise RegistrationError(
-                    f"{self.name!r} declares the unknown input form {form!r}. {did_you_mean(form, FORMS)}"
-                )
         if self.seed_bits not in range(1, SEED_BITS + 1):
             raise RegistrationError(
                 f"{self.name!r} has seed_bits={self.seed_bits!r}; it must be between 1 and {SEED_BITS}."
@@ -377,7 +402,7 @@ class Measurement(Entry):
         curves: All curves that it can return, which it does only where they are requested.
         needs: What it uses beyond first derivatives, for the predicted cost: "hessian", "ball" or "trajectory";
             "limit" when it needs the infinite-width kernel; "radius" when it reads ctx.settings.radius, which "ball"
-            implies.
+            implies; "task" when it reads ctx.task. The model then has as many outputs as the task.
         companions: {result key: further result keys}, which are stored with it whenever the measurement returns them.
         at_infinity: Whether it also measures the limit of infinite width. There it gets an
             `ntkbench.engine.infinite_context.InfiniteContext`, which holds a kernel instead of a model.
@@ -451,25 +476,32 @@ class Dataset(Entry):
     """A source of inputs and targets, with the target load(*, form, n, seed) -> (x, y), or a group of such sources.
 
     Attributes:
-        forms: Forms of data that it provides: "vector", "image", "sequence".
+        forms: Forms of data that it provides; `ntkbench.datasets.forms` lists the built-in ones, and any other
+            lowercase name is a form of the plugin's own.
+        vocabulary: Number of different tokens, passed to build functions with an argument of this name; None if its
+            inputs are not tokens.
+        task: Target load_task(*, form, seed, fold) -> `ntkbench.Task`, whose inputs have the shapes of those of `load`;
+            None if the dataset has no task.
         members: For a group, its datasets as "NAME" or "NAME:key=value,..."; a run measures each of them.
     """
 
-    forms: tuple[str, ...] = field(default=("vector",), converter=_words)
+    forms: tuple[str, ...] = field(default=("vector",), converter=_forms)
+    vocabulary: int | None = field(default=None, converter=_vocabulary)
+    task: Target | None = field(default=None, metadata={TARGET: True})
     members: tuple[str, ...] = field(default=(), converter=_words)
 
     def __attrs_post_init__(self) -> None:
         if self.members and self.target:
             raise RegistrationError(f"The dataset {self.name!r} has a target and members; a group has members only.")
 
-    def load(self) -> Callable[..., Any]:
-        """Return the target; raise NtkbenchError for a group."""
+    def load(self, field: str = "target") -> Callable[..., Any]:
+        """Return a target; raise NtkbenchError for a group."""
         if self.members:
             raise NtkbenchError(
                 f"{self.name!r} is a group of {len(self.members)} datasets. Choose one of them, such as "
                 f"{self.members[0]!r}."
             )
-        return super().load()
+        return super().load(field)
 
 
 @frozen(kw_only=True)
@@ -480,7 +512,7 @@ class Kernel(Entry):
         inputs: Forms of data that it accepts, the preferred one first.
     """
 
-    inputs: tuple[str, ...] = field(default=("vector",), converter=_words)
+    inputs: tuple[str, ...] = field(default=("vector",), converter=_forms)
 
     def subject(self) -> KernelArchitecture:
         """Return the kernel as the subject of a run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -16,9 +17,9 @@ from ..analysis.states import State
 from ..analysis.verdicts import GD, WORST, Verdict, verdicts_of
 from ..store.manifest import catalogue, theory
 from ..store.panels import decode
-from ..types import CellResult, Status
+from ..types import CellResult, Status, Width
 from .choice import HEADLINES, nonlinear_in_theory
-from .standard_table import id_of, standard_table
+from .standard_table import id_of, standard_table, widths_of
 from .svg import law_plot, overview_plot, panel_plot
 from .template import render
 from .verdict_words import COLUMNS, exponent, flags, floor, last_step, meaning, theory_mark, ties
@@ -37,7 +38,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     keys = result_keys(results, declared)
     found = series(results)
     laws = {id_of(each): [law(each, key, quantity, claims) for key, quantity in keys.items()] for each in found}
-    laws = {name: [each for each in own if each.points] for name, own in laws.items()}
+    laws = {name: [each for each in own if each.measured] for name, own in laws.items()}
     judged = {id_of(each.series): each for each in verdicts_of(found, keys, claims)}
     datasets = list(dict.fromkeys(each.dataset for each in found))
     groupings = [grouped([each for each in judged.values() if each.series.dataset == name]) for name in datasets]
@@ -61,6 +62,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
         overviews=overviews,
         curves=[(panel, plot) for panel in panels if (plot := panel_plot(panel, places)) is not None],
         bands=bool(measured),
+        with_limits=any(plot.levels for plot, _ in overviews),
         rows=_rows(found, judged, groupings),
         legend=(meaning(), COLUMNS, ties(sum(each.unmarked for each in groupings))),
         folds=[
@@ -111,8 +113,8 @@ def _row(of: Series, number: int) -> dict[str, Any]:
     return dict.fromkeys(texts, "") | {
         "number": number,
         "name": " ".join([of.label, *of.condition]),
-        "first_width": of.widths[0],
-        "widths": f"{of.widths[0]}…{of.widths[-1]}" if len(of.widths) > 1 else str(of.widths[0]),
+        "first_width": of.widths[0] if of.widths else "Infinity",
+        "widths": widths_of(of),
         "ok": sum(result.status == Status.OK for result in of.results),
         "cells": len(of.results),
         "verdict": "–",
@@ -180,9 +182,9 @@ def _tail(of: State) -> str:
 
 def _law(of: Law) -> dict[str, Any]:
     fit = of.fit
-    widths = sorted({width for width, *_ in of.points})
-    seeds = sorted({seed for _, seed, _ in of.points})
-    values = {(width, seed): value for width, seed, value in of.points}
+    values: dict[tuple[Width, int], float | None] = {(width, seed): value for width, seed, value in of.points}
+    values |= {(math.inf, seed): value for seed, value in of.limits}
+    widths, seeds = (sorted(set(each)) for each in zip(*values, strict=True))
     means = []
     for width in widths:
         known = [value for (other, _), value in values.items() if other == width and value is not None]
@@ -198,7 +200,7 @@ def _law(of: Law) -> dict[str, Any]:
         "tail": _tail(of.state),
         "note": fit.note,
         "plot": law_plot(of),
-        "widths": widths,
+        "widths": ["∞" if width == math.inf else width for width in widths],
         "means": means,
         "seeds": [(seed, [numbers.value(values.get((width, seed)), 4) for width in widths]) for seed in seeds],
     }

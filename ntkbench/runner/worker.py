@@ -15,12 +15,14 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve
 
+from ..datasets.forms import ARRAYS
 from ..engine.checks import relative
 from ..engine.context import Context
 from ..engine.infinite_context import InfiniteContext
 from ..engine.model import COPIED, Network, SeveralOutputs, network_in, rounding_of
 from ..engine.ops import keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
+from ..nests import is_nest, leaves, shapes
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
 from ..plan.preset import modest_width
@@ -30,7 +32,7 @@ from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..seeds import seed_for
 from ..store.provenance import machine
-from ..types import FORMS, Cell, CellResult, Curve, Settings, Status, Value, quantity_of, written_width
+from ..types import Cell, CellResult, Curve, Settings, Status, Value, quantity_of, written_width
 from .build import build_model
 from .curves import checked_curves
 from .trial import TRIAL
@@ -91,7 +93,8 @@ class GroupWorker:
         if not isinstance(self.architecture, FileArchitecture):
             return ""
         given = cell.params["inputs"]
-        others = " or ".join(f":inputs={form}" for form in FORMS if form != given)
+        forms = self.registry.get("datasets", cell.dataset).forms
+        others = " or ".join(f":inputs={form}" for form in forms if form != given)
         return f" Each input was passed as {given}. If the function expects another form, append {others} to its name."
 
     @keras_settings()
@@ -112,30 +115,39 @@ class GroupWorker:
             ),
         }
         if cell.infinite:
-            return InfiniteContext(
-                x, y, precision=cell.precision, make_limit=lambda: self.limit(cell, x.shape[1:]), **shared
-            )
+            x = x.astype(np.float64) if form in ARRAYS and x.dtype.kind in "iub" else x
+            return InfiniteContext(x, y, precision=cell.precision, make_limit=lambda: self.limit(cell, x), **shared)
         return self._finite_context(cell, x, y, shared)
 
-    def limit(self, cell: Cell, input_shape: tuple[int, ...]) -> Any:
+    def limit(self, cell: Cell, x: Any) -> Any:
         """Return the kernel of the group at infinite width, computed once for all seeds.
 
-        A limit that the architecture does not declare is read off the model of seed 0 at a modest width; see
-        `modest_width`.
+        A limit that the architecture does not declare is read off the model of seed 0 at a modest width (see
+        `modest_width`), and that of twice the width shows which layers grow. A saved model has one width.
         """
         if self._limit is None:
-            small = evolve(cell, width=modest_width(self.architecture.widths), seed=0)
-            self._limit = self._find_limit(
-                cell, input_shape, lambda: build_model(self.architecture, small, input_shape, cell.precision)
-            )
+            input_shape, width = shapes(x), modest_width(self.architecture.widths)
+            models = [
+                partial(
+                    build_model,
+                    self.architecture,
+                    evolve(cell, width=at, seed=0),
+                    input_shape,
+                    cell.precision,
+                    **self._about(cell, x),
+                )
+                for at in (width, 2 * width)
+            ]
+            one_width = isinstance(self.architecture, KerasArchitecture)
+            self._limit = self._find_limit(cell, input_shape, *models[: 1 if one_width else 2])
         return self._limit
 
-    def _find_limit(self, cell: Cell, input_shape: tuple[int, ...], model: Callable[[], Any]) -> Any:
+    def _find_limit(self, cell: Cell, input_shape: Any, *models: Callable[[], Any]) -> Any:
         from ..kernels.limit import limit_of  # TensorFlow Probability is slow to import, and few runs need it
 
-        return limit_of(self.architecture, cell.params, input_shape, model)
+        return limit_of(self.architecture, cell.params, input_shape, *models)
 
-    def _finite_context(self, cell: Cell, x: np.ndarray, y: np.ndarray, shared: Mapping[str, Any]) -> Context:
+    def _finite_context(self, cell: Cell, x: Any, y: np.ndarray, shared: Mapping[str, Any]) -> Context:
         initial: list[tuple[list[np.ndarray], np.ndarray]] = []
 
         def make(precision: str) -> Context:
@@ -154,7 +166,7 @@ class GroupWorker:
                         "weights. Make everything else that it draws or fits independent of the precision."
                     )
             # Cached for all seeds of a width: the limit depends on the layers, not on their weights.
-            find = partial(self._find_limit, cell, x.shape[1:], lambda: network.model)
+            find = partial(self._find_limit, cell, shapes(x), lambda: network.model)
             return Context(
                 network,
                 x,
@@ -168,13 +180,20 @@ class GroupWorker:
 
         return make(cell.precision)
 
-    def _network(self, cell: Cell, x: np.ndarray, precision: str) -> tuple[Network, np.ndarray]:
+    def _about(self, cell: Cell, x: Any) -> dict[str, Any]:
+        """Return what a build function may need to know of the data beside their shape."""
+        return {
+            "vocabulary": self.registry.get("datasets", cell.dataset).vocabulary,
+            "example": x if is_nest(x) else None,
+        }
+
+    def _network(self, cell: Cell, x: Any, precision: str) -> tuple[Network, np.ndarray]:
         """Return the network of this seed, and its outputs at x.
 
         The network of an earlier seed is reused, with new weights, if it then is the same function. It may not be,
         because a build function can draw or fit more than weights: a fixed matrix, an activation, statistics.
         """
-        model = build_model(self.architecture, cell, x.shape[1:], precision)
+        model = build_model(self.architecture, cell, shapes(x), precision, **self._about(cell, x))
         built = Network(model, output_name=output_name(self.architecture, cell.params))
         with exit_as_error(cell.architecture):
             outputs = check_output(built, x, cell.architecture)
@@ -304,7 +323,8 @@ def check_output(network: Network, x: Any, name: str) -> np.ndarray:
         NtkbenchError: The model cannot be called on the probes, or its outputs are not finite.
         SeveralOutputs: The model has several outputs, and none is selected.
     """
-    shape, advice = list(np.shape(x)[1:]), "Choose another --dataset, or fix the model."
+    shape: Any = {part: list(each.shape[1:]) for part, each in leaves(x)} if is_nest(x) else list(np.shape(x)[1:])
+    advice = "Choose another --dataset, or fix the model."
     try:
         inputs = network.inputs(x)
     except NtkbenchError as error:
@@ -319,7 +339,7 @@ def check_output(network: Network, x: Any, name: str) -> np.ndarray:
         raise NtkbenchError(f"{name} does not accept inputs of shape {shape}: {sentence(error)} {advice}") from error
     if not np.isfinite(outputs).all():
         bad = int((~np.isfinite(outputs)).any(1).sum())
-        raise NtkbenchError(f"{name}: the outputs are not finite for {bad} of {len(x)} probes; fix the model.")
+        raise NtkbenchError(f"{name}: the outputs are not finite for {bad} of {len(outputs)} probes; fix the model.")
     return outputs
 
 
