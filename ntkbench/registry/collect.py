@@ -81,7 +81,7 @@ def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str,
         raise RegistrationError(f"{name!r} is not a valid {ONE_OF[kind]} name; use {form}.")
     group = kind == "datasets" and bool(spec.get("members")) and not target
     further = {field: spec[field] for field in KINDS[kind].further_targets() if spec.get(field) is not None}
-    for field, given in ({} if group else {"target": target}).items() | further.items():
+    for field, given in {**({} if group else {"target": target}), **further}.items():
         if not callable(given) and not (isinstance(given, str) and _TARGET.match(given)):
             raise RegistrationError(f'{name!r} has the {field} {given!r}; it must be a callable or "module:attribute".')
     fields = {field.name for field in attrs.fields(KINDS[kind]) if field.init}

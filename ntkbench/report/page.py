@@ -62,6 +62,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
         overviews=overviews,
         curves=[(panel, plot) for panel in panels if (plot := panel_plot(panel, places)) is not None],
         bands=bool(measured),
+        with_limits=any(plot.levels for plot, _ in overviews),
         rows=_rows(found, judged, groupings),
         legend=(meaning(), COLUMNS, ties(sum(each.unmarked for each in groupings))),
         folds=[
