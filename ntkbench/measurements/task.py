@@ -12,8 +12,8 @@ from ..engine.context import CONFIRM_BELOW, Context
 from ..engine.infinite_context import InfiniteContext
 from ..engine.last_layer import last_layer_kernel
 from ..errors import Diverged, Unsupported
-from ..registry.specs import Architecture
 from ..nests import map_leaves
+from ..registry.specs import Architecture
 from ..training import State, Trainer, critical_step
 from ..types import Value
 
