@@ -12,6 +12,7 @@ from ..engine.context import CONFIRM_BELOW, Context
 from ..engine.infinite_context import InfiniteContext
 from ..engine.last_layer import last_layer_kernel
 from ..errors import Diverged, Unsupported
+from ..nests import map_leaves
 from ..registry.specs import Architecture
 from ..training import State, Trainer, critical_step
 from ..types import Value
@@ -118,7 +119,7 @@ class Training:
         self.batch = min(BATCH, len(self.y))
         # Minibatches have larger critical curvatures than the whole set; these samples are spread over it.
         some = np.linspace(0, len(self.y) - 1, self.batch).astype(int)
-        critical = critical_step(ctx.network, np.asarray(self.x)[some])
+        critical = critical_step(ctx.network, map_leaves(lambda part: np.asarray(part)[some], self.x))
         if not np.isfinite(critical):
             raise Unsupported("The outputs do not depend on the trainable weights, so there is nothing to train.")
         safety = SAFETY_AT_BOTTLENECK if ctx.architecture.bottleneck else SAFETY
@@ -177,6 +178,7 @@ def _last_layer_error(ctx: Context, task: Task, trained: Training, output_range:
     if kernel is None:
         return None
     cross = last_layer_kernel(net, test, inputs)
+    assert cross is not None  # as above, which depends on the network
     f0, f0_test = (output_range.to_targets(trained.initial(part)) for part in (x, x_test))
     targets = task.targets(y)
     flow = GradientFlow(kernel, targets - f0)

@@ -106,7 +106,7 @@ def load_task(dataset: Dataset, params: Mapping[str, Any], *, form: Form, seed: 
         raise NtkbenchError(f"The dataset {dataset.name!r} has no task to train on. Choose another --dataset.")
 
     def of_fold(fold: int) -> Task:
-        found = call_with_known_names(dataset.load("task"), form=form, seed=seed, fold=fold, **params)
+        found = call_with_known_names(dataset.load_field("task"), form=form, seed=seed, fold=fold, **params)
         if not isinstance(found, Task):
             raise NtkbenchError(
                 f"The task loader of {dataset.name!r} returned a {type(found).__name__}; it must return an "
@@ -115,7 +115,7 @@ def load_task(dataset: Dataset, params: Mapping[str, Any], *, form: Form, seed: 
         for x, _ in (found.train, found.test):
             if problem := problem_of(form, x, dataset.vocabulary):
                 raise NtkbenchError(
-                    f"The task of {dataset.name!r} has inputs {_shapes(x)}, which are not {_plural((form,))}: {problem}."
+                    f"The task of {dataset.name!r} has inputs {_shapes(x)}, which are no {_plural((form,))}: {problem}."
                 )
         return found
 

@@ -99,12 +99,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     # Last, so that the cells of a seed that share a model are adjacent; see `Measurement.needs_task`.
     measured = dict(sorted(measured.items(), key=lambda item: registry.measurements[item[0]].needs_task))
     on_tasks = {m for m in measured if registry.measurements[m].needs_task}
-    if on_tasks and dataset.task is None:
-        able = ", ".join(name for name, entry in registry.datasets.items() if entry.task is not None)
-        raise NtkbenchError(
-            f"{', '.join(sorted(on_tasks))} trains on a task, and the dataset {dataset.name!r} has none. Choose one of "
-            f"these with --dataset: {able}."
-        )
+    _require_task(dataset, on_tasks, registry)
     requests = parse_arches(options.arch, registry, reinit=options.reinit)
     if options.reinit and all(request.kind != "keras" for request in requests):
         raise NtkbenchError(
@@ -185,6 +180,16 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
             *nothing,
         ),
     )
+
+
+def _require_task(dataset: Dataset, on_tasks: Collection[str], registry: Registry) -> None:
+    """Raise NtkbenchError if a measurement needs a task and the dataset has none."""
+    if on_tasks and dataset.task is None:
+        able = ", ".join(name for name, entry in registry.datasets.items() if entry.task is not None)
+        raise NtkbenchError(
+            f"{', '.join(sorted(on_tasks))} trains on a task, and the dataset {dataset.name!r} has none. Choose one of "
+            f"these with --dataset: {able}."
+        )
 
 
 def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tuple[str, ...]]:

@@ -256,12 +256,12 @@ class Entry:
         """Return the fields of this kind that hold a target besides `target` itself; they may be None."""
         return tuple(each.name for each in attrs_fields(cls) if each.metadata.get(TARGET))
 
-    def load(self, field: str = "target") -> Callable[..., Any]:
-        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails.
+    def load(self) -> Callable[..., Any]:
+        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails."""
+        return self._function(self.target)
 
-        Args:
-            field: "target", or one of `further_targets` that is not None.
-        """
+    def load_field(self, field: str) -> Callable[..., Any]:
+        """Return the function in one of `further_targets` that is not None, like `load`."""
         return self._function(getattr(self, field))
 
     def _function(self, target: Target) -> Callable[..., Any]:

@@ -47,7 +47,7 @@ class DatasetChecks(Checks):
         entry = self.entry
         if entry.task is None:
             skip("the dataset has no task")
-        return load_task(entry, entry.resolve({}), form=form or entry.forms[0], seed=seed)  # type: ignore[arg-type]
+        return load_task(entry, entry.resolve({}), form=form or entry.forms[0], seed=seed)
 
     @numbered("D1", stops=True)
     def test_d01_is_registered(self) -> None:
