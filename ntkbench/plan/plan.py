@@ -176,12 +176,7 @@ def _plan_on(
     # Last, so that the cells of a seed that share a model are adjacent; see `Measurement.needs_task`.
     measured = dict(sorted(measured.items(), key=lambda item: registry.measurements[item[0]].needs_task))
     on_tasks = {m for m in measured if registry.measurements[m].needs_task}
-    if on_tasks and dataset.task is None:
-        able = ", ".join(name for name, entry in registry.datasets.items() if entry.task is not None)
-        raise NtkbenchError(
-            f"{', '.join(sorted(on_tasks))} trains on a task, and the dataset {dataset.name!r} has none. Choose one of "
-            f"these with --dataset: {able}."
-        )
+    _require_task(dataset, on_tasks, registry)
     probes = _Probes(dataset, dataset_params, settings.n_probes, seeds)
     left_out: dict[str, NtkbenchError] = {}
     cells: list[Cell] = []
@@ -256,6 +251,16 @@ def _plan_on(
             *nothing,
         ),
     )
+
+
+def _require_task(dataset: Dataset, on_tasks: Collection[str], registry: Registry) -> None:
+    """Raise NtkbenchError if a measurement needs a task and the dataset has none."""
+    if on_tasks and dataset.task is None:
+        able = ", ".join(name for name, entry in registry.datasets.items() if entry.task is not None)
+        raise NtkbenchError(
+            f"{', '.join(sorted(on_tasks))} trains on a task, and the dataset {dataset.name!r} has none. Choose one of "
+            f"these with --dataset: {able}."
+        )
 
 
 def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tuple[str, ...]]:

@@ -244,6 +244,8 @@ def _function_of(source: Source, kind: str, name: str, field: str = "target") ->
     try:
         for found_kind, entry in collect(source.load(), source).entries:
             if (found_kind, entry.name) == (kind, name):
+                if field == "target":
+                    return entry.load()
                 by_params = getattr(entry, "by_params", {})
                 return by_params[field] if field in by_params else entry.load_field(field)
     except KeyboardInterrupt:

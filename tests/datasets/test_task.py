@@ -153,7 +153,7 @@ def test_the_task_survives_the_registry_snapshot(task):
     found = entry_from_json("datasets", entry_to_json(entry), "acme", "1", lambda kind, name, field: of_folds)
     assert isinstance(found, Dataset)
     if task is of_folds:
-        assert found.load("task") is of_folds
+        assert found.load_field("task") is of_folds
     else:
         assert found.task == task
 
