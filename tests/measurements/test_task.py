@@ -177,7 +177,7 @@ def test_a_network_with_other_outputs_is_unsupported():
                 ),
                 params={},
             )
-        }  # fmt: skip
+        }
     )
     (result,) = GroupWorker([evolve(cell_of("fc"), architecture="one", params={})], found).results()
     assert result.status is Status.UNSUPPORTED
