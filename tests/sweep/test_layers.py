@@ -12,6 +12,7 @@ from ntkbench.engine.model import dtype_policy
 # What is refused somewhere, by a part of its sentence.
 REFUSED = {
     "AutoContrast": "not finite",
+    "Dot normalized": "not finite",  # the norm of 0
     "Resizing nearest": "cannot be trusted",
     "Subtract of relus": "cannot be trusted",
 }
