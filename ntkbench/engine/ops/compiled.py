@@ -55,7 +55,7 @@ class Program:
 def _packer(run: Any) -> Callable[[list[tf.Tensor]], Any]:
     structure = run.structured_outputs
     leaves = tf.nest.flatten(structure)
-    if not tf.nest.is_nested(structure):
+    if not tf.nest.is_nested(structure) and structure is not None:
         return operator.itemgetter(0)
     if isinstance(structure, list) and len(leaves) == len(structure) and all(leaf is not None for leaf in leaves):
         return list

@@ -43,6 +43,10 @@ def test_one_tensor_a_list_and_a_tuple_keep_their_types():
     assert isinstance(Compiled(lambda x: (x, x))(x), tuple)
 
 
+def test_a_function_may_return_none():
+    assert Compiled(lambda x: None)(tf.ones(2)) is None
+
+
 def test_each_shape_type_and_structure_is_traced_once():
     traces = []
 
