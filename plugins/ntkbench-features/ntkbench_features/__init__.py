@@ -23,7 +23,7 @@ _HOMES = {
     "ntk_sketch": "NTKSketch",
     "nystroem": "NystroemNTK",
     "random_features": "NTKRandomFeatures",
-    "relu": "exact_features relu_ntk",
+    "tangent": "exact_features relu_ntk",
     "ridge": "StreamingRidge",
     "sketches": "CountSketch Outer PolySketch SRHT TensorCountSketch TensorSRHT",
 }

@@ -12,11 +12,12 @@ import ntkbench as nb
 from ntkbench import NtkbenchError, layers
 from ntkbench.seeds import seed_for
 
+from .activations import activation_of
 from .ntk_sketch import PolynomialSketch
 from .polynomial import coefficients
 from .random_features import SAMPLING, SKETCHES, sizes_of
-from .relu import draw_layers, features
 from .sketches import COMPLEX, in_dtype
+from .tangent import draw_layers, features
 
 psd_kernels = tfp.math.psd_kernels
 
@@ -88,7 +89,7 @@ class ReluFeatures(FixedFeatures):
 
     def apply(self, drawn, x):
         """Return the features of x."""
-        return features(x, drawn)
+        return features(x, drawn, activation_of("relu"))
 
     def compute_output_shape(self, input_shape):
         """Return [N, m]."""

@@ -8,7 +8,7 @@ import functools
 import numpy as np
 import scipy.optimize
 
-from .relu import relu_ntk
+from .tangent import relu_ntk
 
 RIDGE = 1e-5
 NEGLIGIBLE = 1e-5  # smaller coefficients are set to 0

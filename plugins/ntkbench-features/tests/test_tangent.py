@@ -6,12 +6,14 @@ import scipy.optimize
 import tensorflow as tf
 
 import ntkbench as nb
-from ntkbench_features import TensorSRHT, exact_features, relu_ntk
+from ntkbench_features import NTKRandomFeatures, TensorSRHT, exact_features, relu_ntk
+from ntkbench_features.activations import activation_of
 from ntkbench_features.polynomial import _least_squares, coefficients
-from ntkbench_features.relu import ExactLayer, draw_layers, features, k0, k1
 from ntkbench_features.sketches import in_dtype
+from ntkbench_features.tangent import ExactLayer, draw_layers, features, k0, k1
 
 X = np.random.default_rng(0).standard_normal((60, 16))
+RELU = activation_of("relu")
 GOLDEN = {
     1: [0, -0.057669, 0.318310, 0.942331, 2],
     2: [0.318310, 0.343862, 0.685709, 1.351480, 3],
@@ -33,7 +35,7 @@ def error(psi, exact):
 
 def random_features(seed, depth, m, leverage=False, x=X):
     layers = draw_layers(np.random.default_rng(seed), x.shape[1], depth, (m, m, m), TensorSRHT, leverage)
-    return features(tf.constant(x), in_dtype(layers, tf.float64)).numpy()
+    return features(tf.constant(x), in_dtype(layers, tf.float64), RELU).numpy()
 
 
 @pytest.mark.parametrize("depth", GOLDEN)
@@ -57,24 +59,50 @@ def test_exact_features(depth):
     np.testing.assert_allclose(psi @ psi.T, exact, atol=1e-5)  # the cosines of repeated inputs carry rounding
 
 
+def network_kernel(activation, depth, d=16):
+    """Return the registered kind of kernel whose layers are scaled as those of the features."""
+    scale = activation_of(activation).scale
+    k = nb.kernels
+    blocks = [block for _ in range(depth) for block in (k.Activation(activation), k.Dense(scale))]
+    return k.InfiniteWidth([k.Dense(np.sqrt(d)), *blocks])
+
+
+@pytest.mark.parametrize(("activation", "depth"), [("erf", 1), ("erf", 2), ("gelu", 2), ("sin", 3), ("tanh", 1)])
+def test_exact_features_of_other_activations(activation, depth):
+    x = X[:20] / 4
+    psi = exact_features(x, depth, activation)
+    np.testing.assert_allclose(psi @ psi.T, network_kernel(activation, depth).matrix(x, x), atol=1e-8)
+
+
+@pytest.mark.parametrize("activation", ["erf", "gelu", "quadratic"])
+def test_random_features_of_other_activations(activation):
+    """Their error falls like the root of the number of features."""
+    x, sizes = X / 4, (256, 1024, 4096)
+    exact = network_kernel(activation, 2).matrix(x, x).numpy()
+    errors = []
+    for m in sizes:
+        maps = [NTKRandomFeatures(m, depth=2, activation=activation, random_state=seed) for seed in range(4)]
+        errors.append(np.mean([error(each.fit_transform(x), exact) for each in maps]))
+    slope, _ = np.polyfit(np.log(sizes), np.log(errors), 1)
+    assert slope == pytest.approx(-0.5, abs=0.15)
+
+
 def test_the_features_of_a_layer_are_unbiased():
     a, b = X[:2] / np.linalg.norm(X[:2], axis=1, keepdims=True)
     layer = in_dtype(draw_layers(np.random.default_rng(1), 16, 1, (200_000, 200_000, 2), TensorSRHT)[0], tf.float64)
     x = tf.constant([a, b])
-    step, relu = layer.step(x).numpy(), layer.relu(x).numpy()
+    step, relu = layer.slopes(x, RELU).numpy(), layer.units(x, RELU).numpy()
     assert step[0] @ step[1] == pytest.approx(k0(a @ b), rel=0.02)
     assert relu[0] @ relu[1] == pytest.approx(k1(a @ b), rel=0.02)
-    exact = ExactLayer()
-    np.testing.assert_allclose(
-        exact.step(x) @ tf.transpose(exact.step(x)), k0(np.clip([[1, a @ b], [a @ b, 1]], -1, 1))
-    )
+    exact = ExactLayer().slopes(x, RELU).numpy()
+    np.testing.assert_allclose(exact @ exact.T, k0(np.array([[1, a @ b], [a @ b, 1]])), atol=1e-8)
 
 
 def test_leverage_scores_are_sampled_on_the_sphere():
     """Weighting Gaussian weights by |w|² gives the same mean and variance of a feature's product."""
     d, a, b = 8, X[0, :8] / np.linalg.norm(X[0, :8]), X[1, :8] / np.linalg.norm(X[1, :8])
     layer = draw_layers(np.random.default_rng(1), d, 1, (1, 200_000, 2), TensorSRHT, leverage=True)[0]
-    found = 2 * np.maximum(a @ layer.relu_weights, 0) * np.maximum(b @ layer.relu_weights, 0)
+    found = 2 * np.maximum(a @ layer.unit_weights, 0) * np.maximum(b @ layer.unit_weights, 0)
     w = np.random.default_rng(2).standard_normal((d, 400_000))
     square = np.sum(w**2, axis=0)
     products = 2 * d * np.maximum(a @ w, 0) * np.maximum(b @ w, 0) / square  # of density |w|² N(0, I)
