@@ -40,4 +40,6 @@ class Activation(NamedTuple):
 def activation_of(name):
     """Return the activation with a name of `ntkbench.layers`; raise NtkbenchError if there is none."""
     function, dual = activations.get(name), dual_of(name)
-    return Activation(function, dual, float(dual.second(tf.constant(1.0, tf.float64))) ** -0.5)
+    with tf.init_scope():  # a number, even while a function is traced
+        second = float(dual.second(tf.constant(1.0, tf.float64)))
+    return Activation(function, dual, second**-0.5)

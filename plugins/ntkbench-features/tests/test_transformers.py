@@ -1,6 +1,8 @@
 """The transformers follow scikit-learn's conventions, and their features have the kernel's inner products."""
 
 import pickle
+import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -145,3 +147,11 @@ def test_gradient_features_have_the_empirical_kernel():
         for seed in range(2)
     ]
     assert max(np.linalg.norm(f @ f.T - exact) for f in sketched) < 0.1 * np.linalg.norm(exact)
+
+
+def test_the_example_of_the_readme():
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        exec(block, names)
+    assert names["model"].fit(X, X[:, 0] > 0).score(X, X[:, 0] > 0) > 0.9
