@@ -258,8 +258,8 @@ def _require_task(dataset: Dataset, on_tasks: Collection[str], registry: Registr
     if on_tasks and dataset.task is None:
         able = ", ".join(name for name, entry in registry.datasets.items() if entry.task is not None)
         raise NtkbenchError(
-            f"{', '.join(sorted(on_tasks))} trains on a task, and the dataset {dataset.name!r} has none. Choose one of "
-            f"these with --dataset: {able}."
+            f"The measurement {' and '.join(map(repr, sorted(on_tasks)))} needs a task, but the dataset "
+            f"{dataset.name!r} has none. Choose one of these with --dataset: {able}."
         )
 
 

@@ -177,10 +177,10 @@ class GroupWorker:
 
         def make(precision: str) -> Context:
             network, outputs = self._network(cell, shared["architecture"], x, precision)
-            wanted = shared["architecture"].outputs
-            if "task" in shared and outputs.shape[1] != wanted:
+            has, wanted = outputs.shape[1], shared["architecture"].outputs
+            if "task" in shared and has != wanted:
                 raise Unsupported(
-                    f"{cell.architecture} has {outputs.shape[1]} outputs, but the task of {cell.dataset!r} needs "
+                    f"{cell.architecture} has {has} output{'s' * (has != 1)}, but the task of {cell.dataset!r} needs "
                     f"{wanted}. Let its build function take outputs= and return a model with that many."
                 )
             if precision == cell.precision:
