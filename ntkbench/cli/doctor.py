@@ -126,7 +126,7 @@ class Inputs:
 
     def _check(self, request: ArchitectureRequest) -> None:
         from ..nests import shapes
-        from ..plan.plan import fits
+        from ..plan.probes import fits
         from ..plan.user_model import KerasArchitecture
 
         if self.form(request) is not None and isinstance(request.entry, KerasArchitecture):
