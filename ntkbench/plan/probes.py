@@ -10,7 +10,7 @@ from ..errors import NtkbenchError
 from ..registry.specs import Architecture, Dataset
 from ..types import digest
 from .data import form_for, load_data, load_task, task_hash
-from .user_model import KerasArchitecture
+from .keras_file import KerasArchitecture
 
 
 class Probes:

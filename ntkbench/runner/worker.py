@@ -25,8 +25,9 @@ from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..nests import is_nest, leaves, shapes
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data, load_task
+from ..plan.keras_file import KerasArchitecture
 from ..plan.preset import modest_width
-from ..plan.user_model import FileArchitecture, KerasArchitecture
+from ..plan.python_file import FileArchitecture
 from ..registry.calling import call_with_known_names, exit_as_error
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
