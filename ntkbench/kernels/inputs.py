@@ -45,15 +45,6 @@ class Source:
             mask = tf.reshape(mask, [*leading, *mask.shape[1:]])
         return tf.reshape(values, [*leading, *values.shape[1:]]), mask
 
-    def reversed(self) -> Source:
-        """Return the same inputs in reverse order of their steps."""
-
-        def flipped(of: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
-            return lambda x: tf.reverse(of(x), [1])
-
-        prepare, mask = self.prepare or tf.identity, self.mask
-        return Source(flipped(prepare), self.feature_ndims, None if mask is None else flipped(mask))
-
 
 def _gathered(values: tf.Tensor, mask: tf.Tensor, front: bool) -> tuple[tf.Tensor, tf.Tensor]:
     """Move the existing steps of [N, T, a], in their order, to the front or to the end, and set the others to 0."""
