@@ -100,12 +100,14 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return tf.constant(self._batch_shape().as_list(), tf.int32)
 
     def _apply(self, x1: tf.Tensor, x2: tf.Tensor, example_ndims: int = 1) -> tf.Tensor:
-        if not tf.is_tensor(x1):  # from methods of TensorFlow Probability
-            x1, x2 = self._pair(x1, x2)
-        return self._moments((self.kind,), x1, x2, example_ndims, False)[0]
+        return self._moments((self.kind,), *self._packed(x1, x2), example_ndims, False)[0]
 
     def _matrix(self, x1: tf.Tensor, x2: tf.Tensor) -> tf.Tensor:
-        return self._compiled[(self.kind,)](x1, x2, self._memory_gib)[0]
+        return self._compiled[(self.kind,)](*self._packed(x1, x2), self._memory_gib)[0]
+
+    def _packed(self, x1: Any, x2: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Pack ragged sequences that come from a method of TensorFlow Probability."""
+        return (x1, x2) if tf.is_tensor(x1) else self._pair(x1, x2)
 
     def matrix(self, x1: Any, x2: Any = None, name: str = "matrix") -> tf.Tensor:
         """Return the kernel of all pairs of inputs.
