@@ -31,10 +31,9 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         layers: A sequence of layers of `ntkbench.kernels`, the last one affine, or a graph of layers.
         kind: "ntk", the tangent kernel ⟨∇f(x), ∇f(x')⟩ over all trained weights, or "nngp", the covariance E[f(x)
             f(x')] of the outputs at initialisation.
-        feature_ndims: Rank of one input: 1 for vectors [d], 2 for sequences [T, a], 3 for images [h, w, c]. Sequences of
-            different length have the ranks {"values": 2, "mask": 1}: the inputs are values [N, T, a] with a mask [N, T]
-            that is true where a step exists, or values alone, whose steps all exist. Steps that do not exist have no
-            influence.
+        feature_ndims: Rank of one input: 1 for vectors [d], 2 for sequences [T, a], 3 for images [h, w, c]. For
+            sequences of different length it is {"values": 2, "mask": 1}: the inputs are values [N, T, a] with a mask
+            [N, T] that is true where a step exists, or values alone, whose steps all exist.
         memory_gib: Memory budget of one call in GiB; pairs are computed in blocks that fit. Default: three quarters of
             the available memory, rounded down to a power of two.
         notes: Sentences that describe the network of the kernel.
@@ -67,13 +66,12 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         parameters.pop("__class__", None)
         if kind not in KINDS:
             raise NtkbenchError(f"Unknown kind of kernel {kind!r}. {did_you_mean(str(kind), KINDS)}")
-        ragged = not isinstance(feature_ndims, int)
-        graph = layers if isinstance(layers, Graph) else Graph.of(layers, packed_source() if ragged else None)
+        self._parts = None if isinstance(feature_ndims, int) else dict(feature_ndims)
+        self._rank = feature_ndims if isinstance(feature_ndims, int) else max(feature_ndims.values())
+        graph = layers if isinstance(layers, Graph) else Graph.of(layers, packed_source() if self._parts else None)
         self.graph, self.kind, self.notes, self.standard = graph, kind, tuple(notes), tuple(standard)
         self._memory_gib = memory_gib
         self._weights = [p for p in graph.parameters if not isinstance(p, int | float)]  # so that tf.Module finds them
-        self._parts = dict(feature_ndims) if ragged else None
-        self._rank = 2 if ragged else feature_ndims
         self._float = None if dtype is None else tf.as_dtype(dtype)
         if dtype is not None and self._parts is not None:
             dtype = {part: self._float if rank == self._rank else tf.bool for part, rank in self._parts.items()}

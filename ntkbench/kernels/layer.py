@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from .features import Features, Joined, NoLimit
 
-
 Pairing = Literal["first", "last", "full"]
 """Which pairs of positions a layer reads: equal positions counted from the first step or from the last, or all pairs.
 For inputs of equal length the first two are the same."""
@@ -21,18 +20,21 @@ class Layer(ABC):
         reads: Which pairs of positions the layer reads; None if that depends on the layer that reads it.
         affine: Whether the layer has new random weights.
         windowed: Whether the layer sums over windows of positions.
-        compares_inputs: Whether the layer needs to know which pairs are pairs of the same input.
     """
 
     unitwise = False
     reads: Pairing | None = None
     affine = False
     windowed = False
-    compares_inputs = False
 
     @abstractmethod
     def __call__(self, *features: Features) -> Features | Joined:
         """Return the features after the layer."""
+
+    @property
+    def compares_inputs(self) -> bool:
+        """Whether the layer needs to know which pairs are pairs of the same input."""
+        return False
 
     def pairing(self, later: Pairing) -> Pairing:
         """Return which pairs the layer reads if the layer that reads it asks for `later`."""

@@ -8,17 +8,17 @@ from typing import Any
 import tensorflow as tf
 from attrs import evolve, field, frozen
 
-from .duals import Dual, dual_of
+from .duals import CLOSED, Dual, dual_of
 from .features import Features, NoLimit
 from .layer import Layer, Pairing, require_gaussian, require_plain
 
 
 @frozen(eq=False)
 class Recurrence(Layer):
-    """Recurrent layer h_t = φ(z_t + (weight_std / √n) W h_{t−1}) on the steps z_t of a dense layer; entries of W ~ N(0, 1).
+    """Recurrent layer h_t = φ(g_t), g_t = z_t + (weight_std / √n) W h_{t−1}, on the steps z_t of a dense layer.
 
-    The same W acts at every step. Pre-activations g_t = z_t + W h_{t−1} are jointly Gaussian in the limit, and gradients
-    of g_t and g'_s have a covariance that follows the pairs of steps (t, s), (t−1, s−1), … back to a first step:
+    The entries of W are N(0, 1), and the same W acts at every step. In the limit all g_t are jointly Gaussian, and the
+    gradients of g_t and g'_s have a covariance that follows the pairs of steps (t, s), (t−1, s−1), … to a first step:
 
         cov_g(t, s) = cov_z(t, s) + σ_w² cov_h(t−1, s−1)
         ntk_g(t, s) = ntk_z(t, s) + σ_w² (cov_h + ntk_h)(t−1, s−1)
@@ -39,7 +39,7 @@ class Recurrence(Layer):
     Source: Alemohammad et al. 2021 (arXiv 2006.10246); Yang 2020 (arXiv 2006.14548) for all pairs of steps.
     """
 
-    activation: Dual = field(default="relu", converter=dual_of)
+    activation: Dual = field(default=CLOSED["relu"], converter=dual_of)
     weight_std: Any = 1.0
     initial_std: Any = 0.0
     train_weights: bool = True
@@ -121,6 +121,11 @@ class Recurrence(Layer):
     def compares_inputs(self) -> bool:
         """Whether the states before the first step differ from 0, and so are shared only by equal inputs."""
         return not (isinstance(self.initial_std, int | float) and self.initial_std == 0)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the dual is exact up to rounding."""
+        return self.activation.exact
 
     def refined(self) -> Layer:
         """Return the layer with twice as many terms in its quadrature."""

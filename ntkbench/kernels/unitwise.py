@@ -48,6 +48,11 @@ class Activation(Layer):
     def _own(self, h: Features, var: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
         return self.function.moments(h.left(own), h.right(own), var)[0] if h.full else self.function.second(own)
 
+    @property
+    def exact(self) -> bool:
+        """Whether the dual is exact up to rounding."""
+        return self.function.exact
+
     def refined(self) -> Layer:
         """Return the layer with twice as many terms in its quadrature."""
         return evolve(self, function=self.function.refined())

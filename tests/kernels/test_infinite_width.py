@@ -119,7 +119,7 @@ def test_the_order_of_three_spatial_axes_does_not_matter():
     np.testing.assert_allclose(moved, expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["rnn", "attention", "mlp-mixer", "fc-lazy", "fc-square-output", "fc-softmax-output"])
+@pytest.mark.parametrize("name", ["attention", "mlp-mixer", "fc-lazy", "fc-square-output", "fc-softmax-output"])
 def test_architectures_without_a_limit_are_refused(name):
     entry = registry().architectures[name]
     shape = (8, 8) if entry.inputs[0] == "sequence" else (9,)

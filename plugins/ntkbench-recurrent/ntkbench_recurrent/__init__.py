@@ -14,7 +14,11 @@ PARAMS = {
     "input_std": {"default": 1.0, "minimum": 0.0, "help": "standard deviation σ_u of the input weights"},
     "bias_std": {"default": 0.0, "minimum": 0.0, "help": "standard deviation σ_b of the biases"},
     "output_std": {"default": 1.0, "minimum": 0.0, "help": "standard deviation σ_v of the readout weights"},
-    "initial_std": {"default": 0.0, "minimum": 0.0, "help": "standard deviation σ_h of the state before the first step"},
+    "initial_std": {
+        "default": 0.0,
+        "minimum": 0.0,
+        "help": "standard deviation σ_h of the state before the first step",
+    },
     "frozen": {"default": 0, "minimum": 0, "help": "number of first layers L_f that are not trained"},
     "pooling": {
         "default": "none",

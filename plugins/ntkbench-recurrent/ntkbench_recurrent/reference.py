@@ -43,7 +43,7 @@ def _pair(
     *,
     depth=1,
     activation="relu",
-    weight_std=math.sqrt(2),
+    weight_std=2**0.5,
     input_std=1.0,
     bias_std=0.0,
     output_std=1.0,
