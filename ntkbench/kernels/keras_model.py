@@ -231,21 +231,21 @@ class _Walk:
             raise NoLimit(f"{named(layer)} is called with an initial state; leave it at zeros.")
         if not isinstance(layer, keras.layers.Bidirectional):
             return self._directed(layer, values[0])
-        forward, *states = self._directed(layer.forward_layer, values[0])
-        backward, *more = self._directed(layer.backward_layer, values[0])
+        directions = (layer.forward_layer, layer.backward_layer)
+        (forward, *states), (backward, *more) = (self._directed(each, values[0]) for each in directions)
         if layer.return_sequences:
             backward = self._append(Reverse(), (backward,), named(layer))
         both: tuple[int, ...] = (forward, backward)
         if layer.merge_mode is None:
             return [*both, *states, *more]
         merges: dict[str, list[Layer]] = {
-            "concat": [Concatenate(tuple(float(cells_of(d, named(layer))[-1].units) for d in _directions(layer)))],
+            "concat": [Concatenate(tuple(float(cells_of(each, named(each))[-1].units) for each in directions))],
             "sum": [Add()],
             "ave": [Add(), Scale(0.5)],
         }
         if layer.merge_mode not in merges:
             raise NoLimit(
-                f"{named(layer)} has merge_mode={layer.merge_mode!r}; a product of features has no limit here."
+                f"{named(layer)} has merge_mode={layer.merge_mode!r}: a product of features is not Gaussian in the limit."
             )
         for merge in merges[layer.merge_mode]:
             both = (self._append(merge, both, named(layer)),)
@@ -394,10 +394,6 @@ class _Walk:
 def _key(tensor: Any, mask: Any = None) -> Any:
     """Return an identifier of a Keras tensor, read with a mask."""
     return tuple(tensor._keras_history), None if mask is None else tuple(mask._keras_history)
-
-
-def _directions(layer: Any) -> tuple[Any, Any]:
-    return layer.forward_layer, layer.backward_layer
 
 
 SKIPPING = (*RECURRENT, "GlobalAveragePooling1D")

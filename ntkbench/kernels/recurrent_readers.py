@@ -31,8 +31,8 @@ def cells_of(layer: Any, who: str) -> list[Any]:
     for each in cells:
         if type(each) in (keras.layers.GRUCell, keras.layers.LSTMCell):
             raise NoLimit(
-                f"{who} has no known infinite-width limit: its gates multiply features, and then the tangent kernel has "
-                "no closed form."
+                f"{who} has no known infinite-width limit: its gates multiply features, and the tangent kernel of such "
+                "a product has no closed form."
             )
         if type(each) is not keras.layers.SimpleRNNCell:
             raise NoLimit(f"{who} has a cell of type {type(each).__name__}, whose infinite-width limit is unknown.")

@@ -29,8 +29,8 @@ def rntk(
         g^(l,t) = (σ_w/√n) W^l h^(l,t−1) + (σ_u/√fan_in) U^l h^(l−1,t) + σ_b b^l,   h^(l,t) = φ(g^(l,t))
 
     The inputs are {"values": [N, T, m], "mask": [N, T]}, where the mask is true for the steps that exist, or values
-    alone, whose steps all exist. Standard deviations may be tensors or variables; their shapes, broadcast, are the kernel's
-    batch shape, so that a grid of settings is one call, and gradients flow to them.
+    alone, whose steps all exist. Standard deviations may be tensors or variables; their shapes, broadcast, are the
+    kernel's batch shape, so that a grid of settings is one call, and gradients flow to them.
 
     Args:
         depth: Number L of recurrent layers.
