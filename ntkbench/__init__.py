@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import kernels as kernels, layers as layers, testing as testing
+    from . import kernels as kernels, layers as layers, testing as testing, training as training
     from .api import Run as Run, load as load, run as run
+    from .datasets.task import Task as Task
     from .engine.hessian import (
         HessianEigs as HessianEigs,
         HessianNorm as HessianNorm,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     ".api": "Run load run",
+    ".datasets.task": "Task",
     ".engine.hessian": "HessianEigs HessianNorm hessian_eigs hessian_norm hvp",
     ".engine.linearize": "Linearized linearize",
     ".engine.ntk": "empirical_ntk kernel_distance relative_change",
@@ -39,7 +41,7 @@ _HOMES = {
     ".types": "Quantity Value",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-_SUBPACKAGES = ("kernels", "layers", "testing")
+_SUBPACKAGES = ("kernels", "layers", "testing", "training")
 
 __all__ = sorted([*_HOME, *_SUBPACKAGES])
 

@@ -6,6 +6,7 @@ import enum
 import functools
 import hashlib
 import json
+import math
 import operator
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -14,8 +15,8 @@ from attrs import Factory, field, fields, frozen, validators
 
 ErrorKind = Literal["exact", "bound", "statistical", "rounding", ""]
 Precision = Literal["float32", "float64"]
-Form = Literal["vector", "image", "sequence"]
-FORMS: tuple[Form, ...] = ("vector", "image", "sequence")
+Form = str
+"""Name of a form of data; `ntkbench.datasets.forms` lists the built-in ones."""
 Direction = Literal["lower", "higher", "none"]
 DIRECTIONS: tuple[Direction, ...] = ("lower", "higher", "none")
 TheoryKind = Literal["rate", "upper bound"]
@@ -169,6 +170,17 @@ class Panel:
     curves: tuple[Curve, ...]
 
 
+Width = int | float
+"""A positive integer, or `math.inf` for the limit of infinite width."""
+INFINITE = "inf"
+"""Text of the infinite width in options, JSON and tables; JSON has no infinity."""
+
+
+def written_width(width: Width) -> int | str:
+    """Return a width as plain JSON: the integer, or "inf"."""
+    return int(width) if math.isfinite(width) else INFINITE
+
+
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -189,6 +201,7 @@ class Cell:
     Attributes:
         architecture: Name in the tables: a registered name, `FILE.py:FUNCTION` or `MODEL.keras`.
         params: All parameters of the architecture: those that the user set, and the defaults of the others.
+        width: The width; `math.inf` for the limit kernel of the architecture, or for a registered kernel.
         quantities: Result keys requested from the measurement, sorted.
         settings: Fields of `Settings` (a plain mapping, so that the identity is plain JSON).
         data_hash: Hash of the loaded data.
@@ -200,7 +213,7 @@ class Cell:
 
     architecture: str
     params: Mapping[str, Any]
-    width: int
+    width: Width
     seed: int
     dataset: str
     dataset_params: Mapping[str, Any]
@@ -224,12 +237,18 @@ class Cell:
         """Return the plain JSON mapping whose hash is the key."""
         identity = dict(zip(IDENTITY, _identity(self), strict=True))
         identity["quantities"] = list(self.quantities)
+        identity["width"] = written_width(self.width)
         return {name: value for name, value in identity.items() if value or name not in LATER}
 
     @functools.cached_property
     def key(self) -> str:
         """Name of the cell's file: a hash of its identity, which excludes the hardware and TensorFlow's version."""
         return digest(self.identity())
+
+    @property
+    def infinite(self) -> bool:
+        """Whether the cell measures a kernel at infinite width, not a network."""
+        return self.width == math.inf
 
     def wants(self, key: str) -> bool:
         """Return whether a result key was requested, rather than added as a companion that qualifies another one."""
@@ -242,7 +261,11 @@ class Cell:
     @functools.cached_property
     def group(self) -> str:
         """Hash of what cells share that use the same model, compiled functions and, per seed, gradient-descent path."""
-        shared = {"architecture": self.architecture, "params": dict(self.params), "width": self.width}
+        shared = {
+            "architecture": self.architecture,
+            "params": dict(self.params),
+            "width": written_width(self.width),
+        }
         return digest(shared | {"dataset": self.dataset, "dataset_params": dict(self.dataset_params)})
 
 

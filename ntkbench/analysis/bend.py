@@ -82,9 +82,10 @@ def bend_of(series: Series) -> Bend | None:
     found: dict[int, dict[str, dict[str, list[float]]]] = {}
     seeds: dict[int, int] = {}
     for result in series.by_key.get(BEND, ()):
-        of_width = found.setdefault(result.cell.width, {})
+        width = int(result.cell.width)
+        of_width = found.setdefault(width, {})
         if any(key.startswith(f"{BEND}:") for key in result.values):
-            seeds[result.cell.width] = seeds.get(result.cell.width, 0) + 1
+            seeds[width] = seeds.get(width, 0) + 1
         for key, value in result.values.items():
             quantity, _, name = key.partition(":")
             if quantity in (BEND, KERNEL, SIZE) and name and value.value is not None:

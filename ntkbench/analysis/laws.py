@@ -6,6 +6,7 @@ import functools
 import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
@@ -43,17 +44,23 @@ class Series:
 
     @property
     def widths(self) -> list[int]:
-        """The measured widths, ascending."""
-        return sorted({result.cell.width for result in self.results})
+        """The measured finite widths, ascending; empty for a kernel."""
+        return sorted({int(result.cell.width) for result in self.results if not result.cell.infinite})
+
+    @property
+    def infinite(self) -> bool:
+        """Whether the limit of infinite width was measured."""
+        return any(result.cell.infinite for result in self.results)
 
     @functools.cached_property
     def by_key(self) -> Mapping[str, Sequence[CellResult]]:
-        """Results by result key: those that hold the quantity or were planned to."""
-        found: dict[str, list[CellResult]] = {}
-        for result in self.results:
-            for key in dict.fromkeys((*result.cell.quantities, *result.values)):
-                found.setdefault(key, []).append(result)
-        return found
+        """Results at finite widths by result key: those that hold the quantity or were planned to."""
+        return _by_key(result for result in self.results if not result.cell.infinite)
+
+    @functools.cached_property
+    def at_infinity(self) -> Mapping[str, Sequence[CellResult]]:
+        """Results at infinite width by result key."""
+        return _by_key(result for result in self.results if result.cell.infinite)
 
     @property
     def seeds(self) -> list[int]:
@@ -72,7 +79,8 @@ class Law:
         fit: The fitted power law.
         theory: Theory's claim, or None.
         agrees: Whether the fit agrees with the claim.
-        points: Width, seed and value of each result.
+        points: Width, seed and value of each result at a finite width. Only these are fitted.
+        limits: Seed and value of each result at infinite width.
     """
 
     series: Series
@@ -82,6 +90,18 @@ class Law:
     theory: Theory | None = None
     agrees: Agreement | None = None
     points: tuple[tuple[int, int, float | None], ...] = field(default=(), repr=False)
+    limits: tuple[tuple[int, float | None], ...] = field(default=(), repr=False)
+
+    @property
+    def limit(self) -> float | None:
+        """Median over seeds of the values at infinite width; None if there is none."""
+        known = [value for _, value in self.limits if value is not None]
+        return median(known) if known else None
+
+    @property
+    def measured(self) -> bool:
+        """Whether the quantity was measured, or planned to be, at any width."""
+        return bool(self.points or self.limits)
 
     @functools.cached_property
     def state(self) -> State:
@@ -92,6 +112,14 @@ class Law:
     def positive(self) -> list[tuple[int, int, float]]:
         """The points with a positive value: width, seed, value."""
         return [(width, seed, value) for width, seed, value in self.points if value is not None and value > 0]
+
+
+def _by_key(results: Iterable[CellResult]) -> dict[str, list[CellResult]]:
+    found: dict[str, list[CellResult]] = {}
+    for result in results:
+        for key in dict.fromkeys((*result.cell.quantities, *result.values)):
+            found.setdefault(key, []).append(result)
+    return found
 
 
 MOVED_BY_RADIUS = frozenset({"ball", "random"})
@@ -203,7 +231,7 @@ def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[s
     """
     values: dict[tuple[int, int], tuple[float | None, float]] = {}
     for result in of.by_key.get(key, ()):
-        place = (result.cell.width, result.cell.seed)
+        place = (int(result.cell.width), result.cell.seed)
         value = result.values.get(key)
         if value is not None and value.value is not None:
             floor = 0.0
@@ -216,7 +244,13 @@ def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[s
             values.setdefault(place, (None, 0.0))
     found = law_of_points(of, key, quantity, [(*place, *values[place]) for place in sorted(values)])
     claim = theory_of(theory, of.label, key, found.fit)
-    return evolve(found, theory=claim, agrees=agreement(found.fit, claim, key))
+    limits = {result.cell.seed: result.values.get(key) for result in of.at_infinity.get(key, ())}
+    return evolve(
+        found,
+        theory=claim,
+        agrees=agreement(found.fit, claim, key),
+        limits=tuple((seed, None if value is None else value.value) for seed, value in sorted(limits.items())),
+    )
 
 
 def law_of_points(

@@ -235,8 +235,8 @@ def _joint(codes: Mapping[str, Any], kinked: bool, unsure: bool) -> Any:
 
 def curvature_points(of: Series) -> list[tuple[int, int, float | None, float]]:
     """Return the points of R·hessian_norm/gradient_norm of a series: width, seed, value and rounding level."""
-    norms = {(each.cell.width, each.cell.seed): each for each in of.by_key.get("hessian_norm", ())}
-    gradients = {(each.cell.width, each.cell.seed): each for each in of.by_key.get(CONTROL, ())}
+    norms = {(int(each.cell.width), each.cell.seed): each for each in of.by_key.get("hessian_norm", ())}
+    gradients = {(int(each.cell.width), each.cell.seed): each for each in of.by_key.get(CONTROL, ())}
     found: list[tuple[int, int, float | None, float]] = []
     # The radius of the series, not of the Hessian's cells: those are shared by series at several radii.
     radius = float((of.by_key.get(WORST) or of.results)[0].cell.settings.get("radius", 1.0))
@@ -271,7 +271,7 @@ def _unsure(of: Series) -> tuple[int, ...]:
     for each in of.by_key.get("search_gain", ()):
         value = each.values.get("search_gain")
         if value is not None:  # the gain has no number if one of the two searches found nothing
-            gains.setdefault(each.cell.width, []).append(math.inf if value.value is None else value.value)
+            gains.setdefault(int(each.cell.width), []).append(math.inf if value.value is None else value.value)
     return tuple(width for width, found in sorted(gains.items()) if median(found) > UNSURE)
 
 

@@ -116,14 +116,16 @@ class Inputs:
         return kept
 
     def _check(self, request: ArchitectureRequest) -> None:
+        from ..nests import shapes
+        from ..plan.plan import fits
         from ..plan.user_model import KerasArchitecture
 
         if self.form(request) is not None and isinstance(request.entry, KerasArchitecture):
-            given, wanted = self.draw(request).shape[1:], request.entry.input_shape
-            if len(given) != len(wanted) or any(w not in (None, g) for g, w in zip(given, wanted, strict=True)):
+            given, wanted = shapes(self.draw(request)), request.entry.input_shape
+            if not fits(given, wanted):
                 raise NtkbenchError(
-                    f"{request.label} takes inputs of shape {list(wanted)}, but dataset {self.dataset.name!r} has "
-                    f"inputs of shape {list(given)}. Omit --dataset to use random inputs."
+                    f"{request.label} takes inputs of shape {_listed(wanted)}, but dataset {self.dataset.name!r} has "
+                    f"inputs of shape {_listed(given)}. Omit --dataset to use random inputs."
                 )
 
     def form(self, request: ArchitectureRequest) -> Form | None:
@@ -135,8 +137,8 @@ class Inputs:
             return None
         return form_for(request.entry, request.entry.resolve(request.params), self.dataset)
 
-    def draw(self, request: ArchitectureRequest) -> np.ndarray:
-        """Return a few inputs: [n, ...]."""
+    def draw(self, request: ArchitectureRequest) -> Any:
+        """Return a few inputs [n, ...]: an array or a nest of arrays."""
         import numpy as np
 
         from ..engine.self_test import SAMPLES
@@ -147,8 +149,24 @@ class Inputs:
         if form is not None:
             return load_data(self.dataset, self.params, form=form, n=SAMPLES, seed=0)[0]
         assert isinstance(request.entry, KerasArchitecture)
-        shape = [OPEN_SIZE if size is None else size for size in request.entry.input_shape]
-        return np.random.default_rng(0).standard_normal((SAMPLES, *shape))
+        return _drawn(np.random.default_rng(0), SAMPLES, request.entry.input_shape, request.entry.types)
+
+
+def _drawn(rng: np.random.Generator, n: int, shape: Any, types: Any) -> Any:
+    """Return random inputs [n, ...] of a nest of shapes: normal numbers, or zeros and ones for other types."""
+    if isinstance(shape, dict):
+        return {key: _drawn(rng, n, shape[key], types[key]) for key in shape}
+    if isinstance(shape, list):
+        return [_drawn(rng, n, *pair) for pair in zip(shape, types, strict=True)]
+    x = rng.standard_normal((n, *(OPEN_SIZE if size is None else size for size in shape)))
+    return x if "float" in types else (x > 0).astype(types)  # 0 and 1 are valid indices of every vocabulary
+
+
+def _listed(shape: Any) -> Any:
+    """Return a shape, or a nest of shapes, as it is written in messages."""
+    if isinstance(shape, dict):
+        return {key: _listed(each) for key, each in shape.items()}
+    return list(shape) if isinstance(shape, tuple) else [_listed(each) for each in shape]
 
 
 def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool) -> dict[str, Any]:
@@ -209,9 +227,10 @@ def examinations(model: str, dataset: str | None) -> Iterator[dict[str, Any]]:
     yield from (examined(request, inputs, with_routes=len(requests) == 1) for request in requests)
 
 
-def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.ndarray]:
+def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, Any]:
     """Return the model in float64, or in float32 if float64 is not possible, together with suitable inputs."""
     from ..engine.model import Network, network_in
+    from ..nests import is_nest, shapes
     from ..runner.build import build_model
     from ..runner.worker import check_output, output_name
     from ..types import Cell
@@ -231,9 +250,14 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.nd
     )
     for precision in ("float64", "float32"):
         try:
-            model = build_model(request.entry, cell, x.shape[1:], precision)
+            about = {"vocabulary": inputs.dataset.vocabulary, "example": x if is_nest(x) else None}
+            model = build_model(request.entry, cell, shapes(x), precision, **about)
             built = Network(model, output_name=output_name(request.entry, cell.params))
-            if "int" in str(getattr((getattr(built.model, "inputs", None) or [None])[0], "dtype", "")):
+            if (
+                not is_nest(x)
+                and x.dtype.kind == "f"
+                and "int" in str(getattr((getattr(built.model, "inputs", None) or [None])[0], "dtype", ""))
+            ):
                 x = (x > 0).astype("int32")  # 0 and 1 are valid indices of every vocabulary
             check_output(built, x, request.label)
             net = network_in(built, x, precision)
@@ -245,9 +269,9 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, np.nd
 
 
 def _width(request: ArchitectureRequest) -> int:
-    from ..plan.preset import preset
+    from ..plan.preset import modest_width
 
-    return 1 if request.kind == "keras" else min(preset("quick").widths_for(request.entry.widths))
+    return 1 if request.kind == "keras" else modest_width(request.entry.widths)
 
 
 def _finite(number: float | None) -> float | None:

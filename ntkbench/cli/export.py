@@ -47,7 +47,7 @@ def command(run: str, format_: str, output: str | None) -> None:
         with writing_to(sys.stdout) as stream:
             stream.buffer.write(data)
     else:
-        from ..store.atomic import write_atomically
+        from ..atomic import write_atomically
 
         write_atomically(output, data)
 
@@ -65,7 +65,10 @@ def _csv(run: Run) -> bytes:
 
 
 def _json(run: Run) -> bytes:
-    return (json.dumps(run.rows(), indent=1, allow_nan=False) + "\n").encode()
+    from ..types import written_width
+
+    rows = [row | {"width": written_width(row["width"])} for row in run.rows()]
+    return (json.dumps(rows, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _parquet(run: Run) -> bytes:

@@ -48,9 +48,9 @@ def submit(run: str, name: str, boards: Path) -> None:
     The receipt is submissions/NAME.json: plain data with its hash.
     """
     from ..api import load
+    from ..atomic import write_atomically
     from ..leaderboard.receipt import read_receipt, write_receipt
     from ..leaderboard.standing import twin_of
-    from ..store.atomic import write_atomically
 
     data = write_receipt(load(run), name)
     path = boards / "submissions" / f"{name}.json"

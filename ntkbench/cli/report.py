@@ -26,9 +26,9 @@ def command(run: str, output: str | None) -> None:
     It is a single file and needs no network.
     """
     from ..api import load
+    from ..atomic import write_atomically
     from ..errors import NtkbenchError
     from ..report.page import report_page
-    from ..store.atomic import write_atomically
 
     found = load(run)
     text = report_page(found.results, found.manifest, [*found.problems, *found.set_aside])

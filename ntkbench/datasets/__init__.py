@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..registry.hookspecs import Register, hookimpl
-from ..types import FORMS
+from .forms import ARRAYS
 
 DIMENSION = {
     "d": {"type": "int", "default": 64, "minimum": 1, "maximum": 65536, "help": "number of entries of an input"}
@@ -16,12 +16,14 @@ def ntkbench_register_datasets(register: Register) -> None:
     register(
         "digits",
         f"{__name__}.digits:load",
+        task=f"{__name__}.digits:load_task",
         summary="1,797 handwritten digits of 8×8 pixels, labelled even or odd",
-        forms=FORMS,
+        forms=ARRAYS,
     )
     register(
         "diabetes",
         f"{__name__}.diabetes:load",
+        task=f"{__name__}.diabetes:load_task",
         summary="442 diabetes patients with ten features; target: progression of the disease",
         forms="vector",
     )
@@ -29,13 +31,13 @@ def ntkbench_register_datasets(register: Register) -> None:
         "sphere",
         f"{__name__}.random_inputs:load_sphere",
         summary="uniform on the sphere of radius √d, labelled by a half-space",
-        forms=FORMS,
+        forms=ARRAYS,
         params=DIMENSION,
     )
     register(
         "gaussian",
         f"{__name__}.random_inputs:load_gaussian",
         summary="independent N(0, 1) entries, labelled by a half-space",
-        forms=FORMS,
+        forms=ARRAYS,
         params=DIMENSION,
     )

@@ -30,10 +30,17 @@ def check_count(name: str, n: int) -> None:
         raise NtkbenchError(f"Dataset {name!r} cannot provide {n} inputs; request at least 1.")
 
 
-def standardised(rows: np.ndarray) -> np.ndarray:
-    """Standardise the columns of [n, d] to mean 0 and variance 1; constant columns become 0."""
-    deviation = rows.std(axis=0)
-    return (rows - rows.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+def standardised(rows: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
+    """Shift and scale the columns of [n, d] so that those of `by` have mean 0 and variance 1.
+
+    Args:
+        rows: The rows.
+        by: Rows [m, d] from which means and scales are estimated; default: `rows`. Columns that are constant there
+            become 0.
+    """
+    by = rows if by is None else by
+    deviation = by.std(axis=0)
+    return (rows - by.mean(axis=0)) / np.where(deviation > 0, deviation, np.inf)
 
 
 def on_sphere(rows: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..registry.specs import Architecture
-from ..types import Settings, Value
+from ..types import Settings, Value, Width
 from . import hessian as _hessian, ntk as _ntk
 from .linearize import Linearized, LinearModel
 from .model import Network
@@ -26,8 +26,10 @@ class Context:
 
     Attributes:
         model: The Keras model (or other supported model) at w0.
-        x: Probes [N, ...].
+        x: Probes [N, ...] as the model takes them: a tensor or a nest of tensors.
+        inputs: The same probes as the engine takes them: x itself, or the tensor [N, D] that a nest is packed into.
         y: Targets [N], mapped into the range of the output.
+        width: Width of the model; `math.inf` in an `InfiniteContext`.
         seed: Seed of the cell.
         precision: "float32" or "float64".
         device: Name of the device.
@@ -40,30 +42,34 @@ class Context:
         kernel_map: Tangent kernel at the probes as a function of the weights.
         linear_model: Linear model around w0 at the probes.
         weighted_output: Weighted sum of the outputs at the probes.
+        limit: Kernel that the tangent kernel converges to as the width grows; Unsupported if none is known.
         trajectory: Path of gradient descent, computed once and shared by all measurements.
     """
 
     def __init__(
         self,
         network: Network,
-        x: np.ndarray,
+        x: Any,
         y: np.ndarray,
         *,
+        width: Width,
         seed: int,
         precision: str,
         device: str,
         settings: Settings,
         architecture: Architecture,
         make_rng: Callable[[str], np.random.Generator],
+        make_limit: Callable[[], Any],
         make_float64: Callable[[], Context] | None = None,
     ):
         self.network, self.model = network, network.model
-        self.x, self.y = network.inputs(x), np.asarray(y, np.float64)
-        self.seed, self.precision, self.device = seed, precision, device
+        self.inputs, self.y = network.inputs(x), np.asarray(y, np.float64)
+        self.x = network.given(self.inputs)
+        self.width, self.seed, self.precision, self.device = width, seed, precision, device
         self.settings, self.architecture = settings, architecture
         self.quantities: frozenset[str] = frozenset()
         self.theta = network.theta()
-        self._make_rng, self._make_float64 = make_rng, make_float64
+        self._make_rng, self._make_limit, self._make_float64 = make_rng, make_limit, make_float64
         self._in_float64: Context | None = None
         self.rng = make_rng("")
 
@@ -72,13 +78,13 @@ class Context:
     def empirical_ntk(self, x1: Any = None, x2: Any = None, **options: Any) -> np.ndarray:
         """Return `ntkbench.empirical_ntk` of the model; by default at the probes and for the measured output unit."""
         options.setdefault("outputs", self.network.output)
-        return _ntk.empirical_ntk(self.network, self.x if x1 is None else x1, x2, **options)
+        return _ntk.empirical_ntk(self.network, self.inputs if x1 is None else x1, x2, **options)
 
     def hessian_norm(self, x: Any = None, **options: Any) -> _hessian.HessianNorm:
         """Return `ntkbench.hessian_norm` of the model; by default at the probes."""
         options.setdefault("tol", self.settings.tol)
         options.setdefault("seed", self.seed)
-        return _hessian.hessian_norm(self.network, self.x if x is None else x, **options)
+        return _hessian.hessian_norm(self.network, self.inputs if x is None else x, **options)
 
     def hvp(self, x: Any, vectors: Any, **options: Any) -> list[np.ndarray]:
         """Return `ntkbench.hvp` of the model."""
@@ -92,20 +98,24 @@ class Context:
 
     @cached_property
     def kernel_map(self) -> KernelMap:
-        return KernelMap(self.network, self.x)
+        return KernelMap(self.network, self.inputs)
 
     @cached_property
     def kernel(self) -> np.ndarray:
         """K(w0): [N, N] float64."""
         return self.kernel_map.kernel(self.theta)
 
+    @property
+    def limit(self) -> Any:
+        return self._make_limit()
+
     @cached_property
     def linear_model(self) -> LinearModel:
-        return LinearModel(self.network, self.x, self.theta)
+        return LinearModel(self.network, self.inputs, self.theta)
 
     @cached_property
     def weighted_output(self) -> WeightedOutput:
-        return WeightedOutput(self.network, self.x)
+        return WeightedOutput(self.network, self.inputs)
 
     @cached_property
     def gradient_norm(self) -> float:
@@ -120,22 +130,35 @@ class Context:
     @property
     def curvatures(self) -> list[SampleCurvature]:
         """The first `ball_probes` probes with their leading Hessian eigenpairs at w0."""
-        return [SampleCurvature(self.network, self.x[i : i + 1], pair) for i, pair in enumerate(self._hessians[1])]
+        return [SampleCurvature(self.network, self.inputs[i : i + 1], pair) for i, pair in enumerate(self._hessians[1])]
 
     @cached_property
     def _hessians(self) -> tuple[_hessian.HessianNorm, list[_hessian.Eigenpair]]:
         count = self.settings.ball_probes
         self.network.assign(self.theta)
         with full_precision():
-            return _hessian.norms_and_pairs(self.network, self.x, tol=self.settings.tol, seed=self.seed, pairs=count)
+            return _hessian.norms_and_pairs(
+                self.network, self.inputs, tol=self.settings.tol, seed=self.seed, pairs=count
+            )
 
     @cached_property
     def trajectory(self) -> Trajectory:
         s = self.settings
         safety = 0.1 if self.architecture.bottleneck else 0.5
         return gradient_descent(
-            self.network, self.x, self.y, self.theta, safety=safety, target_ratio=s.target_ratio, max_steps=s.max_steps
+            self.network,
+            self.inputs,
+            self.y,
+            self.theta,
+            safety=safety,
+            target_ratio=s.target_ratio,
+            max_steps=s.max_steps,
         )
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable parameters of the model."""
+        return self.network.size
 
     @property
     def float64(self) -> Context:

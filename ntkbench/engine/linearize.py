@@ -38,7 +38,7 @@ class Linearized:
         Frozen weights and moving statistics also come from the copy; the model's own are restored afterwards.
 
         Args:
-            x: Inputs [N, ...].
+            x: Inputs [N, ...]: an array, or a dict, tuple or list of arrays as the model takes it.
             delta: The step δ, one array per trainable variable.
 
         Returns:

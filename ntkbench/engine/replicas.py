@@ -131,6 +131,6 @@ def _copy_on(net: Network, device: str, x: tf.Tensor) -> Network:
     with tf.device(device):
         copy = net.cached(("on", device), lambda: copied(net.model))
         take_weights(net.model, copy)
-        found = network(copy, net.output, net.output_name)
+        found = network(copy, net.output, net.output_name, layout=net.layout)
         net.cached(("checked on", device), lambda: require_same_outputs(net, found, x))
     return found

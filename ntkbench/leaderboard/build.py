@@ -22,6 +22,7 @@ from .._version import __version__
 from ..analysis.groups import Grouped, grouped, radius_of
 from ..analysis.laws import Series, result_keys, series
 from ..analysis.verdicts import CURVATURE, GD, WORST, Verdict, verdict
+from ..atomic import write_atomically
 from ..errors import NtkbenchError
 from ..report.escape import spreadsheet
 from ..report.figure import figure
@@ -39,7 +40,6 @@ from ..report.verdict_words import (
     ties,
     what_would_decide,
 )
-from ..store.atomic import write_atomically
 from ..store.manifest import catalogue, theory
 from ..types import Status
 from .receipt import NAME, RULES, Receipt

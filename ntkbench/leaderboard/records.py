@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 
 from attrs import asdict, field, frozen, validators
 
+from ..atomic import write_atomically
 from ..errors import NtkbenchError
-from ..store.atomic import write_atomically
 from ..types import digest
 
 Kind = Literal["verification", "correction", "withdrawal"]

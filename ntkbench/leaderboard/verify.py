@@ -9,7 +9,8 @@ from typing import Any
 from attrs import evolve, frozen
 
 from ..errors import NtkbenchError
-from ..plan.data import data_hash, form_for, load_data
+from ..nests import data_hash
+from ..plan.data import form_for, load_data
 from ..registry.manager import Registry
 from ..store.manifest import catalogue, new_manifest, theory
 from ..types import Cell, CellResult, Quantity, Status, Theory, Value

@@ -100,7 +100,13 @@ CONVERGENCE = [
 def ntkbench_register_measurements(register):
     """Register the built-in measurements with their quantities."""
     here = __name__
-    register("gradient", f"{here}.gradient:measure", quantities=GRADIENT, summary="gradient at initialisation")
+    register(
+        "gradient",
+        f"{here}.gradient:measure",
+        quantities=GRADIENT,
+        summary="gradient at initialisation",
+        at_infinity=True,
+    )
     register(
         "hessian", f"{here}.hessian:measure", quantities=HESSIAN, needs="hessian", summary="Hessian at initialisation"
     )
@@ -121,7 +127,13 @@ def ntkbench_register_measurements(register):
         needs="hessian",
         summary="contribution of each variable to the change of the tangent kernel",
     )
-    register("kernel", f"{here}.kernel:measure", quantities=KERNEL, summary="spectrum of the tangent kernel")
+    register(
+        "kernel",
+        f"{here}.kernel:measure",
+        quantities=KERNEL,
+        summary="spectrum of the tangent kernel",
+        at_infinity=True,
+    )
     register(
         "kernel_convergence",
         f"{here}.convergence:measure",

@@ -27,7 +27,7 @@ def measure(ctx: Context) -> dict[str, Value]:
 
     The cost is one Hessian-vector product per input. The radius is not used.
     """
-    found = bend(ctx.network, ctx.x)
+    found = bend(ctx.network, ctx.inputs)
     squared, bent = found.gradient.sum(1), found.hessian_gradient.sum(1)
     slope = np.divide(2 * np.sqrt(bent), squared, out=np.zeros_like(squared), where=squared > 0)
     result = {"kernel_slope": Value(float(slope.mean()))}

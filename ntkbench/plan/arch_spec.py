@@ -13,14 +13,14 @@ from attrs import evolve, field, frozen
 from ..errors import NtkbenchError
 from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
-from ..registry.specs import Architecture
+from ..registry.specs import Architecture, KernelArchitecture
 from ..types import canonical_json
 from .user_model import OUTPUT, FileArchitecture, KerasArchitecture, file_architecture, keras_architecture
 
 _FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<function>[^:=,]*))?(?::(?P<params>.*))?\Z")
 _KERAS = re.compile(r"(?P<path>.+\.keras)(?::(?P<params>.*))?\Z")
 
-Kind = Literal["registered", "file", "keras"]
+Kind = Literal["registered", "kernel", "file", "keras"]
 
 
 @frozen(kw_only=True)
@@ -28,10 +28,10 @@ class ArchitectureRequest:
     """One architecture that the user requested.
 
     Attributes:
-        kind: "registered", "file" or "keras".
+        kind: "registered", "kernel", "file" or "keras".
         name: Name in the tables: a registered name, "FILE.py:FUNCTION" or "MODEL.keras" (without its folder).
         params: Parameters that the user or the variant set, validated; defaults are not included.
-        path: Path of a user's file; empty for registered architectures.
+        path: Path of a user's file; empty for registered names.
         function: Function in a user's Python file.
         code: The source files that the architecture depends on.
         entry: The specification that builds it.
@@ -51,6 +51,11 @@ class ArchitectureRequest:
     def label(self) -> str:
         """Label in tables: "fc", or "fc:depth=3" if parameters were set."""
         return label_of(self.name, self.params)
+
+    @property
+    def registered(self) -> bool:
+        """Whether the name is that of a registered architecture or kernel, not of a user's file."""
+        return self.kind in ("registered", "kernel")
 
 
 def label_of(name: str, params: Mapping[str, Any]) -> str:
@@ -88,7 +93,9 @@ def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[A
             )
         return [_request("keras", keras_architecture(Path(match["path"]), reinit=reinit), given, match["path"])]
     name, _, params = spec.partition(":")
-    return [_request("registered", registry.get("architectures", name), parse_params(params, spec))]
+    entry = registry.subject(name)
+    kind: Kind = "kernel" if isinstance(entry, KernelArchitecture) else "registered"
+    return [_request(kind, entry, parse_params(params, spec))]
 
 
 def _request(

@@ -13,7 +13,8 @@ from attrs import evolve, frozen
 
 from ..errors import NtkbenchError
 from ..gpu import gpu_of
-from ..registry.calling import call_with_known_names
+from ..registry.calling import call_with_known_names, vocabulary_for
+from ..types import Cell, Width, written_width
 from .arch_spec import ArchitectureRequest
 from .plan import Plan
 
@@ -42,10 +43,10 @@ class Estimate:
 
     Attributes:
         label: Label of the architecture.
-        widths: Planned widths.
+        widths: Planned widths, ascending.
         cells: Number of planned cells.
-        parameters: Number of trainable parameters at each width.
-        memory_gib: Memory in GiB at each width.
+        parameters: Number of trainable parameters at each finite width.
+        memory_gib: Memory in GiB at each finite width.
         seconds: Rough time of all cells in seconds.
         fits: The largest power of two, up to the largest width, whose memory is within available_gib.
         available_gib: Available memory in GiB.
@@ -53,7 +54,7 @@ class Estimate:
     """
 
     label: str
-    widths: tuple[int, ...]
+    widths: tuple[Width, ...]
     cells: int
     parameters: tuple[int, ...] = ()
     memory_gib: tuple[float, ...] = ()
@@ -66,7 +67,7 @@ class Estimate:
         """Return the estimate as plain JSON."""
         return {
             "architecture": self.label,
-            "widths": list(self.widths),
+            "widths": [written_width(width) for width in self.widths],
             "cells": self.cells,
             "parameters": list(self.parameters),
             "memory_gib": list(self.memory_gib),
@@ -93,8 +94,11 @@ def estimate(
 def _estimate(plan: Plan, request: ArchitectureRequest, available: float, counts: Mapping[int, int] | None) -> Estimate:
     cells = [cell for cell in plan.cells if cell.label == request.label]
     widths = tuple(sorted({cell.width for cell in cells}))
-    if counts is None:
-        law = parameter_law(request, plan.input_shapes[request.label], widths)
+    finite = finite_widths(cells)
+    if not finite:
+        law = None
+    elif counts is None:
+        law = parameter_law(request, plan.input_shapes[request.label], finite, plan.vocabulary)
     else:
         law = quadratic(counts) if counts else None
     if law is None:
@@ -104,14 +108,14 @@ def _estimate(plan: Plan, request: ArchitectureRequest, available: float, counts
     def memory(width: int) -> float:
         return memory_gib(law(width), probes, precision)
 
-    work = sum(quantity_seconds(cell.quantities, law(cell.width)) for cell in cells)
-    doublings = [2**power for power in range(max(widths).bit_length())]
+    work = sum(quantity_seconds(cell.quantities, 0 if cell.infinite else law(int(cell.width))) for cell in cells)
+    doublings = [2**power for power in range(max(finite).bit_length())]
     return Estimate(
         label=request.label,
         widths=widths,
         cells=len(cells),
-        parameters=tuple(map(law, widths)),
-        memory_gib=tuple(map(memory, widths)),
+        parameters=tuple(map(law, finite)),
+        memory_gib=tuple(map(memory, finite)),
         seconds=COMPILE_SECONDS * len(widths) + work,
         fits=max((width for width in doublings if memory(width) <= available), default=None),
         available_gib=available,
@@ -124,6 +128,16 @@ def quantity_seconds(quantities: Iterable[str], parameters: int) -> float:
     return small * (1 + parameters / SIZE_OF_DOUBLE_TIME)
 
 
+def finite_widths(cells: Iterable[Cell]) -> list[int]:
+    """Return the finite widths of cells, ascending."""
+    return sorted({int(cell.width) for cell in cells if not cell.infinite})
+
+
+def rough_parameters(cell: Cell) -> int:
+    """Return the rough number of weights of a cell's network, of two hidden layers; 0 at infinite width."""
+    return 0 if cell.infinite else int(cell.width) ** 2
+
+
 def memory_gib(parameters: int, n_probes: int, precision: str) -> float:
     """Return the predicted resident memory in GiB of measuring a model with `parameters` parameters."""
     itemsize = 8 if precision == "float64" else 4
@@ -131,14 +145,14 @@ def memory_gib(parameters: int, n_probes: int, precision: str) -> float:
 
 
 def parameter_law(
-    request: ArchitectureRequest, input_shape: tuple[int, ...], widths: Sequence[int]
+    request: ArchitectureRequest, input_shape: Any, widths: Sequence[int], vocabulary: int | None = None
 ) -> Callable[[int], int] | None:
     """Return the number of trainable parameters as a function of width, None if no small model can be built.
 
     Layers of m units have at most on the order of m² weights, so the count is the quadratic through three small widths.
     """
     try:
-        return quadratic({width: _count(request, input_shape, width) for width in small_widths(widths)})
+        return quadratic({width: _count(request, input_shape, width, vocabulary) for width in small_widths(widths)})
     except Exception:  # the run reports what the build function raises as the reason of its failed cells
         return None
 
@@ -153,10 +167,12 @@ def quadratic(counts: Mapping[int, int]) -> Callable[[int], int]:
     return lambda width: counts[width] if width in counts else _through(counts, width)
 
 
-def _count(request: ArchitectureRequest, input_shape: tuple[int, ...], width: int) -> int:
+def _count(request: ArchitectureRequest, input_shape: Any, width: int, vocabulary: int | None) -> int:
     entry = request.entry
     params = entry.resolve(request.params)
-    model = call_with_known_names(entry.load(), width, input_shape=input_shape, outputs=entry.outputs, seed=0, **params)
+    build = entry.load()
+    given = {"input_shape": input_shape, "outputs": entry.outputs, "seed": 0}
+    model = call_with_known_names(build, width, **{**given, **vocabulary_for(build, vocabulary), **params})
     if getattr(model, "built", True) is False:
         import numpy as np
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,28 +11,38 @@ from typing import Any, get_args
 from attrs import asdict, field, frozen
 
 from ..errors import NtkbenchError, UnknownName, did_you_mean
-from ..types import Precision, Status
+from ..types import INFINITE, Precision, Status, Width, written_width
 from .preset import preset
 
 LARGEST_WIDTH = 2**31
 RETRIED = (Status.FAILED, Status.TIMEOUT, Status.OOM, Status.DIVERGED)
 
 
-def parse_widths(given: str | int | Iterable[int] | None) -> tuple[int, ...] | None:
-    """Return distinct positive widths in ascending order from "64,128" or integers; raise NtkbenchError if invalid."""
+def parse_widths(given: str | Width | Iterable[Any] | None) -> tuple[Width, ...] | None:
+    """Return distinct widths in ascending order.
+
+    Args:
+        given: "64,128,inf", a width or several. A width is a positive integer, or "inf" or `math.inf` for the limit of
+            infinite width.
+
+    Raises:
+        NtkbenchError: A width is not valid, or is given twice.
+    """
     if given is None:
         return None
     if isinstance(given, str):
-        given = [_whole(word.strip(), "width", "--widths 64,128,256") for word in given.split(",")]
-    elif isinstance(given, int):
+        given = given.split(",")
+    elif not isinstance(given, Iterable):
         given = [given]
-    widths = [_whole(width, "width", "--widths 64,128,256") for width in given]
+    widths = [_width(each) for each in given]
     if not widths:
         raise NtkbenchError("No width is given; write, for example, --widths 64,128,256.")
     for width in widths:
         if width < 1:
-            raise NtkbenchError(f"Invalid width {width}; widths are positive integers, such as --widths 64,128,256.")
-        if width > LARGEST_WIDTH:
+            raise NtkbenchError(
+                f"Invalid width {width}; widths are positive integers or inf, such as --widths 64,128,inf."
+            )
+        if LARGEST_WIDTH < width < math.inf:
             raise NtkbenchError(f"Invalid width {width}; the largest allowed width is {LARGEST_WIDTH}.")
     for width in widths:
         if widths.count(width) > 1:
@@ -39,10 +50,17 @@ def parse_widths(given: str | int | Iterable[int] | None) -> tuple[int, ...] | N
     return tuple(sorted(widths))
 
 
+def _width(value: Any) -> Width:
+    text = value.strip() if isinstance(value, str) else value
+    if text == math.inf or (isinstance(text, str) and text.lower() == INFINITE):
+        return math.inf
+    return _whole(text, "width", "--widths 64,128,256")
+
+
 def _whole(value: Any, what: str, example: str) -> int:
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = None
     if number is None or isinstance(value, bool) or (isinstance(value, float) and number != value):
         shown = repr(value) if value != "" else "nothing"
@@ -163,7 +181,7 @@ class RunOptions:
 
     Attributes:
         arch: SPECs: "all", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
-        widths: Distinct positive widths.
+        widths: Distinct positive widths; `math.inf` for the limit of infinite width.
         seeds: Number of seeds.
         measure: Measurements or quantities, or "all".
         dataset: Dataset, as "NAME:key=value".
@@ -180,7 +198,7 @@ class RunOptions:
     """
 
     arch: tuple[str, ...] = field(default=("all",), converter=_architectures)
-    widths: tuple[int, ...] | None = field(default=None, converter=parse_widths)
+    widths: tuple[Width, ...] | None = field(default=None, converter=parse_widths)
     seeds: int | None = field(default=None, converter=_seeds)
     measure: tuple[str, ...] | None = field(default=None, converter=_texts)
     dataset: str = "digits"
@@ -196,4 +214,5 @@ class RunOptions:
 
     def to_json(self) -> Mapping[str, Any]:
         """Return the options as plain JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return plain | {"widths": None if self.widths is None else [written_width(width) for width in self.widths]}

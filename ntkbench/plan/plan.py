@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from attrs import asdict, evolve, field, frozen
 
+from .. import nests
 from ..errors import NtkbenchError, UnknownName
 from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..registry.specs import SEED_BITS, Architecture, Dataset
-from ..types import Cell, Settings
+from ..types import Cell, Settings, Width
 from .arch_spec import ArchitectureRequest, parse_arches, parse_params
-from .data import data_hash, form_for, load_data
+from .data import form_for, load_data
 from .options import RunOptions
 from .preset import preset
 from .user_model import KerasArchitecture
@@ -34,7 +36,8 @@ class Plan:
         settings: The settings of the first radius.
         options: The options that were planned.
         requests: The architectures that are measured, in order.
-        input_shapes: Shape of one input, by the label of the request.
+        input_shapes: Shape of one input, or a nest of the shapes of its parts, by the label of the request.
+        vocabulary: Number of different tokens of the dataset, None if its inputs are not tokens.
         notes: Sentences about what was left out, and why.
         code: Code that the architectures (by label) and the measurements (by name) depend on, outside ntkbench.
     """
@@ -43,7 +46,8 @@ class Plan:
     settings: Settings
     options: RunOptions
     requests: tuple[ArchitectureRequest, ...]
-    input_shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
+    input_shapes: Mapping[str, Any] = field(repr=False)
+    vocabulary: int | None = None
     notes: tuple[str, ...] = ()
     code: Mapping[str, Code] = field(factory=dict, repr=False)
 
@@ -58,7 +62,7 @@ class Plan:
 
     def own_architectures(self) -> dict[str, Architecture]:
         """Return the architectures from the user's own files, by name; no plugin registers them."""
-        return {request.name: request.entry for request in self.requests if request.kind != "registered"}
+        return {request.name: request.entry for request in self.requests if not request.registered}
 
 
 def make_plan(options: RunOptions, registry: Registry) -> Plan:
@@ -87,6 +91,8 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     everything = "all" in (options.measure or sizes.measure)
     without_limit = [m for m in measured if everything and "limit" in registry.measurements[m].needs]
     no_limit: list[str] = []
+    named = choose_quantities([word for word in options.measure or () if word != "all"], registry)
+    at_infinity = {m for m in measured if registry.measurements[m].at_infinity or m in named}
     name, _, words = options.dataset.partition(":")
     dataset: Dataset = registry.get("datasets", name)
     dataset_params = dataset.resolve(parse_params(words, options.dataset))
@@ -99,7 +105,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     probes = _Probes(dataset, dataset_params, settings.n_probes, seeds)
     left_out: dict[str, NtkbenchError] = {}
     cells: list[Cell] = []
-    shapes: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, Any] = {}
     # Measurements that do not depend on the radius run once, with the first radius.
     each_radius = [asdict(evolve(settings, radius=radius)) for radius in radii]
     code_of = {m: code_of_entry(registry.measurements[m]) for m in measured}
@@ -132,8 +138,8 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
                 measurement_plugin=registry.measurements[measurement].distribution,
                 measurement_version=registry.measurements[measurement].version,
                 data_hash=hashes[seed],
-                source_hash=request.code.fingerprint if request.kind != "registered" else "",
-                architecture_code=request.code.fingerprint if request.kind == "registered" else "",
+                source_hash="" if request.registered else request.code.fingerprint,
+                architecture_code=request.code.fingerprint if request.registered else "",
                 measurement_code=code_of[measurement].fingerprint,
                 **numerics,
                 reinit=options.reinit and request.kind == "keras",
@@ -143,12 +149,15 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
             for seed in seeds
             for measurement, quantities in measured.items()
             if measurement not in without_limit or entry.has_limit
+            if measurement in at_infinity or width != math.inf
             for plain_settings in settings_of[measurement]
         ]
         if not entry.has_limit:
             no_limit.append(request.label)
+    nothing = _nothing_at_infinity(requests, options, measured, at_infinity, registry)
     if not cells:
-        raise next(iter(left_out.values()), NtkbenchError("No architecture is registered; there is nothing to run."))
+        reasons = [*left_out.values(), *map(NtkbenchError, nothing)]
+        raise next(iter(reasons), NtkbenchError("No architecture is registered; there is nothing to run."))
     requests = [request for request in requests if request.label not in left_out]
     return Plan(
         cells=tuple(cells),
@@ -157,7 +166,14 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
         requests=tuple(requests),
         code={request.label: request.code for request in requests} | code_of,
         input_shapes=shapes,
-        notes=(*_left_out(left_out), *_without_limit(without_limit, no_limit), *_without_radius(radii, settings_of)),
+        vocabulary=dataset.vocabulary,
+        notes=(
+            *_left_out(left_out),
+            *_without_limit(without_limit, no_limit),
+            *_without_radius(radii, settings_of),
+            *_without_finite_width(requests, options),
+            *nothing,
+        ),
     )
 
 
@@ -191,10 +207,42 @@ def _without_radius(radii: Sequence[float], settings_of: Mapping[str, Sequence[A
         yield f"None of these measurements depends on the radius; they run once, with R = {radii[0]:g}."
 
 
-def _widths(request: ArchitectureRequest, options: RunOptions, otherwise: tuple[int, ...]) -> tuple[int, ...]:
+def _widths(request: ArchitectureRequest, options: RunOptions, otherwise: tuple[int, ...]) -> tuple[Width, ...]:
+    if request.kind == "kernel":
+        return (math.inf,)
     if request.kind == "keras":
-        return KERAS_WIDTHS
+        asked = options.widths or KERAS_WIDTHS
+        return tuple(dict.fromkeys(width if width == math.inf else KERAS_WIDTHS[0] for width in asked))
     return options.widths or tuple(sorted(otherwise))
+
+
+def _without_finite_width(requests: Sequence[ArchitectureRequest], options: RunOptions) -> Iterable[str]:
+    """Yield a sentence on the kernels that are not measured at the requested finite widths."""
+    finite = [str(width) for width in options.widths or () if width < math.inf]
+    kernels = [request.label for request in requests if request.kind == "kernel"]
+    if finite and kernels:
+        yield (
+            f"{', '.join(kernels)}: registered kernels exist only at infinite width; skipped for them: "
+            f"{'width' if len(finite) == 1 else 'widths'} {', '.join(finite)}."
+        )
+
+
+def _nothing_at_infinity(
+    requests: Sequence[ArchitectureRequest],
+    options: RunOptions,
+    measured: Iterable[str],
+    at_infinity: Collection[str],
+    registry: Registry,
+) -> list[str]:
+    """Return a sentence if the run has subjects at infinite width, but no measurement for them."""
+    wanted = math.inf in (options.widths or ()) or any(request.kind == "kernel" for request in requests)
+    if not wanted or at_infinity:
+        return []
+    able = [name for name, entry in registry.measurements.items() if entry.at_infinity]
+    return [
+        f"Nothing is measured at infinite width, because {', '.join(measured)} cannot measure a kernel. Add a "
+        f"measurement that can, with --measure: {', '.join(able)}."
+    ]
 
 
 class _Probes:
@@ -202,19 +250,19 @@ class _Probes:
 
     def __init__(self, dataset: Dataset, params: Mapping[str, Any], n: int, seeds: Iterable[int]):
         self.dataset, self.params, self.n, self.seeds = dataset, params, n, seeds
-        self._known: dict[str, tuple[dict[int, str], tuple[int, ...]]] = {}
+        self._known: dict[str, tuple[dict[int, str], Any]] = {}
 
-    def of(self, architecture: Architecture, params: Mapping[str, Any]) -> tuple[dict[int, str], tuple[int, ...]]:
+    def of(self, architecture: Architecture, params: Mapping[str, Any]) -> tuple[dict[int, str], Any]:
         """Return {seed: hash} and the shape of one input, in the form of this architecture."""
         form = form_for(architecture, params, self.dataset)
         if form not in self._known:
             hashes = {}
             for seed in self.seeds:
                 x, y = load_data(self.dataset, self.params, form=form, n=self.n, seed=seed)
-                hashes[seed] = data_hash(x, y)
-            self._known[form] = hashes, x.shape[1:]
+                hashes[seed] = nests.data_hash(x, y)
+            self._known[form] = hashes, nests.shapes(x)
         hashes, shape = self._known[form]
-        if isinstance(architecture, KerasArchitecture) and not _fits(shape, architecture.input_shape):
+        if isinstance(architecture, KerasArchitecture) and not fits(shape, architecture.input_shape):
             raise NtkbenchError(
                 f"{architecture.name} takes inputs of shape {_shape(architecture.input_shape)}, but the dataset "
                 f"{self.dataset.name!r} provides {_shape(shape)}. Choose another --dataset."
@@ -222,12 +270,22 @@ class _Probes:
         return hashes, shape
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+def fits(shape: Any, wanted: Any) -> bool:
+    """Return whether the shape of one input, or of each part of a nest, is the wanted one (None: any size)."""
+    if isinstance(wanted, dict):
+        return (
+            isinstance(shape, dict) and shape.keys() == wanted.keys() and all(fits(shape[k], wanted[k]) for k in wanted)
+        )
+    if isinstance(wanted, list) or not isinstance(shape, tuple):
+        return type(shape) is type(wanted) and len(shape) == len(wanted) and all(map(fits, shape, wanted))
     return len(shape) == len(wanted) and all(w in (None, s) for s, w in zip(shape, wanted, strict=True))
 
 
-def _shape(shape: tuple[int | None, ...]) -> str:
-    return "×".join("any" if size is None else str(size) for size in shape)
+def _shape(shape: Any) -> str:
+    if isinstance(shape, tuple):
+        return "×".join("any" if size is None else str(size) for size in shape)
+    pairs = shape.items() if isinstance(shape, dict) else enumerate(shape)
+    return " and ".join(f"{key!r} {_shape(each)}" for key, each in pairs)
 
 
 def _left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:

@@ -38,6 +38,15 @@ class Preset:
         return self.widths
 
 
+def modest_width(own: Mapping[str, tuple[int, ...]]) -> int:
+    """Return the smallest width of the preset "quick", at which models are built to be inspected.
+
+    Args:
+        own: Widths that the architecture declares, by preset.
+    """
+    return min(preset("quick").widths_for(own))
+
+
 def preset(name: str) -> Preset:
     """Return the preset of this name; raise UnknownName when there is none."""
     if name not in PRESETS:

@@ -15,16 +15,18 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from ..datasets.forms import FORMS
 from ..errors import NtkbenchError, UnknownName, did_you_mean, reason_of
 from ..registry.calling import exit_as_error
 from ..registry.code import Code, code_of_file
 from ..registry.specs import Architecture, Param
 from ..seeds import seed_for
-from ..types import FORMS, digest
+from ..types import digest
 from .user_modules import enter
 
 # Arguments that the runner passes to every build function; all others are the user's own parameters.
 GIVEN = ("width", "input_shape", "outputs", "seed", "inputs")
+VOCABULARY = "vocabulary"  # passed too if the dataset declares one, unless the function has a number as its default
 OUTPUT = "output"  # selects one of a model's outputs, unless the build function has a parameter of this name
 FORM_OF_RANK = {1: "vector", 2: "sequence", 3: "image"}
 
@@ -140,9 +142,9 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
         "code": code_of_file(path),
         "width_means": "the first argument",
     }
-    inputs = Param(name="inputs", type="str", default="vector", choices=FORMS, help="form of the data")
+    inputs = Param(name="inputs", type="str", default="vector", help="form of the data")
     if not isinstance(node, ast.FunctionDef):  # an imported name or a class: its signature is not in this file
-        return FileArchitecture(**shared, params={"inputs": inputs}, inputs=FORMS, open_ended=True)
+        return FileArchitecture(**shared, params={"inputs": inputs}, inputs=tuple(FORMS), open_ended=True)
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
     if not positional and not arguments.vararg:
@@ -154,7 +156,7 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
     params, loose, required = {"inputs": inputs}, [], []
     for argument, default in pairs:
         value = _literal(default)
-        if argument.arg == "inputs" and value in FORMS:
+        if argument.arg == "inputs" and isinstance(value, str):
             params["inputs"] = evolve(inputs, default=value)
         if argument.arg in GIVEN:
             continue
@@ -162,12 +164,12 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
             params[argument.arg] = Param.of(argument.arg, value)
         else:
             loose.append(argument.arg)
-            if default is None:
+            if default is None and argument.arg != VOCABULARY:
                 required.append(argument.arg)
     return FileArchitecture(
         **shared,
         params=params,
-        inputs=FORMS,
+        inputs=tuple(FORMS),
         loose=tuple(loose),
         required=tuple(required),
         open_ended=arguments.kwarg is not None,
@@ -255,14 +257,16 @@ class KerasArchitecture(Architecture):
 
     Attributes:
         path: Path of the `.keras` file.
-        input_shape: Shape of one input, with None for axes of any size.
+        input_shape: Shape of one input, with None for axes of any size; for several inputs, a dict or list of shapes.
+        types: The dtypes of the inputs, in the same structure.
         code: The hash of the file.
         reinit: Whether to redraw the weights for each seed.
         seed_bits: Number of bits of the seed.
     """
 
     path: Path
-    input_shape: tuple[int | None, ...]
+    input_shape: Any
+    types: Any = "float32"
     code: Code = field(factory=Code, repr=False)
     reinit: bool = False
     seed_bits: int = 63
@@ -295,53 +299,87 @@ class KerasArchitecture(Architecture):
 
 def keras_architecture(path: Path, *, reinit: bool = False) -> KerasArchitecture:
     """Return the architecture of a saved model. Its input shape is read from the archive's JSON; no code is run."""
-    shape = read_input_shape(path)
-    if len(shape) not in FORM_OF_RANK:
-        raise NtkbenchError(
-            f"{path.name} takes inputs of shape {list(shape)}, but inputs must be vectors [d], sequences [steps, "
-            "features] or images [height, width, channels]."
-        )
+    shape, types = read_inputs(path)
     return KerasArchitecture(
         name=path.name,
         target=f"{path.stem}:saved",
         width_means="as saved (one width)",
-        inputs=(FORM_OF_RANK[len(shape)],),
+        inputs=_forms_of(path, shape, types),
         path=path.resolve(),
         input_shape=shape,
+        types=types,
         code=code_of_file(path),
         reinit=reinit,
     )
 
 
-def read_input_shape(path: Path) -> tuple[int | None, ...]:
-    """Return the shape of one input from the config.json of a `.keras` archive, with None for axes of any size."""
+def _forms_of(path: Path, shape: Any, types: Any) -> tuple[str, ...]:
+    """Return the forms of data that a saved model may take; none if it has several inputs that no form describes."""
+    if isinstance(shape, tuple):
+        if len(shape) == 1 and "int" in types:
+            return ("tokens", "vector")
+        if len(shape) not in FORM_OF_RANK:
+            raise NtkbenchError(
+                f"{path.name} takes inputs of shape {list(shape)}, but inputs must be vectors [d], sequences [steps, "
+                "features] or images [height, width, channels]."
+            )
+        return (FORM_OF_RANK[len(shape)], *(("set",) if len(shape) == 2 else ()))
+    names = shape.keys() if isinstance(shape, dict) else ()
+    return tuple(form for form, several in FORMS.items() if any(parts.keys() == names for parts in several))
+
+
+def read_inputs(path: Path) -> tuple[Any, Any]:
+    """Return the shape and dtype of one input from the config.json of a `.keras` archive.
+
+    Sizes are None for axes of any size. For several inputs, both are dicts or lists in the structure of the inputs.
+    """
     if not path.is_file():
         near = [other.name for other in path.parent.glob("*.keras")] if path.parent.is_dir() else []
         raise NtkbenchError(f"File not found: {path}. {did_you_mean(path.name, near) if near else ''}".strip())
     try:
         with zipfile.ZipFile(path) as archive:
             saved = json.loads(archive.read("config.json"))
-        shapes = _input_shapes(saved)
+        found = _saved_inputs(saved)
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError):
         raise NtkbenchError(f"{path} is not a Keras 3 model; save it with model.save('NAME.keras').") from None
-    if len(shapes) > 1:
-        raise NtkbenchError(f"{path.name} has {len(shapes)} inputs; only models with one input can be measured.")
-    if not shapes:
+    if found is None:
         raise NtkbenchError(f"{path.name} was saved without an input shape; call it on data once, then save it again.")
-    return shapes[0]
+    return found
 
 
-def _input_shapes(saved: Mapping[str, Any]) -> list[tuple[int | None, ...]]:
-    layers = saved["config"].get("layers", [])
-    shapes = [
-        layer["config"].get("batch_shape") or layer["config"]["batch_input_shape"]
-        for layer in layers
+def _saved_inputs(saved: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """Return shapes and dtypes of the inputs in a saved configuration, None if it has none."""
+    inputs = {
+        layer["config"]["name"]: (
+            tuple((layer["config"].get("batch_shape") or layer["config"]["batch_input_shape"])[1:]),
+            _type_name(layer["config"].get("dtype")),
+        )
+        for layer in saved["config"].get("layers", [])
         if layer["class_name"] == "InputLayer"
-    ]
+    }
     built = (saved.get("build_config") or {}).get("input_shape")
-    if not shapes and isinstance(built, list):
-        shapes = [built]
-    return [tuple(shape[1:]) for shape in shapes]
+    if len(inputs) > 1:
+        nest = saved["config"]["input_layers"]
+        return _looked_up(nest, {name: shape for name, (shape, _) in inputs.items()}), _looked_up(
+            nest, {name: kind for name, (_, kind) in inputs.items()}
+        )
+    if inputs:
+        return next(iter(inputs.values()))
+    return (tuple(built[1:]), "float32") if isinstance(built, list) else None
+
+
+def _type_name(saved: Any) -> str:
+    """Return a saved dtype, which may be that of a policy."""
+    return saved["config"]["name"] if isinstance(saved, Mapping) else saved or "float32"
+
+
+def _looked_up(nest: Any, values: Mapping[str, Any]) -> Any:
+    """Return the values in the structure of saved inputs, whose leaves are [name of the layer, node, tensor]."""
+    if isinstance(nest, Mapping):
+        return {key: _looked_up(each, values) for key, each in nest.items()}
+    if isinstance(nest[0], str):
+        return values[nest[0]]
+    return [_looked_up(each, values) for each in nest]
 
 
 def redrawn(model: Any, seed: int) -> Any:

@@ -33,6 +33,15 @@ def takes(function: Callable[..., Any], name: str) -> bool:
     )
 
 
+def vocabulary_for(build: Callable[..., Any], vocabulary: int | None) -> dict[str, int]:
+    """Return {"vocabulary": …} if there is one and the build function names this argument, otherwise {}.
+
+    A function with **options does not get it, because it may pass them on to one that knows nothing of tokens.
+    """
+    named = vocabulary is not None and "vocabulary" in inspect.signature(build).parameters
+    return {"vocabulary": vocabulary} if named and vocabulary is not None else {}
+
+
 def call_with_known_names(function: Callable[..., Any], *args: Any, **names: Any) -> Any:
     """Return `function(*args, **names)`, leaving out the names that `function` does not accept.
 

@@ -64,17 +64,17 @@ def code_of_file(path: Path) -> Code:
 def code_of_entry(entry: Entry) -> Code:
     """Return the code of a registered entry; empty for built-in entries, whose code `numerics_version` stands for.
 
-    For a plugin, it is every file of the packages that contain the plugin's entry points and the entry's target. For a
-    decorated function, it is the function's file, or the function itself if it has no file, as in an interactive
-    session.
+    For a plugin, it is every file of the packages that contain the plugin's entry points, the entry's target and its
+    limit. For a decorated function, it is the function's file, or the function itself if it has no file, as in an
+    interactive session.
     """
     if entry.distribution == OWN:
         return Code()
-    modules = list(_entry_modules(entry.distribution))
-    if isinstance(entry.target, str):
-        modules.append(entry.target.partition(":")[0])
-    elif not isinstance(entry.target, Late):
+    if not isinstance(entry.target, str | Late):
         return _code_of_function(entry.target)
+    modules = list(_entry_modules(entry.distribution))
+    targets = (entry.target, getattr(entry, "limit", None))
+    modules += [target.partition(":")[0] for target in targets if isinstance(target, str)]
     search = _Search()
     for module in dict.fromkeys(name.partition(".")[0] for name in modules):
         search.add_module(module, whole=True)

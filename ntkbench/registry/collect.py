@@ -79,8 +79,10 @@ def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str,
     if not isinstance(name, str) or not pattern.match(name) or name in _RESERVED:
         form = '"module:LayerClass"' if kind == "layer_rules" else "up to 64 letters, digits, '.', '_' and '-'"
         raise RegistrationError(f"{name!r} is not a valid {ONE_OF[kind]} name; use {form}.")
-    if not callable(target) and not (isinstance(target, str) and _TARGET.match(target)):
-        raise RegistrationError(f'{name!r} has the target {target!r}; it must be a callable or "module:attribute".')
+    further = {field: spec[field] for field in KINDS[kind].further_targets() if spec.get(field) is not None}
+    for field, given in {"target": target, **further}.items():
+        if not callable(given) and not (isinstance(given, str) and _TARGET.match(given)):
+            raise RegistrationError(f'{name!r} has the {field} {given!r}; it must be a callable or "module:attribute".')
     fields = {field.name for field in attrs.fields(KINDS[kind]) if field.init}
     fields -= {"name", "target", "distribution", "version"}
     for word in spec:

@@ -129,6 +129,18 @@ class Registry:
             raise UnknownName(ONE_OF[kind], name, entries)
         return entries[name]
 
+    def subject(self, name: str) -> Architecture:
+        """Return the architecture of this name, or else the kernel of this name as an architecture.
+
+        Raises:
+            UnknownName: There is neither.
+        """
+        if name not in self.architectures and name in self.kernels:
+            return self.kernels[name].subject()
+        if name not in self.architectures:
+            raise UnknownName("architecture", name, [*self.architectures, *self.kernels])
+        return self.architectures[name]
+
     def register(
         self, kind: str, name: str, target: Target, *, distribution: str, version: str = "", **spec: Any
     ) -> None:
@@ -228,7 +240,8 @@ def _function_of(source: Source, kind: str, name: str, field: str = "target") ->
     try:
         for found_kind, entry in collect(source.load(), source).entries:
             if (found_kind, entry.name) == (kind, name):
-                return entry.load() if field == "target" else getattr(entry, "by_params", {})[field]
+                by_params = getattr(entry, "by_params", {})
+                return by_params[field] if field in by_params else entry.load(field)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -20,7 +20,7 @@ from .snapshot import Probe
 from .sources import Source
 
 FOLDER = "NTKBENCH_CACHE"
-FORMAT = 2
+FORMAT = 3
 _MOST_FILES = 2000  # files of a package that are checked for changes
 
 

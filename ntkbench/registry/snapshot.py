@@ -46,11 +46,13 @@ class Probe:
 def entry_to_json(entry: Entry) -> dict[str, Any]:
     """Return an entry as plain values.
 
-    A callable target becomes None. A function of the parameters becomes its values at the defaults and at the
-    variants.
+    A callable target becomes None; other fields with a callable target are listed in "late". A function of the parameters
+    becomes its values at the defaults and at the variants.
     """
     written = {a.name for a in attrs.fields(type(entry)) if a.init}.difference(_OWN)
     spec = {name: value for name, value in attrs.asdict(entry).items() if name in written}
+    late = [name for name in entry.further_targets() if callable(spec[name])]
+    spec = {name: value for name, value in spec.items() if name not in late}
     by_params: dict[str, dict[str, Any]] = {}
     if isinstance(entry, Architecture) and entry.by_params:
         for params in ({}, *entry.variants):
@@ -58,7 +60,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
             for name in entry.by_params:
                 by_params.setdefault(name, {})[key] = plain[name]
     target = entry.target if isinstance(entry.target, str) else None
-    return {"name": entry.name, "target": target, "spec": spec, "by_params": by_params}
+    return {"name": entry.name, "target": target, "spec": spec, "by_params": by_params, "late": late}
 
 
 def entry_from_json(
@@ -81,6 +83,8 @@ def entry_from_json(
     # Cached, because finding a function loads and registers the whole plugin again.
     if target is None:
         target = Late(functools.cache(lambda: find(kind, name)))
+    for field in given["late"]:
+        spec[field] = Late(functools.cache(functools.partial(find, kind, name, field)))
     for field, known in given["by_params"].items():
         spec[field] = Remembered(functools.cache(functools.partial(find, kind, name, field)), known)
     return entry_of(kind, name, target, distribution, version, spec)

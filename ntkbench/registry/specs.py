@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, evolve, field, fields as attrs_fields, frozen
 
 from ..errors import NtkbenchError, RegistrationError, did_you_mean
-from ..types import DIRECTIONS, FORMS, THEORY_KINDS, Quantity, Theory, canonical_json
+from ..types import DIRECTIONS, THEORY_KINDS, Quantity, Theory, canonical_json
 from .calling import exit_as_error
 
-NEEDS = ("hessian", "ball", "radius", "trajectory", "limit")
+NEEDS = ("hessian", "ball", "radius", "trajectory", "limit", "task")
 RADIUS_NEEDS = ("ball", "radius")
 """A measurement with one of these needs depends on the radius R."""
+FORM_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 SEED_BITS = 63
 """Number of bits of the seeds that `ntkbench.seeds.seed_for` returns."""
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
@@ -161,6 +163,22 @@ def _words(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
+def _forms(given: str | Sequence[str]) -> tuple[str, ...]:
+    forms = _words(given)
+    for form in forms:
+        if not isinstance(form, str) or not FORM_NAME.match(form):
+            raise RegistrationError(
+                f"{form!r} is not a form of data; use lowercase letters, digits, '-' and '_', such as 'sequence'."
+            )
+    return forms
+
+
+def _vocabulary(given: Any) -> int | None:
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
+        raise RegistrationError(f"vocabulary={given!r} is invalid; give the number of different tokens.")
+    return given
+
+
 def _pair(given: Sequence[float]) -> tuple[float, float]:
     low, high = map(float, given)
     return low, high
@@ -209,6 +227,8 @@ class Remembered:
 
 
 Target = Callable[..., Any] | str
+TARGET = "target"
+"""Key in the metadata of fields that hold a further target."""
 
 
 @frozen(kw_only=True)
@@ -231,20 +251,32 @@ class Entry:
     distribution: str = ""
     version: str = ""
 
-    def load(self) -> Callable[..., Any]:
-        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails."""
-        if isinstance(self.target, Late):
-            return self.target.find()
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, attribute = self.target.partition(":")
+    @classmethod
+    def further_targets(cls) -> tuple[str, ...]:
+        """Return the fields of this kind that hold a target besides `target` itself; they may be None."""
+        return tuple(each.name for each in attrs_fields(cls) if each.metadata.get(TARGET))
+
+    def load(self, field: str = "target") -> Callable[..., Any]:
+        """Return the target, importing it if it is given as a string; raise NtkbenchError when that fails.
+
+        Args:
+            field: "target", or one of `further_targets` that is not None.
+        """
+        return self._function(getattr(self, field))
+
+    def _function(self, target: Target) -> Callable[..., Any]:
+        if isinstance(target, Late):
+            return target.find()
+        if not isinstance(target, str):
+            return target
+        module, _, attribute = target.partition(":")
         try:
             with exit_as_error(f"the import of {module}"):
                 return getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise NtkbenchError(
                 f"{self.name!r} of {self.distribution or 'an unnamed plugin'} could not be loaded from "
-                f"{self.target!r}: {str(error).rstrip('.') or type(error).__name__}. Its author must fix the target."
+                f"{target!r}: {str(error).rstrip('.') or type(error).__name__}. Its author must fix the target."
             ) from error
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,7 +298,8 @@ class Architecture(Entry):
 
     Attributes:
         width_means: Meaning of the swept width.
-        inputs: Forms of data that it accepts, the preferred one first: "vector", "image", "sequence".
+        inputs: Forms of data that it accepts, the preferred one first; `ntkbench.datasets.forms` lists the built-in
+            ones, and any other lowercase name is a form of the plugin's own.
         outputs: Number of outputs of the model.
         theory: {quantity: Theory, or a mapping of its fields}.
         targets: Regression targets for y = -1 and y = +1.
@@ -279,11 +312,15 @@ class Architecture(Entry):
             `keras.utils.set_random_seed` and NumPy's `RandomState` accept at most 32.
         known_limit: Whether `ntkbench.kernels.infinite_width` may know the limit of the tangent kernel. Measurements
             that need the limit are not planned otherwise.
+        limit: Limit of the tangent kernel at infinite width: a callable ``make(*, input_shape, **params) -> kernel``,
+            or "module:attribute". Arguments that it does not accept are not passed. It raises
+            `ntkbench.kernels.NoLimit` for parameters without a limit. None reads the limit off the model with
+            `ntkbench.kernels.infinite_width`.
         by_params: The functions of the parameters, by field.
     """
 
     width_means: str = "units in each hidden layer"
-    inputs: tuple[str, ...] = field(default=("vector",), converter=_words)
+    inputs: tuple[str, ...] = field(default=("vector",), converter=_forms)
     outputs: int = 1
     theory: Mapping[str, Theory] = field(factory=dict, converter=_theory_or_function)
     targets: tuple[float, float] = field(default=(-1.0, 1.0), converter=_pair)
@@ -294,19 +331,17 @@ class Architecture(Entry):
     grows: bool = True
     seed_bits: int = 31
     known_limit: bool = field(default=True, converter=_flag_or_function)
+    limit: Target | None = field(default=None, metadata={TARGET: True})
     by_params: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(init=False, factory=dict, repr=False, eq=False)
 
     @property
     def has_limit(self) -> bool:
         """Whether the infinite-width limit of the tangent kernel may be known."""
+        if self.limit is not None:
+            return True
         return self.known_limit and self.linear_output and not self.bottleneck and self.grows
 
     def __attrs_post_init__(self) -> None:
-        for form in self.inputs:
-            if form not in FORMS:
-                raise RegistrationError(
-                    f"{self.name!r} declares the unknown input form {form!r}. {did_you_mean(form, FORMS)}"
-                )
         if self.seed_bits not in range(1, SEED_BITS + 1):
             raise RegistrationError(
                 f"{self.name!r} has seed_bits={self.seed_bits!r}; it must be between 1 and {SEED_BITS}."
@@ -317,6 +352,16 @@ class Architecture(Entry):
             object.__setattr__(self, name, value)
         for variant in self.variants:
             self._values(variant)
+
+    def load_limit(self) -> Callable[..., Any]:
+        """Return the function in `limit`, importing it if it is given as a string.
+
+        Raises:
+            NtkbenchError: There is none, or it cannot be imported.
+        """
+        if self.limit is None:
+            raise NtkbenchError(f"{self.name!r} declares no limit.")
+        return self._function(self.limit)
 
     def resolved(self, params: Mapping[str, Any]) -> Architecture:
         """Return the entry for one set of parameters, with functions of the parameters replaced by their values.
@@ -355,13 +400,16 @@ class Measurement(Entry):
         quantities: All numbers that it can return.
         needs: What it uses beyond first derivatives, for the predicted cost: "hessian", "ball" or "trajectory";
             "limit" when it needs the infinite-width kernel; "radius" when it reads ctx.settings.radius, which "ball"
-            implies.
+            implies; "task" when it reads ctx.task. The model then has as many outputs as the task.
         companions: {result key: further result keys}, which are stored with it whenever the measurement returns them.
+        at_infinity: Whether it also measures the limit of infinite width. There it gets an
+            `ntkbench.engine.infinite_context.InfiniteContext`, which holds a kernel instead of a model.
     """
 
     quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)
     needs: tuple[str, ...] = field(factory=tuple, converter=_words)
     companions: Mapping[str, tuple[str, ...]] = field(factory=dict, converter=_tuples)
+    at_infinity: bool = field(default=False, converter=_flag)
 
     @property
     def depends_on_radius(self) -> bool:
@@ -417,15 +465,47 @@ class Dataset(Entry):
     """A source of inputs and targets, with the target load(*, form, n, seed) -> (x, y).
 
     Attributes:
-        forms: Forms of data that it provides: "vector", "image", "sequence".
+        forms: Forms of data that it provides; `ntkbench.datasets.forms` lists the built-in ones, and any other
+            lowercase name is a form of the plugin's own.
+        vocabulary: Number of different tokens, passed to build functions with an argument of this name; None if its
+            inputs are not tokens.
+        task: Target load_task(*, form, seed, fold) -> `ntkbench.Task`, whose inputs have the shapes of those of `load`;
+            None if the dataset has no task.
     """
 
-    forms: tuple[str, ...] = field(default=("vector",), converter=_words)
+    forms: tuple[str, ...] = field(default=("vector",), converter=_forms)
+    vocabulary: int | None = field(default=None, converter=_vocabulary)
+    task: Target | None = field(default=None, metadata={TARGET: True})
 
 
 @frozen(kw_only=True)
 class Kernel(Entry):
-    """An infinite-width kernel."""
+    """A kernel, with the target make(**params) -> kernel.
+
+    Attributes:
+        inputs: Forms of data that it accepts, the preferred one first.
+    """
+
+    inputs: tuple[str, ...] = field(default=("vector",), converter=_forms)
+
+    def subject(self) -> KernelArchitecture:
+        """Return the kernel as the subject of a run."""
+        return KernelArchitecture(
+            name=self.name,
+            target=self.target,
+            limit=self.target,
+            summary=self.summary,
+            params=self.params,
+            distribution=self.distribution,
+            version=self.version,
+            inputs=self.inputs,
+            seed_bits=SEED_BITS,
+        )
+
+
+@frozen(kw_only=True)
+class KernelArchitecture(Architecture):
+    """A registered kernel as the subject of a run. It exists only at infinite width, and its target builds no model."""
 
 
 @frozen(kw_only=True)

@@ -11,8 +11,8 @@ from statistics import median
 from typing import Any, Literal
 
 from ..analysis.laws import Law, law, result_keys, series
+from ..atomic import write_atomically
 from ..errors import NtkbenchError
-from ..store.atomic import write_atomically
 from ..store.manifest import catalogue, theory
 from ..types import CellResult, Quantity
 from . import escape

@@ -13,7 +13,7 @@ from ..analysis.laws import Law, Series, law, result_keys, series, version_of
 from ..analysis.verdicts import CURVATURE, Verdict, record, verdicts_of
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
-from ..types import Cell, CellResult, Quantity, Status
+from ..types import INFINITE, Cell, CellResult, Quantity, Status, written_width
 from .choice import chosen
 from .table import Column, Table
 from .verdict_words import meaning, name_of, what_would_decide
@@ -23,6 +23,8 @@ _NAME = 18
 _NAME_LINES = 3
 _REASON = 300
 _PROBLEMS = 5
+LIMIT = " │ "
+"""Separates what belongs to infinite width."""
 
 
 def standard_table(
@@ -143,16 +145,22 @@ def _cells(results: Iterable[CellResult]) -> list[Cell]:
 def _widths(of: Series) -> str:
     if of.one_model:
         return "saved model"
-    widths = of.widths
-    return f"{widths[0]}…{widths[-1]}" if len(widths) > 1 else str(widths[0])
+    return widths_of(of)
+
+
+def widths_of(of: Series) -> str:
+    """Return the widths of a series as text: "64…512", "64…512 │ ∞", or "∞"."""
+    ends = [str(width) for width in dict.fromkeys(of.widths[:1] + of.widths[-1:])]
+    return LIMIT.join(filter(None, ["…".join(ends), "∞" * of.infinite]))
 
 
 def _law_lines(law: Law, budget: int) -> tuple[str, ...]:
     fit = law.fit
+    limit = () if law.limit is None else (numbers.value(law.limit),)
     if fit.first_value is None:
-        return ("–",)
+        return limit or ("–",)
     if fit.is_zero:
-        return ("0",)
+        return ("0", *(f"{LIMIT.lstrip()}{value}" for value in limit))
     half = None if fit.low is None or fit.high is None else (fit.high - fit.low) / 2
     first = [numbers.exponent(fit.slope, half)]
     if law.theory is not None and fit.slope is not None:
@@ -161,7 +169,8 @@ def _law_lines(law: Law, budget: int) -> tuple[str, ...]:
         second = [numbers.value(fit.first_value)]
     else:
         second = [f"{numbers.value(fit.first_value)}→", numbers.value(fit.last_value)]
-    return (*_pack(first, " ", budget), *_pack(second, "", budget))
+    second += [f"{LIMIT}{value}" for value in limit]
+    return (*_pack(first, " ", budget), *(line.strip() for line in _pack(second, "", budget)))
 
 
 def _pack(words: Sequence[str], space: str, budget: int) -> list[str]:
@@ -235,6 +244,8 @@ def _notes(
             f"theory ± {MARGIN} and excludes the rival claim (0, or a fall if theory claims 0); ·: it overlaps both; "
             "✗: it does not overlap theory. Second line: median over seeds at the smallest→largest width."
         )
+    if any(each.limit is not None for each in laws):
+        yield "│: value of the limit kernel at infinite width (∞), the median over seeds; exponents do not use it."
     yield from _verdict_notes(judged)
     stopping = manifest.get("stopping")
     if isinstance(stopping, Mapping):
@@ -298,7 +309,7 @@ def _floors(of: Verdict) -> str:
 
 
 def _odd(law: Law) -> bool:
-    return bool(law.fit.note) and not law.fit.is_zero and (law.fit.note != "no value" or bool(law.points))
+    return bool(law.fit.note and law.points) and not law.fit.is_zero
 
 
 def _meanings(found: Sequence[tuple[Series, Mapping[str, Law]]], manifest: Mapping[str, Any]) -> Iterable[str]:
@@ -347,7 +358,7 @@ def _grouped(pairs: Iterable[tuple[str, str]], limit: int = 4) -> list[tuple[str
 
 def _place(result: CellResult) -> str:
     cell = result.cell
-    return f"{cell.label or cell.architecture} width {cell.width} {cell.measurement}"
+    return f"{cell.label or cell.architecture} width {written_width(cell.width)} {cell.measurement}"
 
 
 def _reason(result: CellResult) -> str:
@@ -407,11 +418,11 @@ def _record(
         "condition": list(of.condition),
         "plugin": _plugin(of),
         "installed": _plugin(of) not in missing,
-        "widths": of.widths,
+        "widths": [*of.widths, *([INFINITE] if of.infinite else [])],
         "seeds": of.seeds,
         "cells_ok": _count_ok(of),
         "cells_total": total,
-        "quantities": {key: _quantity_record(law) for key, law in laws.items() if law.points},
+        "quantities": {key: _quantity_record(law) for key, law in laws.items() if law.measured},
         "verdict": None if judged is None else record(judged),
     }
 
@@ -430,6 +441,7 @@ def _quantity_record(law: Law) -> dict[str, Any]:
         "note",
     )
     return {name: getattr(law.fit, name) for name in names} | {
+        "limit": law.limit,
         "state": law.state.name,
         "theory": None if law.theory is None else law.theory.exponent,
         "kind": None if law.theory is None else law.theory.kind,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from ..plan.cost import COMPILE_SECONDS, quantity_seconds
+from ..plan.cost import COMPILE_SECONDS, quantity_seconds, rough_parameters
 from ..types import Cell, CellResult
 
 Level = tuple[object, ...]
@@ -71,8 +71,7 @@ def _levels(cell: Cell, first: bool) -> Iterator[Level]:
 
 
 def _rough(cell: Cell, first: bool) -> float:
-    # width**2: roughly the number of weights of a network with two hidden layers.
-    return quantity_seconds(cell.quantities, cell.width**2) + (COMPILE_SECONDS / 2 if first else 0.0)
+    return quantity_seconds(cell.quantities, rough_parameters(cell)) + (COMPILE_SECONDS / 2 if first else 0.0)
 
 
 class Agenda:

@@ -15,7 +15,8 @@ from .. import layers  # noqa: F401, registers the layers so that Keras can load
 from ..engine.model import dtype_policy
 from ..engine.ops import isolated_settings
 from ..errors import NtkbenchError
-from ..registry.calling import call_with_known_names, takes
+from ..nests import map_leaves
+from ..registry.calling import call_with_known_names, takes, vocabulary_for
 from ..registry.specs import SEED_BITS, Architecture
 from ..seeds import seed_for
 from ..types import Cell
@@ -46,7 +47,15 @@ def _building_in(precision: str) -> Iterator[None]:
         yield
 
 
-def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], precision: str) -> Any:
+def build_model(
+    entry: Architecture,
+    cell: Cell,
+    input_shape: Any,
+    precision: str,
+    *,
+    vocabulary: int | None = None,
+    example: Any = None,
+) -> Any:
     """Return the model of a cell, built with Keras's default precision set and with the weights of the cell's seed.
 
     Saved models and code that sets a dtype keep their own precision; see `network_in`. The weights depend only on
@@ -55,8 +64,10 @@ def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], p
     Args:
         entry: The architecture.
         cell: The cell.
-        input_shape: Shape of one input.
+        input_shape: Shape of one input, or a nest of the shapes of its parts.
         precision: "float32" or "float64".
+        vocabulary: Number of different tokens, if the dataset declares it.
+        example: A nest of inputs, for models that are built by calling them on one.
 
     Returns:
         A Keras model, or a callable with `trainable_variables`.
@@ -64,24 +75,26 @@ def build_model(entry: Architecture, cell: Cell, input_shape: tuple[int, ...], p
     Raises:
         NtkbenchError: The build function returned something else.
     """
-    seed = seed_for("weights", cell.architecture, dict(cell.params), cell.width, cell.seed)
+    seed = seed_for("weights", cell.architecture, dict(cell.params), int(cell.width), cell.seed)
     build = _loaded(entry)
     with _drawing_from(seed), _building_in(precision):
         if not takes(build, "seed"):
             # Only if needed: it discards TensorFlow's compiled functions, which costs the next cell about a second.
             tf.random.set_seed(seed)
         given = seed >> (SEED_BITS - entry.seed_bits)
-        return _built(entry, build, cell.width, input_shape, precision, given, cell.params)
+        return _built(entry, build, int(cell.width), input_shape, precision, given, cell.params, vocabulary, example)
 
 
 def build_with(
     entry: Architecture,
     width: int,
-    input_shape: tuple[int, ...],
+    input_shape: Any,
     precision: str,
     *,
     seed: int,
     params: Mapping[str, Any],
+    vocabulary: int | None = None,
+    example: Any = None,
 ) -> Any:
     """Return the model that the build function returns for exactly this seed, built as by `build_model`.
 
@@ -89,7 +102,7 @@ def build_with(
     """
     build = _loaded(entry)
     with _building_in(precision):
-        return _built(entry, build, width, input_shape, precision, seed, params)
+        return _built(entry, build, width, input_shape, precision, seed, params, vocabulary, example)
 
 
 def _loaded(entry: Architecture) -> Callable[..., Any]:
@@ -98,16 +111,28 @@ def _loaded(entry: Architecture) -> Callable[..., Any]:
         return entry.load()
 
 
+def first_sample(x: Any, precision: str) -> Any:
+    """Return the first sample of a nest of arrays [N, ...], with its floating-point parts in a precision."""
+
+    def first(part: np.ndarray) -> np.ndarray:
+        return part[:1].astype(precision) if part.dtype.kind == "f" else part[:1]
+
+    return map_leaves(first, x)
+
+
 def _built(
     entry: Architecture,
     build: Callable[..., Any],
     width: int,
-    input_shape: tuple[int, ...],
+    input_shape: Any,
     precision: str,
     seed: int,
     params: Mapping[str, Any],
+    vocabulary: int | None,
+    example: Any,
 ) -> Any:
-    given = {"input_shape": input_shape, "outputs": entry.outputs, "seed": seed, **params}
+    given: dict[str, Any] = {"input_shape": input_shape, "outputs": entry.outputs, "seed": seed}
+    given = {**given, **vocabulary_for(build, vocabulary), **params}
     model = call_with_known_names(build, width, **given)
     if not (callable(model) and hasattr(model, "trainable_variables")):
         raise NtkbenchError(
@@ -115,5 +140,5 @@ def _built(
             "callable with trainable_variables."
         )
     if isinstance(model, keras.Model) and not model.built:
-        model(np.zeros((1, *input_shape), precision))
+        model(np.zeros((1, *input_shape), precision) if example is None else first_sample(example, precision))
     return model

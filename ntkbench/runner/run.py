@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from ..plan.cost import CHECKED_WIDTH, estimate, refuse_what_cannot_fit
+from ..plan.cost import CHECKED_WIDTH, estimate, finite_widths, refuse_what_cannot_fit
 from ..plan.plan import Plan
 from ..registry.manager import Registry
 from ..store.manifest import new_manifest
@@ -167,7 +167,7 @@ def new_folder(cells: Sequence[Cell]) -> str:
 
 def is_wide(plan: Plan) -> bool:
     """Return whether `check` predicts the memory of a plan, for which it builds small models in this process."""
-    return max(cell.width for cell in plan.cells) > CHECKED_WIDTH
+    return max(finite_widths(plan.cells), default=0) > CHECKED_WIDTH
 
 
 def check(plan: Plan, executor: Executor) -> dict[str, CellResult]:

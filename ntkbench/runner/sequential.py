@@ -172,7 +172,7 @@ def _plan_of(
 
 
 def _spec(request: ArchitectureRequest) -> str:
-    if request.kind == "registered":
+    if request.registered:
         return request.label
     written = request.label.partition(request.name)[2]
     return f"{request.path}:{request.function}{written}" if request.function else f"{request.path}{written}"

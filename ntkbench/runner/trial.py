@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from attrs import evolve
 
 from ..errors import NtkbenchError, RunStopped
-from ..plan.cost import small_widths
+from ..plan.cost import SMALL_WIDTHS, finite_widths, small_widths
 from ..plan.plan import Plan
+from ..plan.preset import modest_width
 from ..types import Cell, CellResult, Status
 from .agenda import Agenda
 from .executors.executor import Executor, ExecutorLost
@@ -33,7 +34,11 @@ def lost_in_trial(plan: Plan, executor: Executor) -> dict[str, CellResult]:
         RunStopped: No worker can be started.
     """
     lost: dict[str, CellResult] = {}
-    for result in _tried(executor, [cells[:1] for cells in _own_cells(plan).values()]):
+    own = plan.own_architectures()
+    firsts = [cells[0] for cells in _own_cells(plan).values()]
+    # The limit is read off a model of a modest width.
+    firsts = [evolve(c, width=modest_width(own[c.architecture].widths)) if c.infinite else c for c in firsts]
+    for result in _tried(executor, [[cell] for cell in firsts]):
         if result.status is Status.UNSUPPORTED:
             name = result.cell.architecture
             raise NtkbenchError(result.message if name in result.message else f"{name}: {result.message}")
@@ -54,14 +59,14 @@ def own_sizes(
     groups = [
         [evolve(cells[0], width=width)]
         for cells in _own_cells(plan).values()
-        for width in small_widths(sorted({cell.width for cell in cells}))
+        for width in small_widths(finite_widths(cells) or SMALL_WIDTHS)
     ]
     sizes: dict[str, dict[int, int]] = {group[0].label: {} for group in groups}
     failed: dict[str, str] = {}
     for result in _tried(executor, groups):
         label = result.cell.label
         if result.status is Status.OK and result.n_parameters is not None:
-            sizes[label][result.cell.width] = result.n_parameters
+            sizes[label][int(result.cell.width)] = result.n_parameters
         elif label not in failed:
             failed[label] = f"The cost of {label} cannot be predicted: at width {result.cell.width}, {result.message}"
     for label, reason in failed.items():

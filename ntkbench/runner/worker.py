@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,25 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from attrs import evolve
 
 from ..engine.checks import relative
 from ..engine.context import Context
+from ..engine.infinite_context import InfiniteContext
 from ..engine.model import COPIED, Network, SeveralOutputs, network_in, rounding_of
 from ..engine.ops import keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
+from ..nests import is_nest, leaves, shapes
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data
+from ..plan.preset import modest_width
 from ..plan.user_model import FileArchitecture, KerasArchitecture
 from ..registry.calling import call_with_known_names, exit_as_error
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
 from ..seeds import seed_for
 from ..store.provenance import machine
-from ..types import FORMS, Cell, CellResult, Settings, Status, Value, quantity_of
+from ..types import Cell, CellResult, Settings, Status, Value, quantity_of, written_width
 from .build import build_model
 from .trial import TRIAL
 
@@ -47,9 +52,9 @@ class GroupWorker:
 
     def __init__(self, cells: Sequence[Cell], registry: Registry, device: str = "cpu", gib: float | None = None):
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
-        entry: Architecture = registry.get("architectures", cells[0].architecture)
-        self.architecture = entry.resolved(cells[0].params)
+        self.architecture = registry.subject(cells[0].architecture).resolved(cells[0].params)
         self._networks: dict[str, Network] = {}
+        self._limit: Any = None
 
     def results(self) -> Iterator[CellResult]:
         """Yield the result of each cell as it finishes. A failure is a result with its reason."""
@@ -73,7 +78,7 @@ class GroupWorker:
     def tried(self, cell: Cell) -> CellResult:
         """Return the result of building the model of a trial's cell and calling it on its probes; see `TRIAL`."""
         try:
-            size = self.context(cell).network.size
+            size = self.context(cell).n_parameters
         except NtkbenchError as error:
             return CellResult(cell=cell, status=Status.UNSUPPORTED, message=str(error))
         except Exception as error:
@@ -86,19 +91,53 @@ class GroupWorker:
         if not isinstance(self.architecture, FileArchitecture):
             return ""
         given = cell.params["inputs"]
-        others = " or ".join(f":inputs={form}" for form in FORMS if form != given)
+        forms = self.registry.get("datasets", cell.dataset).forms
+        others = " or ".join(f":inputs={form}" for form in forms if form != given)
         return f" Each input was passed as {given}. If the function expects another form, append {others} to its name."
 
     @keras_settings()
-    def context(self, cell: Cell) -> Context:
+    def context(self, cell: Cell) -> Context | InfiniteContext:
         """Return the context that is passed to the measurement of a cell."""
-        settings = Settings(**cell.settings)
         dataset: Dataset = self.registry.get("datasets", cell.dataset)
         form = form_for(self.architecture, cell.params, dataset)
-        x, y = load_data(dataset, cell.dataset_params, form=form, n=settings.n_probes, seed=cell.seed)
+        x, y = load_data(dataset, cell.dataset_params, form=form, n=cell.settings["n_probes"], seed=cell.seed)
         low, high = self.architecture.targets
         y = low + (np.asarray(y, np.float64) + 1) / 2 * (high - low)
+        shared: dict[str, Any] = {
+            "seed": cell.seed,
+            "device": self.device,
+            "settings": Settings(**cell.settings),
+            "architecture": self.architecture,
+            "make_rng": lambda name: np.random.default_rng(
+                seed_for("directions", cell.architecture, dict(cell.params), written_width(cell.width), cell.seed, name)
+            ),
+        }
+        if cell.infinite:
+            return InfiniteContext(x, y, precision=cell.precision, make_limit=lambda: self.limit(cell, x), **shared)
+        return self._finite_context(cell, x, y, shared)
 
+    def limit(self, cell: Cell, x: Any) -> Any:
+        """Return the kernel of the group at infinite width, computed once for all seeds.
+
+        A limit that the architecture does not declare is read off the model of seed 0 at a modest width; see
+        `modest_width`.
+        """
+        if self._limit is None:
+            input_shape = shapes(x)
+            small = evolve(cell, width=modest_width(self.architecture.widths), seed=0)
+            self._limit = self._find_limit(
+                cell,
+                input_shape,
+                lambda: build_model(self.architecture, small, input_shape, cell.precision, **self._about(cell, x)),
+            )
+        return self._limit
+
+    def _find_limit(self, cell: Cell, input_shape: Any, model: Callable[[], Any]) -> Any:
+        from ..kernels.limit import limit_of  # TensorFlow Probability is slow to import, and few runs need it
+
+        return limit_of(self.architecture, cell.params, input_shape, model)
+
+    def _finite_context(self, cell: Cell, x: Any, y: np.ndarray, shared: Mapping[str, Any]) -> Context:
         initial: list[tuple[list[np.ndarray], np.ndarray]] = []
 
         def make(precision: str) -> Context:
@@ -116,30 +155,35 @@ class GroupWorker:
                         f"{cell.architecture} built in {precision} is a different function, even with the same "
                         "weights. Make everything else that it draws or fits independent of the precision."
                     )
+            # Cached for all seeds of a width: the limit depends on the layers, not on their weights.
+            find = partial(self._find_limit, cell, shapes(x), lambda: network.model)
             return Context(
                 network,
                 x,
                 y,
-                seed=cell.seed,
+                width=cell.width,
                 precision=precision,
-                device=self.device,
-                settings=settings,
-                architecture=self.architecture,
-                make_rng=lambda name: np.random.default_rng(
-                    seed_for("directions", cell.architecture, dict(cell.params), cell.width, cell.seed, name)
-                ),
+                make_limit=lambda: network.cached("limit", find),
                 make_float64=lambda: make("float64"),
+                **shared,
             )
 
         return make(cell.precision)
 
-    def _network(self, cell: Cell, x: np.ndarray, precision: str) -> tuple[Network, np.ndarray]:
+    def _about(self, cell: Cell, x: Any) -> dict[str, Any]:
+        """Return what a build function may need to know of the data beside their shape."""
+        return {
+            "vocabulary": self.registry.get("datasets", cell.dataset).vocabulary,
+            "example": x if is_nest(x) else None,
+        }
+
+    def _network(self, cell: Cell, x: Any, precision: str) -> tuple[Network, np.ndarray]:
         """Return the network of this seed, and its outputs at x.
 
         The network of an earlier seed is reused, with new weights, if it then is the same function. It may not be,
         because a build function can draw or fit more than weights: a fixed matrix, an activation, statistics.
         """
-        model = build_model(self.architecture, cell, x.shape[1:], precision)
+        model = build_model(self.architecture, cell, shapes(x), precision, **self._about(cell, x))
         built = Network(model, output_name=output_name(self.architecture, cell.params))
         with exit_as_error(cell.architecture):
             outputs = check_output(built, x, cell.architecture)
@@ -155,11 +199,13 @@ class GroupWorker:
         return found, outputs
 
     @keras_settings()
-    def measure(self, cell: Cell, context: Context, began: float) -> CellResult:
+    def measure(self, cell: Cell, context: Context | InfiniteContext, began: float) -> CellResult:
         """Return the result of one cell."""
         try:
             entry: Measurement = self.registry.get("measurements", cell.measurement)
-            self._refuse_beyond(cell, context.network.size)
+            if cell.infinite and not entry.at_infinity:
+                raise Unsupported(f"{entry.name!r} measures a network, and there is none at infinite width.")
+            self._refuse_beyond(cell, context.n_parameters or 0)
             context.start(cell.measurement, frozenset(cell.quantities), Settings(**cell.settings))
             found = call_with_known_names(entry.load(), context)
             values = checked(entry, found, cell.quantities, context.precision)
@@ -171,7 +217,7 @@ class GroupWorker:
             values=values,
             message=not_finite(entry, found, values),
             seconds=time.perf_counter() - began,
-            n_parameters=context.network.size,
+            n_parameters=context.n_parameters,
             n_probes=len(context.y),
             device=self.device,
             provenance=provenance(),
@@ -185,7 +231,9 @@ class GroupWorker:
                 f"--memory-limit is {self.gib:g} GiB."
             )
 
-    def _failed(self, cell: Cell, error: Exception, seconds: float, context: Context | None = None) -> CellResult:
+    def _failed(
+        self, cell: Cell, error: Exception, seconds: float, context: Context | InfiniteContext | None = None
+    ) -> CellResult:
         status = Status.FAILED
         if isinstance(error, Diverged):
             status = Status.DIVERGED
@@ -198,7 +246,7 @@ class GroupWorker:
             status=status,
             message=sentence(error),
             seconds=seconds,
-            n_parameters=None if context is None else context.network.size,
+            n_parameters=None if context is None else context.n_parameters,
             n_probes=cell.settings.get("n_probes"),
             device=self.device,
             provenance=provenance(),
@@ -263,7 +311,8 @@ def check_output(network: Network, x: Any, name: str) -> np.ndarray:
         NtkbenchError: The model cannot be called on the probes, or its outputs are not finite.
         SeveralOutputs: The model has several outputs, and none is selected.
     """
-    shape, advice = list(np.shape(x)[1:]), "Choose another --dataset, or fix the model."
+    shape: Any = {part: list(each.shape[1:]) for part, each in leaves(x)} if is_nest(x) else list(np.shape(x)[1:])
+    advice = "Choose another --dataset, or fix the model."
     try:
         inputs = network.inputs(x)
     except NtkbenchError as error:
@@ -278,7 +327,7 @@ def check_output(network: Network, x: Any, name: str) -> np.ndarray:
         raise NtkbenchError(f"{name} does not accept inputs of shape {shape}: {sentence(error)} {advice}") from error
     if not np.isfinite(outputs).all():
         bad = int((~np.isfinite(outputs)).any(1).sum())
-        raise NtkbenchError(f"{name}: the outputs are not finite for {bad} of {len(x)} probes; fix the model.")
+        raise NtkbenchError(f"{name}: the outputs are not finite for {bad} of {len(outputs)} probes; fix the model.")
     return outputs
 
 

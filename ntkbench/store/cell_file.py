@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from ..errors import NtkbenchError
-from ..types import IDENTITY, LATER, Cell, CellResult, Status, Value, digest
+from ..types import IDENTITY, INFINITE, LATER, Cell, CellResult, Status, Value, digest
 
 SCHEMA_VERSION = 1
 
@@ -25,7 +25,7 @@ def _all_of(kind: type, names: Collection[str], later: Collection[str] = (), **o
 
     later: fields that may be missing, which means that they are empty.
     """
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind) | ({"width": int | Literal["inf"]} if kind is Cell else {})
     always = [(name, hints[name]) for name in names if name not in later]
     return msgspec.defstruct(f"_{kind.__name__}", [*always, *((name, hints[name], "") for name in later)], **options)
 
@@ -98,7 +98,10 @@ def decode(text: str | bytes, source: str) -> CellResult:
     body, mark, end = text.rpartition(_MARK)
     whole = bool(mark) and end == f'{_checksum(body)}"\n}}\n'.encode()
     record = _record(text, source)
-    cell = Cell(**msgspec.structs.asdict(record.cell), label=record.label)
+    fields = msgspec.structs.asdict(record.cell)
+    if fields["width"] == INFINITE:
+        fields["width"] = math.inf
+    cell = Cell(**fields, label=record.label)
     if whole:
         cell.remember_key(record.key)
     elif cell.key != record.key:

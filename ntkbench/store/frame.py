@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -89,12 +90,16 @@ def frame(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> 
         catalogue: The quantities of each measurement. For other quantities, name and reduction come from the key.
 
     Returns:
-        A DataFrame with the columns COLUMNS, in this order; missing numbers are NaN or <NA>.
+        A DataFrame with the columns COLUMNS, in this order; missing numbers are NaN or <NA>. Widths are integers, or
+            floats if one of them is infinite.
     """
     import pandas
 
     table = pandas.DataFrame(list(rows(results, catalogue)), columns=list(COLUMNS))
-    return table.astype({column: _DTYPES.get(column, "str") for column in COLUMNS})
+    types = {column: _DTYPES.get(column, "str") for column in COLUMNS}
+    if math.inf in table["width"].values:
+        types["width"] = "float64"
+    return table.astype(types)
 
 
 def dataset_label(dataset: str, params: Mapping[str, Any]) -> str:

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..atomic import is_temporary, remove_leftovers, replace, sync_directory
 from ..errors import NtkbenchError, RunStopped
 from ..types import CellResult
 from . import curves
-from .atomic import is_temporary, remove_leftovers, replace, sync_directory
 from .cell_file import SCHEMA_VERSION, encode, plain
 from .foreign_files import describe_set_aside, move_aside, read_cell
 from .lock import NAME as LOCK, WriterLock

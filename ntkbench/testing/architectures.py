@@ -6,28 +6,31 @@ import inspect
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
 from attrs import asdict
 
+from ..datasets.forms import FORMS
 from ..engine.checks import relative
 from ..engine.model import Network, dtype_policy, in_precision
 from ..engine.ntk import empirical_ntk
 from ..engine.self_test import SAMPLES, self_test
 from ..errors import NtkbenchError, did_you_mean
+from ..nests import is_nest, shapes
 from ..plan.arch_spec import ArchitectureRequest, parse_arch
 from ..plan.cost import parameter_law
 from ..plan.data import load_data
 from ..plan.user_model import GIVEN, FileArchitecture
 from ..registry.current import registry
-from ..registry.specs import Architecture, Param
+from ..registry.specs import Architecture, Dataset, Param
 from ..report.escape import visible
 from ..runner.build import build_model, build_with
 from ..runner.worker import GroupWorker, check_output
 from ..store.cell_file import decode, encode
-from ..types import Cell, Form, Settings, Status
+from ..types import Cell, Settings, Status
 from .checks import Checks, numbered, require, skip
 
 NEGATIVE = 1e-10  # negative eigenvalues up to this fraction of the largest one are float64 rounding
@@ -68,21 +71,33 @@ class ArchitectureChecks(Checks):
             return (self.entry.resolve(self.request.params)["inputs"],)
         return self.entry.inputs
 
-    def x(self, form: str | None = None) -> np.ndarray:
-        """Return two inputs of the digits dataset in a form: [2, ...]."""
-        digits, wanted = registry().datasets["digits"], cast(Form, form or self.forms[0])
-        return self.shared(("x", wanted), lambda: load_data(digits, {}, form=wanted, n=SAMPLES, seed=0)[0])
+    def dataset(self, form: str | None = None) -> Dataset:
+        """Return a dataset that gives a form: digits, or the first registered one that does."""
+        known, wanted = registry().datasets, form or self.forms[0]
+        givers = [entry for entry in (known["digits"], *known.values()) if wanted in entry.forms]
+        require(givers, f"No registered dataset provides inputs of form {wanted!r}. {did_you_mean(wanted, FORMS)}")
+        return givers[0]
+
+    def x(self, form: str | None = None) -> Any:
+        """Return two inputs of a dataset in a form: [2, ...], an array or a nest of arrays."""
+        given, wanted = self.dataset(form), form or self.forms[0]
+        load = partial(load_data, given, given.resolve({}), form=wanted, n=SAMPLES, seed=0)
+        return self.shared(("x", wanted), lambda: load()[0])
+
+    def _about(self, form: str | None = None) -> dict[str, Any]:
+        x = self.x(form)
+        return {"vocabulary": self.dataset(form).vocabulary, "example": x if is_nest(x) else None}
 
     def build(self, width: int, *, seed: int = 0, form: str | None = None, precision: str = "float64", **given: Any):
         """Return a new model, built as a run builds it."""
-        x, params = self.x(form), {**self.request.params, **given}
-        cell = self._cell(width, seed, precision, params)
-        return in_precision(build_model(self.entry, cell, x.shape[1:], precision), precision)
+        cell = self._cell(width, seed, precision, {**self.request.params, **given})
+        model = build_model(self.entry, cell, shapes(self.x(form)), precision, **self._about(form))
+        return in_precision(model, precision)
 
     def at_one_seed(self, width: int, **given: Any) -> Any:
         """Return a model whose seed does not depend on width and parameters, although it does in a run."""
         params = self.entry.resolve({**self.request.params, **given})
-        model = build_with(self.entry, width, self.x().shape[1:], "float64", seed=1, params=params)
+        model = build_with(self.entry, width, shapes(self.x()), "float64", seed=1, params=params, **self._about())
         return in_precision(model, "float64")
 
     def _cell(self, width: int, seed: int, precision: str, given: Mapping[str, Any]) -> Cell:
@@ -91,8 +106,8 @@ class ArchitectureChecks(Checks):
             params=self.entry.resolve(given),
             width=width,
             seed=seed,
-            dataset="digits",
-            dataset_params={},
+            dataset=self.dataset().name,
+            dataset_params=self.dataset().resolve({}),
             measurement="gradient",
             quantities=("gradient_norm",),
             settings=asdict(Settings(n_probes=SAMPLES)),
@@ -288,9 +303,9 @@ class ArchitectureChecks(Checks):
     @numbered("A13")
     def test_a13_its_size_can_be_predicted(self) -> None:
         """The number of weights is quadratic in width, so that a dry run can predict memory and time."""
-        shape, largest = self.x().shape[1:], 2 * self.widths[-1]
+        shape, largest = shapes(self.x()), 2 * self.widths[-1]
         with dtype_policy("float32"):
-            law = parameter_law(self.request, shape, (largest,) * 4)
+            law = parameter_law(self.request, shape, (largest,) * 4, self.dataset().vocabulary)
         require(
             law is not None,
             "It cannot be built at widths 8, 16 and 24, so a dry run cannot predict its cost. Allow these widths.",

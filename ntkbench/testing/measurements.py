@@ -93,6 +93,7 @@ class MeasurementChecks(Checks):
                 precision="float64",
             )
             context = GroupWorker([cell], known).context(cell)
+            assert isinstance(context, Context)  # its width is finite
             context.__class__ = _Watched
             return context
 

@@ -52,20 +52,22 @@ def enter(
 
     Args:
         model: A model or a Network.
-        x: Inputs: [N, ...].
+        x: Inputs: an array [N, ...] or a nest of arrays.
         x2: Second inputs: [M, ...], or None.
         output: Index of the output unit.
         output_name: Name or index of the output, for models with several outputs.
         precision: Precision to compute in. If the model has another one, the network wraps a cast copy.
 
     Returns:
-        The network, and x and x2 as tensors.
+        The network, and x and x2 as tensors, into which nests are packed.
 
     Raises:
         NtkbenchError: If inputs are not finite real numbers of the model's shape and type, if indices exceed the
             model's embedding tables, if weights are not finite, or if outputs have no derivatives.
     """
     net = network(model, output, output_name, any_float=precision is not None)
+    if net is not model and (layout := net.layout_of(x, "x" if x2 is None else "x1")) is not None:
+        net = network(model, output, output_name, layout=layout, any_float=precision is not None)
     first, second = _inputs(net, x, x2)
     if net is model:
         return net, first, second

@@ -85,7 +85,7 @@ def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
             "of a single input. Build it with stateful=False."
         )
     x = net.inputs(x)
-    x = _two_of(x)
+    x = x[:SAMPLES] if len(x) > 1 else net.varied(x, 2)
     with unchanged(net):
         try:
             found = check_outputs(net, x)
@@ -170,13 +170,6 @@ def _critical_inputs(x: tf.Tensor) -> tf.Tensor:
     alike[0] = rows.shape[1] * 2 + 1
     chosen = np.argsort(-alike, kind="stable")[:HERE]
     return tf.gather(x, chosen[alike[chosen] > 0])
-
-
-def _two_of(x: tf.Tensor) -> tf.Tensor:
-    """Return the first `SAMPLES` inputs; a single input gets a second, different one added."""
-    if len(x) > 1:
-        return x[:SAMPLES]
-    return tf.concat([x, x * 7 / 8 + 1 / 8 if x.dtype.is_floating else tf.roll(x, 1, -1)], 0)
 
 
 def _separates_samples(layer: Any) -> bool:

@@ -33,7 +33,20 @@ def require_lookups(net: Network, x: tf.Tensor, name: str = "x") -> None:
         if found:
             alone = (n for n in range(start, min(start + BATCH, len(x))) if _out_of_range(net, x[n : n + 1]))
             sample = next(alone, start)
+            name += _culprit(net, x[sample : sample + 1])
             raise NtkbenchError(f"Input {sample} of {name} is out of range for the model: {found}. {ADVICE}")
+
+
+def _culprit(net: Network, one: tf.Tensor) -> str:
+    """Return the name of the part of a nest, such as "['tokens']", without which a sample is in range, or ""."""
+    if net.layout is None:
+        return ""
+    parts = net.layout.tensors(one)
+    for i, part in enumerate(net.layout.parts):
+        others = [tf.zeros_like(each) if i == j else each for j, each in enumerate(parts)]
+        if not _out_of_range(net, net.layout.pack(others, one.dtype)):
+            return part.name
+    return ""
 
 
 def _out_of_range(net: Network, x: tf.Tensor) -> str:

@@ -82,7 +82,7 @@ def hessian_norm(
 
     Args:
         model: A Keras 3 model, a `tf.Module`, or a callable with `trainable_variables`; see `empirical_ntk`.
-        x: Inputs [N, ...].
+        x: Inputs [N, ...]: an array, or a dict, tuple or list of arrays as the model takes it.
         output: Index of the output unit.
         output_name: For a model with several outputs: the name, dictionary key or index of the output to use.
         method: "factored" (all samples at once, in the small space where the Hessian is not zero; needs a rule for
@@ -266,7 +266,7 @@ def hessian_eigs(
 
     Args:
         model: A Keras 3 model, a `tf.Module`, or a callable with `trainable_variables`; see `empirical_ntk`.
-        x: Inputs [N, ...].
+        x: Inputs [N, ...]: an array, or a dict, tuple or list of arrays as the model takes it.
         k: Number of eigenvalues, at least 1.
         output: Index of the output unit.
         output_name: For a model with several outputs: the name, dictionary key or index of the output to use.

@@ -28,7 +28,8 @@ def hvp(
 
     Args:
         model: A Keras 3 model, a `tf.Module`, or a callable with `trainable_variables`; see `empirical_ntk`.
-        x: Inputs [N, ...]. The result is the SUM over the N inputs.
+        x: Inputs [N, ...]: an array, or a dict, tuple or list of arrays as the model takes it. The result is the SUM
+            over the N inputs.
         vectors: One array per trainable variable, with its shape.
         output: Index of the output unit.
         output_name: For a model with several outputs: the name, dictionary key or index of the output to use.

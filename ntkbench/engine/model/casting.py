@@ -86,7 +86,7 @@ def network_in(net: Network, x: Any, precision: str) -> Network:
     found = net
     if model is not net.model:
         take_weights(net.model, model)
-        found = network(model, net.output, net.output_name)
+        found = network(model, net.output, net.output_name, layout=net.layout)
         net.cached(("checked in precision", precision), lambda: require_same_outputs(net, found, net.inputs(x)))
     require_precision(found, found.inputs(x), precision)
     return found

@@ -9,8 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from ...errors import NtkbenchError
+from ...nests import is_nest
 from ..ops import exact_operations, full_precision, quiet_tensorflow
 from .explained import explained
+from .inputs import read
+from .layout import Layout, varied
 
 
 class SeveralOutputs(NtkbenchError):
@@ -37,12 +40,13 @@ class Network:
             must be built: if its weights do not exist yet, call it once on data.
         output: Index of the output unit that scalar functions use.
         output_name: For a model with several outputs: the dictionary key, Keras name or index of the output to use.
+        layout: Structure of nested inputs; None for single arrays, or to take it from the first inputs.
 
     Raises:
         NtkbenchError: If the model, output or output_name is invalid.
     """
 
-    def __init__(self, model: Any, output: int = 0, output_name: str | int | None = None):
+    def __init__(self, model: Any, output: int = 0, output_name: str | int | None = None, layout: Layout | None = None):
         if isinstance(output, bool) or not isinstance(output, int | np.integer):
             raise NtkbenchError(f"output={output!r} is not an output unit; pass an index, counted from 0.")
         if not isinstance(output_name, str | int | None):
@@ -50,6 +54,7 @@ class Network:
         self.model = model
         self.output = output
         self.output_name = output_name
+        self.layout = layout
         self.variables = _trainable(model)
         if not self.variables:
             raise NtkbenchError("The model has no trainable weights, so it has no tangent kernel. Has it been built?")
@@ -76,9 +81,14 @@ class Network:
 
     def outputs(self, x: tf.Tensor) -> tf.Tensor:
         """Return f(w; x) with its outputs flattened: [N, ...] -> [N, O]."""
-        with explained(f"The model cannot be called with inputs of shape {list(x.shape)}"), exact_operations():
-            y = self.model(x, training=False) if _is_keras(self.model) else self.model(x)
+        with explained(f"The model cannot be called with inputs of shape {self.described(x)}"), exact_operations():
+            given = self.given(x)
+            y = self.model(given, training=False) if _is_keras(self.model) else self.model(given)
         return self._flat(self._one(y), x)
+
+    def described(self, x: tf.Tensor) -> str:
+        """Return the shape of inputs x: [N, ...], or of each part of the nest that they pack, for messages."""
+        return str(list(x.shape)) if self.layout is None else self.layout.described(x.shape[0])
 
     def _flat(self, y: Any, x: tf.Tensor) -> tf.Tensor:
         """Return one output y of the model at x: [N, ...] flattened, in the model's precision: [N, O]."""
@@ -135,63 +145,46 @@ class Network:
             raise NtkbenchError(f"The model has {outputs.shape[1]} output units; there is no unit {self.output}.")
         return outputs[:, self.output]
 
-    def _separate_inputs(self, x: Any) -> int:
-        """Return the number of separate inputs in a dict, list or tuple x, 0 if it is the data of a single input."""
-        shapes = (getattr(self.model, "_build_shapes_dict", None) or {}).values()
-        built = max((len(each) for each in shapes if each and isinstance(each[0], list | tuple)), default=0)
-        declared = getattr(self.model, "inputs", None)
-        count = max(built, len(declared) if isinstance(declared, list) else 0)
-        if count:
-            return count if count > 1 else 0
-        arrays = [each for each in (x.values() if isinstance(x, dict) else x) if len(getattr(each, "shape", ())) > 1]
-        return len(arrays) if len(arrays) > 1 and not _is_numeric(x) else 0
-
     def inputs(self, x: Any, name: str = "x") -> tf.Tensor:
         """Return x: [N, ...] in the model's precision (integers stay integers if the model expects them).
 
+        A nest is packed into one tensor [N, D]; see `Layout`. The first nest fixes the layout of this network, which
+        then also accepts packed tensors.
+
         Args:
-            x: The inputs.
+            x: The inputs: an array or a nest of arrays.
             name: Name of the argument in error messages.
 
         Raises:
-            NtkbenchError: If x does not consist of finite real numbers of the shape that the model expects.
+            NtkbenchError: If x does not consist of finite real numbers of the structure and shape that the model
+                expects.
         """
-        if isinstance(x, dict | list | tuple) and (count := self._separate_inputs(x)):
-            raise NtkbenchError(f"The model takes {count} separate inputs; wrap it in a model with a single input.")
-        if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-            raise NtkbenchError(
-                f"{name} is an array with masked entries; fill them, for example with x.filled(0), or remove them."
-            )
-        if isinstance(x, np.ndarray) and x.dtype.hasobject:
-            raise NtkbenchError(
-                f"{name} is an array of Python objects; expected numbers, [N, ...]. If the objects are numbers, use "
-                f"{name}.astype('float32')."
-            )
-        try:
-            x = tf.convert_to_tensor(x)
-        except (TypeError, ValueError) as error:
-            raise NtkbenchError(
-                f"{name} is a {type(x).__name__}, not an array of numbers; expected shape [N, ...]."
-            ) from error
-        if x.dtype.is_complex:
-            raise NtkbenchError(
-                f"{name} is complex ({x.dtype.name}), but inputs must be real. Pass real and imaginary parts as "
-                "separate features."
-            )
-        if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
-            raise NtkbenchError(f"{name} contains {x.dtype.name}s; expected numbers, [N, ...]. Encode them first.")
-        declared = _input_spec(self.model)
-        _check_shape(tuple(x.shape), declared)
-        wanted = self.dtype if declared is None else tf.dtypes.as_dtype(declared.dtype)
-        if x.dtype.is_floating:
-            _check_finite(x, name, "")
-        if declared is None and not x.dtype.is_floating:
-            return x
-        if wanted.is_floating:
-            found = tf.cast(x, self.dtype)
-            _check_finite(found, name, f" as {self.dtype.name}")
+        if self.layout is not None and isinstance(x, tf.Tensor) and x.dtype.is_floating:
+            if x.shape[1:] != [self.layout.size]:
+                raise NtkbenchError(f"{name} has shape {list(x.shape)}, but the model takes {self.layout}.")
+            return tf.cast(x, self.dtype)
+        found = read(self.model, x, self.dtype, name)
+        if isinstance(found, tf.Tensor):
+            if self.layout is not None:
+                raise NtkbenchError(f"{name} is a single array, but the other inputs have {self.layout}.")
             return found
-        return _whole(x, wanted, name) if wanted.is_integer else x
+        layout, parts = found
+        self.layout = self.layout or layout
+        return self.layout.pack(self.layout.checked(parts, layout, name), self.dtype, name)
+
+    def layout_of(self, x: Any, name: str = "x") -> Layout | None:
+        """Return the layout of inputs x, None if they are a single array. Raises NtkbenchError as `inputs` does."""
+        found = read(self.model, x, self.dtype, name) if is_nest(x) else None
+        return found[0] if isinstance(found, tuple) else None
+
+    def given(self, x: tf.Tensor) -> Any:
+        """Return what the model is called with: x: [N, ...] itself, or the nest that it packs."""
+        return x if self.layout is None else self.layout.unpack(x)
+
+    def varied(self, x: tf.Tensor, count: int) -> tf.Tensor:
+        """Return `count` different inputs of the model, made from the first one of x: [N, ...]."""
+        vary = varied if self.layout is None else self.layout.varied
+        return tf.concat([x[:1], *(vary(x[:1], step) for step in range(1, count))], 0)
 
     # -- flat weights ------------------------------------------------------------------------------------------
 
@@ -238,13 +231,21 @@ class Network:
         return self._cache[key]
 
 
-def network(model: Any, output: int = 0, output_name: str | int | None = None, *, any_float: bool = False) -> Network:
-    """Return the Network of a model, cached per output and set of trainable weights.
+def network(
+    model: Any,
+    output: int = 0,
+    output_name: str | int | None = None,
+    *,
+    layout: Layout | None = None,
+    any_float: bool = False,
+) -> Network:
+    """Return the Network of a model, cached per output, layout of the inputs and set of trainable weights.
 
     Args:
         model: A model or a Network, which is returned as it is.
         output: Index of the output unit.
         output_name: Name, key or index of the output, for models with several outputs.
+        layout: Structure of nested inputs, None for single arrays.
         any_float: Whether to accept weights of mixed or other float types, because a cast copy will be made.
     """
     if isinstance(model, Network):
@@ -253,11 +254,11 @@ def network(model: Any, output: int = 0, output_name: str | int | None = None, *
         raise NtkbenchError(f"Got the class {model.__name__}; pass an instance of it, such as {model.__name__}().")
     if not isinstance(output, int | np.integer) or not isinstance(output_name, str | int | None):
         return Network(model, output, output_name)  # raises with the reason
-    known: dict[Hashable, Network] = getattr(model, "__dict__", {}).setdefault("_ntkbench_networks", {})
-    key = (output, output_name)
+    known = _known_networks(model)
+    key = (output, output_name, layout)
     found = known.get(key)
     if found is None or [id(v) for v in found.variables] != [id(v) for v in _trainable(model)]:
-        found = known[key] = Network(model, output, output_name)
+        found = known[key] = Network(model, *key)
     if not any_float:
         found.require_one_type()
     return found
@@ -265,9 +266,21 @@ def network(model: Any, output: int = 0, output_name: str | int | None = None, *
 
 def renewed(net: Network) -> Network:
     """Return a new Network for the model's current state, with an empty cache, in place of the previous one."""
-    fresh = Network(net.model, net.output, net.output_name)
-    getattr(net.model, "__dict__", {}).setdefault("_ntkbench_networks", {})[net.output, net.output_name] = fresh
+    key = (net.output, net.output_name, net.layout)
+    fresh = Network(net.model, *key)
+    _known_networks(net.model)[key] = fresh
     return fresh
+
+
+class _Known:
+    """The networks of a model, in an object of its own: `tf.Module` sorts the keys of dicts among its attributes."""
+
+    def __init__(self) -> None:
+        self.networks: dict[Hashable, Network] = {}
+
+
+def _known_networks(model: Any) -> dict[Hashable, Network]:
+    return getattr(model, "__dict__", {}).setdefault("_ntkbench_networks", _Known()).networks
 
 
 def _is_keras(model: Any) -> bool:
@@ -286,53 +299,6 @@ def _output_names(model: Any, y: Any) -> list[str]:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:-1])) + f" and {names[-1]!r}"
-
-
-def _input_spec(model: Any) -> Any:
-    """Return the input (with shape and dtype) that a Keras model with a single input declares, otherwise None."""
-    inputs = getattr(model, "inputs", None) if _is_keras(model) else None
-    return inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else None
-
-
-def _check_shape(shape: tuple[int, ...], declared: Any) -> None:
-    if not shape or 0 in shape:
-        raise NtkbenchError(f"The inputs have shape {list(shape)}; expected [N, ...] with at least one input.")
-    if declared is None:
-        return
-    expected = list(declared.shape[1:])
-    matches = [e is None or e == n for e, n in zip(expected, shape[1:], strict=False)]
-    if len(expected) != len(shape) - 1 or not all(matches):
-        wanted = ", ".join("*" if e is None else str(e) for e in expected)
-        raise NtkbenchError(f"The inputs have shape {list(shape)}; the model expects [N, {wanted}].")
-
-
-def _check_finite(x: tf.Tensor, name: str, when: str) -> None:
-    finite = np.isfinite(x.numpy().reshape(len(x), -1)).all(1) if x.dtype.is_floating else np.ones(1, bool)
-    if not finite.all():
-        raise NtkbenchError(
-            f"Input {int(np.argmin(finite))} of {name} (of {len(x)}) contains NaN or infinity{when}; every entry must "
-            "be finite."
-        )
-
-
-def _whole(x: tf.Tensor, dtype: tf.DType, name: str) -> tf.Tensor:
-    """Cast x: [N, ...] to an integer type. Raises NtkbenchError if the cast changes a number."""
-    found = tf.cast(x, dtype)
-    same = (tf.cast(found, x.dtype) == x).numpy().reshape(len(x), -1)
-    if not same.all():
-        n = int(np.argmin(same.all(1)))
-        number = x.numpy().reshape(len(x), -1)[n, int(np.argmin(same[n]))]
-        raise NtkbenchError(
-            f"Input {n} of {name} contains {number}; the model expects {dtype.name}. Pass indices of that type."
-        )
-    return found
-
-
-def _is_numeric(x: Any) -> bool:
-    try:
-        return np.asarray(x).dtype.kind in "fiub"
-    except ValueError:
-        return False
 
 
 def _trainable(model: Any) -> list[tf.Variable]:

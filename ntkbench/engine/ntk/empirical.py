@@ -49,7 +49,7 @@ def empirical_ntk(
     Args:
         model: A Keras 3 model on the TensorFlow backend (called with training=False), a `tf.Module`, or a callable with
             `trainable_variables`. Its outputs are flattened to [N, O].
-        x1: Inputs [N1, ...].
+        x1: Inputs [N1, ...]: an array, or a dict, tuple or list of arrays as the model takes it.
         x2: Inputs [N2, ...]; None means x1 and takes half the work.
         outputs: "trace" for the SUM over output units, an index for one unit, or "full" for all pairs of units.
         output_name: For a model with several outputs: the name, dictionary key or index of the output to use.

@@ -144,7 +144,7 @@ def _reset_dropout_masks(layers: list[Any]) -> None:
 
 def _verified(net: Network, x: tf.Tensor, structure: Structure) -> Structure:
     """Return the structure without variables whose gradients differ from plain gradients at a few samples."""
-    few = _sample_inputs(x)
+    few = x[:SAMPLES] if len(x) >= SAMPLES else net.varied(x, SAMPLES)
     try:
         with quiet_tensorflow():
             found = tf.function(lambda few: _gradients(net, structure.rules, few), autograph=False)(few)
@@ -162,15 +162,6 @@ def _verified(net: Network, x: tf.Tensor, structure: Structure) -> Structure:
             if not difference <= 1e4 * eps * np.linalg.norm(reference) + 1e2 * eps * total:
                 wrong.add(id(variable))
     return _without(net, structure.rules, wrong)
-
-
-def _sample_inputs(x: tf.Tensor) -> tf.Tensor:
-    """Return SAMPLES inputs; if there are fewer, variations of the first one."""
-    if len(x) >= SAMPLES:
-        return x[:SAMPLES]
-    if x.dtype.is_floating:
-        return tf.concat([x[:1] * (1 - i / 8) for i in range(SAMPLES)], 0)
-    return tf.concat([tf.roll(x[:1], i, axis=-1) for i in range(SAMPLES)], 0)
 
 
 def _gradients(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> dict[int, tf.Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import field, frozen
 
 from ...errors import NtkbenchError, UnknownName
-from ...plan.cost import machine_memory_gib
+from ...plan.cost import finite_widths, machine_memory_gib
 from ...plan.plan import Plan
 from ...registry.current import blocked
 from ...registry.manager import Registry
@@ -143,7 +143,7 @@ def workers_for(plan: Plan, executor: str, asked: int | None) -> int:
         )
     if executor == "serial" or accelerated:
         return 1
-    wide = max(cell.width for cell in plan.cells) > WIDE
+    wide = max(finite_widths(plan.cells), default=0) > WIDE
     suited = 1 if wide else min(MAX_DEFAULT_WORKERS, processors(), int(machine_memory_gib() / GIB_PER_WORKER))
     groups = {(cell.label, cell.architecture, cell.width) for cell in plan.cells}
     wanted = asked or suited

@@ -30,7 +30,7 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_cl
 
 from ..._version import __version__
 from ...errors import NtkbenchError
-from ...plan.cost import GIB, memory_gib
+from ...plan.cost import GIB, memory_gib, rough_parameters
 from ...plan.user_model import FileArchitecture, KerasArchitecture
 from ...registry.specs import Architecture
 from ...types import Cell, CellResult, Status
@@ -299,7 +299,7 @@ def resources(cells: Sequence[Cell], setting: Setting, declared: Mapping[str, fl
     asked: dict[str, float] = {}
     if "MEMORY" in declared:
         cell = cells[0]
-        gib = setting.limits.gib or memory_gib(cell.width**2, cell.settings["n_probes"], cell.precision)
+        gib = setting.limits.gib or memory_gib(rough_parameters(cell), cell.settings["n_probes"], cell.precision)
         asked["MEMORY"] = min(gib * GIB, declared["MEMORY"])
     if "GPU" in declared and setting.device.startswith("gpu"):
         asked["GPU"] = 1.0

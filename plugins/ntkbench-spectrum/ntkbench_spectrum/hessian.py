@@ -81,7 +81,7 @@ def measure(ctx):
     shapes = [tuple(weight.shape) for weight in ctx.model.trainable_variables]
     size = sum(int(np.prod(shape)) for shape in shapes)
     starts = _starts(ctx.rng, VECTORS, size, ctx.model)
-    probes = [ctx.x[n : n + 1] for n in range(min(len(ctx.x), ctx.settings.ball_probes))]
+    probes = [ctx.inputs[n : n + 1] for n in range(min(len(ctx.inputs), ctx.settings.ball_probes))]
     squares = np.array([powers(lambda v, x=x: flat(ctx.hvp(x, split(v, shapes))), starts) for x in probes])
     second, fourth = squares[:, 0], squares[:, 1]
     return {

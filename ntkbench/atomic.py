@@ -9,7 +9,7 @@ import re
 import secrets
 from pathlib import Path
 
-from ..errors import NtkbenchError
+from .errors import NtkbenchError
 
 _TEMPORARY = re.compile(r"\..+\.\d+(-[0-9a-f]+)?\.tmp")
 

@@ -1,0 +1,98 @@
+"""The context of a measurement at infinite width: a kernel and the probes, without a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..registry.specs import Architecture
+from ..types import Settings, Width
+
+
+class InfiniteContext:
+    """The limit kernel of an architecture, or a registered kernel, and the probes of a cell at infinite width.
+
+    It is passed to measurements with `at_infinity=True` in place of a `Context`, with the same names where they have a
+    meaning without a model.
+
+    Attributes:
+        x: Probes [N, ...]; floating-point parts have the precision of the run.
+        y: Targets [N], mapped into the range of the output.
+        width: `math.inf`.
+        seed: Seed of the cell, on which only the probes depend.
+        precision: "float32" or "float64".
+        device: Name of the device.
+        rng: NumPy generator of this cell and measurement.
+        settings: Sizes and procedures (`Settings`).
+        quantities: Result keys that are requested.
+        architecture: Registered specification of the architecture; of a kernel, `Kernel.subject`.
+        n_parameters: None; a model at finite width has a number.
+        limit: The kernel: `limit.matrix(x1, x2)` is the tangent kernel of one output unit, `limit.nngp` the kernel of
+            the outputs at initialisation. Computed on first use and shared by all seeds of a group.
+    """
+
+    width: Width = math.inf
+    n_parameters: int | None = None
+
+    def __init__(
+        self,
+        x: Any,
+        y: np.ndarray,
+        *,
+        seed: int,
+        precision: str,
+        device: str,
+        settings: Settings,
+        architecture: Architecture,
+        make_rng: Callable[[str], np.random.Generator],
+        make_limit: Callable[[], Any],
+    ):
+        self.x, self.y = _in_precision(x, precision), np.asarray(y, np.float64)
+        self.seed, self.precision, self.device = seed, precision, device
+        self.settings, self.architecture = settings, architecture
+        self.quantities: frozenset[str] = frozenset()
+        self._make_rng, self._make_limit = make_rng, make_limit
+        self.rng = make_rng("")
+
+    @cached_property
+    def limit(self) -> Any:
+        return self._make_limit()
+
+    @cached_property
+    def kernel(self) -> np.ndarray:
+        """K(x, x): [N, N] float64. It is computed in float64 in every precision of the run."""
+        x = _in_precision(self.x, "float64")
+        return self.limit.matrix(x, x).numpy()
+
+    @cached_property
+    def gradient_norm(self) -> float:
+        """Root mean square of ‖∇f(x)‖ over the probes."""
+        return float(np.sqrt(np.mean(np.diag(self.kernel))))
+
+    def start(self, measurement: str, quantities: frozenset[str], settings: Settings | None = None) -> None:
+        """Prepare for a measurement: reset the random generator and the requested quantities.
+
+        Args:
+            measurement: Name of the measurement.
+            quantities: Result keys that are requested.
+            settings: Settings of its cell, which may differ from those of another measurement only in the radius; None
+                keeps the current ones.
+        """
+        self.settings = settings or self.settings
+        self.rng = self._make_rng(measurement)
+        self.quantities = quantities
+
+
+def _in_precision(x: Any, precision: str) -> Any:
+    """Return a nest of tensors, with its floating-point parts in a precision; integers and booleans stay."""
+
+    def cast(part: Any) -> tf.Tensor:
+        part = tf.convert_to_tensor(part)
+        return tf.cast(part, precision) if part.dtype.is_floating else part
+
+    return tf.nest.map_structure(cast, x)

@@ -1,0 +1,54 @@
+"""The kernel of an architecture at infinite width: the one that it declares, or the one read off its model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import NtkbenchError, Unsupported
+from ..registry.calling import call_with_known_names
+from ..registry.specs import Architecture
+from .keras_model import infinite_width
+
+
+def limit_of(architecture: Architecture, params: Mapping[str, Any], input_shape: Any, model: Callable[[], Any]) -> Any:
+    """Return the limit of the tangent kernel of an architecture as its width grows.
+
+    Args:
+        architecture: The architecture, resolved for its parameters.
+        params: All its parameters.
+        input_shape: Shape of one input.
+        model: Returns a model of the architecture at some width. It is called only if the architecture declares no
+            limit; its weights are not read.
+
+    Returns:
+        A `tfp.math.psd_kernels.PositiveSemidefiniteKernel`.
+
+    Raises:
+        Unsupported: There is no limit, or none is known: non-linear outputs, bottlenecks, architectures whose "width"
+            is another parameter, the standard parameterisation (its tangent kernel grows with width), and models that
+            `infinite_width` rejects.
+    """
+    if architecture.limit is not None:
+        return call_with_known_names(architecture.load_limit(), **{"input_shape": input_shape, **params})
+    name = architecture.name
+    if not architecture.grows:
+        raise Unsupported(
+            f"The tangent kernel of {name!r} has no limit as its width grows ({architecture.width_means})."
+        )
+    if architecture.bottleneck or not architecture.linear_output:
+        what = "a bottleneck" if architecture.bottleneck else "a non-linear output"
+        raise Unsupported(f"{name!r} has {what}, so its tangent kernel stays random at every width.")
+    network = model()
+    try:
+        kernel = infinite_width(network)
+    except Unsupported:
+        raise
+    except NtkbenchError as error:
+        raise Unsupported(str(error)) from error
+    if kernel.standard:
+        raise Unsupported(
+            f"The tangent kernel grows with width in the standard parameterisation ({', '.join(kernel.standard)}); use "
+            "parameterization=ntk, or layers of ntkbench.layers."
+        )
+    return kernel
