@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas
 
     from .report.table import Table
+    from .types import Width
 
 
 class Run(StoredRun):
@@ -135,7 +136,7 @@ def load(path: str | os.PathLike[str]) -> Run:
 def run(
     arch: str | Iterable[str] = "all",
     *,
-    widths: str | Iterable[int] | None = None,
+    widths: str | Iterable[Width] | None = None,
     seeds: int | None = None,
     measure: str | Iterable[str] | None = None,
     dataset: str = "digits",
@@ -155,8 +156,9 @@ def run(
     folder already holds cells, only the missing ones are measured.
 
     Args:
-        arch: One or several SPECs: "all", "NAME", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
-        widths: Widths to measure; default: the preset's.
+        arch: One or several SPECs: "all", "NAME", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras". NAME is an
+            architecture, or a kernel, which exists at infinite width only.
+        widths: Widths to measure, `math.inf` for the limit of infinite width; default: the preset's.
         seeds: Number of seeds; default: the preset's.
         measure: Measurements or quantities, or "all"; default: the preset's.
         dataset: Name of the dataset, with parameters as "NAME:key=value".

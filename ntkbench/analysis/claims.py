@@ -123,6 +123,8 @@ def _points(claim: Claim, results: Iterable[CellResult]) -> list[Point]:
     x_of: dict[tuple[Any, ...], Any] = {}
     for result in results:
         cell = result.cell
+        if cell.infinite and claim.law == "exponent" and claim.against == "width":
+            continue  # infinity is the largest width, but no abscissa of a power law
         place = (cell.label, cell.width, cell.settings.get("radius"), cell.seed)
         x_of[place] = {"width": cell.width, "radius": cell.settings.get("radius")}.get(
             claim.against, cell.params.get(claim.against)

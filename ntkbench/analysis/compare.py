@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ..store.frame import dataset_label
 from ..store.manifest import catalogue, theory
-from ..types import Cell, CellResult, Status, Value, canonical_json
+from ..types import Cell, CellResult, Status, Value, canonical_json, written_width
 from .groups import radius_of
 from .scaling import EPSILON, student_t
 from .verdicts import Name, Verdict, verdicts
@@ -213,7 +213,15 @@ def _at_several_radii(results: Sequence[CellResult]) -> set[str]:
 def _place(cell: Cell, several: Collection[str] = ()) -> str:
     """Return the identity by which cells of two runs match. several: measurements with several radii in one run."""
     data = dataset_label(cell.dataset, cell.dataset_params)
-    place = [cell.architecture, dict(cell.params), cell.width, cell.seed, data, cell.measurement, cell.reinit]
+    place = [
+        cell.architecture,
+        dict(cell.params),
+        written_width(cell.width),
+        cell.seed,
+        data,
+        cell.measurement,
+        cell.reinit,
+    ]
     return canonical_json([*place, cell.settings.get("radius") if cell.measurement in several else None])
 
 

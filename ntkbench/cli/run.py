@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -34,9 +35,14 @@ REASONS_SHOWN = 10
     multiple=True,
     metavar="SPEC",
     default=("all",),
-    help="Architecture: all, NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras (repeatable).",
+    help="Architecture: all, NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras (repeatable). "
+    "NAME may also be a registered kernel, which exists at infinite width only.",
 )
-@click.option("--widths", metavar="LIST", help="Comma-separated widths, such as 64,128,256 [default: the preset's].")
+@click.option(
+    "--widths",
+    metavar="LIST",
+    help="Comma-separated widths, such as 64,128,256; inf for the limit of infinite width [default: the preset's].",
+)
 @click.option("--seeds", metavar="COUNT", help="Number of seeds [default: the preset's].")
 @click.option(
     "--measure",
@@ -347,20 +353,23 @@ def _dry_run(plan: Plan, as_json: bool, chosen: Callable[[Sequence[Plan], str], 
 def _estimate_lines(estimates: Sequence[Estimate], plan: Any) -> list[str]:
     """Return the predicted costs as aligned lines, at most 100 columns wide."""
     from ..runner.progress import clock
+    from ..types import written_width
     from .columns import aligned
 
     rows = [("architecture", "widths", "cells", "parameters", "memory", "time")]
     for each in estimates:
-        largest = f"{each.parameters[-1]:,}" if each.parameters else "not predicted"
+        predicted = "none" if each.widths == (math.inf,) else "not predicted"
+        largest = f"{each.parameters[-1]:,}" if each.parameters else predicted
         memory = f"{each.memory_gib[-1]:,.1f} GiB" if each.memory_gib else ""
         seconds = "" if each.seconds is None else clock(each.seconds)
-        rows.append((each.label, ",".join(map(str, each.widths)), str(each.cells), largest, memory, seconds))
+        widths = ",".join(map(str, map(written_width, each.widths)))
+        rows.append((each.label, widths, str(each.cells), largest, memory, seconds))
     total = sum(each.seconds or 0 for each in estimates)
     return [
         *aligned(rows, right=(2, 3, 4, 5), limits={0: 30, 1: 30}),
         "",
         f"{len(plan.cells)} cells, about {clock(total)} (a rough prediction for two cores).",
-        "Parameters and memory are those of the largest width.",
+        "Parameters and memory are those of the largest finite width.",
     ]
 
 

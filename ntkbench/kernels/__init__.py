@@ -54,6 +54,8 @@ COMMON = {
     "kind": {"default": "ntk", "choices": ("ntk", "nngp"), "help": "tangent kernel (ntk) or output covariance (nngp)"},
 }
 
+BANDWIDTH = {"bandwidth": {"default": 1.0, "minimum": 1e-3, "help": "bandwidth b"}}
+
 
 def _depth(default: int, what: str) -> dict[str, Any]:
     return {"depth": {"default": default, "minimum": 1, "maximum": 1000, "help": f"number of {what}"}}
@@ -61,7 +63,7 @@ def _depth(default: int, what: str) -> dict[str, Any]:
 
 @hookimpl
 def ntkbench_register_kernels(register: Register) -> None:
-    """Register the built-in kernels, of networks with a single activation."""
+    """Register the built-in kernels: of infinitely wide networks with a single activation, and classical ones."""
     here = f"{__name__}.catalogue"
     register(
         "fully-connected",
@@ -72,6 +74,7 @@ def ntkbench_register_kernels(register: Register) -> None:
     register(
         "convolutional",
         f"{here}:convolutional",
+        inputs="image",
         summary="3×3 convolutions, then flattening or averaging over positions; input: images",
         params=COMMON
         | _depth(2, "convolutions")
@@ -91,6 +94,20 @@ def ntkbench_register_kernels(register: Register) -> None:
         f"{here}:densely_connected",
         summary="dense layers that read all earlier ones; input: vectors",
         params=COMMON | _depth(3, "hidden layers"),
+    )
+    classical = f"{__name__}.classical"
+    register("rbf", f"{classical}:rbf", summary="exp(−‖x − x'‖²/(2b²d)); input: vectors of size d", params=BANDWIDTH)
+    register(
+        "laplace", f"{classical}:laplace", summary="exp(−‖x − x'‖/(b√d)); input: vectors of size d", params=BANDWIDTH
+    )
+    register(
+        "polynomial",
+        f"{classical}:polynomial",
+        summary="(⟨x, x'⟩/d + c)^p; input: vectors of size d",
+        params={
+            "degree": {"default": 3, "minimum": 1, "maximum": 20, "help": "degree p"},
+            "offset": {"default": 1.0, "minimum": 0.0, "help": "offset c"},
+        },
     )
 
 

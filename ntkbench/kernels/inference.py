@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import scipy.linalg
+import tensorflow as tf
 from attrs import frozen
 
 from ..errors import NtkbenchError, did_you_mean
+from .pair import paired
 
 log = logging.getLogger("ntkbench")
 
@@ -50,8 +53,9 @@ class Ensemble:
     The decomposition takes O(N³) operations and [N, N] numbers, each block O(N² · block), all in float64.
 
     Args:
-        kernel: An `InfiniteWidth` kernel.
-        x: Training inputs [N, *F].
+        kernel: An `InfiniteWidth` kernel, or any other kernel of TensorFlow Probability. A kernel without a property
+            `nngp` is that of a linear model on fixed features, so that the mean is kernel regression.
+        x: Training inputs [N, *F], or a nest of arrays for a kernel of nests.
         y: Targets [N] or [N, O].
         train: "ntk": all weights are trained. "nngp": the posterior of the Gaussian process of the outputs at
             initialisation, that is, Bayesian networks. "nngp_gradient": only the last layer is trained.
@@ -88,16 +92,19 @@ class Ensemble:
     ):
         if train not in METHODS:
             raise NtkbenchError(f"Unknown training method {train!r}. {did_you_mean(str(train), METHODS)}")
-        self.kernel, self.train = kernel, train
+        self.kernel, self.train = paired(kernel), train
         self.noise, jitter = _not_negative("noise", noise), _not_negative("jitter", jitter)
-        self.x, targets = _numbers("inputs", x), _numbers("targets", y)
-        if self.x.ndim <= kernel.feature_ndims or targets.ndim == 0:
+        self.x, targets = _inputs(x, kernel.feature_ndims), _numbers("targets", y)
+        ranks = tf.nest.flatten(kernel.feature_ndims)
+        if targets.ndim == 0 or any(part.ndim <= rank for part, rank in zip(_parts(self.x), ranks, strict=True)):
             raise NtkbenchError(
-                f"The inputs have shape {list(self.x.shape)} and the targets {list(targets.shape)}; expected [N, ...] "
+                f"The inputs have shape {_shape(self.x)} and the targets {list(targets.shape)}; expected [N, ...] "
                 f"with inputs of rank {kernel.feature_ndims}, and targets [N] or [N, O]."
             )
-        if len(targets) != len(self.x) or not len(self.x):
-            raise NtkbenchError(f"Got {len(self.x)} inputs and {len(targets)} targets; pass one target per input.")
+        counts = {len(part) for part in _parts(self.x)}
+        if counts != {len(targets)} or not len(targets):
+            number = " or ".join(map(str, sorted(counts)))
+            raise NtkbenchError(f"Got {number} inputs and {len(targets)} targets; pass one target per input.")
         self.y = targets.reshape(len(targets), -1)
         self.block, self.progress = int(block), progress
         nngp, ntk = (k.numpy() for k in kernel.both(self.x))
@@ -107,7 +114,7 @@ class Ensemble:
             raise NtkbenchError("The training kernel is not finite, because the inputs are too large. Rescale them.")
         self.jitter = jitter * float(np.mean(np.diagonal(self._train_kernel)))
         self._factor, self.condition = _cholesky(self._regularised())
-        self.rank = len(self.x) if self._factor is not None else int(np.count_nonzero(self._spectrum[0]))
+        self.rank = len(self.y) if self._factor is not None else int(np.count_nonzero(self._spectrum[0]))
         self._warn_of_missed_targets()
 
     def predict(self, x: Any, time: float | None = None, *, covariance: bool = True) -> Prediction:
@@ -131,16 +138,18 @@ class Ensemble:
                 f"time={time!r} is invalid for train={self.train!r}; pass None, or a time of at least 0 unless "
                 "train='nngp'."
             )
-        x = _numbers("inputs", x)
-        if x.shape[1:] != self.x.shape[1:] or x.ndim != self.x.ndim:
-            raise NtkbenchError(
-                f"The inputs have shape {list(x.shape)}; the training inputs have {list(self.x.shape)}."
-            )
-        parts = [slice(start, start + self.block) for start in range(0, len(x), self.block)]
+        x = _inputs(x, self.kernel.feature_ndims)
+        alike = (
+            a.ndim == b.ndim and a.shape[1:] == b.shape[1:] for a, b in zip(_parts(x), _parts(self.x), strict=True)
+        )
+        count = len(_parts(x)[0]) if _parts(x)[0].ndim else 0
+        if not all(alike) or any(len(part) != count for part in _parts(x)):
+            raise NtkbenchError(f"The inputs have shape {_shape(x)}; the training inputs have {_shape(self.x)}.")
+        parts = [slice(start, start + self.block) for start in range(0, count, self.block)]
         columns: list[tuple[np.ndarray, np.ndarray]] = []
         means = []
         for number, part in enumerate(parts, 1):
-            nngp, ntk = (k.numpy() for k in self.kernel.both(self.x, x[part]))
+            nngp, ntk = (k.numpy() for k in self.kernel.both(self.x, _map(operator.itemgetter(part), x)))
             weights = self._weights(ntk if self.train == "ntk" else nngp, time)
             means.append(weights.T @ self.y)
             columns.append((weights, nngp))
@@ -169,11 +178,11 @@ class Ensemble:
         return np.where(values > SINGULAR * np.abs(values).max(), values, 0.0), vectors
 
     def _regularised(self) -> np.ndarray:
-        return self._train_kernel + (self.noise + self.jitter) * np.eye(len(self.x))
+        return self._train_kernel + (self.noise + self.jitter) * np.eye(len(self.y))
 
     def _warn_of_missed_targets(self) -> None:
         """Warn if the kernel is singular and the network cannot fit the targets."""
-        if self.rank == len(self.x):
+        if self.rank == len(self.y):
             return
         values, vectors = self._spectrum
         null = vectors[:, values == 0]
@@ -183,7 +192,7 @@ class Ensemble:
                 "ntkbench: the training kernel of %d inputs has rank %d up to rounding, so predictions at these "
                 "inputs miss their targets by up to %.2g. Repeated inputs have different targets, or the network "
                 "cannot distinguish the inputs. Use noise= to model noisy targets.",
-                len(self.x), self.rank, missed,
+                len(self.y), self.rank, missed,
             )  # fmt: skip
 
     def _covariance(self, x: np.ndarray, columns: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -207,6 +216,37 @@ def _cholesky(kernel: np.ndarray) -> tuple[tuple[np.ndarray, bool] | None, float
     inverse, _ = scipy.linalg.lapack.dpocon(factor[0], np.linalg.norm(kernel, 1), uplo="L")
     # The condition number in the 1-norm is at most N times that in the 2-norm.
     return (factor if inverse > SINGULAR * len(kernel) else None), 1 / inverse if inverse > 0 else math.inf
+
+
+def _inputs(x: Any, ranks: Any) -> Any:
+    """Return a nest of arrays of the structure of `ranks`, each array as `_numbers`.
+
+    Integer and boolean parts of a nest keep their type.
+    """
+    if isinstance(ranks, int):
+        return _numbers("inputs", x)
+
+    def array(_: int, part: Any) -> np.ndarray:
+        found = np.asarray(part)
+        return found if found.dtype.kind in "iub" else _numbers("inputs", found)
+
+    try:
+        return tf.nest.map_structure_up_to(ranks, array, ranks, x)
+    except (TypeError, ValueError) as error:
+        raise NtkbenchError(f"The kernel takes inputs of the structure {ranks}: {error}.") from error
+
+
+def _parts(x: Any) -> list[Any]:
+    return list(tf.nest.flatten(x))
+
+
+def _map(function: Callable[[Any], Any], x: Any) -> Any:
+    return tf.nest.map_structure(function, x)
+
+
+def _shape(x: Any) -> Any:
+    """Return the shapes of the arrays, for messages."""
+    return _map(lambda array: list(array.shape), x)
 
 
 def _numbers(what: str, given: Any) -> np.ndarray:

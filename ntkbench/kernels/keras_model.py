@@ -244,9 +244,7 @@ class _Walk:
             "ave": [Add(), Scale(0.5)],
         }
         if layer.merge_mode not in merges:
-            raise NoLimit(
-                f"{named(layer)} has merge_mode={layer.merge_mode!r}: a product of features is not Gaussian in the limit."
-            )
+            raise NoLimit(f"{named(layer)} has merge_mode='mul': a product of features is not Gaussian in the limit.")
         for merge in merges[layer.merge_mode]:
             both = (self._append(merge, both, named(layer)),)
         return [both[0], *states, *more]

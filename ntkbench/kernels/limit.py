@@ -9,6 +9,7 @@ from ..errors import NtkbenchError, Unsupported
 from ..registry.calling import call_with_known_names
 from ..registry.specs import Architecture
 from .keras_model import infinite_width
+from .pair import paired
 
 
 def limit_of(architecture: Architecture, params: Mapping[str, Any], input_shape: Any, model: Callable[[], Any]) -> Any:
@@ -22,7 +23,8 @@ def limit_of(architecture: Architecture, params: Mapping[str, Any], input_shape:
             limit; its weights are not read.
 
     Returns:
-        A `tfp.math.psd_kernels.PositiveSemidefiniteKernel`.
+        A `tfp.math.psd_kernels.PositiveSemidefiniteKernel` with the views `ntk`, `nngp` and `both` of an
+        `InfiniteWidth`.
 
     Raises:
         Unsupported: There is no limit, or none is known: non-linear outputs, bottlenecks, architectures whose "width"
@@ -30,7 +32,13 @@ def limit_of(architecture: Architecture, params: Mapping[str, Any], input_shape:
             `infinite_width` rejects.
     """
     if architecture.limit is not None:
-        return call_with_known_names(architecture.load_limit(), **{"input_shape": input_shape, **params})
+        kernel = call_with_known_names(architecture.load_limit(), **{"input_shape": input_shape, **params})
+        if not hasattr(kernel, "matrix"):
+            raise NtkbenchError(
+                f"The limit of {architecture.name!r} is a {type(kernel).__name__}; it must be a "
+                "tfp.math.psd_kernels kernel."
+            )
+        return paired(kernel)
     name = architecture.name
     if not architecture.grows:
         raise Unsupported(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..errors import NtkbenchError
 from ..store.cell_file import SCHEMA_VERSION, decode, plain
 from ..store.manifest import Catalogue, catalogue, companions, theory
 from ..store.stored_run import StoredRun
-from ..types import Cell, CellResult, Status, canonical_json, digest, quantity_of
+from ..types import Cell, CellResult, Status, Width, canonical_json, digest, quantity_of
 
 KIND = "ntkbench-receipt"
 RULES = 1
@@ -379,9 +380,11 @@ def _complete(check: _Check, results: Sequence[CellResult]) -> None:
         form = (cell.label, cell.dataset, canonical_json(dict(cell.dataset_params)), cell.seed)
         if data.setdefault(form, cell.data_hash) != cell.data_hash:
             check.fail(f"seed {cell.seed} of {cell.label} has two datasets, so seeds were swapped")
-    labels: dict[tuple[Any, ...], tuple[set[int], set[str]]] = {}
+    labels: dict[tuple[Any, ...], tuple[set[Width], set[str]]] = {}
     for label, settings, precision, width, _, measurement in seen:
-        widths, measurements = labels.setdefault((label, settings, precision), (set(), set()))
+        # Fewer measurements exist at infinite width than at the others.
+        infinite = width == math.inf
+        widths, measurements = labels.setdefault((label, settings, precision, infinite), (set(), set()))
         widths.add(width)
         measurements.add(measurement)
     wanted = sum(len(widths) * len(measurements) * len(seeds) for widths, measurements in labels.values())

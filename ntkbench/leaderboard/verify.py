@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -62,9 +63,9 @@ def data_problems(receipt: Receipt, registry: Registry) -> list[str]:
     problems = {}
     for result in receipt.results:
         cell = result.cell
-        if cell.architecture not in registry.architectures or cell.dataset not in registry.datasets:
+        if cell.architecture not in registry.subjects or cell.dataset not in registry.datasets:
             continue
-        entry, dataset = registry.architectures[cell.architecture], registry.datasets[cell.dataset]
+        entry, dataset = registry.subjects[cell.architecture], registry.datasets[cell.dataset]
         form = form_for(entry, cell.params, dataset)
         n = int(cell.settings.get("n_probes", 0))
         place = (cell.dataset, tuple(sorted(cell.dataset_params.items())), form, n, cell.seed)
@@ -139,7 +140,7 @@ def _require_installed(results: Sequence[CellResult], registry: Registry) -> Non
     """Raise NtkbenchError if an architecture or a measurement is not installed, or belongs to another package here."""
     missing = set()
     for cell in (result.cell for result in results):
-        for kind, entries in (("architecture", registry.architectures), ("measurement", registry.measurements)):
+        for kind, entries in (("architecture", registry.subjects), ("measurement", registry.measurements)):
             name, plugin, version = (getattr(cell, f"{kind}{of}") for of in ("", "_plugin", "_version"))
             here = entries.get(name)
             if here is None:
@@ -163,14 +164,14 @@ def _require_installed(results: Sequence[CellResult], registry: Registry) -> Non
 
 def _refuse_excess(cell: Cell, registry: Registry) -> None:
     """Raise NtkbenchError if a cell exceeds the limits of reruns, or its parameters are out of bounds."""
-    if cell.width > WIDEST:
+    if WIDEST < cell.width < math.inf:
         raise NtkbenchError(f"{cell.label} at width {cell.width} cannot be rerun: the maximum width is {WIDEST}.")
     for name, most in MOST.items():
         if not 0 < float(cell.settings.get(name, most)) <= most:
             raise NtkbenchError(
                 f"{cell.label} with {name} = {cell.settings[name]} cannot be rerun: the maximum is {most:g}."
             )
-    resolved = registry.architectures[cell.architecture].resolve(cell.params)
+    resolved = registry.subjects[cell.architecture].resolve(cell.params)
     if resolved != dict(cell.params):
         raise NtkbenchError(
             f"{cell.label}: the receipt lacks some of the parameters that {cell.architecture} has here."

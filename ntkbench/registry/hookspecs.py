@@ -42,7 +42,11 @@ def ntkbench_register_architectures(register: Register) -> Any:
             passed. `seed` is an integer of seed_bits bits, 31 by default: ``0 <= seed < 2**31``.
             `spec` holds the fields of `ntkbench.registry.specs.Architecture`: summary, params, inputs,
             width_means, outputs, theory, targets, linear_output, bottleneck, widths, variants, grows, seed_bits,
-            known_limit. `theory` maps a quantity to ``{"exponent": -0.5, "source": "Author (year), Theorem 1"}``,
+            known_limit, limit. `limit` is a callable ``make(*, input_shape, **params) -> kernel`` or
+            "module:attribute": the kernel that the tangent kernel converges to as the width grows, which
+            ``--widths inf`` measures. Without it the limit is read off the model where
+            `ntkbench.kernels.infinite_width` can. `theory` maps a quantity to
+            ``{"exponent": -0.5, "source": "Author (year), Theorem 1"}``,
             with ``"kind": "upper bound"`` and ``"from_width": 64`` where they apply. `theory`, `linear_output`,
             `bottleneck` and `known_limit` may be functions of all parameters instead, such as
             ``bottleneck=lambda params: params["k"] < 16``.
@@ -60,7 +64,9 @@ def ntkbench_register_measurements(register: Register) -> Any:
             ``measure(ctx) -> {quantity: float | (value, error) | Value}`` or "module:attribute". `ctx` is an
             `ntkbench.engine.context.Context`. The error of a pair is a standard error (kind "statistical");
             write a certified bound as ``Value(value, error, "bound")``. `spec` holds the fields of
-            `ntkbench.registry.specs.Measurement`: summary, params, quantities, needs, companions.
+            `ntkbench.registry.specs.Measurement`: summary, params, quantities, needs, companions, at_infinity. With
+            ``at_infinity=True`` it is also called at infinite width, with an
+            `ntkbench.engine.infinite_context.InfiniteContext`, whose `limit` is a kernel.
     """
 
 
@@ -83,14 +89,17 @@ def ntkbench_register_datasets(register: Register) -> Any:
 
 @hookspec
 def ntkbench_register_kernels(register: Register) -> Any:
-    """Register infinite-width kernels.
+    """Register kernels, which runs measure at infinite width: ``--arch NAME``.
 
     Added in version 0.1.
 
     Args:
-        register: Call it as ``register(name, target, summary=..., params=...)``. `target` is a callable
+        register: Call it as ``register(name, target, summary=..., params=..., inputs=...)``. `target` is a callable
             ``make(**params) -> tfp.math.psd_kernels.PositiveSemidefiniteKernel``, such as an
-            `ntkbench.kernels.InfiniteWidth`, or "module:attribute". `ntkbench.kernels.named` calls it.
+            `ntkbench.kernels.InfiniteWidth`, or "module:attribute". `ntkbench.kernels.named` calls it. `inputs` names
+            the forms of data that it accepts, "vector" by default; for a form with several arrays, the kernel's
+            methods and its feature_ndims take the same nest of arrays. A kernel with a property `nngp` is a tangent
+            kernel whose `nngp` is the covariance of the outputs at initialisation.
     """
 
 

@@ -129,17 +129,21 @@ class Registry:
             raise UnknownName(ONE_OF[kind], name, entries)
         return entries[name]
 
+    @property
+    def subjects(self) -> Mapping[str, Architecture]:
+        """Everything that a run can measure, by name: the architectures, and the kernels of other names."""
+        return {name: kernel.subject() for name, kernel in self.kernels.items()} | dict(self.architectures)
+
     def subject(self, name: str) -> Architecture:
         """Return the architecture of this name, or else the kernel of this name as an architecture.
 
         Raises:
             UnknownName: There is neither.
         """
-        if name not in self.architectures and name in self.kernels:
-            return self.kernels[name].subject()
-        if name not in self.architectures:
-            raise UnknownName("architecture", name, [*self.architectures, *self.kernels])
-        return self.architectures[name]
+        subjects = self.subjects
+        if name not in subjects:
+            raise UnknownName("architecture", name, subjects)
+        return subjects[name]
 
     def register(
         self, kind: str, name: str, target: Target, *, distribution: str, version: str = "", **spec: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -15,9 +16,9 @@ from ..analysis.states import State
 from ..analysis.verdicts import GD, WORST, Verdict, verdicts_of
 from ..store.curves import decode
 from ..store.manifest import catalogue, theory
-from ..types import CellResult, Status
+from ..types import CellResult, Status, Width
 from .choice import HEADLINES, nonlinear_in_theory
-from .standard_table import id_of, standard_table
+from .standard_table import id_of, standard_table, widths_of
 from .svg import curves_plot, law_plot, overview_plot
 from .template import render
 from .verdict_words import COLUMNS, exponent, flags, floor, last_step, meaning, theory_mark, ties
@@ -36,7 +37,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     keys = result_keys(results, declared)
     found = series(results)
     laws = {id_of(each): [law(each, key, quantity, claims) for key, quantity in keys.items()] for each in found}
-    laws = {name: [each for each in own if each.points] for name, own in laws.items()}
+    laws = {name: [each for each in own if each.measured] for name, own in laws.items()}
     judged = {id_of(each.series): each for each in verdicts_of(found, keys, claims)}
     grouping = grouped(list(judged.values()))
     table = standard_table(results, manifest, problems=problems)
@@ -97,8 +98,8 @@ def _row(of: Series, number: int) -> dict[str, Any]:
     return dict.fromkeys(texts, "") | {
         "number": number,
         "name": " ".join([of.label, *of.condition]),
-        "first_width": of.widths[0],
-        "widths": f"{of.widths[0]}…{of.widths[-1]}" if len(of.widths) > 1 else str(of.widths[0]),
+        "first_width": of.widths[0] if of.widths else "Infinity",
+        "widths": widths_of(of),
         "ok": sum(result.status == Status.OK for result in of.results),
         "cells": len(of.results),
         "verdict": "–",
@@ -166,9 +167,9 @@ def _tail(of: State) -> str:
 
 def _law(of: Law) -> dict[str, Any]:
     fit = of.fit
-    widths = sorted({width for width, *_ in of.points})
-    seeds = sorted({seed for _, seed, _ in of.points})
-    values = {(width, seed): value for width, seed, value in of.points}
+    values: dict[tuple[Width, int], float | None] = {(width, seed): value for width, seed, value in of.points}
+    values |= {(math.inf, seed): value for seed, value in of.limits}
+    widths, seeds = (sorted(set(each)) for each in zip(*values, strict=True))
     means = []
     for width in widths:
         known = [value for (other, _), value in values.items() if other == width and value is not None]
@@ -184,7 +185,7 @@ def _law(of: Law) -> dict[str, Any]:
         "tail": _tail(of.state),
         "note": fit.note,
         "plot": law_plot(of),
-        "widths": widths,
+        "widths": ["∞" if width == math.inf else width for width in widths],
         "means": means,
         "seeds": [(seed, [numbers.value(values.get((width, seed)), 4) for width in widths]) for seed in seeds],
     }

@@ -14,14 +14,14 @@ from ..errors import NtkbenchError
 from ..kernels import named
 from ..registry.current import registry
 from ..registry.specs import Kernel
-from .checks import Checks, numbered, require, require_registered
+from .checks import Checks, numbered, require, require_registered, skip
 
 SIDE = 4  # length of every axis of an input
 SLACK = {"float64": 1e-10, "float32": 1e-4}  # allowed negative eigenvalue, relative to the largest one
 
 
 class KernelChecks(Checks):
-    """Checks K1 to K6 of one kernel; subclass it in a test file.
+    """Checks K1 to K7 of one kernel; subclass it in a test file.
 
     Attributes:
         kernel: Registered name of the kernel.
@@ -41,11 +41,25 @@ class KernelChecks(Checks):
         """Return the kernel; it is created once."""
         return self.shared("made", lambda: named(self.kernel, **self.params))
 
-    def inputs(self, dtype: str = "float64") -> tf.Tensor:
-        """Return inputs some of which are equal, opposite, multiples of each other, or 0."""
-        rng = np.random.default_rng(0)
-        x = rng.normal(size=(3, *[SIDE] * self.made().feature_ndims))
-        return tf.constant(np.concatenate([x, x[:1], -x[:1], 2 * x[1:2], 0 * x[:1]]), dtype)
+    def inputs(self, dtype: str = "float64") -> Any:
+        """Return inputs some of which are equal, opposite, multiples of each other, or 0.
+
+        Override it for a kernel that takes several arrays: return the nest of arrays that it takes, with
+        floating-point parts in `dtype`. Sequences of different length, {"values": [N, T, a], "mask": [N, T]}, need no
+        override.
+        """
+        ranks = self.made().feature_ndims
+        ragged = not isinstance(ranks, int) and set(ranks) == {"values", "mask"}
+        require(
+            ragged or isinstance(ranks, int),
+            f"It takes several arrays ({ranks}); override `inputs(dtype)` of KernelChecks to return such inputs.",
+        )
+        x = np.random.default_rng(0).normal(size=(3, *[SIDE] * (2 if ragged else ranks)))
+        x = np.concatenate([x, x[:1], -x[:1], 2 * x[1:2], 0 * x[:1]])
+        if not ragged:
+            return tf.constant(x, dtype)
+        mask = np.arange(SIDE) < np.array([4, 2, 3, 4, 4, 2, 1])[:, None]
+        return {"values": tf.constant(x * mask[..., None], dtype), "mask": tf.constant(mask)}
 
     @numbered("K1", stops=True)
     def test_k01_is_registered(self) -> None:
@@ -85,21 +99,23 @@ class KernelChecks(Checks):
     def test_k04_gradients_are_finite(self) -> None:
         """Gradients with respect to the inputs are finite, for the same inputs."""
         x = self.inputs()
+        floating = [part for part in tf.nest.flatten(x) if part.dtype.is_floating]
         with tf.GradientTape() as tape:
-            tape.watch(x)
+            tape.watch(floating)
             total = tf.reduce_sum(tf.sin(self.made().matrix(x, x)))
-        gradient = tape.gradient(total, x)
-        require(
-            gradient is not None, "There is no gradient with respect to the inputs; use TensorFlow operations only."
-        )
-        require(np.isfinite(gradient).all(), "A gradient is not finite; guard roots at 0 with a double tf.where.")
+        for gradient in tape.gradient(total, floating):
+            require(
+                gradient is not None, "There is no gradient with respect to the inputs; use TensorFlow operations only."
+            )
+            require(np.isfinite(gradient).all(), "A gradient is not finite; guard roots at 0 with a double tf.where.")
 
     @numbered("K5")
     def test_k05_matrix_and_pairs_agree(self) -> None:
         """`apply` on paired inputs is the diagonal of `matrix`."""
         x = self.inputs()
-        paired = self.made().apply(x, x[::-1], example_ndims=1).numpy()
-        expected = np.diagonal(self.made().matrix(x, x[::-1]))
+        reverse = tf.nest.map_structure(lambda part: part[::-1], x)
+        paired = self.made().apply(x, reverse, example_ndims=1).numpy()
+        expected = np.diagonal(self.made().matrix(x, reverse))
         close = np.allclose(paired, expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max())
         require(close, "apply(x1, x2) differs from the diagonal of matrix(x1, x2).")
 
@@ -111,3 +127,18 @@ class KernelChecks(Checks):
         except NtkbenchError:
             return
         require(False, "It accepts a parameter that it does not declare; remove **kwargs.")
+
+    @numbered("K7")
+    def test_k07_padding_has_no_influence(self) -> None:
+        """Values of steps that the mask leaves out do not change the matrix, for sequences of different length."""
+        x = self.inputs()
+        if not isinstance(x, Mapping) or not {"values", "mask"} <= x.keys():
+            skip("It takes no masked sequences.")
+        noise = tf.constant(np.random.default_rng(1).normal(size=x["values"].shape))
+        changed = {**x, "values": tf.where(x["mask"][..., None], x["values"], noise)}
+        expected, found = self.made().matrix(x, x).numpy(), self.made().matrix(changed, changed).numpy()
+        require(
+            np.array_equal(expected, found),
+            f"Values of masked steps change the matrix by up to {np.abs(expected - found).max():.1g}; leave these "
+            "steps out, instead of reading their values.",
+        )

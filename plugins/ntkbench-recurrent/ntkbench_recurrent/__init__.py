@@ -42,6 +42,7 @@ def ntkbench_register_kernels(register):
         "rntk",
         "ntkbench_recurrent.kernels:rntk",
         summary="recurrent networks; input: sequences, also of different length",
+        inputs=["sequence", "ragged"],
         params=PARAMS,
     )
 
