@@ -8,10 +8,9 @@ tangent kernel forward instead. Everything is float64, and slow: O(T² L) for a 
 import math
 
 import numpy as np
-from scipy.special import erf, roots_hermitenorm
 
-NODES, WEIGHTS = roots_hermitenorm(80)
-WEIGHTS = WEIGHTS / WEIGHTS.sum()
+NODES = np.linspace(-9, 9, 361)  # the trapezoidal rule converges exponentially for analytic functions
+WEIGHTS = np.exp(-(NODES**2) / 2) / np.exp(-(NODES**2) / 2).sum()
 
 
 def matrix(xs, ys=None, **params):
@@ -122,14 +121,11 @@ def dual(activation, v1, v2, c):
     if activation == "erf":
         product = (1 + 2 * v1) * (1 + 2 * v2)
         return 2 / math.pi * math.asin(2 * c / math.sqrt(product)), 4 / math.pi / math.sqrt(product - 4 * c * c)
-    function, slope = {
-        "tanh": (np.tanh, lambda u: 1 / np.cosh(u) ** 2),
-        "numeric erf": (erf, lambda u: 2 / math.sqrt(math.pi) * np.exp(-u * u)),
-    }[activation]
+    if activation != "tanh":
+        raise ValueError(f"The reference knows linear, relu, erf and tanh, but got {activation!r}.")
     r = c / math.sqrt(v1 * v2) if v1 * v2 else 0.0
     first = math.sqrt(v1) * NODES[:, None]
     second = math.sqrt(v2) * (r * NODES[:, None] + math.sqrt(max(1 - r * r, 0.0)) * NODES[None, :])
     weights = WEIGHTS[:, None] * WEIGHTS[None, :]
-    return float((weights * function(first) * function(second)).sum()), float(
-        (weights * slope(first) * slope(second)).sum()
-    )
+    value, slope = np.tanh(first) * np.tanh(second), (np.cosh(first) * np.cosh(second)) ** -2
+    return float((weights * value).sum()), float((weights * slope).sum())
