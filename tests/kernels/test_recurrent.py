@@ -358,8 +358,8 @@ def test_finite_networks_have_the_limit_as_their_mean(name):
 def redraw(model):
     """Draw all matrices of a model anew."""
     for layer in model._flatten_layers():
-        for name in ("kernel", "recurrent_kernel"):
-            initializer = getattr(layer, f"{name}_initializer".replace("t_kernel", "t"), None)
+        for name, initial in (("kernel", "kernel_initializer"), ("recurrent_kernel", "recurrent_initializer")):
+            initializer = getattr(layer, initial, None)
             if initializer is not None and getattr(layer, name, None) is not None:
                 fresh = type(initializer).from_config(initializer.get_config())
                 getattr(layer, name).assign(fresh(getattr(layer, name).shape))

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 import ntkbench as nb
 import ntkbench_recurrent
-from ntkbench.testing import KernelChecks
-from ntkbench_recurrent import reference, rntk
+from ntkbench.testing import ArchitectureChecks, DatasetChecks, KernelChecks
+from ntkbench_recurrent import networks, reference, rntk, tones
 
 LENGTHS = (1, 3, 5, 4)
 SEQUENCES = [np.random.default_rng(n).normal(size=(n, 2)) for n in LENGTHS]
@@ -25,6 +25,22 @@ def ragged(sequences):
     for row, sequence in zip(values, sequences, strict=True):
         row[: len(sequence)] = sequence
     return {"values": values, "mask": np.arange(steps) < np.array([len(s) for s in sequences])[:, None]}
+
+
+class TestRecurrent(ArchitectureChecks):
+    architecture = "recurrent"
+
+
+class TestGru(ArchitectureChecks):
+    architecture = "gru"
+
+
+class TestLstm(ArchitectureChecks):
+    architecture = "lstm"
+
+
+class TestTones(DatasetChecks):
+    dataset = "tones"
 
 
 class TestKernel(KernelChecks):
@@ -105,6 +121,45 @@ def test_the_kernel_looks_at_the_last_steps_below_root_two_and_at_the_first_ones
     size = np.abs(tape.gradient(total, x)[..., 0])
     centre = (size * np.linspace(0, 1, 50)).sum(1) / size.sum(1)
     assert first < centre.mean() < last
+
+
+X, _ = tones.load(form="ragged", n=3, seed=0, steps=6)
+SHAPE = {"values": (6, 1), "mask": (6,)}
+
+
+@pytest.mark.parametrize("build", [networks.recurrent, networks.gru, networks.lstm])
+def test_networks_skip_masked_steps(build):
+    model = build(8, input_shape=SHAPE, seed=1)
+    expected = model(X).numpy()
+    np.testing.assert_array_equal(model(X | {"values": np.where(X["mask"][..., None], X["values"], 9.0)}), expected)
+    for i, length in enumerate(X["mask"].sum(axis=1)):
+        alone = build(8, input_shape=(int(length), 1), seed=1)
+        np.testing.assert_allclose(alone(X["values"][i : i + 1, :length])[0], expected[i], rtol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["none", "untied", "tied"])
+def test_a_network_in_both_directions_is_its_formula(pooling):
+    stds = {"weight_std": 1.3, "input_std": 0.9, "bias_std": 0.3, "output_std": 1.1}
+    model = networks.recurrent(
+        8, input_shape=SHAPE, seed=1, direction="bidirectional", pooling=pooling, activation="tanh", **stds
+    )
+    weights, expected = model.get_weights(), np.zeros(3)
+    by_shape = [[w for w in weights if w.shape == shape] for shape in ((1, 8), (8, 8), (8,))]
+    readouts = [w for w in weights if w.shape == ((48 if pooling == "untied" else 8), 1)]
+    for way, (u, w, b, v) in enumerate(zip(*by_shape, readouts, strict=True)):
+        for i, length in enumerate(X["mask"].sum(axis=1)):
+            read, h, states = X["values"][i, :length], np.zeros(8), []
+            for x in read[::-1] if way else read:
+                h = np.tanh(0.9 * x @ u + 1.3 * h @ w / 8**0.5 + 0.3 * b)
+                states.append(h)
+            states, scale = np.array(states), 1.1 / 8**0.5
+            if pooling == "none":
+                expected[i] += scale * states[-1] @ v[:, 0]
+            elif pooling == "tied":
+                expected[i] += scale * states.mean(axis=0) @ v[:, 0]
+            else:
+                expected[i] += scale * (states * v.reshape(6, 8)[:length]).sum() / length**0.5
+    np.testing.assert_allclose(model(X)[:, 0], expected, rtol=1e-5)
 
 
 def test_only_public_names_of_ntkbench_are_imported():
