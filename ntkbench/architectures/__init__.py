@@ -117,7 +117,7 @@ def _sequence_models(register: Register) -> None:
         f"{__name__}.recurrent:build",
         summary="recurrent network with a readout of the last state",
         width_means="units of the state",
-        inputs="sequence",
+        inputs=("sequence", "ragged"),
         params=ACTIVATION | params.COMMON,
         theory=theory.recurrent,
         widths=SHORTER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 import keras
@@ -16,7 +16,12 @@ from ..seeds import seed_for
 from ..types import Form
 
 RANKS: dict[Form, int] = {"vector": 1, "image": 3, "sequence": 2}
-AXES: dict[Form, str] = {"vector": "(d,)", "image": "(height, width, channels)", "sequence": "(steps, features)"}
+AXES: dict[Form, str] = {
+    "vector": "(d,)",
+    "image": "(height, width, channels)",
+    "sequence": "(steps, features)",
+    "ragged": "{'values': (steps, features), 'mask': (steps,)}",
+}
 
 
 class Common(TypedDict, total=False):
@@ -80,8 +85,8 @@ Core = Callable[[Maker, Any], Any]
 
 def assemble(
     core: Core,
-    form: Form,
-    input_shape: tuple[int, ...],
+    forms: Form | tuple[Form, ...],
+    input_shape: Any,
     *,
     seed: int,
     init: str = "gaussian",
@@ -93,9 +98,9 @@ def assemble(
     """Return the model x → alpha · output(g(x)), where g = core(maker, x) is a network [N, O].
 
     Args:
-        core: Builds g from a `Maker` and the symbolic input.
-        form: Form of the input.
-        input_shape: Shape of one input, without the batch axis.
+        core: Builds g from a `Maker` and the symbolic input, a dict for ragged sequences.
+        forms: Forms of the input that the network takes.
+        input_shape: Shape of one input, without the batch axis; for ragged sequences, a dict of shapes.
         seed: Seed of the network.
         init: How kernels are drawn.
         parameterization: "ntk", "standard" or "mean-field".
@@ -105,15 +110,9 @@ def assemble(
         output: Activation applied after the last layer.
 
     Raises:
-        NtkbenchError: If `input_shape` does not fit `form`.
+        NtkbenchError: If `input_shape` fits none of the forms.
     """
-    if len(input_shape) != RANKS[form]:
-        raise NtkbenchError(
-            f"This architecture expects {form} inputs of shape {AXES[form]}, but got shape {tuple(input_shape)}; "
-            f"use a dataset in {form} form."
-        )
-    # A float32 input layer would round float64 data before they reach the first layer.
-    x = keras.Input(tuple(input_shape), dtype=keras.config.dtype_policy().compute_dtype, name="x")
+    x = _inputs((forms,) if isinstance(forms, str) else forms, input_shape)
     f = core(Maker(seed, init, parameterization), x)
     if two_copy:
         twin = core(Maker(seed, init, parameterization, prefix="twin_"), x)
@@ -123,6 +122,23 @@ def assemble(
     if alpha != 1:
         f = layers.Scale(alpha, name="alpha")(f)
     return keras.Model(x, f)
+
+
+def _inputs(forms: tuple[Form, ...], input_shape: Any) -> Any:
+    """Return the symbolic input of a network, or a dict of them for ragged sequences."""
+    # A float32 input layer would round float64 data before they reach the first layer.
+    dtype = keras.config.dtype_policy().compute_dtype
+    if isinstance(input_shape, Mapping):
+        if "ragged" in forms and input_shape.keys() == {"values", "mask"}:
+            types = {"values": dtype, "mask": "bool"}
+            return {name: keras.Input(tuple(input_shape[name]), dtype=types[name], name=name) for name in types}
+    elif len(input_shape) in [RANKS[form] for form in forms if form in RANKS]:
+        return keras.Input(tuple(input_shape), dtype=dtype, name="x")
+    given = dict(input_shape) if isinstance(input_shape, Mapping) else tuple(input_shape)
+    expected = " or ".join(f"{form} inputs of shape {AXES[form]}" for form in forms)
+    raise NtkbenchError(
+        f"This architecture expects {expected}, but got shape {given}; use a dataset in {' or '.join(forms)} form."
+    )
 
 
 def whole(name: str, value: Any) -> int:

@@ -13,26 +13,29 @@ from .common import Common, assemble, readout, whole
 def build(
     width: int,
     *,
-    input_shape: tuple[int, ...],
+    input_shape: Any,
     outputs: int = 1,
     activation: Any = "tanh",
     **common: Unpack[Common],
 ) -> keras.Model:
-    """Return a recurrent network with a readout of the last state: [N, T, a] → [N, outputs].
+    """Return a recurrent network with a readout of the last state: sequences [N, T, a] → [N, outputs].
 
     h_t = activation(W h_{t−1} / √width + U x_t / √a) with h_0 = 0. The steps are unrolled, because second derivatives
-    of loops fail in compiled graphs. U is applied to all steps at once, which gives the same product.
+    of loops fail in compiled graphs. U is applied to all steps at once, which gives the same product. In ragged
+    sequences the state stays as it is where the mask is false, so that the readout is of the last valid step.
 
     Source: Alemohammad et al. 2021 (arXiv 2006.10246), one layer, without biases.
     """
     width = whole("width", width)
 
     def core(make, x):
+        values, mask = (x["values"], x["mask"]) if isinstance(x, dict) else (x, None)
         recurrent = make.dense(width, "recurrent")
-        first, *steps = keras.ops.unstack(make.dense(width, "input")(x), axis=1)
+        first, *steps = keras.ops.unstack(make.dense(width, "input")(values), axis=1)
         h = layers.Activation(activation)(first)
-        for step in steps:
-            h = layers.Activation(activation)(keras.layers.Add()([recurrent(h), step]))
+        for t, step in enumerate(steps, start=1):
+            after = layers.Activation(activation)(keras.layers.Add()([recurrent(h), step]))
+            h = after if mask is None else keras.ops.where(mask[:, t : t + 1], after, h)
         return readout(make, h, outputs)
 
-    return assemble(core, "sequence", input_shape, **common)
+    return assemble(core, ("sequence", "ragged"), input_shape, **common)

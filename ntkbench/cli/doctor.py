@@ -62,6 +62,9 @@ def command(model: str | None, dataset: str | None, device: str, as_json: bool) 
     registry = the_registry()
     inputs = Inputs(registry, dataset)
     requests = inputs.accepted(parse_arch(model or "all", registry))
+    if requests and requests[0].kind == "kernel":
+        name = requests[0].name
+        raise NtkbenchError(f"{name!r} is a kernel, not a model; check it with `ntkbench plugin check {name}`.")
     surroundings = _surroundings(prepare(device, quiet=True))
     if not as_json:
         answer("\n".join(_surroundings_lines(surroundings)) + "\n")

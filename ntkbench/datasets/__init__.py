@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..registry.hookspecs import Register, hookimpl
 from .forms import ARRAYS
 
+VOCABULARY = 63  # letters, digits and padding, as in `entities`
+
 DIMENSION = {
     "d": {"type": "int", "default": 64, "minimum": 1, "maximum": 65536, "help": "number of entries of an input"}
 }
@@ -18,7 +20,16 @@ def ntkbench_register_datasets(register: Register) -> None:
         f"{__name__}.digits:load",
         task=f"{__name__}.digits:load_task",
         summary="1,797 handwritten digits of 8×8 pixels, labelled even or odd",
-        forms=ARRAYS,
+        forms=(*ARRAYS, "ragged", "graph", "set"),
+    )
+    register(
+        "entities",
+        f"{__name__}.entities:load",
+        task=f"{__name__}.entities:load_task",
+        summary="1,901 names of HTML characters, letter by letter, labelled symbol or not",
+        forms="tokens",
+        vocabulary=VOCABULARY,
+        params={"segments": {"type": "bool", "default": False, "help": "add segment_ids, all 0, which BERT takes"}},
     )
     register(
         "diabetes",

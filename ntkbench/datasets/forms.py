@@ -33,16 +33,23 @@ class Part:
 Parts = Mapping[str, Part]
 
 MASK = Part("n T", "mask")
+TOKENS = Part("n T", "integer")
+PADDED_TOKENS = {
+    "token_ids": TOKENS,
+    "padding_mask": MASK,
+}  # the names in KerasHub, whose backbones take them as they are
 FORMS: Mapping[str, tuple[Parts, ...]] = {
     "vector": ({"": Part("n d")},),
     "image": ({"": Part("n h w c")},),
     "sequence": ({"": Part("n T a")},),
     "ragged": ({"values": Part("n T a"), "mask": MASK},),
-    "tokens": ({"": Part("n T", "integer")}, {"tokens": Part("n T", "integer"), "mask": MASK}),
+    "tokens": ({"": TOKENS}, PADDED_TOKENS, PADDED_TOKENS | {"segment_ids": TOKENS}),
     "graph": ({"nodes": Part("n V F"), "adjacency": Part("n V V")},),
     "set": ({"": Part("n M F")},),
 }
 """The parts of each built-in form, by name ("" for a single array), in each of its structures."""
+MASKED = {"mask": "values", "padding_mask": "token_ids"}
+"""The part that is padded where a mask is false."""
 ARRAYS = ("vector", "image", "sequence")
 """The forms of a single array that every row of numbers can take."""
 
@@ -95,17 +102,18 @@ def problem_of(form: str, x: Any, vocabulary: int | None = None) -> str:
 
 def _content_problem(form: str, arrays: Mapping[str, np.ndarray], vocabulary: int | None) -> str:
     """Return what is wrong with the numbers of inputs of the right shapes, "" if nothing is."""
-    if "mask" in arrays:
-        mask = arrays["mask"]
+    masked = MASKED.keys() & arrays.keys()
+    if masked:
+        name = masked.pop()
+        mask, values = arrays[name], arrays[MASKED[name]]
         if (mask[:, 1:] > mask[:, :-1]).any():
-            return "x['mask'] is true behind a false entry; padding must be on the right"
+            return f"x[{name!r}] is true behind a false entry; padding must be on the right"
         if not mask[:, 0].all():
-            return f"x['mask'] has no true entry for sample {int(mask[:, 0].argmin())}; every sequence needs one step"
-        values = arrays["values" if form == "ragged" else "tokens"]
+            return f"x[{name!r}] has no true entry for sample {int(mask[:, 0].argmin())}; every sequence needs one step"
         if values[~mask].any():
-            return "entries outside x['mask'] are not 0; padding must be 0"
+            return f"x[{MASKED[name]!r}] is not 0 where x[{name!r}] is false; padding must be 0"
     if form == "tokens":
-        tokens = arrays[""] if "" in arrays else arrays["tokens"]
+        tokens = arrays[""] if "" in arrays else arrays["token_ids"]
         if tokens.min() < 0 or (vocabulary is not None and tokens.max() >= vocabulary):
             limit = (
                 "at least 0" if vocabulary is None else f"from 0 to {vocabulary - 1}, as vocabulary={vocabulary} says"

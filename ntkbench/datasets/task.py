@@ -9,6 +9,7 @@ import numpy as np
 from attrs import field, frozen
 
 from ..errors import NtkbenchError
+from ..nests import arrays, common_samples, is_nest, leaves, map_leaves, shapes
 
 Kind = Literal["classification", "regression"]
 KINDS: tuple[Kind, ...] = ("classification", "regression")
@@ -21,7 +22,7 @@ def _part(given: Any) -> Part:
         x, y = given
     except (TypeError, ValueError):
         raise NtkbenchError(f"A part of a task is a {type(given).__name__}; it must be a pair (x, y).") from None
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = arrays(x), np.asarray(y)
     if y.dtype.kind in "iub":
         y = y.astype(np.int64)
     return x, y
@@ -68,10 +69,10 @@ class Task:
         for name in ("train", "test"):
             self._check(name)
         (x, y), (x_test, y_test) = self.train, self.test
-        if x.shape[1:] != x_test.shape[1:] or y.shape[1:] != y_test.shape[1:]:
+        if shapes(x) != shapes(x_test) or y.shape[1:] != y_test.shape[1:]:
             raise NtkbenchError(
-                f"The train part has inputs {list(x.shape)} and labels {list(y.shape)}, the test part {list(x_test.shape)} "
-                f"and {list(y_test.shape)}; all but the number of samples must agree."
+                f"The train part has inputs {_shape(x)} and labels {_shape(y)}, the test part {_shape(x_test)} and "
+                f"{_shape(y_test)}; all but the number of samples must agree."
             )
         if self.kind == "regression" and not (y.std(0) > 0).all():
             raise NtkbenchError("A column of the train labels is constant, so there is nothing to learn from it.")
@@ -88,13 +89,15 @@ class Task:
             y = y[:, None] if y.ndim == 1 else y
             object.__setattr__(self, name, (x, y))
         rank = 1 if self.kind == "classification" else 2
-        if x.ndim < 2 or not len(x) or y.ndim != rank or len(y) != len(x):
+        parts = dict(leaves(x))
+        flat = not is_nest(x) and x.ndim < 2
+        if flat or not common_samples(parts) or y.ndim != rank or len(y) != common_samples(parts):
             wanted = "[n]" if rank == 1 else "[n, K]"
             raise NtkbenchError(
-                f"The {name} part has inputs {list(x.shape)} and labels {list(y.shape)}; a {self.kind} needs [n, ...] "
+                f"The {name} part has inputs {_shape(x)} and labels {_shape(y)}; a {self.kind} needs [n, ...] "
                 f"and {wanted} with n ≥ 1."
             )
-        if x.dtype.kind not in "fiub" or not np.isfinite(x).all():
+        if not all(part.dtype.kind in "fiub" and np.isfinite(part).all() for part in parts.values()):
             raise NtkbenchError(f"The {name} inputs are not all finite real numbers.")
         if self.kind == "regression" and not np.isfinite(y).all():
             raise NtkbenchError(f"The {name} labels are not all finite.")
@@ -138,6 +141,11 @@ class Task:
         t = self.targets(y)
         spread = float(np.sum((t - t.mean(0)) ** 2))
         return float(np.sum((f - t) ** 2)) / spread if spread > 0 else None
+
+
+def _shape(x: Any) -> Any:
+    """Return the shape of an array, or those of the parts of a nest, for messages."""
+    return map_leaves(lambda part: list(part.shape), x)
 
 
 def margins(f: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..datasets.task import Task
+from ..errors import NtkbenchError
 from ..registry.specs import Architecture
 from ..types import Settings, Value, Width
 from . import hessian as _hessian, ntk as _ntk
@@ -43,6 +45,8 @@ class Context:
         linear_model: Linear model around w0 at the probes.
         weighted_output: Weighted sum of the outputs at the probes.
         limit: Kernel that the tangent kernel converges to as the width grows; Unsupported if none is known.
+        task: Train and test part of the dataset, for measurements with needs="task"; the model then has
+            `task.outputs` outputs.
         trajectory: Path of gradient descent, computed once and shared by all measurements.
     """
 
@@ -61,6 +65,7 @@ class Context:
         make_rng: Callable[[str], np.random.Generator],
         make_limit: Callable[[], Any],
         make_float64: Callable[[], Context] | None = None,
+        task: Task | None = None,
     ):
         self.network, self.model = network, network.model
         self.inputs, self.y = network.inputs(x), np.asarray(y, np.float64)
@@ -71,6 +76,7 @@ class Context:
         self.theta = network.theta()
         self._make_rng, self._make_limit, self._make_float64 = make_rng, make_limit, make_float64
         self._in_float64: Context | None = None
+        self._task = task
         self.rng = make_rng("")
 
     # -- the public functions, bound to the model ---------------------------------------------------------------
@@ -108,6 +114,10 @@ class Context:
     @property
     def limit(self) -> Any:
         return self._make_limit()
+
+    @property
+    def task(self) -> Task:
+        return given_task(self._task)
 
     @cached_property
     def linear_model(self) -> LinearModel:
@@ -199,3 +209,10 @@ class Context:
         """Draw a direction uniformly from the unit sphere in weight space: [P]."""
         v = self.rng.standard_normal(self.network.size)
         return tf.constant(v / np.linalg.norm(v), self.network.dtype)
+
+
+def given_task(task: Task | None) -> Task:
+    """Return the task of a context; raise NtkbenchError if it has none."""
+    if task is None:
+        raise NtkbenchError('Only measurements with needs="task" have a task. Register this one with needs="task".')
+    return task

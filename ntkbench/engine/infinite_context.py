@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..datasets.task import Task
 from ..registry.specs import Architecture
 from ..types import Settings, Width
+from .context import given_task
 
 
 class InfiniteContext:
@@ -51,13 +53,20 @@ class InfiniteContext:
         architecture: Architecture,
         make_rng: Callable[[str], np.random.Generator],
         make_limit: Callable[[], Any],
+        task: Task | None = None,
     ):
         self.x, self.y = _in_precision(x, precision), np.asarray(y, np.float64)
         self.seed, self.precision, self.device = seed, precision, device
         self.settings, self.architecture = settings, architecture
         self.quantities: frozenset[str] = frozenset()
         self._make_rng, self._make_limit = make_rng, make_limit
+        self._task = task
         self.rng = make_rng("")
+
+    @property
+    def task(self) -> Task:
+        """Train and test part of the dataset, for measurements with needs="task"."""
+        return given_task(self._task)
 
     @cached_property
     def limit(self) -> Any:
@@ -68,6 +77,17 @@ class InfiniteContext:
         """K(x, x): [N, N] float64. It is computed in float64 in every precision of the run."""
         x = _in_precision(self.x, "float64")
         return self.limit.matrix(x, x).numpy()
+
+    @cached_property
+    def kernel_error(self) -> float:
+        """Spectral norm of the error of `kernel`: rounding, and the limit's own estimate (`limit.error`) if it has one.
+
+        An eigenvalue of the kernel is off by at most this much.
+        """
+        rounding = np.finfo(np.float64).eps * len(self.kernel) * np.linalg.norm(self.kernel, 2)
+        if not hasattr(self.limit, "error"):
+            return float(rounding)
+        return float(rounding + np.linalg.norm(self.limit.error(_in_precision(self.x, "float64")), 2))
 
     @cached_property
     def gradient_norm(self) -> float:

@@ -107,7 +107,7 @@ class Ensemble:
             raise NtkbenchError(f"Got {number} inputs and {len(targets)} targets; pass one target per input.")
         self.y = targets.reshape(len(targets), -1)
         self.block, self.progress = int(block), progress
-        nngp, ntk = (k.numpy() for k in kernel.both(self.x))
+        nngp, ntk = (k.numpy() for k in self.kernel.both(self.x))
         self._nngp = nngp
         self._train_kernel = ntk if train == "ntk" else nngp
         if not np.isfinite(self._train_kernel).all():
@@ -231,7 +231,7 @@ def _inputs(x: Any, ranks: Any) -> Any:
         return found if found.dtype.kind in "iub" else _numbers("inputs", found)
 
     try:
-        return tf.nest.map_structure_up_to(ranks, array, ranks, x)
+        return tf.nest.map_structure(array, ranks, x, check_types=False)
     except (TypeError, ValueError) as error:
         raise NtkbenchError(f"The kernel takes inputs of the structure {ranks}: {error}.") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -72,6 +72,18 @@ def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False)
     return kernel
 
 
+def hidden_units(model: Any) -> list[tuple[str, int]]:
+    """Return name and number of units of the layers of weights that `infinite_width` takes to infinity, in order.
+
+    Args:
+        model: A model of which `infinite_width` knows the limit.
+    """
+    walk = _Walk(model)
+    last = walk.value(model.outputs[0])
+    _, behind = walk.around(last)
+    return [walk.units[number] for number in sorted(walk.hidden(behind))]
+
+
 class _Raw:
     """A deterministic function of the input, without random weights."""
 
@@ -113,16 +125,12 @@ class _ModelInputs:
         return Source(prepare, ndims, None if mask is None else self._function_of(mask))
 
     def _function_of(self, mask: Any) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Return the function from the packed inputs to a mask."""
-        function = keras.Function(self.model.inputs, mask)
-
-        def of(x: tf.Tensor) -> tf.Tensor:
-            given = [
-                x[..., -1] > 0 if t is not self.values else x[..., :-1] if self.packed else x for t in self.model.inputs
-            ]
-            return function(given)
-
-        return of
+        """Return the function from the inputs, packed if there is a mask among them, to a mask."""
+        if any(mask is t for t in self.model.inputs):
+            return lambda x: x[..., -1] > 0
+        if self.packed:
+            raise NoLimit("The model has an input for the mask and computes another one; use only one of them.")
+        return keras.Function(self.model.inputs, mask)
 
     def example(self) -> tf.Tensor:
         """Return one input, packed, all of whose steps exist."""
@@ -266,7 +274,7 @@ class _Walk:
         return [number, *(self._append(LastStep(), (state,), who) for state in states)]
 
     def _unrolled(self, found: Unrolled) -> int:
-        number = self._number(self.value(found.steps))
+        number = self._number(self.value(found.steps, found.mask))
         who = named(found.activation if found.recurrent is None else found.recurrent)
         weights: dict[str, Any] = {"weight_std": 0.0, "train_weights": False}
         if found.recurrent is not None:
@@ -348,14 +356,22 @@ class _Walk:
             if not node.layer.affine:
                 waiting += node.inputs
 
-    def refuse_bottlenecks(self, last: int) -> None:
-        """Raise NoLimit if a hidden layer is much narrower than an earlier and a later hidden layer."""
+    def around(self, last: int) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
+        """Return, for each node up to `last`, the nodes before it and the nodes behind it."""
         before: dict[int, set[int]] = {}
         for number in range(last + 1):
             read = self.nodes[number].inputs
             before[number] = set(read).union(*(before[k] for k in read))
-        behind = {number: {k for k, earlier in before.items() if number in earlier} for number in before}
-        hidden = {n for n in self.units if any(k in self.units for k in behind[n])}
+        return before, {number: {k for k, earlier in before.items() if number in earlier} for number in before}
+
+    def hidden(self, behind: Mapping[int, set[int]]) -> set[int]:
+        """Return the nodes of layers of weights that other layers of weights read, even indirectly."""
+        return {n for n in self.units if any(k in self.units for k in behind.get(n, ()))}
+
+    def refuse_bottlenecks(self, last: int) -> None:
+        """Raise NoLimit if a hidden layer is much narrower than an earlier and a later hidden layer."""
+        before, behind = self.around(last)
+        hidden = self.hidden(behind)
         for number in hidden:
             name, units = self.units[number]
             widest = [max((self.units[k][1] for k in side[number] & hidden), default=0) for side in (before, behind)]

@@ -8,11 +8,17 @@ from typing import Any
 from ..errors import NtkbenchError, Unsupported
 from ..registry.calling import call_with_known_names
 from ..registry.specs import Architecture
-from .keras_model import infinite_width
+from .keras_model import hidden_units, infinite_width
 from .pair import paired
 
 
-def limit_of(architecture: Architecture, params: Mapping[str, Any], input_shape: Any, model: Callable[[], Any]) -> Any:
+def limit_of(
+    architecture: Architecture,
+    params: Mapping[str, Any],
+    input_shape: Any,
+    model: Callable[[], Any],
+    wider: Callable[[], Any] | None = None,
+) -> Any:
     """Return the limit of the tangent kernel of an architecture as its width grows.
 
     Args:
@@ -21,6 +27,8 @@ def limit_of(architecture: Architecture, params: Mapping[str, Any], input_shape:
         input_shape: Shape of one input.
         model: Returns a model of the architecture at some width. It is called only if the architecture declares no
             limit; its weights are not read.
+        wider: Returns the same model at another width, to find hidden layers that do not grow; None to trust that all
+            of them do.
 
     Returns:
         A `tfp.math.psd_kernels.PositiveSemidefiniteKernel` with the views `ntk`, `nngp` and `both` of an
@@ -28,8 +36,8 @@ def limit_of(architecture: Architecture, params: Mapping[str, Any], input_shape:
 
     Raises:
         Unsupported: There is no limit, or none is known: non-linear outputs, bottlenecks, architectures whose "width"
-            is another parameter, the standard parameterisation (its tangent kernel grows with width), and models that
-            `infinite_width` rejects.
+            is another parameter, hidden layers that do not grow, the standard parameterisation (its tangent kernel
+            grows with width), and models that `infinite_width` rejects.
     """
     if architecture.limit is not None:
         kernel = call_with_known_names(architecture.load_limit(), **{"input_shape": input_shape, **params})
@@ -59,4 +67,17 @@ def limit_of(architecture: Architecture, params: Mapping[str, Any], input_shape:
             f"The tangent kernel grows with width in the standard parameterisation ({', '.join(kernel.standard)}); use "
             "parameterization=ntk, or layers of ntkbench.layers."
         )
+    if wider is not None:
+        _refuse_fixed_layers(name, network, wider())
     return kernel
+
+
+def _refuse_fixed_layers(name: str, model: Any, wider: Any) -> None:
+    """Raise Unsupported for hidden layers that have the same number of units at both widths."""
+    pairs = zip(hidden_units(model), hidden_units(wider), strict=False)
+    fixed = [f"{layer} ({units})" for (layer, units), (_, more) in pairs if units == more]
+    if fixed:
+        raise Unsupported(
+            f"Hidden layers of {name!r} have the same number of units at every width: {', '.join(fixed)}. While they "
+            "stay finite, the tangent kernel stays random. Let them grow with the width, or declare the limit."
+        )

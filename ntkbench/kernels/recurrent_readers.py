@@ -51,46 +51,78 @@ def recurrence_of(cell: Any, who: str) -> Recurrence:
 class Unrolled:
     """A recurrence h_t = φ(z_t + W h_{t−1}) of layers of `ntkbench.layers`, written out from the first step on.
 
+    Where a mask is false, the state may stay as it is: h_t = where(mask_t, φ(…), h_{t−1}), except at the first step.
+
     Attributes:
         steps: The Keras tensor of all z_t, [N, T, n].
         recurrent: The dense layer W, or None if there is a single step.
         activation: The layer of φ.
+        mask: The Keras tensor of the mask [N, T], or None.
     """
 
     steps: Any
     recurrent: Any
     activation: Any
+    mask: Any
 
     @classmethod
     def read(cls, tensor: Any) -> Unrolled | None:
         """Return the recurrence whose state after its last step is the Keras tensor, or None if it is not one."""
-        activations, recurrents, steps = [], [], []
+        activations, recurrents, steps, masks = [], [], [], []
         while True:
+            held, read, _ = _made(tensor)
+            if type(held).__name__ == "Where" and len(read) == 3:
+                masks.append(read[0])
+                tensor = read[1]
             activation, (below, *_), _ = _made(tensor)
             if type(activation) is not ours.Activation:
                 return None
             activations.append(activation)
-            total, read, _ = _made(below)
+            total, parts, _ = _made(below)
             if type(total) is not keras.layers.Add:
                 steps.append(below)
                 break
-            of_state = [part for part in read if type(_made(part)[0]) is ours.Dense]
-            if len(read) != 2 or len(of_state) != 1:
+            of_state = [part for part in parts if type(_made(part)[0]) is ours.Dense]
+            if len(parts) != 2 or len(of_state) != 1:
                 return None
-            steps += [part for part in read if part is not of_state[0]]
+            steps += [part for part in parts if part is not of_state[0]]
             recurrent, (tensor,), _ = _made(of_state[0])
             recurrents.append(recurrent)
-        unstacked = [_made(step) for step in reversed(steps)]
-        first, (sequence, *_), _ = unstacked[0]
-        in_order = [(operation, number) for operation, _, number in unstacked] == [
-            (first, t) for t in range(len(steps))
-        ]
-        if type(first).__name__ != "Unstack" or first.axis != 1 or not in_order or len(steps) != sequence.shape[1]:
-            return None
+            if type(held).__name__ == "Where" and read[2] is not tensor:
+                return None
+        sequence = _taken_apart(steps[::-1])
         plain = all(each is recurrents[0] and not each.use_bias and each.activation is None for each in recurrents)
-        if not plain or any(each.activation is not activations[0].activation for each in activations):
+        if (
+            sequence is None
+            or not plain
+            or any(each.activation is not activations[0].activation for each in activations)
+        ):
             return None
-        return cls(sequence, recurrents[0] if recurrents else None, activations[0])
+        mask = _mask_of(masks[::-1]) if masks else None
+        if masks and (mask is None or len(masks) + 1 != len(steps)):
+            return None
+        return cls(sequence, recurrents[0] if recurrents else None, activations[0], mask)
+
+
+def _taken_apart(steps: list[Any]) -> Any:
+    """Return the Keras tensor [N, T, n] of which these are all steps in order, or None."""
+    made = [_made(step) for step in steps]
+    first, (sequence, *_), _ = made[0]
+    if type(first).__name__ != "Unstack" or first.axis != 1 or len(steps) != sequence.shape[1]:
+        return None
+    return sequence if [each[::2] for each in made] == [(first, t) for t in range(len(steps))] else None
+
+
+def _mask_of(parts: list[Any]) -> Any:
+    """Return the Keras tensor of which these are the slices [:, t : t + 1] from t = 1 on, or None."""
+    masks = []
+    for t, part in enumerate(parts, start=1):
+        operation, node, _ = part._keras_history
+        given = operation._inbound_nodes[node].arguments
+        if type(operation).__name__ != "GetItem" or given.args[1] != (slice(None), slice(t, t + 1)):
+            return None
+        masks.append(given.args[0])
+    return masks[0] if all(mask is masks[0] for mask in masks) else None
 
 
 def _made(tensor: Any) -> tuple[Any, list[Any], int]:

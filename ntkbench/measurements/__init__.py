@@ -95,6 +95,41 @@ CONVERGENCE = [
     _plain("kernel_convergence", "‖K−K∞‖/‖K∞‖", "value", "relative distance of the tangent kernel from its limit"),
 ]
 
+TASK = [
+    _plain("test_error", "E", "value", "test error of the trained network: share wrong, or squared error / variance"),
+    _plain("train_error", "E train", "value", "train error of the trained network"),
+    _plain("test_error_linearized", "E lin", "value", "test error of the network linearised at w0, trained alike"),
+    _plain("train_error_linearized", "E lin train", "value", "train error of the linearised network"),
+    _plain(
+        "test_error_nngp", "E last layer", "value", "test error when the last layer alone is trained; at ∞ of the NNGP"
+    ),
+    _lower(
+        "linearization_gap",
+        "Δf task",
+        "rms",
+        "difference between trained and linearised network at the test inputs, relative to how far the latter moved",
+    ),
+    Quantity(
+        "disagreement",
+        "disagree",
+        "1",
+        (0.0, 1.0),
+        "lower",
+        "mean",
+        "share of test inputs where trained and linearised network decide differently",
+    ),
+    _plain("train_loss", "L/L const", "value", "train loss at the end, divided by that of the best constant"),
+    _plain(
+        "margin",
+        "margin",
+        "mean",
+        "output at the right class minus the largest other one, over train inputs",
+        bounds=ANY,
+    ),
+    _plain("epochs", "epochs", "value", "number of passes over the train part"),
+    _plain("learning_rate", "η task", "value", "step size of training", "f^-2"),
+]
+
 
 @hookimpl
 def ntkbench_register_measurements(register):
@@ -140,4 +175,12 @@ def ntkbench_register_measurements(register):
         quantities=CONVERGENCE,
         needs="limit",
         summary="distance of the tangent kernel from its infinite-width limit",
+    )
+    register(
+        "task",
+        f"{here}.task:measure",
+        quantities=TASK,
+        needs="task",
+        at_infinity=True,
+        summary="errors on a task of the trained network, its linearisation and its limit",
     )

@@ -13,14 +13,16 @@ from ..types import Value
 def measure(ctx: Context | InfiniteContext) -> dict[str, Value]:
     """Return lambda_min and condition = λmax/λmin of the tangent kernel on the probes: K(w0), or the limit.
 
-    The reported error is the norm of the matrix's rounding error, in the coarsest type that the model computes in: the
-    eigenvalues of a symmetric matrix change by at most that much. The limit is computed in float64.
+    The reported error is the norm of the matrix's error: the eigenvalues of a symmetric matrix change by at most that
+    much. For K(w0) it is the rounding error in the coarsest type that the model computes in; the limit is computed in
+    float64, and the quadrature of its activations counts too.
     """
     values = np.linalg.eigvalsh(ctx.kernel)
     low, high = float(values[0]), float(values[-1])
-    rounding = rounding_of(ctx.network, ctx.inputs) if isinstance(ctx, Context) else float(np.finfo(np.float64).eps)
-    precision = None if isinstance(ctx, Context) else "float64"
-    error = rounding * len(values) * max(high, -low)
+    if isinstance(ctx, InfiniteContext):
+        error, precision = ctx.kernel_error, "float64"
+    else:
+        error, precision = rounding_of(ctx.network, ctx.inputs) * len(values) * max(high, -low), ctx.precision
     condition = high / low if low > 0 else None
     relative = None if condition is None else condition * error / low
     return {

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.forms import ARRAYS, FORMS, problem_of
+from ..datasets.task import Task
 from ..errors import NtkbenchError, did_you_mean
-from ..nests import arrays, leaves, map_leaves, samples
+from ..nests import arrays, data_hash, leaves, map_leaves, samples
 from ..registry.calling import call_with_known_names
 from ..registry.specs import Architecture, Dataset
-from ..types import Form
+from ..types import Form, digest
 from .user_model import FileArchitecture
 
 if TYPE_CHECKING:
@@ -87,6 +88,42 @@ def load_data(dataset: Dataset, params: Mapping[str, Any], *, form: Form, n: int
     if not all(np.isfinite(each).all() for _, each in [*leaves(x), ("y", y)]):
         raise NtkbenchError(f"The dataset {dataset.name!r} returned values that are not finite.")
     return x, y
+
+
+def load_task(dataset: Dataset, params: Mapping[str, Any], *, form: Form, seed: int) -> Task:
+    """Return the task of a seed: the split that the dataset offers for it, with inputs in a form.
+
+    Args:
+        dataset: The dataset.
+        params: All parameters of the dataset.
+        form: Form of the inputs.
+        seed: Seed of the split. A dataset with several folds uses the fold `seed` mod `folds`.
+
+    Raises:
+        NtkbenchError: The dataset has no task, or its loader returned something else.
+    """
+    if dataset.task is None:
+        raise NtkbenchError(f"The dataset {dataset.name!r} has no task to train on. Choose another --dataset.")
+
+    def of_fold(fold: int) -> Task:
+        found = call_with_known_names(dataset.load("task"), form=form, seed=seed, fold=fold, **params)
+        if not isinstance(found, Task):
+            raise NtkbenchError(
+                f"The task loader of {dataset.name!r} returned a {type(found).__name__}; it must return an "
+                "ntkbench.Task."
+            )
+        for x, _ in (found.train, found.test):
+            if problem := problem_of(form, x, dataset.vocabulary):
+                raise NtkbenchError(f"The task of {dataset.name!r} does not have the form {form!r}: {problem}.")
+        return found
+
+    first = of_fold(0)
+    return first if seed % first.folds == 0 else of_fold(seed % first.folds)
+
+
+def task_hash(task: Task) -> str:
+    """Return the hash of all arrays of a task, with its number of classes."""
+    return digest([data_hash(*task.train), data_hash(*task.test), task.classes])
 
 
 def _shapes(x: Any) -> str:

@@ -14,9 +14,9 @@ from ..errors import NtkbenchError, UnknownName
 from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..registry.specs import SEED_BITS, Architecture, Dataset
-from ..types import Cell, Settings, Width
+from ..types import Cell, Settings, Width, digest
 from .arch_spec import ArchitectureRequest, parse_arches, parse_params
-from .data import form_for, load_data
+from .data import form_for, load_data, load_task, task_hash
 from .options import RunOptions
 from .preset import preset
 from .user_model import KerasArchitecture
@@ -96,6 +96,15 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     name, _, words = options.dataset.partition(":")
     dataset: Dataset = registry.get("datasets", name)
     dataset_params = dataset.resolve(parse_params(words, options.dataset))
+    # Last, so that the cells of a seed that share a model are adjacent; see `Measurement.needs_task`.
+    measured = dict(sorted(measured.items(), key=lambda item: registry.measurements[item[0]].needs_task))
+    on_tasks = {m for m in measured if registry.measurements[m].needs_task}
+    if on_tasks and dataset.task is None:
+        able = ", ".join(name for name, entry in registry.datasets.items() if entry.task is not None)
+        raise NtkbenchError(
+            f"{', '.join(sorted(on_tasks))} trains on a task, and the dataset {dataset.name!r} has none. Choose one of "
+            f"these with --dataset: {able}."
+        )
     requests = parse_arches(options.arch, registry, reinit=options.reinit)
     if options.reinit and all(request.kind != "keras" for request in requests):
         raise NtkbenchError(
@@ -115,6 +124,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
         params = entry.resolve(request.params)
         try:
             hashes, shapes[request.label] = probes.of(entry, params)
+            with_task = probes.with_task(entry, params) if on_tasks else hashes
         except NtkbenchError as error:
             if not request.expanded:
                 raise
@@ -137,7 +147,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
                 architecture_version=entry.version,
                 measurement_plugin=registry.measurements[measurement].distribution,
                 measurement_version=registry.measurements[measurement].version,
-                data_hash=hashes[seed],
+                data_hash=(with_task if measurement in on_tasks else hashes)[seed],
                 source_hash="" if request.registered else request.code.fingerprint,
                 architecture_code=request.code.fingerprint if request.registered else "",
                 measurement_code=code_of[measurement].fingerprint,
@@ -181,7 +191,8 @@ def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tu
     """Return the result keys to measure, sorted, by measurement.
 
     Args:
-        wanted: Names of measurements or of quantities, or "all". The name of a quantity selects all its reductions.
+        wanted: Names of measurements or of quantities, or "all" for every measurement that needs no task. The name of a
+            quantity selects all its reductions.
         registry: The registered measurements.
 
     Raises:
@@ -194,7 +205,8 @@ def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tu
         for quantity in entry.quantities:
             # A measurement takes precedence over a quantity of its name: "gd" selects everything that "gd" returns.
             by_quantity = {quantity.name, quantity.key} - set(registry.measurements)
-            if not {"all", name, *by_quantity}.isdisjoint(wanted):
+            names_it = {name, *by_quantity} | (set() if entry.needs_task else {"all"})
+            if not names_it.isdisjoint(wanted):
                 chosen.setdefault(name, set()).add(quantity.key)
     for word in wanted:
         if word not in names:
@@ -251,6 +263,7 @@ class _Probes:
     def __init__(self, dataset: Dataset, params: Mapping[str, Any], n: int, seeds: Iterable[int]):
         self.dataset, self.params, self.n, self.seeds = dataset, params, n, seeds
         self._known: dict[str, tuple[dict[int, str], Any]] = {}
+        self._tasks: dict[str, dict[int, str]] = {}
 
     def of(self, architecture: Architecture, params: Mapping[str, Any]) -> tuple[dict[int, str], Any]:
         """Return {seed: hash} and the shape of one input, in the form of this architecture."""
@@ -268,6 +281,23 @@ class _Probes:
                 f"{self.dataset.name!r} provides {_shape(shape)}. Choose another --dataset."
             )
         return hashes, shape
+
+    def with_task(self, architecture: Architecture, params: Mapping[str, Any]) -> dict[int, str]:
+        """Return {seed: hash of the probes and of the task}, in the form of this architecture."""
+        hashes, shape = self.of(architecture, params)
+        form = form_for(architecture, params, self.dataset)
+        if form not in self._tasks:
+            found = {}
+            for seed in self.seeds:
+                task = load_task(self.dataset, self.params, form=form, seed=seed)
+                if (found_shape := nests.shapes(task.train[0])) != shape:
+                    raise NtkbenchError(
+                        f"The task of {self.dataset.name!r} has inputs of shape {_shape(found_shape)}, but "
+                        f"its probes have {_shape(shape)}; they must agree. Its author must fix this."
+                    )
+                found[seed] = digest([hashes[seed], task_hash(task)])
+            self._tasks[form] = found
+        return self._tasks[form]
 
 
 def fits(shape: Any, wanted: Any) -> bool:

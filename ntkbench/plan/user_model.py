@@ -350,11 +350,11 @@ def read_inputs(path: Path) -> tuple[Any, Any]:
 def _saved_inputs(saved: Mapping[str, Any]) -> tuple[Any, Any] | None:
     """Return shapes and dtypes of the inputs in a saved configuration, None if it has none."""
     inputs = {
-        layer["config"]["name"]: (
+        layer["config"].get("name", number): (
             tuple((layer["config"].get("batch_shape") or layer["config"]["batch_input_shape"])[1:]),
             _type_name(layer["config"].get("dtype")),
         )
-        for layer in saved["config"].get("layers", [])
+        for number, layer in enumerate(saved["config"].get("layers", []))
         if layer["class_name"] == "InputLayer"
     }
     built = (saved.get("build_config") or {}).get("input_shape")

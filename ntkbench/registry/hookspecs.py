@@ -78,9 +78,9 @@ def ntkbench_register_datasets(register: Register) -> Any:
 
     Args:
         register: Call it as ``register(name, target, forms=[...], **spec)``. `target` is
-            ``load(*, form, n, seed, **params) -> (x, y)`` or "module:attribute". x is [n, ...] in the requested form
-            ("vector" [n, d], "image" [n, h, w, c] or "sequence" [n, steps, features]), y is [n]. `spec` holds the fields
-            of `ntkbench.registry.specs.Dataset`: summary, params, forms, task. `task` is
+            ``load(*, form, n, seed, **params) -> (x, y)`` or "module:attribute". x is an array
+            [n, ...] or a nest of arrays in the requested form (see `ntkbench.datasets.forms`), y is [n]. `spec` holds
+            the fields of `ntkbench.registry.specs.Dataset`: summary, params, forms, vocabulary, task. `task` is
             ``load_task(*, form, seed, fold, **params) -> ntkbench.Task`` or "module:attribute": the split into train
             and test part of a seed and fold, with x in the requested form and the shapes of `load`. Whatever it
             estimates from data (means, scales, choices) it estimates on the train part.

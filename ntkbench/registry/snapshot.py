@@ -46,8 +46,8 @@ class Probe:
 def entry_to_json(entry: Entry) -> dict[str, Any]:
     """Return an entry as plain values.
 
-    A callable target becomes None; other fields with a callable target are listed in "late". A function of the parameters
-    becomes its values at the defaults and at the variants.
+    A callable target becomes None; other fields with a callable target are listed in "late". A function of the
+    parameters becomes its values at the defaults and at the variants.
     """
     written = {a.name for a in attrs.fields(type(entry)) if a.init}.difference(_OWN)
     spec = {name: value for name, value in attrs.asdict(entry).items() if name in written}

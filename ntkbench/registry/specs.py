@@ -412,6 +412,11 @@ class Measurement(Entry):
     at_infinity: bool = field(default=False, converter=_flag)
 
     @property
+    def needs_task(self) -> bool:
+        """Whether it reads ctx.task, so that its model has as many outputs as the task."""
+        return "task" in self.needs
+
+    @property
     def depends_on_radius(self) -> bool:
         """Whether it runs again for each radius of a run."""
         return not set(RADIUS_NEEDS).isdisjoint(self.needs)

@@ -41,9 +41,9 @@ def figure(
     """Draw one log-log panel for each quantity and write the figure to a file.
 
     Each line is the median over seeds of one architecture, and small points are its seeds. Lines are dashed for
-    architectures that stay non-linear according to theory. The dotted line has the most common negative slope among
-    theory's claims. Quantities that are 0 or negative cannot be drawn on logarithmic axes; their architectures are
-    listed under the panel.
+    architectures that stay non-linear according to theory. A mark at the right edge is the limit of infinite width. The
+    dotted line has the most common negative slope among theory's claims. Quantities that are 0 or negative cannot be
+    drawn on logarithmic axes; their architectures are listed under the panel.
 
     Args:
         results: Results of a run.
@@ -107,7 +107,7 @@ def write_picture(drawing: Any, path: Path) -> None:
 
 
 def _draw(panels: Sequence[tuple[Quantity, Sequence[Law]]], non_linear: Collection[str]) -> Any:
-    drawn = {_name(each): each.series.label for _, laws in panels for each in laws if _drawable(each)}
+    drawn = {_name(each): each.series.label for _, laws in panels for each in laws if _drawable(each) or _limit(each)}
     styles: dict[str, Style] = {
         name: (COLOURS[i % 7], _MARKERS[i // 7 % 7], "--" if label in non_linear else "-")
         for i, (name, label) in enumerate(drawn.items())
@@ -115,7 +115,7 @@ def _draw(panels: Sequence[tuple[Quantity, Sequence[Law]]], non_linear: Collecti
     drawing, axes = empty_picture(len(panels), legend_rows=-(-len(styles) // 4))
     for axis, (quantity, laws) in zip(axes, panels, strict=True):
         _panel(axis, quantity, laws, styles)
-    _legend(drawing, styles)
+    _legend(drawing, styles, marks=any(_limit(each) for _, laws in panels for each in laws))
     return drawing
 
 
@@ -130,6 +130,10 @@ def _panel(axis: Any, quantity: Quantity, laws: Sequence[Law], styles: Mapping[s
         medians = [median(value for other, value in points if other == width) for width in widths]
         axis.plot(widths, medians, style, color=colour, marker=marker, markersize=4, linewidth=1.4)
         axis.scatter(*zip(*points, strict=True), color=colour, s=7, alpha=0.4, linewidths=0)
+    for each in laws:
+        if limit := _limit(each):
+            colour, *_ = styles[_name(each)]
+            axis.plot([0.95, 1], [limit, limit], color=colour, linewidth=2, transform=axis.get_yaxis_transform())
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     widths = sorted({width for each in drawn for width, *_ in each.points})
@@ -140,7 +144,7 @@ def _panel(axis: Any, quantity: Quantity, laws: Sequence[Law], styles: Mapping[s
         plain_decades(axis)
         _guide(axis, quantity, drawn, widths)
     reduction = "" if quantity.reduction in ("", "value") else f", {quantity.reduction}"
-    left_out = [_name(each) for each in laws if each.points and not _drawable(each)]
+    left_out = [_name(each) for each in laws if each.points and not (_drawable(each) or _limit(each))]
     below = f"width   (not drawn: {', '.join(left_out[:3])})" if left_out else "width"
     dress(axis, f"{quantity.name}{reduction}", below)
 
@@ -179,7 +183,7 @@ def _guide(axis: Any, quantity: Quantity, drawn: Sequence[Law], widths: Sequence
     axis.set_ylim(low * (low / high) ** 0.06, max(high, low * (first / last) ** slope))
 
 
-def _legend(drawing: Any, styles: Mapping[str, Style]) -> None:
+def _legend(drawing: Any, styles: Mapping[str, Style], marks: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -187,6 +191,7 @@ def _legend(drawing: Any, styles: Mapping[str, Style]) -> None:
         for name, (colour, marker, line) in styles.items()
     ]
     broken = any(style == "--" for *_, style in styles.values())
+    remarks = ["dashed lines: non-linear according to theory"] * broken + ["marks at the right: infinite width"] * marks
     drawing.legend(
         handles=handles,
         loc="outside lower center",
@@ -194,7 +199,7 @@ def _legend(drawing: Any, styles: Mapping[str, Style]) -> None:
         fontsize=8,
         frameon=False,
         handlelength=3,
-        title="dashed lines: non-linear according to theory" if broken else None,
+        title="; ".join(remarks) or None,
         title_fontsize=8,
     )
 
@@ -206,6 +211,11 @@ def _decades(axis: Any) -> float:
 
 def _drawable(of: Law) -> bool:
     return len({width for width, _, value in of.points if value is not None and value > 0}) > 1 and not of.fit.is_zero
+
+
+def _limit(of: Law) -> float | None:
+    """Return the value at infinite width if it can be drawn on a logarithmic axis."""
+    return of.limit if of.limit is not None and of.limit > 0 else None
 
 
 def _name(of: Law) -> str:

@@ -118,7 +118,7 @@ def _name_lines(of: Series, missing: Collection[str] = ()) -> tuple[str, ...]:
     name = [of.label[start : start + _NAME] for start in range(0, len(of.label), _NAME)]
     if len(name) > _NAME_LINES:
         name = [*name[: _NAME_LINES - 1], "…" + name[-1][-_NAME + 1 :]]
-    below = [_widths(of), *of.condition, *(["not installed"] * (_plugin(of) in missing))]
+    below = [widths_of(of), *of.condition, *(["not installed"] * (_plugin(of) in missing))]
     return (*name, *(f"  {line}" for text in below for line in textwrap.wrap(text, _NAME - 2)[:_NAME_LINES]))
 
 
@@ -142,16 +142,11 @@ def _cells(results: Iterable[CellResult]) -> list[Cell]:
     return [result.cell for result in results]
 
 
-def _widths(of: Series) -> str:
-    if of.one_model:
-        return "saved model"
-    return widths_of(of)
-
-
 def widths_of(of: Series) -> str:
     """Return the widths of a series as text: "64…512", "64…512 │ ∞", or "∞"."""
     ends = [str(width) for width in dict.fromkeys(of.widths[:1] + of.widths[-1:])]
-    return LIMIT.join(filter(None, ["…".join(ends), "∞" * of.infinite]))
+    finite = "saved model" if of.one_model and ends else "…".join(ends)
+    return LIMIT.join(filter(None, [finite, "∞" * of.infinite]))
 
 
 def _law_lines(law: Law, budget: int) -> tuple[str, ...]:
@@ -245,7 +240,7 @@ def _notes(
             "✗: it does not overlap theory. Second line: median over seeds at the smallest→largest width."
         )
     if any(each.limit is not None for each in laws):
-        yield "│: value of the limit kernel at infinite width (∞), the median over seeds; exponents do not use it."
+        yield "│: value at infinite width (∞), median over seeds, alone for a kernel; exponents do not use it."
     yield from _verdict_notes(judged)
     stopping = manifest.get("stopping")
     if isinstance(stopping, Mapping):

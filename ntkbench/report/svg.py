@@ -55,6 +55,23 @@ class Line:
 
 
 @frozen
+class Level:
+    """The value at infinite width, which has no place on the axis: a horizontal mark.
+
+    Attributes:
+        x: Left and right end of the mark.
+        y: Its height.
+        label: Tooltip.
+        place: Index of its colour.
+    """
+
+    x: tuple[float, float]
+    y: float
+    label: str
+    place: int = 0
+
+
+@frozen
 class Plot:
     """A drawing of width × height and its parts. alt: a description in words."""
 
@@ -66,9 +83,14 @@ class Plot:
     y_ticks: tuple[tuple[float, str], ...]
     lines: tuple[Line, ...] = ()
     marks: tuple[Dots, ...] = ()
+    levels: tuple[Level, ...] = ()
     band: str = ""
     fit: str = ""
     theory: str = ""
+
+
+RIGHT = 10
+"""Margin at the right of a drawing."""
 
 
 @frozen
@@ -85,11 +107,24 @@ class _Frame:
     def at(self, x: float, y: float) -> tuple[float, float]:
         across = ((x if self.linear else math.log(x)) - self.x[0]) / (self.x[1] - self.x[0])
         up = (math.log(y) - self.y[0]) / (self.y[1] - self.y[0])
-        right, top, bottom = 10, 8, 24
+        top, bottom = 8, 24
         return (
-            round(self.left + across * (self.width - self.left - right), 1),
+            round(self.left + across * (self.width - self.left - RIGHT), 1),
             round(top + (1 - up) * (self.height - top - bottom), 1),
         )
+
+    def level(self, of: Law, across: float, place: int = 0) -> tuple[Level, ...]:
+        """Return the mark of a law's value at infinite width, over a share of the axis at its right end; () for none.
+
+        The value must be positive.
+        """
+        if not of.limit or of.limit <= 0:
+            return ()
+        right = self.width - RIGHT
+        left = right - across * (right - self.left)
+        name = " ".join([of.series.label, *of.series.condition])
+        y = self.at(1.0 if self.linear else math.exp(self.x[0]), of.limit)[1]
+        return (Level((round(left, 1), right), y, f"{name} at infinite width: {numbers.value(of.limit)}", place),)
 
     def path(self, points: Iterable[tuple[float, float]]) -> str:
         return " ".join("{:g},{:g}".format(*self.at(x, y)) for x, y in points)
@@ -98,11 +133,11 @@ class _Frame:
 def law_plot(of: Law, width: int = 240, height: int = 170) -> Plot | None:
     """Draw one law: the values of all seeds, the fitted line with its band, and a line with theory's slope.
 
-    All lines pass through the centre of the points; the band is spanned by the ends of the slope's interval. None with
-    fewer than two widths of positive values.
+    All lines pass through the centre of the points; the band is spanned by the ends of the slope's interval. The value
+    at infinite width is a horizontal line. None with fewer than two widths of positive values.
     """
     points = [(x, seed, y) for x, seed, y in of.positive if x > 0]
-    frame = _frame([(x, y) for x, _, y in points], width, height)
+    frame = _frame([(x, y) for x, _, y in points], width, height, _positive_limits([of]))
     if frame is None or of.fit.is_zero:
         return None
     marks = tuple(_dots(frame, at, [y for x, _, y in points if x == at]) for at in sorted({x for x, *_ in points}))
@@ -130,6 +165,7 @@ def law_plot(of: Law, width: int = 240, height: int = 170) -> Plot | None:
         x_ticks=_x_ticks(frame, sorted({x for x, *_ in points})),
         y_ticks=_y_ticks(frame),
         marks=marks,
+        levels=frame.level(of, 1.0),
         band=band,
         fit="" if fit.slope is None else frame.path(line(fit.slope)),
         theory="" if of.theory is None else frame.path(line(of.theory.exponent)),
@@ -139,7 +175,10 @@ def law_plot(of: Law, width: int = 240, height: int = 170) -> Plot | None:
 def overview_plot(
     laws: Sequence[Law], non_linear: Collection[str] = (), width: int = 460, height: int = 300
 ) -> Plot | None:
-    """Draw one quantity of all architectures: medians over seeds, dashed for the labels in `non_linear`."""
+    """Draw one quantity of all architectures: medians over seeds, dashed for the labels in `non_linear`.
+
+    Values at infinite width are short marks at the right end.
+    """
     found = []
     for place, of in enumerate(laws):
         by_width: dict[int, list[float]] = {}
@@ -147,7 +186,7 @@ def overview_plot(
             by_width.setdefault(x, []).append(y)
         if len(by_width) > 1 and not of.fit.is_zero:
             found.append((place, of, [(x, median(ys)) for x, ys in sorted(by_width.items())]))
-    frame = _frame([point for *_, points in found for point in points], width, height)
+    frame = _frame([point for *_, points in found for point in points], width, height, _positive_limits(laws))
     if frame is None:
         return None
     lines = tuple(
@@ -169,6 +208,7 @@ def overview_plot(
         x_ticks=_x_ticks(frame, sorted({x for *_, points in found for x, _ in points})),
         y_ticks=_y_ticks(frame),
         lines=lines,
+        levels=tuple(level for place, of in enumerate(laws) for level in frame.level(of, 0.06, place % 7)),
     )
 
 
@@ -234,10 +274,17 @@ def _dots(frame: _Frame, width: int, values: Sequence[float]) -> Dots:
     return Dots("".join(f"M{x} {y}h.01" for x, y in places), f"width {width}: {', '.join(map(numbers.value, values))}")
 
 
-def _frame(points: Sequence[tuple[float, float]], width: int, height: int) -> _Frame | None:
+def _positive_limits(laws: Iterable[Law]) -> list[float]:
+    return [of.limit for of in laws if of.limit is not None and of.limit > 0]
+
+
+def _frame(
+    points: Sequence[tuple[float, float]], width: int, height: int, levels: Sequence[float] = ()
+) -> _Frame | None:
     if len({x for x, _ in points}) < 2:
         return None
     xs, ys = ([math.log(each[i]) for each in points] for i in (0, 1))
+    ys += map(math.log, levels)
     margin = max(0.06 * (max(ys) - min(ys)), 0.15)
     return _Frame(width, height, 46, (min(xs) - 0.1, max(xs) + 0.1), (min(ys) - margin, max(ys) + margin))
 

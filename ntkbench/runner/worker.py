@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve
 
+from ..datasets.forms import ARRAYS
 from ..engine.checks import relative
 from ..engine.context import Context
 from ..engine.infinite_context import InfiniteContext
@@ -23,7 +24,7 @@ from ..engine.ops import keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..nests import is_nest, leaves, shapes
 from ..plan.cost import memory_gib
-from ..plan.data import form_for, load_data
+from ..plan.data import form_for, load_data, load_task
 from ..plan.preset import modest_width
 from ..plan.user_model import FileArchitecture, KerasArchitecture
 from ..registry.calling import call_with_known_names, exit_as_error
@@ -53,7 +54,7 @@ class GroupWorker:
     def __init__(self, cells: Sequence[Cell], registry: Registry, device: str = "cpu", gib: float | None = None):
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
         self.architecture = registry.subject(cells[0].architecture).resolved(cells[0].params)
-        self._networks: dict[str, Network] = {}
+        self._networks: dict[tuple[str, int], Network] = {}
         self._limit: Any = None
 
     def results(self) -> Iterator[CellResult]:
@@ -61,7 +62,7 @@ class GroupWorker:
         if self.cells[0].measurement == TRIAL:
             yield from map(self.tried, self.cells)
             return
-        for _, of_seed in groupby(self.cells, key=_of_one_context):
+        for _, of_seed in groupby(self.cells, key=self._of_one_context):
             cells = list(of_seed)
             began = time.perf_counter()
             try:
@@ -112,36 +113,66 @@ class GroupWorker:
                 seed_for("directions", cell.architecture, dict(cell.params), written_width(cell.width), cell.seed, name)
             ),
         }
+        if self._needs_task(cell):
+            task = shared["task"] = load_task(dataset, cell.dataset_params, form=form, seed=cell.seed)
+            shared["architecture"] = evolve(self.architecture, outputs=task.outputs)
         if cell.infinite:
+            x = x.astype(np.float64) if form in ARRAYS and x.dtype.kind in "iub" else x
             return InfiniteContext(x, y, precision=cell.precision, make_limit=lambda: self.limit(cell, x), **shared)
         return self._finite_context(cell, x, y, shared)
+
+    def _needs_task(self, cell: Cell) -> bool:
+        entry = self.registry.measurements.get(cell.measurement)  # a trial's cell names no measurement
+        return entry is not None and entry.needs_task
+
+    def _of_one_context(self, cell: Cell) -> tuple[Any, ...]:
+        """Return the properties that cells with the same context share: seed, precision, settings except the radius.
+
+        The kernel and the Hessians at w0 and the gradient-descent path do not depend on the radius and are computed
+        once. Measurements that need a task get a model with other outputs.
+        """
+        settings = {name: value for name, value in cell.settings.items() if name != "radius"}
+        return cell.seed, cell.precision, settings, self._needs_task(cell)
 
     def limit(self, cell: Cell, x: Any) -> Any:
         """Return the kernel of the group at infinite width, computed once for all seeds.
 
-        A limit that the architecture does not declare is read off the model of seed 0 at a modest width; see
-        `modest_width`.
+        A limit that the architecture does not declare is read off the model of seed 0 at a modest width (see
+        `modest_width`), and that of twice the width shows which layers grow. A saved model has one width.
         """
         if self._limit is None:
-            input_shape = shapes(x)
-            small = evolve(cell, width=modest_width(self.architecture.widths), seed=0)
-            self._limit = self._find_limit(
-                cell,
-                input_shape,
-                lambda: build_model(self.architecture, small, input_shape, cell.precision, **self._about(cell, x)),
-            )
+            input_shape, width = shapes(x), modest_width(self.architecture.widths)
+            models = [
+                partial(
+                    build_model,
+                    self.architecture,
+                    evolve(cell, width=at, seed=0),
+                    input_shape,
+                    cell.precision,
+                    **self._about(cell, x),
+                )
+                for at in (width, 2 * width)
+            ]
+            one_width = isinstance(self.architecture, KerasArchitecture)
+            self._limit = self._find_limit(cell, input_shape, *models[: 1 if one_width else 2])
         return self._limit
 
-    def _find_limit(self, cell: Cell, input_shape: Any, model: Callable[[], Any]) -> Any:
+    def _find_limit(self, cell: Cell, input_shape: Any, *models: Callable[[], Any]) -> Any:
         from ..kernels.limit import limit_of  # TensorFlow Probability is slow to import, and few runs need it
 
-        return limit_of(self.architecture, cell.params, input_shape, model)
+        return limit_of(self.architecture, cell.params, input_shape, *models)
 
     def _finite_context(self, cell: Cell, x: Any, y: np.ndarray, shared: Mapping[str, Any]) -> Context:
         initial: list[tuple[list[np.ndarray], np.ndarray]] = []
 
         def make(precision: str) -> Context:
-            network, outputs = self._network(cell, x, precision)
+            network, outputs = self._network(cell, shared["architecture"], x, precision)
+            wanted = shared["architecture"].outputs
+            if "task" in shared and outputs.shape[1] != wanted:
+                raise Unsupported(
+                    f"{cell.architecture} has {outputs.shape[1]} outputs, but the task of {cell.dataset!r} needs "
+                    f"{wanted}. Let its build function take outputs= and return a model with that many."
+                )
             if precision == cell.precision:
                 initial.append((weights_of(network), outputs))
             else:
@@ -177,25 +208,25 @@ class GroupWorker:
             "example": x if is_nest(x) else None,
         }
 
-    def _network(self, cell: Cell, x: Any, precision: str) -> tuple[Network, np.ndarray]:
+    def _network(self, cell: Cell, architecture: Architecture, x: Any, precision: str) -> tuple[Network, np.ndarray]:
         """Return the network of this seed, and its outputs at x.
 
         The network of an earlier seed is reused, with new weights, if it then is the same function. It may not be,
         because a build function can draw or fit more than weights: a fixed matrix, an activation, statistics.
         """
-        model = build_model(self.architecture, cell, shapes(x), precision, **self._about(cell, x))
-        built = Network(model, output_name=output_name(self.architecture, cell.params))
+        model = build_model(architecture, cell, shapes(x), precision, **self._about(cell, x))
+        built = Network(model, output_name=output_name(architecture, cell.params))
         with exit_as_error(cell.architecture):
             outputs = check_output(built, x, cell.architecture)
         found = network_in(built, x, precision)
-        known = self._networks.get(precision)
+        known = self._networks.get((precision, architecture.outputs))
         if found is not built:
             outputs = found.outputs(found.inputs(x)).numpy()
         if known is not None and _loaded(known, found.model):
             inputs = known.inputs(x)
             if relative(known.outputs(inputs).numpy(), outputs) <= SAME * rounding_of(known, inputs):
                 return known, outputs
-        self._networks[precision] = found
+        self._networks[precision, architecture.outputs] = found
         return found, outputs
 
     @keras_settings()
@@ -252,14 +283,6 @@ class GroupWorker:
             provenance=provenance(),
             traceback=last_lines(error),
         )
-
-
-def _of_one_context(cell: Cell) -> tuple[Any, ...]:
-    """Return the properties that cells with the same context share: seed, precision, and settings except the radius.
-
-    The kernel and the Hessians at w0 and the gradient-descent path do not depend on the radius and are computed once.
-    """
-    return cell.seed, cell.precision, {name: value for name, value in cell.settings.items() if name != "radius"}
 
 
 def _loaded(network: Network, model: Any) -> bool:

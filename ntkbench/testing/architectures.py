@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from attrs import asdict
 
-from ..datasets.forms import FORMS
+from ..datasets.forms import FORMS, MASKED
 from ..engine.checks import relative
 from ..engine.model import Network, dtype_policy, in_precision
 from ..engine.ntk import empirical_ntk
@@ -39,7 +39,7 @@ COUNT = 0.1  # relative difference between the predicted and the actual number o
 
 
 class ArchitectureChecks(Checks):
-    """Checks A1 to A14 of one architecture; subclass it in a test file.
+    """Checks A1 to A16 of one architecture; subclass it in a test file.
 
     Attributes:
         architecture: The architecture, as given to `--arch`, such as "glu" or "glu:depth=3".
@@ -331,6 +331,58 @@ class ArchitectureChecks(Checks):
         )
         again = decode(encode(first), "the result")
         require(again.values == first.values, "The result changes when it is stored as JSON.")
+
+    @numbered("A15")
+    def test_a15_padding_does_not_matter(self) -> None:
+        """Other numbers in the padding of ragged sequences or tokens change no output and no tangent kernel."""
+        padded = {form: _padded(self.x(form), self.dataset(form).vocabulary) for form in self.forms}
+        pairs = {form: pair for form, pair in padded.items() if pair is not None}
+        if not pairs:
+            skip("none of its forms has a mask")
+        for form, (first, second) in pairs.items():
+            net = Network(self.build(self.widths[0], form=form))
+            outputs = [np.asarray(net.outputs(net.inputs(x))) for x in (first, second)]
+            kernels = [empirical_ntk(net, x) for x in (first, second)]
+            difference = max(relative(*outputs), relative(*kernels))
+            require(
+                difference <= NEGATIVE,
+                f"Outputs or kernels of form {form!r} differ by {difference:.2g} when only padding changes. Use the "
+                "mask wherever steps are read, and return the state of the last valid step.",
+            )
+
+    @numbered("A16")
+    def test_a16_the_order_of_a_set_does_not_matter(self) -> None:
+        """Outputs at sets do not depend on the order of their elements."""
+        if "set" not in self.forms:
+            skip("none of its forms is a set")
+        x = self.x("set")
+        net = Network(self.build(self.widths[0], form="set"))
+        permuted = np.random.default_rng(0).permutation(x, axis=1)
+        difference = relative(*(np.asarray(net.outputs(net.inputs(each))) for each in (x, permuted)))
+        require(
+            difference <= NEGATIVE,
+            f"Outputs differ by {difference:.2g} when the elements of a set are permuted. Combine them by a sum, mean "
+            "or maximum.",
+        )
+
+
+def _padded(x: Any, vocabulary: int | None) -> tuple[Any, Any] | None:
+    """Return x with its last sequence cut to half, and the same with other numbers in the padding; None if no mask."""
+    masked = MASKED.keys() & x.keys() if isinstance(x, Mapping) else None
+    if not masked:
+        return None
+    mask_name = masked.pop()
+    name, mask = MASKED[mask_name], np.array(x[mask_name])
+    mask[-1, (mask.shape[1] + 1) // 2 :] = False
+    values = np.where(mask[(...,) + (None,) * (x[name].ndim - 2)], x[name], 0).astype(x[name].dtype)
+    rng = np.random.default_rng(0)
+    noise: np.ndarray
+    if values.dtype.kind == "f":
+        noise = rng.standard_normal(values.shape)
+    else:
+        noise = rng.integers(0, vocabulary or values.max() + 1, values.shape)
+    other = np.where(mask[(...,) + (None,) * (values.ndim - 2)], values, noise).astype(values.dtype)
+    return {**x, name: values, mask_name: mask}, {**x, name: other, mask_name: mask}
 
 
 _REPORT = "Please report it with the model."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from attrs import evolve
 from factories import SLOPES, sweep
@@ -29,6 +31,16 @@ def test_exponents():
     assert judge(claim(expected=[-5, 5], excludes=0.0), wide).finding == "undecided"
     found = judge(claim(), RESULTS)
     assert found.low < found.measured < found.high and found.n == 12
+
+
+def test_infinite_width_is_the_largest_width_but_no_abscissa_of_a_law():
+    limits = [
+        evolve(each, cell=evolve(each.cell, width=math.inf), values={"hessian_norm": Value(7.0)})
+        for each in sweep("fc", widths=[64])
+    ]
+    assert judge(claim(), [*RESULTS, *limits]) == judge(claim(), RESULTS)
+    found = judge(claim(law="value", expected=[6, 8]), [*RESULTS, *limits])
+    assert (found.measured, found.n) == (7.0, 3)
 
 
 def test_a_product_of_powers():

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+import ntkbench as nb
 from ntkbench.architectures import ntkbench_register_architectures, params
 from ntkbench.architectures.dag import draw_graph
 from ntkbench.errors import NtkbenchError
@@ -22,7 +23,12 @@ ARCHITECTURES: dict[str, Architecture] = {}
 ntkbench_register_architectures(
     lambda name, target, **spec: ARCHITECTURES.update({name: Architecture(name=name, target=target, **spec)})
 )
-SHAPES = {"vector": (61,), "image": (8, 8, 1), "sequence": (8, 8)}
+SHAPES = {
+    "vector": (61,),
+    "image": (8, 8, 1),
+    "sequence": (8, 8),
+    "ragged": {"values": (8, 8), "mask": (8,)},
+}
 EVERY = [
     pytest.param(name, form, variant, id=f"{name}-{form}-{'-'.join(map(str, variant.values()))}")
     for name, architecture in ARCHITECTURES.items()
@@ -46,7 +52,11 @@ def build(name, width=8, form=None, seed=1, **given):
 
 
 def inputs(name, form=None, n=5):
-    return np.random.default_rng(0).standard_normal((n, *SHAPES[form or ARCHITECTURES[name].inputs[0]]))
+    shape = SHAPES[form or ARCHITECTURES[name].inputs[0]]
+    rng = np.random.default_rng(0)
+    if form == "ragged":
+        return {"values": rng.standard_normal((n, *shape["values"])), "mask": np.arange(8) <= np.arange(n)[:, None]}
+    return rng.standard_normal((n, *shape))
 
 
 def weights(model):
@@ -206,6 +216,27 @@ def test_rnn_is_the_recursion(float64):
         h = np.tanh(h @ kernels["recurrent"] / math.sqrt(8) + x[:, t] @ kernels["input"] / math.sqrt(8))
     np.testing.assert_allclose(model(x), h @ kernels["readout"] / math.sqrt(8), rtol=1e-12)
     assert len(model.trainable_variables) == 3
+
+
+def test_a_ragged_rnn_reads_the_state_of_the_last_valid_step(float64):
+    entry = ARCHITECTURES["rnn"]
+    rng = np.random.default_rng(0)
+    lengths = [1, 3, 6]
+    mask = np.arange(6) < np.array(lengths)[:, None]
+    values = rng.standard_normal((3, 6, 4))
+    shape = {"values": (6, 4), "mask": (6,)}
+    model = entry.load()(8, input_shape=shape, outputs=2, seed=1)
+    found = model({"values": values * mask[:, :, None], "mask": mask}).numpy()
+    for n, length in enumerate(lengths):
+        alone = entry.load()(8, input_shape=(length, 4), outputs=2, seed=1)
+        alone.set_weights([w for w in model.get_weights() if length > 1 or w.shape != (8, 8)])
+        np.testing.assert_array_equal(alone(values[n : n + 1, :length]).numpy()[0], found[n])
+    noise = np.where(mask[:, :, None], values, 1e3 * rng.standard_normal(values.shape))
+    np.testing.assert_array_equal(model({"values": noise, "mask": mask}).numpy(), found)
+    kernels = [nb.empirical_ntk(model, {"values": x, "mask": mask}) for x in (values * mask[:, :, None], noise)]
+    np.testing.assert_array_equal(*kernels)
+    norms = [nb.hessian_norm(model, {"values": x, "mask": mask}).value for x in (values * mask[:, :, None], noise)]
+    np.testing.assert_array_equal(*norms)
 
 
 def test_densenet_and_dag_read_whole_layers(float64):

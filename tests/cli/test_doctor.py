@@ -141,6 +141,7 @@ def test_saved_models_get_inputs_of_their_own_shape(capsys, here):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["rbf"], "'rbf' is a kernel, not a model; check it with `ntkbench plugin check rbf`"),
         (["fcc"], "Did you mean 'fc'"),
         (["fc:dpth=2"], "Did you mean 'depth'"),
         (["no_such.keras"], "File not found"),

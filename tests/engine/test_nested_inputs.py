@@ -260,3 +260,112 @@ def test_hessians_and_products_are_those_of_differences(name):
 
 def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7 * np.abs(expected).max())
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    return made("tokens and mask")
+
+
+def test_the_linear_model_and_eigenvalues(tokens):
+    model, x = tokens
+    oracle = Differences(model, x)
+    step = np.random.default_rng(2).standard_normal(sum(oracle.sizes))
+    outputs = np.array([f().numpy() for f in oracle._outputs])
+    close(nb.linearize(model)(x, oracle.split(step)), outputs + oracle.jacobian() @ step)
+    found = nb.hessian_eigs(model, x, 2, tol=1e-8)
+    values = np.linalg.eigvalsh(oracle.hessians())
+    expected = [sorted(row, key=abs, reverse=True)[:2] for row in values]
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-5)
+
+
+def test_a_copy_in_another_precision_takes_the_same_nest():
+    keras.utils.set_random_seed(0)
+    x = {name: keras.Input((T,), name=name, dtype=kind) for name, kind in (("tokens", "int32"), ("mask", "bool"))}
+    h = L.Dense(3, "tanh")(L.Embedding(5, 3)(x["tokens"]))
+    model = keras.Model(x, L.Dense(1)(L.GlobalAveragePooling1D()(h, mask=x["mask"])))
+    given = {"tokens": integers(5, T), "mask": MASK}
+    low, high = nb.empirical_ntk(model, given), nb.empirical_ntk(model, given, precision="float64")
+    assert (low.dtype, high.dtype) == (np.float32, np.float64)
+    np.testing.assert_allclose(low, high, rtol=1e-5)
+
+
+def test_padding_changes_no_output_bit(tokens):
+    model, x = tokens
+    other = x | {"tokens": np.where(MASK, x["tokens"], 4 - x["tokens"])}
+    np.testing.assert_array_equal(nb.empirical_ntk(model, x), nb.empirical_ntk(model, other))
+
+
+def test_the_order_of_a_dict_has_no_meaning(tokens):
+    model, x = tokens
+    turned = dict(reversed(x.items()))
+    np.testing.assert_array_equal(nb.empirical_ntk(model, x, turned), nb.empirical_ntk(model, turned, x))
+
+
+def test_one_input_in_a_list_or_dict():
+    a = keras.Input((3,), name="a")
+    model = keras.Model(a, L.Dense(1)(a))
+    expected = A @ A.T + 1
+    for x in (A, [A], {"a": A}, A.tolist(), list(A)):
+        np.testing.assert_allclose(nb.empirical_ntk(model, x), expected, rtol=1e-5)
+
+
+def test_a_list_of_samples_of_a_model_that_declares_nothing():
+    class Sums(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = tf.Variable(np.ones((3, 1)))
+
+        def __call__(self, x):
+            return tf.tensordot(x, self.w, 1)
+
+    np.testing.assert_allclose(nb.empirical_ntk(Sums(), list(A)), A @ A.T)
+
+
+WRONG = [
+    ({"mask": MASK}, "x has no part 'tokens'; the model takes 2 inputs"),
+    ({"tokens": integers(5, T), "mask": None}, r"x\['mask'\] is None"),
+    ({"tokens": integers(5, T), "mask": MASK[:2]}, r"x\['mask'\] has 2 samples, but x\['tokens'\] has 3"),
+    ({"tokens": integers(5, T + 1), "mask": MASK}, r"x\['tokens'\] has shape \[3, 5\]; the model expects \[N, 4\]"),
+    ({"tokens": integers(5, T) + 5, "mask": MASK}, r"Input 0 of x\['tokens'\] is out of range for the model"),
+    (
+        {"tokens": integers(5, T) + 0.5, "mask": MASK},
+        r"Input 0 of x\['tokens'\] contains .*\.5; the model expects int32",
+    ),
+    ({"tokens": integers(5, T), "mask": 2 * MASK}, r"Input 0 of x\['mask'\] contains 2; the model expects bool"),
+    ({"tokens": tf.ragged.constant([[1], [1, 2], [3]]), "mask": MASK}, r"x\['tokens'\] is a RaggedTensor.*and a mask"),
+    ({"tokens": tf.sparse.from_dense(integers(5, T)), "mask": MASK}, r"x\['tokens'\] is a SparseTensor.*dense values"),
+    (integers(5, T), r"x is a single array, but the model takes 2 inputs: 'mask' \[N, 4\] of bool and 'tokens'"),
+]
+
+
+@pytest.mark.parametrize(("x", "sentence"), WRONG)
+def test_wrong_nests(tokens, x, sentence):
+    with pytest.raises(nb.NtkbenchError, match=sentence):
+        nb.hessian_norm(tokens[0], x)
+
+
+def test_wrong_second_inputs_and_floats():
+    model, x = made("subclass of a dict")
+    with pytest.raises(nb.NtkbenchError, match=r"x2\['b'\] has shape \[N, 1\], but \[N, 2\] in the other inputs"):
+        nb.empirical_ntk(model, x, {"a": A, "b": B[:, :1]})
+    with pytest.raises(nb.NtkbenchError, match=r"x2 has 1 part: \['a'\]"):
+        nb.empirical_ntk(model, x, {"a": A})
+    with pytest.raises(nb.NtkbenchError, match=r"Input 2 of x\['b'\] \(of 3\) contains NaN"):
+        nb.hessian_norm(model, {"a": A, "b": np.where(np.arange(N)[:, None] == 2, np.nan, B)})
+
+
+def test_integers_that_the_float_type_cannot_hold():
+    class Counts(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = tf.Variable(tf.ones((1, 1), tf.float32))
+
+        def __call__(self, x):
+            return x["a"] @ self.w * tf.cast(x["n"] % 2, tf.float32)
+
+    model, a = Counts(), np.ones((2, 1), np.float32)
+    found = nb.empirical_ntk(model, {"a": a, "n": np.array([[2**24 - 1], [2**30]])})
+    np.testing.assert_array_equal(found, [[1, 0], [0, 0]])
+    with pytest.raises(nb.NtkbenchError, match=r"x\['n'\] contains 16777217, which float32 cannot hold exactly"):
+        nb.empirical_ntk(model, {"a": a, "n": np.array([[1], [2**24 + 1]])})

@@ -21,6 +21,9 @@ class Extended:
     def get(self, kind, name):
         return self.entries[name] if name in self.entries else registry().get(kind, name)
 
+    def subject(self, name):
+        return self.entries[name] if name in self.entries else registry().subject(name)
+
 
 def cells(name, width=8, *, measure=None, seeds=(0,), precision="float32", settings=FEW, known=None, **params):
     """Return one cell for each seed and measurement, of all its quantities."""

@@ -9,7 +9,7 @@ import pytest
 
 from ntkbench.errors import NtkbenchError
 from ntkbench.plan.arch_spec import parse_arch, parse_arches
-from ntkbench.plan.user_model import read_input_shape
+from ntkbench.plan.user_model import read_inputs
 
 SOURCE = """
 import math
@@ -83,7 +83,6 @@ def test_a_file_is_read_but_not_run(registry, file):
         ("{}:needy", "needs 'rank'"),
         ("{}:plain:deph=3", "Did you mean 'depth'"),
         ("{}:plain:depth=x", "not of type int"),
-        ("{}:plain:inputs=imag", "Did you mean 'image'"),
         ("{}x.py:build", "File not found"),
     ],
 )
@@ -132,17 +131,33 @@ def layer(*shape):
 
 def test_saved_models_tell_their_input_shape(registry, tmp_path):
     path = saved(tmp_path / "net.keras", {"class_name": "Sequential", "config": {"layers": [layer(8, None)]}})
-    assert read_input_shape(path) == (8, None)
+    assert read_inputs(path)[0] == (8, None)
     (request,) = parse_arch(str(path), registry)
-    assert (request.name, request.entry.inputs) == ("net.keras", ("sequence",))
+    assert (request.name, request.entry.inputs) == ("net.keras", ("sequence", "set"))
     built = saved(tmp_path / "built.keras", {"config": {}, "build_config": {"input_shape": [None, 61]}})
-    assert read_input_shape(built) == (61,)
+    assert read_inputs(built)[0] == (61,)
+
+
+def test_saved_models_with_several_inputs_tell_their_form(registry, tmp_path):
+    def inputs(**shapes):
+        layers = [
+            {"class_name": "InputLayer", "config": {"name": f"in_{name}", "batch_shape": [None, *shape], "dtype": kind}}
+            for name, (kind, *shape) in shapes.items()
+        ]
+        return {"layers": layers, "input_layers": {name: [f"in_{name}", 0, 0] for name in shapes}}
+
+    ragged = {"config": inputs(values=("float32", 8, 2), mask=("bool", 8))}
+    path = saved(tmp_path / "ragged.keras", ragged)
+    assert read_inputs(path) == ({"values": (8, 2), "mask": (8,)}, {"values": "float32", "mask": "bool"})
+    assert parse_arch(str(path), registry)[0].entry.inputs == ("ragged",)
+    own = saved(tmp_path / "own.keras", {"config": inputs(left=("float32", 2), right=("float32", 3))})
+    assert parse_arch(str(own), registry)[0].entry.inputs == ()
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"config": {"layers": [layer(8), layer(8)]}}, "has 2 inputs"),
+        ({"config": {"layers": [layer(8), layer(8)]}}, "not a Keras 3 model"),
         ({"config": {"layers": []}}, "without an input shape"),
         ({"config": {"layers": [layer(1, 2, 3, 4)]}}, r"shape \[1, 2, 3, 4\]"),
         ([], "not a Keras 3 model"),

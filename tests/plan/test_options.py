@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+from hypothesis import given as drawn, settings, strategies as st
 
 from ntkbench.errors import NtkbenchError
 from ntkbench.plan.options import RunOptions, parse_widths
@@ -12,6 +15,34 @@ def test_widths_are_sorted():
     assert parse_widths("128, 64") == parse_widths([128, 64]) == (64, 128)
     assert parse_widths(None) is None
     assert parse_widths(7) == (7,)
+
+
+def test_infinite_width_is_the_largest():
+    assert parse_widths("inf, 64") == parse_widths(["inf", "64"]) == parse_widths([math.inf, 64]) == (64, math.inf)
+    assert parse_widths(math.inf) == parse_widths("Inf") == (math.inf,)
+    assert [type(width) for width in parse_widths("inf,64")] == [int, float]
+
+
+WIDTHS = st.lists(st.one_of(st.integers(1, 2**31), st.just(math.inf)), min_size=1, unique=True)
+
+
+@drawn(WIDTHS, st.sampled_from(["", " ", "  "]))
+@settings(max_examples=100, deadline=None)
+def test_widths_survive_being_written(widths, space):
+    text = f"{space},{space}".join("inf" if width == math.inf else str(width) for width in widths)
+    assert parse_widths(text) == parse_widths(widths) == tuple(sorted(widths))
+    assert parse_widths(RunOptions(widths=text).to_json()["widths"]) == tuple(sorted(widths))
+
+
+@drawn(st.text(max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_widths_or_a_sentence(text):
+    try:
+        widths = parse_widths(text)
+    except NtkbenchError as error:
+        assert str(error).endswith(".")
+    else:
+        assert widths == tuple(sorted(set(widths))) and all(width >= 1 for width in widths)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +60,12 @@ def test_widths_are_sorted():
         (str(2**31 + 1), "the largest"),
         ([], "No width is given"),
         ("nan", "'nan'"),
+        ([math.nan], "nan"),
+        ("-inf", "'-inf'"),
+        ([-math.inf], "expected an integer, got -inf"),
+        ("inf,INF", "Width inf is given more than once"),
+        (["inf", math.inf], "Width inf is given more than once"),
+        ("infinity", "'infinity'"),
     ],
 )
 def test_bad_widths(given, message):

@@ -61,7 +61,7 @@ def test_unknown_name_offers_the_nearest():
         (plugin(("good", "a:b", {}), ("all", "a:b", {})), "is not a valid architecture name"),
         (plugin(("good", "a:b", {}), ("bad", 3, {})), "must be a callable"),
         (plugin(("good", "a:b", {}), ("bad", "a:b", {"sumary": ""})), "Did you mean 'summary'?"),
-        (plugin(("good", "a:b", {}), ("bad", "a:b", {"inputs": "picture"})), "unknown input form 'picture'"),
+        (plugin(("good", "a:b", {}), ("bad", "a:b", {"inputs": "A picture"})), "'A picture' is not a form of data"),
         (plugin(("good", "a:b", {}), ("good", "a:b", {})), "already registered by acme"),
         (plugin(hook="ntkbench_register_architecture"), "Did you mean 'ntkbench_register_architectures'"),
         (SimpleNamespace(ntkbench_register_datasets=hookimpl(lambda registre: None)), "registre"),

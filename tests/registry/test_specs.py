@@ -10,7 +10,7 @@ import pytest
 
 from ntkbench.errors import NtkbenchError, RegistrationError
 from ntkbench.registry.snapshot import entry_from_json, entry_to_json
-from ntkbench.registry.specs import Architecture, Dataset, Late, Measurement
+from ntkbench.registry.specs import Architecture, Dataset, Kernel, KernelArchitecture, Late, Measurement
 from ntkbench.types import Quantity
 
 
@@ -69,13 +69,16 @@ def build(width):
             widths={"quick": [4, 8]},
             variants=[{"depth": 3}, {}],
             grows=False,
+            limit="a:limit",
         ),
         Measurement(
             name="m",
             target="a:b",
             quantities=[Quantity("q", "q", "f", (0, math.inf), "lower", key="q:max")],
             needs="ball",
+            at_infinity=True,
         ),
+        Kernel(name="k", target="a:b", inputs=["ragged", "vector"]),
         Dataset(name="d", target="a:b", forms=["vector", "sequence"]),
     ],
 )
@@ -89,6 +92,27 @@ def test_a_function_target_is_found_on_first_use():
     known = {("architectures", "net"): build}
     again = entry_from_json("architectures", entry_to_json(entry), "acme", "1", lambda kind, name: known[kind, name])
     assert isinstance(again.target, Late) and again.load() is build and again.target(3) == 3
+
+
+def test_a_function_limit_is_found_on_first_use():
+    entry = Architecture(name="net", target="a:b", limit=build)
+    asked = []
+
+    def find(kind, name, field):
+        asked.append((kind, name, field))
+        return build
+
+    again = entry_from_json("architectures", json.loads(json.dumps(entry_to_json(entry))), "acme", "1", find)
+    assert again.has_limit and asked == [] and again.load_limit() is build
+    assert asked == [("architectures", "net", "limit")]
+    assert Architecture(name="net", target="a:b", limit="json:dumps").load_limit() is json.dumps
+
+
+def test_a_kernel_is_a_subject():
+    entry = Kernel(name="arc", target="json:dumps", inputs="image", params={"depth": 2}, distribution="acme")
+    subject = entry.subject()
+    assert isinstance(subject, KernelArchitecture) and subject.load_limit() is json.dumps and subject.has_limit
+    assert (subject.inputs, subject.resolve({}), subject.distribution) == (("image",), {"depth": 2}, "acme")
 
 
 CLAIM = {"hessian_norm": {"exponent": -0.5, "source": "us"}}

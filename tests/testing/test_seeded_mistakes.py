@@ -92,6 +92,15 @@ def whimsical(width, *, input_shape):
     return net(width, input_shape=input_shape, seed=secrets.randbelow(2**31))
 
 
+def last_step(width, *, input_shape, seed):
+    x = {"values": keras.Input(input_shape["values"], dtype="float64"), "mask": keras.Input((8,), dtype="bool")}
+    return keras.Model(x, layers.Dense(1, seed=seed)(layers.Dense(width, "tanh", seed=seed)(x["values"])[:, -1]))
+
+
+def flattened(width, *, input_shape, seed):
+    return net(width, input_shape=input_shape, seed=seed, middle=keras.layers.Flatten())
+
+
 def keras_seeded(width, *, input_shape, seed):
     def dense(units, number, activation=None):
         start = keras.initializers.RandomNormal(seed=(seed + number) % 2**31)
@@ -151,6 +160,8 @@ ARCHITECTURES = [
     ("A12", net, {"widths": {"quick": (16, 8)}}, "ascending"),
     ("A13", steep, {}, "grow in proportion to width"),
     ("A14", whimsical, {}, "gave different values"),
+    ("A15", last_step, {"inputs": "ragged"}, "Use the mask wherever steps are read"),
+    ("A16", flattened, {"inputs": "set"}, "Combine them by a sum"),
 ]
 
 
@@ -208,9 +219,16 @@ def far(*, form, n, seed):
     return 1e6 * data(form=form, n=n, seed=seed)[0], np.ones(n)
 
 
+def ragged(*, form, n, seed):
+    values = np.random.default_rng(seed).standard_normal((n, 3, 2)) * [[0], [1], [1]]
+    return {"values": values, "mask": np.tile([False, True, True], (n, 1))}, np.sign(values[:, 1, 0])
+
+
 DATASETS = [
     ("D1", "no_such_module:load", {}, "Its author must fix the target"),
     ("D2", data, {"forms": ["vector", "image"]}, "returned inputs [8, 6]"),
+    ("D2", ragged, {"forms": "ragged"}, "padding must be on the right"),
+    ("D2", lambda *, form, n, seed: ({"a": np.ones((n, 1))}, np.ones(n)), {"forms": "graph"}, "{'nodes': [n, V, F]"),
     ("D3", from_global, {}, "Draw from numpy.random.default_rng(seed)"),
     ("D4", lambda *, form, n: data(form=form, n=n, seed=0), {}, "Every seed gives the same inputs"),
     ("D5", lambda *, form, n, seed: (data(form=form, n=n, seed=seed)[0], np.full(n, 7.0)), {}, "within [-1, 1]"),

@@ -14,7 +14,9 @@ from .dual import Dual, Pair
 from .hermite import MAX_POWERS
 from .smooth import Regularised
 
-WIDEST = 1.0  # largest variance at which a Hermite expansion converges to rounding error
+# Largest variance at which a Hermite expansion converges to rounding error: 1, the variance of inputs of norm √d, which
+# rounding must not turn into a larger one.
+WIDEST = 1.0 + 1e-6
 STEP = 0.12  # step of the trapezoidal rule in log k, small enough for an error at the level of rounding
 RANGE = (-2.2, 1.4)  # range of log k; outside it the density is below 1e-17
 SERIES = 400  # terms of the density's series, more than enough for every k in the range
