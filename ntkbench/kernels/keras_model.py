@@ -199,7 +199,7 @@ class _Walk:
         if operation.name and getattr(operation, "weights", None):
             self._once(operation)
         if type(operation).__name__ in RECURRENT and is_stock(operation):
-            found = self._recurrent(operation, values)
+            found = self._recurrent(operation, values, own is not None)
             return {_key(t, mask): value for t, value in zip(node.output_tensors, found, strict=True)}
         return {_key(tensor, mask): self._value_after(operation, read, values, tensor)}
 
@@ -233,14 +233,14 @@ class _Walk:
 
     # -- recurrent layers ----------------------------------------------------------------------------------------------
 
-    def _recurrent(self, layer: Any, values: list[Any]) -> list[Any]:
+    def _recurrent(self, layer: Any, values: list[Any], masked: bool) -> list[Any]:
         """Return the outputs of a Keras layer over the steps of a sequence, and its last states if it returns them."""
         if len(values) != 1:
             raise NoLimit(f"{named(layer)} is called with an initial state; leave it at zeros.")
         if not isinstance(layer, keras.layers.Bidirectional):
-            return self._directed(layer, values[0])
+            return self._directed(layer, values[0], masked)
         directions = (layer.forward_layer, layer.backward_layer)
-        (forward, *states), (backward, *more) = (self._directed(each, values[0]) for each in directions)
+        (forward, *states), (backward, *more) = (self._directed(each, values[0], masked) for each in directions)
         if layer.return_sequences:
             backward = self._append(Reverse(), (backward,), named(layer))
         both: tuple[int, ...] = (forward, backward)
@@ -257,8 +257,10 @@ class _Walk:
             both = (self._append(merge, both, named(layer)),)
         return [both[0], *states, *more]
 
-    def _directed(self, layer: Any, value: Any) -> list[int]:
+    def _directed(self, layer: Any, value: Any, masked: bool) -> list[int]:
         who, number, states = named(layer), self._number(value), []
+        if masked and layer.unroll and layer.go_backwards and layer.return_sequences and layer.zero_output_for_mask:
+            raise NoLimit(f"{who} is unrolled: Keras then sets the states of existing steps to 0. Use unroll=False.")
         if layer.go_backwards:
             number = self._append(Reverse(), (number,), who)
         for cell in cells_of(layer, who):

@@ -218,7 +218,6 @@ def rnn(units=16, activation="relu", **options):
         kernel_initializer=draw(STDS["input"], None),
         recurrent_initializer=draw(STDS["weight"], None),
         use_bias=False,
-        unroll=True,
         **options,
     )
 
@@ -288,12 +287,21 @@ def test_the_architecture_rnn(activation, steps):
     assert not found.standard
 
 
+def test_the_architecture_rnn_on_ragged_sequences():
+    model = build(16, input_shape={"values": (5, 3), "mask": (5,)}, seed=0, activation="relu")
+    by_hand = kernel([k.Dense(), k.Recurrence("relu"), k.LastStep(), k.Dense()])
+    np.testing.assert_allclose(infinite_width(model).matrix(RAGGED), by_hand.matrix(RAGGED), rtol=1e-12)
+
+
 REFUSED = {
     "LSTM .*: its gates multiply features": lambda: [L.LSTM(4)],
     "GRU .*: its gates multiply features": lambda: [L.Bidirectional(L.GRU(4))],
     "uses the initialiser Identity": lambda: [L.SimpleRNN(4, recurrent_initializer="identity")],
     "has a mask, but the layer that reads it has none": lambda: [L.Masking(), rnn(**SEQUENCES), L.Flatten()],
     "merge_mode='mul'": lambda: [L.Bidirectional(rnn(), merge_mode="mul")],
+    "is unrolled: Keras then sets": lambda: [
+        *(L.Masking(), L.Bidirectional(rnn(unroll=True, **SEQUENCES)), L.GlobalAveragePooling1D())
+    ],
     "has the seed of": lambda: [L.Bidirectional(L.SimpleRNN(4, kernel_initializer=draw(1.0, 1)))],
 }
 
@@ -317,7 +325,7 @@ def stacked_both(units):
 
 
 FINITE = {
-    "last": lambda n: [rnn(n), dense()],
+    "last": lambda n: [rnn(n, unroll=True), dense()],
     "stacked both": stacked_both,
     "both pooled": lambda n: [L.Bidirectional(rnn(n, **SEQUENCES)), L.GlobalAveragePooling1D(), dense(ROOT2)],
     "orthogonal": lambda n: [L.SimpleRNN(n, "relu", unroll=True), L.Dense(1)],
@@ -339,7 +347,7 @@ def test_finite_networks_have_the_limit_as_their_mean(name):
         return [tape.gradient(output, [weight.value for weight in weights]) for output in outputs]
 
     kernels = []
-    for seed in range(60):
+    for seed in range(40):
         keras.utils.set_random_seed(seed)
         redraw(model)
         found = gradients()
@@ -352,7 +360,7 @@ def test_finite_networks_have_the_limit_as_their_mean(name):
     error = np.std(kernels, axis=0) / math.sqrt(len(kernels))
     scale = np.sqrt(np.outer(np.diag(limit), np.diag(limit)))
     assert (np.abs(np.mean(kernels, axis=0) - limit) < 3.5 * error + 0.03 * scale).all()
-    assert (error < 0.08 * scale).all()
+    assert (error < 0.1 * scale).all()
 
 
 def redraw(model):
