@@ -130,7 +130,7 @@ class _ModelInputs:
             return lambda x: x[..., -1] > 0
         if self.packed:
             raise NoLimit("The model has an input for the mask and computes another one; use only one of them.")
-        return keras.Function(self.model.inputs, mask)
+        return keras.Function(self.values, mask)
 
     def example(self) -> tf.Tensor:
         """Return one input, packed, all of whose steps exist."""
