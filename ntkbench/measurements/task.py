@@ -12,6 +12,7 @@ from ..engine.context import CONFIRM_BELOW, Context
 from ..engine.infinite_context import InfiniteContext
 from ..engine.last_layer import last_layer_kernel
 from ..errors import Diverged, Unsupported
+from ..nests import map_leaves
 from ..registry.specs import Architecture
 from ..training import State, Trainer, critical_step
 from ..types import Value
@@ -118,7 +119,7 @@ class Training:
         self.batch = min(BATCH, len(self.y))
         # Minibatches have larger critical curvatures than the whole set; these samples are spread over it.
         some = np.linspace(0, len(self.y) - 1, self.batch).astype(int)
-        critical = critical_step(ctx.network, np.asarray(self.x)[some])
+        critical = critical_step(ctx.network, map_leaves(lambda part: part[some], self.x))
         if not np.isfinite(critical):
             raise Unsupported("The outputs do not depend on the trainable weights, so there is nothing to train.")
         safety = SAFETY_AT_BOTTLENECK if ctx.architecture.bottleneck else SAFETY
