@@ -14,7 +14,7 @@ from ntkbench.architectures.dag import draw_graph
 from ntkbench.kernels.keras_model import infinite_width
 from ntkbench.registry.current import registry
 
-SHAPES = {"vector": (9,), "image": (5, 4, 2)}
+SHAPES = {"vector": (9,), "image": (5, 4, 2), "sequence": (4, 3)}
 TANH = k.Activation("tanh")
 
 
@@ -57,6 +57,7 @@ HAND_BUILT = {
     "resnet": [k.Dense(), TANH, *[k.residual(k.Dense(), TANH)] * 3, k.Dense()],
     "densenet": _densenet(),
     "dag": _dag(),
+    "rnn": [k.Dense(), k.Recurrence("tanh"), k.LastStep(), k.Dense()],
 }
 
 
