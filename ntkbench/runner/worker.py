@@ -103,9 +103,13 @@ class GroupWorker:
         if not isinstance(self.architecture, FileArchitecture):
             return ""
         given = cell.params["inputs"]
-        forms = self.registry.get("datasets", cell.dataset).forms
-        others = " or ".join(f":inputs={form}" for form in forms if form != given)
-        return f" Each input was passed as {given}. If the function expects another form, append {others} to its name."
+        others = [form for form in self.registry.get("datasets", cell.dataset).forms if form != given]
+        if not others:
+            return f" Each input was passed as {given}."
+        return (
+            f" Each input was passed as {given}. If the function expects another form, append :inputs=FORM to its name, "
+            f"with the form {' or '.join(others)}."
+        )
 
     @keras_settings()
     def context(self, cell: Cell) -> Context | InfiniteContext:

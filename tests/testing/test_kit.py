@@ -100,7 +100,7 @@ def test_bases_are_not_collected_and_subclasses_are(tmp_path):
     found = Collected()
     options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(tmp_path)]
     assert pytest.main([*options, str(tmp_path / "test_it.py")], plugins=[found]) == 0
-    assert found.classes == {"TestDigits"} and len(found.names) == 6
+    assert found.classes == {"TestDigits"} and len(found.names) == 9
 
 
 def test_the_kit_is_reached_without_tensorflow_and_needs_no_pytest():
