@@ -107,8 +107,8 @@ class GroupWorker:
         if not others:
             return f" Each input was passed as {given}."
         return (
-            f" Each input was passed as {given}. If the function expects another form, append :inputs=FORM to its name, "
-            f"with the form {' or '.join(others)}."
+            f" Each input was passed as {given}. If the function expects another form, append :inputs=FORM to its "
+            f"name, with the form {' or '.join(others)}."
         )
 
     @keras_settings()
