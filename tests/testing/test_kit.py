@@ -39,7 +39,7 @@ def test_what_ntkbench_registers_passes(name):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["ntkbench-gated", "ntkbench-spectrum"])
+@pytest.mark.parametrize("name", ["ntkbench-dynamics", "ntkbench-gated", "ntkbench-spectrum"])
 def test_the_tests_of_our_packages_pass(name, tmp_path):
     module = name.replace("-", "_")
     register(tmp_path, name, f"{module} = {module}", version="0.1.0")
