@@ -71,7 +71,8 @@ def activation_pattern(model, x):
     outputs = [each for each in outputs if id(each) not in ends]
     if not outputs:
         return None
-    found = keras.Model(model.input, outputs)(as_declared(model, x), training=False)
+    inputs = getattr(model, "input", None)  # which a sequential model may not have
+    found = keras.Model(model.inputs[0] if inputs is None else inputs, outputs)(as_declared(model, x), training=False)
     found = found if isinstance(found, list | tuple) else [found]
     return np.concatenate([np.asarray(each).reshape(len(each), -1) > 0 for each in found], axis=1)
 

@@ -7,7 +7,7 @@ from ntkbench.errors import Diverged, Unsupported
 
 from .distances import output_distance, pattern_distance
 from .kernels import centred_alignment, effective_rank, trace_kernel
-from .landscape import stability
+from .landscape import LossHessian, stability
 from .track import Track, kept
 
 EPOCHS, DT = 20, 0.4
@@ -55,6 +55,7 @@ class Training:
         if not np.isfinite(critical):
             raise Unsupported("The outputs do not depend on the trainable weights, so there is nothing to train.")
         self.probes = rows(self.x, spread(n, ctx.settings.n_probes))
+        self.hessian = LossHessian(ctx.model, self.x, self.y, "square")
         self.targets = ctx.task.targets(labels)[spread(n, ctx.settings.n_probes)]
         safety = SAFETY_AT_BOTTLENECK if ctx.architecture.bottleneck else SAFETY
         for halvings in range(HALVINGS + 1):
@@ -87,7 +88,7 @@ class Training:
 
     def sharpness(self, step):
         """Return the largest eigenvalue of the Hessian of the train loss, in units of the bound of stability."""
-        return self.track.sharpness(step, self.x, self.y, "square") / stability(self.rate, MOMENTUM)
+        return self.track.sharpness(step, self.hessian) / stability(self.rate, MOMENTUM)
 
 
 def _numbers(ctx, training, start, end, wanted):

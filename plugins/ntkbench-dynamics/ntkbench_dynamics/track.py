@@ -11,7 +11,6 @@ import ntkbench as nb
 
 from .distances import activation_pattern
 from .kernels import all_distances, gram, velocity
-from .landscape import LossHessian
 
 DENSE = 4  # the first intervals dt, all of which are snapshots
 RATIO = 2**0.5  # of later snapshot times
@@ -85,13 +84,9 @@ class Track:
         """Return the outputs at the inputs x: [m, O] float64."""
         return self.trainer.outputs(self.state(step), self.x).astype(np.float64)
 
-    def sharpness(self, step, x, y, loss):
-        """Return the largest eigenvalue of the loss Hessian on some data; see `LossHessian`."""
-
-        def measure():
-            return {"value": LossHessian(self.model, x, y, loss).largest()[0]}
-
-        return float(self._kept("sharpness", step, measure)["value"])
+    def sharpness(self, step, hessian):
+        """Return the largest eigenvalue of a `LossHessian` of the model."""
+        return float(self._kept("sharpness", step, lambda: {"value": hessian.largest()[0]})["value"])
 
     def velocities(self):
         """Return the kernel velocity of each pair: {time of its first snapshot in epochs: S/dt}."""
