@@ -144,6 +144,16 @@ def ntkbench_register_measurements(register):
     )
 
 
+@hookimpl
+def ntkbench_register_suites(register):
+    """Register the suite."""
+    register(
+        "fort2020",
+        "ntkbench_dynamics.fort2020:fort2020_file",
+        summary="two phases of training, on digits and by width: Fort et al. 2020 (arXiv 2010.15110)",
+    )
+
+
 def _curve(name, symbol, summary, largest=INFINITY, unit="1"):
     """Return the declaration of a curve by epoch whose values are not negative."""
     return CurveSpec(name, symbol, x_unit="epoch", unit=unit, bounds=(0.0, largest), summary=summary)
@@ -154,16 +164,20 @@ _HOME = {
     "alignment": "kernels",
     "all_distances": "kernels",
     "barrier": "landscape",
+    "barriers": "basin",
     "centred_alignment": "kernels",
+    "children": "basin",
     "disagreement": "distances",
     "effective_rank": "kernels",
     "gram": "kernels",
+    "linearized": "basin",
     "LossHessian": "landscape",
     "output_distance": "distances",
     "parameter_angle": "distances",
     "parameter_distance": "distances",
     "pattern_distance": "distances",
     "probability_distance": "distances",
+    "share_wrong": "basin",
     "stability": "landscape",
     "trace_kernel": "kernels",
     "Track": "track",
