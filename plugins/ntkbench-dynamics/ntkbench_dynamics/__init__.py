@@ -142,6 +142,36 @@ def ntkbench_register_measurements(register):
             _curve("test_error_by_epoch", "test error", "test error along training"),
         ],
     )
+    register(
+        "catapult",
+        "ntkbench_dynamics.catapult:measure",
+        summary="gradient descent at 1.5 times the critical step size",
+        quantities=[
+            Quantity(
+                "catapult_converges",
+                "converges",
+                bounds=(0.0, 1.0),
+                summary="1 if the loss falls below its first value in the end, 0 if it does not",
+            ),
+            Quantity(
+                "catapult_peak",
+                "L peak",
+                bounds=(1.0, INFINITY),
+                summary="largest loss divided by the first one, where it converges",
+            ),
+            Quantity(
+                "catapult_curvature",
+                "λT/λ0",
+                bounds=NOT_NEGATIVE,
+                summary="largest eigenvalue of the tangent kernel at the end over that at the start",
+            ),
+        ],
+        curves=[
+            CurveSpec(
+                "catapult_loss", "L", x_unit="step", bounds=NOT_NEGATIVE, summary="loss over the first loss, by step"
+            )
+        ],
+    )
 
 
 @hookimpl

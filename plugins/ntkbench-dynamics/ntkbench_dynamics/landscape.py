@@ -6,7 +6,7 @@ import ntkbench as nb
 
 from .distances import as_declared
 
-BLOCK = 256  # samples per Hessian-vector product
+BLOCK = 1024  # samples per Hessian-vector product
 TOLERANCE = 1e-4  # relative, of the eigenvalues
 
 
