@@ -206,6 +206,7 @@ _HOME = {
     "parameter_angle": "distances",
     "parameter_distance": "distances",
     "pattern_distance": "distances",
+    "plot": "picture",
     "probability_distance": "distances",
     "share_wrong": "basin",
     "stability": "landscape",
