@@ -172,6 +172,26 @@ def correlation(seed):
     return [float(np.min(np.nan_to_num(values)))]  # a constant column correlates with nothing
 
 
+def curves():
+    """Return the panels of the report: barrier, velocity and errors by the epoch of the snapshot."""
+    from ntkbench.types import Line, Panel
+
+    found = [experiment(seed) for seed in range(SEEDS)]
+
+    def line(label, key, epochs):
+        columns = [[each[key][epoch] for each in found] for epoch in epochs]
+        means = tuple(float(np.mean(column)) for column in columns)
+        return Line(label, tuple(epochs), means, tuple(map(min, columns)), tuple(map(max, columns)))
+
+    barrier, velocities = line("children", "barrier", SPAWNS), line("kernel", "velocity", (*SPAWNS, *LATE))
+    errors = line("linearised at this epoch", "linear", SPAWNS), line("trained on slowly", "low", SPAWNS)
+    return [
+        Panel("Error barrier between children", "epoch of spawning", "train error", (barrier,), logarithmic=False),
+        Panel(f"Kernel velocity, dt = {DT:g} epochs", "epoch", "S per epoch", (velocities,), logarithmic=False),
+        Panel("Performance from a snapshot on", "epoch", "test error", errors, logarithmic=False),
+    ]
+
+
 @functools.cache
 def by_width(seed, activation, parameterization):
     """Return the kernel distance and the share of flipped units after gradient descent, by width.

@@ -5,6 +5,7 @@ import numpy as np
 import ntkbench as nb
 
 from .distances import as_declared
+from .nests import rows
 
 BLOCK = 1024  # samples per Hessian-vector product
 TOLERANCE = 1e-4  # relative, of the eigenvalues
@@ -30,15 +31,15 @@ class LossHessian:
         if loss not in ("square", "cross_entropy"):
             raise nb.NtkbenchError(f"loss={loss!r} is unknown; pass 'square' or 'cross_entropy'.")
         self.model, self.loss = _SampleLoss(model, loss), loss
-        first = _map(lambda part: part[:1], x)
-        outputs = np.asarray(model(as_declared(model, first), training=False)).reshape(1, -1).shape[1]
+        first = as_declared(model, rows(x, slice(1)))
+        outputs = np.asarray(model(first, training=False)).size
         y = np.asarray(y)
         y = np.eye(outputs)[y] if loss == "cross_entropy" else y.reshape(len(y), -1)
         self.samples = len(y)
         if y.shape[1] != outputs:
             raise nb.NtkbenchError(f"y has {y.shape[1]} columns, but the model has {outputs} outputs.")
         starts = range(0, self.samples, BLOCK)
-        self.parts = [{"x": _map(lambda part, s=s: part[s : s + BLOCK], x), "y": y[s : s + BLOCK]} for s in starts]
+        self.parts = [{"x": rows(x, slice(s, s + BLOCK)), "y": y[s : s + BLOCK]} for s in starts]
         self.shapes = [tuple(variable.shape) for variable in model.trainable_variables]
         self.size = sum(int(np.prod(shape)) for shape in self.shapes)
         self.dtype = np.asarray(model.trainable_variables[0]).dtype
@@ -139,12 +140,3 @@ def barrier(error, w, v, points=11):
     inner = [error((v + a * (w - v)).astype(v.dtype)) for a in np.linspace(0, 1, points)[1:-1]]
     ends = error(w), error(v)
     return max(*inner, *ends) - (ends[0] + ends[1]) / 2
-
-
-def _map(function, x):
-    """Apply a function to an array, or to every array of a dict, tuple or list."""
-    if isinstance(x, dict):
-        return {name: _map(function, part) for name, part in x.items()}
-    if isinstance(x, list | tuple):
-        return type(x)(_map(function, part) for part in x)
-    return function(np.asarray(x))

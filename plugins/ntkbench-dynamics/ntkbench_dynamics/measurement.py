@@ -8,6 +8,7 @@ from ntkbench.errors import Diverged, Unsupported
 from .distances import output_distance, pattern_distance
 from .kernels import centred_alignment, effective_rank, trace_kernel
 from .landscape import LossHessian, stability
+from .nests import rows
 from .track import Track, kept
 
 EPOCHS, DT = 20, 0.4
@@ -176,12 +177,3 @@ def _error(ctx, training, step, part):
 def spread(n, count):
     """Return min(n, count) indices spread evenly over n samples."""
     return np.linspace(0, n - 1, min(n, count)).astype(int)
-
-
-def rows(x, chosen):
-    """Return some samples of an array, or of every array of a dict, tuple or list."""
-    if isinstance(x, dict):
-        return {name: rows(part, chosen) for name, part in x.items()}
-    if isinstance(x, list | tuple):
-        return type(x)(rows(part, chosen) for part in x)
-    return np.asarray(x)[chosen]

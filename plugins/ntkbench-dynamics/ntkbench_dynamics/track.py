@@ -1,6 +1,7 @@
 """One training with snapshots that a kill does not lose, and what is measured at them."""
 
 import contextlib
+import hashlib
 import io
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ import ntkbench as nb
 
 from .distances import activation_pattern
 from .kernels import all_distances, gram, velocity
+from .nests import map_arrays
 
 DENSE = 4  # the first intervals dt, all of which are snapshots
 RATIO = 2**0.5  # of later snapshot times
@@ -21,7 +23,8 @@ class Track:
 
     Snapshots are multiples of dt, in pairs one dt apart: each pair gives one kernel velocity. Everything is computed on
     first use and kept in the folder, one file each, written atomically. With the same arguments and the same folder, a
-    new object finds the files and computes the missing ones only; its numbers are the same bit for bit.
+    new object finds the files and computes the missing ones only; its numbers are the same bit for bit. More steps
+    continue the training.
 
     Args:
         trainer: An `ntkbench.training.Trainer`.
@@ -36,6 +39,9 @@ class Track:
         dt: The time between the two snapshots of a pair in epochs, after rounding.
         pairs: First steps of the pairs.
         steps: Steps of all snapshots, ascending; the last one is the end of training.
+
+    Raises:
+        NtkbenchError: The folder holds the files of another training.
     """
 
     def __init__(self, trainer, model, x, steps, folder, *, dt=0.4, start=None):
@@ -46,6 +52,27 @@ class Track:
         first = thinned(max(steps // self.interval, 1))
         self.pairs = [self.interval * k for k in first]
         self.steps = sorted({self.interval * (k + more) for k in first for more in (0, 1)})
+        mine = self._fingerprint()
+        if str(kept(self.folder / "training.npz", lambda: {"sha256": mine})["sha256"]) != mine:
+            raise nb.NtkbenchError(
+                f"The folder {self.folder} holds the files of a training with another start, other data or other "
+                "arguments. Pass an empty folder."
+            )
+
+    def _fingerprint(self):
+        """Return the SHA-256 of the start, the data and the arguments of the training."""
+        found, trainer, start = hashlib.sha256(), self.trainer, self._start
+        rates = [trainer.learning_rate(step) for step in range(0, 100 * self.interval, self.interval)]
+        settings = (self.interval, trainer.loss_name, repr(trainer.optimizer), trainer.batch_size, rates)
+        place = (start.step, start.position, start.order_seed, sorted(start.slots))
+        found.update(repr((settings, place)).encode())
+
+        def add(array):
+            found.update(repr((array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes())
+
+        for each in (trainer.x, trainer.y, start.weights, *(start.slots[name] for name in sorted(start.slots)), self.x):
+            map_arrays(add, each)
+        return found.hexdigest()
 
     def epoch(self, step):
         """Return the time of a step in epochs."""

@@ -70,6 +70,16 @@ def test_only_what_is_lost_is_computed_again(tmp_path, monkeypatch):
     assert calls == [32 - before, "gram"]
 
 
+def test_the_folder_of_another_training_is_refused(tmp_path):
+    first = track(tmp_path, network())
+    assert track(tmp_path, network()).steps == first.steps
+    for model, options in ((network(seed=5), {}), (network(), {"order_seed": 3}), (network(), {"schedule": "cosine"})):
+        if options.get("schedule"):
+            options["total_steps"] = 60
+        with pytest.raises(nb.NtkbenchError, match="another start"):
+            track(tmp_path, model, **options)
+
+
 def test_a_file_is_written_whole(tmp_path):
     def fail():
         raise KeyboardInterrupt
