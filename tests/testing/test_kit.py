@@ -37,9 +37,12 @@ def test_what_ntkbench_registers_passes(name):
     assert [str(each) for each in found if each.status == "failed"] == [] and len(found) >= 6
 
 
+OUR_PACKAGES = ("dynamics", "features", "gated", "recurrent", "spectrum")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["ntkbench-features", "ntkbench-gated", "ntkbench-recurrent", "ntkbench-spectrum"])
+@pytest.mark.parametrize("name", [f"ntkbench-{each}" for each in OUR_PACKAGES])
 def test_the_tests_of_our_packages_pass(name, tmp_path):
     module = name.replace("-", "_")
     register(tmp_path, name, f"{module} = {module}", version="0.1.0")
