@@ -40,6 +40,7 @@ class NTKRandomFeatures(Features):
 
     Examples:
         >>> import numpy as np
+        >>> from ntkbench_features import NTKRandomFeatures, relu_ntk
         >>> x = np.eye(3)
         >>> z = NTKRandomFeatures(4000, random_state=0).fit_transform(x)
         >>> print(z.shape, np.abs(z @ z.T - relu_ntk(x @ x.T, depth=1)).max() < 0.1)
