@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .engine.linearize import Linearized as Linearized, linearize as linearize
     from .engine.ntk import (
         empirical_ntk as empirical_ntk,
+        jacobian as jacobian,
         kernel_distance as kernel_distance,
         relative_change as relative_change,
     )
@@ -34,7 +35,7 @@ _HOMES = {
     ".datasets.task": "Task",
     ".engine.hessian": "HessianEigs HessianNorm hessian_eigs hessian_norm hvp",
     ".engine.linearize": "Linearized linearize",
-    ".engine.ntk": "empirical_ntk kernel_distance relative_change",
+    ".engine.ntk": "empirical_ntk jacobian kernel_distance relative_change",
     ".errors": "NtkbenchError",
     ".registry.decorators": "architecture measurement",
     ".registry.hookspecs": "hookimpl",

@@ -121,7 +121,6 @@ def _sequence_models(register: Register) -> None:
         params=ACTIVATION | params.COMMON,
         theory=theory.recurrent,
         widths=SHORTER,
-        known_limit=False,  # a limit exists, but ntkbench.kernels does not implement weights shared over steps
     )
     register(
         "attention",

@@ -126,8 +126,8 @@ class Inputs:
 
     def _check(self, request: ArchitectureRequest) -> None:
         from ..nests import shapes
-        from ..plan.plan import fits
-        from ..plan.user_model import KerasArchitecture
+        from ..plan.keras_file import KerasArchitecture
+        from ..plan.probes import fits
 
         if self.form(request) is not None and isinstance(request.entry, KerasArchitecture):
             given, wanted = shapes(self.draw(request)), request.entry.input_shape
@@ -152,7 +152,7 @@ class Inputs:
 
         from ..engine.self_test import SAMPLES
         from ..plan.data import load_data
-        from ..plan.user_model import KerasArchitecture
+        from ..plan.keras_file import KerasArchitecture
 
         form = self.form(request)
         if form is not None:

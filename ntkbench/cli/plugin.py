@@ -121,8 +121,9 @@ def check(name: str, timeout: float, as_json: bool) -> int:
     if as_json:
         answer_json([asdict(finding) for finding in found])
     else:
+        skipped = sum(finding.status == "skipped" for finding in found)
         ending = "All of them passed." if not failed else f"{failed} of them failed."
-        answer(f"{len(found)} checks. {ending}")
+        answer(f"{len(found) - skipped} checks{f', and {skipped} that do not apply' if skipped else ''}. {ending}")
     return 1 if failed else 0
 
 

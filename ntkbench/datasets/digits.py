@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from ..seeds import seed_for
+from .bundled import digits
 from .probes import choose, in_form, on_sphere, standardised
 from .task import Task
 
@@ -41,7 +40,7 @@ def load(*, form: str, n: int, seed: int) -> tuple[Any, np.ndarray]:
     Raises:
         NtkbenchError: For more inputs than the dataset has.
     """
-    pixels, digit = load_digits(return_X_y=True)
+    pixels, digit = digits()
     rows = choose("digits", len(digit), n, seed)
     x = _shaped(standardised(pixels)[rows], pixels, rows, form)
     return x, np.where(digit[rows] % 2 == 0, 1.0, -1.0)
@@ -59,7 +58,9 @@ def load_task(*, form: str, seed: int, fold: int = 0) -> Task:
         seed: Seed of the split.
         fold: Number of the split for one seed.
     """
-    pixels, digit = load_digits(return_X_y=True)
+    from sklearn.model_selection import train_test_split  # slow to import
+
+    pixels, digit = digits()
     train, test = train_test_split(
         np.arange(len(digit)),
         train_size=TRAIN,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .inference import Ensemble as Ensemble, Prediction as Prediction
     from .infinite import InfiniteWidth as InfiniteWidth
     from .keras_model import infinite_width as infinite_width
+    from .ragged import RAGGED as RAGGED
+    from .recurrent import LastStep as LastStep, Recurrence as Recurrence, Reverse as Reverse
     from .unitwise import (
         Activation as Activation,
         AveragePooling as AveragePooling,
@@ -34,6 +36,8 @@ _HOMES = {
     "inference": "Ensemble Prediction",
     "infinite": "InfiniteWidth",
     "keras_model": "infinite_width",
+    "ragged": "RAGGED",
+    "recurrent": "LastStep Recurrence Reverse",
     "unitwise": "Activation AveragePooling Flatten GlobalAveragePooling Identity LayerNormalization Scale ZeroPadding",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from ..errors import NtkbenchError
 from .features import Features
-from .layer import Layer, require_plain
+from .layer import Layer, require_plain, require_unmasked
 from .windows import Window, conv_mean, padding_of, per_axis
 
 
@@ -105,6 +105,7 @@ class Conv(Dense):
         """Return the features of the layer."""
         (h,) = features
         require_plain(h, "A convolution")
+        require_unmasked(h, "A convolution")
         windows = self._windows(h.positions)
         mean = conv_mean(h, windows)
         return self._affine(h, conv_mean(h, _centres(windows)) if self.centre_only else mean, mean)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from attrs import evolve, frozen
 
 from .features import Features, NoLimit, sizes_of
-from .layer import Layer, require_plain
+from .layer import Layer, require_plain, require_unmasked
 
 
 @frozen(eq=False)
@@ -25,13 +25,14 @@ class _Attention(Layer):
     query_key_std: Any = 1.0
     value_output_std: Any = 1.0
     bias_std: Any = 0.0
-    wants_full = True
+    reads = "full"
     affine = True
 
     @staticmethod
     def _read(features: tuple[Features, ...]) -> Features:
         (h,) = features
         require_plain(h, "Attention")
+        require_unmasked(h, "Attention")
         if not h.positions:
             raise NoLimit("Attention needs features with positions, such as sequences or images.")
         return h

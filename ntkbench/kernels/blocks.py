@@ -168,7 +168,7 @@ class Pieces:
         return evolve(made["like"], **found)
 
 
-TENSORS = ("cov", "ntk", "var1", "var2", "mean1", "mean2")
+TENSORS = ("cov", "ntk", "var1", "var2", "mean1", "mean2", "mask1", "mask2", "same")
 
 
 def _tensors(h: Features) -> dict[str, tf.Tensor]:

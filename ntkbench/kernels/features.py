@@ -37,6 +37,10 @@ class Features:
         gaussian: Whether units are independent Gaussians with mean 0, as the dual of an activation requires.
         flattened: Whether positions have been flattened into units.
         sources: Identities of the affine layers that produced the units; features without common ones are independent.
+        mask1: Which steps of the sequence x exist, [T, pairs], None if all do. The existing steps are contiguous, and
+            covariances at the others have no meaning.
+        mask2: Which steps of the sequence x' exist.
+        same: Whether x and x' are the same input, [pairs]; None if no layer asks for it.
     """
 
     cov: tf.Tensor
@@ -51,6 +55,9 @@ class Features:
     gaussian: bool = False
     flattened: bool = False
     sources: frozenset[Any] = frozenset()
+    mask1: tf.Tensor | None = None
+    mask2: tf.Tensor | None = None
+    same: tf.Tensor | None = None
 
     def map(self, function: Callable[[tf.Tensor], tf.Tensor], **changes: Any) -> Features:
         """Apply `function` to the covariances, variances and ntk."""
@@ -130,10 +137,9 @@ class Joined:
 
         names = ("cov", "ntk", "var1", "var2", "mean1", "mean2")
         moments: dict[str, Any] = {name: mean([getattr(part, name) for part in features]) for name in names}
-        return Features(
+        return evolve(
+            features[0],
             **moments,
-            pairs=features[0].pairs,
-            positions=features[0].positions,
             full=full,
             gaussian=False,
             flattened=any(part.flattened for part in features),

@@ -13,7 +13,7 @@ from .duals.hermite import Quadrature
 from .features import Features, Joined, NoLimit
 from .inputs import Source
 from .joins import Add, Concatenate
-from .layer import Layer
+from .layer import Layer, Pairing
 
 Call = Callable[..., Any]
 
@@ -70,9 +70,9 @@ class Graph:
     nodes: tuple[Node, ...]
 
     @classmethod
-    def of(cls, layers: Sequence[Any]) -> Graph:
+    def of(cls, layers: Sequence[Any], source: Source | None = None) -> Graph:
         """Return the graph of a sequence of layers, which may include `Branches`."""
-        nodes = [Node(Source())]
+        nodes = [Node(source or Source())]
         _extend(nodes, layers, 0)
         return cls(tuple(nodes))
 
@@ -97,15 +97,38 @@ class Graph:
         """All coefficients of the layers: numbers, tensors and variables."""
         return [p for node in self.nodes if isinstance(node.layer, Layer) for p in node.layer.parameters]
 
-    def wants_full(self) -> list[bool]:
-        """Return for each node whether a later layer needs its covariances between positions."""
-        wanted = [False] * len(self.nodes)
+    def pairings(self) -> list[dict[Pairing, Pairing]]:
+        """Return for each node how its pairs of positions are computed, for every way in which later layers ask.
+
+        Without masks, equal positions counted from the first step are those counted from the last, and all pairs
+        include them. With masks, a node is computed once for each way.
+        """
+        wanted: list[dict[Pairing, Pairing]] = [{} for _ in self.nodes]
+        wanted[-1] = {"first": "first"}
         for number in reversed(range(len(self.nodes))):
+            ways = wanted[number]
+            if not self.masked and ways:
+                wanted[number] = ways = dict.fromkeys(ways, "full" if "full" in ways else next(iter(ways)))
             layer = self.nodes[number].layer
-            own = wanted[number] if isinstance(layer, Source) or layer.wants_full is None else layer.wants_full
-            for read in self.nodes[number].inputs:
-                wanted[read] = wanted[read] or own
+            if isinstance(layer, Layer):
+                for way in ways.values():
+                    for read in self.nodes[number].inputs:
+                        wanted[read][layer.pairing(way)] = layer.pairing(way)
         return wanted
+
+    @property
+    def masked(self) -> bool:
+        """Whether sequences may differ in length."""
+        return any(isinstance(node.layer, Source) and node.layer.mask is not None for node in self.nodes)
+
+    @property
+    def full(self) -> bool:
+        """Whether a layer needs covariances between positions."""
+        return any("full" in ways.values() for ways in self.pairings())
+
+    @property
+    def _compares_inputs(self) -> bool:
+        return any(isinstance(node.layer, Layer) and node.layer.compares_inputs for node in self.nodes)
 
     @property
     def windowed(self) -> bool:
@@ -113,29 +136,33 @@ class Graph:
         return any(getattr(node.layer, "windowed", False) for node in self.nodes)
 
     def run(
-        self, inputs: Callable[[Source, bool], Features], call: Call = lambda number, layer, *h: layer(*h)
+        self, inputs: Callable[[Source, Pairing, bool], Features], call: Call = lambda number, layer, *h: layer(*h)
     ) -> Features:
         """Return the features of the output.
 
         Args:
-            inputs: Returns the features of a source, given whether to keep covariances between positions.
+            inputs: Returns the features of a source, given which pairs of positions to include and whether to find the
+                pairs of the same input.
             call: Applies the layer of a node.
 
         Raises:
             NoLimit: If the outputs still have positions.
         """
-        wanted = self.wants_full()
+        wanted, compare = self.pairings(), self._compares_inputs
         last_reader = {read: number for number, node in enumerate(self.nodes) for read in node.inputs}
-        found: list[Any] = []
-        for number, (node, full) in enumerate(zip(self.nodes, wanted, strict=True)):
-            if isinstance(node.layer, Source):
-                found.append(inputs(node.layer, full))
-            else:
-                found.append(_applied(functools.partial(call, number), node, [found[k] for k in node.inputs]))
-            for read in node.inputs:
-                if last_reader[read] == number:
-                    found[read] = None
-        result = found[-1]
+        found: list[dict[Pairing, Any]] = [{} for _ in self.nodes]
+        for number, node in enumerate(self.nodes):
+            for way in dict.fromkeys(wanted[number].values()):
+                if isinstance(node.layer, Source):
+                    found[number][way] = inputs(node.layer, way, compare)
+                else:
+                    asked = node.layer.pairing(way)
+                    read = [found[k][wanted[k][asked]] for k in node.inputs]
+                    found[number][way] = _applied(functools.partial(call, number), node, read, number)
+            for k in node.inputs:
+                if last_reader[k] == number:
+                    found[k] = {}
+        result = next(iter(found[-1].values()))
         result = result.merged() if isinstance(result, Joined) else result
         if result.positions:
             raise NoLimit(
@@ -164,11 +191,13 @@ def _extend(nodes: list[Node], layers: Sequence[Any], last: int) -> int:
     return last
 
 
-def _applied(call: Callable[..., Any], node: Node, read: list[Any]) -> Features | Joined:
+def _applied(call: Callable[..., Any], node: Node, read: list[Any], number: int) -> Features | Joined:
     layer: Any = node.layer
     try:
         if layer.unitwise and isinstance(read[0], Joined):
             return Joined(tuple((units, call(layer, part)) for units, part in read[0].parts))
-        return call(layer, *(h.merged() if isinstance(h, Joined) else h for h in read))
+        found = call(layer, *(h.merged() if isinstance(h, Joined) else h for h in read))
+        # The same for all pairings of a node, whose units have the same weights.
+        return evolve(found, sources=frozenset([number])) if layer.affine else found
     except NoLimit as error:
         raise NoLimit(f"{node.name}: {error}" if node.name else str(error)) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..errors import NtkbenchError, did_you_mean
 from .blocks import Compiled, Pieces
 from .graph import Graph
 from .inputs import Inputs
+from .ragged import of_equal_length, pack, packed_source
 
 LARGEST_ERROR = 0.05  # estimated error of quadratures, relative to the largest entry, from which on inputs are refused
 PARALLEL = 1 - 1e-6  # cosine from which on inputs count as parallel, where quadratures are exact
@@ -32,13 +33,15 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         layers: A sequence of layers of `ntkbench.kernels`, the last one affine, or a graph of layers.
         kind: "ntk", the tangent kernel ⟨∇f(x), ∇f(x')⟩ over all trained weights, or "nngp", the covariance E[f(x)
             f(x')] of the outputs at initialisation.
-        feature_ndims: Rank of one input: 1 for vectors [d], 2 for sequences [T, d], 3 for images [h, w, c].
+        feature_ndims: Rank of one input: 1 for vectors [d], 2 for sequences [T, a], 3 for images [h, w, c]. For
+            sequences of different length it is {"values": 2, "mask": 1}: the inputs are values [N, T, a] with a mask
+            [N, T] that is true where a step exists, or values alone, whose steps all exist.
         memory_gib: Memory budget of one call in GiB; pairs are computed in blocks that fit. Default: three quarters of
             the available memory, rounded down to a power of two.
         notes: Sentences that describe the network of the kernel.
         standard: Names of a model's layers in the standard parameterisation, for which the NTK is that of the same
             network in the NTK parameterisation.
-        dtype: As in TensorFlow Probability; None follows the inputs.
+        dtype: Floating-point type of the computation; None follows the inputs.
         validate_args: As in TensorFlow Probability.
         name: As in TensorFlow Probability.
 
@@ -52,7 +55,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         self,
         layers: Sequence[Any] | Graph,
         kind: Kind = "ntk",
-        feature_ndims: int = 1,
+        feature_ndims: int | Mapping[str, int] = 1,
         memory_gib: float | None = None,
         notes: Sequence[str] = (),
         standard: Sequence[str] = (),
@@ -65,16 +68,21 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         parameters.pop("__class__", None)
         if kind not in KINDS:
             raise NtkbenchError(f"Unknown kind of kernel {kind!r}. {did_you_mean(str(kind), KINDS)}")
-        graph = layers if isinstance(layers, Graph) else Graph.of(layers)
+        self._parts = None if isinstance(feature_ndims, int) else dict(feature_ndims)
+        self._rank = feature_ndims if isinstance(feature_ndims, int) else max(feature_ndims.values())
+        graph = layers if isinstance(layers, Graph) else Graph.of(layers, packed_source() if self._parts else None)
         self.graph, self.kind, self.notes, self.standard = graph, kind, tuple(notes), tuple(standard)
         self._memory_gib = memory_gib
         self._weights = [p for p in graph.parameters if not isinstance(p, int | float)]  # so that tf.Module finds them
+        self._float = None if dtype is None else tf.as_dtype(dtype)
+        if dtype is not None and self._parts is not None:
+            dtype = {part: self._float if rank == self._rank else tf.bool for part, rank in self._parts.items()}
         super().__init__(feature_ndims, dtype=dtype, name=name, validate_args=validate_args, parameters=parameters)
         self._compiled = {}
         for wanted in (("nngp",), ("ntk",), KINDS[::-1]):
             whole = functools.partial(self._moments, wanted)
             pieces = functools.partial(whole, call=Pieces()) if graph.windowed else None
-            self._compiled[wanted] = Compiled(whole, feature_ndims, self._per_pair, pieces)
+            self._compiled[wanted] = Compiled(whole, self._rank, self._per_pair, pieces)
 
     # -- interface of TensorFlow Probability --------------------------------------------------------------------------
 
@@ -92,10 +100,14 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return tf.constant(self._batch_shape().as_list(), tf.int32)
 
     def _apply(self, x1: tf.Tensor, x2: tf.Tensor, example_ndims: int = 1) -> tf.Tensor:
-        return self._moments((self.kind,), x1, x2, example_ndims, False)[0]
+        return self._moments((self.kind,), *self._packed(x1, x2), example_ndims, False)[0]
 
     def _matrix(self, x1: tf.Tensor, x2: tf.Tensor) -> tf.Tensor:
-        return self._compiled[(self.kind,)](x1, x2, self._memory_gib)[0]
+        return self._compiled[(self.kind,)](*self._packed(x1, x2), self._memory_gib)[0]
+
+    def _packed(self, x1: Any, x2: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Pack ragged sequences that come from a method of TensorFlow Probability."""
+        return (x1, x2) if tf.is_tensor(x1) else self._pair(x1, x2)
 
     def matrix(self, x1: Any, x2: Any = None, name: str = "matrix") -> tf.Tensor:
         """Return the kernel of all pairs of inputs.
@@ -111,7 +123,8 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
             A tensor [B..., N1, N2].
         """
         x1, x2 = self._pair(x1, x2)
-        return super().matrix(x1, x2, name=name)
+        with self._name_and_control_scope(name):
+            return self._matrix(x1, x2)
 
     def apply(self, x1: Any, x2: Any, example_ndims: int = 0, name: str = "apply") -> tf.Tensor:
         """Return the kernel of paired inputs.
@@ -126,12 +139,22 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
             A tensor [B..., E...].
         """
         x1, x2 = self._pair(x1, x2)
-        return super().apply(x1, x2, example_ndims=example_ndims, name=name)
+        with self._name_and_control_scope(name):
+            if example_ndims:
+                return self._apply(x1, x2, example_ndims)
+            x1, x2 = (tf.expand_dims(x, -1 - self._rank) for x in (x1, x2))
+            return tf.squeeze(self._apply(x1, x2), -1)
 
     def _pair(self, x1: Any, x2: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Convert both inputs to tensors of one dtype; NumPy arrays keep their dtype."""
-        left = as_floating(x1, self.dtype)
-        right = left if x2 is None or x2 is x1 else tf.convert_to_tensor(x2, dtype=left.dtype)
+        """Convert both inputs to one tensor each, of the same dtype; NumPy arrays keep their dtype."""
+        if self._parts is None:
+            left = as_floating(x1, self._float)
+            right = left if x2 is None or x2 is x1 else tf.convert_to_tensor(x2, dtype=left.dtype)
+        else:
+            left = right = pack(x1, self._parts, lambda x: as_floating(x, self._float))
+            if x2 is not None and x2 is not x1:
+                right = pack(x2, self._parts, lambda x: tf.convert_to_tensor(x, dtype=left.dtype))
+                left, right = of_equal_length(left, right)
         if self.graph.by_quadrature and not tf.is_symbolic_tensor(left) and not tf.is_symbolic_tensor(right):
             self._require_convergence(left, right)
         return left, right
@@ -147,7 +170,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         The error grows with the size of the inputs and, for kinks, with their correlation. The inputs are therefore the
         largest one, the one most parallel to it, and the smallest one.
         """
-        shape = x1.shape[x1.shape.rank - self.feature_ndims :]
+        shape = x1.shape[x1.shape.rank - self._rank :]
         x = tf.concat([tf.reshape(each, [-1, *shape]) for each in ((x1,) if x1 is x2 else (x1, x2))], 0)
         rows = tf.reshape(x, [len(x), -1]).numpy().astype(np.float64)
         size = np.linalg.norm(rows, axis=1)
@@ -224,17 +247,16 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         **options: Any,
     ) -> tuple[tf.Tensor, ...]:
         """Return the requested kernels: [B..., N1, N2] if `crossed`, otherwise [B..., E...]."""
-        ranks = [x.shape.rank - examples - self.feature_ndims for x in (x1, x2)]
+        ranks = [x.shape.rank - examples - self._rank for x in (x1, x2)]
         batch = max(*ranks, self.batch_shape.rank)
-        h = self.graph.run(Inputs(x1, x2, self.feature_ndims, batch, examples, crossed).features, **options)
+        h = self.graph.run(Inputs(x1, x2, self._rank, batch, examples, crossed).features, **options)
         kernels = {"nngp": h.cov, "ntk": tf.zeros_like(h.cov) if h.ntk is None else h.ntk}
         return tuple(kernels[kind] for kind in wanted)
 
     def _per_pair(self, shape: tuple[int, ...]) -> int:
         """Return the number of covariance entries per pair of inputs of this shape, over all batches."""
         positions = math.prod(shape[:-1])
-        full = any(self.graph.wants_full())
-        return (positions**2 if full else positions) * max(self.batch_shape.num_elements() or 1, 1)
+        return (positions**2 if self.graph.full else positions) * max(self.batch_shape.num_elements() or 1, 1)
 
 
 def as_floating(x: Any, dtype: Any = None) -> tf.Tensor:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from .features import Features, sizes_of
+from .layer import Pairing
 
 POSITIONS, OTHERS = "hwd", "ijk"
 
@@ -19,19 +20,38 @@ class Source:
     Attributes:
         prepare: Map from [N, *F] to [N, *F'], or None.
         feature_ndims: Rank of F', or None for the rank of F.
+        mask: Map from [N, *F] to [N, T], which steps of each sequence exist, or None if all do.
     """
 
     prepare: Callable[[tf.Tensor], tf.Tensor] | None = None
     feature_ndims: int | None = None
+    mask: Callable[[tf.Tensor], tf.Tensor] | None = None
 
-    def read(self, x: tf.Tensor, feature_ndims: int) -> tf.Tensor:
-        """Return inputs [..., *F] after preprocessing: [..., *F']."""
-        if self.prepare is None:
-            return x
+    def read(self, x: tf.Tensor, feature_ndims: int, pairing: Pairing) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return inputs [..., *F] after preprocessing, [..., *F'], and which steps exist, [..., T].
+
+        With a mask, the existing steps are moved together: to the front if equal positions are counted from the first
+        step, otherwise to the end. The values of all other steps are set to 0.
+        """
         sizes = sizes_of(x)
         leading, features = sizes[: len(sizes) - feature_ndims], sizes[len(sizes) - feature_ndims :]
-        prepared = self.prepare(tf.reshape(x, [-1, *features]))
-        return tf.reshape(prepared, [*leading, *prepared.shape[1:]])
+        if self.prepare is None and self.mask is None:
+            return x, None
+        flat = tf.reshape(x, [-1, *features])
+        values = flat if self.prepare is None else self.prepare(flat)
+        mask = None if self.mask is None else self.mask(flat)
+        if mask is not None:
+            values, mask = _gathered(values, mask, pairing == "first")
+            mask = tf.reshape(mask, [*leading, *mask.shape[1:]])
+        return tf.reshape(values, [*leading, *values.shape[1:]]), mask
+
+
+def _gathered(values: tf.Tensor, mask: tf.Tensor, front: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """Move the existing steps of [N, T, a], in their order, to the front or to the end, and set the others to 0."""
+    steps = tf.range(tf.shape(mask)[1])
+    order = tf.argsort(steps + tf.where(mask != front, tf.size(steps), 0), axis=1)
+    values, mask = tf.gather(values, order, batch_dims=1), tf.gather(mask, order, batch_dims=1)
+    return tf.where(mask[..., None], values, tf.zeros_like(values)), mask
 
 
 @frozen(eq=False)
@@ -55,11 +75,19 @@ class Inputs:
     examples: int
     crossed: bool
 
-    def features(self, source: Source, full: bool) -> Features:
-        """Return the features of a source. If `full`, they include covariances between different positions."""
+    def features(self, source: Source, pairing: Pairing, compare: bool = False) -> Features:
+        """Return the features of a source.
+
+        Args:
+            source: The source.
+            pairing: Which pairs of positions to include.
+            compare: Whether to find the pairs of the same input.
+        """
+        full = pairing == "full"
         axes = self.feature_ndims if source.feature_ndims is None else source.feature_ndims
         rank = self.batch + self.examples + axes
-        left, right = (_lifted(source.read(x, self.feature_ndims), rank) for x in (self.x1, self.x2))
+        (left, mask1), (right, mask2) = (source.read(x, self.feature_ndims, pairing) for x in (self.x1, self.x2))
+        left, right = _lifted(left, rank), _lifted(right, rank)
         p = POSITIONS[: axes - 1]
         q = OTHERS[: axes - 1] if full else p
         out = p + q if full else p
@@ -99,7 +127,23 @@ class Inputs:
             positions=axes - 1,
             full=full,
             sources=frozenset(["inputs"]),
+            mask1=None if mask1 is None else self._steps(mask1, -1),
+            mask2=None if mask2 is None else self._steps(mask2, -2),
+            same=self._same() if compare else None,
         )
+
+    def _steps(self, mask: tf.Tensor, other: int) -> tf.Tensor:
+        """Return [B..., E..., T] as [T, pairs], where `other` is the axis of the other inputs."""
+        mask = _lifted(mask, self.batch + self.examples + 1)
+        mask = tf.transpose(mask, [mask.shape.rank - 1, *range(mask.shape.rank - 1)])
+        return tf.expand_dims(mask, other) if self.crossed else mask
+
+    def _same(self) -> tf.Tensor:
+        """Return which pairs are pairs of the same input: [pairs]."""
+        left, right = (_lifted(x, self.batch + self.examples + self.feature_ndims) for x in (self.x1, self.x2))
+        if self.crossed:
+            left, right = (tf.expand_dims(x, axis - self.feature_ndims) for x, axis in ((left, -1), (right, -2)))
+        return tf.reduce_all(tf.equal(left, right), list(range(-self.feature_ndims, 0)))
 
 
 def _lifted(x: tf.Tensor, rank: int) -> tf.Tensor:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from ..engine.model import is_stock
 from ..errors import NtkbenchError
 from .features import NoLimit
 from .graph import Graph, Node
 from .infinite import InfiniteWidth, Kind
 from .inputs import Inputs, Source
-from .joins import Concatenate
+from .joins import Add, Concatenate
 from .layer import Layer
-from .readers import IDENTITIES, layer_of, named, seed_of
-from .unitwise import Activation, Identity, LayerNormalization
+from .readers import IDENTITIES, dense_of, dual_for, layer_of, named, seed_of
+from .recurrent import LastStep, Recurrence, Reverse
+from .recurrent_readers import RECURRENT, Unrolled, cells_of, recurrence_of
+from .unitwise import Activation, Identity, LayerNormalization, Scale
 
 NARROW = 8  # a hidden layer this many times narrower than an earlier and a later layer is a bottleneck
 
@@ -33,7 +37,9 @@ def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False)
     The attribute `notes` of the result states this and lists the layers taken to infinite width.
 
     Args:
-        model: A Sequential or functional model of layers of Keras or `ntkbench.layers`, with one input and one output.
+        model: A Sequential or functional model of layers of Keras or `ntkbench.layers`, with one output, and one input
+            or a dictionary of two: sequences [N, T, a] and a boolean mask [N, T]. Layers that take a mask, whether it
+            is an input or comes from a `Masking` layer, skip the masked steps.
         kind: "ntk", the limit of the tangent kernel of one output unit, or "nngp", the covariance of the outputs.
         bottlenecks: Whether to take bottlenecks, narrow hidden layers between wide ones, to infinite width too.
 
@@ -42,8 +48,8 @@ def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False)
 
     Raises:
         NoLimit: No limit is known for a layer, which the message names: batch normalisation, max pooling, softmax
-            attention, weights that are shared or drawn with the same seed, bottlenecks, nonlinear output activations,
-            custom layers.
+            attention, GRU and LSTM, weights that are shared (except by the steps of a recurrent network) or drawn with
+            the same seed, bottlenecks, nonlinear output activations, custom layers.
 
     Examples:
         >>> import keras, numpy as np
@@ -61,8 +67,7 @@ def infinite_width(model: Any, kind: Kind = "ntk", *, bottlenecks: bool = False)
     walk.check_output(last)
     if not bottlenecks:
         walk.refuse_bottlenecks(last)
-    ndims = len(model.inputs[0].shape) - 1
-    kernel = InfiniteWidth(graph, kind, ndims, notes=walk.notes(last), standard=walk.standard)
+    kernel = InfiniteWidth(graph, kind, walk.inputs.feature_ndims, notes=walk.notes(last), standard=walk.standard)
     walk.try_out(kernel)
     return kernel
 
@@ -82,8 +87,8 @@ def hidden_units(model: Any) -> list[tuple[str, int]]:
 class _Raw:
     """A deterministic function of the input, without random weights."""
 
-    def __init__(self, prepare: Callable[[tf.Tensor], tf.Tensor] | None, ndims: int):
-        self.source = Source(prepare, ndims)
+    def __init__(self, source: Source):
+        self.source = source
 
 
 class _Stacked:
@@ -91,6 +96,47 @@ class _Stacked:
 
     def __init__(self, numbers: list[int], units: list[float]):
         self.numbers, self.units = numbers, units
+
+
+class _ModelInputs:
+    """The inputs of a model: one tensor, or sequences and their mask packed into one."""
+
+    def __init__(self, model: Any):
+        self.model = model
+        values = [t for t in model.inputs if t.dtype != "bool"]
+        masks = [t for t in model.inputs if t.dtype == "bool"]
+        if len(values) != 1 or len(masks) > 1 or (masks and values[0].shape[:2] != masks[0].shape):
+            raise NtkbenchError(
+                f"The model has {len(model.inputs)} inputs, but a limit is known only for one input, or for sequences "
+                "[N, T, a] and their boolean mask [N, T]. Build a model of the relevant part."
+            )
+        self.values, self.packed = values[0], bool(masks)
+        self.feature_ndims: Any = len(self.values.shape) - 1
+        if masks:
+            names = (
+                model._inputs_struct if isinstance(model._inputs_struct, dict) else {t.name: t for t in model.inputs}
+            )
+            self.feature_ndims = {name: len(t.shape) - 1 for name, t in names.items()}
+
+    def source(self, mask: Any) -> Source:
+        """Return the source of the values, with the Keras tensor of their mask, or None."""
+        ndims = len(self.values.shape) - 1
+        prepare = (lambda x: x[..., :-1]) if self.packed else None
+        return Source(prepare, ndims, None if mask is None else self._function_of(mask))
+
+    def _function_of(self, mask: Any) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return the function from the inputs, packed if there is a mask among them, to a mask."""
+        if any(mask is t for t in self.model.inputs):
+            return lambda x: x[..., -1] > 0
+        if self.packed:
+            raise NoLimit("The model has an input for the mask and computes another one; use only one of them.")
+        return keras.Function(self.values, mask)
+
+    def example(self) -> tf.Tensor:
+        """Return one input, packed, all of whose steps exist."""
+        shape = [size or 5 for size in self.values.shape[1:]]
+        x = tf.reshape(tf.linspace(tf.constant(0.5, tf.float64), 1.0, math.prod(shape)), [1, *shape])
+        return tf.concat([x, tf.ones_like(x[..., :1])], -1) if self.packed else x
 
 
 class _Walk:
@@ -103,39 +149,68 @@ class _Walk:
                 f"The limit needs a built Sequential or functional Keras model; got {type(model).__name__}. Build it "
                 "with an Input, or define the network with the layers of ntkbench.kernels."
             )
-        if len(model.inputs) > 1 or len(model.outputs) > 1:
+        if len(model.outputs) > 1:
             raise NtkbenchError(
-                f"The model has {len(model.inputs)} inputs and {len(model.outputs)} outputs, but a limit is known only "
-                "for one input and one output. Build a model of the relevant part."
+                f"The model has {len(model.outputs)} outputs, but a limit is known only for one output. Build a model "
+                "of the relevant part."
             )
-        self.model = model
+        self.inputs = _ModelInputs(model)
         self.nodes: list[Node] = []
         self.units: dict[int, tuple[str, int]] = {}  # name and width of the layer of each affine node
         self.standard: list[str] = []
-        self._values: dict[int, Any] = {id(model.inputs[0]): _Raw(None, len(model.inputs[0].shape) - 1)}
+        self._values: dict[Any, Any] = {}
         self._called: set[int] = set()
         self._drawn: dict[Any, str] = {}
 
-    def value(self, tensor: Any) -> Any:
-        """Return the value of a Keras tensor."""
-        if id(tensor) not in self._values:
-            operation, index, _ = tensor._keras_history
-            read = operation._inbound_nodes[index].input_tensors
-            values = [self.value(each) for each in read]
-            self._values[id(tensor)] = self._read(operation, read, values, tensor)
-        return self._values[id(tensor)]
+    def value(self, tensor: Any, mask: Any = None) -> Any:
+        """Return the value of a Keras tensor whose masked steps are skipped by the layer that reads it."""
+        key = _key(tensor, mask)
+        if key not in self._values:
+            if tensor is self.inputs.values:
+                self._values[key] = _Raw(self.inputs.source(mask))
+            elif unrolled := Unrolled.read(tensor):
+                self._values[key] = self._unrolled(unrolled)
+            else:
+                self._values |= self._read(tensor, mask)
+        return self._values[key]
 
-    def _read(self, operation: Any, tensors: Sequence[Any], values: list[Any], output: Any) -> Any:
+    def _read(self, tensor: Any, mask: Any) -> dict[Any, Any]:
+        """Return the values of all outputs of the operation that made a tensor."""
+        operation, index, _ = tensor._keras_history
+        node = operation._inbound_nodes[index]
+        own = node.arguments.kwargs.get("mask")
+        own = own if hasattr(own, "_keras_history") else None
+        if type(operation).__name__ not in SKIPPING:
+            own = mask  # layers that act on each step pass masks on
+        elif mask is not None and (own is None or _key(own) != _key(mask)):
+            raise NoLimit(
+                f"{named(operation)} has another mask than the layer that reads it, so that masked steps enter its "
+                "states."
+            )
+        elif mask is None and own is not None and len(node.output_tensors[0].shape) > 2:
+            raise NoLimit(
+                f"{named(operation)} has a mask, but the layer that reads it has none, so that it reads masked steps. "
+                "End with the last state or GlobalAveragePooling1D, which take the mask."
+            )
+        read = [t for t in node.input_tensors if t.dtype != "bool"]
+        values = [self.value(t, own) for t in read]
         if isinstance(operation, keras.Model):
-            if not getattr(operation, "inputs", None) or len(operation.inputs) != 1 or len(operation.outputs) != 1:
-                raise NoLimit(
-                    f"{named(operation)} is not a Sequential or functional model of one input and one output."
-                )
-            self._once(operation)
-            self._values[id(operation.inputs[0])] = values[0]
-            return self.value(operation.outputs[0])
+            return {_key(tensor, mask): self._nested(operation, values, mask)}
         if operation.name and getattr(operation, "weights", None):
             self._once(operation)
+        if type(operation).__name__ in RECURRENT and is_stock(operation):
+            found = self._recurrent(operation, values, own is not None)
+            return {_key(t, mask): value for t, value in zip(node.output_tensors, found, strict=True)}
+        return {_key(tensor, mask): self._value_after(operation, read, values, tensor)}
+
+    def _nested(self, model: Any, values: list[Any], mask: Any) -> Any:
+        if not getattr(model, "inputs", None) or len(model.inputs) != 1 or len(model.outputs) != 1:
+            raise NoLimit(f"{named(model)} is not a Sequential or functional model of one input and one output.")
+        self._once(model)
+        self._values[_key(model.inputs[0], mask)] = values[0]
+        return self.value(model.outputs[0], mask)
+
+    def _value_after(self, operation: Any, tensors: Sequence[Any], values: list[Any], output: Any) -> Any:
         if type(operation).__name__ == "Stack":
             return self._stack(operation, tensors, values)
         if any(isinstance(value, _Stacked) for value in values):
@@ -155,6 +230,65 @@ class _Walk:
                 self._note_weights(operation, number)
             inputs = (number,)
         return inputs[0]
+
+    # -- recurrent layers ----------------------------------------------------------------------------------------------
+
+    def _recurrent(self, layer: Any, values: list[Any], masked: bool) -> list[Any]:
+        """Return the outputs of a Keras layer over the steps of a sequence, and its last states if it returns them."""
+        if len(values) != 1:
+            raise NoLimit(f"{named(layer)} is called with an initial state; leave it at zeros.")
+        if not isinstance(layer, keras.layers.Bidirectional):
+            return self._directed(layer, values[0], masked)
+        directions = (layer.forward_layer, layer.backward_layer)
+        (forward, *states), (backward, *more) = (self._directed(each, values[0], masked) for each in directions)
+        if layer.return_sequences:
+            backward = self._append(Reverse(), (backward,), named(layer))
+        both: tuple[int, ...] = (forward, backward)
+        if layer.merge_mode is None:
+            return [*both, *states, *more]
+        merges: dict[str, list[Layer]] = {
+            "concat": [Concatenate(tuple(float(cells_of(each, named(each))[-1].units) for each in directions))],
+            "sum": [Add()],
+            "ave": [Add(), Scale(0.5)],
+        }
+        if layer.merge_mode not in merges:
+            raise NoLimit(f"{named(layer)} has merge_mode='mul': a product of features is not Gaussian in the limit.")
+        for merge in merges[layer.merge_mode]:
+            both = (self._append(merge, both, named(layer)),)
+        return [both[0], *states, *more]
+
+    def _directed(self, layer: Any, value: Any, masked: bool) -> list[int]:
+        who, number, states = named(layer), self._number(value), []
+        if masked and layer.unroll and layer.go_backwards and layer.return_sequences and layer.zero_output_for_mask:
+            raise NoLimit(f"{who} is unrolled: Keras then sets the states of existing steps to 0. Use unroll=False.")
+        if layer.go_backwards:
+            number = self._append(Reverse(), (number,), who)
+        for cell in cells_of(layer, who):
+            number = self._append(dense_of(cell, who), (number,), who)
+            self._note_weights(cell, number, layer)
+            number = self._append(recurrence_of(cell, who), (number,), who)
+            self._note_draw(layer, cell.recurrent_kernel, seed_of(cell, "recurrent_initializer"))
+            states.append(number)
+        if not layer.return_sequences:
+            number = self._append(LastStep(), (number,), who)
+        if not layer.return_state:
+            return [number]
+        return [number, *(self._append(LastStep(), (state,), who) for state in states)]
+
+    def _unrolled(self, found: Unrolled) -> int:
+        number = self._number(self.value(found.steps, found.mask))
+        who = named(found.activation if found.recurrent is None else found.recurrent)
+        weights: dict[str, Any] = {"weight_std": 0.0, "train_weights": False}
+        if found.recurrent is not None:
+            self._once(found.recurrent)
+            dense = dense_of(found.recurrent, who)
+            weights = {"weight_std": dense.weight_std, "train_weights": dense.train_weights}
+        number = self._append(
+            Recurrence(dual_for(found.activation.activation, who), **weights, who=who), (number,), who
+        )
+        if found.recurrent is not None:
+            self._note_weights(found.recurrent, number)
+        return self._append(LastStep(), (number,), who)
 
     def _append(self, layer: Layer | Source, inputs: tuple[int, ...], name: str) -> int:
         self.nodes.append(Node(layer, inputs, name))
@@ -177,19 +311,23 @@ class _Walk:
             )
         self._called.add(id(operation))
 
-    def _note_weights(self, layer: Any, number: int) -> None:
-        self.units[number] = layer.name, int(layer.kernel.shape[-1])
-        if getattr(layer, "parameterization", "standard") == "standard":
+    def _note_weights(self, holder: Any, number: int, layer: Any = None) -> None:
+        """Note the kernel of a layer, or of one of its cells."""
+        layer = layer or holder
+        self.units[number] = layer.name, int(holder.kernel.shape[-1])
+        if getattr(holder, "parameterization", "standard") == "standard":
             self.standard.append(layer.name)
-        seed = seed_of(layer)
-        if seed is not None:
-            drawn = (seed, tuple(layer.kernel.shape))
-            if drawn in self._drawn:
-                raise NoLimit(
-                    f"{named(layer)} has the seed of {self._drawn[drawn]!r} and a kernel of the same shape, so both "
-                    "start from the same weights. Use another seed."
-                )
-            self._drawn[drawn] = layer.name
+        self._note_draw(layer, holder.kernel, seed_of(holder))
+
+    def _note_draw(self, layer: Any, kernel: Any, seed: Any) -> None:
+        """Raise NoLimit if a kernel starts from the same weights as an earlier one."""
+        drawn = (seed, tuple(kernel.shape))
+        if seed is not None and drawn in self._drawn:
+            raise NoLimit(
+                f"{named(layer)} has the seed of {self._drawn[drawn]!r} and a kernel of the same shape, so both "
+                "start from the same weights. Use another seed."
+            )
+        self._drawn[drawn] = layer.name
 
     def _stack(self, operation: Any, tensors: Sequence[Any], values: list[Any]) -> _Stacked:
         if operation.axis != 1 or any(len(t.shape) != 2 for t in tensors):
@@ -208,6 +346,8 @@ class _Walk:
             node = self.nodes[waiting.pop()]
             if isinstance(node.layer, Source):
                 raise NoLimit("A path from the input to the output has no weights, so the model has no limit kernel.")
+            if isinstance(node.layer, Recurrence):
+                raise NoLimit(f"{node.name}: the model ends with a recurrent layer; end it with a dense layer.")
             if isinstance(node.layer, Activation):
                 raise NoLimit(
                     f"{node.name}: the model has a nonlinear output activation, so its tangent kernel stays random at "
@@ -256,30 +396,29 @@ class _Walk:
                 "limit; the NTK is that of the same network in the NTK parameterisation, with the initialisers' "
                 "variances."
             )
-        rough = [
-            node.name for node in self.nodes if isinstance(node.layer, Activation) and not node.layer.function.exact
-        ]
+        rough = [node.name for node in self.nodes if not getattr(node.layer, "exact", True)]
         if rough:
             notes.append(f"Computed by quadrature: {', '.join(dict.fromkeys(rough))}; error(x) estimates the error.")
         return notes
 
     def try_out(self, kernel: InfiniteWidth) -> None:
         """Run the graph on one pair of inputs, so that incompatible layers raise an error now."""
-        shape = [size or 5 for size in self.model.inputs[0].shape[1:]]
-        x = tf.reshape(tf.linspace(tf.constant(0.5, tf.float64), 1.0, _product(shape)), [1, *shape])
-        kernel.graph.run(Inputs(x, x, len(shape), 0, 1, True).features)
+        x = self.inputs.example()
+        kernel.graph.run(Inputs(x, x, x.shape.rank - 1, 0, 1, True).features)
 
 
-def _product(sizes: Sequence[int]) -> int:
-    total = 1
-    for size in sizes:
-        total *= size
-    return total
+def _key(tensor: Any, mask: Any = None) -> Any:
+    """Return an identifier of a Keras tensor, read with a mask."""
+    return tuple(tensor._keras_history), None if mask is None else tuple(mask._keras_history)
 
+
+SKIPPING = (*RECURRENT, "GlobalAveragePooling1D")
+"""Layers that skip masked steps."""
 
 # Layers that may act directly on the input, before any random weights.
 PREPARING = (
     "Flatten",
+    "Masking",
     "Reshape",
     "Permute",
     "ZeroPadding1D",
@@ -307,4 +446,5 @@ def _prepared(operation: Any, values: Sequence[_Raw], output: Any) -> _Raw | Non
     else:
         return None
     first = before.prepare
-    return _Raw(call if first is None else lambda x: call(first(x)), len(output.shape) - 1)
+    prepare = call if first is None else lambda x: call(first(x))
+    return _Raw(Source(prepare, len(output.shape) - 1, before.mask))

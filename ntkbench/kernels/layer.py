@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 from .features import Features, Joined, NoLimit
+
+Pairing = Literal["first", "last", "full"]
+"""Which pairs of positions a layer reads: equal positions counted from the first step or from the last, or all pairs.
+For inputs of equal length the first two are the same."""
 
 
 class Layer(ABC):
@@ -13,20 +17,28 @@ class Layer(ABC):
 
     Attributes:
         unitwise: Whether the layer acts on each unit separately, so that concatenated features stay concatenated.
-        wants_full: Whether the layer needs covariances between positions; None if that depends on the layer that reads
-            it.
+        reads: Which pairs of positions the layer reads; None if that depends on the layer that reads it.
         affine: Whether the layer has new random weights.
         windowed: Whether the layer sums over windows of positions.
     """
 
     unitwise = False
-    wants_full: bool | None = None
+    reads: Pairing | None = None
     affine = False
     windowed = False
 
     @abstractmethod
     def __call__(self, *features: Features) -> Features | Joined:
         """Return the features after the layer."""
+
+    @property
+    def compares_inputs(self) -> bool:
+        """Whether the layer needs to know which pairs are pairs of the same input."""
+        return False
+
+    def pairing(self, later: Pairing) -> Pairing:
+        """Return which pairs the layer reads if the layer that reads it asks for `later`."""
+        return self.reads or later
 
     def refined(self) -> Layer:
         """Return the layer with a more accurate quadrature, or itself if it uses none."""
@@ -42,6 +54,12 @@ def require_plain(features: Features, who: str) -> None:
     """Raise NoLimit for flattened features, which only an affine layer can read."""
     if features.flattened:
         raise NoLimit(f"{who} follows a flattening of positions; insert a dense layer in between.")
+
+
+def require_unmasked(features: Features, who: str) -> None:
+    """Raise NoLimit for sequences with a mask, which a layer over neighbouring positions would ignore."""
+    if features.mask1 is not None:
+        raise NoLimit(f"{who} mixes positions of a sequence that has a mask; apply it to sequences of equal length.")
 
 
 def require_gaussian(features: Features, who: str) -> None:

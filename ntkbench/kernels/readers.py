@@ -12,7 +12,7 @@ from .. import layers as ours
 from ..engine.model import is_stock
 from ..errors import NtkbenchError
 from .affine import Conv, Dense
-from .duals import dual_of
+from .duals import Dual, dual_of
 from .duals.hermite import Quadrature
 from .features import NoLimit
 from .initial import bias_variance, variance
@@ -95,21 +95,26 @@ def named(layer: Any) -> str:
     return f"{kind} {layer.name!r}" if isinstance(layer, keras.layers.Layer) else f"The operation {kind}"
 
 
-def seed_of(layer: Any) -> Any:
+def seed_of(layer: Any, initializer: str = "kernel_initializer") -> Any:
     """Return an identifier of the layer's initial weights apart from their shape, or None if they are not seeded."""
     if isinstance(layer, ours.Parametric):
         return "ours", layer.seed, layer.init
-    initializer = getattr(layer, "kernel_initializer", None)
-    seed = getattr(initializer, "seed", None)
-    return (type(initializer).__name__, seed) if isinstance(seed, int) else None
+    drawn_by = getattr(layer, initializer, None)
+    seed = getattr(drawn_by, "seed", None)
+    return (type(drawn_by).__name__, seed) if isinstance(seed, int) else None
 
 
 def _activation(function: Any, who: str) -> list[Layer]:
     """Return the layers of a Keras layer's built-in activation."""
     if function is None or function is keras.activations.linear:
         return []
+    return [Activation(dual_for(function, who), f"The activation of {who}")]
+
+
+def dual_for(function: Any, who: str) -> Dual:
+    """Return the dual of a layer's activation; raise NoLimit if it has none."""
     try:
-        return [Activation(dual_of(function), f"The activation of {who}")]
+        return dual_of(function)
     except NtkbenchError as error:
         raise NoLimit(f"{who}: {error}") from None
 
@@ -141,8 +146,13 @@ def _affine(layer: Any, who: str) -> dict[str, Any]:
     return found | {"train_weights": _trained(layer, kernel), "train_bias": _trained(layer, bias)}
 
 
+def dense_of(layer: Any, who: str) -> Dense:
+    """Return the affine part of a dense layer or of a recurrent cell's input."""
+    return Dense(**_affine(layer, who))
+
+
 def _dense(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
-    return [Dense(**_affine(layer, who)), *_activation(layer.activation, who)]
+    return [dense_of(layer, who), *_activation(layer.activation, who)]
 
 
 def _conv(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from .duals import Dual, dual_of
 from .features import Features
-from .layer import Layer, require_gaussian, require_plain
+from .layer import Layer, require_gaussian, require_plain, require_unmasked
 from .windows import Window, padding_of, per_axis, pool_mean
 
 
@@ -47,6 +47,11 @@ class Activation(Layer):
 
     def _own(self, h: Features, var: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
         return self.function.moments(h.left(own), h.right(own), var)[0] if h.full else self.function.second(own)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the dual is exact up to rounding."""
+        return self.function.exact
 
     def refined(self) -> Layer:
         """Return the layer with twice as many terms in its quadrature."""
@@ -103,6 +108,7 @@ class ZeroPadding(Layer):
         """Return the padded features."""
         (h,) = features
         require_plain(h, "Zero padding")
+        require_unmasked(h, "Zero padding")
 
         def pad(t: tf.Tensor, twice: bool) -> tf.Tensor:
             paddings = list(self.margins) * (1 + twice)
@@ -114,10 +120,14 @@ class ZeroPadding(Layer):
 
 @frozen
 class Flatten(Layer):
-    """Flattening of all positions before a dense layer: the mean of the covariances over equal positions."""
+    """Flattening of all positions before a dense layer: the mean of the covariances over equal positions.
+
+    Sequences of different length are a mean over 1/√length · 1/√length' of the steps that both have, counted from the
+    first step: the limit of Σ_t V_t h_t / √length with a readout V_t of its own for every step.
+    """
 
     unitwise = True
-    wants_full = False
+    reads = "first"
 
     def __call__(self, *features: Features) -> Features:
         """Return the features without positions."""
@@ -125,8 +135,17 @@ class Flatten(Layer):
         if not h.positions:
             return h
         axes = list(range(h.positions))
-        flat = h.map(lambda t: tf.reduce_mean(t, axes), positions=0, flattened=True, gaussian=False)
-        return evolve(flat, mean1=None, mean2=None)
+        flat = evolve(h, mean1=None, mean2=None, positions=0, flattened=True, gaussian=False, mask1=None, mask2=None)
+        if h.mask1 is None or h.mask2 is None:
+            return flat.map(lambda t: tf.reduce_mean(t, axes))
+        weights = [root_share(mask, h.cov.dtype) for mask in (h.mask1, h.mask2)]
+        return evolve(
+            flat,
+            cov=tf.reduce_sum(weights[0] * weights[1] * h.cov, axes),
+            ntk=None if h.ntk is None else tf.reduce_sum(weights[0] * weights[1] * h.ntk, axes),
+            var1=tf.reduce_sum(weights[0] ** 2 * h.var1, axes),
+            var2=tf.reduce_sum(weights[1] ** 2 * h.var2, axes),
+        )
 
 
 @frozen(eq=False)
@@ -146,12 +165,13 @@ class AveragePooling(Layer):
     count_padding: bool = False
     unitwise = True
     windowed = True
-    wants_full = True
+    reads = "full"
 
     def __call__(self, *features: Features) -> Features:
         """Return the pooled features."""
         (h,) = features
         require_plain(h, "Average pooling")
+        require_unmasked(h, "Average pooling")
         axes = h.positions
         padding = padding_of("Average pooling", self.padding)
         sizes = per_axis("Average pooling", "pool_size", self.pool_size, axes)
@@ -173,7 +193,7 @@ class GlobalAveragePooling(Layer):
     """Mean over all positions."""
 
     unitwise = True
-    wants_full = True
+    reads = "full"
 
     def __call__(self, *features: Features) -> Features:
         """Return the features without positions."""
@@ -182,9 +202,27 @@ class GlobalAveragePooling(Layer):
         if not h.positions:
             return h
         single, twice = list(range(h.positions)), list(range(2 * h.positions))
-        means = [None if mean is None else tf.reduce_mean(mean, single) for mean in (h.mean1, h.mean2)]
-        pooled = h.map(lambda t: tf.reduce_mean(t, twice), positions=0, full=False)
-        return evolve(pooled, mean1=means[0], mean2=means[1])
+        pooled = evolve(h, positions=0, full=False, mask1=None, mask2=None)
+        if h.mask1 is None or h.mask2 is None:
+            means = [None if mean is None else tf.reduce_mean(mean, single) for mean in (h.mean1, h.mean2)]
+            return evolve(pooled.map(lambda t: tf.reduce_mean(t, twice)), mean1=means[0], mean2=means[1])
+        share1, share2 = (root_share(mask, h.cov.dtype) ** 2 for mask in (h.mask1, h.mask2))
+        left1, right1, left2, right2 = h.left(share1), h.right(share1), h.left(share2), h.right(share2)
+        return evolve(
+            pooled,
+            cov=tf.reduce_sum(left1 * right2 * h.cov, twice),
+            ntk=None if h.ntk is None else tf.reduce_sum(left1 * right2 * h.ntk, twice),
+            var1=tf.reduce_sum(left1 * right1 * h.var1, twice),
+            var2=tf.reduce_sum(left2 * right2 * h.var2, twice),
+            mean1=None if h.mean1 is None else tf.reduce_sum(share1 * h.mean1, single),
+            mean2=None if h.mean2 is None else tf.reduce_sum(share2 * h.mean2, single),
+        )
+
+
+def root_share(mask: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Return 1/√(number of existing steps) at the existing steps and 0 at the others: [T, pairs]."""
+    exists = tf.cast(mask, dtype)
+    return exists * tf.math.rsqrt(tf.maximum(tf.reduce_sum(exists, 0), 1))
 
 
 @frozen

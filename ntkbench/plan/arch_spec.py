@@ -15,7 +15,8 @@ from ..registry.code import Code, code_of_entry, with_layer_rules
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, KernelArchitecture
 from ..types import canonical_json
-from .user_model import OUTPUT, FileArchitecture, KerasArchitecture, file_architecture, keras_architecture
+from .keras_file import KerasArchitecture, keras_architecture
+from .python_file import OUTPUT, FileArchitecture, file_architecture
 
 _FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<function>[^:=,]*))?(?::(?P<params>.*))?\Z")
 _KERAS = re.compile(r"(?P<path>.+\.keras)(?::(?P<params>.*))?\Z")

@@ -12,7 +12,7 @@ from ..nests import arrays, data_hash, leaves, map_leaves, samples
 from ..registry.calling import call_with_known_names
 from ..registry.specs import Architecture, Dataset
 from ..types import Form, digest
-from .user_model import FileArchitecture
+from .python_file import FileArchitecture
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from attrs import asdict, evolve, field, frozen
 
-from .. import nests
-from ..errors import NtkbenchError, UnknownName
+from ..errors import NtkbenchError
 from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..registry.specs import SEED_BITS, Architecture, Dataset
-from ..types import Cell, Settings, Width, dataset_label, digest
-from .arch_spec import ArchitectureRequest, parse_arches, parse_params
-from .data import form_for, load_data, load_task, task_hash
+from ..types import Cell, Settings, Width
+from . import notes
+from .arch_spec import ArchitectureRequest, parse_arches
+from .datasets import ChosenDataset, choose_datasets
 from .options import RunOptions
 from .preset import preset
-from .user_model import KerasArchitecture
+from .probes import Probes
+from .quantities import choose_quantities
 
 KERAS_WIDTHS = (1,)
 SHORT_SEEDS = 4
@@ -112,47 +113,6 @@ def _joined(parts: Sequence[Plan], notes: Sequence[str]) -> Plan:
     )
 
 
-@frozen
-class ChosenDataset:
-    """A dataset with all its parameters. of_group: whether it was chosen as a member of a group."""
-
-    dataset: Dataset
-    params: Mapping[str, Any]
-    of_group: bool = False
-
-    @property
-    def label(self) -> str:
-        """The dataset as tables show it."""
-        return dataset_label(self.dataset.name, self.params)
-
-
-def choose_datasets(wanted: Sequence[str], registry: Registry) -> list[ChosenDataset]:
-    """Return the datasets to measure on, each once, with the members of groups in their place.
-
-    Args:
-        wanted: "NAME" or "NAME:key=value,..." of datasets and groups.
-        registry: The registered datasets.
-
-    Raises:
-        NtkbenchError: A name or a parameter is unknown, or a group names another group.
-    """
-    chosen: dict[str, ChosenDataset] = {}
-    for word in wanted:
-        first = _dataset(word, registry)
-        for member in first.dataset.members or (word,):
-            found = first if member == word else evolve(_dataset(member, registry), of_group=True)
-            if found is not first and found.dataset.members:
-                raise NtkbenchError(f"The group {word!r} names {member!r}, which is a group; it must name datasets.")
-            chosen.setdefault(found.label, found)
-    return list(chosen.values())
-
-
-def _dataset(word: str, registry: Registry) -> ChosenDataset:
-    name, _, words = word.partition(":")
-    dataset: Dataset = registry.get("datasets", name)
-    return ChosenDataset(dataset, dataset.resolve(parse_params(words, word)))
-
-
 def _plan_on(
     chosen: ChosenDataset, requests: Sequence[ArchitectureRequest], options: RunOptions, registry: Registry
 ) -> Plan:
@@ -177,7 +137,7 @@ def _plan_on(
     measured = dict(sorted(measured.items(), key=lambda item: registry.measurements[item[0]].needs_task))
     on_tasks = {m for m in measured if registry.measurements[m].needs_task}
     _require_task(dataset, on_tasks, registry)
-    probes = _Probes(dataset, dataset_params, settings.n_probes, seeds)
+    probes = Probes(dataset, dataset_params, settings.n_probes, seeds)
     left_out: dict[str, NtkbenchError] = {}
     cells: list[Cell] = []
     shapes: dict[str, Any] = {}
@@ -230,7 +190,7 @@ def _plan_on(
         ]
         if not entry.has_limit:
             no_limit.append(request.label)
-    nothing = _nothing_at_infinity(requests, options, measured, at_infinity, registry)
+    nothing = notes.nothing_at_infinity(requests, options, measured, at_infinity, registry)
     if not cells:
         reasons = [*left_out.values(), *map(NtkbenchError, nothing)]
         raise next(iter(reasons), NtkbenchError("No architecture is registered; there is nothing to run."))
@@ -244,10 +204,10 @@ def _plan_on(
         input_shapes=shapes,
         vocabulary=dataset.vocabulary,
         notes=(
-            *_left_out(left_out),
-            *_without_limit(without_limit, no_limit),
-            *_without_radius(radii, settings_of),
-            *_without_finite_width(requests, options),
+            *notes.left_out(left_out),
+            *notes.without_limit(without_limit, no_limit),
+            *notes.without_radius(radii, settings_of),
+            *notes.without_finite_width(requests, options),
             *nothing,
         ),
     )
@@ -258,47 +218,9 @@ def _require_task(dataset: Dataset, on_tasks: Collection[str], registry: Registr
     if on_tasks and dataset.task is None:
         able = ", ".join(name for name, entry in registry.datasets.items() if entry.task is not None)
         raise NtkbenchError(
-            f"{', '.join(sorted(on_tasks))} trains on a task, and the dataset {dataset.name!r} has none. Choose one of "
-            f"these with --dataset: {able}."
+            f"The measurement {' and '.join(map(repr, sorted(on_tasks)))} needs a task, but the dataset "
+            f"{dataset.name!r} has none. Choose one of these with --dataset: {able}."
         )
-
-
-def choose_quantities(wanted: Sequence[str], registry: Registry) -> dict[str, tuple[str, ...]]:
-    """Return the result keys to measure, sorted, by measurement.
-
-    Args:
-        wanted: Names of measurements, of quantities or of curves, "MEASUREMENT:curves", or "all" for every measurement
-            that needs no task. The name of a quantity selects all its reductions. Curves are chosen only by their names
-            or as "MEASUREMENT:curves".
-        registry: The registered measurements.
-
-    Raises:
-        UnknownName: A name is neither a measurement nor a quantity.
-    """
-    chosen: dict[str, set[str]] = {}
-    names = {"all"}
-    for name, entry in registry.measurements.items():
-        names |= {name} | {word for quantity in entry.quantities for word in (quantity.name, quantity.key)}
-        for quantity in entry.quantities:
-            # A measurement takes precedence over a quantity of its name: "gd" selects everything that "gd" returns.
-            by_quantity = {quantity.name, quantity.key} - set(registry.measurements)
-            names_it = {name, *by_quantity} | (set() if entry.needs_task else {"all"})
-            if not names_it.isdisjoint(wanted):
-                chosen.setdefault(name, set()).add(quantity.key)
-        for curve in entry.curves:
-            by_name = {curve.name, f"{name}:curves"} - set(registry.measurements)
-            names |= by_name
-            if not by_name.isdisjoint(wanted):
-                chosen.setdefault(name, set()).add(curve.name)
-    for word in wanted:
-        if word not in names:
-            raise UnknownName("measurement or quantity", word, names)
-    return {name: tuple(sorted(keys)) for name, keys in chosen.items()}
-
-
-def _without_radius(radii: Sequence[float], settings_of: Mapping[str, Sequence[Any]]) -> Iterable[str]:
-    if len(radii) > 1 and all(len(settings) == 1 for settings in settings_of.values()):
-        yield f"None of these measurements depends on the radius; they run once, with R = {radii[0]:g}."
 
 
 def _widths(request: ArchitectureRequest, options: RunOptions, otherwise: tuple[int, ...]) -> tuple[Width, ...]:
@@ -308,107 +230,3 @@ def _widths(request: ArchitectureRequest, options: RunOptions, otherwise: tuple[
         asked = options.widths or KERAS_WIDTHS
         return tuple(dict.fromkeys(width if width == math.inf else KERAS_WIDTHS[0] for width in asked))
     return options.widths or tuple(sorted(otherwise))
-
-
-def _without_finite_width(requests: Sequence[ArchitectureRequest], options: RunOptions) -> Iterable[str]:
-    """Yield a sentence on the kernels that are not measured at the requested finite widths."""
-    finite = [str(width) for width in options.widths or () if width < math.inf]
-    kernels = [request.label for request in requests if request.kind == "kernel"]
-    if finite and kernels:
-        yield (
-            f"{', '.join(kernels)}: registered kernels exist only at infinite width; skipped for them: "
-            f"{'width' if len(finite) == 1 else 'widths'} {', '.join(finite)}."
-        )
-
-
-def _nothing_at_infinity(
-    requests: Sequence[ArchitectureRequest],
-    options: RunOptions,
-    measured: Iterable[str],
-    at_infinity: Collection[str],
-    registry: Registry,
-) -> list[str]:
-    """Return a sentence if the run has subjects at infinite width, but no measurement for them."""
-    wanted = math.inf in (options.widths or ()) or any(request.kind == "kernel" for request in requests)
-    if not wanted or at_infinity:
-        return []
-    able = [name for name, entry in registry.measurements.items() if entry.at_infinity]
-    return [
-        f"Nothing is measured at infinite width, because {', '.join(measured)} cannot measure a kernel. Add a "
-        f"measurement that can, with --measure: {', '.join(able)}."
-    ]
-
-
-class _Probes:
-    """Hashes of the data and the shape of one input, for each form; the data of a form and seed are loaded once."""
-
-    def __init__(self, dataset: Dataset, params: Mapping[str, Any], n: int, seeds: Iterable[int]):
-        self.dataset, self.params, self.n, self.seeds = dataset, params, n, seeds
-        self._known: dict[str, tuple[dict[int, str], Any]] = {}
-        self._tasks: dict[str, dict[int, str]] = {}
-
-    def of(self, architecture: Architecture, params: Mapping[str, Any]) -> tuple[dict[int, str], Any]:
-        """Return {seed: hash} and the shape of one input, in the form of this architecture."""
-        form = form_for(architecture, params, self.dataset)
-        if form not in self._known:
-            hashes = {}
-            for seed in self.seeds:
-                x, y = load_data(self.dataset, self.params, form=form, n=self.n, seed=seed)
-                hashes[seed] = nests.data_hash(x, y)
-            self._known[form] = hashes, nests.shapes(x)
-        hashes, shape = self._known[form]
-        if isinstance(architecture, KerasArchitecture) and not fits(shape, architecture.input_shape):
-            raise NtkbenchError(
-                f"{architecture.name} takes inputs of shape {_shape(architecture.input_shape)}, but the dataset "
-                f"{self.dataset.name!r} provides {_shape(shape)}. Choose another --dataset."
-            )
-        return hashes, shape
-
-    def with_task(self, architecture: Architecture, params: Mapping[str, Any]) -> dict[int, str]:
-        """Return {seed: hash of the probes and of the task}, in the form of this architecture."""
-        hashes, shape = self.of(architecture, params)
-        form = form_for(architecture, params, self.dataset)
-        if form not in self._tasks:
-            found = {}
-            for seed in self.seeds:
-                task = load_task(self.dataset, self.params, form=form, seed=seed)
-                if (found_shape := nests.shapes(task.train[0])) != shape:
-                    raise NtkbenchError(
-                        f"The task of {self.dataset.name!r} has inputs of shape {_shape(found_shape)}, but "
-                        f"its probes have {_shape(shape)}; they must agree. Its author must fix this."
-                    )
-                found[seed] = digest([hashes[seed], task_hash(task)])
-            self._tasks[form] = found
-        return self._tasks[form]
-
-
-def fits(shape: Any, wanted: Any) -> bool:
-    """Return whether the shape of one input, or of each part of a nest, is the wanted one (None: any size)."""
-    if isinstance(wanted, dict):
-        return (
-            isinstance(shape, dict) and shape.keys() == wanted.keys() and all(fits(shape[k], wanted[k]) for k in wanted)
-        )
-    if isinstance(wanted, list) or not isinstance(shape, tuple):
-        return type(shape) is type(wanted) and len(shape) == len(wanted) and all(map(fits, shape, wanted))
-    return len(shape) == len(wanted) and all(w in (None, s) for s, w in zip(shape, wanted, strict=True))
-
-
-def _shape(shape: Any) -> str:
-    if isinstance(shape, tuple):
-        return "×".join("any" if size is None else str(size) for size in shape)
-    pairs = shape.items() if isinstance(shape, dict) else enumerate(shape)
-    return " and ".join(f"{key!r} {_shape(each)}" for key, each in pairs)
-
-
-def _left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
-    """Yield one sentence on the architectures that were left out, with the reason of the first."""
-    if errors:
-        label, error = next(iter(errors.items()))
-        others = f" (and also {', '.join(list(errors)[1:])})" if len(errors) > 1 else ""
-        yield f"Left out {label}{others}: {error}"
-
-
-def _without_limit(measurements: Sequence[str], labels: Sequence[str]) -> Iterable[str]:
-    """Yield a sentence on measurements that are skipped because no infinite-width kernel is known."""
-    if measurements and labels:
-        yield f"No infinite-width kernel is known for {', '.join(labels)}; skipped for them: {', '.join(measurements)}."

@@ -25,8 +25,9 @@ from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..nests import is_nest, leaves, shapes
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data, load_task
+from ..plan.keras_file import KerasArchitecture
 from ..plan.preset import modest_width
-from ..plan.user_model import FileArchitecture, KerasArchitecture
+from ..plan.python_file import FileArchitecture
 from ..registry.calling import call_with_known_names, exit_as_error
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Dataset, Measurement
@@ -102,9 +103,13 @@ class GroupWorker:
         if not isinstance(self.architecture, FileArchitecture):
             return ""
         given = cell.params["inputs"]
-        forms = self.registry.get("datasets", cell.dataset).forms
-        others = " or ".join(f":inputs={form}" for form in forms if form != given)
-        return f" Each input was passed as {given}. If the function expects another form, append {others} to its name."
+        others = [form for form in self.registry.get("datasets", cell.dataset).forms if form != given]
+        if not others:
+            return f" Each input was passed as {given}."
+        return (
+            f" Each input was passed as {given}. If the function expects another form, append :inputs=FORM to its "
+            f"name, with the form {' or '.join(others)}."
+        )
 
     @keras_settings()
     def context(self, cell: Cell) -> Context | InfiniteContext:
@@ -177,10 +182,10 @@ class GroupWorker:
 
         def make(precision: str) -> Context:
             network, outputs = self._network(cell, shared["architecture"], x, precision)
-            wanted = shared["architecture"].outputs
-            if "task" in shared and outputs.shape[1] != wanted:
+            has, wanted = outputs.shape[1], shared["architecture"].outputs
+            if "task" in shared and has != wanted:
                 raise Unsupported(
-                    f"{cell.architecture} has {outputs.shape[1]} outputs, but the task of {cell.dataset!r} needs "
+                    f"{cell.architecture} has {has} output{'s' * (has != 1)}, but the task of {cell.dataset!r} needs "
                     f"{wanted}. Let its build function take outputs= and return a model with that many."
                 )
             if precision == cell.precision:

@@ -23,7 +23,7 @@ from ..nests import is_nest, shapes
 from ..plan.arch_spec import ArchitectureRequest, parse_arch
 from ..plan.cost import parameter_law
 from ..plan.data import load_data
-from ..plan.user_model import GIVEN, FileArchitecture
+from ..plan.python_file import GIVEN, FileArchitecture
 from ..registry.current import registry
 from ..registry.specs import Architecture, Dataset, Param
 from ..report.escape import visible

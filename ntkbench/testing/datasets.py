@@ -10,7 +10,7 @@ import numpy as np
 from ..datasets.task import Task
 from ..nests import data_hash, leaves, shapes
 from ..plan.data import load_data, load_task, task_hash
-from ..plan.plan import choose_datasets
+from ..plan.datasets import choose_datasets
 from ..registry.current import registry
 from ..registry.specs import Dataset
 from .checks import Checks, numbered, require, require_registered, skip

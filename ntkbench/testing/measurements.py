@@ -42,7 +42,7 @@ def power_of_output(unit: str) -> float | None:
 
 
 class MeasurementChecks(Checks):
-    """Checks M1 to M10 of one measurement, in float64 on small models; subclass it in a test file.
+    """Checks M1 to M11 of one measurement, in float64 on small models; subclass it in a test file.
 
     Attributes:
         measurement: Registered name of the measurement.

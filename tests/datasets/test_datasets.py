@@ -169,10 +169,10 @@ def test_entities_are_names_letter_by_letter():
     ("name", "form"), [("digits", "ragged"), ("digits", "graph"), ("digits", "set"), ("entities", "tokens")]
 )
 def test_tasks_of_nests(name, form):
-    task = DATASETS[name].load("task")(form=form, seed=1, fold=0)
+    task = DATASETS[name].load_field("task")(form=form, seed=1, fold=0)
     assert (samples(task.train[0]), samples(task.test[0])) == (1000, 400)
     assert problem_of(form, task.train[0], DATASETS[name].vocabulary) == ""
     assert task.classes == {"digits": 10, "entities": 3}[name]
-    again = DATASETS[name].load("task")(form=form, seed=1, fold=0)
+    again = DATASETS[name].load_field("task")(form=form, seed=1, fold=0)
     assert same(task.test[0], again.test[0])
-    assert not same(task.test[0], DATASETS[name].load("task")(form=form, seed=2, fold=0).test[0])
+    assert not same(task.test[0], DATASETS[name].load_field("task")(form=form, seed=2, fold=0).test[0])

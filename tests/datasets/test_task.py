@@ -100,8 +100,8 @@ def test_diabetes_is_standardised_by_its_train_part():
 
 @pytest.mark.parametrize("module", [digits, diabetes])
 def test_test_samples_have_no_influence_on_train_inputs(module, monkeypatch):
-    name = f"load_{module.__name__.rpartition('.')[2]}"
-    features, labels = getattr(module, name)(return_X_y=True)
+    name, given = ("digits", {}) if module is digits else ("load_diabetes", {"return_X_y": True})
+    features, labels = getattr(module, name)(**given)
     before = module.load_task(form="vector", seed=0)
     rng = np.random.default_rng(0)
     test = _test_rows(module, features, labels)
@@ -109,7 +109,7 @@ def test_test_samples_have_no_influence_on_train_inputs(module, monkeypatch):
     changed[test] *= 2  # moves the means over all rows
     if module is diabetes:  # the split of the digits is stratified by the labels
         scrambled[test] = rng.permutation(scrambled[test])
-    monkeypatch.setattr(module, name, lambda return_X_y: (changed, scrambled))
+    monkeypatch.setattr(module, name, lambda **given: (changed, scrambled))
     after = module.load_task(form="vector", seed=0)
     np.testing.assert_array_equal(before.train[0], after.train[0])
     np.testing.assert_array_equal(before.targets(before.train[1]), after.targets(after.train[1]))

@@ -34,7 +34,7 @@ def described(docstring, heading):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_summary_and_every_argument(name):
     found = public(name)
-    if name == "hookimpl":  # pluggy's own
+    if name == "hookimpl" or isinstance(found, dict):  # pluggy's own; a constant
         return
     docstring = inspect.getdoc(found)
     assert docstring, f"{name} has no docstring"

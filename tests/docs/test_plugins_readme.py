@@ -107,7 +107,7 @@ def test_the_tutorial(reader):
         elif language == "toml":
             assert text in Path("pyproject.toml").read_text()
     assert reader.commands == ["ntkbench", "cd", "pip", "pytest", "ntkbench", "ntkbench"]
-    assert {finding.status for finding in reader.names["findings"]} == {"ok"}
+    assert {finding.number for finding in reader.names["findings"] if finding.status != "ok"} == {"A15", "A16"}
 
 
 def test_the_last_output_has_a_row_for_ones_own_architecture():

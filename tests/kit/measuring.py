@@ -21,6 +21,11 @@ class Extended:
     def get(self, kind, name):
         return self.entries[name] if name in self.entries else registry().get(kind, name)
 
+    @property
+    def measurements(self):
+        own = {name: entry for name, entry in self.entries.items() if isinstance(entry, Measurement)}
+        return {**registry().measurements, **own}
+
     def subject(self, name):
         return self.entries[name] if name in self.entries else registry().subject(name)
 

@@ -36,7 +36,6 @@ def test_falls_with_width_and_seeds_have_their_own_inputs():
         ("fc-lazy", {}, "has no limit as its width grows"),
         ("fc-bottleneck", {}, "has a bottleneck"),
         ("fc-sigmoid-output", {}, "has a non-linear output"),
-        ("rnn", {}, "weights are shared"),
         ("mlp-mixer", {}, "Permute 'permute"),
         ("attention", {}, "softmax attention"),
         ("fc", {"parameterization": "standard"}, "grows with width in the standard parameterisation"),

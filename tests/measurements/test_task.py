@@ -146,10 +146,11 @@ def test_a_regression_whose_answer_is_known():
     """Labels that are linear in x: the limit of a linear network finds them exactly."""
     rng = np.random.default_rng(0)
     x, x_test, a = rng.standard_normal((40, 5)), rng.standard_normal((30, 5)), rng.standard_normal((5, 1))
+    x -= x.mean(0)  # so that the labels have no intercept
     task = Task((x, x @ a), (x_test, x_test @ a), "regression")
     model = fully_connected.build(8, input_shape=(5,), seed=0, activation="linear", depth=1)
     found = at_infinity(kernels.infinite_width(model), task, frozenset(KEYS))
-    assert found["test_error"].value < 1e-3  # the intercept is that of the standardised labels
+    assert found["test_error"].value < 1e-12
     assert found["margin"].value is None and found["disagreement"].value is None
 
 
@@ -166,22 +167,14 @@ def test_test_labels_change_test_errors_alone():
 
 
 def test_a_network_with_other_outputs_is_unsupported():
-    found = known()
-    found = found.with_architectures(
-        {
-            "one": evolve(
-                registry().architectures["fc"],
-                name="one",
-                target=lambda width, input_shape, seed: fully_connected.build(
-                    width, input_shape=input_shape, seed=seed
-                ),
-                params={},
-            )
-        }
-    )
-    (result,) = GroupWorker([evolve(cell_of("fc"), architecture="one", params={})], found).results()
+    def build(width, input_shape, seed):
+        return fully_connected.build(width, input_shape=input_shape, seed=seed)
+
+    one = evolve(registry().architectures["fc"], name="one", target=build, params={})
+    cell = evolve(cell_of("fc"), architecture="one", params={})
+    (result,) = GroupWorker([cell], known().with_architectures({"one": one})).results()
     assert result.status is Status.UNSUPPORTED
-    assert "has 1 outputs, but the task of 'small' needs 10" in result.message
+    assert "one has 1 output, but the task of 'small' needs 10" in result.message
 
 
 def plan(**options):
@@ -191,7 +184,7 @@ def plan(**options):
 def test_the_task_is_planned_by_name_only():
     assert "task" not in {cell.measurement for cell in plan(measure="all").cells}
     found = plan(measure=["task", "gd"], widths="8,inf")
-    assert {cell.measurement for cell in found.cells if cell.width == math.inf} == {"task"}
+    assert "task" in {cell.measurement for cell in found.cells if cell.width == math.inf}
     of_seed = [cell.measurement for cell in found.cells if cell.width == 8]
     assert of_seed == ["gd", "task"] * 2
     gd, task = found.cells[:2]
@@ -199,7 +192,7 @@ def test_the_task_is_planned_by_name_only():
 
 
 def test_a_dataset_without_a_task():
-    with pytest.raises(NtkbenchError, match="'sphere' has none. Choose one of these with --dataset: digits, diabetes"):
+    with pytest.raises(NtkbenchError, match="'sphere' has none. Choose one of these with --dataset: digits"):
         plan(measure="task", dataset="sphere")
 
 

@@ -11,7 +11,7 @@ import staying_networks
 
 import ntkbench as nb
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1] / "kit"
 STAYS, FALLS = ("non-linear", "open", "falling"), ("linear", "falling", "open")
 KINK = "the output's derivative jumps where f = 0, and f moves by O(1) at every width"
 FLOOR = "a part of fixed width carries a share of the output that does not shrink"

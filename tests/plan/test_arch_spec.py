@@ -9,7 +9,7 @@ import pytest
 
 from ntkbench.errors import NtkbenchError
 from ntkbench.plan.arch_spec import parse_arch, parse_arches
-from ntkbench.plan.user_model import read_inputs
+from ntkbench.plan.keras_file import read_inputs
 
 SOURCE = """
 import math

@@ -8,7 +8,8 @@ import pytest
 
 from ntkbench.errors import NtkbenchError, UnknownName
 from ntkbench.plan.options import RunOptions
-from ntkbench.plan.plan import choose_quantities, make_plan
+from ntkbench.plan.plan import make_plan
+from ntkbench.plan.quantities import choose_quantities
 from ntkbench.types import Quantity
 
 

@@ -6,8 +6,10 @@ import pytest
 
 from ntkbench.errors import NtkbenchError, RegistrationError, UnknownName
 from ntkbench.plan.cost import estimate
+from ntkbench.plan.datasets import choose_datasets
 from ntkbench.plan.options import RunOptions
-from ntkbench.plan.plan import choose_datasets, choose_quantities, make_plan
+from ntkbench.plan.plan import make_plan
+from ntkbench.plan.quantities import choose_quantities
 from ntkbench.registry.snapshot import entry_from_json, entry_to_json
 from ntkbench.types import CurveSpec, Quantity
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ntkbench.errors import NtkbenchError
-from ntkbench.plan.user_model import file_architecture
+from ntkbench.plan.python_file import file_architecture
 from ntkbench.plan.user_modules import leave
 
 

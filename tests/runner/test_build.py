@@ -157,7 +157,8 @@ def test_a_function_for_images_says_so_or_is_told_how(tmp_path):
     run = nb.run(f"{tmp_path / 'net.py'}:declared", **words, out=tmp_path / "declared")
     assert [result.status for result in run.results] == ["ok"]
     with pytest.raises(
-        nb.NtkbenchError, match=r"Each input was passed as vector.* append :inputs=image or :inputs=sequence to"
+        nb.NtkbenchError,
+        match=r"Each input was passed as vector.* append :inputs=FORM to its name, with the form image or sequence",
     ):
         nb.run(f"{tmp_path / 'net.py'}:net", **words, out=tmp_path / "message")
 

@@ -11,7 +11,7 @@ from factories import cell
 
 pytest.importorskip("distributed")
 
-from ntkbench.plan.user_model import file_architecture
+from ntkbench.plan.python_file import file_architecture
 from ntkbench.runner.executors.child import Setting
 from ntkbench.runner.executors.dask import Bench, resources
 from ntkbench.runner.limits import Limits

@@ -33,7 +33,8 @@ def _spectrum(model, x):
     """Return what a run states of the kernel's spectrum."""
     kernel = np.asarray(nb.empirical_ntk(model, x), np.float64)
     net = network(model)
-    return kernel, measure(SimpleNamespace(kernel=kernel, network=net, x=net.inputs(x)))["lambda_min"]
+    context = SimpleNamespace(kernel=kernel, network=net, inputs=net.inputs(x), precision="float32")
+    return kernel, measure(context)["lambda_min"]
 
 
 def _covered(name, policy):

@@ -37,9 +37,12 @@ def test_what_ntkbench_registers_passes(name):
     assert [str(each) for each in found if each.status == "failed"] == [] and len(found) >= 6
 
 
+OUR_PACKAGES = ("dynamics", "features", "gated", "recurrent", "spectrum")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["ntkbench-dynamics", "ntkbench-gated", "ntkbench-spectrum"])
+@pytest.mark.parametrize("name", [f"ntkbench-{each}" for each in OUR_PACKAGES])
 def test_the_tests_of_our_packages_pass(name, tmp_path):
     module = name.replace("-", "_")
     register(tmp_path, name, f"{module} = {module}", version="0.1.0")
@@ -100,7 +103,7 @@ def test_bases_are_not_collected_and_subclasses_are(tmp_path):
     found = Collected()
     options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(tmp_path)]
     assert pytest.main([*options, str(tmp_path / "test_it.py")], plugins=[found]) == 0
-    assert found.classes == {"TestDigits"} and len(found.names) == 6
+    assert found.classes == {"TestDigits"} and len(found.names) == 9
 
 
 def test_the_kit_is_reached_without_tensorflow_and_needs_no_pytest():

@@ -2,6 +2,7 @@
 
 from .distance import kernel_distance, relative_change
 from .empirical import empirical_ntk
+from .jacobian import jacobian
 from .kernel_map import KernelMap
 
-__all__ = ["KernelMap", "empirical_ntk", "kernel_distance", "relative_change"]
+__all__ = ["KernelMap", "empirical_ntk", "jacobian", "kernel_distance", "relative_change"]

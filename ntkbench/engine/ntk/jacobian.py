@@ -1,13 +1,17 @@
-"""Per-sample gradients of output units: the Jacobian from which a tangent kernel is contracted."""
+"""Gradients of each output at each sample: the Jacobian."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ..autodiff import dense_gradient
-from ..model import Network, vectorises
+from ..checks import enter, require_finite, require_right_derivatives
+from ..model import Network, explained, vectorises
 from ..ops import for_each
 
 UNROLLED = 16  # output units that share one forward pass
@@ -44,3 +48,42 @@ def jacobians(net: Network, variables: Sequence[tf.Variable], x: tf.Tensor, unit
         return for_each(of_units, x, vectorised)
     found = for_each(of_unit, (tf.repeat(x, count, axis=0), tf.tile(units, [n])), vectorised)
     return [tf.reshape(g, [n, count, g.shape[1]]) for g in found]
+
+
+@explained("TensorFlow cannot differentiate this model")
+def jacobian(model: Any, x: Any, *, output_name: str | int | None = None) -> np.ndarray:
+    """Return the gradients ∂f_o(x_n)/∂w of all outputs with respect to all trainable weights w.
+
+    Their inner products are the tangent kernel, which `empirical_ntk` computes without them. All inputs are processed
+    at once: pass some at a time where memory is short.
+
+    Args:
+        model: A Keras 3 model, a `tf.Module`, or a callable with `trainable_variables`; see `empirical_ntk`.
+        x: Inputs [N, ...]: an array, or a dict, tuple or list of arrays as the model takes it.
+        output_name: For a model with several outputs: the name, dictionary key or index of the output to use.
+
+    Returns:
+        An array [N, O, P] in the model's precision; the P weights are flattened and joined in the order of
+            `trainable_variables`.
+
+    Raises:
+        NtkbenchError: The model or the inputs are not supported, the model's derivatives are wrong, or gradients are
+            not finite.
+
+    Examples:
+        >>> import keras, numpy as np
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> print(jacobian(model, np.array([[3.0, 4.0]])))
+        [[[3. 4. 1.]]]
+    """
+    net, x, _ = enter(model, x, output_name=output_name)
+    require_right_derivatives(net, x, order=1)
+    found = net.function("jacobian", lambda: partial(_all_units, net))(x).numpy()
+    require_finite(found, net, x, "Jacobian")
+    return found
+
+
+def _all_units(net: Network, x: tf.Tensor) -> tf.Tensor:
+    """Return the gradients of all output units: [N, O, P]."""
+    units = tf.range(net.outputs(x[:1]).shape[1])
+    return tf.concat(jacobians(net, net.variables, x, units), -1)

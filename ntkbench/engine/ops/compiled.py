@@ -55,6 +55,8 @@ class Program:
 def _packer(run: Any) -> Callable[[list[tf.Tensor]], Any]:
     structure = run.structured_outputs
     leaves = tf.nest.flatten(structure)
+    if not run.outputs:
+        return lambda found: structure
     if not tf.nest.is_nested(structure):
         return operator.itemgetter(0)
     if isinstance(structure, list) and len(leaves) == len(structure) and all(leaf is not None for leaf in leaves):

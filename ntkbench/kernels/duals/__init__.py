@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .dual import Dual
-from .table import dual_of
+from .table import CLOSED, dual_of
 
-__all__ = ["Dual", "dual_of"]
+__all__ = ["CLOSED", "Dual", "dual_of"]

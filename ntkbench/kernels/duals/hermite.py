@@ -87,13 +87,16 @@ class Polynomial(Dual):
 
 def _completed(value: tf.Tensor, basis: tf.Tensor) -> tf.Tensor:
     """Return the coefficients of values at the nodes [..., n] and the roots of the truncated part: [..., order + 2]."""
-    found = tf.tensordot(value, basis, 1)
-    weight = basis[:, 0]  # he_0 = 1
     mirrored = value[..., ::-1]  # the nodes are symmetric
+    parts = {1: (value + mirrored) / 2, -1: (value - mirrored) / 2}
+    # he_k is even or odd as k is. The other part of φ would leave its rounding errors, which may be larger.
+    even = tf.constant(np.arange(basis.shape[1]) % 2 == 0)
+    found = tf.where(even, tf.tensordot(parts[1], basis, 1), tf.tensordot(parts[-1], basis, 1))
+    weight = basis[:, 0]  # he_0 = 1
     floor = 64 * np.finfo(value.dtype.as_numpy_dtype).eps
     rest = []
     for sign in (1, -1) if found.shape[-1] % 2 == 0 else (-1, 1):
-        second = tf.tensordot(((value + sign * mirrored) / 2) ** 2, weight, 1)
+        second = tf.tensordot(parts[sign] ** 2, weight, 1)
         known = tf.reduce_sum(found[..., (0 if sign == 1 else 1) :: 2] ** 2, -1)
         rest.append(safe_sqrt(second - known, floor * second))
     return tf.concat([found, tf.stack(rest, -1)], -1)

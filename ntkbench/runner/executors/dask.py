@@ -31,7 +31,8 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_cl
 from ..._version import __version__
 from ...errors import NtkbenchError
 from ...plan.cost import GIB, memory_gib, rough_parameters
-from ...plan.user_model import FileArchitecture, KerasArchitecture
+from ...plan.keras_file import KerasArchitecture
+from ...plan.python_file import FileArchitecture
 from ...registry.specs import Architecture
 from ...store.run_store import MANIFEST
 from ...types import Cell, CellResult, Status

@@ -43,6 +43,13 @@ def test_one_tensor_a_list_and_a_tuple_keep_their_types():
     assert isinstance(Compiled(lambda x: (x, x))(x), tuple)
 
 
+def test_a_function_may_return_nothing():
+    x = tf.constant(1.0)
+    assert Compiled(lambda x: None)(x) is None
+    assert Compiled(lambda x: [])(x) == []
+    assert Compiled(lambda x: {"a": None})(x) == {"a": None}
+
+
 def test_each_shape_type_and_structure_is_traced_once():
     traces = []
 

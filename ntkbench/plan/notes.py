@@ -1,0 +1,61 @@
+"""Sentences on what a plan leaves out, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from ..errors import NtkbenchError
+from ..registry.manager import Registry
+from .arch_spec import ArchitectureRequest
+from .options import RunOptions
+
+
+def without_radius(radii: Sequence[float], settings_of: Mapping[str, Sequence[Any]]) -> Iterable[str]:
+    """Yield a sentence if several radii were requested, and no measurement depends on the radius."""
+    if len(radii) > 1 and all(len(settings) == 1 for settings in settings_of.values()):
+        yield f"None of these measurements depends on the radius; they run once, with R = {radii[0]:g}."
+
+
+def without_finite_width(requests: Sequence[ArchitectureRequest], options: RunOptions) -> Iterable[str]:
+    """Yield a sentence on the kernels that are not measured at the requested finite widths."""
+    finite = [str(width) for width in options.widths or () if width < math.inf]
+    kernels = [request.label for request in requests if request.kind == "kernel"]
+    if finite and kernels:
+        yield (
+            f"{', '.join(kernels)}: registered kernels exist only at infinite width; skipped for them: "
+            f"{'width' if len(finite) == 1 else 'widths'} {', '.join(finite)}."
+        )
+
+
+def nothing_at_infinity(
+    requests: Sequence[ArchitectureRequest],
+    options: RunOptions,
+    measured: Iterable[str],
+    at_infinity: Collection[str],
+    registry: Registry,
+) -> list[str]:
+    """Return a sentence if the run has subjects at infinite width, but no measurement for them."""
+    wanted = math.inf in (options.widths or ()) or any(request.kind == "kernel" for request in requests)
+    if not wanted or at_infinity:
+        return []
+    able = [name for name, entry in registry.measurements.items() if entry.at_infinity]
+    return [
+        f"Nothing is measured at infinite width, because {', '.join(measured)} cannot measure a kernel. Add a "
+        f"measurement that can, with --measure: {', '.join(able)}."
+    ]
+
+
+def left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
+    """Yield one sentence on the architectures that were left out, with the reason of the first."""
+    if errors:
+        label, error = next(iter(errors.items()))
+        others = f" (and also {', '.join(list(errors)[1:])})" if len(errors) > 1 else ""
+        yield f"Left out {label}{others}: {error}"
+
+
+def without_limit(measurements: Sequence[str], labels: Sequence[str]) -> Iterable[str]:
+    """Yield a sentence on measurements that are skipped because no infinite-width kernel is known."""
+    if measurements and labels:
+        yield f"No infinite-width kernel is known for {', '.join(labels)}; skipped for them: {', '.join(measurements)}."

@@ -1,0 +1,63 @@
+"""How well one kernel matrix approximates another: errors, and the statistical dimension, at a ridge."""
+
+import numpy as np
+import scipy.linalg
+
+import ntkbench as nb
+from ntkbench.nests import map_leaves
+
+RIDGE = 0.1  # of the measurements, in units of the mean of the exact kernel's diagonal
+
+
+def frobenius_error(approximate, exact):
+    """Return ‖A − K‖_F / ‖K‖_F of two matrices [N, N]."""
+    return float(np.linalg.norm(approximate - exact) / np.linalg.norm(exact))
+
+
+def spectral_error(approximate, exact, ridge):
+    """Return the smallest ε with (1 − ε)(K + λI) ⪯ A + λI ⪯ (1 + ε)(K + λI).
+
+    Kernel ridge regression with A at the ridge λ is then close to that with K (Avron et al. 2017, arXiv 1702.00063).
+
+    Args:
+        approximate: The matrix A [N, N], symmetric.
+        exact: The matrix K [N, N], positive semidefinite.
+        ridge: The ridge λ > 0.
+    """
+    shift = ridge * np.eye(len(exact))
+    values = scipy.linalg.eigh(approximate - exact, exact + shift, eigvals_only=True)
+    return float(np.abs(values).max())
+
+
+def statistical_dimension(kernel, ridge):
+    """Return tr(K (K + λI)⁻¹), the effective number of degrees of freedom of ridge regression: [N, N] → 0 … N.
+
+    Args:
+        kernel: The matrix K [N, N], positive semidefinite.
+        ridge: The ridge λ > 0.
+    """
+    values = np.maximum(np.linalg.eigvalsh(kernel), 0)
+    return float(np.sum(values / (values + ridge)))
+
+
+def measure_error(ctx):
+    """Return spectral_error of the tangent kernel K(w0) from its limit K∞, at a tenth of the mean of K∞'s diagonal.
+
+    Raises:
+        Unsupported: If there is no limit or none is known.
+    """
+    x = map_leaves(lambda part: part.numpy().astype(np.float64) if part.dtype.is_floating else part.numpy(), ctx.x)
+    limit = ctx.limit.matrix(x, x).numpy()
+    error = spectral_error(_symmetric(ctx.kernel), limit, RIDGE * np.mean(np.diag(limit)))
+    return {"spectral_error": nb.Value(error, precision=ctx.precision)}
+
+
+def measure_dimension(ctx):
+    """Return statistical_dimension of the tangent kernel at the probes, at a tenth of the mean of its diagonal."""
+    kernel = _symmetric(ctx.kernel)
+    return {"statistical_dimension": statistical_dimension(kernel, RIDGE * np.mean(np.diag(kernel)))}
+
+
+def _symmetric(kernel):
+    kernel = np.asarray(kernel, np.float64)
+    return (kernel + kernel.T) / 2

@@ -1,0 +1,79 @@
+"""Polynomial sketch of the ReLU tangent kernel, as a transformer."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from .polynomial import coefficients
+from .sketches import SRHT, PolySketch, in_dtype, real
+from .transformer import Features, require_whole
+
+
+class PolynomialSketch(NamedTuple):
+    """Features with E⟨z, z'⟩ = |x||x'| Σ c_i cosⁱ.
+
+    Attributes:
+        roots: Square roots of the coefficients c_0 … c_q [q + 1].
+        tree: PolySketch of the powers.
+        last: Sketch of the stacked powers.
+    """
+
+    roots: Any
+    tree: PolySketch
+    last: SRHT
+
+    @classmethod
+    def draw(cls, rng, d, polynomial, size):
+        """Draw a sketch of vectors [d] for a polynomial of degree 2 or more, with 2 (size // 2) + 1 features."""
+        degree, inner = len(polynomial) - 1, max(size // 4, 1)
+        tree = PolySketch.draw(rng, d, degree, inner)
+        return cls(np.sqrt(polynomial), tree, SRHT.draw(rng, degree * inner, size // 2))
+
+    def __call__(self, x):
+        """Return the features of x: [N, d] → [N, m]."""
+        norm = tf.norm(x, axis=1, keepdims=True)
+        powers = self.tree.powers(tf.math.divide_no_nan(x, norm))
+        scaled = [tf.cast(self.roots[i], z.dtype) * z for i, z in enumerate(powers) if i]
+        return norm * tf.concat([self.roots[0] * tf.ones_like(norm), real(self.last(tf.concat(scaled, -1)))], -1)
+
+
+class NTKSketch(Features):
+    """Sketch of the tangent kernel |x||x'| Θ_L of a ReLU network by a fitted polynomial.
+
+    A polynomial with non-negative coefficients takes the place of Θ_L, and its powers are sketched by a tree of
+    TensorSRHTs. The features are unbiased for the polynomial's kernel: the error falls with n_components only to the
+    error of the fit, which falls with the degree.
+
+    Args:
+        n_components: Number of features: a constant, and real and imaginary parts. It is rounded to an odd number of at
+            least 3.
+        depth: Number of hidden layers L.
+        degree: Degree of the polynomial, at least 2.
+        random_state: Seed or generator of scikit-learn.
+        batch_size: Inputs transformed at a time.
+        progress: Called with the fraction of completed inputs.
+
+    Attributes:
+        coefficients_: Coefficients c_0 … c_q of the polynomial.
+
+    Source: Zandieh et al. 2021 (arXiv 2106.07880), section 3, with the fitted polynomial of the authors' code.
+    """
+
+    def __init__(self, n_components=1000, *, depth=1, degree=8, random_state=None, batch_size=1024, progress=None):
+        self.n_components = n_components
+        self.depth = depth
+        self.degree = degree
+        self.random_state = random_state
+        self.batch_size = batch_size
+        self.progress = progress
+
+    def _fit(self, X, rng):
+        size = max(require_whole("n_components", self.n_components, 1) - 1, 2)
+        depth, degree = require_whole("depth", self.depth, 1), require_whole("degree", self.degree, 2)
+        self.coefficients_ = np.array(coefficients(depth, degree))
+        self.sketch_ = PolynomialSketch.draw(rng, X.shape[1], self.coefficients_, size)
+        self._n_features_out = 2 * (size // 2) + 1
+
+    def _map(self, dtype):
+        return in_dtype(self.sketch_, dtype)

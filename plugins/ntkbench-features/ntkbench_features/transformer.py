@@ -1,0 +1,102 @@
+"""Base class of the transformers: scikit-learn's conventions, batches and progress."""
+
+from abc import abstractmethod
+
+import numpy as np
+import scipy.sparse
+import tensorflow as tf
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ntkbench import NtkbenchError
+
+DTYPES = (np.float64, np.float32)
+
+
+class Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A transformer whose features have inner products that equal or approximate a kernel.
+
+    Inputs [N, d] are arrays or sparse matrices in float32 or float64; other types become float64. Features have the
+    precision of the inputs. Sparse inputs are expanded one batch at a time.
+    """
+
+    def fit(self, X, y=None):
+        """Draw or choose the map.
+
+        Args:
+            X: Inputs [N, d].
+            y: Ignored.
+
+        Returns:
+            The transformer.
+
+        Raises:
+            NtkbenchError: A parameter is invalid.
+        """
+        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES)
+        require_whole("batch_size", self.batch_size, 1)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        self._fit(X, np.random.default_rng(seed))
+        return self
+
+    def transform(self, X):
+        """Return the features of inputs: [N, d] → [N, m].
+
+        Args:
+            X: Inputs [N, d].
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
+        of_batch = self._map(tf.as_dtype(X.dtype))
+        found = np.empty((X.shape[0], self._n_features_out), X.dtype)
+        for start in range(0, len(found), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            found[part] = of_batch(tf.convert_to_tensor(dense(X[part])))
+            if self.progress is not None:
+                self.progress(min(start + self.batch_size, len(found)) / len(found))
+        return found
+
+    @abstractmethod
+    def _fit(self, X, rng):
+        """Set `_n_features_out` and fitted attributes, for checked inputs [N, d]."""
+
+    @abstractmethod
+    def _map(self, dtype):
+        """Return the map of a batch of inputs in a dtype: tensor [B, d] → [B, m]."""
+
+    def __sklearn_tags__(self):
+        """Return scikit-learn's tags of the transformer."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def require_whole(name, value, minimum):
+    """Return a parameter as an integer; raise NtkbenchError unless it is one and at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
+        raise NtkbenchError(f"{name}={value!r} is invalid; pass an integer of at least {minimum}.")
+    return int(value)
+
+
+def dense(X):
+    """Return checked inputs, dense or sparse, as an array."""
+    return X.toarray() if scipy.sparse.issparse(X) else X
+
+
+def shape_of_input(input_shape, d):
+    """Return the parameter input_shape, (d,) for None; raise NtkbenchError unless it holds d entries."""
+    shape = (d,) if input_shape is None else tuple(input_shape)
+    if np.prod(shape) != d:
+        raise NtkbenchError(
+            f"input_shape={input_shape!r} does not hold the {d} entries of an input; their product must be equal."
+        )
+    return shape
+
+
+def require_one_of(name, value, known):
+    """Return known[value]; raise NtkbenchError if there is none."""
+    if value not in known:
+        raise NtkbenchError(f"{name}={value!r} is invalid; pass one of {', '.join(map(repr, known))}.")
+    return known[value]

@@ -1,0 +1,58 @@
+"""Streaming ridge regression is ridge regression, and on features it is kernel ridge regression."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import ntkbench as nb
+from ntkbench_features import NTKRandomFeatures, StreamingRidge, relu_ntk
+
+RNG = np.random.default_rng(0)
+
+
+@parametrize_with_checks([StreamingRidge()])
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("outputs", [(), (3,)])
+def test_batches_add_up(outputs):
+    z, y = RNG.standard_normal((50, 7)), RNG.standard_normal((50, *outputs))
+    expected = Ridge(0.3, fit_intercept=False).fit(z, y)
+    whole = StreamingRidge(0.3, batch_size=8).fit(z, y)
+    parts = StreamingRidge(0.3)
+    for start in range(0, 50, 20):
+        parts.partial_fit(z[start : start + 20], y[start : start + 20])
+        parts.predict(z)  # solving does not disturb the sums
+    for found in (whole, parts, whole.fit(z, y)):
+        np.testing.assert_allclose(found.predict(z), expected.predict(z), rtol=1e-10, atol=1e-12)
+        assert found.n_samples_seen_ == 50
+
+
+def test_errors_are_sentences():
+    z = np.ones((4, 2))
+    with pytest.raises(nb.NtkbenchError, match="alpha=0"):
+        StreamingRidge(0).fit(z, z)
+    with pytest.raises(nb.NtkbenchError, match="shape"):
+        StreamingRidge().fit(z, z).partial_fit(z, z[:, 0])
+
+
+@pytest.mark.parametrize(("load", "alpha"), [(load_diabetes, 30.0), (load_digits, 100.0)])
+def test_ridge_on_features_is_kernel_ridge(load, alpha):
+    """With 4096 features the test error is within 5 % of the exact kernel's, if the ridge is not far below it."""
+    x, y = load(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(x))[:900]
+    x, y = StandardScaler().fit_transform(x)[order], y[order].astype(float)
+    targets = (y[:, None] == np.unique(y)) - 0.1 if load is load_digits else (y - y.mean())[:, None] / y.std()
+    n = 2 * len(x) // 3
+    norms = np.linalg.norm(x, axis=1)
+    u = x / norms[:, None]
+    k = np.outer(norms, norms) * relu_ntk(u @ u.T, 1)
+    exact = k[n:, :n] @ np.linalg.solve(k[:n, :n] + alpha * np.eye(n), targets[:n])
+    z = NTKRandomFeatures(4096, random_state=0).fit_transform(x)
+    found = StreamingRidge(alpha).fit(z[:n], targets[:n]).predict(z[n:])
+    errors = [np.mean((each - targets[n:]) ** 2) for each in (found, exact)]
+    assert errors[0] / errors[1] == pytest.approx(1, abs=0.05)

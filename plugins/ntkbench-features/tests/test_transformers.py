@@ -1,0 +1,157 @@
+"""The transformers follow scikit-learn's conventions, and their features have the kernel's inner products."""
+
+import pickle
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import ntkbench as nb
+from ntkbench import layers
+from ntkbench_features import GradientFeatures, NTKRandomFeatures, NTKSketch, NystroemNTK, relu_ntk
+
+X = np.random.default_rng(0).standard_normal((40, 9))
+X[3] = 0
+
+
+def network(input_shape):
+    """Return a network with two outputs."""
+    hidden = [layers.Dense(4, "tanh", seed=1), layers.Dense(2, seed=2)]
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), *hidden])
+
+
+KINDS = [NTKRandomFeatures, NTKSketch, NystroemNTK]
+
+
+@parametrize_with_checks(
+    [
+        NTKRandomFeatures(16, depth=2),
+        NTKRandomFeatures(16, sketch="count", sampling="leverage"),
+        NTKSketch(17, degree=3),
+        NystroemNTK(n_components=8),
+        GradientFeatures(network, n_components=5),
+    ]
+)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def kernel(x, depth):
+    norms = np.linalg.norm(x, axis=1)
+    norms[norms == 0] = 1
+    u = x / norms[:, None]
+    return np.outer(norms, norms) * relu_ntk(u @ u.T, depth) * np.outer(x.any(1), x.any(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (NTKRandomFeatures, {}),
+        (NTKRandomFeatures, {"depth": 3}),
+        (NTKRandomFeatures, {"sketch": "count"}),
+        (NTKRandomFeatures, {"sampling": "leverage"}),
+        (NTKSketch, {"depth": 2}),
+        (NTKSketch, {"depth": 3, "degree": 5}),
+    ],
+)
+def test_the_kernel_of_the_features(kind, options):
+    exact = kernel(X, options.get("depth", 1))
+    errors = []
+    for count in (512, 4096):
+        z = [kind(count, random_state=seed, **options).fit_transform(X) for seed in range(3)]
+        errors.append(np.mean([np.linalg.norm(f @ f.T - exact) for f in z]) / np.linalg.norm(exact))
+    assert errors[1] < 0.15
+    assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_batches_sparse_inputs_and_precision(kind, dtype):
+    x = X.astype(dtype)
+    whole = kind(n_components=30, random_state=1).fit(x)
+    seen = []
+    parts = clone(whole).set_params(batch_size=7, progress=seen.append).fit(scipy.sparse.coo_array(x))
+    z = whole.transform(x)
+    assert z.dtype == dtype and np.isfinite(z).all()
+    np.testing.assert_allclose(parts.transform(scipy.sparse.csr_matrix(x)), z, rtol=1e-5, atol=1e-5)
+    assert len(seen) == 6 and seen[-1] == 1 and sorted(seen) == seen
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(whole)).transform(x), z)
+    assert z.shape[1] == len(whole.get_feature_names_out())
+    assert not z[3].any() or kind is NystroemNTK
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_random_state(kind):
+    first, again, other = (kind(n_components=20, random_state=seed).fit_transform(X) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.01
+
+
+def test_a_pipeline_and_a_grid_search():
+    steps = make_pipeline(NTKRandomFeatures(64, random_state=0), Ridge()).set_output(transform="pandas")
+    search = GridSearchCV(steps, {"ntkrandomfeatures__depth": [1, 2]}, cv=3).fit(X, X[:, 0])
+    assert search.best_score_ > 0.5
+
+
+@pytest.mark.parametrize(
+    ("transformer", "words"),
+    [
+        (NTKRandomFeatures(0), "n_components=0"),
+        (NTKRandomFeatures(depth=1.5), "depth=1.5"),
+        (NTKRandomFeatures(sketch="srth"), "'srht', 'count'"),
+        (NTKRandomFeatures(sampling="uniform"), "'gaussian', 'leverage'"),
+        (NTKRandomFeatures(activation="tahn"), "tanh"),
+        (NTKRandomFeatures(activation="softmax"), "mixes units"),
+        (NTKRandomFeatures(activation="tanh", sampling="leverage"), "activation='relu'"),
+        (NTKRandomFeatures(batch_size=0), "batch_size=0"),
+        (NTKSketch(degree=1), "degree=1"),
+        (NystroemNTK("fully-conected"), "fully-connected"),
+        (NystroemNTK(kernel=3), "kernel=3"),
+        (NystroemNTK(input_shape=(3, 4, 1)), "9 entries"),
+        (GradientFeatures(network, input_shape=(2, 4)), "9 entries"),
+        (GradientFeatures(network, n_components=0), "n_components=0"),
+    ],
+)
+def test_invalid_parameters_are_sentences(transformer, words):
+    with pytest.raises(nb.NtkbenchError, match=words):
+        transformer.fit(X)
+
+
+def test_nystroem_features_are_exact_at_landmarks():
+    x = np.random.default_rng(1).standard_normal((30, 16))
+    kernel = nb.kernels.named("convolutional", pooled=True)
+    image = x.reshape(-1, 4, 4, 1)
+    every = NystroemNTK(kernel, input_shape=(4, 4, 1), n_components=99).fit_transform(x)
+    np.testing.assert_allclose(every @ every.T, kernel.matrix(image, image), atol=1e-8)
+    few = NystroemNTK("convolutional", {"pooled": True}, input_shape=(4, 4, 1), n_components=12, random_state=0).fit(x)
+    z, landmarks = few.transform(x), few.transform(few.landmarks_.reshape(12, 16))
+    np.testing.assert_allclose(z @ landmarks.T, kernel.matrix(image, few.landmarks_), atol=1e-8)
+
+
+def test_gradient_features_have_the_empirical_kernel():
+    model = network((3, 3, 1))
+    z = GradientFeatures(model, input_shape=(3, 3, 1), batch_size=7).fit_transform(X)
+    exact = nb.empirical_ntk(model, X.reshape(-1, 3, 3, 1))
+    assert z.shape == (40, 2 * model.count_params())
+    np.testing.assert_allclose(z @ z.T, exact, rtol=1e-4, atol=1e-5)
+    sketched = [
+        GradientFeatures(model, input_shape=(3, 3, 1), n_components=2000, random_state=seed).fit_transform(X)
+        for seed in range(2)
+    ]
+    assert max(np.linalg.norm(f @ f.T - exact) for f in sketched) < 0.1 * np.linalg.norm(exact)
+
+
+def test_the_example_of_the_readme():
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        exec(block, names)
+    assert names["model"].fit(X, X[:, 0] > 0).score(X, X[:, 0] > 0) > 0.9

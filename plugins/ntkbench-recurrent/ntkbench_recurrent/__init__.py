@@ -1,0 +1,109 @@
+"""Plugin for ntkbench: the Recurrent Neural Tangent Kernel and recurrent networks, on sequences of different length."""
+
+import importlib
+
+from ntkbench import hookimpl
+
+ntkbench_hooks = "0.1"
+
+ACTIVATIONS = ("relu", "erf", "tanh", "linear", "leaky_relu", "abs", "sin", "gelu", "sigmoid", "softplus", "silu")
+PARAMS = {
+    "depth": {"default": 1, "minimum": 1, "maximum": 100, "help": "number of recurrent layers L"},
+    "activation": {"default": "relu", "choices": ACTIVATIONS, "help": "activation of the states"},
+    "weight_std": {"default": 2**0.5, "minimum": 0.0, "help": "standard deviation σ_w of the recurrent weights"},
+    "input_std": {"default": 1.0, "minimum": 0.0, "help": "standard deviation σ_u of the input weights"},
+    "bias_std": {"default": 0.0, "minimum": 0.0, "help": "standard deviation σ_b of the biases"},
+    "output_std": {"default": 1.0, "minimum": 0.0, "help": "standard deviation σ_v of the readout weights"},
+    "initial_std": {
+        "default": 0.0,
+        "minimum": 0.0,
+        "help": "standard deviation σ_h of the state before the first step",
+    },
+    "frozen": {"default": 0, "minimum": 0, "help": "number of first layers L_f that are not trained"},
+    "pooling": {
+        "default": "none",
+        "choices": ("none", "untied", "tied"),
+        "help": "readout: of the last state (none), or the mean of all states with one readout per step (untied) or "
+        "one for all steps (tied)",
+    },
+    "direction": {
+        "default": "forward",
+        "choices": ("forward", "backward", "bidirectional"),
+        "help": "order in which the steps are read",
+    },
+    "kind": {"default": "ntk", "choices": ("ntk", "nngp"), "help": "tangent kernel (ntk) or output covariance (nngp)"},
+}
+
+FORMS = ["sequence", "ragged"]
+SMOOTH = ("erf", "relu", "tanh", "linear", "sin", "gelu", "sigmoid", "softplus", "silu")
+INIT = {"init": {"default": "gaussian", "choices": ("gaussian", "orthogonal"), "help": "how square matrices are drawn"}}
+NETWORK = {name: spec for name, spec in PARAMS.items() if name not in ("kind", "frozen", "initial_std")} | {
+    "activation": PARAMS["activation"] | {"default": "erf", "choices": SMOOTH}
+}
+DEPTH = {"depth": PARAMS["depth"]}
+
+RNTK = "Alemohammad et al. 2021 (arXiv 2006.10246): the tangent kernel has a limit"
+MEAN = "derived: the kernel is a mean over m random units, which scatters by 1/√m around its limit"
+GATED = "Yang, Littwin 2021 (arXiv 2105.03703): the tangent kernel has a limit"
+
+
+@hookimpl
+def ntkbench_register_architectures(register):
+    """Register the networks."""
+    register(
+        "recurrent",
+        "ntkbench_recurrent.networks:recurrent",
+        summary="recurrent layers, in both directions, with pooling",
+        width_means="units of each state",
+        inputs=FORMS,
+        params=NETWORK | INIT,
+        theory={
+            "gradient_norm": {"exponent": 0, "source": RNTK},
+            "kernel_convergence": {"exponent": -0.5, "source": MEAN},
+        },
+        limit="ntkbench_recurrent.networks:limit",
+        seed_bits=63,
+    )
+    for name, unit in (("gru", "gated recurrent units"), ("lstm", "long short-term memory")):
+        register(
+            name,
+            f"ntkbench_recurrent.networks:{name}",
+            summary=f"{unit}, for comparison",
+            width_means="units of each state",
+            inputs=FORMS,
+            params=DEPTH,
+            theory={"gradient_norm": {"exponent": 0, "source": GATED}},
+            known_limit=False,  # there is a limit, but no closed form
+            seed_bits=63,
+        )
+
+
+@hookimpl
+def ntkbench_register_datasets(register):
+    """Register the synthetic dataset."""
+    register(
+        "tones",
+        "ntkbench_recurrent.tones:load",
+        summary="tones and noise of different length",
+        forms=["ragged", "sequence"],
+        params={"steps": {"default": 12, "minimum": 3, "maximum": 10000, "help": "largest number of steps"}},
+    )
+
+
+@hookimpl
+def ntkbench_register_kernels(register):
+    """Register the kernel."""
+    register(
+        "rntk",
+        "ntkbench_recurrent.kernels:rntk",
+        summary="recurrent networks; input: sequences, also of different length",
+        inputs=FORMS,
+        params=PARAMS,
+    )
+
+
+def __getattr__(name):
+    """Import `rntk` on first use, so that `ntkbench list` stays fast."""
+    if name == "rntk":
+        return importlib.import_module("ntkbench_recurrent.kernels").rntk
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
