@@ -146,6 +146,7 @@ def ntkbench_register_measurements(register):
         "catapult",
         "ntkbench_dynamics.catapult:measure",
         summary="gradient descent at 1.5 times the critical step size",
+        needs="task",
         quantities=[
             Quantity(
                 "catapult_converges",

@@ -5,6 +5,8 @@ import numpy as np
 import ntkbench as nb
 from ntkbench.errors import Diverged, Unsupported
 
+from .measurement import probes
+
 FACTOR = 1.5  # step size in units of the critical one: 3/λ, between 2/λ and 4/λ
 STEPS = 200  # largest number of steps
 GOAL = 0.1  # training ends when the loss has risen and then fallen to this share of the first loss
@@ -15,16 +17,17 @@ DIVERGED = 1e6  # loss in units of the first one, above which training counts as
 def measure(ctx):
     """Return whether descent at 1.5 times the critical step converges, its peak loss, and the change of the curvature.
 
-    Full-batch gradient descent on the square loss at the probes, from w0, for at most 200 steps, or settings.max_steps
-    if that is less. The curvature is the largest eigenvalue λ of the tangent kernel. A linear model diverges at this
-    step size. A network can survive: the loss rises until λ has fallen below 2/η.
+    Full-batch gradient descent on the square loss of `Task.targets` at settings.n_probes inputs of the train part, from
+    w0, for at most 200 steps, or settings.max_steps if that is less. The curvature is the largest eigenvalue λ of the
+    tangent kernel. A linear model diverges at this step size. A network can survive: the loss rises until λ has fallen
+    below 2/η.
 
     Raises:
         Unsupported: The output does not depend on the weights, or the first loss is zero.
 
     Source: Lewkowycz et al. 2020 (arXiv 2003.02218); Zhu et al. 2022 (arXiv 2205.11787).
     """
-    x, y = ctx.x, np.asarray(ctx.y, np.float64)[:, None]
+    x, y = probes(ctx)
     critical = nb.training.critical_step(ctx.network, x)
     if not np.isfinite(critical):
         raise Unsupported("The outputs do not depend on the trainable weights, so there is nothing to train.")

@@ -6,7 +6,7 @@ import ntkbench as nb
 
 
 def gram(model, x):
-    """Return the tangent kernel of all outputs at some inputs, in float64 where the model can be cast.
+    """Return the tangent kernel of all outputs at some inputs, computed in the model's precision.
 
     Args:
         model: A Keras model or another model that `ntkbench.empirical_ntk` takes, with O outputs.
@@ -17,10 +17,7 @@ def gram(model, x):
 
     Source: Fort et al. 2020 (arXiv 2010.15110), equation 4.
     """
-    import keras
-
-    precision = "float64" if isinstance(model, keras.Model) else None
-    full = np.asarray(nb.empirical_ntk(model, x, outputs="full", precision=precision), np.float64)
+    full = np.asarray(nb.empirical_ntk(model, x, outputs="full"), np.float64)
     m, _, outputs, _ = full.shape
     return full.transpose(0, 2, 1, 3).reshape(m * outputs, m * outputs)
 

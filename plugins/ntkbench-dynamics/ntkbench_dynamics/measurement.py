@@ -22,7 +22,8 @@ def measure(ctx):
 
     Training is SGD with momentum 0.9 and minibatches of 50 on the square loss of `Task.targets`, for 20 epochs or
     settings.max_steps steps. The learning rate is constant: half the critical step of a minibatch, halved again while
-    training diverges. Kernels are Gram matrices of all outputs at settings.n_probes inputs of the train part.
+    training diverges or ends with a tangent kernel of zero, that is, with dead units only. Kernels are Gram matrices of
+    all outputs at settings.n_probes inputs of the train part.
 
     Raises:
         Unsupported: The outputs do not depend on the weights.
@@ -48,16 +49,15 @@ class Training:
 
     def __init__(self, ctx):
         self.x, labels = ctx.task.train
-        low, high = ctx.architecture.targets
-        self.y = (low + high) / 2 + (high - low) / 2 * ctx.task.targets(labels)
+        self.y = as_outputs(ctx, ctx.task.targets(labels))
         n = len(self.y)
         batch = min(BATCH, n)
         critical = float(kept(ctx.workspace / "critical.npz", lambda: {"step": self._critical(ctx, batch)})["step"])
         if not np.isfinite(critical):
             raise Unsupported("The outputs do not depend on the trainable weights, so there is nothing to train.")
-        self.probes = rows(self.x, spread(n, ctx.settings.n_probes))
+        self.probes, _ = probes(ctx)
         self.hessian = LossHessian(ctx.model, self.x, self.y, "square")
-        self.targets = ctx.task.targets(labels)[spread(n, ctx.settings.n_probes)]
+        self.targets = ctx.task.targets(labels[spread(n, ctx.settings.n_probes)])
         safety = SAFETY_AT_BOTTLENECK if ctx.architecture.bottleneck else SAFETY
         for halvings in range(HALVINGS + 1):
             self.rate = safety * critical / 2**halvings
@@ -76,12 +76,13 @@ class Training:
             start = self.trainer.start(ctx.theta)
             self.track = Track(self.trainer, ctx.model, self.probes, steps, folder, dt=DT, start=start)
             try:
-                self.track.state(self.track.steps[-1])
+                if self.track.kernel(self.track.steps[-1]).any():
+                    return
+                if halvings == HALVINGS:
+                    raise Diverged("Training ends with a tangent kernel of zero: every hidden unit is dead.")
             except Diverged:
                 if halvings == HALVINGS:
                     raise
-            else:
-                return
 
     def _critical(self, ctx, batch):
         # Minibatches have larger critical curvatures than the whole set; these samples are spread over it.
@@ -172,6 +173,19 @@ def _error(ctx, training, step, part):
     (x, y), (low, high) = part, ctx.architecture.targets
     f = training.trainer.outputs(training.track.state(step), x).astype(np.float64)
     return ctx.task.error((f - (low + high) / 2) / ((high - low) / 2), y)
+
+
+def as_outputs(ctx, targets):
+    """Return the outputs of the architecture that stand for targets [N, O]."""
+    low, high = ctx.architecture.targets
+    return (low + high) / 2 + (high - low) / 2 * targets
+
+
+def probes(ctx):
+    """Return settings.n_probes inputs, spread over the train part of the task, and their targets as outputs [n, O]."""
+    x, labels = ctx.task.train
+    chosen = spread(len(labels), ctx.settings.n_probes)
+    return rows(x, chosen), as_outputs(ctx, ctx.task.targets(labels[chosen]))
 
 
 def spread(n, count):
