@@ -77,8 +77,12 @@ class Worker:
         return []
 
     def end(self) -> None:
-        """Kill the process and its children."""
-        for process in (*self.children(), self.process):
+        """Kill the process and its children.
+
+        The process goes first: a model that waits for a child would otherwise go on and send what it makes of its end.
+        """
+        started = self.children()
+        for process in (self.process, *started):
             with contextlib.suppress(psutil.Error, OSError, ValueError):  # it has already exited
                 process.kill()
 
