@@ -24,6 +24,7 @@ from ..analysis.laws import Series, result_keys, series
 from ..analysis.verdicts import CURVATURE, GD, WORST, Verdict, verdict
 from ..atomic import write_atomically
 from ..errors import NtkbenchError
+from ..reading import read_regular
 from ..report.escape import spreadsheet
 from ..report.figure import figure
 from ..report.table import Column, Table
@@ -41,7 +42,6 @@ from ..report.verdict_words import (
     what_would_decide,
 )
 from ..store.manifest import catalogue, theory
-from ..store.reading import read_regular
 from ..types import Status
 from .receipt import NAME, RULES, Receipt
 from .records import Record

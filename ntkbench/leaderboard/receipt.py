@@ -14,9 +14,9 @@ from attrs import frozen
 
 from .._version import __version__
 from ..errors import NtkbenchError
+from ..reading import read_regular
 from ..store.cell_file import READABLE, SCHEMA_VERSION, curve_to_json, decode, plain
 from ..store.manifest import Catalogue, catalogue, companions, theory
-from ..store.reading import read_regular
 from ..store.stored_run import StoredRun
 from ..types import Cell, CellResult, Status, Width, canonical_json, digest, quantity_of
 

@@ -13,7 +13,7 @@ from attrs import asdict, field, frozen, validators
 
 from ..atomic import write_atomically
 from ..errors import NtkbenchError
-from ..store.reading import read_regular
+from ..reading import read_regular
 from ..types import digest
 
 Kind = Literal["verification", "correction", "withdrawal"]

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from attrs import evolve, field, fields, frozen
 
 from ..errors import NtkbenchError, did_you_mean
+from ..reading import read_regular
 from ..registry.manager import Registry
 from ..types import HEADLINES
 from .options import RunOptions, parse_widths
@@ -161,7 +162,7 @@ def load_suite(given: str, registry: Registry) -> Suite:
 
 def _read(path: Path) -> Suite:
     try:
-        return _suite(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        return _suite(tomllib.loads(read_regular(path).decode("utf-8")), str(path))
     except FileNotFoundError:
         raise NtkbenchError(
             f"The suite file {path} does not exist. Use the name of a registered suite or a .toml file."

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import NtkbenchError
+from ..reading import read_regular
 from ..types import CellResult
 from .cell_file import decode
-from .reading import read_regular
 
 
 def read_cell(file: str, key: str, planned: Collection[str] = ()) -> CellResult:

@@ -17,13 +17,13 @@ from typing import Any
 
 from ..atomic import is_temporary, remove_leftovers, replace, sync_directory
 from ..errors import NtkbenchError, RunStopped
+from ..reading import read_regular
 from ..types import CellResult, Status
 from . import panels
 from .cell_file import READABLE, encode, plain
 from .foreign_files import describe_set_aside, move_aside, read_cell
 from .lock import NAME as LOCK, WriterLock
 from .manifest import catalogue, changed_code, merge, theory
-from .reading import read_regular
 
 SYNC_SECONDS = 0.1
 """Seconds between directory syncs; a power cut loses at most the cells finished within one interval."""

@@ -8,7 +8,7 @@ import pytest
 from factories import stored, sweep
 
 from ntkbench.cli.main import main
-from ntkbench.store.reading import read_regular
+from ntkbench.reading import read_regular
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="named pipes and devices")
 
