@@ -11,21 +11,20 @@ import numpy as np
 import tensorflow as tf
 
 from ..datasets.task import Task
-from ..errors import NtkbenchError
 from ..registry.specs import Architecture
 from ..types import Settings, Value, Width
 from . import hessian as _hessian, ntk as _ntk
+from .cell_context import CellContext
 from .linearize import Linearized, LinearModel
 from .model import Network
 from .ntk import KernelMap
 from .ops import full_precision
 from .search import SampleCurvature, Trajectory, WeightedOutput, gradient_descent
-from .workspace import Workspace
 
 CONFIRM_BELOW = 1e-3  # relative changes below this value are recomputed in float64
 
 
-class Context:
+class Context(CellContext):
     """One model at its initialisation w0 and its probes, passed to every measurement.
 
     Attributes:
@@ -69,18 +68,24 @@ class Context:
         make_float64: Callable[[], Context] | None = None,
         task: Task | None = None,
     ):
+        super().__init__(
+            y,
+            width=width,
+            seed=seed,
+            precision=precision,
+            device=device,
+            settings=settings,
+            architecture=architecture,
+            make_rng=make_rng,
+            make_limit=make_limit,
+            task=task,
+        )
         self.network, self.model = network, network.model
-        self.inputs, self.y = network.inputs(x), np.asarray(y, np.float64)
+        self.inputs = network.inputs(x)
         self.x = network.given(self.inputs)
-        self.width, self.seed, self.precision, self.device = width, seed, precision, device
-        self.settings, self.architecture = settings, architecture
-        self.quantities: frozenset[str] = frozenset()
         self.theta = network.theta()
-        self._make_rng, self._make_limit, self._make_float64 = make_rng, make_limit, make_float64
+        self._make_float64 = make_float64
         self._in_float64: Context | None = None
-        self._workspace = Workspace()
-        self._task = task
-        self.rng = make_rng("")
 
     # -- the public functions, bound to the model ---------------------------------------------------------------
 
@@ -114,16 +119,6 @@ class Context:
     def kernel(self) -> np.ndarray:
         """K(w0): [N, N] float64."""
         return self.kernel_map.kernel(self.theta)
-
-    @property
-    def limit(self) -> Any:
-        """The tangent kernel at infinite width, with `.matrix(x1, x2)` and `.nngp`."""
-        return self._make_limit()
-
-    @property
-    def task(self) -> Task:
-        """Train and test part of the dataset, for measurements with needs="task"."""
-        return given_task(self._task)
 
     @cached_property
     def linear_model(self) -> LinearModel:
@@ -201,20 +196,6 @@ class Context:
         """Whether this context computes in float32."""
         return self.precision == "float32"
 
-    @property
-    def workspace(self) -> Path:
-        """Folder of this cell for intermediate files, such as the states of a long training; created on first use.
-
-        The folder survives a kill, a timeout and Ctrl-C, and the cell finds its files again when the same command
-        measures it again. It is removed when the cell's result is stored as ok or unsupported. It lies in the run's
-        folder; on a Dask worker that cannot access that folder, and outside of a run, it is a temporary folder that
-        does not survive. Write its files atomically, as `training.State.save` does.
-
-        Raises:
-            NtkbenchError: The folder could not be created.
-        """
-        return self._workspace.folder
-
     def start(
         self,
         measurement: str,
@@ -222,29 +203,11 @@ class Context:
         settings: Settings | None = None,
         workspace: Path | None = None,
     ) -> None:
-        """Prepare for a measurement: reset the weights to w0, the random generator and the requested quantities.
-
-        Args:
-            measurement: Name of the measurement.
-            quantities: Result keys that are requested.
-            settings: Settings of its cell, which may differ from those of another measurement only in the radius; None
-                keeps the current ones.
-            workspace: Folder for intermediate files of its cell; None for a temporary one.
-        """
+        """Reset the weights to w0, and prepare for a measurement as `CellContext.start` does."""
         self.network.assign(self.theta)
-        self.settings = settings or self.settings
-        self.rng = self._make_rng(measurement)
-        self.quantities = quantities
-        self._workspace = Workspace(workspace)
+        super().start(measurement, quantities, settings, workspace)
 
     def direction(self) -> tf.Tensor:
         """Draw a direction uniformly from the unit sphere in weight space: [P]."""
         v = self.rng.standard_normal(self.network.size)
         return tf.constant(v / np.linalg.norm(v), self.network.dtype)
-
-
-def given_task(task: Task | None) -> Task:
-    """Return the task of a context; raise NtkbenchError if it has none."""
-    if task is None:
-        raise NtkbenchError('Only measurements with needs="task" have a task. Register this one with needs="task".')
-    return task

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,11 @@ import tensorflow as tf
 
 from ..datasets.task import Task
 from ..registry.specs import Architecture
-from ..types import Settings, Width
-from .context import given_task
-from .workspace import Workspace
+from ..types import Settings
+from .cell_context import CellContext
 
 
-class InfiniteContext:
+class InfiniteContext(CellContext):
     """The limit kernel of an architecture, or a registered kernel, and the probes of a cell at infinite width.
 
     It is passed to measurements with `at_infinity=True` in place of a `Context`, with the same names where they have a
@@ -40,7 +38,6 @@ class InfiniteContext:
             the outputs at initialisation. Computed on first use and shared by all seeds of a group.
     """
 
-    width: Width = math.inf
     n_parameters: int | None = None
 
     def __init__(
@@ -57,24 +54,19 @@ class InfiniteContext:
         make_limit: Callable[[], Any],
         task: Task | None = None,
     ):
-        self.x, self.y = _in_precision(x, precision), np.asarray(y, np.float64)
-        self.seed, self.precision, self.device = seed, precision, device
-        self.settings, self.architecture = settings, architecture
-        self.quantities: frozenset[str] = frozenset()
-        self._make_rng, self._make_limit = make_rng, make_limit
-        self._workspace = Workspace()
-        self._task = task
-        self.rng = make_rng("")
-
-    @property
-    def task(self) -> Task:
-        """Train and test part of the dataset, for measurements with needs="task"."""
-        return given_task(self._task)
-
-    @cached_property
-    def limit(self) -> Any:
-        """The tangent kernel at infinite width, with `.matrix(x1, x2)` and `.nngp`."""
-        return self._make_limit()
+        super().__init__(
+            y,
+            width=math.inf,
+            seed=seed,
+            precision=precision,
+            device=device,
+            settings=settings,
+            architecture=architecture,
+            make_rng=make_rng,
+            make_limit=make_limit,
+            task=task,
+        )
+        self.x = _in_precision(x, precision)
 
     @cached_property
     def kernel(self) -> np.ndarray:
@@ -97,32 +89,6 @@ class InfiniteContext:
     def gradient_norm(self) -> float:
         """Root mean square of ‖∇f(x)‖ over the probes."""
         return float(np.sqrt(np.mean(np.diag(self.kernel))))
-
-    @property
-    def workspace(self) -> Path:
-        """Folder of this cell for intermediate files; see `Context.workspace`."""
-        return self._workspace.folder
-
-    def start(
-        self,
-        measurement: str,
-        quantities: frozenset[str],
-        settings: Settings | None = None,
-        workspace: Path | None = None,
-    ) -> None:
-        """Prepare for a measurement: reset the random generator and the requested quantities.
-
-        Args:
-            measurement: Name of the measurement.
-            quantities: Result keys that are requested.
-            settings: Settings of its cell, which may differ from those of another measurement only in the radius; None
-                keeps the current ones.
-            workspace: Folder for intermediate files of its cell; None for a temporary one.
-        """
-        self.settings = settings or self.settings
-        self.rng = self._make_rng(measurement)
-        self.quantities = quantities
-        self._workspace = Workspace(workspace)
 
 
 def _in_precision(x: Any, precision: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a measurement may return as a curve, and what it is told otherwise."""
+"""Curves that a measurement may return, and the sentences for those that it may not."""
 
 from __future__ import annotations
 
