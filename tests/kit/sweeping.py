@@ -39,6 +39,7 @@ OTHER_WAY = (
     "No layer rule",
     "mode='forward_over_backward'",
     "do forward over backward",
+    "Use mode='double_backward', which is correct here",
     "supports at most",
 )
 
@@ -247,7 +248,8 @@ def _at_a_kink(
     """Return what is wrong with derivatives that are doubted, "" where they lie among those around the point."""
     low, high = sides.min(0), sides.max(0)
     middle = values.at(theta[None], x)[0][:, :, None]
-    for step in (1e-7, -1e-7, 1e-9, -1e-9):  # some functions are smooth on such scales only
+    steepest = 0.1 / max(1e6, np.abs(jacobian[doubted]).max())  # a function of order 1 can be so steep no further
+    for step in (1e-7, -1e-7, 1e-9, -1e-9, steepest, -steepest):  # some functions are smooth on such scales only
         slope = (np.moveaxis(values.at(theta + step * np.eye(values.size), x), 0, -1) - middle) / step
         low, high = np.fmin(low, slope), np.fmax(high, slope)
     for pairs, seed in ((6, 0), (60, 1)):

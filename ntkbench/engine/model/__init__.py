@@ -10,7 +10,7 @@ from .casting import (
     take_weights,
 )
 from .explained import explained
-from .graph import Graph, graph_of, owner_of
+from .graph import POINTS, Graph, graph_of, owner_of
 from .layer_facts import (
     FORWARD_SAFE,
     KEEPS_SAMPLES,
@@ -36,6 +36,7 @@ __all__ = [
     "KEEPS_SAMPLES",
     "OPAQUE",
     "PLAIN",
+    "POINTS",
     "Graph",
     "Network",
     "SeveralOutputs",
