@@ -13,9 +13,9 @@ from ntkbench.engine.model import dtype_policy
 REFUSED = {
     "AutoContrast": "not finite",
     "Dot normalized": "not finite",  # the norm of 0
-    "MultiHeadAttention masked": "Masking 'masking",  # trained weights decide about steps that are 0
+    "MultiHeadAttention masked": "cannot be trusted",  # trained weights decide about steps that are 0
     "Resizing nearest": "ResizeNearestNeighborGrad",
-    "SimpleRNN masked": "Masking 'masking",
+    "SimpleRNN masked": "cannot be trusted",
     "Subtract of relus": "cannot be trusted",
     "UnitNormalization": "not finite",  # the norm of 0
     "UnitNormalization of sequences": "not finite",
