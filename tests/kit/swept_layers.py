@@ -140,7 +140,7 @@ SEQUENCES: dict[str, Build] = {
     "Cropping1D": _of(lambda: L.Cropping1D(1)),
     "Dense of sequences": _of(lambda: L.Dense(2, "tanh")),
     "DepthwiseConv1D": _of(lambda: L.DepthwiseConv1D(2, depth_multiplier=2)),
-    "EinsumDense of sequences": lambda h: L.EinsumDense("abc,cd->abd", (h.shape[1], 2), None, "relu", "d")(h),
+    "EinsumDense of sequences": lambda h: L.EinsumDense("abc,cd->abd", (h.shape[1], 2), activation="relu")(h),
     "GRU": _of(lambda: L.GRU(2)),
     "GRU before": _of(lambda: L.GRU(2, reset_after=False, return_sequences=True)),
     "GRU unrolled": _of(lambda: L.GRU(1, unroll=True)),

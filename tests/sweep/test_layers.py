@@ -13,9 +13,11 @@ from ntkbench.engine.model import dtype_policy
 REFUSED = {
     "AutoContrast": "not finite",
     "Dot normalized": "not finite",  # the norm of 0
-    "MultiHeadAttention masked": "cannot be trusted",  # trained weights decide about steps that are 0
+    "LSTM masked": "Masking 'masking",  # trained weights decide about steps that are 0
+    "Masking": "Masking 'masking",
+    "MultiHeadAttention masked": "Masking 'masking",
     "Resizing nearest": "ResizeNearestNeighborGrad",
-    "SimpleRNN masked": "cannot be trusted",
+    "SimpleRNN masked": "Masking 'masking",
     "Subtract of relus": "cannot be trusted",
     "UnitNormalization": "not finite",  # the norm of 0
     "UnitNormalization of sequences": "not finite",
