@@ -4,8 +4,8 @@ Each step uses only the vectors of the step before, so it costs little more than
 The vectors lose orthogonality as eigenvalues converge, and converged eigenvalues reappear, which does not change the
 extreme ones (Paige 1980, Linear Algebra Appl. 34; Parlett 1998, section 13.4).
 
-That holds as long as neighbouring vectors are orthogonal. A short remainder consists of rounding errors in part, and its
-direction is not orthogonal to the vectors before it; it is dropped, and its length is added to the residuals.
+That holds as long as neighbouring vectors are orthogonal. A short remainder consists of rounding errors in part, so its
+direction is not orthogonal to the vectors before it. It is dropped, and its length is added to the residuals.
 """
 
 from __future__ import annotations
