@@ -101,7 +101,7 @@ class Values:
                 theta, n = theta_and_sample
                 self.assign(theta)
                 with tf.GradientTape() as tape:
-                    y = tf.reduce_sum(net.scalar(x[n : n + 1]))
+                    y = tf.reduce_sum(net.scalar(tf.ensure_shape(x[n : n + 1], [1, *x.shape[1:]])))
                 return net.flatten(dense_gradient(tape, y, net.variables))
 
             return tf.map_fn(one, (thetas, samples), fn_output_signature=net.dtype, parallel_iterations=1)
