@@ -77,7 +77,7 @@ REASONS_SHOWN = 10
 )
 @click.option(
     "--budget",
-    type=click.FloatRange(min=0),
+    type=float,
     default=30.0,
     show_default=True,
     metavar="MINUTES",
@@ -182,6 +182,10 @@ def command(
 
     if format_ not in FORMATS:
         raise click.UsageError(f"Unknown table format {format_!r}. {did_you_mean(format_, FORMATS)}")
+    if not 0 <= budget < math.inf:
+        raise click.UsageError(
+            f"--budget is {budget:g}; it must be a number of minutes, such as --budget 30."
+        )
     limits = Limits(timeout, memory_limit)
     chosen = partial(choose, executor, workers=parse_workers(workers), limits=limits)
     if suite is not None:
