@@ -77,7 +77,7 @@ REASONS_SHOWN = 10
 )
 @click.option(
     "--budget",
-    type=click.FloatRange(min=0),
+    type=float,
     default=30.0,
     show_default=True,
     metavar="MINUTES",
@@ -111,7 +111,8 @@ REASONS_SHOWN = 10
     "--timeout",
     type=float,
     metavar="SECONDS",
-    help="Time limit in seconds for one cell, including compilation; a cell that exceeds it ends as timeout.",
+    help="Time limit in seconds for one cell, including compilation; a cell that exceeds it ends as timeout. It also "
+    "limits the first load of a plugin's dataset.",
 )
 @click.option(
     "--memory-limit",
@@ -175,6 +176,7 @@ def command(
     from ..report.table import FORMATS
     from ..runner.device import prepare
     from ..runner.executors.choose import choose
+    from ..runner.first_load import first_load
     from ..runner.limits import Limits
     from ..runner.progress import progress_on
     from ..runner.run import check, is_wide, open_store, run_plan
@@ -182,6 +184,8 @@ def command(
 
     if format_ not in FORMATS:
         raise click.UsageError(f"Unknown table format {format_!r}. {did_you_mean(format_, FORMATS)}")
+    if not 0 <= budget < math.inf:
+        raise click.UsageError(f"--budget is {budget:g}; it must be a number of minutes, such as --budget 30.")
     limits = Limits(timeout, memory_limit)
     chosen = partial(choose, executor, workers=parse_workers(workers), limits=limits)
     if suite is not None:
@@ -191,7 +195,7 @@ def command(
     options = RunOptions(**words, out=out)
     registry = the_registry()
     warn_of_plugins(registry)
-    plan = make_plan(options, registry)
+    plan = make_plan(options, registry, first_load(registry, limits))
     for note in plan.notes:
         _say(note)
     if dry_run:

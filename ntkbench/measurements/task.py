@@ -235,18 +235,20 @@ def at_infinity(limit: Any, task: Task, wanted: frozenset[str]) -> dict[str, Val
     Source: Lee et al. 2019 (arXiv 1902.06720), equations 14–16, at infinite time and with f0 = 0 on average.
     """
     from ..kernels import Ensemble  # TensorFlow Probability is slow to import
+    from ..kernels.remembered import Remembered
 
     (x, y), (x_test, y_test) = task.train, task.test
     targets = task.targets(y)
+    limit, block = Remembered(limit), max(len(y), len(y_test))  # matrices of whole parts, shared by both ensembles
     values: dict[str, float | None] = dict.fromkeys(wanted)
     if wanted - {LAST_LAYER}:
-        ensemble = Ensemble(limit, x, targets)
+        ensemble = Ensemble(limit, x, targets, block=block)
         f, f_test = (ensemble.predict(part, covariance=False).mean for part in (x, x_test))
         of_both = {"test_error": task.error(f_test, y_test), "train_error": task.error(f, y)}
         values |= of_both | {f"{name}_linearized": error for name, error in of_both.items()}
         values |= {"train_loss": loss(f, targets) / loss_of_constant(targets), "margin": margin(task, f, y)}
     if LAST_LAYER in wanted:
-        bayesian = Ensemble(limit, x, targets, train="nngp").predict(x_test, covariance=False)
+        bayesian = Ensemble(limit, x, targets, train="nngp", block=block).predict(x_test, covariance=False)
         values[LAST_LAYER] = task.error(bayesian.mean, y_test)
     return {name: Value(value, precision="float64") for name, value in values.items()}
 

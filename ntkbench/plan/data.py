@@ -10,6 +10,7 @@ from ..datasets.task import Task
 from ..errors import NtkbenchError, did_you_mean
 from ..nests import arrays, data_hash, leaves, map_leaves, samples
 from ..registry.calling import call_with_known_names
+from ..registry.current import registry
 from ..registry.specs import Architecture, Dataset
 from ..types import Form, digest
 from .python_file import FileArchitecture
@@ -40,12 +41,27 @@ def form_for(architecture: Architecture, params: Mapping[str, Any], dataset: Dat
             f"{architecture.name!r} takes several inputs that no built-in form of data has. Write a build function "
             "that loads it, with the form of a dataset plugin as the default of its argument inputs."
         )
-    unknown = next((form for form in accepted if form not in FORMS), None)
-    hint = "" if unknown is None else did_you_mean(unknown, {*FORMS, *dataset.forms})
     raise NtkbenchError(
         f"{architecture.name!r} takes {_plural(accepted)}, but the dataset {dataset.name!r} provides "
-        f"{_plural(dataset.forms)}. {hint or 'Choose another --dataset or --arch.'}"
+        f"{_plural(dataset.forms)}. {_remedy(accepted, dataset)}"
     )
+
+
+def providers(form: Form) -> list[Dataset]:
+    """Return the registered datasets that provide a form: digits first, because it is always there."""
+    fitting = [entry for entry in registry().datasets.values() if form in entry.forms]
+    return sorted(fitting, key=lambda entry: entry.name != "digits")
+
+
+def _remedy(accepted: tuple[Form, ...], dataset: Dataset) -> str:
+    """Return a sentence on what to do about an architecture that accepts none of a dataset's forms."""
+    fitting = {entry.name for form in accepted for entry in providers(form)}
+    if fitting:
+        return f"Choose another --arch, or --dataset {' or '.join(sorted(fitting))}."
+    unknown = next((form for form in accepted if form not in FORMS), None)
+    if unknown is not None:
+        return f"No registered dataset provides {unknown!r}. {did_you_mean(unknown, {*FORMS, *dataset.forms})}"
+    return "Choose another --dataset or --arch."
 
 
 PLURALS = {"ragged": "ragged sequences", "tokens": "tokens"}

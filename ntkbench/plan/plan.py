@@ -19,7 +19,7 @@ from .arch_spec import ArchitectureRequest, parse_arches
 from .datasets import ChosenDataset, choose_datasets
 from .options import RunOptions
 from .preset import preset
-from .probes import Probes
+from .probes import Before, Probes
 from .quantities import choose_quantities
 
 KERAS_WIDTHS = (1,)
@@ -68,7 +68,7 @@ class Plan:
         return {request.name: request.entry for request in self.requests if not request.registered}
 
 
-def make_plan(options: RunOptions, registry: Registry) -> Plan:
+def make_plan(options: RunOptions, registry: Registry, before: Before | None = None) -> Plan:
     """Return the plan of a run.
 
     The data of each form and seed are loaded once, to be checked and hashed. An architecture of "all" whose input form
@@ -77,6 +77,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     Args:
         options: The options of the run.
         registry: The registered architectures, measurements and datasets.
+        before: Called before data are loaded; see `Before`.
 
     Raises:
         NtkbenchError: A name is unknown, or an architecture requested by name does not fit the dataset.
@@ -90,7 +91,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     left_out: list[NtkbenchError] = []
     for chosen in choose_datasets(options.dataset, registry):
         try:
-            parts.append(_plan_on(chosen, requests, options, registry))
+            parts.append(_plan_on(chosen, requests, options, registry, before))
         except NtkbenchError as error:
             if not chosen.of_group:
                 raise
@@ -114,7 +115,11 @@ def _joined(parts: Sequence[Plan], notes: Sequence[str]) -> Plan:
 
 
 def _plan_on(
-    chosen: ChosenDataset, requests: Sequence[ArchitectureRequest], options: RunOptions, registry: Registry
+    chosen: ChosenDataset,
+    requests: Sequence[ArchitectureRequest],
+    options: RunOptions,
+    registry: Registry,
+    before: Before | None,
 ) -> Plan:
     """Return the plan of a run on one dataset."""
     dataset, dataset_params = chosen.dataset, chosen.params
@@ -137,7 +142,7 @@ def _plan_on(
     measured = dict(sorted(measured.items(), key=lambda item: registry.measurements[item[0]].needs_task))
     on_tasks = {m for m in measured if registry.measurements[m].needs_task}
     _require_task(dataset, on_tasks, registry)
-    probes = Probes(dataset, dataset_params, settings.n_probes, seeds)
+    probes = Probes(dataset, dataset_params, settings.n_probes, seeds, before)
     left_out: dict[str, NtkbenchError] = {}
     cells: list[Cell] = []
     shapes: dict[str, Any] = {}

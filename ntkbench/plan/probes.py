@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import nests
 from ..errors import NtkbenchError
 from ..registry.specs import Architecture, Dataset
-from ..types import digest
+from ..types import Form, digest
 from .data import form_for, load_data, load_task, task_hash
 from .keras_file import KerasArchitecture
+
+Before = Callable[[Dataset, Mapping[str, Any], Form, int, int, bool], None]
+"""Called with (dataset, params, form, n, seed, with_task) before the data of a form, or its task, are first loaded."""
 
 
 class Probes:
     """Hashes of the data and the shape of one input, for each form; the data of a form and seed are loaded once."""
 
-    def __init__(self, dataset: Dataset, params: Mapping[str, Any], n: int, seeds: Iterable[int]):
+    def __init__(
+        self,
+        dataset: Dataset,
+        params: Mapping[str, Any],
+        n: int,
+        seeds: Sequence[int],
+        before: Before | None = None,
+    ):
         self.dataset, self.params, self.n, self.seeds = dataset, params, n, seeds
+        self._before = before
+        self._refused: dict[tuple[str, bool], NtkbenchError] = {}
         self._known: dict[str, tuple[dict[int, str], Any]] = {}
         self._tasks: dict[str, dict[int, str]] = {}
 
@@ -25,6 +37,7 @@ class Probes:
         """Return {seed: hash} and the shape of one input, in the form of this architecture."""
         form = form_for(architecture, params, self.dataset)
         if form not in self._known:
+            self._announce(form, with_task=False)
             hashes = {}
             for seed in self.seeds:
                 x, y = load_data(self.dataset, self.params, form=form, n=self.n, seed=seed)
@@ -43,6 +56,7 @@ class Probes:
         hashes, shape = self.of(architecture, params)
         form = form_for(architecture, params, self.dataset)
         if form not in self._tasks:
+            self._announce(form, with_task=True)
             found = {}
             for seed in self.seeds:
                 task = load_task(self.dataset, self.params, form=form, seed=seed)
@@ -54,6 +68,17 @@ class Probes:
                 found[seed] = digest([hashes[seed], task_hash(task)])
             self._tasks[form] = found
         return self._tasks[form]
+
+    def _announce(self, form: Form, *, with_task: bool) -> None:
+        if self._before is None or not self.seeds:
+            return
+        if (form, with_task) not in self._refused:
+            try:
+                self._before(self.dataset, self.params, form, self.n, self.seeds[0], with_task)
+            except NtkbenchError as error:
+                self._refused[form, with_task] = error
+        if (form, with_task) in self._refused:
+            raise self._refused[form, with_task]
 
 
 def fits(shape: Any, wanted: Any) -> bool:

@@ -145,6 +145,7 @@ class _Search:
         self.folder = folder
         self._paths: dict[Path, str] = {}
         self._modules: set[str] = set()
+        self._searched: set[tuple[str, bool]] = set()
 
     def found(self) -> Code:
         """Return the collected files."""
@@ -189,8 +190,9 @@ class _Search:
         """
         top = module.partition(".")[0]
         self._modules.add(top)
-        if not top or top == OWN or top in sys.stdlib_module_names:
+        if not top or top == OWN or top in sys.stdlib_module_names or (top, whole) in self._searched:
             return
+        self._searched.add((top, whole))
         own = self._in_folder(top)
         for place in own or _places(top):
             if not (own or whole or not _is_installed(place)):

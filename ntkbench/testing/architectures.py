@@ -11,10 +11,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from attrs import asdict
 
-from ..datasets.forms import FORMS, MASKED
+from ..datasets.forms import MASKED
 from ..engine.checks import relative
+from ..engine.context import Context
 from ..engine.model import Network, dtype_policy, in_precision
 from ..engine.ntk import empirical_ntk
 from ..engine.self_test import SAMPLES, self_test
@@ -32,14 +34,16 @@ from ..runner.worker import GroupWorker, check_output
 from ..store.cell_file import decode, encode
 from ..types import Cell, Settings, Status
 from .checks import Checks, numbered, require, skip
+from .datasets import dataset_of
 
 NEGATIVE = 1e-10  # negative eigenvalues up to this fraction of the largest one are float64 rounding
 SAME_FUNCTION = 1e-3  # relative difference of outputs between float32 and float64
+SEEDS = 24  # networks over which the distance from the limit is averaged
 COUNT = 0.1  # relative difference between the predicted and the actual number of weights
 
 
 class ArchitectureChecks(Checks):
-    """Checks A1 to A16 of one architecture; subclass it in a test file.
+    """Checks A1 to A17 of one architecture; subclass it in a test file.
 
     Attributes:
         architecture: The architecture, as given to `--arch`, such as "glu" or "glu:depth=3".
@@ -72,11 +76,8 @@ class ArchitectureChecks(Checks):
         return self.entry.inputs
 
     def dataset(self, form: str | None = None) -> Dataset:
-        """Return a dataset that gives a form: digits, or the first registered one that does."""
-        known, wanted = registry().datasets, form or self.forms[0]
-        givers = [entry for entry in (known["digits"], *known.values()) if wanted in entry.forms]
-        require(givers, f"No registered dataset provides inputs of form {wanted!r}. {did_you_mean(wanted, FORMS)}")
-        return givers[0]
+        """Return a dataset that provides a form: digits, or the first registered one that does."""
+        return dataset_of(form or self.forms[0])
 
     def x(self, form: str | None = None) -> Any:
         """Return two inputs of a dataset in a form: [2, ...], an array or a nest of arrays."""
@@ -366,6 +367,36 @@ class ArchitectureChecks(Checks):
             f"Outputs differ by {difference:.2g} when the elements of a set are permuted. Combine them by a sum, mean "
             "or maximum.",
         )
+
+    @numbered("A17")
+    def test_a17_the_limit_is_that_of_the_network(self) -> None:
+        """As the width grows, the tangent kernel approaches the declared limit, on average over seeds."""
+        if self.entry.limit is None or not self.entry.grows:
+            skip("it declares no limit of growing width")
+        from ..kernels.limit import limit_of  # TensorFlow Probability is slow to import
+
+        narrow, wide = (self._errors_of_the_limit(limit_of, width) for width in (self.widths[-1], 8 * self.widths[-1]))
+        before, after = (float(np.linalg.norm(errors.mean(0))) for errors in (narrow, wide))
+        noise = float(np.sqrt(np.sum(wide.var(0, ddof=1)) / SEEDS))
+        require(
+            after <= before / 2 + 3 * noise,
+            f"From width {self.widths[-1]} to {8 * self.widths[-1]}, the mean difference between the tangent kernel "
+            f"and the declared limit changes from {before:.2g} to {after:.2g} of the limit, with a standard error of "
+            f"{noise:.1g}. Return the limit of this network, for all parameters and forms.",
+        )
+
+    def _errors_of_the_limit(self, limit_of: Any, width: int) -> np.ndarray:
+        """Return K − K∞ of each seed, divided by ‖K∞‖: [seeds, N, N]."""
+        cells = [self._cell(width, seed, "float64", self.request.params) for seed in range(SEEDS)]
+        worker = GroupWorker(cells, registry().with_architectures({self.request.name: self.entry}))
+        errors = []
+        for cell in cells:
+            context = worker.context(cell)
+            assert isinstance(context, Context)  # its width is finite
+            x = tf.nest.map_structure(tf.constant, context.x)
+            limit = limit_of(worker.architecture, cell.params, shapes(context.x), lambda: None).matrix(x, x).numpy()
+            errors.append((context.kernel - limit) / np.linalg.norm(limit))
+        return np.stack(errors)
 
 
 def _padded(x: Any, vocabulary: int | None) -> tuple[Any, Any] | None:

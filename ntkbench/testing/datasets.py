@@ -7,9 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..datasets.forms import FORMS
 from ..datasets.task import Task
+from ..errors import did_you_mean
 from ..nests import data_hash, leaves, shapes
-from ..plan.data import load_data, load_task, task_hash
+from ..plan.data import load_data, load_task, providers, task_hash
 from ..plan.datasets import choose_datasets
 from ..registry.current import registry
 from ..registry.specs import Dataset
@@ -18,6 +20,13 @@ from .checks import Checks, numbered, require, require_registered, skip
 ROUNDED = 1e-9  # distance from a mean of 0 and a variance of 1 that is taken for rounding
 MOST_COPIES = 0.5  # share of test inputs that may be in the train part too, because data may hold repeated samples
 LARGEST = 100.0  # maximum size of an entry; networks in the NTK parameterisation expect entries of order 1
+
+
+def dataset_of(form: str) -> Dataset:
+    """Return a dataset that provides a form: digits, or the first registered one that does."""
+    found = providers(form)
+    require(found, f"No registered dataset provides inputs of form {form!r}. {did_you_mean(form, FORMS)}")
+    return found[0]
 
 
 class DatasetChecks(Checks):

@@ -12,11 +12,14 @@ import tensorflow_probability as tfp
 
 from ..errors import NtkbenchError
 from ..kernels import named
+from ..plan.data import load_data
 from ..registry.current import registry
 from ..registry.specs import Kernel
 from .checks import Checks, numbered, require, require_registered, skip
+from .datasets import dataset_of
 
 SIDE = 4  # length of every axis of an input
+DRAWN = ("vector", "image", "sequence", "set")  # forms of a single array, in which all numbers are legal
 SLACK = {"float64": 1e-10, "float32": 1e-4}  # allowed negative eigenvalue, relative to the largest one
 
 
@@ -42,24 +45,25 @@ class KernelChecks(Checks):
         return self.shared("made", lambda: named(self.kernel, **self.params))
 
     def inputs(self, dtype: str = "float64") -> Any:
-        """Return inputs some of which are equal, opposite, multiples of each other, or 0.
+        """Return inputs of the kernel's first form some of which are equal; [N, ...] or a nest of such arrays.
 
-        Override it for a kernel that takes several arrays: return the nest of arrays that it takes, with
-        floating-point parts in `dtype`. Sequences of different length, {"values": [N, T, a], "mask": [N, T]}, need no
-        override.
+        Vectors, images, sequences and sets of numbers are drawn here, and some are opposite, multiples of each other,
+        or 0. Other forms come from a registered dataset. Override it for other inputs, with floating-point parts in
+        `dtype`.
         """
-        ranks = self.made().feature_ndims
-        ragged = not isinstance(ranks, int) and set(ranks) == {"values", "mask"}
-        require(
-            ragged or isinstance(ranks, int),
-            f"It takes several arrays ({ranks}); override `inputs(dtype)` of KernelChecks to return such inputs.",
+        form = self.entry.inputs[0]
+        if form in DRAWN and isinstance(rank := self.made().feature_ndims, int):
+            return tf.constant(_special(np.random.default_rng(0).normal(size=(3, *[SIDE] * rank))), dtype)
+        if form == "ragged":
+            x = _special(np.random.default_rng(0).normal(size=(3, SIDE, SIDE)))
+            mask = np.arange(SIDE) < np.array([4, 2, 3, 4, 4, 2, 1])[:, None]
+            return {"values": tf.constant(x * mask[..., None], dtype), "mask": tf.constant(mask)}
+        given = dataset_of(form)
+        found, _ = load_data(given, given.resolve({}), form=form, n=3, seed=0)
+        return tf.nest.map_structure(
+            lambda part: tf.constant(np.concatenate([part, part[:1]]), dtype if part.dtype.kind == "f" else None),
+            found,
         )
-        x = np.random.default_rng(0).normal(size=(3, *[SIDE] * (2 if ragged else ranks)))
-        x = np.concatenate([x, x[:1], -x[:1], 2 * x[1:2], 0 * x[:1]])
-        if not ragged:
-            return tf.constant(x, dtype)
-        mask = np.arange(SIDE) < np.array([4, 2, 3, 4, 4, 2, 1])[:, None]
-        return {"values": tf.constant(x * mask[..., None], dtype), "mask": tf.constant(mask)}
 
     @numbered("K1", stops=True)
     def test_k01_is_registered(self) -> None:
@@ -142,3 +146,8 @@ class KernelChecks(Checks):
             f"Values of masked steps change the matrix by up to {np.abs(expected - found).max():.1g}; leave these "
             "steps out, instead of reading their values.",
         )
+
+
+def _special(x: np.ndarray) -> np.ndarray:
+    """Return x with samples that are equal, opposite, twice as large, and 0."""
+    return np.concatenate([x, x[:1], -x[:1], 2 * x[1:2], 0 * x[:1]])

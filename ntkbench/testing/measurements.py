@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, get_args
 
@@ -22,7 +23,7 @@ from ..registry.specs import Architecture, Dataset, Measurement
 from ..report.escape import visible
 from ..runner.curves import checked_curves
 from ..runner.worker import GroupWorker, as_value, checked, not_finite
-from ..types import Cell, Curve, CurveSpec, ErrorKind, Quantity, Settings, Value, quantity_of
+from ..types import Cell, Curve, CurveSpec, ErrorKind, Quantity, Settings, Status, Value, quantity_of
 from .checks import Checks, numbered, require, skip
 
 FACTOR = 2.0  # factor of outputs and targets; a power of two causes no rounding
@@ -42,7 +43,7 @@ def power_of_output(unit: str) -> float | None:
 
 
 class MeasurementChecks(Checks):
-    """Checks M1 to M11 of one measurement, in float64 on small models; subclass it in a test file.
+    """Checks M1 to M12 of one measurement, in float64 on small models; subclass it in a test file.
 
     Attributes:
         measurement: Registered name of the measurement.
@@ -87,24 +88,27 @@ class MeasurementChecks(Checks):
 
         def make() -> Context:
             known = _variant(architecture, factor, permuted)
-            cell = Cell(
-                architecture=architecture,
-                params=known.architectures[architecture].resolve({}),
-                width=self.width,
-                seed=0,
-                dataset="permuted" if permuted else "digits",
-                dataset_params={},
-                measurement=self.measurement,
-                quantities=tuple(sorted({*self.quantities, *self.declared_curves})),
-                settings=asdict(self.settings),
-                precision="float64",
-            )
+            cell = self._cell(architecture, known, dataset="permuted" if permuted else "digits")
             context = GroupWorker([cell], known).context(cell)
             assert isinstance(context, Context)  # its width is finite
             context.__class__ = _Watched
             return context
 
         return self.shared(("context", architecture, factor, permuted), make)
+
+    def _cell(self, architecture: str, known: Registry, *, width: float | None = None, dataset: str = "digits") -> Cell:
+        return Cell(
+            architecture=architecture,
+            params=known.architectures[architecture].resolve({}),
+            width=self.width if width is None else width,
+            seed=0,
+            dataset=dataset,
+            dataset_params={},
+            measurement=self.measurement,
+            quantities=tuple(sorted({*self.quantities, *self.declared_curves})),
+            settings=asdict(self.settings),
+            precision="float64",
+        )
 
     def once(self, context: Context, radius: float | None = None, keys: Iterable[str] | None = None) -> Any:
         """Call the measurement as a run does and return its result.
@@ -349,6 +353,25 @@ class MeasurementChecks(Checks):
                 if not _alike(as_value(alone[key], "float64").value, as_value(both[key], "float64").value, 1e-12)
             ]
             require(not moved, f"{', '.join(moved)} changes when curves are requested. Compute it in the same way.")
+
+    @numbered("M12")
+    def test_m12_the_limit_can_be_measured(self) -> None:
+        """With at_infinity=True, it returns quantities or curves at infinite width, within their bounds."""
+        if not self.entry.at_infinity:
+            skip("it does not measure kernels at infinite width")
+        cell = self._cell("fc", registry(), width=math.inf)
+        worker = GroupWorker([cell], registry())
+        context = worker.context(cell)
+        keys = [*self.quantities, *self.declared_curves]
+        results = [worker.measure(evolve(cell, quantities=(key,)), context, time.perf_counter()) for key in keys]
+        for result in results:
+            require(result.status is not Status.FAILED, f"At infinite width: {result.message}")
+        numbers = [value.value for result in results for value in result.values.values()]
+        require(
+            any(number is not None for number in numbers) or any(result.curves for result in results),
+            "At infinite width it returns nothing. Compute a quantity there from ctx.kernel or ctx.limit, or remove "
+            "at_infinity=True.",
+        )
 
 
 class _Watched(Context):

@@ -143,3 +143,9 @@ def test_several_radii(here, capsys):
     capsys.readouterr()
     assert main([*words, "--radius", "big"]) == 2
     assert "The radius must be a positive number, got 'big'; write, for example, --radius 1." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("minutes", ["nan", "inf", "-1"])
+def test_a_budget_is_a_number_of_minutes(minutes, capsys):
+    assert main(["run", "--arch", "linear", "--until-decided", "--budget", minutes]) == 2
+    assert f"--budget is {minutes}; it must be a number of minutes" in capsys.readouterr().err

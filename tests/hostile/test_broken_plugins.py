@@ -125,8 +125,8 @@ def test_plugin_check_of_one_that_is_well(here, capsys):
     assert main(["plugin", "check", "well", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     skipped = [each["number"] for each in found if each["status"] != "ok"]
-    assert found[0]["number"] == "P1" and skipped == ["A15", "A16"]  # for padding and for sets
-    assert len(found) == 17
+    assert found[0]["number"] == "P1" and skipped == ["A15", "A16", "A17"]  # for padding, sets and limits
+    assert len(found) == 18
 
 
 def test_two_plugins_that_take_one_name(here, tmp_path, monkeypatch):

@@ -47,6 +47,14 @@ def model():
     return keras.Sequential([keras.Input((5, 5, 1)), *layers])
 
 
+def recurrent():
+    """Return a model of tokens and a mask."""
+    keras.utils.set_random_seed(1)
+    tokens, mask = keras.Input((4,), dtype="int32", name="tokens"), keras.Input((4,), dtype="bool", name="mask")
+    h = keras.layers.SimpleRNN(3)(keras.layers.Embedding(9, 3)(tokens), mask=mask)
+    return keras.Model({"tokens": tokens, "mask": mask}, keras.layers.Dense(2)(h))
+
+
 def compare(alone, split):
     """Return the largest distance relative to the largest entry, and whether forms and types are equal."""
     if isinstance(alone, dict):
@@ -77,6 +85,14 @@ def main(name, *wanted):
         found[method] = compare(alone.value, split.value)
         assert (np.abs(alone.value - split.value) <= alone.error + split.error).all(), method
         assert split.converged.all() and split.method == method and split.error.shape == (5,)
+
+    words = {"tokens": np.arange(20).reshape(5, 4) % 9, "mask": np.arange(4) < np.array([[4], [1], [3], [2], [4]])}
+    nested, other = recurrent(), {name: part[::2] for name, part in words.items()}
+    for x1, x2 in ((words, None), (words, other)):
+        kernels = [nb.empirical_ntk(nested, x1, x2, strategy=each) for each in (None, name)]
+        found[f"nested x1, {'x1' if x2 is None else 'x2'}"] = compare(*kernels)
+    norms = [nb.hessian_norm(nested, words, tol=1e-4, strategy=each).value for each in (None, name)]
+    found["nested norms"] = compare(*norms)
 
     def fails(of, number):
         if number == 1:

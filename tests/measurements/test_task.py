@@ -142,6 +142,21 @@ def test_the_limit_is_the_mean_of_the_ensemble():
     assert found["train_error"].value == 0 and found["linearization_gap"].value is None
 
 
+def test_the_limit_s_matrices_are_computed_once(monkeypatch):
+    task = small_digits(form="vector", seed=0, fold=0)
+    kernel = kernels.infinite_width(fully_connected.build(8, input_shape=(61,), seed=0))
+    computed = []
+    both = type(kernel).both
+
+    def counted(self, x1, x2=None):
+        computed.append((len(x1), None if x2 is None else len(x2)))
+        return both(self, x1, x2)
+
+    monkeypatch.setattr(type(kernel), "both", counted)
+    at_infinity(kernel, task, frozenset(KEYS))
+    assert computed == [(120, None), (120, 60)]
+
+
 def test_a_regression_whose_answer_is_known():
     """Labels that are linear in x: the limit of a linear network finds them exactly."""
     rng = np.random.default_rng(0)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from ntkbench.registry import code as code_module
 from ntkbench.registry.code import Code, code_of_entry, code_of_file, with_layer_rules
 from ntkbench.registry.specs import Architecture, LayerRules
 
@@ -241,3 +242,16 @@ def test_a_function_of_a_session_counts_with_the_files_that_it_imports(tmp_path,
     write(tmp_path, session_helper="def scale(): return 2.0")
     assert all(fingerprint(*use) != b for use, b in zip(uses, before, strict=True))
     sys.modules.pop("session_helper")
+
+
+def test_a_package_is_walked_once_however_often_it_is_imported(tmp_path, monkeypatch):
+    lines = "import big\nfrom big import m1\nimport big.m2"
+    write(tmp_path, work__one="import big.m0")
+    write(tmp_path / "lib", big____init__=lines, **{f"big__m{i}": lines for i in range(50)})
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    importlib.invalidate_caches()
+    walked = []
+    files = code_module._files
+    monkeypatch.setattr(code_module, "_files", lambda place, **options: walked.append(place) or files(place, **options))
+    assert len(code_of_file(tmp_path / "work/one.py").files) == 1 + 51
+    assert walked == [tmp_path / "lib/big"]

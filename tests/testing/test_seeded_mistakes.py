@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import ntkbench as nb
-from ntkbench import Curve, CurveSpec, Quantity, layers
+from ntkbench import Curve, CurveSpec, Quantity, kernels, layers
 from ntkbench.registry import registry as current_registry, use
 from ntkbench.testing.checks import CheckFailure, numbered_tests
 from ntkbench.types import Value
@@ -125,6 +125,12 @@ def deaf(width, *, input_shape, seed, depth=1):
     return net(width, input_shape=input_shape, seed=seed)
 
 
+def limit(depth=1, scale=1.0):
+    """Return a function that returns the limit of another depth, with outputs multiplied by a factor."""
+    stack = [*[kernels.Dense(), kernels.Activation("tanh")] * depth, kernels.Dense(scale)]
+    return lambda: kernels.InfiniteWidth(stack)
+
+
 ARCHITECTURES = [
     ("A12", net, {"summary": ""}, "has no summary"),
     ("A12", net, {"summary": "a \x1b[31mred net"}, "non-printable"),
@@ -162,6 +168,8 @@ ARCHITECTURES = [
     ("A14", whimsical, {}, "gave different values"),
     ("A15", last_step, {"inputs": "ragged"}, "Use the mask wherever steps are read"),
     ("A16", flattened, {"inputs": "set"}, "Combine them by a sum"),
+    ("A17", net, {"limit": limit(depth=2)}, "Return the limit of this network"),
+    ("A17", net, {"limit": limit(scale=2**0.5)}, "Return the limit of this network"),
 ]
 
 
@@ -196,6 +204,8 @@ MEASUREMENTS = [
     ("M7", lambda ctx: float(ctx.empirical_ntk()[0, 0]), {"unit": "f^2"}, {}, "depends on the order of the probes"),
     ("M8", of_curvature, {"unit": "f"}, {}, "declare needs=['hessian']"),
     ("M8", lambda ctx: ctx.settings.radius, {}, {}, "q depends on ctx.settings.radius"),
+    ("M12", of_gradient, {"unit": "f"}, {"at_infinity": True}, "has no attribute 'empirical_ntk'"),
+    ("M12", lambda ctx: 1.0 if ctx.width < np.inf else None, {}, {"at_infinity": True}, "returns nothing"),
 ]
 
 
@@ -228,7 +238,7 @@ def test_curves(registry, measure, spec, sentence):
     curve = CurveSpec(**{"name": "c", "symbol": "c", "x_unit": "rank", "unit": "f^2", "summary": "norms", **spec})
     own = nb.measurement("own", [Quantity(**QUANTITY)], summary="a number", curves=[curve])
     own(lambda ctx: {"q": of_gradient(ctx), "c": measure(ctx)})
-    assert sentence in failure(nb.testing.MeasurementChecks, "M10", measurement="own")
+    assert sentence in failure(nb.testing.MeasurementChecks, "M11", measurement="own")
 
 
 def test_numbers_that_change_with_curves(registry):
@@ -238,7 +248,7 @@ def test_numbers_that_change_with_curves(registry):
     def measure(ctx):
         return {"q": of_gradient(ctx) * (1 + ("c" in ctx.quantities)), "c": Curve(range(4), norms(ctx))}
 
-    assert "q changes when curves are requested" in failure(nb.testing.MeasurementChecks, "M10", measurement="own")
+    assert "q changes when curves are requested" in failure(nb.testing.MeasurementChecks, "M11", measurement="own")
 
 
 def test_needs_of_curves_are_declared(registry):
@@ -341,12 +351,12 @@ def test_layer_rules(registry, number, mistake, sentence):
 
 
 def test_the_right_ones_pass(registry):
-    nb.architecture("own", summary="a net", params={"depth": 1})(net)
+    nb.architecture("own", summary="a net", params={"depth": 1}, limit=limit())(net)
     right = [Quantity(**{**QUANTITY, "unit": "f", "direction": "lower"})]
     nb.measurement("curvature", right, summary="a number", needs="hessian")(lambda ctx: {"q": of_curvature(ctx)})
     registry.register("datasets", "data", data, distribution="test", summary="numbers")
     registry.register("layer_rules", f"{__name__}:Doubled", rule(), distribution="test")
-    inapplicable = {"own": ["A15", "A16"], "curvature": ["M10", "M11"], "data": ["D7", "D8", "D9"]}
+    inapplicable = {"own": ["A15", "A16"], "curvature": ["M10", "M11", "M12"], "data": ["D7", "D8", "D9"]}
     for name, numbers in inapplicable.items():
         found = nb.testing.check(name)
         assert [str(each) for each in found if each.status == "failed"] == []
