@@ -16,6 +16,7 @@ from attrs import frozen
 from tensorflow.python.eager import context, record
 
 from .precision import full_precision
+from .shared_constants import shared_constants
 from .vectorised import quiet_tensorflow
 
 
@@ -91,13 +92,13 @@ class Compiled:
         """Return the function's value: a tensor, or a structure of tensors and None."""
         with full_precision():
             if not self._direct or not tf.executing_eagerly() or record.could_possibly_record():
-                with quiet_tensorflow():
+                with quiet_tensorflow(), shared_constants():
                     return self._traced(*args)
             tensors: list[tf.Tensor] = []
             key = tuple(_key(args, tensors))
             program = self._programs.get(key)
             if program is None:
-                with quiet_tensorflow():
+                with quiet_tensorflow(), shared_constants():
                     program = self._programs[key] = Program.of(self._traced.get_concrete_function(*args))
             return program(tensors)
 

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from .compiled import Compiled
+from .shared_constants import shared_constants
 
 # Operations that are repeated after the cut, because they cost nothing.
 NOT_INLINED = {"_noinline": True}
@@ -36,7 +37,8 @@ class Hoisted:
     """
 
     def __init__(self, function: Callable[..., Any], c: tf.TensorSpec, v: tf.TensorSpec):
-        traced = tf.function(function, autograph=False).get_concrete_function(c, v)
+        with shared_constants():
+            traced = tf.function(function, autograph=False).get_concrete_function(c, v)
         graph = traced.graph
         constant, variable = graph.inputs[:2]
         value, *others = graph.outputs
