@@ -20,7 +20,7 @@ from ..engine.checks import relative
 from ..engine.context import Context
 from ..engine.infinite_context import InfiniteContext
 from ..engine.model import COPIED, Network, SeveralOutputs, network_in, rounding_of
-from ..engine.ops import keras_settings
+from ..engine.ops import Folder, keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..nests import is_nest, leaves, shapes
 from ..plan.cost import memory_gib
@@ -36,6 +36,7 @@ from ..store.provenance import machine
 from ..types import Cell, CellResult, Curve, Settings, Status, Value, quantity_of, written_width
 from .build import build_model
 from .curves import checked_curves
+from .saved_functions import saved_functions
 from .trial import TRIAL
 
 TRACEBACK_LINES = 20
@@ -52,6 +53,8 @@ class GroupWorker:
         device: Device, recorded with every result.
         gib: Memory limit of a cell in GiB; cells that are predicted to exceed it are not measured and end as oom.
         workspaces: Folder for the workspaces of the cells; None for temporary ones.
+        functions: Folder of saved functions; None if functions are not saved. Only a process that runs no code besides
+            that of the entries may use it.
     """
 
     def __init__(
@@ -61,9 +64,10 @@ class GroupWorker:
         device: str = "cpu",
         gib: float | None = None,
         workspaces: Path | None = None,
+        functions: Folder | None = None,
     ):
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
-        self.workspaces = workspaces
+        self.workspaces, self.functions = workspaces, functions
         self.architecture = registry.subject(cells[0].architecture).resolved(cells[0].params)
         self._networks: dict[tuple[str, int], Network] = {}
         self._limit: Any = None
@@ -242,6 +246,11 @@ class GroupWorker:
             if relative(known.outputs(inputs).numpy(), outputs) <= SAME * rounding_of(known, inputs):
                 return known, outputs
         self._networks[precision, architecture.outputs] = found
+        if self.functions is not None:
+            data = {"shapes": shapes(x), "vocabulary": self.registry.get("datasets", cell.dataset).vocabulary}
+            found.saved = saved_functions(
+                self.functions, cell, found, self.registry, self.device, outputs=architecture.outputs, **data
+            )
         return found, outputs
 
     @keras_settings()
