@@ -13,8 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..engine.model import Network
-from ..engine.ops import Folder, Saved
+from ..cache_folder import CacheFolder
+from ..engine.model import Network, fingerprint
+from ..engine.ops import Saved
 from ..registry.code import code_of_entry
 from ..registry.hookspecs import PROJECT
 from ..registry.manager import Registry
@@ -30,45 +31,54 @@ NOT_OF_MODEL = frozenset(
 READ_BY_TENSORFLOW = ("TF_", "XLA_", "KERAS_")  # environment variables
 
 
-def opened() -> Folder | None:
+def opened() -> CacheFolder | None:
     """Return the user's folder of saved functions; None if it is switched off, or other users could change it."""
     if os.environ.get(SWITCH, "").lower() == OFF:
         return None
-    return Folder.opened(folder_of_plugins().with_name("functions"))
+    return CacheFolder.opened(folder_of_plugins().with_name("functions"))
 
 
 def saved_functions(
-    folder: Folder, cell: Cell, network: Network, registry: Registry, device: str, **about: Any
+    folder: CacheFolder, cell: Cell, network: Network, inputs: tf.Tensor, registry: Registry, device: str, **about: Any
 ) -> Saved | None:
-    """Return where the functions of a network are saved; None for a model whose code is not known.
+    """Return where the functions of a network are saved; None for a model whose code or constants are not known.
+
+    The graph of a model from elsewhere counts too, because its constants need not follow from its code and seed.
 
     Args:
         folder: The folder.
         cell: The cell for which the network was built.
         network: The network.
+        inputs: Inputs of the network.
         registry: The registered entries.
         device: Name of the device.
         about: What the model depends on besides the cell; its `repr` must tell it apart.
     """
     model = {name: value for name, value in cell.identity().items() if name not in NOT_OF_MODEL}
     built_in = cell.architecture_plugin == PROJECT
-    if not (built_in or cell.source_hash or cell.architecture_code):
+    graph = "" if built_in else fingerprint(network, inputs)
+    if graph is None or not (built_in or cell.source_hash or cell.architecture_code):
         return None
     rules = [entry for entry in registry.layer_rules.values() if entry.distribution != PROJECT]
     everything = {
         "format": FORMAT,
         "code": own_code(),
-        "versions": [platform.python_version(), tf.version.GIT_VERSION, tf.__version__, keras.__version__],
-        "numpy": np.__version__,
+        "versions": versions(),
         "machine": [platform.system(), platform.machine(), device],
         "environment": {name: os.environ[name] for name in sorted(os.environ) if name.startswith(READ_BY_TENSORFLOW)},
         "settings": settings(),
+        "graph": graph,
         "installed": "" if built_in else environment(),
         "rules": [[rule.name, rule.distribution, rule.version, code_of_entry(rule).fingerprint] for rule in rules],
         "model": model,
         "network": [network.dtype.name, network.shapes, repr(about)],
     }
     return Saved(folder, digest(everything), network.all_variables)
+
+
+def versions() -> list[str]:
+    """Return the versions of Python and of the libraries that take part in tracing."""
+    return [platform.python_version(), tf.version.GIT_VERSION, tf.__version__, keras.__version__, np.__version__]
 
 
 def settings() -> list[Any]:
@@ -87,9 +97,8 @@ def settings() -> list[Any]:
 
 
 @functools.cache
-def own_code() -> str:
+def own_code(root: Path = Path(__file__).parents[1]) -> str:
     """Return a hash of this package's source files."""
-    root = Path(__file__).parents[1]
     found = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         found.update(f"{path.relative_to(root).as_posix()}\0".encode())

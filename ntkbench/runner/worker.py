@@ -15,12 +15,13 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve
 
+from ..cache_folder import CacheFolder
 from ..datasets.forms import ARRAYS
 from ..engine.checks import relative
 from ..engine.context import Context
 from ..engine.infinite_context import InfiniteContext
 from ..engine.model import COPIED, Network, SeveralOutputs, network_in, rounding_of
-from ..engine.ops import Folder, keras_settings
+from ..engine.ops import keras_settings
 from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
 from ..nests import is_nest, leaves, shapes
 from ..plan.cost import memory_gib
@@ -64,7 +65,7 @@ class GroupWorker:
         device: str = "cpu",
         gib: float | None = None,
         workspaces: Path | None = None,
-        functions: Folder | None = None,
+        functions: CacheFolder | None = None,
     ):
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
         self.workspaces, self.functions = workspaces, functions
@@ -249,7 +250,14 @@ class GroupWorker:
         if self.functions is not None:
             data = {"shapes": shapes(x), "vocabulary": self.registry.get("datasets", cell.dataset).vocabulary}
             found.saved = saved_functions(
-                self.functions, cell, found, self.registry, self.device, outputs=architecture.outputs, **data
+                self.functions,
+                cell,
+                found,
+                found.inputs(x),
+                self.registry,
+                self.device,
+                outputs=architecture.outputs,
+                **data,
             )
         return found, outputs
 

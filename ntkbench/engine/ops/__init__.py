@@ -3,7 +3,6 @@
 from .compiled import Compiled
 from .determinism import deterministic
 from .exact_ops import exact_operations
-from .function_folder import Folder
 from .hoist import Hoisted
 from .keras_settings import isolated_settings, keras_settings
 from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
@@ -14,7 +13,6 @@ from .vectorised import for_each, quiet_tensorflow
 
 __all__ = [
     "Compiled",
-    "Folder",
     "Hoisted",
     "Saved",
     "cotangents_side_by_side",

@@ -14,8 +14,8 @@ import tensorflow as tf
 from attrs import evolve, field, frozen
 from tensorflow.core.framework import function_pb2
 
+from ...cache_folder import CacheFolder
 from ...types import digest
-from .function_folder import Folder
 
 
 @frozen
@@ -43,7 +43,7 @@ class Saved:
         variables: Variables of the model, always in the same order.
     """
 
-    folder: Folder = field(repr=False)
+    folder: CacheFolder = field(repr=False)
     name: str
     variables: Sequence[tf.Variable] = field(factory=tuple, repr=False)
 

@@ -32,18 +32,18 @@ def shared_constants() -> Iterator[None]:
         ops._create_graph_constant = _create
 
 
-def _shared(value: Any, dtype: Any, shape: Any, *args: Any) -> tf.Tensor:
+def _shared(value: Any, dtype: Any, shape: Any, *args: Any, **options: Any) -> tf.Tensor:
     graph = ops.get_default_graph()
     key = None if shape is not None else _key(value)
     if key is None or graph._get_control_flow_context() is not None:  # a constant of one branch has no value in another
-        return _create(value, dtype, shape, *args)
+        return _create(value, dtype, shape, *args, **options)
     known = getattr(graph, KNOWN, None)
     if known is None:
         known = {}
         setattr(graph, KNOWN, known)
     found = known.get((dtype, key))
     if found is None:
-        found = _create(value, dtype, shape, *args)
+        found = _create(value, dtype, shape, *args, **options)
         if found.dtype.is_integer:
             known[dtype, key] = found
     return found

@@ -77,3 +77,9 @@ def test_older_control_flow():
             tf.compat.v1.enable_control_flow_v2()
     with tf.compat.v1.Session(graph=graph) as session:
         assert [session.run(after, {given: value}) for value in (True, False)] == [14, 15]
+
+
+def test_small_tensors_from_outside_become_constants():
+    outside = [tf.constant([3, 2]), tf.constant(2.0)]
+    found, _ = constants(lambda x: tf.reshape(x, outside[0]) * outside[1], tf.ones([2, 3]))
+    np.testing.assert_array_equal(found, np.full([3, 2], 2.0))

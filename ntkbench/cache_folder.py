@@ -18,11 +18,11 @@ LARGEST_FOLDER = 256 * 2**20  # bytes; the entries that were not used for the lo
 LARGEST_ENTRY = 4 * 2**20  # bytes
 CHECK_EVERY = 16 * 2**20  # bytes that a process writes between two checks of the folder's size
 LEFT_OVER = 3600.0  # seconds after which a temporary file belongs to a process that was killed
-ENTRY, TEMPORARY = ".function", ".part"
+ENTRY, TEMPORARY = ".entry", ".part"
 CHECKSUM = hashlib.sha256().digest_size
 
 
-class Folder:
+class CacheFolder:
     """Entries by name, in a folder that only its owner can read and write.
 
     Attributes:
@@ -34,7 +34,7 @@ class Folder:
         self._written = CHECK_EVERY  # so that the size is checked at the first entry
 
     @classmethod
-    def opened(cls, path: Path) -> Folder | None:
+    def opened(cls, path: Path) -> CacheFolder | None:
         """Return the folder, made if it is missing; None if it cannot be made, or if other users could change it."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
