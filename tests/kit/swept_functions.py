@@ -123,7 +123,7 @@ ELEMENTWISE: dict[str, Function] = {
     "threshold": _with(ops.threshold, 0.1, 0.0),
     "threshold at one": _with(ops.threshold, 1.0, 0.0),
     "squareplus zero": _with(ops.squareplus, 0),
-    "softmax two axes": lambda h: ops.softmax(ops.reshape(h * h, (-1, 2, h.shape[-1] // 2)), axis=(1, 2)),
+    "softmax two axes": _each(lambda h: ops.softmax(ops.reshape(h * h, (2, h.shape[0] // 2)), axis=(0, 1))),
     "erfinv": lambda h: ops.erfinv(0.4 * ops.tanh(h)),
     "log": lambda h: ops.log(_positive(h)),
     "log10": lambda h: ops.log10(_positive(h)),

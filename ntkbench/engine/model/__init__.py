@@ -11,7 +11,7 @@ from .casting import (
 )
 from .explained import explained
 from .fingerprint import fingerprint
-from .graph import Graph, graph_of, owner_of
+from .graph import POINTS, Graph, graph_of, owner_of
 from .layer_facts import (
     FORWARD_SAFE,
     KEEPS_SAMPLES,
@@ -37,6 +37,7 @@ __all__ = [
     "KEEPS_SAMPLES",
     "OPAQUE",
     "PLAIN",
+    "POINTS",
     "Graph",
     "Network",
     "SeveralOutputs",
