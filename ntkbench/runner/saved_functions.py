@@ -56,8 +56,13 @@ def saved_functions(
     """
     model = {name: value for name, value in cell.identity().items() if name not in NOT_OF_MODEL}
     built_in = cell.architecture_plugin == PROJECT
-    graph = "" if built_in else fingerprint(network, inputs)
-    if graph is None or not (built_in or cell.source_hash or cell.architecture_code):
+    if not (built_in or cell.source_hash or cell.architecture_code):
+        return None
+    try:
+        graph = "" if built_in else fingerprint(network, inputs)
+    except Exception:  # measurements report it, if they need the graph
+        return None
+    if graph is None:
         return None
     rules = [entry for entry in registry.layer_rules.values() if entry.distribution != PROJECT]
     everything = {

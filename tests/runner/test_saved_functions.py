@@ -8,6 +8,7 @@ import types
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from attrs import evolve
 from factories import cell
 from measuring import Extended, cells
@@ -167,6 +168,21 @@ def test_a_model_of_unknown_code_is_not_saved(folder, network):
     given = folder, own, network, np.ones((2, 3), "float32"), registry(), "cpu"
     assert saved_functions(*given) is None
     assert saved_functions(folder, evolve(own, architecture_code="a"), *given[2:]) is not None
+
+
+def test_a_model_that_cannot_be_traced_is_not_saved(folder):
+    class OnlyEager(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(x) * float(np.asarray(x).max() > -100)
+
+    model, x = OnlyEager(), np.ones((2, 3), "float32")
+    model(x)
+    own = cell(architecture_plugin="", source_hash="a")
+    assert saved_functions(folder, own, Network(model), tf.constant(x), registry(), "cpu") is None
 
 
 def test_layer_rules_of_plugins_count(folder, network, monkeypatch):
