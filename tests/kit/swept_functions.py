@@ -208,7 +208,7 @@ REDUCTIONS: dict[str, Function] = {
 } | {
     "argmax chosen": lambda h: ops.take_along_axis(h, ops.argmax(h, axis=-1, keepdims=True), axis=-1),
     "argsort": lambda h: ops.take_along_axis(h * h, ops.argsort(h, axis=-1), axis=-1),
-    "argpartition": lambda h: ops.take_along_axis(h * h, ops.argpartition(h, 2, axis=-1), axis=-1),
+    "argpartition": _each(lambda h: ops.take(h * h, ops.argpartition(h, 2))),
     "average": lambda h: ops.average(h * h, axis=-1, weights=np.linspace(-1.0, 2.0, h.shape[-1])),
     "diff": lambda h: ops.diff(h * h, axis=-1),
     "max of squares": lambda h: ops.max(h * h, axis=-1),
