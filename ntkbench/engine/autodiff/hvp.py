@@ -24,7 +24,7 @@ def flat_hvp(net: Network, mode: str = "auto") -> Any:
     if mode == "auto":
         mode = "forward_over_backward" if forward_safe(net) else "double_backward"
     orders = {"double_backward": double_backward, "forward_over_backward": forward_over_backward}
-    compiled = net.function(("hvp", mode), lambda: lambda x, v: orders[mode](net, x, v))
+    compiled = net.function(("hvp", mode), lambda: lambda x, v: orders[mode](net, x, v), follows=())
 
     def product(x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
         try:

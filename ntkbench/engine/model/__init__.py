@@ -10,6 +10,7 @@ from .casting import (
     take_weights,
 )
 from .explained import explained
+from .fingerprint import fingerprint
 from .graph import POINTS, Graph, graph_of, owner_of
 from .layer_facts import (
     FORWARD_SAFE,
@@ -43,6 +44,7 @@ __all__ = [
     "copied",
     "dtype_policy",
     "explained",
+    "fingerprint",
     "graph_of",
     "has",
     "in_precision",
