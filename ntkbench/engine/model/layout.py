@@ -113,7 +113,7 @@ class Layout:
     def _in_type(tensor: tf.Tensor, part: Part, name: str) -> tf.Tensor:
         return tensor if part.dtype is None else whole(tensor, part.dtype, f"{name}{part.name}")
 
-    def described(self, n: int | None) -> str:
+    def described(self, n: int | str | None) -> str:
         """Return the shape of each part for N = n, for messages."""
         return ", ".join(f"{[n, *part.shape]} for {part.name}" for part in self.parts)
 

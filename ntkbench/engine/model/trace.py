@@ -109,9 +109,12 @@ def _trace(net: Network, x: tf.Tensor) -> Trace:
     except NtkbenchError:
         raise
     except Exception as error:  # a user's layer may raise anything
+        if net.layout is None:
+            given = f"inputs of shape {['N', *x.shape[1:]]} and dtype {x.dtype.name}"
+        else:
+            given = f"{len(net.layout.parts)} separate inputs of shapes {net.layout.described('N')}"
         raise NtkbenchError(
-            f"The model cannot be called on inputs of shape {['N', *x.shape[1:]]} and dtype {x.dtype.name}: "
-            f"{reason_of(error)}. {_advice(net.model)}"
+            f"The model cannot be called on {given}: {reason_of(error)}. {_advice(net.model)}"
         ) from error
     graph = traced.graph
     weights = {inner.name for _, inner in graph.captures if inner.dtype == tf.resource}

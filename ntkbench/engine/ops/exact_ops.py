@@ -37,6 +37,9 @@ def resize(images: Any, size: Any, method: Any = tf.image.ResizeMethod.BILINEAR,
     known, now = images.shape, tf.shape(images)
     height, width = (now[i] if known[i] is None else known[i] for i in (1, 2))
 
+    if images.dtype.size < 4:
+        images = tf.cast(images, tf.float32)  # as TensorFlow does; its results are float32
+
     def matrix(n: Any, to: Any) -> tf.Tensor:
         columns = _resize(tf.eye(n)[None, :, :, None], [to, n], method, *args, **kwargs)
         return tf.cast(columns[0, :, :, 0], images.dtype)
