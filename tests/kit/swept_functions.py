@@ -71,6 +71,11 @@ def _side_by_side(parts: Any) -> Any:
     return ops.concatenate(list(parts), -1)
 
 
+def _rows(h: Any) -> Any:
+    """Return the numbers of each sample: [N, n]."""
+    return ops.reshape(h, (-1, int(np.prod(h.shape[1:]))))
+
+
 def _each(function: Function) -> Function:
     """Return the function of one sample, applied to each."""
     return lambda h: ops.stack([function(row) for row in ops.unstack(h, axis=0)])
@@ -371,8 +376,8 @@ SIGNALS: dict[str, Function] = {
         ops.ones_like(h[:, 0, 0], "int32") * 4,
     ),
     "losses.ctc": lambda h: losses.ctc(ops.ones_like(h[:, :2, 0], "int32"), h),
-    "stft": lambda h: _side_by_side(ops.stft(ops.reshape(h, (-1, 12)), 4, 2, 4)) ** 2,
-    "istft": lambda h: ops.istft(ops.stft(ops.reshape(h, (-1, 12)), 4, 2, 4), 4, 2, 4) ** 2,
+    "stft": lambda h: _side_by_side(ops.stft(_rows(h), 4, 2, 4)) ** 2,
+    "istft": lambda h: ops.istft(ops.stft(_rows(h), 4, 2, 4), 4, 2, 4) ** 2,
 }
 
 

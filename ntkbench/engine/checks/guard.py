@@ -31,6 +31,10 @@ STRAIGHT_THROUGH = frozenset(
     }
 )  # fmt: skip
 
+# Operations whose gradient is not that of their interpolation, except where they move whole pixels. They compute in
+# float32 in every type, so that small steps decide nothing.
+INTERPOLATES = frozenset({"ImageProjectiveTransformV2", "ImageProjectiveTransformV3"})
+
 HERE = 6  # number of inputs checked at the unperturbed weights
 MANY = 64  # number of inputs checked together
 
@@ -141,8 +145,16 @@ def _compared(net: Network, x: tf.Tensor, order: int, mode: str, graph: Graph, l
     faulty = diagnose(net, x, evolve(found, sure=found.sure and alone != "wrong"), order, mode)
     if faulty:
         return _message(faulty, order)
+    if found.sure:
+        return ""
+    if moved := [name for kind, name in graph.doubtful if kind in INTERPOLATES]:
+        return (
+            f"The {ORDERS[order]} of this model cannot be trusted: {layer_of(moved[0], net)} transforms images that "
+            "depend on the trained weights, and TensorFlow's gradient of that is not the derivative of its "
+            "interpolation. Transform the inputs instead."
+        )
     hidden = [name for kind, name in graph.doubtful if kind in HIDES]
-    return _rounds(net, hidden[0], order) if not found.sure and graph.rounds and hidden else ""
+    return _rounds(net, hidden[0], order) if graph.rounds and hidden else ""
 
 
 def _rounds(net: Network, name: str, order: int) -> str:
