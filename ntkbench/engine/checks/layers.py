@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve, frozen
 
-from ..model import OPAQUE, Network, is_stock, joined_by_layers, replaced_calls
+from ..model import EPS, OPAQUE, Network, is_stock, joined_by_layers, replaced_calls
 from ..ops import exact_operations
 from .derivatives import (
     COUPLED_TOLERANCE,
@@ -258,7 +258,7 @@ def _differing(calls: list[Call], problem: Problem, samples: int) -> dict[int, F
                     outputs, others = first_of(outputs), _floats(layer(*first_of(args), **first_of(kwargs)))
         except Exception:  # a user's layer may do anything with other inputs
             continue
-        eps = max((np.finfo(y.dtype.as_numpy_dtype).eps for y in outputs), default=0.0)
+        eps = max((EPS[y.dtype] for y in outputs), default=0.0)
         if any(relative(a.numpy(), b.numpy()) > tolerance * eps for a, b in zip(outputs, others, strict=True)):
             found[id(layer)] = FaultyLayer(layer.name, type(layer).__name__, problem)
     return found

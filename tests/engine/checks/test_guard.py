@@ -216,3 +216,11 @@ def test_attention_in_bfloat16_is_refused_on_a_cpu(monkeypatch):
     monkeypatch.setattr(bfloat16, "_uses_onednn", lambda: True)
     with pytest.raises(nb.NtkbenchError, match="attention in bfloat16.*TF_ENABLE_ONEDNN_OPTS=0"):
         nb.empirical_ntk(model, np.ones((2, 4, 2), "float32"))
+
+
+def test_layers_in_bfloat16_are_checked():
+    with dtype_policy("mixed_bfloat16"):
+        right, wrong = (around(function) for function in (lambda x: tf.maximum(x, 0.1), tf.stop_gradient))
+    assert nb.empirical_ntk(right, X).shape == (len(X), len(X))
+    with pytest.raises(nb.NtkbenchError, match="Mine"):
+        nb.empirical_ntk(wrong, X)
