@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import asdict
 
 from ..errors import NtkbenchError
 from ..report.escape import visible
@@ -19,20 +17,10 @@ from .columns import aligned
 from .options import no_plugin, time_limit
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ..engine.model import Network
-    from ..plan.arch_spec import ArchitectureRequest
-    from ..registry.manager import Registry
-    from ..registry.specs import Dataset
     from ..report.table import Table
-    from ..runner.limits import Limits
-    from ..types import Form
 
 MORE_PACKAGES = ("tensorflow-probability", "scipy", "pandas")
-ERRORS = ("repeat", "coupled", "gradient", "hessian", "symmetry")
 NAME_WIDTH = 20
-OPEN_SIZE = 32  # used for an axis of unknown size in a saved model's input shape
 
 
 @click.command("doctor")
@@ -59,13 +47,16 @@ def command(model: str | None, dataset: str | None, device: str, timeout: float,
     from ..plan.options import RunOptions
     from ..registry.current import registry as the_registry
     from ..runner.device import prepare
+    from ..runner.examine import Inputs, examine, examine_apart
     from ..runner.limits import Limits
 
     limits = Limits(timeout)
     RunOptions(device=device)  # rejects an unknown device before TensorFlow starts
     registry = the_registry()
     inputs = Inputs(registry, dataset)
-    requests = inputs.accepted(parse_arch(model or "all", registry))
+    requests, left_out = inputs.accepted(parse_arch(model or "all", registry))
+    for label, reason in left_out.items():
+        click.echo(f"Left out {visible(label)}: {visible(reason)}", err=True)
     if requests and requests[0].kind == "kernel":
         name = requests[0].name
         raise NtkbenchError(f"{name!r} is a kernel, not a model; check it with `ntkbench plugin check {name}`.")
@@ -79,9 +70,9 @@ def command(model: str | None, dataset: str | None, device: str, timeout: float,
             others = {request.entry.distribution, inputs.dataset.distribution} - {"ntkbench", ""}
             if request.kind == "file" or others:
                 spec = request.label if request.expanded else str(model)
-                found.append(_examined_apart(request, spec, dataset, device, limits))
+                found.append(examine_apart(request, spec, dataset, device, limits))
             else:
-                found.append(examined(request, inputs, with_routes=len(requests) == 1))
+                found.append(examine(request, inputs, with_routes=len(requests) == 1))
     problems = [str(problem) for problem in registry.problems]
     for each in found:
         label = each["model"]
@@ -96,200 +87,6 @@ def command(model: str | None, dataset: str | None, device: str, timeout: float,
                 answer("\n" + "\n".join(_routes_lines(each["routes"])))
         answer("\n" + "\n".join(_verdict_lines(found, problems)))
     return 1 if problems else 0
-
-
-class Inputs:
-    """The inputs at which models are tested: those of a dataset, or random ones of a saved model's input shape."""
-
-    def __init__(self, registry: Registry, given: str | None):
-        from ..plan.arch_spec import parse_params
-
-        self.given = given
-        name, _, words = (given or "digits").partition(":")
-        self.dataset: Dataset = registry.get("datasets", name)
-        self.params = self.dataset.resolve(parse_params(words, given or name))
-        self.label = given or "digits"
-
-    def accepted(self, requests: Sequence[ArchitectureRequest]) -> list[ArchitectureRequest]:
-        """Return the requests that accept these inputs; raise NtkbenchError if one requested by name does not."""
-        kept = []
-        for request in requests:
-            try:
-                self._check(request)
-            except NtkbenchError as error:
-                if not request.expanded:
-                    raise
-                click.echo(f"Left out {visible(request.label)}: {visible(str(error))}", err=True)
-            else:
-                kept.append(request)
-        return kept
-
-    def _check(self, request: ArchitectureRequest) -> None:
-        from ..nests import shapes
-        from ..plan.keras_file import KerasArchitecture
-        from ..plan.probes import fits
-
-        if self.form(request) is not None and isinstance(request.entry, KerasArchitecture):
-            given, wanted = shapes(self.draw(request)), request.entry.input_shape
-            if not fits(given, wanted):
-                raise NtkbenchError(
-                    f"{request.label} takes inputs of shape {_listed(wanted)}, but dataset {self.dataset.name!r} has "
-                    f"inputs of shape {_listed(given)}. Omit --dataset to use random inputs."
-                )
-
-    def form(self, request: ArchitectureRequest) -> Form | None:
-        """Return the form of the data, None for random inputs; raise NtkbenchError if no form fits."""
-        from ..plan.data import form_for
-
-        if request.kind == "keras" and self.given is None:
-            self.label = "random inputs"
-            return None
-        return form_for(request.entry, request.entry.resolve(request.params), self.dataset)
-
-    def draw(self, request: ArchitectureRequest) -> Any:
-        """Return a few inputs [n, ...]: an array or a nest of arrays."""
-        import numpy as np
-
-        from ..engine.self_test import SAMPLES
-        from ..plan.data import load_data
-        from ..plan.keras_file import KerasArchitecture
-
-        form = self.form(request)
-        if form is not None:
-            return load_data(self.dataset, self.params, form=form, n=SAMPLES, seed=0)[0]
-        assert isinstance(request.entry, KerasArchitecture)
-        return _drawn(np.random.default_rng(0), SAMPLES, request.entry.input_shape, request.entry.types)
-
-
-def _drawn(rng: np.random.Generator, n: int, shape: Any, types: Any) -> Any:
-    """Return random inputs [n, ...] of a nest of shapes: normal numbers, or zeros and ones for other types."""
-    if isinstance(shape, dict):
-        return {key: _drawn(rng, n, shape[key], types[key]) for key in shape}
-    if isinstance(shape, list):
-        return [_drawn(rng, n, *pair) for pair in zip(shape, types, strict=True)]
-    x = rng.standard_normal((n, *(OPEN_SIZE if size is None else size for size in shape)))
-    return x if "float" in types else (x > 0).astype(types)  # 0 and 1 are valid indices of every vocabulary
-
-
-def _listed(shape: Any) -> Any:
-    """Return a shape, or a nest of shapes, as it is written in messages."""
-    if isinstance(shape, dict):
-        return {key: _listed(each) for key, each in shape.items()}
-    return list(shape) if isinstance(shape, tuple) else [_listed(each) for each in shape]
-
-
-def examined(request: ArchitectureRequest, inputs: Inputs, *, with_routes: bool) -> dict[str, Any]:
-    """Return the self-test of one model as plain JSON; failing to build or call the model is reported as a problem."""
-    from ..engine.self_test import routes_of, self_test
-    from ..runner.worker import sentence
-
-    found = _unexamined(request)
-    try:
-        net, x = _built(request, inputs)
-        test = self_test(net, x)
-        derivatives = test.derivatives
-        found |= {
-            "parameters": net.size,
-            "precision": test.precision,
-            **{name: _finite(getattr(derivatives, name)) for name in ERRORS},
-            "kernel": _finite(test.kernel),
-            "kernel_routes": list(test.routes),
-            "sure": derivatives.sure,
-            "problems": test.problems,
-        }
-        if with_routes:
-            found["routes"] = asdict(routes_of(net, x))
-    except Exception as error:
-        found["problems"] = [*found["problems"], sentence(error)]
-    return found
-
-
-def _unexamined(request: ArchitectureRequest) -> dict[str, Any]:
-    return {
-        "model": request.label,
-        "width": None if request.kind == "keras" else _width(request),
-        **dict.fromkeys(("parameters", "precision", "repeat", "coupled", "gradient", "hessian", "symmetry", "kernel")),
-        "kernel_routes": [],
-        "sure": False,
-        "problems": [],
-        "routes": None,
-    }
-
-
-def _examined_apart(
-    request: ArchitectureRequest, model: str, dataset: str | None, device: str, limits: Limits
-) -> dict[str, Any]:
-    """Return the self-test of a model with code of the user's own or of a plugin, run in a separate process.
-
-    A crash, an error and a time limit that is exceeded are reported as problems.
-    """
-    from ..runner.executors.apart import apart
-
-    try:
-        return next(apart(examinations, model, dataset, device=device, limits=limits))
-    except NtkbenchError as error:
-        return {**_unexamined(request), "problems": [str(error)]}
-
-
-def examinations(model: str, dataset: str | None) -> Iterator[dict[str, Any]]:
-    """Yield the self-test of each model of one SPEC."""
-    from ..plan.arch_spec import parse_arch
-    from ..registry.current import registry as the_registry
-
-    inputs = Inputs(the_registry(), dataset)
-    requests = inputs.accepted(parse_arch(model, the_registry()))
-    yield from (examined(request, inputs, with_routes=len(requests) == 1) for request in requests)
-
-
-def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, Any]:
-    """Return the model in float64, or in float32 if float64 is not possible, together with suitable inputs."""
-    from ..engine.model import Network, network_in
-    from ..nests import is_nest, shapes
-    from ..runner.build import build_model
-    from ..runner.worker import check_output, output_name
-    from ..types import Cell
-
-    x = inputs.draw(request)
-    cell = Cell(
-        architecture=request.name,
-        params=request.entry.resolve(request.params),
-        width=_width(request),
-        seed=0,
-        dataset=inputs.dataset.name,
-        dataset_params=inputs.params,
-        measurement="",
-        quantities=(),
-        settings={},
-        precision="float64",
-    )
-    for precision in ("float64", "float32"):
-        try:
-            about = {"vocabulary": inputs.dataset.vocabulary, "example": x if is_nest(x) else None}
-            model = build_model(request.entry, cell, shapes(x), precision, **about)
-            built = Network(model, output_name=output_name(request.entry, cell.params))
-            if (
-                not is_nest(x)
-                and x.dtype.kind == "f"
-                and "int" in str(getattr((getattr(built.model, "inputs", None) or [None])[0], "dtype", ""))
-            ):
-                x = (x > 0).astype("int32")  # 0 and 1 are valid indices of every vocabulary
-            check_output(built, x, request.label)
-            net = network_in(built, x, precision)
-            break
-        except Exception:
-            if precision == "float32":
-                raise
-    return net, x
-
-
-def _width(request: ArchitectureRequest) -> int:
-    from ..plan.preset import modest_width
-
-    return 1 if request.kind == "keras" else modest_width(request.entry.widths)
-
-
-def _finite(number: float | None) -> float | None:
-    return None if number is None or not math.isfinite(number) else number
 
 
 def _surroundings(device: str) -> dict[str, Any]:

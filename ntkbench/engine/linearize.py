@@ -29,7 +29,7 @@ class Linearized:
     def __init__(self, model: Any, output_name: str | int | None = None):
         self.model, self.output_name = model, output_name
         self.net = network(model, output_name=output_name)
-        self.origin = [(variable, variable.numpy()) for variable in _variables(self.net)]
+        self.origin = [(variable, variable.numpy()) for variable in self.net.all_variables]
 
     @explained("TensorFlow cannot differentiate this model")
     def __call__(self, x: Any, delta: Sequence[Any]) -> np.ndarray:
@@ -66,12 +66,6 @@ class Linearized:
             return found
         finally:
             _assign(now)
-
-
-def _variables(net: Network) -> list[tf.Variable]:
-    """Return all variables of a model without duplicates: weights, moving statistics and generator states."""
-    others = [v if isinstance(v, tf.Variable) else v.value for v in getattr(net.model, "variables", ())]
-    return list({id(v): v for v in [*net.variables, *others]}.values())
 
 
 def _assign(values: Iterable[tuple[tf.Variable, np.ndarray]]) -> None:
@@ -119,7 +113,7 @@ class LinearModel:
     def expansion(self, delta: tf.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return f(w0; x), J(w0; x)·δ and f(w0 + δ; x): [N] float64 each, for δ: [P]."""
         build = partial(_build_expansion, self.net)
-        found = self.net.function("linearization", build)(self.origin, delta, self.x)
+        found = self.net.function("linearization", build, follows=())(self.origin, delta, self.x)
         f0, rise, f = (np.asarray(part, np.float64) for part in found)
         return f0, rise, f
 
@@ -131,7 +125,7 @@ class LinearModel:
     def residual_and_gradient(self, delta: tf.Tensor) -> tuple[np.ndarray, tf.Tensor]:
         """Return `residual` and the gradient with respect to δ of half the sum of its squares: [P]."""
         build = partial(_build_residual, self.net)
-        residual, gradient = self.net.function("linearization residual", build)(self.origin, delta, self.x)
+        residual, gradient = self.net.function("linearization residual", build, follows=())(self.origin, delta, self.x)
         return residual.numpy(), gradient
 
 

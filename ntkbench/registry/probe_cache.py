@@ -74,7 +74,7 @@ class Memory:
             "python": [sys.implementation.cache_tag, sys.prefix],
             "registry": _stamps([Path(__file__).parent]),
         }
-        self._environment = _environment()
+        self._environment = environment()
 
     def key(self, source: Source) -> dict[str, Any]:
         """Return the key under which a result is valid."""
@@ -146,7 +146,7 @@ def _python_files(path: Path) -> Iterator[str]:
                     return
 
 
-def _environment() -> str:
+def environment() -> str:
     """Return a digest that changes when a distribution is installed or removed."""
     found = []
     for path in sys.path:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve
 
+from ..cache_folder import CacheFolder
 from ..datasets.forms import ARRAYS
 from ..engine.checks import relative
 from ..engine.context import Context
@@ -36,6 +37,7 @@ from ..store.provenance import machine
 from ..types import Cell, CellResult, Curve, Settings, Status, Value, quantity_of, written_width
 from .build import build_model
 from .curves import checked_curves
+from .saved_functions import saved_functions
 from .trial import TRIAL
 
 TRACEBACK_LINES = 20
@@ -52,6 +54,8 @@ class GroupWorker:
         device: Device, recorded with every result.
         gib: Memory limit of a cell in GiB; cells that are predicted to exceed it are not measured and end as oom.
         workspaces: Folder for the workspaces of the cells; None for temporary ones.
+        functions: Folder of saved functions; None if functions are not saved. Only a process that runs no code besides
+            that of the entries may use it.
     """
 
     def __init__(
@@ -61,9 +65,10 @@ class GroupWorker:
         device: str = "cpu",
         gib: float | None = None,
         workspaces: Path | None = None,
+        functions: CacheFolder | None = None,
     ):
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
-        self.workspaces = workspaces
+        self.workspaces, self.functions = workspaces, functions
         self.architecture = registry.subject(cells[0].architecture).resolved(cells[0].params)
         self._networks: dict[tuple[str, int], Network] = {}
         self._limit: Any = None
@@ -242,6 +247,18 @@ class GroupWorker:
             if relative(known.outputs(inputs).numpy(), outputs) <= SAME * rounding_of(known, inputs):
                 return known, outputs
         self._networks[precision, architecture.outputs] = found
+        if self.functions is not None:
+            data = {"shapes": shapes(x), "vocabulary": self.registry.get("datasets", cell.dataset).vocabulary}
+            found.saved = saved_functions(
+                self.functions,
+                cell,
+                found,
+                found.inputs(x),
+                self.registry,
+                self.device,
+                outputs=architecture.outputs,
+                **data,
+            )
         return found, outputs
 
     @keras_settings()

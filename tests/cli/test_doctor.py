@@ -8,8 +8,8 @@ import pytest
 
 from ntkbench.cli import doctor
 from ntkbench.cli.main import main
-from ntkbench.plan.arch_spec import parse_arch
 from ntkbench.registry.current import registry
+from ntkbench.runner.examine import ERRORS
 
 MODELS = """
 import keras
@@ -157,14 +157,8 @@ def test_a_wrong_command_is_one_sentence(capsys, words, message):
     assert message in err and err.count("\n") == 1
 
 
-def test_an_architecture_that_the_data_do_not_fit_is_left_out(capsys):
-    kept = doctor.Inputs(registry(), "diabetes").accepted(parse_arch("all", registry()))
-    assert "fc" in [request.name for request in kept] and "cnn" not in [request.name for request in kept]
-    assert "Left out cnn: 'cnn' takes images" in capsys.readouterr().err
-
-
 def test_a_mixed_table_is_narrow_and_says_what_is_float32():
-    errors = dict.fromkeys((*doctor.ERRORS, "kernel"), 1.234e-10)
+    errors = dict.fromkeys((*ERRORS, "kernel"), 1.234e-10)
     shared = errors | {"width": 64, "parameters": 25_557_032, "sure": True, "problems": []}
     found = [
         shared | {"model": "a_file_with_a_name.py:function:depth=3,activation=tanh,alpha=1e-3", "precision": "float32"},
@@ -174,10 +168,6 @@ def test_a_mixed_table_is_narrow_and_says_what_is_float32():
     assert max(map(len, text.splitlines())) <= 100
     assert "could be made: a_file_with_a_name.py:function" in " ".join(text.split())
     assert "1e-5 in float64" in text and "0.002 in float32" in " ".join(text.split())
-
-
-def test_numbers_that_are_not_finite_are_null():
-    assert [doctor._finite(number) for number in (float("nan"), float("inf"), None, 0.5)] == [None, None, None, 0.5]
 
 
 def test_what_cannot_be_told_is_said():

@@ -150,3 +150,19 @@ def test_symmetric():
         return np.concatenate([g.ravel() for g in nb.hvp(model, x, oracle.split(vector))])
 
     np.testing.assert_allclose(u @ product(v), v @ product(u), rtol=1e-10)
+
+
+def test_a_loop_that_forward_mode_cannot_differentiate_is_refused_in_a_sentence():
+    loop = type("Loop", (L.Layer,), {"call": lambda self, h: _looped(h)})
+    model = keras.Sequential([keras.Input((3,)), L.Dense(4), loop(), L.Dense(1)])
+    vectors = [np.ones(v.shape) for v in model.trainable_variables]
+    x = np.ones((1, 3))
+    with pytest.raises(nb.NtkbenchError, match="Loop 'loop' cannot be differentiated forward over backward.*variant"):
+        nb.hvp(model, x, vectors, mode="forward_over_backward")
+    found, double = (nb.hvp(model, x, vectors, mode=mode) for mode in ("auto", "double_backward"))
+    for ours, theirs in zip(found, double, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def _looped(h):
+    return tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, tf.sin(a) * h), [0, h])[1]

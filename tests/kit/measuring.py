@@ -26,6 +26,10 @@ class Extended:
         own = {name: entry for name, entry in self.entries.items() if isinstance(entry, Measurement)}
         return {**registry().measurements, **own}
 
+    @property
+    def layer_rules(self):
+        return registry().layer_rules
+
     def subject(self, name):
         return self.entries[name] if name in self.entries else registry().subject(name)
 

@@ -39,6 +39,7 @@ OTHER_WAY = (
     "No layer rule",
     "mode='forward_over_backward'",
     "do forward over backward",
+    "Use mode='double_backward', which is correct here",
     "supports at most",
 )
 
@@ -100,7 +101,7 @@ class Values:
                 theta, n = theta_and_sample
                 self.assign(theta)
                 with tf.GradientTape() as tape:
-                    y = tf.reduce_sum(net.scalar(x[n : n + 1]))
+                    y = tf.reduce_sum(net.scalar(tf.ensure_shape(x[n : n + 1], [1, *x.shape[1:]])))
                 return net.flatten(dense_gradient(tape, y, net.variables))
 
             return tf.map_fn(one, (thetas, samples), fn_output_signature=net.dtype, parallel_iterations=1)
@@ -247,7 +248,8 @@ def _at_a_kink(
     """Return what is wrong with derivatives that are doubted, "" where they lie among those around the point."""
     low, high = sides.min(0), sides.max(0)
     middle = values.at(theta[None], x)[0][:, :, None]
-    for step in (1e-7, -1e-7, 1e-9, -1e-9):  # some functions are smooth on such scales only
+    steepest = 0.1 / max(1e6, np.abs(jacobian[doubted]).max())  # a function of order 1 can be so steep no further
+    for step in (1e-7, -1e-7, 1e-9, -1e-9, steepest, -steepest):  # some functions are smooth on such scales only
         slope = (np.moveaxis(values.at(theta + step * np.eye(values.size), x), 0, -1) - middle) / step
         low, high = np.fmin(low, slope), np.fmax(high, slope)
     for pairs, seed in ((6, 0), (60, 1)):

@@ -123,7 +123,7 @@ ELEMENTWISE: dict[str, Function] = {
     "threshold": _with(ops.threshold, 0.1, 0.0),
     "threshold at one": _with(ops.threshold, 1.0, 0.0),
     "squareplus zero": _with(ops.squareplus, 0),
-    "softmax two axes": lambda h: ops.softmax(ops.reshape(h * h, (-1, 2, h.shape[-1] // 2)), axis=(1, 2)),
+    "softmax two axes": _each(lambda h: ops.softmax(ops.reshape(h * h, (2, h.shape[0] // 2)), axis=(0, 1))),
     "erfinv": lambda h: ops.erfinv(0.4 * ops.tanh(h)),
     "log": lambda h: ops.log(_positive(h)),
     "log10": lambda h: ops.log10(_positive(h)),
@@ -208,7 +208,7 @@ REDUCTIONS: dict[str, Function] = {
 } | {
     "argmax chosen": lambda h: ops.take_along_axis(h, ops.argmax(h, axis=-1, keepdims=True), axis=-1),
     "argsort": lambda h: ops.take_along_axis(h * h, ops.argsort(h, axis=-1), axis=-1),
-    "argpartition": lambda h: ops.take_along_axis(h * h, ops.argpartition(h, 2, axis=-1), axis=-1),
+    "argpartition": _each(lambda h: ops.take(h * h, ops.argpartition(h, 2))),
     "average": lambda h: ops.average(h * h, axis=-1, weights=np.linspace(-1.0, 2.0, h.shape[-1])),
     "diff": lambda h: ops.diff(h * h, axis=-1),
     "max of squares": lambda h: ops.max(h * h, axis=-1),

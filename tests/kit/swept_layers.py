@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from ntkbench.engine.model import Network, network_in
+
 L, ops = keras.layers, keras.ops
 Build = Callable[[Any], Any]
 
@@ -138,7 +140,7 @@ SEQUENCES: dict[str, Build] = {
     "Cropping1D": _of(lambda: L.Cropping1D(1)),
     "Dense of sequences": _of(lambda: L.Dense(2, "tanh")),
     "DepthwiseConv1D": _of(lambda: L.DepthwiseConv1D(2, depth_multiplier=2)),
-    "EinsumDense of sequences": _of(lambda: L.EinsumDense("abc,cd->abd", (None, 2), bias_axes="d", activation="relu")),
+    "EinsumDense of sequences": lambda h: L.EinsumDense("abc,cd->abd", (h.shape[1], 2), activation="relu")(h),
     "GRU": _of(lambda: L.GRU(2)),
     "GRU before": _of(lambda: L.GRU(2, reset_after=False, return_sequences=True)),
     "GRU unrolled": _of(lambda: L.GRU(1, unroll=True)),
@@ -355,7 +357,10 @@ def model_of(name: str, size: int, precision: str = "float64") -> Any:
     y = build(h)
     if kind in ("vector", "numbers") and len(y.shape) == 2 and size:
         y = L.Dense(3, "relu")(y)
-    return keras.Model(x, L.Dense(2)(L.Flatten()(y)))
+    model = keras.Model(x, L.Dense(2)(L.Flatten()(y)))
+    if len({v.dtype for v in model.trainable_variables}) > 1:  # Keras creates LoRA weights in float32
+        model = network_in(Network(model), np.zeros((1, *shape)), precision).model
+    return model
 
 
 def inputs_of(name: str, size: int) -> np.ndarray:

@@ -13,8 +13,14 @@ from ntkbench.engine.model import dtype_policy
 REFUSED = {
     "AutoContrast": "not finite",
     "Dot normalized": "not finite",  # the norm of 0
-    "Resizing nearest": "cannot be trusted",
+    "LSTM masked": "Masking 'masking",  # trained weights decide about steps that are 0
+    "Masking": "Masking 'masking",
+    "MultiHeadAttention masked": "Masking 'masking",
+    "Resizing nearest": "ResizeNearestNeighborGrad",
+    "SimpleRNN masked": "Masking 'masking",
     "Subtract of relus": "cannot be trusted",
+    "UnitNormalization": "not finite",  # the norm of 0
+    "UnitNormalization of sequences": "not finite",
 }
 # These run in the fast suite too.
 SAMPLE = ("Embedding padded, pooled", "MaxPooling1D same", "PReLU trained")

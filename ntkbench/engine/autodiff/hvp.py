@@ -13,8 +13,10 @@ from .gradient import dense_gradient, inner_product
 
 MODES = ("auto", "forward_over_backward", "double_backward")
 
-# Exceptions that TensorFlow raises when a derivative is not implemented.
-NO_DERIVATIVE = (LookupError, NotImplementedError, TypeError, ValueError, AttributeError, tf.errors.OpError)
+# Exceptions that TensorFlow raises when a derivative is not implemented. SystemError: its C++ tape hides another one.
+NO_DERIVATIVE = (
+    LookupError, NotImplementedError, TypeError, ValueError, AttributeError, SystemError, tf.errors.OpError
+)  # fmt: skip
 
 
 def flat_hvp(net: Network, mode: str = "auto") -> Any:
@@ -22,7 +24,7 @@ def flat_hvp(net: Network, mode: str = "auto") -> Any:
     if mode == "auto":
         mode = "forward_over_backward" if forward_safe(net) else "double_backward"
     orders = {"double_backward": double_backward, "forward_over_backward": forward_over_backward}
-    compiled = net.function(("hvp", mode), lambda: lambda x, v: orders[mode](net, x, v))
+    compiled = net.function(("hvp", mode), lambda: lambda x, v: orders[mode](net, x, v), follows=())
 
     def product(x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
         try:
@@ -33,8 +35,9 @@ def flat_hvp(net: Network, mode: str = "auto") -> Any:
             instead = (
                 "use mode='double_backward' or 'auto'" if mode != "double_backward" else "rewrite the failing operation"
             )
+            reason = reason_of(error.__cause__ if isinstance(error, SystemError) and error.__cause__ else error)
             raise NtkbenchError(
-                f"TensorFlow cannot differentiate this model in mode {mode!r} ({reason_of(error)}); {instead}."
+                f"TensorFlow cannot differentiate this model in mode {mode!r} ({reason}); {instead}."
             ) from error
 
     return product

@@ -169,7 +169,9 @@ class _Point:
                     if symmetry is None:
                         symmetry = self.asymmetry(u, self.hvp(u), v, hv)
                 except NtkbenchError as error:
-                    return evolve(found, problem="no second derivative", reason=str(error).rstrip("."))
+                    return evolve(
+                        found, problem="no second derivative", reason=str(error).partition("; ")[0].rstrip(".")
+                    )
             if not np.isfinite(hv).all():
                 return evolve(found, problem="not finite", sure=False)
             self.differences(v, hv, first, second)

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from ...errors import NtkbenchError
 from ..autodiff import forward_safe
-from ..model import Graph, Network, graph_of, layer_of, owner_of
+from ..model import POINTS, Graph, Network, graph_of, layer_of, owner_of
 from .derivatives import SAMPLES, check_derivatives, check_outputs, in_float64, unchanged
 from .layers import FaultyLayer, diagnose, faulty_layers, faulty_layers_here, known_right, unknown_layers
 from .pointwise import chains_of, meeting_kinks
@@ -62,7 +62,7 @@ def require_right_derivatives(net: Network, *inputs: Any, order: int, mode: str 
     """
     refusal = net.cached(("right derivatives", order, mode), lambda: _refusal(net, inputs[0], order, mode))
     for x in map(net.inputs, inputs):
-        special = not refusal and not _trusted(net, mode) and bool(graph_of(net, x).doubtful)
+        special = not refusal and not _trusted(net, x, mode) and bool(graph_of(net, x).doubtful)
         if not refusal and (special or chains_of(net, x)):
             few, many = _critical_inputs(x), _spread(x) if special else x[:0]
             parts = (net.theta(), few, many)
@@ -73,19 +73,25 @@ def require_right_derivatives(net: Network, *inputs: Any, order: int, mode: str 
         raise NtkbenchError(refusal)
 
 
-def _trusted(net: Network, mode: str) -> bool:
-    """Return whether a model is composed only of layers known to be correct."""
+def _trusted(net: Network, x: tf.Tensor, mode: str) -> bool:
+    """Return whether a model is composed only of layers known to be correct wherever they are applied.
+
+    Masking is correct on inputs, but not where trained weights decide whether a step is exactly 0.
+    """
 
     def trusted() -> bool:
         layers = list(net.model._flatten_layers()) if hasattr(net.model, "_flatten_layers") else []
-        return bool(layers) and all(map(known_right, layers)) and all(map(_separates_samples, layers))
+        if not layers or not all(map(known_right, layers)) or not all(map(_separates_samples, layers)):
+            return False
+        masks = any(isinstance(each, keras.layers.Masking) for each in layers)
+        return not masks or not any(kind in POINTS for kind, _ in graph_of(net, x).doubtful)
 
     return net.cached("trusted", trusted) and (mode != "forward_over_backward" or forward_safe(net))
 
 
 def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
     """Return why the model must not be differentiated, "" if there is no reason."""
-    if _trusted(net, mode):
+    if _trusted(net, net.inputs(x), mode):
         return ""
     layers = list(net.model._flatten_layers()) if hasattr(net.model, "_flatten_layers") else []
     known = bool(layers) and all(map(known_right, layers))
@@ -157,6 +163,28 @@ def _refusal_here(net: Network, x: tf.Tensor, many: tf.Tensor, order: int, mode:
         order: Order of the derivatives.
         mode: Mode of the Hessian-vector products.
     """
+    if found := _kinks_here(net, x, order):
+        return found
+    exact = net.cached("in float64", lambda: in_float64(net, x))
+    if exact is not None and exact is not net:
+        for ours, theirs in zip(net.model.variables, exact.model.variables, strict=True):
+            theirs.assign(tf.cast(ours.value, theirs.dtype))
+        net, x, many = exact, exact.inputs(x), exact.inputs(many) if len(many) else many
+        if found := _kinks_here(net, x, order):  # such as where(h == 0, 1, sin(h) / h), which float32 does not resolve
+            return found
+    if not len(many):
+        return ""
+    for one in tf.split(x, len(x)):
+        if faulty := faulty_layers_here(net, one, order, mode):
+            return _message(faulty, order)
+    together = check_derivatives(net, many, order=order, mode=mode)
+    if together.problem in ("gradient", "hessian", "symmetry"):
+        return _message(faulty_layers(net, many, together.problem, order=order), order)
+    return ""
+
+
+def _kinks_here(net: Network, x: tf.Tensor, order: int) -> str:
+    """Return why derivatives of elementwise operations are wrong at an input among x: [N, ...], "" if none is."""
     for chain in chains_of(net, x):
         for one in tf.split(x, len(x)):
             if found := meeting_kinks(chain, one, order):
@@ -165,19 +193,6 @@ def _refusal_here(net: Network, x: tf.Tensor, many: tf.Tensor, order: int, mode:
                     f"{found}. Write it as a single function, for example tf.where(x > 0, x, a * x) instead of "
                     "relu(x) - a * relu(-x)."
                 )
-    if not len(many):
-        return ""
-    exact = net.cached("in float64", lambda: in_float64(net, x))
-    if exact is not None and exact is not net:
-        for ours, theirs in zip(net.model.variables, exact.model.variables, strict=True):
-            theirs.assign(tf.cast(ours.value, theirs.dtype))
-        net, x, many = exact, exact.inputs(x), exact.inputs(many)
-    for one in tf.split(x, len(x)):
-        if faulty := faulty_layers_here(net, one, order, mode):
-            return _message(faulty, order)
-    together = check_derivatives(net, many, order=order, mode=mode)
-    if together.problem in ("gradient", "hessian", "symmetry"):
-        return _message(faulty_layers(net, many, together.problem, order=order), order)
     return ""
 
 

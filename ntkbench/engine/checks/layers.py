@@ -63,7 +63,10 @@ class FaultyLayer:
         by = "" if error is None or self.problem in ("stochastic", "coupled") else f" (relative error {error:.2g})"
         reason = f": {self.found.reason}" if self.found is not None and self.found.reason else ""
         here = " at exactly these weights and inputs, but not nearby" if self.here else ""
-        return f"{self.kind} {self.name!r} {WRONG[self.problem]}{here}{by}{reason}"
+        wrong = WRONG[self.problem]
+        if self.problem == "no second derivative" and self.mode == "forward_over_backward":
+            wrong = "cannot be differentiated forward over backward"
+        return f"{self.kind} {self.name!r} {wrong}{here}{by}{reason}"
 
     @property
     def instead(self) -> str:
@@ -71,8 +74,8 @@ class FaultyLayer:
         kind = self.kind.lower()
         if self.here:
             return (
-                "Look for kinks that cancel or factors that are 0, and write them as a single function, for example "
-                "tf.where(x > 0, x, a * x) instead of relu(x) - a * relu(-x)."
+                "Look for kinks that cancel, for comparisons with ==, != or Masking, and for factors that are 0. Write "
+                "kinks as a single function, for example tf.where(x > 0, x, a * x) instead of relu(x) - a * relu(-x)."
             )
         if self.mode == "forward_over_backward":
             return "Use mode='double_backward', which is correct" + (
@@ -144,6 +147,7 @@ def diagnose(net: Network, x: Any, found: Derivatives, order: int = 2, mode: str
     faulty = faulty_layers(net, x, found.problem, at_fault, order)
     if at_fault == mode:
         faulty = [evolve(each, asked=True) for each in faulty]
+    faulty = [each if each.found else evolve(each, found=found) for each in faulty]  # the model itself
     if not found.problem:
         # The model has kinks closer than any step of its precision; checking single layers may still be conclusive.
         faulty = [each for each in faulty if each.problem not in ("", "not finite")]
@@ -178,27 +182,29 @@ def unknown_layers(net: Network, x: Any, order: int = 2) -> Literal["right", "wr
 def faulty_layers_here(net: Network, x: tf.Tensor, order: int, mode: str) -> list[FaultyLayer]:
     """Return the layers whose derivatives are wrong at exactly these weights and this input x: [1, ...].
 
-    The whole model is checked first and, if kinks make that inconclusive, each layer not known to be correct.
+    The whole model is checked first. If it is wrong, or kinks make that inconclusive, each layer not known to be
+    correct is checked; if the model is wrong and none of them is, the model itself is returned.
     """
     found = check_derivatives(net, x, order=order, mode=mode, perturb=False)
-    if found.problem == "not finite":
-        return []
-    if found.problem:
-        return [
-            FaultyLayer(
-                getattr(net.model, "name", None) or "model", type(net.model).__name__, found.problem, found, here=True
-            )
-        ]
-    if found.sure:
+    if found.problem == "not finite" or (found.sure and not found.problem):
         return []
     with unchanged(net):
-        calls = [each for each in recorded_calls(net, x) if each[0] is not net.model and not known_right(each[0])]
+        calls = [each for each in recorded_calls(net, x) if each[0] is not net.model and not _right_here(each[0])]
         alone = [(layer, _check_alone((layer, args, kwargs), order, perturb=False)) for layer, args, kwargs in calls]
-    return [
+    faulty = [
         FaultyLayer(layer.name, type(layer).__name__, each.problem, each, here=True)
         for layer, each in alone
         if each is not None and each.problem in ("gradient", "hessian", "symmetry")
     ]
+    if faulty or not found.problem:
+        return faulty
+    name = getattr(net.model, "name", None) or "model"
+    return [FaultyLayer(name, type(net.model).__name__, found.problem, found, here=True)]
+
+
+def _right_here(layer: Any) -> bool:
+    """Return whether a layer's derivatives are known to be correct at every point, steps of exactly 0 included."""
+    return known_right(layer) and not isinstance(layer, keras.layers.Masking)
 
 
 def _check_key(call: Call) -> tuple[Any, ...]:

@@ -1,7 +1,8 @@
 """Detect kinks that meet: elementwise functions whose automatic derivative at a point equals none of their slopes.
 
-relu(h) − 0.3·relu(−h) has the slopes 0.3 and 1 at h = 0, but automatic differentiation returns 0. Such chains of
-operations are located in the model's graph and compared with finite differences at their actual inputs.
+relu(h) − 0.3·relu(−h) has the slopes 0.3 and 1 at h = 0, but automatic differentiation returns 0; so it does for
+where(h == 0, 0, h), whose slope is 1. Such chains of operations are located in the model's graph and compared with
+finite differences at their actual inputs.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ..model import Network, layer_of, named_layers, trace_of
+from ..model import POINTS, Network, layer_of, named_layers, trace_of
 from ..ops import quiet_tensorflow
 
-# Elementwise operations. Two operations of MEETING in one chain can cancel.
+# Elementwise operations. Two operations of MEETING in one chain can cancel, and one of POINTS suffices.
 MEETING = frozenset(
     {
         "Abs", "Ceil", "DivNoNan", "Elu", "Floor", "LeakyRelu", "Maximum", "Minimum", "MulNoNan", "Pow", "Relu",
@@ -72,11 +73,11 @@ def _chains(net: Network, x: tf.Tensor) -> Iterator[Chain]:
 
 
 def _ends(graph: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield (source, end) of the chains of elementwise operations in which at least two of MEETING meet."""
+    """Yield (source, end) of the chains of elementwise operations with one of POINTS or at least two of MEETING."""
     given = {graph.inputs[0].name} if graph.inputs else set()
     depends = set(given)  # tensors that depend on the model's input; all others, weights included, are constants here
     source: dict[str, Any] = {}
-    meeting: dict[str, frozenset[str]] = {}
+    meeting: dict[str, frozenset[tuple[str, str]]] = {}
     inside: dict[str, int] = {}  # number of uses of a tensor that continue its chain
     uses: dict[str, int] = {}
     for op in graph.get_operations():
@@ -98,14 +99,15 @@ def _ends(graph: Any) -> Iterator[tuple[Any, Any]]:
             continue
         source[out.name] = root
         meeting[out.name] = frozenset().union(*(meeting[each.name] for each in on))
-        if op.type in MEETING:
-            meeting[out.name] |= {op.name}
+        if op.type in MEETING | POINTS:
+            meeting[out.name] |= {(op.type, op.name)}
         for each in on:
             inside[each.name] = inside.get(each.name, 0) + 1
     final = {each.name for each in graph.outputs}
     for name, root in source.items():
         ends = name in final or uses.get(name, 0) > inside.get(name, 0)
-        if ends and len(meeting[name]) > 1 and root.name != name:
+        critical = len(meeting[name]) > 1 or any(kind in POINTS for kind, _ in meeting[name])
+        if ends and critical and root.name != name:
             end = graph.get_tensor_by_name(name)
             if end.dtype == root.dtype:
                 yield root, end

@@ -11,7 +11,7 @@ from .recurrence import Recurrence
 
 CHECK_EVERY = 3
 MIN_STEPS = 6  # earlier, a small residual may belong to a cluster of eigenvalues that hides a larger one
-RECURRENCE_TOL = 1e-4  # smallest relative tolerance that the recurrence can meet; below it, the basis is orthogonalised
+RECURRENCE_TOL = 1e-4  # smallest relative tolerance for which the recurrence is used
 
 
 @frozen
@@ -50,6 +50,14 @@ class Ritz(Extreme):
         return self.run.vectors(self.coefficients[:, :, i])
 
 
+def needs_basis(tol: float, dtype: tf.DType) -> bool:
+    """Return whether a relative tolerance is so small that the basis must be stored and orthogonalised.
+
+    The recurrence drops remainders of √ε of the norm, from each of the two vectors of a step at most once.
+    """
+    return tol < max(RECURRENCE_TOL, 2 * float(np.finfo(dtype.as_numpy_dtype).eps) ** 0.5)
+
+
 def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> Extreme:
     """Return the eigenvalue of largest magnitude of each operator, to a residual of tol·|value|.
 
@@ -59,7 +67,7 @@ def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> 
         tol: Relative tolerance of the residual.
         max_steps: Maximum number of Lanczos steps.
     """
-    if tol < RECURRENCE_TOL:
+    if needs_basis(tol, start.dtype):
         return extreme_pairs(matvec, start, tol=tol, max_steps=max_steps)
     run = Recurrence(matvec, start)
     values, residual = np.zeros(start.shape[0]), np.zeros(start.shape[0])

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-from attrs import frozen
+from attrs import astuple, frozen
 
 from ..model import Network, vectorises
-from ..ops import Hoisted, reshape
+from ..ops import Hoisted, Saved, reshape
 from ..rules.rule import Product
-from ..structure import Structure, Tapped, run_tapped
+from ..structure import Structure, Tapped, made, numbers, run_tapped
 
 WORTH_XLA = 5e8  # operations of one product; compiling takes half a second, and a norm about thirty products
 
@@ -101,22 +101,34 @@ def factored_product(net: Network, structure: Structure, x: tf.Tensor, copies: i
     """Return the compiled product for `copies` vectors per input in x: [N, ...], without computing anything yet."""
     spec = tf.TensorSpec([copies * len(x), *x.shape[1:]], x.dtype)
     key = ("factored", structure, spec.shape, spec.dtype)
-    return net.cached(key, lambda: FactoredProduct(net, structure, spec))
+    saved = net.saved_at(("factored", spec.shape, spec.dtype), structure.described(net))
+    return net.cached(key, lambda: FactoredProduct(net, structure, spec, saved))
 
 
 class FactoredProduct:
     """Compiled product with the Hessian for inputs of one shape and dtype.
 
+    Args:
+        net: The network.
+        structure: Its structure, complete.
+        spec: Spec of the inputs.
+        saved: Where the compiled product is saved; None for nowhere.
+
     Attributes:
         hoisted: x -> (carried, constants), and (carried, v: [B, D]) -> H·v: [B, D].
+        products: The products that the model uses.
+        blocks: The coordinates of each.
         size: Number D of coordinates.
+        operations: Number of operations.
+        kept: Number of entries of the tensors that `hoisted.once` returns.
+        made: Number of entries that `hoisted.each` allocates.
         xla: Whether the product is compiled with XLA.
     """
 
-    def __init__(self, net: Network, structure: Structure, spec: tf.TensorSpec):
+    def __init__(self, net: Network, structure: Structure, spec: tf.TensorSpec, saved: Saved | None = None):
         self.net = net
-        self.products: list[Product] = []
-        self.blocks: list[Block] = []
+        used: list[Product] = []
+        blocks: list[Block] = []
 
         def product(x: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, list[Constants]]:
             with tf.GradientTape() as outer:
@@ -135,19 +147,29 @@ class FactoredProduct:
                 zero = tf.UnconnectedGradients.ZERO
                 found = inner.gradient([chosen, *a], taps, [tf.ones_like(chosen), *probes], zero)
                 g = _by_layer(layers, found)
-            self.products = [tapped.product for tapped in layers]
-            self.blocks = [_block(*each) for each in zip(a, g, strict=True)]
+            used[:] = [tapped.product for tapped in layers]
+            blocks[:] = [_block(*each) for each in zip(a, g, strict=True)]
             constants = [_constants(*each) for each in zip(a, g, strict=True)]
-            parts = tf.split(v, [block.size for block in self.blocks], axis=1)
-            along = [_along(*each) for each in zip(self.blocks, constants, parts, strict=True)]
+            parts = tf.split(v, [block.size for block in blocks], axis=1)
+            along = [_along(*each) for each in zip(blocks, constants, parts, strict=True)]
             cotangents = [az for az, _ in along] + [gv for _, gv in along]
             da, found = outer.gradient([*g, *a], [probes, taps], cotangents, zero)
             dg = _by_layer(layers, found)
-            packed = [_packed(*each) for each in zip(self.blocks, constants, da, dg, strict=True)]
+            packed = [_packed(*each) for each in zip(blocks, constants, da, dg, strict=True)]
             return tf.concat(packed, 1), constants
 
         v = tf.TensorSpec([spec.shape[0], None], net.dtype)
-        self.hoisted = Hoisted(product, spec, v)
+        self.hoisted = Hoisted(product, spec, v, saved)
+        of_rules = [product for rule in structure.rules for product in rule.products]
+        cut = self.hoisted.cut
+        if cut is not None:
+            places = [next(i for i, each in enumerate(of_rules) if each is mine) for mine in used]
+            sizes = [len(cut.work) + len(cut.kept), numbers(cut.kept), made(cut.work)]
+            self.hoisted.about = places, [astuple(block) for block in blocks], sizes
+        places, of_blocks, sizes = self.hoisted.about
+        self.products = [of_rules[place] for place in places]
+        self.blocks = [Block(*block) for block in of_blocks]
+        self.operations, self.kept, self.made = sizes
         self.size = sum(block.size for block in self.blocks)
         # One forward and one backward pass of tangents.
         flops = 4 * spec.shape[0] * sum(block.t * block.groups * block.a * block.b for block in self.blocks)

@@ -29,7 +29,7 @@ from ..partition import parts, shares
 from ..replicas import Replicas
 from ..structure import model_sizes, structure_of
 from .eigenpairs import leading
-from .extreme import RECURRENCE_TOL, Ritz, extreme, extreme_pairs
+from .extreme import Ritz, extreme, extreme_pairs, needs_basis
 from .factored import FactoredHessian, factored_product
 from .plan import factored_sizes, flat_sizes, plan
 
@@ -188,7 +188,7 @@ def norms_and_pairs(
         return HessianNorm(value, error, error <= tol * value, 0, route), []
     value, error, steps, found = np.zeros(len(x)), np.zeros(len(x)), 0, []
     limit = max(1, MAX_ITERATIONS if max_iterations is None else max_iterations)
-    for each in _parts(net, x, route, limit, budget(memory_gib), basis=pairs > 0 or tol < RECURRENCE_TOL):
+    for each in _parts(net, x, route, limit, budget(memory_gib), basis=pairs > 0 or needs_basis(tol, net.dtype)):
         part, operator = each.samples, each.operator
         wanted = max(0, min(pairs, part.stop) - part.start)
         search = extreme_pairs if wanted else extreme

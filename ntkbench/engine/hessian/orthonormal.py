@@ -14,19 +14,25 @@ def orthonormal(w: tf.Tensor, least: tf.Tensor, s: int) -> tuple[tf.Tensor, tf.T
 
     A row whose remaining norm is at most `least` [B, s] is set to zero.
     """
+    return without_short(w, least, s)[:2]
+
+
+def without_short(w: tf.Tensor, least: tf.Tensor, s: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return what `orthonormal` returns, and the norms of what was set to zero: [B, s]."""
     rows: list[tf.Tensor] = []
-    columns = []
+    columns, dropped = [], []
     for j in range(s):
         rest, column = w[:, j], []
         for done in rows:
             part = tf.reduce_sum(done * rest, 1, keepdims=True)
             rest = rest - part * done
             column.append(part)
-        norm = tf.norm(rest, axis=1, keepdims=True)
-        norm = tf.where(norm <= least[:, j : j + 1], tf.zeros_like(norm), norm)
+        length = tf.norm(rest, axis=1, keepdims=True)
+        norm = tf.where(length <= least[:, j : j + 1], tf.zeros_like(length), length)
+        dropped.append(length - norm)
         rows.append(tf.math.divide_no_nan(rest, norm))
         columns.append(tf.concat([*column, norm, *[tf.zeros_like(norm)] * (s - 1 - j)], 1))
-    return tf.stack(rows, 1), tf.stack(columns, 2)
+    return tf.stack(rows, 1), tf.stack(columns, 2), tf.concat(dropped, 1)
 
 
 def rounding_length(w: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,6 @@ from attrs import frozen
 from ...errors import NtkbenchError
 from ..budget import BASE, PER_OPERATION, gib
 from ..model import Network
-from ..structure import made, numbers
 from .factored import FactoredProduct
 from .orthonormal import LARGE
 
@@ -62,13 +61,12 @@ class Sizes:
 
 def factored_sizes(operator: FactoredProduct, samples: int, copies: int, basis: bool = True) -> Sizes:
     """Return the sizes for the factored Hessian, from the graph of `samples`·`copies` parallel products."""
-    item, hoisted = operator.net.dtype.size, operator.hoisted
-    operations = len(hoisted.work) + len(hoisted.kept)
+    item = operator.net.dtype.size
     large = samples > 1 and samples * copies * operator.size >= LARGE
     return Sizes(
-        fixed=BASE + XLA_BYTES * (operator.xla + large) + 2 * PER_OPERATION * operations,
-        kept=item * numbers(hoisted.kept) // samples,
-        working=int(ALIVE_SHARE * item * made(hoisted.work) / samples),
+        fixed=BASE + XLA_BYTES * (operator.xla + large) + 2 * PER_OPERATION * operator.operations,
+        kept=item * operator.kept // samples,
+        working=int(ALIVE_SHARE * item * operator.made / samples),
         vector=item * copies * operator.size,
         basis=basis,
     )

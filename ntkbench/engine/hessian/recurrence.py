@@ -3,6 +3,9 @@
 Each step uses only the vectors of the step before, so it costs little more than its products, and memory does not grow.
 The vectors lose orthogonality as eigenvalues converge, and converged eigenvalues reappear, which does not change the
 extreme ones (Paige 1980, Linear Algebra Appl. 34; Parlett 1998, section 13.4).
+
+That holds as long as neighbouring vectors are orthogonal. A short remainder consists of rounding errors in part, so its
+direction is not orthogonal to the vectors before it. It is dropped, and its length is added to the residuals.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import tensorflow as tf
 
 from ..checks import NotFinite
 from ..ops import Compiled
-from .orthonormal import LARGE, ROUNDING, eps, largest_of, orthonormal, rounding_length
+from .orthonormal import LARGE, eps, largest_of, orthonormal, rounding_length, without_short
 
 
 class Recurrence:
@@ -37,6 +40,7 @@ class Recurrence:
         self._scale = tf.zeros([batch, 1], start.dtype)
         self._diagonal: list[np.ndarray] = []  # blocks [B, s, s]
         self._below: list[np.ndarray] = []
+        self._dropped: list[np.ndarray] = []  # lengths of the remainders that were dropped, [B, s]
 
     @property
     def steps(self) -> int:
@@ -46,11 +50,11 @@ class Recurrence:
     def step(self) -> None:
         """Apply the operators once. Raises NotFinite."""
         w = self.matvec(self._newest)
-        following, diagonal, self._beta, self._scale = self._advance(
+        following, diagonal, self._beta, dropped, self._scale = self._advance(
             w, self._before, self._newest, self._beta, self._scale
         )
         self._before, self._newest = self._newest, following
-        for blocks, block in ((self._diagonal, diagonal), (self._below, self._beta)):
+        for blocks, block in ((self._diagonal, diagonal), (self._below, self._beta), (self._dropped, dropped)):
             blocks.append(block.numpy().astype(np.float64))
             if not np.isfinite(blocks[-1]).all():
                 raise NotFinite("A product with the Hessian is not finite.")
@@ -71,8 +75,9 @@ class Recurrence:
     def largest(self, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the Ritz value of largest magnitude, signed, and its residual, of the chosen operators: [b] each."""
         values, vectors = largest_of(self.projected(which), 1)
-        residual = np.linalg.norm(self._below[-1][which] @ vectors[:, -self.s :, :], axis=1)
-        return values[:, 0], residual[:, 0]
+        dropped = np.concatenate([each[which] for each in self._dropped], 1)
+        residual = np.linalg.norm(self._below[-1][which] @ vectors[:, -self.s :, :], axis=1)[:, 0]
+        return values[:, 0], residual + (dropped * np.abs(vectors[:, :, 0])).sum(1)
 
     @property
     def exhausted(self) -> bool:
@@ -100,16 +105,17 @@ def _step(
         v: Newest vectors.
         beta: β of the previous step [B, s, s]. It is removed exactly as it stands in the projection, however far the
             vectors are from orthogonal; otherwise the projection would not be one of H.
-        scale: Largest ‖w‖ so far, [B, 1]. A remainder below its rounding error counts as zero: an operator of low rank
-            would otherwise gain a spurious direction.
+        scale: Largest ‖w‖ so far, [B, 1]. Remainders shorter than √ε of it are dropped: directions are accurate to
+            √ε then.
 
     Returns:
-        The next vectors, ⟨w, v⟩ [B, s, s], β' [B, s, s], and the new scale.
+        The next vectors, ⟨w, v⟩ [B, s, s], β' [B, s, s], the lengths of the dropped remainders [B, s], and the new
+        scale.
     """
     scale = tf.maximum(scale, tf.reduce_max(tf.norm(w, axis=2), 1, keepdims=True))
     rest = w - tf.matmul(beta, before)
     along = tf.matmul(rest, v, transpose_b=True)
     rest -= tf.matmul(along, v)
     rest -= tf.matmul(tf.matmul(rest, v, transpose_b=True), v)  # removes rounding errors
-    following, beta = orthonormal(rest, tf.tile(ROUNDING * eps(w) * scale, [1, s]), s)
-    return following, along, beta, scale
+    following, beta, dropped = without_short(rest, tf.tile(eps(w) ** 0.5 * scale, [1, s]), s)
+    return following, along, beta, dropped, scale

@@ -10,7 +10,8 @@ from .casting import (
     take_weights,
 )
 from .explained import explained
-from .graph import Graph, graph_of, owner_of
+from .fingerprint import fingerprint
+from .graph import POINTS, Graph, graph_of, owner_of
 from .layer_facts import (
     FORWARD_SAFE,
     KEEPS_SAMPLES,
@@ -36,12 +37,14 @@ __all__ = [
     "KEEPS_SAMPLES",
     "OPAQUE",
     "PLAIN",
+    "POINTS",
     "Graph",
     "Network",
     "SeveralOutputs",
     "copied",
     "dtype_policy",
     "explained",
+    "fingerprint",
     "graph_of",
     "has",
     "in_precision",

@@ -32,6 +32,8 @@ PROVEN = frozenset(
 )  # fmt: skip
 # Operations that are constant between jumps, so that a derivative of 0 is correct.
 ROUNDS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
+# Comparisons that hold at isolated points: what a model does there, its neighbourhood does not.
+POINTS = frozenset({"Equal", "NotEqual"})
 # Operations that turn numbers into other data and back again, so that derivatives get lost on the way.
 ENCODES = frozenset({"AsString", "Bitcast", "SerializeTensor"})
 CALLS = frozenset({"Case", "If", "PartitionedCall", "StatefulPartitionedCall", "StatelessCase", "StatelessIf"})
@@ -98,7 +100,7 @@ class _Walk:
         if op.type in ROUNDS or (op.type == "Cast" and not carries(op.outputs[0].dtype)):
             self.rounds = True
             return [False] * len(op.outputs)
-        carrying = any(carries(each.dtype) for each in op.outputs) or op.type in ENCODES
+        carrying = any(carries(each.dtype) for each in op.outputs) or op.type in ENCODES | POINTS
         if carrying and (op.type not in PROVEN or "_gradient_op_type" in op.node_def.attr):
             self.doubtful.append((op.type, op.name))
         return [True] * len(op.outputs)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ...errors import NtkbenchError
 from ...nests import is_nest
-from ..ops import Compiled, exact_operations
+from ..ops import Compiled, Saved, exact_operations
 from .explained import explained
 from .inputs import read
 from .layout import Layout, varied
@@ -42,6 +42,9 @@ class Network:
         output_name: For a model with several outputs: the dictionary key, Keras name or index of the output to use.
         layout: Structure of nested inputs; None for single arrays, or to take it from the first inputs.
 
+    Attributes:
+        saved: The saved functions of models like this one, if its functions are saved; by default they are not.
+
     Raises:
         NtkbenchError: If the model, output or output_name is invalid.
     """
@@ -65,6 +68,7 @@ class Network:
         self.shapes = [tuple(v.shape) for v in self.variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
         self.size = sum(self.sizes)
+        self.saved: Saved | None = None
         self._cache: dict[Hashable, Any] = {}
 
     def require_one_type(self) -> None:
@@ -210,13 +214,40 @@ class Network:
         """Set all weights, frozen ones included, to those of another model with the same structure."""
         self.model.set_weights(weights)
 
+    @property
+    def all_variables(self) -> list[tf.Variable]:
+        """All variables of the model without duplicates: weights, moving statistics and generator states."""
+        others = [v if isinstance(v, tf.Variable) else v.value for v in getattr(self.model, "variables", ())]
+        return list({id(v): v for v in [*self.variables, *others]}.values())
+
     # -- compiled functions ------------------------------------------------------------------------------------
 
-    def function(self, key: Hashable, build: Callable[[], Callable[..., Any]], **options: Any) -> Callable[..., Any]:
-        """Return `build()` compiled, traced at full matmul precision and cached under `key`."""
+    def function(
+        self,
+        key: Hashable,
+        build: Callable[[], Callable[..., Any]],
+        *,
+        follows: Sequence[Any] | None = None,
+        **options: Any,
+    ) -> Callable[..., Any]:
+        """Return `build()` compiled, traced at full matmul precision and cached under `key`.
+
+        Args:
+            key: The key.
+            build: Returns the function.
+            follows: What the function follows from besides this package's code, the model and the key, as plain values.
+                Only functions for which it is given are saved; functions from outside this package must not give it.
+            options: Options of `tf.function`.
+        """
         if key not in self._cache:
-            self._cache[key] = Compiled(build(), **options)
+            self._cache[key] = Compiled(build(), self.saved_at(key, follows), **options)
         return self._cache[key]
+
+    def saved_at(self, key: Hashable, follows: Sequence[Any] | None) -> Saved | None:
+        """Return where the function of a key is saved; None if it is not. Arguments as for `function`."""
+        if self.saved is None or follows is None:
+            return None
+        return self.saved.of(key, tuple(follows), self.output, self.output_name, repr(self.layout))
 
     def cached(self, key: Hashable, build: Callable[[], Any]) -> Any:
         """Return `build()`, cached under `key`."""

@@ -27,7 +27,7 @@ class KernelMap:
     def kernel(self, w: tf.Tensor) -> np.ndarray:
         """Return K(w): [N, N] float64; the weights of the network are set to w."""
         if self.structure.complete:
-            return np.asarray(self.net.function("kernel", self._build_kernel)(w, self.x), np.float64)
+            return np.asarray(self._function("kernel", self._build_kernel)(w, self.x), np.float64)
         self.net.assign(w)
         j = gradients(self.net, self.x, [self.net.output])[:, 0].astype(np.float64)
         return j @ j.T
@@ -39,7 +39,7 @@ class KernelMap:
             self._checked = True
         if self.structure.complete:
             reference = tf.constant(reference, self.net.dtype)
-            k, gradient = self.net.function("kernel and gradient", self._build_gradient)(w, self.x, reference)
+            k, gradient = self._function("kernel and gradient", self._build_gradient)(w, self.x, reference)
             return np.asarray(k, np.float64), gradient
         self.net.assign(w)
         j = gradients(self.net, self.x, [self.net.output])[:, 0]
@@ -48,6 +48,9 @@ class KernelMap:
         u = (k - reference).astype(j.dtype) @ j
         product = flat_hvp(self.net)
         return k, 2 * tf.add_n([product(self.x[i : i + 1], tf.constant(u[i])) for i in range(len(u))])
+
+    def _function(self, key: str, build: Any) -> Any:
+        return self.net.function(key, build, follows=self.structure.described(self.net))
 
     def _build_kernel(self) -> Any:
         net, rules = self.net, self.structure.rules

@@ -8,11 +8,13 @@ from .keras_settings import isolated_settings, keras_settings
 from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
 from .precision import full_precision
 from .reshape import reshape
+from .saved import Saved
 from .vectorised import for_each, quiet_tensorflow
 
 __all__ = [
     "Compiled",
     "Hoisted",
+    "Saved",
     "cotangents_side_by_side",
     "deterministic",
     "exact_operations",

@@ -1,13 +1,15 @@
 """Compiled functions that are called directly, without the cost of `tf.function`'s argument handling.
 
 On every call, `tf.function` binds, hashes and type-checks its arguments, which takes longer than a small kernel. Here
-the concrete function is looked up by the shapes and types of the tensors, and run as one operation.
+the concrete function is looked up by the shapes and types of the tensors, and run as one operation. It may come from
+an earlier process that saved it.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from attrs import frozen
 from tensorflow.python.eager import context, record
 
 from .precision import full_precision
+from .saved import Definition, Saved, rebuilt
+from .shared_constants import shared_constants
 from .vectorised import quiet_tensorflow
 
 
@@ -24,7 +28,7 @@ class Program:
     """A concrete function with what a direct call needs.
 
     Attributes:
-        run: The concrete function.
+        run: The concrete function, or the name of a saved one that was restored.
         captured: Tensors and variable handles that it captured.
         types: Types of its outputs.
         settings: TensorFlow's graph options when it was traced, as for any call of a `tf.function`.
@@ -42,7 +46,21 @@ class Program:
         """Return the program of a concrete function."""
         options = context.context().function_call_options
         types = tuple(each.dtype for each in run.outputs)
-        return cls(run, tuple(run.captured_inputs), types, options.config_proto_serialized, _packer(run))
+        return cls(
+            run, tuple(run.captured_inputs), types, options.config_proto_serialized, _packer(run.structured_outputs)
+        )
+
+    @classmethod
+    def restored(cls, saved: Definition, variables: Sequence[tf.Variable]) -> Program:
+        """Return the program of a saved function, for the variables of its model."""
+        runtime, name = context.context(), saved.function.signature.name
+        runtime.add_function_def(saved.function)
+        captured = tuple(variables[place].handle for place in saved.captured)
+        types = tuple(tf.dtypes.as_dtype(each.type) for each in saved.function.signature.output_arg)
+        settings = runtime.function_call_options.config_proto_serialized
+        program = cls(name, captured, types, settings, _packer(rebuilt(saved.structure)))
+        weakref.finalize(program, runtime.remove_function, name)
+        return program
 
     def __call__(self, tensors: list[tf.Tensor]) -> Any:
         """Return the value of the function at its flat tensor arguments."""
@@ -52,10 +70,10 @@ class Program:
         )
 
 
-def _packer(run: Any) -> Callable[[list[tf.Tensor]], Any]:
-    structure = run.structured_outputs
+def _packer(structure: Any) -> Callable[[list[tf.Tensor]], Any]:
+    """Return the function that puts a list of tensors into a structure of tensors (or other values) and None."""
     leaves = tf.nest.flatten(structure)
-    if not run.outputs:
+    if all(leaf is None for leaf in leaves):
         return lambda found: structure
     if not tf.nest.is_nested(structure):
         return operator.itemgetter(0)
@@ -78,10 +96,12 @@ class Compiled:
 
     Args:
         function: The function.
+        saved: Where its traces are saved; None for nowhere.
         options: Options of `tf.function`.
     """
 
-    def __init__(self, function: Callable[..., Any], **options: Any):
+    def __init__(self, function: Callable[..., Any], saved: Saved | None = None, **options: Any):
+        self._saved = saved
         self._traced = tf.function(function, autograph=False, **options)
         # Elsewhere TensorFlow's own call decides where to run, and it alone records itself for a gradient tape.
         self._direct = not options.get("jit_compile") and not tf.config.get_visible_devices("GPU")
@@ -91,15 +111,32 @@ class Compiled:
         """Return the function's value: a tensor, or a structure of tensors and None."""
         with full_precision():
             if not self._direct or not tf.executing_eagerly() or record.could_possibly_record():
-                with quiet_tensorflow():
+                with quiet_tensorflow(), shared_constants():
                     return self._traced(*args)
             tensors: list[tf.Tensor] = []
             key = tuple(_key(args, tensors))
             program = self._programs.get(key)
             if program is None:
-                with quiet_tensorflow():
-                    program = self._programs[key] = Program.of(self._traced.get_concrete_function(*args))
+                program = self._programs[key] = self._program(args, key)
             return program(tensors)
+
+    @property
+    def runs(self) -> list[Any]:
+        """The concrete functions that were called directly."""
+        return [program.run for program in self._programs.values()]
+
+    def _program(self, args: Sequence[Any], key: Any) -> Program:
+        """Return the program for arguments with this key: the saved one, or a new trace."""
+        saved = self._saved and self._saved.of(key)
+        known = saved.read() if saved else None
+        if saved and known:
+            (function,), _ = known
+            return Program.restored(function, saved.variables)
+        with quiet_tensorflow(), shared_constants():
+            run = self._traced.get_concrete_function(*args)
+        if saved:
+            saved.write([run])
+        return Program.of(run)
 
 
 def _key(value: Any, tensors: list[tf.Tensor]) -> Iterator[Any]:

@@ -34,11 +34,10 @@ def resize(images: Any, size: Any, method: Any = tf.image.ResizeMethod.BILINEAR,
     kept = not (args and args[0]) and not kwargs.get("preserve_aspect_ratio")
     if not (linear and kept and tf.is_tensor(images) and len(images.shape) == 4 and images.dtype.is_floating):
         return _resize(images, size, method, *args, **kwargs)
-    height, width = images.shape[1:3]
-    if height is None or width is None:
-        return _resize(images, size, method, *args, **kwargs)
+    known, now = images.shape, tf.shape(images)
+    height, width = (now[i] if known[i] is None else known[i] for i in (1, 2))
 
-    def matrix(n: int, to: Any) -> tf.Tensor:
+    def matrix(n: Any, to: Any) -> tf.Tensor:
         columns = _resize(tf.eye(n)[None, :, :, None], [to, n], method, *args, **kwargs)
         return tf.cast(columns[0, :, :, 0], images.dtype)
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from .compiled import Compiled
+from .compiled import Compiled, Program
+from .saved import Saved
+from .shared_constants import shared_constants
 
 # Operations that are repeated after the cut, because they cost nothing.
 NOT_INLINED = {"_noinline": True}
@@ -27,16 +29,63 @@ class Hoisted:
         function: The function.
         c: Spec of the constant tensor.
         v: Spec of the variable tensor, whose sizes may be unknown.
+        saved: Where both parts are saved; None for nowhere. Parts that an earlier process saved are used instead of a
+            new trace. They cannot be called inside another function.
 
     Attributes:
-        once: c -> (values carried over the cut, others).
-        each: (carried, v) -> value.
+        cut: The traced function and its parts; None if the parts were saved.
+        about: Plain values that are saved with the parts.
+    """
+
+    def __init__(self, function: Callable[..., Any], c: tf.TensorSpec, v: tf.TensorSpec, saved: Saved | None = None):
+        self.cut: Cut | None = None
+        self.about: Any = None
+        self._saved = saved
+        self._once: Callable[..., Any]
+        self._each: Callable[..., Any]
+        if saved and (known := saved.read()):
+            (once, each), self.about = known
+            before, after = (Program.restored(part, saved.variables) for part in (once, each))
+            self._once, self._each = lambda c: before([c]), lambda carried, v: after([*carried, v])
+            self._saved = None
+            return
+        with shared_constants():
+            self.cut = Cut(tf.function(function, autograph=False).get_concrete_function(c, v))
+        # Not inlined, so that the graph is optimised once if another function calls `each` several times.
+        self._once = Compiled(self.cut.once, experimental_attributes=NOT_INLINED)
+        self._each = Compiled(self.cut.each, experimental_attributes=NOT_INLINED)
+
+    def use_xla(self) -> None:
+        """Compile `each` with XLA, unless it was saved. It will not be saved."""
+        if self.cut is not None:
+            self._each = Compiled(self.cut.each, jit_compile=True)
+            self._saved = None
+
+    def once(self, c: tf.Tensor) -> tuple[list[tf.Tensor], Any]:
+        """Return the values carried over the cut, and the others in the structure that the function returned."""
+        return self._once(c)
+
+    def each(self, carried: list[tf.Tensor], v: tf.Tensor) -> tf.Tensor:
+        """Return the value that depends on v."""
+        value = self._each(carried, v)
+        if self._saved is not None:
+            # Together, because another trace may carry its values in another order.
+            runs = [run for part in (self._once, self._each) if isinstance(part, Compiled) for run in part.runs]
+            if len(runs) == 2:
+                self._saved.write(runs, self.about)
+                self._saved = None
+        return value
+
+
+class Cut:
+    """The graph of a function (c, v) -> (value, others), cut where its operations begin to depend on v.
+
+    Attributes:
         kept: Graph tensors that `once` returns, without duplicates.
         work: Operations of `each`.
     """
 
-    def __init__(self, function: Callable[..., Any], c: tf.TensorSpec, v: tf.TensorSpec):
-        traced = tf.function(function, autograph=False).get_concrete_function(c, v)
+    def __init__(self, traced: Any):
         graph = traced.graph
         constant, variable = graph.inputs[:2]
         value, *others = graph.outputs
@@ -45,33 +94,21 @@ class Hoisted:
             raise ValueError("one of the other values depends on v")
         cut = _cut(value, dependent)
         captures = [(inner, outer) for outer, inner in graph.captures]
-        self.others = traced.structured_outputs[1]
         self.kept = list({tensor.ref(): tensor for tensor in [*cut, *others]}.values())
         self.work = _between([*cut, variable], [inner for inner, _ in captures], [value])
-        before = _imported(graph, [constant], captures, [*cut, *others])
-        after = _imported(graph, [*cut, variable], captures, [value])
-
-        def once(c: tf.Tensor) -> Any:
-            found = before([c])
-            return found[: len(cut)], found[len(cut) :]
-
-        def each(carried: Sequence[tf.Tensor], v: tf.Tensor) -> tf.Tensor:
-            return after([*carried, v])[0]
-
-        # Not inlined, so that the graph is optimised once if another function calls `each` several times.
-        self._once = Compiled(once, experimental_attributes=NOT_INLINED)
-        self.each = Compiled(each, experimental_attributes=NOT_INLINED)
-        self._each = each
+        self._carried, self._others = len(cut), traced.structured_outputs[1]
+        self._before = _imported(graph, [constant], captures, [*cut, *others])
+        self._after = _imported(graph, [*cut, variable], captures, [value])
         self._traced = traced  # keeps the graph alive
 
-    def use_xla(self) -> None:
-        """Compile `each` with XLA."""
-        self.each = Compiled(self._each, jit_compile=True)
-
     def once(self, c: tf.Tensor) -> tuple[list[tf.Tensor], Any]:
-        """Return the values carried over the cut, and the others in the structure that the function returned."""
-        carried, others = self._once(c)
-        return carried, tf.nest.pack_sequence_as(self.others, others)
+        """Return the values carried over the cut, and the others. For use inside compiled functions."""
+        found = self._before([c])
+        return found[: self._carried], tf.nest.pack_sequence_as(self._others, found[self._carried :])
+
+    def each(self, carried: Sequence[tf.Tensor], v: tf.Tensor) -> tf.Tensor:
+        """Return the value. For use inside compiled functions."""
+        return self._after([*carried, v])[0]
 
 
 def _dependents(graph: Any, variable: tf.Tensor) -> set[Any]:

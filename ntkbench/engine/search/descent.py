@@ -72,7 +72,9 @@ def gradient_descent(
         Diverged: If the loss is not finite even at vanishing step size.
     """
     kernels = KernelMap(net, x)
-    loss_and_gradient = net.function("loss and gradient", lambda: lambda w, x, y: _loss_and_gradient(net, w, x, y))
+    loss_and_gradient = net.function(
+        "loss and gradient", lambda: lambda w, x, y: _loss_and_gradient(net, w, x, y), follows=()
+    )
     y = tf.constant(y, net.dtype)
     recorded = {0: kernels.kernel(origin)}
     step_size = first = _critical(recorded[0]) * safety

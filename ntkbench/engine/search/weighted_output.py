@@ -25,7 +25,9 @@ class WeightedOutput:
 
     def gradient(self, w: tf.Tensor, c: np.ndarray) -> tf.Tensor:
         """Return ∇F_c(w) = J(w)ᵀ·c: [P]."""
-        return self.net.function("weighted gradient", self._build_gradient)(w, self.x, tf.cast(c, self.net.dtype))
+        return self.net.function("weighted gradient", self._build_gradient, follows=())(
+            w, self.x, tf.cast(c, self.net.dtype)
+        )
 
     def gradient_and_product(self, w: tf.Tensor, c: np.ndarray, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return ∇F_c(w) and ∇²F_c(w)·v: [P] each, for v: [P].
@@ -35,7 +37,9 @@ class WeightedOutput:
         if not self._checked:
             require_right_derivatives(self.net, self.x, order=2, mode="double_backward")
             self._checked = True
-        return self.net.function("weighted product", self._build_product)(w, self.x, tf.cast(c, self.net.dtype), v)
+        return self.net.function("weighted product", self._build_product, follows=())(
+            w, self.x, tf.cast(c, self.net.dtype), v
+        )
 
     def _build_gradient(self) -> Any:
         net = self.net

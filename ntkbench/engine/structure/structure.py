@@ -40,6 +40,14 @@ class Structure:
         """Whether the rules account for every trainable weight."""
         return not self.rest
 
+    def described(self, net: Network) -> list[Any]:
+        """Return the kind of each rule and the places of its variables in the network, as plain values."""
+        places = {id(variable): i for i, variable in enumerate(net.variables)}
+        return [
+            [type(rule).__module__, type(rule).__qualname__, sorted(places.get(each, -1) for each in _variables(rule))]
+            for rule in self.rules
+        ]
+
 
 def structure_of(net: Network, x: tf.Tensor) -> Structure:
     """Return the structure of the model for inputs like x: [N, ...]; logs the layers without a rule."""

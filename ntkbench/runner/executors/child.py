@@ -67,8 +67,10 @@ def serve(connection: Connection, setting: Setting) -> None:
         except NtkbenchError as error:
             connection.send(("refused", str(error)))
             return
+        from ..saved_functions import opened
         from ..worker import GroupWorker, sentence
 
+        functions = opened() if device.startswith("cpu") else None
         known = registry().with_architectures(setting.architectures)
         # Tracing creates many long-lived objects; the default thresholds would spend a tenth of its time on collection.
         gc.freeze()
@@ -77,7 +79,7 @@ def serve(connection: Connection, setting: Setting) -> None:
         while True:
             cells, workspaces = connection.recv()
             try:
-                for result in GroupWorker(cells, known, device, setting.limits.gib, workspaces).results():
+                for result in GroupWorker(cells, known, device, setting.limits.gib, workspaces, functions).results():
                     connection.send(("result", result))
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise

@@ -98,6 +98,27 @@ def test_what_is_wrong_at_a_blank_image_is_refused_there(function, behind):
     nb.empirical_ntk(model, BLANK)
 
 
+def masked(behind, in_front=()):
+    keras.utils.set_random_seed(1)
+    return keras.Sequential([keras.Input((4, 2)), *in_front, L.Masking(), *behind(), L.Dense(1)])
+
+
+STEPS = np.array([[[1, 2], [3, 1], [0, 0], [0, 0]], [[1, 1], [0, 0], [0, 0], [0, 0]]], "float32") / 3
+
+
+@pytest.mark.parametrize(
+    "behind", [lambda: [L.SimpleRNN(3)], lambda: [L.GlobalAveragePooling1D()], lambda: [L.LSTM(3)]]
+)
+def test_masks_that_trained_weights_decide_are_refused_where_a_step_is_0(behind):
+    """Masking multiplies h by [h != 0]: its value is h, and TensorFlow's derivative at 0 is 0."""
+    on_inputs = masked(behind)
+    nb.empirical_ntk(on_inputs, STEPS)
+    trained = masked(behind, [L.Dense(2)])
+    nb.empirical_ntk(trained, STEPS[:1, :2].repeat(2, 1))
+    with pytest.raises(nb.NtkbenchError, match="at exactly these weights and inputs"):
+        nb.empirical_ntk(trained, STEPS)
+
+
 def test_right_models_are_not_refused_at_kinks():
     first, second = calls(around(lambda x: tf.abs(x) + tf.nn.relu(x) + tf.reduce_max(x, 1, keepdims=True)))
     for call in {**first, **second}.values():

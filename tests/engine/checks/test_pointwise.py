@@ -19,6 +19,8 @@ WRONG = {
     "maximum and minimum": (lambda h: ops.maximum(h, 0.0) + ops.minimum(h, 0.0), 1),
     "absolute value times sign": (lambda h: ops.abs(h) * ops.sign(h), 1),
     "a value of its own at 0": (lambda h: ops.where(h == 0, 0.0, ops.relu(h) * 1.0 + ops.minimum(h, 0.0)), 1),
+    "another value at 0": (lambda h: ops.where(h == 0, 0.0, h), 1),
+    "a number that is not 0": (lambda h: ops.sin(h) * ops.cast(h != 0, h.dtype), 1),
     "a square": (lambda h: ops.abs(h) * ops.abs(h), 2),
     "a signed square": (lambda h: ops.relu(h) ** 2 + ops.relu(-h) ** 2, 2),
 }
@@ -29,6 +31,7 @@ RIGHT = {
     "leaky relu": lambda h: ops.where(h > 0, h, 0.3 * h) + ops.relu(h),
     "elu": lambda h: ops.elu(h) + ops.relu(h),
     "hard sigmoid": lambda h: ops.relu6(h + 3) / 6 * ops.relu(h),
+    "spike": lambda h: h + ops.cast(h == 0, h.dtype),
     "jump": lambda h: ops.sign(h) + ops.relu(h),
     "of two numbers": lambda h: ops.relu(h) - ops.relu(-ops.flip(h, 1)),
 }
@@ -63,6 +66,17 @@ def test_derivatives_that_are_one_of_the_slopes(name, precision):
     model = around(RIGHT[name], precision)
     for x in (np.zeros((1, 3)), np.ones((1, 3))):
         assert not found(model, x, 2)
+
+
+def test_what_float32_does_not_resolve_is_found_in_float64():
+    """sin(h)/h has the second derivative −1/3 at 0, and TensorFlow differentiates the constant 1 there."""
+    model = around(lambda h: ops.where(h == 0, 1.0, ops.sin(h) / ops.where(h == 0, 1.0, h)))
+    zero = np.zeros((1, 3))
+    assert not found(model, zero, 2)
+    nb.empirical_ntk(model, zero)
+    with pytest.raises(nb.NtkbenchError, match="second derivative at 0 is -0.33., but TensorFlow's is 0"):
+        nb.hessian_norm(model, zero)
+    nb.hessian_norm(model, zero + 1)
 
 
 def test_the_layer_is_named_and_its_derivative_told():

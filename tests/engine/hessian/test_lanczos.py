@@ -102,6 +102,29 @@ def test_a_thousand_random_operators(dtype, search):
     assert cases == 1000 and wrong <= 1
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [12, 21, 60])
+def test_low_rank_and_steep_spectra(dtype, size):
+    """The Krylov space ends, or nearly ends, long before the other operators of the batch have converged."""
+    rng = np.random.default_rng(size)
+    values = np.zeros((400, size))
+    for i, each in enumerate(values):
+        if i % 2:
+            rank = rng.integers(1, 12)
+            each[:rank] = rng.standard_normal(rank)
+        else:
+            each[:] = rng.choice([-1, 1], size) * 10.0 ** -(rng.uniform(0.5, 4) * np.arange(size))
+    q = np.linalg.qr(rng.standard_normal((len(values), size, size)))[0]
+    a = np.einsum("bij,bj,bkj->bik", q, values, q).astype(dtype)
+    start = tf.constant(rng.standard_normal((len(a), STARTS, size)), dtype)
+    found = extreme(multiply(a), start, tol=1e-3, max_steps=size)
+    exact, value = np.abs(np.linalg.eigvalsh(a.astype(np.float64))).max(1), np.abs(found.values)
+    rounding = 5 * ROUNDING * np.finfo(dtype).eps * exact
+    assert (np.abs(value - exact) <= found.residual + rounding).all()
+    assert (value <= exact + rounding).all()
+    assert (found.residual <= 1e-3 * value + rounding).all()
+
+
 def test_the_vector_belongs_to_the_value():
     a = matrices()
     ritz = extreme_pairs(multiply(a), starts(len(a), 2), tol=1e-8, max_steps=SIZE)

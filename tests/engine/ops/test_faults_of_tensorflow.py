@@ -72,6 +72,11 @@ def _turned(h):
     return tf.reduce_sum(tf.cast(turned, tf.float64) * np.random.default_rng(1).standard_normal((1, 4, 4, 1)))
 
 
+def _sine_over_h(h):
+    one = tf.ones_like(h)
+    return tf.where(h == 0, one, tf.sin(h) / tf.where(h == 0, one, h))
+
+
 # name: (function, at, TensorFlow's derivative)
 FIRST = {
     "celu": (ops.celu, 0.0, 2.0),
@@ -86,6 +91,8 @@ FIRST = {
     "relu(h) − 0.3·relu(−h)": (lambda h: tf.nn.relu(h) - 0.3 * tf.nn.relu(-h), 0.0, 0.0),
     "max(h, 0) + min(h, 0)": (lambda h: tf.maximum(h, 0) + tf.minimum(h, 0), 0.0, 2.0),
     "|h|·sign h": (lambda h: tf.abs(h) * tf.sign(h), 0.0, 0.0),
+    "where(h == 0, 0, h)": (lambda h: tf.where(h == 0, tf.zeros_like(h), h), 0.0, 0.0),
+    "Masking": (lambda h: keras.layers.Masking(dtype="float64")(h[None, None, None])[0, 0, 0], 0.0, 0.0),
 }
 SECOND = {
     "moments": (_normalised, 0.7),
@@ -93,6 +100,7 @@ SECOND = {
     "reduce_prod": (lambda h: tf.reduce_prod(tf.stack([h, h, 1 + h])), 0.0),
     "bessel_i0": (tf.math.bessel_i0, 0.0),
     "|h|·|h|": (lambda h: tf.abs(h) * tf.abs(h), 0.0),
+    "where(h == 0, 1, sin(h) / h)": (_sine_over_h, 0.0),
 }
 
 
