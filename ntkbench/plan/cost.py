@@ -29,6 +29,8 @@ QUANTITY_SECONDS = {  # small nets
     "kernel_change_worst": 0.1,
     "linearization_error_worst": 0.6,
     "kernel_convergence": 0.1,
+    "test_error": 0.5,  # training on a task
+    "linearization_gap": 1.0,  # training of the linearisation
 }
 OTHER_SECONDS = 0.03  # any other quantity
 SIZE_OF_DOUBLE_TIME = 500_000  # parameters at which a quantity takes twice as long as on a small net
