@@ -21,7 +21,7 @@ REFUSED = {
     "image.affine_transform": WRONG,
     "image.elastic_transform": WRONG,
     "image.perspective_transform": WRONG,
-    "image.resize nearest": WRONG,
+    "image.resize nearest": "ResizeNearestNeighborGrad",
     "losses.circle": NOT_FINITE,
     "losses.cosine_similarity": NOT_FINITE,
     "losses.ctc": NO_DERIVATIVE,

@@ -15,7 +15,8 @@ MODES = ("auto", "forward_over_backward", "double_backward")
 
 # Exceptions that TensorFlow raises when a derivative is not implemented. SystemError: its C++ tape hides another one.
 NO_DERIVATIVE = (
-    LookupError, NotImplementedError, TypeError, ValueError, AttributeError, SystemError, tf.errors.OpError
+    AssertionError, AttributeError, LookupError, NotImplementedError, SystemError, TypeError, ValueError,
+    tf.errors.OpError,
 )  # fmt: skip
 
 

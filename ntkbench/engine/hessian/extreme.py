@@ -20,7 +20,7 @@ class Extreme:
 
     Attributes:
         values: Signed eigenvalues of largest magnitude, [B].
-        residual: Bound on the distance of each value to an eigenvalue, [B].
+        residual: Error of each value, see `_error`: [B].
         steps: Number of Lanczos steps taken.
     """
 
@@ -59,12 +59,12 @@ def needs_basis(tol: float, dtype: tf.DType) -> bool:
 
 
 def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> Extreme:
-    """Return the eigenvalue of largest magnitude of each operator, to a residual of tol·|value|.
+    """Return the eigenvalue of largest magnitude of each operator, to an error of tol·|value|.
 
     Args:
         matvec: Product with the operators, [B, s, D] -> [B, s, D].
         start: Start vectors [B, s, D].
-        tol: Relative tolerance of the residual.
+        tol: Relative tolerance of the error.
         max_steps: Maximum number of Lanczos steps.
     """
     if needs_basis(tol, start.dtype):
@@ -76,7 +76,8 @@ def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> 
         run.step()
         last = run.exhausted or step == max_steps
         if last or _is_check(step):
-            values[unsettled], residual[unsettled] = run.largest(unsettled)
+            found, residuals = run.leading(unsettled, 2)
+            values[unsettled], residual[unsettled] = found[:, 0], _error(found, residuals)
             unsettled = unsettled[residual[unsettled] > tol * np.abs(values[unsettled])]
             if last or not len(unsettled):
                 break
@@ -86,7 +87,7 @@ def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> 
 def extreme_pairs(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> Ritz:
     """Return the result of `extreme` with the two leading Ritz pairs, from a fully orthogonalised basis.
 
-    A value is final once its residual meets the tolerance; the pairs are those of the last step.
+    A value is final once its error meets the tolerance; the pairs are those of the last step.
     """
     run = Lanczos(matvec, start)
     settled = np.zeros(start.shape[0], bool)
@@ -97,11 +98,21 @@ def extreme_pairs(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: in
         if last or _is_check(step):
             found, residuals, coefficients = run.eigen(2)
             values = np.where(settled, values, found[:, 0])
-            residual = np.where(settled, residual, residuals[:, 0])
+            residual = np.where(settled, residual, _error(found, residuals))
             settled = residual <= tol * np.abs(values)
             if last or settled.all():
                 break
     return Ritz(values, residual, run.steps, run, found, coefficients)
+
+
+def _error(values: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+    """Return the errors [B] of the largest of the leading Ritz values [B, k], from their residuals [B, k].
+
+    An eigenvalue is as close to each Ritz value as its residual. The largest one may be near the second Ritz value,
+    whose sign is often the other one, and which may not have converged yet.
+    """
+    sizes = np.abs(values)
+    return np.maximum(residuals[:, 0], (sizes + residuals).max(1) - sizes[:, 0])
 
 
 def _is_check(step: int) -> bool:

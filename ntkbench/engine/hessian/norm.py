@@ -47,7 +47,8 @@ class HessianNorm:
 
     Attributes:
         value: The norms, [N] float64.
-        error: Absolute errors, [N]: rounding for the dense method, otherwise the residual of the extreme Ritz pair.
+        error: Absolute errors, [N]: rounding for the dense method, otherwise the residual of the extreme Ritz pair, or
+            how much larger the eigenvalue near the second one may be.
         converged: Whether error <= tol·value, [N] bool.
         iterations: Lanczos steps taken; 0 for the dense method.
         method: The method used: "factored", "hvp" or "dense".

@@ -72,12 +72,12 @@ class Recurrence:
             t[:, here, following] = block[which].transpose(0, 2, 1)
         return t
 
-    def largest(self, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the Ritz value of largest magnitude, signed, and its residual, of the chosen operators: [b] each."""
-        values, vectors = largest_of(self.projected(which), 1)
+    def leading(self, which: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the k Ritz values of largest magnitude, signed, and their residuals: [b, k] of the chosen operators."""
+        values, vectors = largest_of(self.projected(which), k)
         dropped = np.concatenate([each[which] for each in self._dropped], 1)
-        residual = np.linalg.norm(self._below[-1][which] @ vectors[:, -self.s :, :], axis=1)[:, 0]
-        return values[:, 0], residual + (dropped * np.abs(vectors[:, :, 0])).sum(1)
+        residuals = np.linalg.norm(self._below[-1][which] @ vectors[:, -self.s :, :], axis=1)
+        return values, residuals + np.einsum("bn,bnk->bk", dropped, np.abs(vectors))
 
     @property
     def exhausted(self) -> bool:
