@@ -73,7 +73,7 @@ class Recurrence:
         return t
 
     def leading(self, which: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the k Ritz values of largest magnitude, signed, and their residuals: [b, k] of the chosen operators."""
+        """Return the k signed Ritz values of largest magnitude and their residuals, of the chosen operators: [b, k]."""
         values, vectors = largest_of(self.projected(which), k)
         dropped = np.concatenate([each[which] for each in self._dropped], 1)
         residuals = np.linalg.norm(self._below[-1][which] @ vectors[:, -self.s :, :], axis=1)
