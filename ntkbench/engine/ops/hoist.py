@@ -154,6 +154,7 @@ def _imported(
         inputs = [name for name in node.input if not name.startswith("^")]
         del node.input[:]
         node.input.extend(inputs)
+        node.attr.pop("_class", None)  # asks for the device of an operation that may be on the other side
         part.node.append(node)
     known = {tensor.ref() for tensor in given}
 
