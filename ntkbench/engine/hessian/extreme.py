@@ -11,6 +11,9 @@ from .recurrence import Recurrence
 
 CHECK_EVERY = 3
 MIN_STEPS = 6  # earlier, a small residual may belong to a cluster of eigenvalues that hides a larger one
+# A value is final at this share of the tolerance: among nearly equal eigenvalues, a Ritz value is close to one that has
+# many eigenvectors before it reaches a slightly larger one that has few.
+FINAL = 0.5
 RECURRENCE_TOL = 1e-4  # smallest relative tolerance for which the recurrence is used
 
 
@@ -74,11 +77,12 @@ def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> 
     unsettled = np.arange(start.shape[0])
     for step in range(1, max_steps + 1):
         run.step()
-        last = run.exhausted or step == max_steps
+        last = bool(run.ended.all()) or step == max_steps
         if last or _is_check(step):
             found, residuals = run.leading(unsettled, 2)
             values[unsettled], residual[unsettled] = found[:, 0], _error(found, residuals)
-            unsettled = unsettled[residual[unsettled] > tol * np.abs(values[unsettled])]
+            final = residual[unsettled] <= FINAL * tol * np.abs(values[unsettled])
+            unsettled = unsettled[~final & ~run.ended[unsettled]]
             if last or not len(unsettled):
                 break
     return Extreme(values, residual, run.steps)
@@ -99,7 +103,7 @@ def extreme_pairs(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: in
             found, residuals, coefficients = run.eigen(2)
             values = np.where(settled, values, found[:, 0])
             residual = np.where(settled, residual, _error(found, residuals))
-            settled = residual <= tol * np.abs(values)
+            settled = residual <= FINAL * tol * np.abs(values)
             if last or settled.all():
                 break
     return Ritz(values, residual, run.steps, run, found, coefficients)

@@ -80,9 +80,9 @@ class Recurrence:
         return values, residuals + np.einsum("bn,bnk->bk", dropped, np.abs(vectors))
 
     @property
-    def exhausted(self) -> bool:
-        """Whether every Krylov space is invariant, so that nothing more can be found from these starts."""
-        return bool(np.all(self._below[-1] == 0.0))
+    def ended(self) -> np.ndarray:
+        """Whether each Krylov space is invariant, so that nothing more can be found from its starts: [B]."""
+        return np.all(self._below[-1] == 0.0, axis=(1, 2))
 
 
 @cache
