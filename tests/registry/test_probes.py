@@ -109,9 +109,9 @@ def test_a_refusal_is_remembered_until_something_is_installed(site, monkeypatch,
     assert reasons == ["ModuleNotFoundError: No module named 'no_such_module_anywhere'"] * 2
     (site / "no_such_module_anywhere.py").write_text("")
     (site / "acme.py").write_text("import no_such_module_anywhere\n" + GOOD)
-    monkeypatch.setattr(probe_cache, "_environment", lambda: "something was installed")
+    monkeypatch.setattr(probe_cache, "environment", lambda: "something was installed")
     assert row(loaded(monkeypatch), "acme").status == "ok"
-    monkeypatch.setattr(probe_cache, "_environment", lambda: "something else was installed")
+    monkeypatch.setattr(probe_cache, "environment", lambda: "something else was installed")
     loaded(monkeypatch)
     assert len(tried) == 2
 
