@@ -248,7 +248,6 @@ class GroupWorker:
                 return known, outputs
         self._networks[precision, architecture.outputs] = found
         if self.functions is not None:
-            data = {"shapes": shapes(x), "vocabulary": self.registry.get("datasets", cell.dataset).vocabulary}
             found.saved = saved_functions(
                 self.functions,
                 cell,
@@ -257,7 +256,8 @@ class GroupWorker:
                 self.registry,
                 self.device,
                 outputs=architecture.outputs,
-                **data,
+                shapes=shapes(x),
+                vocabulary=self.registry.get("datasets", cell.dataset).vocabulary,
             )
         return found, outputs
 

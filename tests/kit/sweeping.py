@@ -227,7 +227,7 @@ def _first_derivatives(values: Values, theta: np.ndarray, x: tf.Tensor, found: F
     off = np.abs(jacobian - exact)
     doubted = ~(off <= FIRST_TOLERANCE * size + 20 * uncertainty + 1e-9) | ~sure
     if doubted.any():
-        verdict = _at_a_kink(values, theta, x, jacobian, exact, sides, doubted, off)
+        verdict = _at_a_kink(values, theta, x, jacobian, exact, sides, doubted)
         if verdict:
             found.wrong["gradient"] = verdict
             return jacobian
@@ -243,7 +243,6 @@ def _at_a_kink(
     exact: np.ndarray,
     sides: np.ndarray,
     doubted: np.ndarray,
-    off: np.ndarray,
 ) -> str:
     """Return what is wrong with derivatives that are doubted, "" where they lie among those around the point."""
     low, high = sides.min(0), sides.max(0)
