@@ -29,7 +29,7 @@ ELSEWHERE = {
     **{path.name: path.relative_to(ROOT).as_posix() for path in ROOT.glob("leaderboards/v1/*.svg")},
 }
 NOTEBOOKS = {f"notebooks/{path.stem}.md": path for path in sorted(ROOT.glob("docs/notebooks/*.ipynb"))}
-PRESETS = ("quick", "standard", "board", "full")
+PRESETS = ("quick", "zoo", "standard", "board", "full")
 LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\s\"#:]+)((?:#[\w-]*)?[)\"])")
 
 

@@ -187,14 +187,14 @@ def run(
     folder already holds cells, only the missing ones are measured.
 
     Args:
-        arch: One or several SPECs: "all", "NAME", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras". NAME is an
-            architecture, or a kernel, which exists at infinite width only.
+        arch: One or several SPECs: "all", "NAME", "NAME:key=value", "family:NAME", "priority:A", "FILE.py:FUNCTION" or
+            "MODEL.keras". NAME is an architecture, or a kernel, which exists at infinite width only.
         widths: Widths to measure, `math.inf` for the limit of infinite width; default: the preset's.
         seeds: Number of seeds; default: the preset's.
         measure: Measurements or quantities, or "all"; default: the preset's.
         dataset: One or several datasets, with parameters as "NAME:key=value", or groups of datasets.
         out: The run's folder; default: a new one below `runs/`.
-        preset: Size of the run: "quick", "standard", "board" or "full".
+        preset: Size of the run: "quick", "zoo", "standard", "board" or "full".
         precision: Floating-point precision of all computations: "float32" or "float64".
         device: "auto", "cpu", "gpu[:i]" or "tpu[:NAME]".
         probes: Number of inputs at which everything is measured; default: the preset's.

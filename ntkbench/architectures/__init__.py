@@ -14,19 +14,24 @@ DENSE = ACTIVATION | DEPTH | params.COMMON
 CONVOLUTIONAL = params.COMMON | {"init": params.init(convolutional=True)}
 BLOCKS = {"activation": params.activation("gelu"), "depth": params.depth(1, "blocks")} | params.COMMON
 
+VERDICT = ("kernel_change_worst", "kernel_change_gd")
+"""What a verdict rests on besides curvature; see `ntkbench.analysis.verdicts`."""
+
 CHANNELS = {
     "quick": (8, 20, 52, 128),
+    "zoo": (16, 32, 64, 128, 256),
     "standard": (8, 16, 32, 64, 128, 256),
     "board": (8, 16, 32, 64, 128, 256),
     "full": (8, 16, 32, 64, 128, 256, 512),
 }
 SHORTER = {
     "quick": (16, 40, 104, 256),
+    "zoo": (32, 64, 128, 256, 512),
     "standard": (16, 32, 64, 128, 256, 512),
     "board": (16, 32, 64, 128, 256, 512),
     "full": (16, 32, 64, 128, 256, 512, 1024),
 }
-ALPHAS = {"quick": (1, 4, 16, 64)} | dict.fromkeys(("standard", "board", "full"), (1, 4, 16, 64, 256))
+ALPHAS = {"quick": (1, 4, 16, 64)} | dict.fromkeys(("zoo", "standard", "board", "full"), (1, 4, 16, 64, 256))
 
 
 @hookimpl
@@ -46,6 +51,10 @@ def _linear_in_the_limit(register: Register) -> None:
         width_means="random features",
         params=ACTIVATION | params.COMMON,
         theory=theory.kernel_limit,
+        family="dense",
+        pair="fc",
+        priority="A",
+        decided_by=VERDICT,
     )
     register(
         "deep-linear",
@@ -53,6 +62,10 @@ def _linear_in_the_limit(register: Register) -> None:
         summary="fully connected without activations; linear in x but not in its parameters",
         params={"activation": params.fixed("linear", "activation of the hidden layers; fixed")} | DEPTH | params.COMMON,
         theory=lambda given: theory.wide(given, given["depth"], plain=True),
+        family="dense",
+        pair="fc",
+        priority="A",
+        decided_by=VERDICT,
     )
     register(
         "fc",
@@ -60,6 +73,19 @@ def _linear_in_the_limit(register: Register) -> None:
         summary="fully connected with a smooth activation",
         params=DENSE,
         theory=lambda given: theory.wide(given, given["depth"], plain=True),
+        family="dense",
+        pair=lambda given: "" if given["activation"] == "tanh" and given["parameterization"] == "ntk" else "fc",
+        priority={
+            "A": (
+                {},
+                {"activation": "gelu"},
+                {"activation": "sin"},
+                {"activation": "quadratic"},
+                {"parameterization": "standard"},
+                {"parameterization": "mean-field"},
+            )
+        },
+        decided_by=VERDICT,
     )
     register(
         "fc-relu",
@@ -69,16 +95,22 @@ def _linear_in_the_limit(register: Register) -> None:
         | {"depth": params.depth(1)}  # the only depth with a known law for gradient descent
         | params.COMMON,
         theory=lambda given: theory.wide(given, given["depth"], plain=True),
+        family="dense",
+        pair="fc",
+        priority={"A": ({}, {"depth": 3})},
     )
     register(
         "cnn",
         f"{__name__}.convolutional:build",
-        summary="3×3 convolutions followed by a flattened readout",
+        summary="3×3 convolutions followed by a readout of all pixels, or of their mean",
         width_means="channels of each convolution",
         inputs="image",
-        params=ACTIVATION | {"depth": params.depth(2, "convolutions")} | CONVOLUTIONAL,
-        theory=lambda given: theory.wide(given, given["depth"]),
+        params=ACTIVATION | {"depth": params.depth(2, "convolutions"), "pool": params.POOL} | CONVOLUTIONAL,
+        theory=lambda given: (theory.wide if given["pool"] == "none" else theory.averaged)(given, given["depth"]),
         widths=CHANNELS,
+        family="convolutional",
+        pair=lambda given: "" if given["pool"] == "none" else "cnn",
+        priority={"A": ({}, {"pool": "average"})},
     )
     register(
         "resnet",
@@ -87,6 +119,9 @@ def _linear_in_the_limit(register: Register) -> None:
         width_means="units of the residual stream",
         params=ACTIVATION | {"depth": params.depth(3, "residual blocks")} | params.COMMON,
         theory=lambda given: theory.wide(given, given["depth"] + 1),
+        family="dense",
+        pair="fc",
+        priority="A",
     )
     register(
         "densenet",
@@ -94,6 +129,9 @@ def _linear_in_the_limit(register: Register) -> None:
         summary="fully connected; every layer reads all earlier layers",
         params=ACTIVATION | {"depth": params.depth(3)} | params.COMMON,
         theory=lambda given: theory.wide(given, given["depth"]),
+        family="dense",
+        pair="fc",
+        priority="B",
     )
     register(
         "dag",
@@ -108,6 +146,9 @@ def _linear_in_the_limit(register: Register) -> None:
         | params.COMMON,
         theory=lambda given: theory.wide(given, given["groups"]),
         widths=SHORTER,
+        family="dense",
+        pair="fc",
+        priority="B",
     )
 
 
@@ -115,24 +156,30 @@ def _sequence_models(register: Register) -> None:
     register(
         "rnn",
         f"{__name__}.recurrent:build",
-        summary="recurrent network with a readout of the last state",
+        summary="recurrent network with a readout of the last state, or of the mean of all states",
         width_means="units of the state",
         inputs=("sequence", "ragged"),
-        params=ACTIVATION | params.COMMON,
+        params=ACTIVATION | {"read": params.READ} | params.COMMON,
         theory=theory.recurrent,
         widths=SHORTER,
+        family="recurrent",
+        pair=lambda given: "" if given["read"] == "last" else "rnn",
+        priority={"A": ({}, {"read": "average"})},
     )
     register(
         "attention",
         f"{__name__}.transformer:build",
         summary="pre-norm transformer block",
-        width_means="channels and hidden units; the number of heads is fixed",
+        width_means="channels and hidden units; the number of heads is fixed, except for heads=grow",
         inputs="sequence",
-        params=BLOCKS
-        | {"heads": {"type": "int", "default": 4, "minimum": 1, "help": "number of heads; must divide the width"}},
+        params=BLOCKS | {"heads": params.HEADS, "scale": params.SCORE_SCALE},
         theory=theory.attention,
         widths=SHORTER,
-        known_limit=False,  # the limit is random: the number of heads is fixed
+        # With a fixed number of heads the limit is random, and no kernel of softmax attention with many is known.
+        known_limit=False,
+        family="attention",
+        pair=lambda given: "" if given["heads"] == 4 and given["scale"] == "root" else "attention",
+        priority={"A": ({}, {"heads": 1}, {"heads": "grow"}, {"scale": "inverse"}), "B": ({"heads": 16},)},
     )
     register(
         "mlp-mixer",
@@ -144,6 +191,9 @@ def _sequence_models(register: Register) -> None:
         theory=theory.mixer,
         widths=SHORTER,
         known_limit=False,  # the limit is random: the number of tokens is fixed
+        family="attention",
+        pair="attention:scale=inverse",
+        priority="A",
     )
 
 
@@ -155,6 +205,9 @@ def _counter_examples(register: Register) -> None:
             summary=f"fully connected with output {formula}",
             params={"output": params.fixed(output, "output activation; fixed")} | ACTIVATION | DEPTH | params.WEIGHTS,
             linear_output=False,
+            family="outputs",
+            pair="fc",
+            priority="B",
             **spec,
         )
 
@@ -177,10 +230,14 @@ def _counter_examples(register: Register) -> None:
         f"{__name__}.bottleneck:build",
         summary="fully connected with hidden layers of m, k and m units",
         width_means="units m of the wide hidden layers",
-        params=ACTIVATION | {"k": params.bottleneck()} | params.COMMON,
+        params=ACTIVATION | {"k": params.bottleneck(words=("sqrt",))} | params.COMMON,
         theory=theory.bottleneck,
         bottleneck=True,
         variants=({"k": 1}, {"k": 4}),
+        family="dense",
+        pair=lambda given: "fc-bottleneck:k=4" if given["k"] == "sqrt" else "fc-bottleneck:k=sqrt",
+        priority={"A": ({"k": 4}, {"k": "sqrt"}), "B": ({"k": 1},)},
+        decided_by=VERDICT,
     )
     register(
         "cnn-bottleneck",
@@ -192,6 +249,9 @@ def _counter_examples(register: Register) -> None:
         theory=theory.bottleneck,
         bottleneck=True,
         widths=CHANNELS,
+        family="convolutional",
+        pair="cnn",
+        priority="B",
     )
     register(
         "linear-bottleneck",
@@ -205,6 +265,9 @@ def _counter_examples(register: Register) -> None:
         | params.COMMON,
         theory=theory.bottleneck,
         bottleneck=True,
+        family="dense",
+        pair="deep-linear",
+        priority="B",
     )
     register(
         "fc-lazy",
@@ -218,4 +281,8 @@ def _counter_examples(register: Register) -> None:
         theory=theory.lazy,
         widths=ALPHAS,
         grows=False,
+        family="outputs",
+        pair="fc:parameterization=mean-field",
+        priority="A",
+        decided_by=VERDICT,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Unpack
 
 import keras
@@ -15,16 +16,18 @@ def build(
     input_shape: tuple[int, ...],
     outputs: int = 1,
     activation: Any = "tanh",
-    k: int = 1,
+    k: int | str = 1,
     **common: Unpack[Common],
 ) -> keras.Model:
     """Return a network with hidden layers of `width`, `k` and `width` units: [N, d] → [N, outputs].
+
+    With k="sqrt" the bottleneck has √width units, rounded.
 
     Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), on bottlenecks. With activation="linear": Zhu, Pandit, Belkin 2022
     (arXiv 2206.15058).
     """
     width = whole("width", width)
-    widths = [width, whole("k", k), width]
+    widths = [width, round(math.sqrt(width)) if k == "sqrt" else whole("k", k), width]
 
     def core(make, x):
         return readout(make, hidden_layers(make, x, widths, activation), outputs)

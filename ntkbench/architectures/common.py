@@ -62,9 +62,9 @@ class Maker:
         """Return the 3×3 convolution with the given role."""
         return layers.Conv2D(filters, activation=activation, **self._of(role), **options)
 
-    def attention(self, units: int, heads: int, role: str) -> layers.Attention:
+    def attention(self, units: int, heads: int, role: str, scale: str = "root") -> layers.Attention:
         """Return the self-attention layer with the given role."""
-        return layers.Attention(units, heads, **self._of(role) | {"init": self._dense_init})
+        return layers.Attention(units, heads, scale=scale, **self._of(role) | {"init": self._dense_init})
 
     @property
     def _dense_init(self) -> str:
@@ -78,6 +78,26 @@ class Maker:
             "init": self.init,
             "parameterization": "ntk" if self.parameterization == "mean-field" else self.parameterization,
         }
+
+
+CHANNELS_OF_A_HEAD = 8
+"""Channels of each head if the number of heads grows with width."""
+
+
+def heads_of(width: int, heads: int | str) -> int:
+    """Return the number of heads; for "grow", one per 8 channels.
+
+    Raises:
+        NtkbenchError: The heads do not divide the width.
+    """
+    if heads != "grow":
+        return whole("heads", heads)
+    if width % CHANNELS_OF_A_HEAD:
+        raise NtkbenchError(
+            f"heads=grow makes heads of {CHANNELS_OF_A_HEAD} channels, which do not divide the width {width}; use a "
+            f"multiple of {CHANNELS_OF_A_HEAD}."
+        )
+    return width // CHANNELS_OF_A_HEAD
 
 
 Core = Callable[[Maker, Any], Any]

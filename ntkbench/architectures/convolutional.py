@@ -9,10 +9,11 @@ import keras
 from .common import Common, Maker, assemble, readout, whole
 
 
-def _convolutions(make: Maker, h: Any, channels: list[int], activation: Any, outputs: int) -> Any:
+def _convolutions(make: Maker, h: Any, channels: list[int], activation: Any, outputs: int, pool: str = "none") -> Any:
     for number, filters in enumerate(channels, start=1):
         h = make.conv(filters, f"conv_{number}", activation)(h)
-    return readout(make, keras.layers.Flatten()(h), outputs)
+    features = keras.layers.GlobalAveragePooling2D() if pool == "average" else keras.layers.Flatten()
+    return readout(make, features(h), outputs)
 
 
 def build(
@@ -22,17 +23,18 @@ def build(
     outputs: int = 1,
     activation: Any = "tanh",
     depth: int = 2,
+    pool: str = "none",
     **common: Unpack[Common],
 ) -> keras.Model:
-    """Return `depth` 3×3 convolutions of `width` channels and a flattened readout: [N, h, w, c] → [N, outputs].
+    """Return `depth` 3×3 convolutions of `width` channels and a readout: [N, h, w, c] → [N, outputs].
 
-    The features are flattened rather than pooled: averaging over positions shrinks the gradient, so a pooled network is
-    far from linear at the widths measured here.
+    By default the readout takes all pixels. With pool="average" it takes their mean: averaging over positions shrinks
+    the gradient, so such a network is far from linear at the widths measured here.
     """
     channels = [whole("width", width)] * whole("depth", depth)
 
     def core(make, x):
-        return _convolutions(make, x, channels, activation, outputs)
+        return _convolutions(make, x, channels, activation, outputs, pool)
 
     return assemble(core, "image", input_shape, **common)
 

@@ -22,9 +22,10 @@ def depth(default: int = 2, what: str = "hidden layers") -> dict[str, Any]:
     return {"type": "int", "default": default, "minimum": 1, "maximum": 64, "help": f"number of {what}"}
 
 
-def bottleneck(what: str = "units") -> dict[str, Any]:
+def bottleneck(what: str = "units", words: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the specification of the width of the bottleneck."""
-    return {"type": "int", "default": 1, "minimum": 1, "help": f"number of {what} in the bottleneck layer"}
+    help = f"number of {what} in the bottleneck layer" + "; sqrt: the square root of the width" * ("sqrt" in words)
+    return {"type": "int", "default": 1, "minimum": 1, "words": words, "help": help}
 
 
 def init(convolutional: bool = False) -> dict[str, Any]:
@@ -46,6 +47,35 @@ PARAMETERIZATION = {
 }
 ALPHA = {"type": "float", "default": 1.0, "minimum": 1e-6, "maximum": 1e6, "help": "output scale"}
 TWO_COPY = {"type": "bool", "default": False, "help": "difference of two identical copies, so that f(w0) = 0 exactly"}
+
+POOL = {
+    "type": "str",
+    "default": "none",
+    "choices": ("none", "average"),
+    "later": True,
+    "help": "what the readout takes: none: all pixels; average: their mean",
+}
+READ = {
+    "type": "str",
+    "default": "last",
+    "choices": ("last", "average"),
+    "later": True,
+    "help": "what the readout takes: the last state, or the average of all states",
+}
+HEADS = {
+    "type": "int",
+    "default": 4,
+    "minimum": 1,
+    "words": ("grow",),
+    "help": "number of heads, which must divide the width; grow: one head per 8 channels",
+}
+SCORE_SCALE = {
+    "type": "str",
+    "default": "root",
+    "choices": ("root", "inverse"),
+    "later": True,
+    "help": "scores q·k/√d or q·k/d, where d is the number of channels of a head",
+}
 
 WEIGHTS = {"init": init(), "parameterization": PARAMETERIZATION}
 OUTPUT = {"alpha": ALPHA, "two_copy": TWO_COPY}

@@ -27,6 +27,7 @@ RNTK = "Alemohammad et al. 2021 (arXiv 2006.10246)"
 TP2B = "Yang, Littwin 2021 (arXiv 2105.03703)"
 TP4 = "Yang, Hu 2021 (arXiv 2011.14522)"
 FINITE_HEADS = "arXiv 2506.00846: with finitely many heads the scores stay random"
+MANY_HEADS = "Hron et al. 2020 (arXiv 2006.10540): a limit exists as the number of heads grows"
 LAZY = "Chizat, Oyallon, Bach 2019 (arXiv 1812.07956)"
 
 KINKED = ("relu",)
@@ -223,8 +224,25 @@ _FLOORS = (
 )  # fmt: skip
 
 
+_ROOT = "derived: rule R1 with √m units: each enters through a weight of order m^(-1/4)"
+
+ROOT_BOTTLENECK = {
+    "gradient_norm": Theory(0.0, _LIMIT),
+    "hessian_norm": Theory(-0.25, _ROOT, from_width=64),
+    "curvature_ratio": Theory(-0.25, _ROOT, from_width=64),
+    "kernel_change_worst": Theory(-0.25, _ROOT, from_width=64),
+    "kernel_change_gd": Theory(
+        -0.5, "derived: the kernel's velocity is a sum over √m units of random sign", from_width=64
+    ),
+}
+"""Fully connected networks with a bottleneck of √m units. From width 64 on, the bottleneck is VISIBLE_RATIO times
+narrower than the other layers."""
+
+
 def bottleneck(params: Params) -> Claims:
-    """Return the claims for a network with a layer of k units; most hold only for widths well above k."""
+    """Return the claims for a network with a layer of k units, or of √m; most hold only for widths well above k."""
+    if params["k"] == "sqrt":
+        return _parameterised(ROOT_BOTTLENECK, params)
     above = VISIBLE_RATIO * params["k"]
     claims = {"gradient_norm": Theory(0.0, _NECK)} | {key: Theory(0.0, _NECK, from_width=above) for key in _FLOORS}
     share = "derived: a bottleneck neuron alone carries a share 1/k of the output"
@@ -236,8 +254,24 @@ _REUSED = (
 )
 
 
+def averaged(params: Params, hidden: int) -> Claims:
+    """Return the claims for a wide network with a readout of the mean over positions, which reuses its weights there.
+
+    Args:
+        params: Parameters of the architecture, with "activation" and "parameterization".
+        hidden: Smallest number of hidden layers on a path from input to output.
+    """
+    shown = ("gradient_norm", "hessian_norm", "curvature_ratio", "kernel_change_worst", "kernel_change_gd")
+    claims = wide(params, hidden)
+    return {
+        key: evolve(claims[key], source=f"derived: rule R4, weights reused at every pixel; {claims[key].source}")
+        for key in shown
+        if key in claims
+    }
+
+
 def recurrent(params: Params) -> Claims:
-    """Return the claims for a recurrent network with a readout of the last state.
+    """Return the claims for a recurrent network with a readout of the last state or of the mean of all states.
 
     For kinked activations only the limit of the kernel is known. With shared weights the constants grow with the number
     of steps, and measured exponents approach the bounds from steeper ones.
@@ -258,8 +292,15 @@ def attention(params: Params) -> Claims:
 
     The effect of the attention scores on the kernel shows only at large width: with 4 heads at width 512, query and key
     weights carry 12 % of ‖∇²f·∇f‖², and the remaining part falls as 1/m. The exponent is therefore within 0.1 of 0 only
-    from about 4096 channels per head on.
+    from about 4096 channels per head on. With a growing number of heads, or scores that average over channels, there
+    is no such effect.
     """
+    if params["heads"] == "grow":
+        return _parameterised(
+            _many_units(f"derived: rules R1 and R2, one score per head, and m/8 heads; {MANY_HEADS}"), params
+        )
+    if params["scale"] == "inverse":
+        return _parameterised(_many_units("derived: rule R3, a score q·k/d averages over d channels"), params)
     source = f"derived: a score q·k/√d is one scalar z with |∂²f/∂z²| ‖∂z/∂w‖² of order 1; {FINITE_HEADS}"
     return _parameterised(_few_scalars(source, VISIBLE_RATIO * params["heads"], 4096 * params["heads"]), params)
 
@@ -273,6 +314,14 @@ def mixer(params: Params) -> Claims:
     """
     source = "derived: a weight that mixes tokens moves all m channels at once, so that it is one scalar of order 1"
     return _parameterised(_few_scalars(source, 64, 1024), params)
+
+
+def _many_units(source: str) -> Claims:
+    """Return the claims for a smooth network whose output is a sum over many units with parameters of their own."""
+    claims = {key: Theory(-0.5, source) for key in ("hessian_norm", "curvature_ratio", "kernel_change_worst")}
+    return (
+        {"gradient_norm": Theory(0.0, source)} | claims | {"kernel_change_gd": Theory(-1.0, f"{source}; {_VELOCITY}")}
+    )
 
 
 def _few_scalars(source: str, hessian_from: int, kernel_from: int) -> Claims:

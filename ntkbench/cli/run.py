@@ -35,7 +35,8 @@ REASONS_SHOWN = 10
     multiple=True,
     metavar="SPEC",
     default=("all",),
-    help="Architecture: all, NAME, NAME:key=value,..., FILE.py:FUNCTION[:key=value,...] or MODEL.keras (repeatable). "
+    help="Architecture: all, NAME, NAME:key=value,..., family:NAME, priority:A, FILE.py:FUNCTION[:key=value,...] or "
+    "MODEL.keras (repeatable). "
     "NAME may also be a registered kernel, which exists at infinite width only.",
 )
 @click.option(
@@ -61,8 +62,8 @@ REASONS_SHOWN = 10
 @click.option(
     "--preset",
     default="quick",
-    type=Named(["quick", "standard", "board", "full"]),
-    help="Size of the run, from minutes (quick) to days (full).",
+    type=Named(["quick", "zoo", "standard", "board", "full"]),
+    help="Size of the run, from minutes (quick) to days (full); zoo compares many architectures.",
 )
 @click.option(
     "--suite",

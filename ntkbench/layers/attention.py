@@ -8,25 +8,27 @@ from typing import Any
 import keras
 from keras import ops
 
-from ..errors import NtkbenchError
+from ..errors import NtkbenchError, did_you_mean
 from ..seeds import seed_for
 from .checks import positive
 from .dense import Dense
 from .seeds import settle
 
+SCALES = ("root", "inverse")
 PROJECTIONS = ("query", "key", "value", "output")
 
 
 @keras.saving.register_keras_serializable("ntkbench")
 class Attention(keras.layers.Layer):
-    """Self-attention softmax(q kᵀ / √head_dim) v with several heads: x [N, T, a] → [N, T, units].
+    """Self-attention softmax(q kᵀ / √d) v with several heads of d channels: x [N, T, a] → [N, T, units].
 
-    The query, key, value and output projections are `Dense` layers with `units` units and without biases; head_dim =
-    units / heads. Each draws its weights from its own seed, hashed from `seed` and its name.
+    The query, key, value and output projections are `Dense` layers with `units` units and without biases; d = units /
+    heads. Each draws its weights from its own seed, hashed from `seed` and its name.
 
     Args:
         units: Number of output features.
         heads: Number of heads; it must divide `units`.
+        scale: "root" divides scores by √d, "inverse" by d (Yang 2020, arXiv 2006.14548).
         parameterization: "ntk" or "standard", see `Parametric`.
         init: "gaussian" or "orthogonal".
         weight_std: Standard deviation σ_w of the weights.
@@ -34,7 +36,7 @@ class Attention(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        NtkbenchError: The heads do not divide the units.
+        NtkbenchError: The heads do not divide the units, or the scale is unknown.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 1 and section 3.2.2.
     """
@@ -44,6 +46,7 @@ class Attention(keras.layers.Layer):
         units: int,
         heads: int = 4,
         *,
+        scale: str = "root",
         parameterization: str = "ntk",
         init: str = "gaussian",
         weight_std: float = 1.0,
@@ -57,6 +60,9 @@ class Attention(keras.layers.Layer):
                 f"Attention cannot split {units} units evenly over {heads} heads; use a width that is a multiple of "
                 f"{heads}, or another number of heads."
             )
+        if scale not in SCALES:
+            raise NtkbenchError(f"Unknown scale {scale!r} of Attention. {did_you_mean(str(scale), SCALES)}")
+        self.scale = scale
         self.parameterization, self.init, self.weight_std = parameterization, init, float(weight_std)
         self.seed = settle(seed)
         self.query, self.key, self.value, self.output_projection = (self._projection(name) for name in PROJECTIONS)
@@ -81,7 +87,8 @@ class Attention(keras.layers.Layer):
     def call(self, x: Any) -> Any:
         """Return the attended sequence: [N, T, units]."""
         query, key, value = (self._split(layer(x)) for layer in (self.query, self.key, self.value))
-        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) / math.sqrt(self.units // self.heads)
+        d = self.units // self.heads
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) / (math.sqrt(d) if self.scale == "root" else d)
         mixed = ops.matmul(ops.softmax(scores, axis=-1), value)
         joined = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, x.shape[1], self.units))
         return self.output_projection(joined)
@@ -100,6 +107,7 @@ class Attention(keras.layers.Layer):
         return super().get_config() | {
             "units": self.units,
             "heads": self.heads,
+            "scale": self.scale,
             "parameterization": self.parameterization,
             "init": self.init,
             "weight_std": self.weight_std,

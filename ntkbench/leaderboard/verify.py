@@ -171,7 +171,7 @@ def _refuse_excess(cell: Cell, registry: Registry) -> None:
             raise NtkbenchError(
                 f"{cell.label} with {name} = {cell.settings[name]} cannot be rerun: the maximum is {most:g}."
             )
-    resolved = registry.subjects[cell.architecture].resolve(cell.params)
+    resolved = registry.subjects[cell.architecture].params_of_cells(cell.params)
     if resolved != dict(cell.params):
         raise NtkbenchError(
             f"{cell.label}: the receipt lacks some of the parameters that {cell.architecture} has here."

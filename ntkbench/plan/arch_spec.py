@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from attrs import evolve, field, frozen
 
-from ..errors import NtkbenchError
+from ..errors import NtkbenchError, UnknownName
 from ..registry.code import Code, code_of_entry, with_layer_rules
 from ..registry.manager import Registry
-from ..registry.specs import Architecture, KernelArchitecture
+from ..registry.specs import PRIORITIES, Architecture, KernelArchitecture
 from ..types import canonical_json
 from .keras_file import KerasArchitecture, keras_architecture
 from .python_file import OUTPUT, FileArchitecture, file_architecture
@@ -36,7 +36,8 @@ class ArchitectureRequest:
         function: Function in a user's Python file.
         code: The source files that the architecture depends on.
         entry: The specification that builds it.
-        expanded: Whether it came from "all", and is therefore left out if it does not accept the data.
+        expanded: Whether it came from "all", a family or a priority, and is therefore left out if it does not accept
+            the data.
     """
 
     kind: Kind
@@ -65,7 +66,7 @@ def label_of(name: str, params: Mapping[str, Any]) -> str:
 
 
 def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[ArchitectureRequest]:
-    """Return the requests of one SPEC: several for "all", otherwise one.
+    """Return the requests of one SPEC: several for "all", "family:NAME" and "priority:LETTER", otherwise one.
 
     Args:
         spec: The SPEC, as given to `--arch`.
@@ -77,11 +78,9 @@ def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[A
     """
     spec = spec.strip()
     if spec == "all":
-        return [
-            evolve(_request("registered", registry, entry, variant), expanded=True)
-            for entry in registry.architectures.values()
-            for variant in entry.variants
-        ]
+        return _expanded(
+            registry, ((entry, params) for entry in registry.architectures.values() for params in entry.variants)
+        )
     if match := _FILE.match(spec):
         entry: Architecture = file_architecture(Path(match["path"]), match["function"] or "")
         return [
@@ -97,9 +96,43 @@ def parse_arch(spec: str, registry: Registry, *, reinit: bool = False) -> list[A
         entry = keras_architecture(Path(match["path"]), reinit=reinit)
         return [_request("keras", registry, entry, given, match["path"])]
     name, _, params = spec.partition(":")
+    if name == "family":
+        return _expanded(registry, rows_of_family(registry, params))
+    if name == "priority":
+        return _expanded(registry, rows_of_priority(registry, params))
     entry = registry.subject(name)
     kind: Kind = "kernel" if isinstance(entry, KernelArchitecture) else "registered"
     return [_request(kind, registry, entry, parse_params(params, spec))]
+
+
+Row = tuple[Architecture, Mapping[str, Any]]
+
+
+def rows_of_family(registry: Registry, family: str) -> list[Row]:
+    """Return the architectures of a family, with each of their parameter sets; raise UnknownName for an unknown one."""
+    known = {entry.family for entry in registry.architectures.values() if entry.family}
+    if family not in known:
+        raise UnknownName("family", family, known, "of architectures")
+    return [
+        (entry, params) for entry in registry.architectures.values() if entry.family == family for params in entry.rows
+    ]
+
+
+def rows_of_priority(registry: Registry, priority: str) -> list[Row]:
+    """Return the architectures of a priority, with their parameter sets; raise NtkbenchError if there are none."""
+    if priority not in PRIORITIES:
+        raise UnknownName("priority", priority, PRIORITIES, "of architectures")
+    rows = [(entry, params) for entry in registry.architectures.values() for params in entry.priority.get(priority, ())]
+    if not rows:
+        raise NtkbenchError(
+            f"No installed architecture has the priority {priority!r}. Install a plugin that registers some, such as "
+            "ntkbench-zoo."
+        )
+    return rows
+
+
+def _expanded(registry: Registry, rows: Iterable[Row]) -> list[ArchitectureRequest]:
+    return [evolve(_request("registered", registry, entry, params), expanded=True) for entry, params in rows]
 
 
 def _request(

@@ -187,7 +187,7 @@ class RunOptions:
     """Options of a run. A size that is None is taken from the preset.
 
     Attributes:
-        arch: SPECs: "all", "NAME:key=value", "FILE.py:FUNCTION" or "MODEL.keras".
+        arch: SPECs: "all", "NAME:key=value", "family:NAME", "priority:A", "FILE.py:FUNCTION" or "MODEL.keras".
         widths: Distinct positive widths; `math.inf` for the limit of infinite width.
         seeds: Number of seeds.
         measure: Measurements or quantities, or "all".

@@ -130,16 +130,16 @@ def _plan_on(
     radii = options.radius or (settings.radius,)
     settings = evolve(settings, radius=radii[0])
     seeds = range(sizes.seeds if options.seeds is None else options.seeds)
-    measured = choose_quantities(options.measure or sizes.measure, registry)
+    words = options.measure or sizes.measure
+    measured_by = _measured_by(requests, words, registry, sizes.adds_decisive and options.measure is None)
+    measured = {name: each for by_name in measured_by.values() for name, each in by_name.items()}
     # When requested by name it is planned for every architecture; cells where it does not apply end as `unsupported`
     # with the reason. "all" plans it only where the limit kernel may be known.
-    everything = "all" in (options.measure or sizes.measure)
+    everything = "all" in words
     without_limit = [m for m in measured if everything and "limit" in registry.measurements[m].needs]
     no_limit: list[str] = []
     named = choose_quantities([word for word in options.measure or () if word != "all"], registry)
     at_infinity = {m for m in measured if registry.measurements[m].at_infinity or m in named}
-    # Last, so that the cells of a seed that share a model are adjacent; see `Measurement.needs_task`.
-    measured = dict(sorted(measured.items(), key=lambda item: registry.measurements[item[0]].needs_task))
     on_tasks = {m for m in measured if registry.measurements[m].needs_task}
     _require_task(dataset, on_tasks, registry)
     probes = Probes(dataset, dataset_params, settings.n_probes, seeds, before)
@@ -152,7 +152,7 @@ def _plan_on(
     settings_of = {m: each_radius if registry.measurements[m].depends_on_radius else each_radius[:1] for m in measured}
     for request in requests:
         entry = request.entry.resolved(request.params)
-        params = entry.resolve(request.params)
+        params = entry.params_of_cells(request.params)
         try:
             hashes, shapes[request.label] = probes.of(entry, params)
             with_task = probes.with_task(entry, params) if on_tasks else hashes
@@ -188,7 +188,7 @@ def _plan_on(
             )
             for width in _widths(request, options, sizes.widths_for(entry.widths))
             for seed in seeds
-            for measurement, quantities in measured.items()
+            for measurement, quantities in measured_by[request.label].items()
             if measurement not in without_limit or entry.has_limit
             if measurement in at_infinity or width != math.inf
             for plain_settings in settings_of[measurement]
@@ -216,6 +216,28 @@ def _plan_on(
             *nothing,
         ),
     )
+
+
+def _measured_by(
+    requests: Sequence[ArchitectureRequest], words: Sequence[str], registry: Registry, adds_decisive: bool
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return the result keys to measure, by the label of the architecture and by measurement.
+
+    Args:
+        requests: The architectures.
+        words: The words of `--measure`, for every architecture.
+        registry: The registered measurements.
+        adds_decisive: Whether to add what an architecture is judged by; see `Architecture.decided_by`.
+    """
+
+    def chosen(more: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        found = choose_quantities([*words, *more], registry)
+        # Last, so that the cells of a seed that share a model are adjacent; see `Measurement.needs_task`.
+        return dict(sorted(found.items(), key=lambda item: registry.measurements[item[0]].needs_task))
+
+    if not adds_decisive:
+        return dict.fromkeys((request.label for request in requests), chosen(()))
+    return {request.label: chosen(request.entry.resolved(request.params).decided_by) for request in requests}
 
 
 def _require_task(dataset: Dataset, on_tasks: Collection[str], registry: Registry) -> None:

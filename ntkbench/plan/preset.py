@@ -12,18 +12,28 @@ from attrs import field, frozen
 from ..errors import UnknownName
 
 # From small to large. Widths that an architecture declares for a preset also apply to larger presets without their own.
-PRESETS = ("quick", "standard", "board", "full")
+PRESETS = ("quick", "zoo", "standard", "board", "full")
 
 
 @frozen
 class Preset:
-    """Default sizes of a run; options that the user sets override them."""
+    """Default sizes of a run; options that the user sets override them.
+
+    Attributes:
+        name: Name of the preset.
+        widths: Widths of architectures that declare none of their own.
+        seeds: Number of seeds.
+        measure: Measurements or quantities of every architecture.
+        settings: Fields of `ntkbench.types.Settings`.
+        adds_decisive: Whether an architecture's `decided_by` is measured too.
+    """
 
     name: str
     widths: tuple[int, ...] = field(converter=tuple)
     seeds: int
     measure: tuple[str, ...] = field(converter=tuple)
     settings: Mapping[str, Any]
+    adds_decisive: bool = False
 
     def widths_for(self, own: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
         """Return the widths of an architecture at this preset.

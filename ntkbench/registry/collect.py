@@ -28,7 +28,7 @@ ONE_OF = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _LAYER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z")
 _TARGET = re.compile(r"[\w.]+:\w+\Z")
-_RESERVED = ("all",)
+_RESERVED = ("all", "family", "priority")
 _LONGEST_SUMMARY = 300
 
 Named = tuple[str, Entry]

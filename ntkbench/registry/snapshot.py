@@ -47,7 +47,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
     """Return an entry as plain values.
 
     A callable target becomes None; other fields with a callable target are listed in "late". A function of the
-    parameters becomes its values at the defaults and at the variants.
+    parameters becomes its values at the defaults and at the rows.
     """
     written = {a.name for a in attrs.fields(type(entry)) if a.init}.difference(_OWN)
     spec = {name: value for name, value in attrs.asdict(entry).items() if name in written}
@@ -55,7 +55,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
     spec = {name: value for name, value in spec.items() if name not in late}
     by_params: dict[str, dict[str, Any]] = {}
     if isinstance(entry, Architecture) and entry.by_params:
-        for params in ({}, *entry.variants):
+        for params in ({}, *entry.rows):
             plain, key = attrs.asdict(entry.resolved(params)), Remembered.key(entry.resolve(params))
             for name in entry.by_params:
                 by_params.setdefault(name, {})[key] = plain[name]

@@ -17,6 +17,7 @@ from .calling import exit_as_error
 NEEDS = ("hessian", "ball", "radius", "trajectory", "limit", "task")
 RADIUS_NEEDS = ("ball", "radius")
 """A measurement with one of these needs depends on the radius R."""
+PRIORITIES = ("A", "B", "C")
 FORM_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 SEED_BITS = 63
 """Number of bits of the seeds that `ntkbench.seeds.seed_for` returns."""
@@ -35,6 +36,9 @@ class Param:
         maximum: Largest allowed value, None for no bound.
         choices: The allowed values, None for any.
         help: One sentence about the parameter.
+        words: Values besides the numbers, such as "grow" for a number that grows with width.
+        later: Whether the parameter was added to an architecture that had been measured before. Cells leave it out at
+            its default, so that older cells keep their keys and weights; the build function needs the same default.
     """
 
     name: str
@@ -44,6 +48,8 @@ class Param:
     maximum: float | None = None
     choices: tuple[Any, ...] | None = None
     help: str = ""
+    words: tuple[str, ...] = ()
+    later: bool = False
 
     @classmethod
     def of(cls, name: str, given: Any) -> Param:
@@ -61,6 +67,7 @@ class Param:
             raise RegistrationError(f"Parameter {name!r} has no default. Add one.")
         if given.get("choices") is not None:
             given["choices"] = tuple(given["choices"])
+        given["words"] = tuple(given.get("words", ()))
         try:
             return cls(name=name, type=kind, **given)
         except TypeError as error:
@@ -68,6 +75,8 @@ class Param:
 
     def parse(self, text: Any) -> Any:
         """Return the value of a user's text, checked; raise NtkbenchError when it is not valid."""
+        if text in self.words:
+            return text
         value = self._convert(text)
         if self.choices is not None and value not in self.choices:
             hint = did_you_mean(str(value), map(str, self.choices))
@@ -93,8 +102,9 @@ class Param:
         try:
             value = kind(text)
         except (TypeError, ValueError):
+            known = "".join(f", or {word}" for word in self.words)
             raise NtkbenchError(
-                f"{self.name}={text} is not of type {self.type}; an example is {self.default}."
+                f"{self.name}={text} is not of type {self.type}{known}; an example is {self.default}."
             ) from None
         if kind is float and not math.isfinite(value):
             raise NtkbenchError(f"{self.name}={text} is not a finite number.")
@@ -104,6 +114,7 @@ class Param:
         """Return the parameter as plain JSON, without unset fields."""
         fields = {"type": self.type, "default": self.default, "minimum": self.minimum, "maximum": self.maximum}
         fields |= {"choices": None if self.choices is None else list(self.choices), "help": self.help or None}
+        fields |= {"words": list(self.words) or None}
         return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -142,8 +153,27 @@ def _flag(given: Any) -> bool:
     return given
 
 
+def _words(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _spec(given: Any) -> str:
+    if not isinstance(given, str):
+        raise RegistrationError(f"pair is {given!r}; it must be the text of one architecture, such as 'fc:depth=3'.")
+    return given
+
+
+def _quantities(given: Any) -> tuple[str, ...]:
+    words = _words(given)
+    if not all(isinstance(word, str) for word in words):
+        raise RegistrationError(f"decided_by is {given!r}; it must be names of quantities.")
+    return words
+
+
 BY_PARAMS: dict[str, Callable[[Any], Any]] = {
     "theory": _theory,
+    "pair": _spec,
+    "decided_by": _quantities,
     "bottleneck": _flag,
     "known_limit": _flag,
     "linear_output": _flag,
@@ -159,8 +189,31 @@ def _flag_or_function(given: Any) -> Any:
     return given if callable(given) else _flag(given)
 
 
-def _words(given: str | Sequence[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+def _spec_or_function(given: Any) -> Any:
+    return given if callable(given) else _spec(given)
+
+
+def _quantities_or_function(given: Any) -> Any:
+    return given if callable(given) else _quantities(given)
+
+
+def _family(given: Any) -> str:
+    if given and not (isinstance(given, str) and FORM_NAME.match(given)):
+        raise RegistrationError(
+            f"{given!r} is not a family; use lowercase letters, digits, '-' and '_', such as 'attention'."
+        )
+    return given or ""
+
+
+def _priority(given: Any) -> Any:
+    """Return a priority, or {priority: parameter sets}."""
+    letters = given if isinstance(given, Mapping) else [given] if given else []
+    for letter in letters:
+        if letter not in PRIORITIES:
+            raise RegistrationError(
+                f"{letter!r} is not a priority; use one of {', '.join(PRIORITIES)}, or {{priority: parameter sets}}."
+            )
+    return _tuples(given) if isinstance(given, Mapping) else given or ""
 
 
 def _forms(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -286,13 +339,18 @@ class Entry:
                 raise NtkbenchError(f"{self.name!r} has no parameter {name!r}. {hint}")
         return {name: p.parse(given[name]) if name in given else p.default for name, p in self.params.items()}
 
+    def params_of_cells(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters that identify a cell: all, without later ones at their defaults; see `Param.later`."""
+        later = {name: param.default for name, param in self.params.items() if param.later}
+        return {name: value for name, value in self.resolve(given).items() if name not in later or value != later[name]}
+
 
 @frozen(kw_only=True)
 class Architecture(Entry):
     """A family of models indexed by width.
 
-    `theory`, `linear_output`, `bottleneck` and `known_limit` may be functions of all parameters, such as
-    ``bottleneck=lambda params: params["k"] < 16``. The entry then holds their values at the default parameters;
+    `theory`, `linear_output`, `bottleneck`, `known_limit`, `pair` and `decided_by` may be functions of all parameters,
+    such as ``bottleneck=lambda params: params["k"] < 16``. The entry then holds their values at the default parameters;
     `resolved` returns the entry for other parameters.
 
     Attributes:
@@ -304,7 +362,7 @@ class Architecture(Entry):
         targets: Regression targets for y = -1 and y = +1.
         linear_output: Whether the last layer is linear.
         bottleneck: Whether a hidden layer stays narrow as the width grows; gradient descent then takes smaller steps.
-        widths: {preset: widths} for presets ("quick", "standard", "board", "full") whose own widths do not fit.
+        widths: {preset: widths} for presets ("quick", "zoo", "standard", "board", "full") whose own widths do not fit.
         variants: Parameter sets that `--arch all` runs instead of the defaults alone.
         grows: Whether the number of weights grows with width. False when width is another number, such as a scale.
         seed_bits: Number of bits of the seed passed to the build function, 1 to 63. 31 suits every generator;
@@ -315,6 +373,11 @@ class Architecture(Entry):
             or "module:attribute". Arguments that it does not accept are not passed. It raises
             `ntkbench.kernels.NoLimit` for parameters without a limit. None reads the limit off the model with
             `ntkbench.kernels.infinite_width`.
+        family: Family that it belongs to, such as "attention"; `--arch family:attention` selects it.
+        pair: Architecture that it is to be compared with, as given to `--arch`; empty for none.
+        priority: "A", "B" or "C", which `--arch priority:A` selects, for the parameter sets in `variants`; or a mapping
+            such as ``{"A": [{"heads": 1}, {"heads": "grow"}]}``, for parameter sets that need not be among them.
+        decided_by: Quantities that are needed to judge it besides those that the preset "zoo" measures everywhere.
         by_params: The functions of the parameters, by field.
     """
 
@@ -331,6 +394,10 @@ class Architecture(Entry):
     seed_bits: int = 31
     known_limit: bool = field(default=True, converter=_flag_or_function)
     limit: Target | None = field(default=None, metadata={TARGET: True})
+    family: str = field(default="", converter=_family)
+    pair: str = field(default="", converter=_spec_or_function)
+    priority: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default="", converter=_priority)
+    decided_by: tuple[str, ...] = field(default=(), converter=_quantities_or_function)
     by_params: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(init=False, factory=dict, repr=False, eq=False)
 
     @property
@@ -349,8 +416,24 @@ class Architecture(Entry):
         object.__setattr__(self, "by_params", functions)
         for name, value in self._values({}).items():
             object.__setattr__(self, name, value)
-        for variant in self.variants:
-            self._values(variant)
+        if isinstance(self.priority, str):
+            object.__setattr__(self, "priority", {self.priority: self.variants} if self.priority else {})
+        for row in self.rows:
+            self._values(row)
+
+    @property
+    def rows(self) -> tuple[Mapping[str, Any], ...]:
+        """The parameter sets that have a line of their own: `variants`, and those in `priority`."""
+        sets = (*self.variants, *(each for sets in self.priority.values() for each in sets))
+        resolved = [self.resolve(each) for each in sets]
+        return tuple(each for number, each in enumerate(sets) if resolved.index(resolved[number]) == number)
+
+    def priority_of(self, given: Mapping[str, Any]) -> str:
+        """Return the priority of one set of parameters, "" for none."""
+        wanted = self.resolve(given)
+        return next(
+            (letter for letter, sets in self.priority.items() if any(self.resolve(each) == wanted for each in sets)), ""
+        )
 
     def resolved(self, params: Mapping[str, Any]) -> Architecture:
         """Return the entry for one set of parameters, with functions of the parameters replaced by their values.

@@ -82,7 +82,8 @@ def build_model(
             # Only if needed: it discards TensorFlow's compiled functions, which costs the next cell about a second.
             tf.random.set_seed(seed)
         given = seed >> (SEED_BITS - entry.seed_bits)
-        return _built(entry, build, int(cell.width), input_shape, precision, given, cell.params, vocabulary, example)
+        params = entry.resolve(cell.params)
+        return _built(entry, build, int(cell.width), input_shape, precision, given, params, vocabulary, example)
 
 
 def build_with(

@@ -171,7 +171,7 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, Any]:
     x = inputs.draw(request)
     cell = Cell(
         architecture=request.name,
-        params=request.entry.resolve(request.params),
+        params=request.entry.params_of_cells(request.params),
         width=_width(request),
         seed=0,
         dataset=inputs.dataset.name,

@@ -106,7 +106,7 @@ class ArchitectureChecks(Checks):
     def _cell(self, width: int, seed: int, precision: str, given: Mapping[str, Any]) -> Cell:
         return Cell(
             architecture=self.request.name,
-            params=self.entry.resolve(given),
+            params=self.entry.params_of_cells(given),
             width=width,
             seed=seed,
             dataset=self.dataset().name,
@@ -210,8 +210,8 @@ class ArchitectureChecks(Checks):
                 not prints or not all(_equal(base, each) for each in prints),
                 f"Values of {param.name} other than {usual} change nothing. Use the parameter, or do not declare it.",
             )
-        for variant in self.entry.variants:
-            self._fingerprint(variant)
+        for row in self.entry.rows:
+            self._fingerprint(row)
 
     def _refusable(self, name: str, value: Any) -> list[np.ndarray] | None:
         """Return the fingerprint at another value of a parameter, None if the value raises NtkbenchError."""
@@ -276,7 +276,12 @@ class ArchitectureChecks(Checks):
     def test_a11_theory_is_about_quantities_that_exist(self) -> None:
         """The exponents in theory= are finite, have a source, and belong to registered quantities."""
         known = {q.key for entry in registry().measurements.values() for q in entry.quantities}
-        sets = (self.request.params, *self.entry.variants)
+        sets = (self.request.params, *self.entry.rows)
+        names = known | {q.name for entry in registry().measurements.values() for q in entry.quantities}
+        for key in (name for given in sets for name in self.entry.resolved(given).decided_by):
+            require(
+                key in names, f"decided_by names {key!r}, which no measurement declares. {did_you_mean(key, names)}"
+            )
         for key, law in (claim for given in sets for claim in self.entry.resolved(given).theory.items()):
             hint = did_you_mean(key, known)
             require(key in known, f"theory names {key!r}, which no measurement declares. {hint}")
@@ -298,6 +303,12 @@ class ArchitectureChecks(Checks):
             low != high and math.isfinite(low) and math.isfinite(high),
             f"targets={(low, high)} is invalid; give two different finite numbers.",
         )
+        for given in entry.rows:
+            if pair := entry.resolved(given).pair:
+                try:
+                    parse_arch(pair, registry())
+                except NtkbenchError as error:
+                    require(False, f"pair={pair!r} is not an architecture: {error}")
         for preset, widths in entry.widths.items():
             require(preset in PRESETS, f"widths= has the unknown preset {preset!r}. {did_you_mean(preset, PRESETS)}")
             right = widths and widths[0] >= 1 and list(widths) == sorted(set(widths))
@@ -431,7 +442,7 @@ def _equal(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
 
 
 def _others(param: Param) -> list[Any]:
-    """Return up to three allowed values of a parameter other than its default."""
+    """Return up to three allowed values of a parameter other than its default, and its words."""
     if param.choices is not None:
         values: list[Any] = list(param.choices)
     elif param.type == "bool":
@@ -443,7 +454,8 @@ def _others(param: Param) -> list[Any]:
     low = -math.inf if param.minimum is None else param.minimum
     high = math.inf if param.maximum is None else param.maximum
     bounded = param.choices is None and param.type != "bool"
-    return [v for v in values if v != param.default and not (bounded and not low <= v <= high)][:3]
+    numbers = [v for v in values if v != param.default and not (bounded and not low <= v <= high)][:3]
+    return [*numbers, *(word for word in param.words if word != param.default)]
 
 
 def _listed(values: Any) -> str:

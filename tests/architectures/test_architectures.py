@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 import subprocess
@@ -216,6 +217,52 @@ def test_rnn_is_the_recursion(float64):
         h = np.tanh(h @ kernels["recurrent"] / math.sqrt(8) + x[:, t] @ kernels["input"] / math.sqrt(8))
     np.testing.assert_allclose(model(x), h @ kernels["readout"] / math.sqrt(8), rtol=1e-12)
     assert len(model.trainable_variables) == 3
+
+
+def test_average_reads_the_mean_of_all_valid_states(float64):
+    model = build("rnn", form="ragged", read="average")
+    kernels = {layer: np.asarray(model.get_layer(layer).kernel) for layer in ("input", "recurrent", "readout")}
+    given = inputs("rnn", "ragged")
+    x, mask = given["values"], given["mask"]
+    h, total = np.zeros((5, 8)), np.zeros((5, 8))
+    for t in range(8):
+        h = np.tanh(h @ kernels["recurrent"] / math.sqrt(8) + x[:, t] @ kernels["input"] / math.sqrt(8))
+        total += np.where(mask[:, t : t + 1], h, 0)
+    mean = total / mask.sum(1, keepdims=True)
+    np.testing.assert_allclose(model(given), mean @ kernels["readout"] / math.sqrt(8), rtol=1e-12)
+    full = x, np.ones_like(mask)
+    dense = build("rnn", read="average")
+    np.testing.assert_allclose(model(dict(zip(given, full, strict=True))), dense(x), rtol=1e-12)
+
+
+def test_average_pooling_reads_the_mean_pixel(float64):
+    model, x = build("cnn", pool="average"), inputs("cnn")
+    features = keras.Model(model.input, model.get_layer("conv_2").output)(x)
+    expected = np.mean(features, axis=(1, 2)) @ np.asarray(model.get_layer("readout").kernel) / math.sqrt(8)
+    np.testing.assert_allclose(model(x), expected, rtol=1e-12)
+
+
+def test_a_growing_number_of_heads_has_eight_channels_each(float64):
+    for width, heads in ((8, 1), (32, 4)):
+        np.testing.assert_array_equal(
+            build("attention", width, heads="grow")(inputs("attention")),
+            build("attention", width, heads=heads)(inputs("attention")),
+        )
+    with pytest.raises(NtkbenchError, match="heads=grow makes heads of 8 channels, which do not divide the width 12"):
+        build("attention", 12, heads="grow")
+
+
+def test_a_root_bottleneck_grows_with_the_root_of_the_width():
+    assert [layer.units for layer in build("fc-bottleneck", 64, k="sqrt").layers[1:]] == [64, 8, 64, 1]
+
+
+def test_later_parameters_have_the_same_defaults_in_the_build_functions(float64):
+    """Cells leave a later parameter out at its default, so that the build function's own default applies."""
+    for name, architecture in ARCHITECTURES.items():
+        for param in architecture.params.values():
+            if param.later:
+                defaults = inspect.signature(architecture.load()).parameters
+                assert defaults[param.name].default == param.default, (name, param.name)
 
 
 def test_a_ragged_rnn_reads_the_state_of_the_last_valid_step(float64):

@@ -147,6 +147,19 @@ def test_attention_matches_a_plain_formula():
     assert len(layer.trainable_variables) == 4
 
 
+def test_attention_with_inverse_scale_divides_scores_by_the_channels_of_a_head():
+    root, inverse = (
+        layers.Attention(8, heads=2, scale=scale, seed=4, dtype="float64") for scale in ("root", "inverse")
+    )
+    x = np.random.default_rng(1).standard_normal((2, 5, 4))
+    root(x)
+    inverse(x)
+    root.query.kernel.assign(root.query.kernel / math.sqrt(4))  # d = 4, and q·k/d = (q/√d)·k/√d
+    np.testing.assert_allclose(inverse(x), root(x), rtol=1e-12)
+    with pytest.raises(NtkbenchError, match="Unknown scale 'invers' of Attention. Did you mean 'inverse'"):
+        layers.Attention(8, scale="invers")
+
+
 def test_layer_normalization_normalises():
     x = 3 + 2 * np.random.default_rng(1).standard_normal((4, 5, 50))
     normal = np.asarray(layers.LayerNormalization(dtype="float64", affine=False)(x))

@@ -23,7 +23,12 @@ def registry():
 
     add("architectures", "net", params={"depth": {"default": 2, "minimum": 1}, "act": "tanh", "bias": False})
     add("architectures", "neck", params={"k": 1}, variants=[{"k": 1}, {"k": 4}], widths={"standard": [8, 4]})
-    add("architectures", "conv", inputs="image")
+    add("architectures", "conv", inputs="image", family="conv", priority="B")
+    rows = {"A": [{}, {"heads": "grow"}], "B": [{"heads": 8}]}
+    heads = {"default": 4, "minimum": 1, "words": ["grow"]}
+    later = {"default": "root", "choices": ["root", "inverse"], "later": True}
+    attend = {"params": {"heads": heads, "scale": later}, "family": "attention", "priority": rows}
+    add("architectures", "attend", **attend, decided_by=lambda given: ["loss"] if given["heads"] == "grow" else [])
     add("measurements", "curve", quantities=[Quantity("norm", "n"), Quantity("norm", "n", key="norm:max")])
     add("measurements", "path", quantities=[Quantity("steps", "T"), Quantity("loss", "L")])
     add("datasets", "digits", load, forms=["vector", "image"])

@@ -30,7 +30,34 @@ def file(tmp_path):
 
 def test_all_expands_to_every_variant(registry):
     requests = parse_arch("all", registry)
-    assert [request.label for request in requests] == ["net", "neck:k=1", "neck:k=4", "conv"]
+    assert [request.label for request in requests] == ["net", "neck:k=1", "neck:k=4", "conv", "attend"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels"),
+    [
+        ("family:attention", ["attend", "attend:heads=grow", "attend:heads=8"]),
+        ("family:conv", ["conv"]),
+        ("priority:A", ["attend", "attend:heads=grow"]),
+        ("priority:B", ["conv", "attend:heads=8"]),
+    ],
+)
+def test_families_and_priorities_expand_to_their_rows(registry, spec, labels):
+    requests = parse_arch(spec, registry)
+    assert [request.label for request in requests] == labels
+    assert all(request.expanded for request in requests)
+
+
+def test_a_row_that_is_selected_twice_runs_once(registry):
+    requests = parse_arches(["family:attention", "priority:A", "attend:heads=4"], registry)
+    assert [request.label for request in requests] == ["attend", "attend:heads=grow", "attend:heads=8"]
+
+
+def test_a_word_beside_numbers(registry):
+    (request,) = parse_arch("attend:heads=grow", registry)
+    assert request.params == {"heads": "grow"}
+    with pytest.raises(NtkbenchError, match="heads=grew is not of type int, or grow; an example is 4"):
+        parse_arch("attend:heads=grew", registry)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +83,10 @@ def test_labels_show_what_was_set(registry, spec, label):
         ("net:depth", "'depth' is not key=value"),
         ("net:depth=1,depth=2", "twice"),
         ("net:=1", "not key=value"),
+        ("family:atention", "Unknown family 'atention' of architectures. Did you mean 'attention'"),
+        ("family:", "Unknown family '' of architectures. Known: attention, conv."),
+        ("priority:D", "Unknown priority 'D' of architectures. Known: A, B, C."),
+        ("priority:C", "No installed architecture has the priority 'C'"),
     ],
 )
 def test_bad_specs(registry, spec, message):
@@ -116,7 +147,7 @@ def test_two_files_of_one_name_are_refused(registry, file, tmp_path):
 
 def test_the_same_architecture_counts_once(registry):
     assert next(request.label for request in parse_arches(["net", "all"], registry)) == "net"
-    assert len(parse_arches(["net", "all", "net"], registry)) == 4
+    assert len(parse_arches(["net", "all", "net"], registry)) == 5
 
 
 def saved(path, config):

@@ -20,9 +20,9 @@ def plan(registry, **options):
 
 def test_cells_of_a_group_are_adjacent_and_widths_ascend(registry):
     cells = plan(registry, arch="all", widths=[8, 4]).cells
-    assert len(cells) == 4 * 2 * 2 * 2 == len({cell.key for cell in cells})
+    assert len(cells) == 5 * 2 * 2 * 2 == len({cell.key for cell in cells})
     groups = [group for group, _ in itertools.groupby(cell.group for cell in cells)]
-    assert len(groups) == len(set(groups)) == 8
+    assert len(groups) == len(set(groups)) == 10
     assert [(c.width, c.seed, c.measurement) for c in cells[:5]] == [
         (4, 0, "curve"), (4, 0, "path"), (4, 1, "curve"), (4, 1, "path"), (8, 0, "curve"),
     ]  # fmt: skip
@@ -36,6 +36,27 @@ def test_the_key_knows_what_moves_numbers(registry):
     others = ({"probes": 3}, {"dataset": "flat"}, {"precision": "float64"}, {"measure": "norm:max"})
     assert len({base.key, *(plan(registry, **other).cells[0].key for other in others)}) == 5
     assert plan(registry, device="cpu", out="x").cells[0].key == base.key
+
+
+def test_a_later_parameter_at_its_default_moves_no_key(registry):
+    base, other = (plan(registry, arch=arch).cells[0] for arch in ("attend", "attend:scale=inverse"))
+    assert base.params == {"heads": 4} and other.params == {"heads": 4, "scale": "inverse"}
+    assert plan(registry, arch="attend:scale=root").cells[0].key == base.key != other.key
+
+
+def test_the_preset_zoo_measures_what_an_architecture_is_judged_by(registry):
+    for name in ("gradient_norm", "hessian_norm", "kernel_slope"):
+        registry.register("measurements", name, "a:b", quantities=[Quantity(name, "q")], distribution="acme")
+    arch = ["attend", "attend:heads=grow"]
+    cells = plan(registry, arch=arch, preset="zoo", measure=None, widths=None, seeds=None).cells
+    everywhere = {"gradient_norm", "hessian_norm", "kernel_slope"}
+    measured = {label: {cell.measurement for cell in cells if cell.label == label} for label in arch}
+    assert measured == {"attend": everywhere, "attend:heads=grow": everywhere | {"path"}}
+    assert {cell.width for cell in cells} == {64, 128, 256, 512, 1024} and {cell.seed for cell in cells} == set(
+        range(5)
+    )
+    cells = plan(registry, arch=arch, preset="zoo", measure="steps").cells
+    assert {cell.measurement for cell in cells} == {"path"}
 
 
 def test_adding_an_architecture_moves_no_key(registry):
@@ -78,7 +99,7 @@ def test_a_named_architecture_that_the_data_cannot_feed(registry):
 
 def test_all_leaves_it_out_with_a_note(registry):
     made = plan(registry, arch="all", dataset="flat")
-    assert {cell.architecture for cell in made.cells} == {"net", "neck"}
+    assert {cell.architecture for cell in made.cells} == {"net", "neck", "attend"}
     (note,) = made.notes
     assert note.startswith("Left out conv: ")
 

@@ -17,6 +17,7 @@ def test_every_preset_reads(name):
 def test_own_widths_replace_the_presets():
     own = {"standard": (16, 32)}
     assert preset("quick").widths_for(own) == (32, 80, 208, 512)
+    assert preset("zoo").widths_for(own) == preset("zoo").widths
     assert preset("standard").widths_for(own) == (16, 32)
     assert preset("full").widths_for(own) == (16, 32)
     assert preset("full").widths_for({}) == preset("full").widths

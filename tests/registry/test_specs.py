@@ -163,6 +163,49 @@ def test_claims_that_cannot_be(spec, sentence):
         net(**spec)
 
 
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ({"family": "Attention"}, "'Attention' is not a family"),
+        ({"family": 3}, "3 is not a family"),
+        ({"priority": "D"}, "'D' is not a priority; use one of A, B, C"),
+        ({"priority": {"first": [{}]}}, "'first' is not a priority"),
+        ({"priority": {"A": [{"depht": 2}]}}, "has no parameter 'depht'. Did you mean 'depth'"),
+        ({"pair": ["fc"]}, "pair is .'fc'.; it must be the text"),
+        ({"decided_by": [3]}, "decided_by is .3.; it must be names of quantities"),
+    ],
+)
+def test_rows_that_cannot_be(spec, sentence):
+    with pytest.raises(NtkbenchError, match=sentence):
+        Architecture(name="a", target="a:b", params={"depth": 1}, **spec)
+
+
+def test_rows_are_variants_and_parameter_sets_of_priorities():
+    sets = {"A": [{}, {"k": 2}], "C": [{"k": 3}]}
+    entry = Architecture(name="a", target="a:b", params={"k": 1}, variants=[{"k": 1}, {"k": 4}], priority=sets)
+    assert entry.rows == ({"k": 1}, {"k": 4}, {"k": 2}, {"k": 3})
+    assert [entry.priority_of(row) for row in ({}, {"k": 1}, {"k": 4}, {"k": 2}, {"k": 3})] == ["A", "A", "", "A", "C"]
+    assert Architecture(name="a", target="a:b", priority="B").priority == {"B": ({},)}
+    assert Architecture(name="a", target="a:b").priority == {}
+
+
+def test_pairs_and_priorities_survive_being_written_as_json():
+    entry = Architecture(
+        name="a",
+        target="a:b",
+        params={"k": {"default": 1, "words": ["grow"]}, "late": {"default": "x", "later": True}},
+        family="dense",
+        pair=lambda given: "" if given["k"] == 1 else "a",
+        priority={"A": [{}, {"k": "grow"}]},
+        decided_by="kernel_slope",
+    )
+    plain = json.loads(json.dumps(entry_to_json(entry)))
+    again = entry_from_json("architectures", plain, "acme", "1", lambda *_: pytest.fail("the plugin was loaded"))
+    assert (again.family, again.priority, again.decided_by) == (entry.family, entry.priority, entry.decided_by)
+    assert again.params == entry.params
+    assert [again.resolved(row).pair for row in again.rows] == ["", "a"]
+
+
 def test_a_function_without_a_value_elsewhere_is_a_sentence():
     entry = net(theory=failing)
     with pytest.raises(NtkbenchError, match="depth=1: ZeroDivisionError: division by zero. Its author must fix it"):
