@@ -179,15 +179,13 @@ def _architecture_lines(entries: Sequence[Architecture]) -> list[str]:
 def _lines_by_family(chosen: Sequence[Row]) -> list[str]:
     """Return the listing of rows by family: each with its priority and the row to compare it with."""
     sources: dict[str, int] = {}
-    rows: list[tuple[str, ...]] = [("family", "row", "priority", "compare with", *HEADLINES.values(), "source")]
+    rows: list[tuple[str, ...]] = [("row", "priority", "compare with", *HEADLINES.values(), "source")]
     for family in dict.fromkeys(entry.family for entry, _ in chosen):
-        for number, (entry, params) in enumerate(each for each in chosen if each[0].family == family):
+        rows.append((family or "no family", *[""] * (len(rows[0]) - 1)))
+        for entry, params in (row for row in chosen if row[0].family == family):
             of, label = entry.resolved(params), label_of(entry.name, params)
-            rows.append(
-                (family if number == 0 else "", label, entry.priority_of(params), of.pair, *_theory(of, sources))
-            )
-    limits = {1: 32, 3: 26}
-    listing = aligned([tuple(map(visible, row)) for row in rows], right=(4, 5, 6), limits=limits, fitting=1)
+            rows.append((f"  {label}", entry.priority_of(params), of.pair, *_theory(of, sources)))
+    listing = aligned([tuple(map(visible, row)) for row in rows], right=(3, 4, 5), limits={0: 36}, fitting=2)
     return [*listing, "", *_legend("theory's exponent in width", sources)]
 
 

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from .attention import Attention
+from .block_dense import BlockDense
 from .conv2d import Conv2D
 from .dense import Dense
-from .normalization import LayerNormalization
+from .depthwise_conv2d import DepthwiseConv2D
+from .gain import Gain
+from .lag_convolution import LagConvolution
+from .normalization import GroupNormalization, LayerNormalization
 from .parametric import Parametric
 from .pointwise import Activation, Scale
 
-__all__ = ["Activation", "Attention", "Conv2D", "Dense", "LayerNormalization", "Parametric", "Scale"]
+__all__ = [
+    "Activation",
+    "Attention",
+    "BlockDense",
+    "Conv2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "Gain",
+    "GroupNormalization",
+    "LagConvolution",
+    "LayerNormalization",
+    "Parametric",
+    "Scale",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import NtkbenchError
@@ -16,3 +17,11 @@ def positive(owner: str, name: str, value: Any) -> int:
     if isinstance(value, bool) or whole != value or whole < 1:
         raise NtkbenchError(f"{owner} got {name}={value!r}; use an integer of at least 1.")
     return whole
+
+
+def pair(owner: str, name: str, value: int | Sequence[int]) -> tuple[int, int]:
+    """Return one number or a pair as two positive integers; raise NtkbenchError with owner and argument otherwise."""
+    both = (value, value) if isinstance(value, int) else tuple(value)
+    if len(both) != 2:
+        raise NtkbenchError(f"{owner} got {name}={value!r}; pass one number or a pair.")
+    return positive(owner, name, both[0]), positive(owner, name, both[1])

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from ..errors import NtkbenchError, did_you_mean
-from .checks import positive
+from .checks import pair, positive
 from .parametric import Parametric
 
 PADDINGS = ("same", "valid")
@@ -43,8 +43,8 @@ class Conv2D(Parametric):
     ):
         super().__init__(activation=activation, **kwargs)
         self.filters = positive("Conv2D", "filters", filters)
-        self.kernel_size = _pair("kernel_size", kernel_size)
-        self.strides = _pair("strides", strides)
+        self.kernel_size = pair("Conv2D", "kernel_size", kernel_size)
+        self.strides = pair("Conv2D", "strides", strides)
         if padding not in PADDINGS:
             raise NtkbenchError(f"Unknown padding {padding!r} of Conv2D. {did_you_mean(str(padding), PADDINGS)}")
         self.padding = padding
@@ -75,10 +75,3 @@ class Conv2D(Parametric):
             "strides": list(self.strides),
             "padding": self.padding,
         }
-
-
-def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2:
-        raise NtkbenchError(f"Conv2D got {name}={value!r}; pass one number or a pair.")
-    return positive("Conv2D", name, pair[0]), positive("Conv2D", name, pair[1])

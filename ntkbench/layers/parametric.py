@@ -77,11 +77,15 @@ class Parametric(keras.layers.Layer):
         self.kernel = self.bias = None
         self.scale = self.bias_scale = 1.0
 
-    def add_parameters(self, shape: tuple[int | None, ...]) -> None:
+    def add_parameters(
+        self, shape: tuple[int | None, ...], *, fan_in: int | None = None, units: int | None = None
+    ) -> None:
         """Create kernel and bias, and set their scales.
 
         Args:
-            shape: Shape of the kernel; the last axis is the units, the product of the others is the fan-in.
+            shape: Shape of the kernel.
+            fan_in: Number of products summed by a unit; default: the product of all axes of the kernel but the last.
+            units: Number of biases; default: the last axis of the kernel.
 
         Raises:
             NtkbenchError: If the size of an axis is unknown.
@@ -91,9 +95,9 @@ class Parametric(keras.layers.Layer):
             raise NtkbenchError(
                 f"{self.name!r} cannot draw a kernel of shape {shape}; set the size of its input's last axis."
             )
-        std = self.weight_std / math.sqrt(self.fan_in or math.prod(kernel_shape[:-1]))
+        std = self.weight_std / math.sqrt(self.fan_in or fan_in or math.prod(kernel_shape[:-1]))
         kernel = draws.draw(self.init, kernel_shape, seed_for(self.seed, "kernel"))
-        bias = draws.draw("gaussian", kernel_shape[-1:], seed_for(self.seed, "bias"))
+        bias = draws.draw("gaussian", (units or kernel_shape[-1],), seed_for(self.seed, "bias"))
         if self.parameterization == "ntk":
             self.scale, self.bias_scale = std, self.bias_std
         else:

@@ -36,7 +36,7 @@ OTHER_SECONDS = 0.03  # any other quantity
 SIZE_OF_DOUBLE_TIME = 500_000  # parameters at which a quantity takes twice as long as on a small net
 # Above this width, memory is predicted before a plan is run.
 CHECKED_WIDTH = 4096
-SMALL_WIDTHS = (8, 16, 24)
+SMALL_WIDTHS = (8, 16, 24, 32)
 
 
 @frozen(kw_only=True)
@@ -114,7 +114,7 @@ def _estimate(
     elif counts is None:
         law = parameter_law(request, plan.input_shapes[request.label], finite, plan.vocabulary)
     else:
-        law = quadratic(counts) if counts else None
+        law = polynomial(counts) if counts else None
     if law is None:
         return Estimate(label=request.label, dataset=dataset, widths=widths, cells=len(cells))
     probes, precision = plan.settings.n_probes, plan.options.precision
@@ -164,21 +164,23 @@ def parameter_law(
 ) -> Callable[[int], int] | None:
     """Return the number of trainable parameters as a function of width, None if no small model can be built.
 
-    Layers of m units have at most on the order of m² weights, so the count is the quadratic through three small widths.
+    Layers of m units have at most on the order of m² weights, and there are at most on the order of m layers, so the
+    count is the cubic through four small widths.
     """
     try:
-        return quadratic({width: _count(request, input_shape, width, vocabulary) for width in small_widths(widths)})
+        return polynomial({width: _count(request, input_shape, width, vocabulary) for width in small_widths(widths)})
     except Exception:  # the run reports what the build function raises as the reason of its failed cells
         return None
 
 
 def small_widths(widths: Sequence[int]) -> Sequence[int]:
     """Return the widths at which models are built to predict a cost: `widths` itself if they are few and small."""
-    return widths if len(widths) <= 3 and max(widths) <= 4 * SMALL_WIDTHS[-1] else SMALL_WIDTHS
+    few = len(widths) < len(SMALL_WIDTHS)
+    return widths if few and max(widths) <= 4 * SMALL_WIDTHS[-1] else SMALL_WIDTHS
 
 
-def quadratic(counts: Mapping[int, int]) -> Callable[[int], int]:
-    """Return the number of parameters as a function of width, from the counts at up to three widths."""
+def polynomial(counts: Mapping[int, int]) -> Callable[[int], int]:
+    """Return the number of parameters as a function of width, from the counts at up to four widths."""
     return lambda width: counts[width] if width in counts else _through(counts, width)
 
 

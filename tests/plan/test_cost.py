@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ntkbench.errors import NtkbenchError
-from ntkbench.plan.cost import estimate, memory_gib, refuse_what_cannot_fit
+from ntkbench.plan.cost import SMALL_WIDTHS, estimate, memory_gib, polynomial, refuse_what_cannot_fit
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
 
@@ -38,6 +38,12 @@ def test_the_count_is_the_exact_quadratic(plan):
     assert found.parameters == tuple(6 * m + m * m + m for m in found.widths)
     assert found.memory_gib[-1] == memory_gib(found.parameters[-1], 8, "float32")
     assert memory_gib(10**9, 8, "float64") > 1.9 * memory_gib(10**9, 8, "float32")
+
+
+@pytest.mark.parametrize("law", [lambda m: 5, lambda m: 3 * m + 2, lambda m: m**2 + m, lambda m: m**3 // 8 + 61 * m])
+def test_a_count_up_to_a_cubic_is_predicted_exactly(law):
+    predicted = polynomial({width: law(width) for width in SMALL_WIDTHS})
+    assert [predicted(width) for width in (8, 64, 1024)] == [law(width) for width in (8, 64, 1024)]
 
 
 def test_a_width_that_cannot_fit_is_named_with_what_fits(plan):

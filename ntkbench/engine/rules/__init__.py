@@ -47,8 +47,12 @@ KERAS = {
 }
 
 RULES = {
+    "ntkbench.layers.block_dense:BlockDense": "dense:BlockDense",
     "ntkbench.layers.conv2d:Conv2D": "conv:Conv",
     "ntkbench.layers.dense:Dense": "dense:Dense",
+    "ntkbench.layers.depthwise_conv2d:DepthwiseConv2D": "conv:DepthwiseConv",
+    "ntkbench.layers.gain:Gain": "scaling:Gain",
+    "ntkbench.layers.normalization:GroupNormalization": "scaling:AffineGroupNormalization",
     "ntkbench.layers.normalization:LayerNormalization": "scaling:AffineLayerNormalization",
 } | {f"keras.src.layers.{module}.{layer}": rule for module, rules in KERAS.items() for layer, rule in rules.items()}
 

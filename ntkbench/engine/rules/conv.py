@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..ops import reshape
-from .dense import activated
+from .dense import activated, scales
 from .rule import Apply, Product, Rule, View, matrix, row, with_positions
 from .unfold import flipped_windows, unfold
 
@@ -22,8 +22,7 @@ class Conv(Rule):
         groups = getattr(layer, "groups", 1)
         *space, a, b = layer.kernel.shape
         bias = None if layer.bias is None else row(layer.bias, groups)
-        scale, bias_scale = getattr(layer, "scale", 1.0), getattr(layer, "bias_scale", 1.0)
-        self.products = [Product(_matrices(layer.kernel, space, groups, a, b // groups), bias, scale, bias_scale)]
+        self.products = [Product(_matrices(layer.kernel, space, groups, a, b // groups), bias, *scales(layer))]
 
     @classmethod
     def accepts(cls, layer: Any) -> bool:
@@ -41,7 +40,8 @@ class DepthwiseConv(Conv):
         Rule.__init__(self, layer)
         *space, channels, multiplier = layer.kernel.shape
         bias = None if layer.bias is None else row(layer.bias, channels)
-        self.products = [Product(_matrices(layer.kernel, space, channels, 1, multiplier), bias)]
+        kernel = _matrices(layer.kernel, space, channels, 1, multiplier)
+        self.products = [Product(kernel, bias, *scales(layer))]
 
 
 class SeparableConv(Conv):

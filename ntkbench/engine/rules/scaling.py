@@ -1,4 +1,4 @@
-"""Define the rules of layers that scale and shift entries: normalisation layers, in inference mode, and PReLU."""
+"""Define the rules of layers that scale and shift entries: normalisation layers, in inference, gains, and PReLU."""
 
 from __future__ import annotations
 
@@ -77,6 +77,31 @@ class AffineLayerNormalization(Scaling):
 
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
         return self.scaled(apply, standardised(x, [-1], self.layer.epsilon), [-1])
+
+
+class AffineGroupNormalization(Scaling):
+    """Rule for ntkbench's GroupNormalization with affine=True."""
+
+    @classmethod
+    def accepts(cls, layer: Any) -> bool:
+        return layer.affine
+
+    def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
+        return self.scaled(apply, self.layer.normalised(x), [-1])
+
+
+class Gain(Scaling):
+    """Rule for ntkbench's Gain: a gain per entry of the last axis, or one for all entries."""
+
+    @staticmethod
+    def weights(layer: Any) -> tuple[Any, Any]:
+        return layer.gain, None
+
+    def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
+        if not self.layer.shared:
+            return self.scaled(apply, x, [-1])
+        z = apply(self.products[0], reshape(x, [-1, x.shape[1:].num_elements(), 1, 1]))
+        return reshape(z, [-1, *x.shape[1:]])
 
 
 class RMSNormalization(Scaling):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from checking import alone, check, check_rule, normal
 
+from ntkbench import layers
 from ntkbench.engine.model.casting import dtype_policy
 from ntkbench.engine.rules.rule import rule_for
 
@@ -26,6 +27,11 @@ def test_grouped_convolution():
 
 def test_depthwise_convolution():
     model = alone(lambda: L.DepthwiseConv2D(2, depth_multiplier=2, activation="tanh"), (3, 3, 2))
+    check(model, normal(3, 3, 3, 2))
+
+
+def test_the_depthwise_convolution_of_ntkbench():
+    model = alone(lambda: layers.DepthwiseConv2D(3, "tanh", use_bias=True, bias_std=0.5, seed=0), (3, 3, 2))
     check(model, normal(3, 3, 3, 2))
 
 

@@ -19,6 +19,16 @@ def test_dense_with_positions():
     check(alone(lambda: L.Dense(3, "tanh", use_bias=False), (2, 3)), normal(3, 2, 3), kernels=("full", "trace", 1))
 
 
+def test_block_dense():
+    check(alone(lambda: layers.BlockDense(4, 2, "tanh", seed=0), (6,)), normal(3, 6))
+
+
+def test_block_dense_with_positions():
+    make = lambda: layers.BlockDense(3, 3, "tanh", use_bias=True, bias_std=0.5, seed=0)  # noqa: E731
+    check_rule(make, normal(2, 2, 6))
+    check_rule(lambda: layers.BlockDense(6, 2, parameterization="standard", seed=0), normal(2, 2, 3, 4))
+
+
 @pytest.mark.parametrize("parameterization", ["ntk", "standard"])
 def test_the_layers_of_ntkbench(parameterization):
     options = {"use_bias": True, "bias_std": 0.3, "parameterization": parameterization, "seed": 0}

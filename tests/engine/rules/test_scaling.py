@@ -31,6 +31,15 @@ def test_the_layer_normalization_of_ntkbench():
     check(alone(layers.LayerNormalization, (2, 3)), normal(3, 2, 3))
 
 
+def test_the_group_normalization_of_ntkbench():
+    check(alone(lambda: layers.GroupNormalization(2), (2, 4)), normal(3, 2, 4))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_gain(shared):
+    check(alone(lambda: layers.Gain(shared), (2, 3)), normal(3, 2, 3))
+
+
 def test_prelu():
     check(alone(lambda: L.PReLU(shared_axes=[1]), (2, 3)), normal(3, 2, 3))
 
@@ -50,6 +59,11 @@ def test_prelu():
         (lambda: L.BatchNormalization(renorm=True, center=False), (2, 3)),
         (lambda: L.RMSNormalization(axis=(1, 2)), (2, 3)),
         (lambda: L.RMSNormalization(axis=1), (3, 3)),  # Keras scales the last axis all the same
+        (lambda: layers.GroupNormalization(2), (2, 3, 4)),
+        (lambda: layers.GroupNormalization(3), (3,)),
+        (lambda: layers.Gain(), (2, 3)),
+        (lambda: layers.Gain(start=[1.0, 2.0, -1.0]), (3,)),
+        (lambda: layers.Gain(shared=True, start=0.5), (2, 3)),
         (lambda: L.PReLU(), (2, 3)),
         (lambda: L.PReLU(shared_axes=[1, 2]), (2, 3, 2)),
     ],
