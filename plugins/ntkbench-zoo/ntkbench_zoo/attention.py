@@ -1,0 +1,110 @@
+"""Attention and mixing of tokens, sequences [N, T, a], tokens or images → [N, outputs].
+
+D is a dense layer of all steps: weights N(0, 1), times 1/√fan-in, no biases. n normalises over channels, without
+trained weights. Activations are gelu.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from .common import (
+    Maker,
+    add,
+    array_input,
+    attention,
+    constant,
+    heads_of,
+    joined,
+    mlp,
+    multiple,
+    norm,
+    numbers,
+    precision,
+    scores,
+    split,
+)
+
+PATCH = 2
+
+
+def build_linear_attention(width, *, input_shape, outputs=1, seed, heads=4):
+    """Build h = D x, h + D y and a readout of all steps, where y_t = Σ_s (q_t · k_s / √d) v_s / T in each head.
+
+    q, k and v are D n(h). Source: Katharopoulos et al. 2020 (arXiv 2006.16236), without feature map and normalisation.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    heads = heads_of(width, heads)
+    h = make.dense(width)(x)
+    query, key, value = (split(make.dense(width)(norm(h)), heads) for _ in range(3))
+    mixed = ops.matmul(scores(query, key), value) / input_shape[0]
+    h = add(h, make.dense(width)(joined(mixed)))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_decoder(width, *, input_shape, outputs=1, seed, vocabulary, heads=4):
+    """Build a decoder block on tokens, E[token] + P[position], and a readout of the last valid token.
+
+    The block is h ← h + attention(n(h)), h ← h + D φ D n(h), in which a token reads itself and earlier ones. The
+    entries of E and P are N(0, 1).
+
+    Source: Radford et al. 2018, "Improving language understanding by generative pre-training".
+    """
+    make, heads = Maker(seed), heads_of(width, heads)
+    if isinstance(input_shape, dict):
+        types = {name: "bool" if name == "padding_mask" else "int32" for name in input_shape}
+        inputs = {name: keras.Input(tuple(input_shape[name]), dtype=types[name], name=name) for name in types}
+        tokens, mask = inputs["token_ids"], ops.cast(inputs["padding_mask"], precision())
+    else:
+        inputs = tokens = keras.Input(tuple(input_shape), dtype="int32")
+        mask = ops.ones_like(tokens, dtype=precision())
+    steps = tokens.shape[1]
+    h = make.dense(width, fan_in=1)(ops.one_hot(tokens, vocabulary, dtype=precision()))
+    h = add(h, make.table(steps, h, width))
+    # A valid token reads valid tokens only, because padding is on the right.
+    h = add(h, attention(make, norm(h), width, heads, np.tri(steps, dtype=bool)[None, None]))
+    h = mlp(make, h, width)
+    last = mask - ops.pad(mask[:, 1:], [[0, 0], [0, 1]])
+    return keras.Model(inputs, make.dense(outputs)(ops.sum(h * last[:, :, None], axis=1)))
+
+
+def build_vit(width, *, input_shape, outputs=1, seed, heads=4):
+    """Build a vision transformer block on patches of 2×2 pixels and a class token, and a readout of the class token.
+
+    Tokens are D of the patches and a trained class token, plus trained positions; entries of both are N(0, 1). The
+    block is h ← h + attention(n(h)), h ← h + D φ D n(h). Source: Dosovitskiy et al. 2020 (arXiv 2010.11929).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    heads = heads_of(width, heads)
+    rows, columns, channels = input_shape
+    rows, columns = (multiple(side, PATCH, "the image is cut into patches") for side in (rows, columns))
+    apart = ops.reshape(x, (-1, rows, PATCH, columns, PATCH, channels))
+    patches = ops.reshape(ops.transpose(apart, (0, 1, 3, 2, 4, 5)), (-1, rows * columns, PATCH * PATCH * channels))
+    h = ops.pad(make.dense(width)(patches), [[0, 0], [1, 0], [0, 0]])
+    first = np.eye(rows * columns + 1)[:, :1]
+    h = add(h, make.dense(width, fan_in=1)(constant(first, x)), make.table(len(first), x, width))
+    h = mlp(make, add(h, attention(make, norm(h), width, heads)), width)
+    return keras.Model(x, make.dense(outputs)(h[:, 0]))
+
+
+def build_fnet(width, *, input_shape, outputs=1, seed):
+    """Build u = D x, h = u + Re(F u F), h + D φ D n(h), and a readout of all steps.
+
+    F u F is the discrete Fourier transform over steps and channels, which has no weights; both are unitary.
+
+    Source: Lee-Thorp et al. 2021 (arXiv 2105.03824).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    u = make.dense(width)(x)
+    (cos_t, sin_t), (cos_c, sin_c) = (_fourier(size) for size in (input_shape[0], width))
+    over_steps = [ops.einsum("ts,nsc->ntc", each, u) for each in (cos_t, sin_t)]
+    mixed = ops.matmul(over_steps[0], cos_c) - ops.matmul(over_steps[1], sin_c)
+    return keras.Model(x, make.readout(mlp(make, add(u, mixed), width), outputs))
+
+
+def _fourier(size):
+    """Return real and imaginary part of the unitary discrete Fourier transform, [size, size] each."""
+    angles = 2 * math.pi * np.outer(np.arange(size), np.arange(size)) / size
+    return numbers(np.cos(angles) / math.sqrt(size)), numbers(-np.sin(angles) / math.sqrt(size))

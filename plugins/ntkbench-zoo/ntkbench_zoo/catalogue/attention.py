@@ -1,0 +1,74 @@
+"""Registrations of the attention family: attention and mixing of tokens."""
+
+from .dense import grow
+from .recurrent import WIDTHS
+from .theory import derived, floor, linear
+
+FINITE_HEADS = "arXiv 2506.00846: with finitely many heads the scores stay random"
+HEADS = grow(4, "number of heads, which must divide the width; grow: one head per 8 channels")
+FIXED = "channels and hidden units; the number of heads is fixed, except for heads=grow"
+
+
+def attention(given):
+    """Return the claims on a network with attention by its number of heads.
+
+    The floor of the kernel shows only at large widths; see `attention` of ntkbench.
+    """
+    if given["heads"] == "grow":
+        return linear(derived(1, "a score bends the output through 8 channels only, and the number of heads grows"))
+    source = derived(2, "a score q·k/√d is one scalar with |∂²f/∂z²| ‖∂z/∂w‖² of order 1") + f"; {FINITE_HEADS}"
+    return floor(source, hessian_from=8 * given["heads"], kernel_from=4096 * given["heads"])
+
+
+def register_all(register):
+    """Register the family."""
+
+    def with_heads(name, target, pair, **spec):
+        register(
+            name,
+            f"attention:{target}",
+            width_means=FIXED,
+            params={"heads": HEADS},
+            theory=attention,
+            bottleneck=lambda given: given["heads"] != "grow",
+            known_limit=False,
+            widths=WIDTHS,
+            pair=lambda given: name if given["heads"] == "grow" else pair,
+            **spec,
+        )
+
+    with_heads(
+        "linear-attention",
+        "build_linear_attention",
+        "linear-attention:heads=grow",
+        summary="attention with scores instead of their softmax",
+        inputs="sequence",
+        priority={"A": ({},), "B": ({"heads": "grow"},)},
+    )
+    with_heads(
+        "decoder",
+        "build_decoder",
+        "attention",
+        summary="causal transformer block on tokens with a readout of the last one",
+        inputs="tokens",
+        priority={"A": ({},), "B": ({"heads": "grow"},)},
+    )
+    with_heads(
+        "vit",
+        "build_vit",
+        "attention",
+        summary="vision transformer block on patches with a class token",
+        inputs="image",
+        priority={"A": ({},), "B": ({"heads": "grow"},)},
+    )
+    register(
+        "fnet",
+        "attention:build_fnet",
+        summary="Fourier transform over steps and channels instead of attention",
+        width_means="channels and hidden units",
+        inputs="sequence",
+        theory=linear(derived(1, "nothing that is trained mixes steps")),
+        widths=WIDTHS,
+        pair="mlp-mixer",
+        priority="A",
+    )

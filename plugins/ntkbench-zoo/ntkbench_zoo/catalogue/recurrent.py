@@ -1,0 +1,80 @@
+"""Registrations of the recurrent family: recurrent networks and state-space models."""
+
+from .dense import grow
+from .theory import VERDICT, derived, exactly_linear, floor, linear
+
+WIDTHS = {"quick": (16, 40, 104, 256), "zoo": (32, 64, 128, 256, 512)}
+TP2 = "Yang 2020 (arXiv 2006.14548): the tangent kernel has a limit"
+
+
+def mamba(given):
+    """Return the claims on Mamba by its number of heads."""
+    if given["heads"] == "grow":
+        return linear(derived(1, "the products C_t·B_s of a head bend 8 channels only, and the number of heads grows"))
+    why = "the products C_t·B_s are shared by all channels of a head"
+    return floor(derived(2, why), hessian_from=32 * given["heads"], kernel_from=32 * given["heads"])
+
+
+def register_all(register):
+    """Register the family."""
+
+    def recurrent(name, target, **spec):
+        spec = {"width_means": "channels", "inputs": "sequence", "widths": WIDTHS} | spec
+        register(name, f"recurrent:{target}", **spec)
+
+    recurrent(
+        "gru",
+        "build_gru",
+        summary="gated recurrent unit with a readout of the last state",
+        width_means="units of the state",
+        theory=linear(derived(4, f"weights are reused at every step; {TP2}")),
+        pair="rnn",
+        priority="A",
+    )
+    recurrent(
+        "lstm",
+        "build_lstm",
+        summary="long short-term memory with a readout of the last output",
+        width_means="units of the state",
+        theory=linear(derived(4, "weights are reused at every step")),
+        pair="rnn",
+        priority="A",
+    )
+    recurrent(
+        "echo-state",
+        "build_echo_state",
+        summary="frozen recurrent network with a trained readout; exactly linear in its parameters",
+        width_means="units of the state",
+        theory=exactly_linear("derived: the tangent kernel has a limit"),
+        pair="rnn",
+        priority="A",  # a control
+        decided_by=VERDICT,
+    )
+    recurrent(
+        "s4d",
+        "build_s4d",
+        summary="diagonal state-space model: a convolution kernel for each channel, from four modes",
+        theory=linear(derived(5, "each channel has poles and weights of its own")),
+        pair="mamba",
+        priority="A",
+    )
+    recurrent(
+        "mamba",
+        "build_mamba",
+        summary="selective state-space model",
+        width_means="channels; the number of heads is fixed, except for heads=grow",
+        params={"heads": grow(1, "number of heads, each with its own B and C; grow: one per 8 channels")},
+        theory=mamba,
+        bottleneck=lambda given: given["heads"] != "grow",
+        known_limit=False,
+        pair=lambda given: "mamba" if given["heads"] == "grow" else "mamba:heads=grow",
+        priority={"A": ({}, {"heads": "grow"})},
+    )
+    recurrent(
+        "rwkv",
+        "build_rwkv",
+        summary="attention with weights of its own for each channel, which decay with the lag",
+        theory=linear(derived(1, "each channel has logits of its own")),
+        pair="attention",
+        priority="A",
+    )

@@ -1,0 +1,144 @@
+"""Recurrent networks and state-space models, sequences [N, T, a] → [N, outputs].
+
+D is a dense layer of all steps: weights N(0, 1), times 1/√fan-in, no biases. n normalises over channels, without
+trained weights. Steps are unrolled or written out as sums over pairs of steps, because second derivatives of loops fail
+in compiled graphs.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from ntkbench import layers
+
+from .common import Maker, add, array_input, constant, heads_of, mlp, norm, numbers, own
+
+STATE = 4
+
+
+def build_gru(width, *, input_shape, outputs=1, seed):
+    """Build a gated recurrent unit and a readout of its last state.
+
+    h ← (1 − z) ⊙ h + z ⊙ tanh(W (r ⊙ h) + U x), where the gates z and r are σ(W' h + U' x) with weights of their own.
+
+    Source: Cho et al. 2014 (arXiv 1406.1078).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    inputs = [ops.unstack(make.dense(width)(x), axis=1) for _ in range(3)]
+    update, reset, state = (make.dense(width) for _ in range(3))
+    h = None
+    for of_update, of_reset, of_state in zip(*inputs, strict=True):
+        if h is None:  # the state before the first step is 0
+            h = ops.sigmoid(of_update) * ops.tanh(of_state)
+            continue
+        z, r = ops.sigmoid(update(h) + of_update), ops.sigmoid(reset(h) + of_reset)
+        h = (1 - z) * h + z * ops.tanh(state(r * h) + of_state)
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_lstm(width, *, input_shape, outputs=1, seed):
+    """Build a long short-term memory and a readout of its last output.
+
+    c ← σ(f) ⊙ c + σ(i) ⊙ tanh(g) and h ← σ(o) ⊙ tanh(c), where f, i, g and o are W h + U x with weights of their own.
+
+    Source: Hochreiter, Schmidhuber 1997; Gers et al. 2000 for the forget gate.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    inputs = [ops.unstack(make.dense(width)(x), axis=1) for _ in range(4)]
+    recurrent = [make.dense(width) for _ in range(4)]
+    h = c = None  # both are 0 before the first step
+    for step in zip(*inputs, strict=True):
+        f, i, g, o = step if h is None else [w(h) + u for w, u in zip(recurrent, step, strict=True)]
+        new = ops.sigmoid(i) * ops.tanh(g)
+        c = new if c is None else ops.sigmoid(f) * c + new
+        h = ops.sigmoid(o) * ops.tanh(c)
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_echo_state(width, *, input_shape, outputs=1, seed):
+    """Build h ← tanh(W h + U x) with frozen weights, and a trained readout of the last state.
+
+    Source: Jaeger 2001, "The echo state approach to analysing and training recurrent neural networks".
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    first, *steps = ops.unstack(make.dense(width, trainable=False)(x), axis=1)
+    recurrent = make.dense(width, trainable=False)
+    h = ops.tanh(first)
+    for step in steps:
+        h = ops.tanh(recurrent(h) + step)
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_s4d(width, *, input_shape, outputs=1, seed):
+    """Build u = D x, h = u + D (K ∗ n(u)), h + D φ D n(h) with gelu φ, and a readout of all steps.
+
+    K has a kernel for each channel, K_t = ½ Σ_n C_n e^(−a_n t) cos(b_n t) with n = 1…4. All three are trained; C starts
+    at N(0, 1), a_n at ½ and b_n at πn/T.
+
+    Source: Gu et al. 2022 (arXiv 2206.11893).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    steps = input_shape[0]
+    u = make.dense(width)(x)
+    ones = constant(np.ones((steps, width * STATE)), x)
+    time = constant(np.repeat(np.arange(steps)[:, None], width * STATE, axis=1), x)
+    modes = np.tile(np.arange(1, STATE + 1), width)
+    decay = layers.Gain(start=np.full(width * STATE, 0.5))(time)
+    angle = layers.Gain(start=math.pi * modes / steps)(time)
+    weight = layers.Gain(start=np.random.default_rng(seed).standard_normal(width * STATE))(ones)
+    terms = weight * ops.exp(-decay) * ops.cos(angle)
+    kernel = ops.sum(ops.reshape(terms, (-1, steps, width, STATE)), axis=-1) / 2
+    h = add(u, make.dense(width)(layers.LagConvolution()(kernel, norm(u))))
+    return keras.Model(x, make.readout(mlp(make, h, width), outputs))
+
+
+def build_mamba(width, *, input_shape, outputs=1, seed, heads=1):
+    """Build h = D x, h ← h + y ⊙ silu(D n(h)), h + D φ D n(h) with gelu φ, and a readout of all steps.
+
+    y_tc = Σ_{s ≤ t} u_sc Δ_sc Σ_n C_tn B_sn exp(−a_cn Σ_{s < r ≤ t} Δ_rc) / √4, with n = 1…4. The steps
+    Δ = softplus(D n(h)) and the input u = D n(h) have an entry for each channel. B and C, which are D n(h) too, have
+    four entries for each head; a head is a group of consecutive channels. The trained a_cn start at n.
+
+    Source: Gu, Dao 2023 (arXiv 2312.00752), with one head; Dao, Gu 2024 (arXiv 2405.21060) for heads.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    steps, heads = input_shape[0], heads_of(width, heads)
+    h = make.dense(width)(x)
+    normal = norm(h)
+    u, gate = make.dense(width)(normal), make.dense(width, "silu")(normal)
+    delta = make.dense(width, "softplus")(normal)
+    b, c = (ops.reshape(make.dense(heads * STATE)(normal), (-1, steps, heads, STATE)) for _ in range(2))
+    rates = ops.reshape(own(x, np.tile(np.arange(1, STATE + 1), width)), (-1, 1, 1, width, STATE))
+    until = ops.cumsum(delta, axis=1)
+    causal = numbers(np.tri(steps))[None, :, :, None]
+    passed = (until[:, :, None] - until[:, None]) * causal  # [N, t, s, c]
+    decay = ops.reshape(ops.exp(-rates * passed[..., None]), (-1, steps, steps, heads, width // heads, STATE))
+    products = (c[:, :, None] * b[:, None])[:, :, :, :, None]  # shared by the channels of a head
+    mixing = ops.reshape(ops.sum(products * decay, axis=-1), (-1, steps, steps, width)) * causal / math.sqrt(STATE)
+    y = ops.sum(mixing * (u * delta)[:, None], axis=2)
+    return keras.Model(x, make.readout(mlp(make, add(h, y * gate), width), outputs))
+
+
+def build_rwkv(width, *, input_shape, outputs=1, seed):
+    """Build h = D x, h ← h + D (σ(D n(h)) ⊙ y), h + D φ D n(h) with gelu φ, and a readout of all steps.
+
+    y_tc = Σ_{s ≤ t} e^(k_sc − w_c (t−s)) v_sc / Σ_{s ≤ t} e^(k_sc − w_c (t−s)), with k and v equal to D n(h), and
+    trained decays w_c, which start at 1.
+
+    Source: Peng et al. 2023 (arXiv 2305.13048).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    steps = input_shape[0]
+    h = make.dense(width)(x)
+    normal = norm(h)
+    key, value = make.dense(width)(normal), make.dense(width)(normal)
+    gate = make.dense(width, "sigmoid")(normal)
+    lag = numbers(np.maximum(np.arange(steps)[:, None] - np.arange(steps), 0))[None, :, :, None]
+    causal = numbers(np.tri(steps))[None, :, :, None]
+    rates = ops.reshape(own(x, np.ones(width)), (-1, 1, 1, width))
+    weights = ops.exp(key[:, None] - rates * lag) * causal  # [N, t, s, c]
+    y = ops.sum(weights * value[:, None], axis=2) / ops.sum(weights, axis=2)
+    h = add(h, make.dense(width)(gate * y))
+    return keras.Model(x, make.readout(mlp(make, h, width), outputs))

@@ -1,0 +1,109 @@
+"""Networks that mix tokens are their formulas."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from formulas import Weights, dense, flat, gelu, norm, softmax
+
+from ntkbench import NtkbenchError
+from ntkbench_zoo import attention as zoo
+
+T, A = 5, 3
+
+
+def same(model, x, expected, weights):
+    np.testing.assert_allclose(model(x), expected, rtol=1e-10, atol=1e-12)
+    assert weights.used
+
+
+def mlp(w, h):
+    outer, inner = w(), w()
+    return h + dense(gelu(dense(norm(h), inner)), outer)
+
+
+def heads_of(z, heads):
+    return np.split(z, heads, axis=-1)
+
+
+def attended(w, h, heads, weigh):
+    q, k, v = (heads_of(dense(h, w()), heads) for _ in range(3))
+    d = q[0].shape[-1]
+    mixed = [weigh(a @ b.transpose(0, 2, 1) / math.sqrt(d)) @ c for a, b, c in zip(q, k, v, strict=True)]
+    return np.concatenate(mixed, -1)
+
+
+@pytest.mark.parametrize(("heads", "number"), [(4, 4), ("grow", 2)])
+def test_linear_attention(heads, number, x):
+    model, x = zoo.build_linear_attention(16, input_shape=(T, A), seed=1, heads=heads), x(T, A)
+    w = Weights(model)
+    h = dense(x, w())
+    mixed = attended(w, norm(h), number, lambda scores: scores / T)
+    same(model, x, dense(flat(h + dense(mixed, w())), w()), w)
+
+
+def attention(w, h, heads, weigh):
+    q, k, v = (w() for _ in range(3))
+    out, parts = w(), iter((q, k, v))
+    return dense(attended(lambda: next(parts), norm(h), heads, weigh), out)
+
+
+def causal(scores):
+    return softmax(np.where(np.tri(scores.shape[-1], dtype=bool), scores, -np.inf))
+
+
+def test_decoder():
+    model = zoo.build_decoder(16, input_shape=(T,), seed=1, vocabulary=7)
+    tokens = np.random.default_rng(0).integers(7, size=(3, T))
+    w = Weights(model)
+    embedding, positions = w(), w()
+    h = embedding[tokens] + positions
+    h = h + attention(w, h, 4, causal)
+    same(model, tokens, dense(mlp(w, h)[:, -1], w()), w)
+
+
+def test_decoder_reads_the_last_valid_token():
+    shapes = {"token_ids": (T,), "padding_mask": (T,)}
+    padded = zoo.build_decoder(16, input_shape=shapes, seed=1, vocabulary=7)
+    tokens = np.random.default_rng(0).integers(7, size=(3, T))
+    mask = np.arange(T) < np.array([[T], [2], [1]])
+    found = padded({"token_ids": np.where(mask, tokens, 0), "padding_mask": mask})
+    # Positions are trained for T steps, so the shorter sequences are read off longer ones that end alike.
+    plain = zoo.build_decoder(16, input_shape=(T,), seed=1, vocabulary=7)
+    plain.set_weights(padded.get_weights())
+    w = Weights(plain)
+    embedding, positions = w(), w()
+    h = embedding[tokens] + positions
+    h = mlp(w, h + attention(w, h, 4, causal))
+    last = h[np.arange(3), mask.sum(1) - 1]
+    np.testing.assert_allclose(found, dense(last, w()), rtol=1e-10)
+
+
+def test_vit(x):
+    model, x = zoo.build_vit(16, input_shape=(4, 6, 2), seed=1), x(4, 6, 2)
+    w = Weights(model)
+    patches = [x[:, i : i + 2, j : j + 2].reshape(3, -1) for i in (0, 2) for j in (0, 2, 4)]
+    embedded = dense(np.stack(patches, 1), w())
+    first, positions = w(), w()
+    h = np.concatenate([np.broadcast_to(first, (3, 1, 16)), embedded], 1) + positions
+    h = h + attention(w, h, 4, softmax)
+    same(model, x, dense(mlp(w, h)[:, 0], w()), w)
+    with pytest.raises(NtkbenchError, match="the image is cut into patches; use a multiple of 2"):
+        zoo.build_vit(16, input_shape=(5, 4, 1), seed=1)
+
+
+def test_fnet(x):
+    model, x = zoo.build_fnet(8, input_shape=(T, A), seed=1), x(T, A)
+    w = Weights(model)
+    u = dense(x, w())
+    h = mlp(w, u + np.fft.fft2(u, axes=(1, 2), norm="ortho").real)
+    same(model, x, dense(flat(h), w()), w)
+
+
+def test_heads_that_do_not_fit():
+    with pytest.raises(NtkbenchError, match="Width 12 does not fit: heads=grow takes 8 channels each"):
+        zoo.build_linear_attention(12, input_shape=(T, A), seed=1, heads="grow")
+    with pytest.raises(NtkbenchError, match="Width 9 does not fit: 4 heads share the channels evenly"):
+        zoo.build_linear_attention(9, input_shape=(T, A), seed=1)

@@ -1,0 +1,92 @@
+"""Dense networks are their formulas."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from formulas import Weights, dense, flat, sigmoid
+
+from ntkbench import NtkbenchError
+from ntkbench_zoo import dense as zoo
+
+
+def same(model, x, expected, weights):
+    np.testing.assert_allclose(model(x), expected, rtol=1e-10, atol=1e-12)
+    assert weights.used
+
+
+def test_sparse(x):
+    model, x = zoo.build_sparse(8, input_shape=(5,), seed=1, degree=3), x(5)
+    w, rng = Weights(model), np.random.default_rng(1)
+    h = np.tanh(dense(x, w()))
+    for _ in range(2):
+        read, kernel = rng.integers(8, size=24).reshape(8, 3), w("BlockDense")
+        h = np.tanh(np.stack([h[:, read[i]] @ kernel[i, :, 0] for i in range(8)], 1) / math.sqrt(3))
+    same(model, x, dense(h, w()), w)
+
+
+def test_deep(x):
+    model, x = zoo.build_deep(24, input_shape=(5,), seed=1), x(5)
+    w = Weights(model)
+    h = x
+    for _ in range(3):
+        h = np.maximum(dense(h, w()), 0) * math.sqrt(2)
+    same(model, x, dense(h, w()), w)
+    with pytest.raises(NtkbenchError, match="Width 20 does not fit: depth is width/8; use a multiple of 8"):
+        zoo.build_deep(20, input_shape=(5,), seed=1)
+
+
+def test_deep_residual(x):
+    model, x = zoo.build_deep_residual(24, input_shape=(5,), seed=1), x(5)
+    w = Weights(model)
+    h = np.tanh(dense(x, w()))
+    for _ in range(3):
+        h = h + np.tanh(dense(h, w())) / math.sqrt(3)
+    same(model, x, dense(h, w()), w)
+
+
+@pytest.mark.parametrize(("build", "gains"), [(zoo.build_rezero, 1), (zoo.build_layerscale, 8)])
+def test_gained_branches(build, gains, x):
+    model, x = build(8, input_shape=(5,), seed=1), x(5)
+    for layer in model.layers:
+        if hasattr(layer, "gain"):
+            np.testing.assert_array_equal(layer.gain, np.ones(gains))
+            layer.gain.assign(np.linspace(0.5, 2, gains))
+    w = Weights(model)
+    h = np.tanh(dense(x, w()))
+    for _ in range(2):
+        h = h + w("Gain", "gain") * np.tanh(dense(h, w()))
+    same(model, x, dense(h, w()), w)
+
+
+@pytest.mark.parametrize(("rank", "size"), [(4, 4), ("grow", 2)])
+def test_lora(rank, size, x):
+    model, x = zoo.build_lora(16, input_shape=(5,), seed=1, rank=rank), x(5)
+    assert len(model.trainable_variables) == 4 and len(model.non_trainable_variables) == 3
+    rng = np.random.default_rng(2)
+    up = [v for v in model.trainable_variables if v.shape == (size, 16)]
+    assert len(up) == 2
+    for variable in up:
+        np.testing.assert_array_equal(variable, 0)
+        variable.assign(rng.standard_normal(variable.shape))
+    w, h = Weights(model), x
+    for _ in range(2):
+        b, a, frozen = w(), w(), w()
+        assert a.shape == (h.shape[1], size)
+        h = np.tanh(dense(h, frozen) + dense(h, a) @ b / math.sqrt(size))
+    same(model, x, dense(h, w()), w)
+
+
+def test_soft_trees(x):
+    model, x = zoo.build_soft_trees(4, input_shape=(5,), seed=1), x(5)
+    w = Weights(model)
+    left, total = sigmoid(dense(x, w())), 0
+    leaves = w().reshape(4, 4)
+    for tree in range(4):
+        root, first, second = left[:, 3 * tree : 3 * tree + 3].T
+        reached = [root * first, root * (1 - first), (1 - root) * second, (1 - root) * (1 - second)]
+        np.testing.assert_allclose(sum(reached), 1)
+        total = total + sum(p * leaf for p, leaf in zip(reached, leaves[tree], strict=True))
+    same(model, x, flat(total / 2), w)

@@ -1,0 +1,117 @@
+"""Recurrent networks and state-space models are their recursions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from formulas import Weights, dense, flat, gelu, norm, sigmoid
+
+from ntkbench_zoo import recurrent as zoo
+
+T, A = 5, 3
+
+
+def same(model, x, expected, weights):
+    np.testing.assert_allclose(model(x), expected, rtol=1e-10, atol=1e-12)
+    assert weights.used
+
+
+def mlp(w, h):
+    outer, inner = w(), w()
+    return h + dense(gelu(dense(norm(h), inner)), outer)
+
+
+def spread(model):
+    """Move all gains away from their initial values."""
+    rng = np.random.default_rng(5)
+    for layer in model.layers:
+        if hasattr(layer, "gain"):
+            layer.gain.assign(layer.gain * np.exp(0.3 * rng.standard_normal(layer.gain.shape)))
+
+
+def test_gru(x):
+    model, x = zoo.build_gru(8, input_shape=(T, A), seed=1), x(T, A)
+    w = Weights(model)
+    (uz, ur, uh), (wz, wr, wh) = ([w() for _ in range(3)] for _ in range(2))
+    h = np.zeros((3, 8))
+    for t in range(T):
+        z, r = (sigmoid(dense(h, a) + dense(x[:, t], b)) for a, b in ((wz, uz), (wr, ur)))
+        h = (1 - z) * h + z * np.tanh(dense(r * h, wh) + dense(x[:, t], uh))
+    same(model, x, dense(h, w()), w)
+
+
+def test_lstm(x):
+    model, x = zoo.build_lstm(8, input_shape=(T, A), seed=1), x(T, A)
+    w = Weights(model)
+    us, ws = ([w() for _ in range(4)] for _ in range(2))
+    h = c = np.zeros((3, 8))
+    for t in range(T):
+        f, i, g, o = (dense(h, a) + dense(x[:, t], b) for a, b in zip(ws, us, strict=True))
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+    same(model, x, dense(h, w()), w)
+
+
+def test_echo_state(x):
+    model, x = zoo.build_echo_state(8, input_shape=(T, A), seed=1), x(T, A)
+    assert [v.shape for v in model.trainable_variables] == [(8, 1)]
+    w = Weights(model)
+    inputs, recurrent, h = w(), w(), np.zeros((3, 8))
+    for t in range(T):
+        h = np.tanh(dense(h, recurrent) + dense(x[:, t], inputs))
+    same(model, x, dense(h, w()), w)
+
+
+def test_s4d(x):
+    model, x = zoo.build_s4d(8, input_shape=(T, A), seed=1), x(T, A)
+    starts = [np.asarray(layer.gain).reshape(8, 4) for layer in model.layers if hasattr(layer, "gain")]
+    assert any(np.allclose(start, 0.5) for start in starts)
+    assert any(np.allclose(start, math.pi * np.arange(1, 5) / T) for start in starts)
+    spread(model)
+    w = Weights(model)
+    u = dense(x, w())
+    a, b, c = (w("Gain", "gain").reshape(8, 4) for _ in range(3))
+    time = np.arange(T)[:, None, None]
+    kernel = np.sum(c * np.exp(-a * time) * np.cos(b * time), -1) / 2  # [T, m]
+    normal = norm(u)
+    y = np.stack([sum(kernel[t - s] * normal[:, s] for s in range(t + 1)) for t in range(T)], 1)
+    h = mlp(w, u + dense(y, w()))
+    same(model, x, dense(flat(h), w()), w)
+
+
+@pytest.mark.parametrize(("heads", "number"), [(1, 1), (4, 4), ("grow", 2)])
+def test_mamba_is_a_selective_recursion(heads, number, x):
+    model, x = zoo.build_mamba(16, input_shape=(T, A), seed=1, heads=heads), x(T, A)
+    spread(model)
+    w = Weights(model)
+    h = dense(x, w())
+    normal = norm(h)
+    u, gate = dense(normal, w()), dense(normal, w())
+    gate, delta = gate * sigmoid(gate), np.log1p(np.exp(dense(normal, w())))
+    b, c = (dense(normal, w()).reshape(3, T, number, 4).repeat(16 // number, 2) for _ in range(2))
+    a = w("Gain", "gain").reshape(16, 4)
+    state, y = np.zeros((3, 16, 4)), []
+    for t in range(T):
+        state = np.exp(-a * delta[:, t, :, None]) * state + (u * delta)[:, t, :, None] * b[:, t]
+        y.append(np.sum(c[:, t] * state, -1) / 2)
+    h = mlp(w, h + np.stack(y, 1) * gate)
+    same(model, x, dense(flat(h), w()), w)
+
+
+def test_rwkv(x):
+    model, x = zoo.build_rwkv(8, input_shape=(T, A), seed=1), x(T, A)
+    spread(model)
+    w = Weights(model)
+    h = dense(x, w())
+    normal = norm(h)
+    k, v, r = (dense(normal, w()) for _ in range(3))
+    rate = w("Gain", "gain")
+    top = bottom = np.zeros((3, 8))
+    y = []
+    for t in range(T):
+        top, bottom = (np.exp(-rate) * old + np.exp(k[:, t]) * new for old, new in ((top, v[:, t]), (bottom, 1)))
+        y.append(top / bottom)
+    h = mlp(w, h + dense(sigmoid(r) * np.stack(y, 1), w()))
+    same(model, x, dense(flat(h), w()), w)
