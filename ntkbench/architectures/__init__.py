@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from ..registry.hookspecs import Register, hookimpl
 from . import params, theory
+from .theory import Claims, Params, with_slope
 
 ACTIVATION = {"activation": params.activation()}
 DEPTH = {"depth": params.depth()}
@@ -37,10 +39,13 @@ ALPHAS = {"quick": (1, 4, 16, 64)} | dict.fromkeys(("zoo", "standard", "board", 
 @hookimpl
 def ntkbench_register_architectures(register: Register) -> None:
     """Register the built-in architectures: wide networks, sequence models and counter-examples."""
-    register = functools.partial(register, seed_bits=63)
-    _linear_in_the_limit(register)
-    _sequence_models(register)
-    _counter_examples(register)
+
+    def add(name: str, target: str, *, theory: Callable[[Params], Claims], **spec: Any) -> None:
+        register(name, target, theory=lambda given: with_slope(theory(given), given), seed_bits=63, **spec)
+
+    _linear_in_the_limit(add)
+    _sequence_models(add)
+    _counter_examples(add)
 
 
 def _linear_in_the_limit(register: Register) -> None:

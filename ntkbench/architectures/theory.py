@@ -118,6 +118,17 @@ STANDARD = {
 """Fully connected networks in the standard parameterisation: {1: one hidden layer, 2: two or more}."""
 
 
+def with_slope(claims: Claims, params: Params) -> Claims:
+    """Return the claims together with that on kernel_slope, which is kernel_change_worst per radius as R → 0.
+
+    In a kinked network kernel_change_worst is that of flipped units, which kernel_slope does not see.
+    """
+    worst = claims.get("kernel_change_worst")
+    if worst is None or params["activation"] in KINKED:
+        return claims
+    return claims | {"kernel_slope": evolve(worst, source=f"derived: the limit R → 0; {worst.source}")}
+
+
 def kernel_limit(params: Params) -> Claims:
     """Return the claims for a network of which only the limit kernel is known."""
     return _parameterised(dict(KERNEL_LIMIT), params)

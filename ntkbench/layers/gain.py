@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..errors import NtkbenchError
+
 
 @keras.saving.register_keras_serializable("ntkbench")
 class Gain(keras.layers.Layer):
@@ -20,6 +22,9 @@ class Gain(keras.layers.Layer):
         start: Initial value: one number, or one for each gain.
         **kwargs: Arguments of `keras.layers.Layer`.
 
+    Raises:
+        NtkbenchError: The initial values do not fit the input.
+
     Source: Bachlechner et al. 2020 (arXiv 2003.04887) for shared gains; Touvron et al. 2021 (arXiv 2103.17239) for own.
     """
 
@@ -30,8 +35,12 @@ class Gain(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the gains: [1] if they are shared, [a] otherwise."""
-        size = 1 if self.shared else input_shape[-1]
-        values = np.broadcast_to(np.asarray(self.start), (size,))
+        size, start = 1 if self.shared else input_shape[-1], np.asarray(self.start)
+        if size is None:
+            raise NtkbenchError(f"{self.name!r} needs a gain for each input; set the size of its input's last axis.")
+        if start.shape not in ((), (size,)):
+            raise NtkbenchError(f"Gain got {start.size} initial values for {size} gains; pass one, or one for each.")
+        values = np.broadcast_to(start, (size,))
 
         def initializer(shape: Any, dtype: Any = None) -> Any:
             return keras.ops.convert_to_tensor(values.astype(dtype))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ntkbench import layers
+from ntkbench.errors import NtkbenchError
 
 
 def test_own_and_shared_gains():
@@ -19,9 +20,17 @@ def test_own_and_shared_gains():
     np.testing.assert_array_equal(own(x)[..., 3], x[..., 3])
 
 
-def test_too_many_starts():
-    with pytest.raises(ValueError, match="broadcast"):
-        layers.Gain(start=[1, 2, 3]).build((None, 4))
+@pytest.mark.parametrize(
+    ("options", "size", "message"),
+    [
+        ({"start": [1, 2, 3]}, 4, "3 initial values for 4 gains"),
+        ({"start": [1, 2], "shared": True}, 2, "2 initial values for 1 gains"),
+        ({}, None, "set the size of its input's last axis"),
+    ],
+)
+def test_starts_that_do_not_fit(options, size, message):
+    with pytest.raises(NtkbenchError, match=message):
+        layers.Gain(**options).build((None, size))
 
 
 def test_survives_saving():
