@@ -12,6 +12,7 @@ from .lag_convolution import LagConvolution
 from .normalization import GroupNormalization, LayerNormalization
 from .parametric import Parametric
 from .pointwise import Activation, Scale
+from .weight_norm_dense import WeightNormDense
 
 __all__ = [
     "Activation",
@@ -26,4 +27,5 @@ __all__ = [
     "LayerNormalization",
     "Parametric",
     "Scale",
+    "WeightNormDense",
 ]

@@ -448,7 +448,8 @@ def _others(param: Param) -> list[Any]:
     elif param.type == "bool":
         values = [True, False]
     elif param.type in ("int", "float"):
-        values = [param.default + 1, param.default * 2, param.default - 1]
+        start = (param.minimum or 0) if param.default in param.words else param.default
+        values = [start + 1, start * 2, start - 1]
     else:
         return []
     low = -math.inf if param.minimum is None else param.minimum

@@ -54,6 +54,7 @@ RULES = {
     "ntkbench.layers.gain:Gain": "scaling:Gain",
     "ntkbench.layers.normalization:GroupNormalization": "scaling:AffineGroupNormalization",
     "ntkbench.layers.normalization:LayerNormalization": "scaling:AffineLayerNormalization",
+    "ntkbench.layers.weight_norm_dense:WeightNormDense": "dense:WeightNormDense",
 } | {f"keras.src.layers.{module}.{layer}": rule for module, rules in KERAS.items() for layer, rule in rules.items()}
 
 

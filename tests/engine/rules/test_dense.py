@@ -29,6 +29,12 @@ def test_block_dense_with_positions():
     check_rule(lambda: layers.BlockDense(6, 2, parameterization="standard", seed=0), normal(2, 2, 3, 4))
 
 
+def test_weight_norm_dense():
+    options = {"use_bias": True, "bias_std": 0.5, "weight_std": 1.5, "seed": 0}
+    check(alone(lambda: layers.WeightNormDense(3, "tanh", **options), (4,)), normal(3, 4))
+    check_rule(lambda: layers.WeightNormDense(3, seed=0), normal(2, 2, 3))
+
+
 @pytest.mark.parametrize("parameterization", ["ntk", "standard"])
 def test_the_layers_of_ntkbench(parameterization):
     options = {"use_bias": True, "bias_std": 0.3, "parameterization": parameterization, "seed": 0}
