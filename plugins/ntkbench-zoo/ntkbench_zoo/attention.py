@@ -108,3 +108,45 @@ def _fourier(size):
     """Return real and imaginary part of the unitary discrete Fourier transform, [size, size] each."""
     angles = 2 * math.pi * np.outer(np.arange(size), np.arange(size)) / size
     return numbers(np.cos(angles) / math.sqrt(size)), numbers(-np.sin(angles) / math.sqrt(size))
+
+
+def build_gmlp(width, *, input_shape, outputs=1, seed):
+    """Build h = D x, h + D (u ⊙ (W n(v) + 1)) and a readout of all steps, where (u, v) is gelu(D n(h)).
+
+    W mixes steps and is shared by all channels. Source: Liu et al. 2021 (arXiv 2105.08050).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = make.dense(width)(x)
+    u, v = make.dense(width, "gelu")(norm(h)), make.dense(width, "gelu")(norm(h))
+    h = add(h, make.dense(width)(u * (_over_steps(make, norm(v)) + 1)))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_token_mix(width, *, input_shape, outputs=1, seed):
+    """Build u = D x, h = u + W n(u), h + D φ D n(h) and a readout of all steps.
+
+    W mixes steps and is shared by all channels.     Source: Touvron et al. 2021 (arXiv 2105.03404).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    u = make.dense(width)(x)
+    return keras.Model(x, make.readout(mlp(make, add(u, _over_steps(make, norm(u))), width), outputs))
+
+
+def _over_steps(make, h):
+    """Return a dense layer over steps, shared by all channels."""
+    return ops.transpose(make.dense(h.shape[1])(ops.transpose(h, (0, 2, 1))), (0, 2, 1))
+
+
+def build_perceiver(width, *, input_shape, outputs=1, seed, latents=4):
+    """Build trained latents, whose queries read the steps D x in 4 heads, h + D φ D n(h), and a readout of all latents.
+
+    Source: Jaegle et al. 2021 (arXiv 2103.03206).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    heads = heads_of(width, 4)
+    u = norm(make.dense(width)(x))
+    h = make.table(latents, x, width)
+    query, key, value = (split(make.dense(width)(each), heads) for each in (norm(h), u, u))
+    read = joined(ops.matmul(ops.softmax(scores(query, key), axis=-1), value))
+    h = mlp(make, add(h, make.dense(width)(read)), width)
+    return keras.Model(x, make.readout(h, outputs))

@@ -30,6 +30,10 @@ class Maker:
         """Return a block-diagonal dense layer."""
         return layers.BlockDense(units, blocks, activation, seed=next(self._seeds), **options)
 
+    def weight_norm(self, units, activation=None):
+        """Return a dense layer with weight normalisation."""
+        return layers.WeightNormDense(units, activation, seed=next(self._seeds))
+
     def conv(self, filters, kernel_size=3, activation=None, **options):
         """Return a convolution."""
         return layers.Conv2D(filters, kernel_size, activation=activation, seed=next(self._seeds), **options)

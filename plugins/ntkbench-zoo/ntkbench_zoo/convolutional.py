@@ -7,6 +7,7 @@ import math
 
 import keras
 import numpy as np
+from keras import ops
 
 from ntkbench import NtkbenchError, layers
 
@@ -141,4 +142,45 @@ def build_unet(width, *, input_shape, outputs=1, seed):
     up = keras.layers.UpSampling2D(2)(below)
     joined = {"fan_in": 9 * 3 * width}
     h = layers.Activation("tanh")(add(make.conv(width, **joined)(e), make.conv(width, **joined)(up)))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_resnext(width, *, input_shape, outputs=1, seed):
+    """Build C and two blocks h ← h + P φ G φ P h: 1×1 convolutions P, and a 3×3 one in 8 groups of channels, G.
+
+    Source: Xie et al. 2016 (arXiv 1611.05431).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    multiple(width, GROUPS, f"{GROUPS} groups share the channels evenly")
+    h = make.conv(width)(x)
+    for _ in range(2):
+        inner = _taps(make.conv(width, 1, "tanh")(h))
+        h = add(h, make.conv(width, 1)(make.blocks(width, GROUPS, "tanh")(inner)))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def _taps(h):
+    """Return the 3×3 neighbours of each pixel, channel by channel: [N, rows, columns, 9 · channels].
+
+    A grouped convolution is a block-diagonal product of these; TensorFlow's own has wrong second derivatives.
+    """
+    rows, columns, channels = h.shape[1:]
+    padded = ops.pad(h, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    taps = [padded[:, i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
+    return ops.reshape(ops.stack(taps, axis=4), (-1, rows, columns, 9 * channels))
+
+
+def build_efficientnet(width, *, input_shape, outputs=1, seed):
+    """Build `build_mobilenet` with a gate: W φ P₄ h is multiplied by σ(D φ D mean), of its mean over pixels.
+
+    The hidden layer of the gate has width/4 units. Source: Tan, Le 2019 (arXiv 1905.11946).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    squeezed = multiple(width, 4, "the gate has width/4 units")
+    h = make.conv(width)(x)
+    for _ in range(2):
+        wide = make.depthwise(3, "tanh")(make.conv(4 * width, 1, "tanh")(h))
+        mean = ops.mean(wide, axis=(1, 2))
+        gate = make.dense(4 * width, "sigmoid")(make.dense(squeezed, "tanh")(mean))
+        h = add(h, make.conv(width, 1)(wide * gate[:, None, None]))
     return keras.Model(x, make.readout(h, outputs))

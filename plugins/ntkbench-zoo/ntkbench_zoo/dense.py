@@ -11,7 +11,7 @@ from keras import ops
 
 from ntkbench import layers
 
-from .common import HEAD, Maker, add, array_input, multiple
+from .common import HEAD, Maker, add, array_input, multiple, numbers
 
 
 def build_sparse(width, *, input_shape, outputs=1, seed, degree=8):
@@ -104,3 +104,109 @@ def build_soft_trees(width, *, input_shape, outputs=1, seed):
     root, first, second = ops.unstack(left, axis=2)
     leaves = [root * first, root * (1 - first), (1 - root) * second, (1 - root) * (1 - second)]
     return keras.Model(x, make.dense(outputs, fan_in=width)(keras.layers.Flatten()(ops.stack(leaves, axis=2))))
+
+
+def build_maxout(width, *, input_shape, outputs=1, seed, pieces=4):
+    """Build two layers h ← max over `pieces` dense layers, and a readout.
+
+    Source: Goodfellow et al. 2013 (arXiv 1302.4389).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = x
+    for _ in range(2):
+        h = ops.max(ops.reshape(make.dense(pieces * width)(h), (-1, width, pieces)), axis=2)
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_hyper(width, *, input_shape, outputs=1, seed, primary=8):
+    """Build a hypernetwork: D φ D φ D of the first half of the input gives the weights of a network of the other half.
+
+    That network is D φ D with `primary` hidden units, or with `width` for "grow", in the same scales.
+
+    Source: Ha, Dai, Le 2016 (arXiv 1609.09106); Littwin et al. 2020 (arXiv 2003.12193).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    units = width if primary == "grow" else primary
+    given, (size,) = input_shape[0] // 2, input_shape
+    c, u = x[:, :given], x[:, given:]
+    h = make.dense(width, "tanh")(make.dense(width, "tanh")(c))
+    first = ops.reshape(make.dense(units * (size - given))(h), (-1, units, size - given))
+    hidden = ops.tanh(ops.einsum("nij,nj->ni", first, u) / math.sqrt(size - given))
+    last = ops.reshape(make.dense(units * outputs)(h), (-1, units, outputs))
+    return keras.Model(x, ops.einsum("nio,ni->no", last, hidden) / math.sqrt(units))
+
+
+CENTRES = np.linspace(-2, 2, 6)
+
+
+def build_kan(width, *, input_shape, outputs=1, seed):
+    """Build three layers of sums of trained functions of one variable, with `width` nodes in both hidden ones.
+
+    Each function is Σ_g c_g exp(−(x − t_g)²/0.8) with six centres t_g from −2 to 2; a layer divides by √(6 fan-in).
+
+    Source: Liu et al. 2024 (arXiv 2404.19756), here with Gaussian basis functions.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = x
+    for units in (width, width, outputs):
+        h = make.dense(units)(keras.layers.Flatten()(ops.exp(-ops.square(h[:, :, None] - numbers(CENTRES)) / 0.8)))
+    return keras.Model(x, h)
+
+
+def build_siren(width, *, input_shape, outputs=1, seed):
+    """Build sin(30 D x), sin D h and a readout. Source: Sitzmann et al. 2020 (arXiv 2006.09661)."""
+    make, x = Maker(seed), array_input(input_shape)
+    h = make.dense(width, "sin")(make.dense(width, "sin", weight_std=30)(x))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_equilibrium(width, *, input_shape, outputs=1, seed):
+    """Build 12 iterations h ← φ(½ D h + D x) from h = 0, all with the same weights, and a readout.
+
+    Source: Bai, Kolter, Koltun 2019 (arXiv 1909.01377).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    given, recurrent = make.dense(width)(x), make.dense(width, weight_std=0.5)
+    h = ops.tanh(given)
+    for _ in range(11):
+        h = ops.tanh(recurrent(h) + given)
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_neural_ode(width, *, input_shape, outputs=1, seed, state="grow"):
+    """Build D x, eight Euler steps h ← h + D φ(D h)/8, all with the same weights, and a readout.
+
+    φ has `width` units. The state h has `state` entries, or `width` for "grow".
+
+    Source: Chen et al. 2018 (arXiv 1806.07366).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    size = width if state == "grow" else state
+    h = make.dense(size)(x)
+    up, down = make.dense(width, "tanh"), make.dense(size)
+    for _ in range(8):
+        h = h + down(up(h)) / 8
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_weight_norm(width, *, input_shape, outputs=1, seed, output="plain"):
+    """Build two hidden layers g_i v_i · h/‖v_i‖ and a readout, with output="normalised" one of the same kind.
+
+    Source: Salimans, Kingma 2016 (arXiv 1602.07868).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = make.weight_norm(width, "tanh")(make.weight_norm(width, "tanh")(x))
+    return keras.Model(x, (make.weight_norm if output == "normalised" else make.dense)(outputs)(h))
+
+
+def build_block_diagonal(width, *, input_shape, outputs=1, seed, block=8):
+    """Build D φ B φ B φ D with block-diagonal layers B, of `block` units in each block.
+
+    Source: Zhu, Pandit, Belkin 2022 (arXiv 2203.05104), on assemblies of weak models.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    blocks = multiple(width, block, f"blocks have {block} units")
+    h = make.dense(width, "tanh")(x)
+    for _ in range(2):
+        h = make.blocks(width, blocks, "tanh")(h)
+    return keras.Model(x, make.readout(h, outputs))

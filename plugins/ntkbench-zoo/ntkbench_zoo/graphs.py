@@ -10,7 +10,7 @@ from keras import ops
 
 from ntkbench import layers
 
-from .common import Maker, add, numbers, precision
+from .common import Maker, add, heads_of, joined, numbers, precision, split
 
 
 def build_gcn(width, *, input_shape, outputs=1, seed):
@@ -41,3 +41,23 @@ def _graph(shapes):
     with_loops = inputs["adjacency"] + numbers(np.eye(shapes["adjacency"][0]))
     degree = ops.rsqrt(ops.sum(with_loops, axis=2))
     return inputs, inputs["nodes"], with_loops * degree[:, :, None] * degree[:, None, :]
+
+
+def build_gat(width, *, input_shape, outputs=1, seed, heads=2):
+    """Build two layers h ← φ(Σ_j p_ij v_j) with v = D h, where p_i is a softmax over a node and its neighbours j.
+
+    Logits are ψ(s_i + t_j). Each head has scores s = D v and t = D v of its own channels, and ψ is a smooth leaky ReLU,
+    ψ(z) = 0.2 z + 0.8 log(1 + e^z).
+
+    Source: Veličković et al. 2017 (arXiv 1710.10903).
+    """
+    make, heads = Maker(seed), heads_of(width, heads)
+    inputs, h, neighbours = _graph(input_shape)
+    for _ in range(2):
+        value = make.dense(width)(h)
+        source, target = (ops.transpose(make.blocks(heads, heads)(value), (0, 2, 1)) for _ in range(2))
+        logits = source[:, :, :, None] + target[:, :, None]  # [N, heads, i, j]
+        logits = 0.2 * logits + 0.8 * ops.softplus(logits)
+        shares = ops.softmax(ops.where(neighbours[:, None] > 0, logits, numbers(-1e9)), axis=-1)
+        h = ops.tanh(joined(ops.matmul(shares, split(value, heads))))
+    return keras.Model(inputs, make.readout(h, outputs))

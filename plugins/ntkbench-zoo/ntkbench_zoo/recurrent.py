@@ -142,3 +142,34 @@ def build_rwkv(width, *, input_shape, outputs=1, seed):
     y = ops.sum(weights * value[:, None], axis=2) / ops.sum(weights, axis=2)
     h = add(h, make.dense(width)(gate * y))
     return keras.Model(x, make.readout(mlp(make, h, width), outputs))
+
+
+def build_tcn(width, *, input_shape, outputs=1, seed):
+    """Build two causal convolutions φ(W h_t + V h_{t−δ}) with δ = 1, then 2, and a readout of all steps.
+
+    Source: Bai, Kolter, Koltun 2018 (arXiv 1803.01271).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = x
+    for lag in (1, 2):
+        fan_in = 2 * h.shape[2]
+        before = ops.pad(h, [[0, 0], [lag, 0], [0, 0]])[:, : input_shape[0]]
+        h = ops.tanh(make.dense(width, fan_in=fan_in)(h) + make.dense(width, fan_in=fan_in)(before))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_lru(width, *, input_shape, outputs=1, seed):
+    """Build u = D x, u + D y and a readout of all steps, where y is the real part of h_t = λ ⊙ h_{t−1} + D n(u)_t.
+
+    λ_c = e^(−a_c + i b_c), with own trained a_c and b_c, which start evenly distributed in [0.05, 0.5] and [0, π].
+
+    Source: Orvieto et al. 2023 (arXiv 2303.06349).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    steps, rng = input_shape[0], np.random.default_rng(seed)
+    u = make.dense(width)(x)
+    time = constant(np.repeat(np.arange(steps)[:, None], width, axis=1), x)
+    decay = layers.Gain(start=rng.uniform(0.05, 0.5, width))(time)
+    angle = layers.Gain(start=rng.uniform(0, math.pi, width))(time)
+    y = layers.LagConvolution()(ops.exp(-decay) * ops.cos(angle), make.dense(width)(norm(u)))
+    return keras.Model(x, make.readout(add(u, make.dense(width)(y)), outputs))

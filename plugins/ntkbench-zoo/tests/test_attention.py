@@ -107,3 +107,39 @@ def test_heads_that_do_not_fit():
         zoo.build_linear_attention(12, input_shape=(T, A), seed=1, heads="grow")
     with pytest.raises(NtkbenchError, match="Width 9 does not fit: 4 heads share the channels evenly"):
         zoo.build_linear_attention(9, input_shape=(T, A), seed=1)
+
+
+def over_steps(h, w):
+    return np.einsum("ts,ntc->nsc", w, h) / math.sqrt(T)
+
+
+def test_gmlp(x):
+    model, x = zoo.build_gmlp(8, input_shape=(T, A), seed=1), x(T, A)
+    w = Weights(model)
+    h = dense(x, w())
+    u, v = gelu(dense(norm(h), w())), gelu(dense(norm(h), w()))
+    outer, mixing = w(), w()
+    h = h + dense(u * (over_steps(norm(v), mixing) + 1), outer)
+    same(model, x, dense(flat(h), w()), w)
+
+
+def test_token_mix(x):
+    model, x = zoo.build_token_mix(8, input_shape=(T, A), seed=1), x(T, A)
+    w = Weights(model)
+    u = dense(x, w())
+    h = mlp(w, u + over_steps(norm(u), w()))
+    same(model, x, dense(flat(h), w()), w)
+
+
+def test_perceiver(x):
+    model, x = zoo.build_perceiver(16, input_shape=(T, A), seed=1, latents=3), x(T, A)
+    w = Weights(model)
+    u = norm(dense(x, w()))
+    latents = w()
+    q, k, v = (dense(each, w()) for each in (norm(latents), u, u))
+    parts = []
+    for head in range(4):
+        c = slice(4 * head, 4 * head + 4)
+        parts.append(softmax(np.einsum("lc,nsc->nls", q[:, c], k[..., c]) / 2) @ v[..., c])
+    h = mlp(w, latents + dense(np.concatenate(parts, -1), w()))
+    same(model, x, dense(flat(h), w()), w)

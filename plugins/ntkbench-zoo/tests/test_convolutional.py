@@ -130,3 +130,30 @@ def test_unet(x):
     same(model, x, dense(flat(h), w()), w)
     with pytest.raises(NtkbenchError, match="the image is halved"):
         zoo.build_unet(4, input_shape=(5, 4, 1), seed=1)
+
+
+def test_resnext(x):
+    model, x = zoo.build_resnext(16, input_shape=SHAPE, seed=1), x(*SHAPE)
+    w = Weights(model)
+    h = conv(x, w("Conv2D"))
+    for _ in range(2):
+        inner, outer, blocks = np.tanh(conv(h, w("Conv2D"))), w("Conv2D"), w("BlockDense")
+        groups = [
+            # A block reads the 9 taps of its first channel, then those of its second one.
+            conv(inner[..., 2 * g : 2 * g + 2], blocks[g].reshape(2, 3, 3, 2).transpose(1, 2, 0, 3))
+            for g in range(8)
+        ]
+        h = h + conv(np.tanh(np.concatenate(groups, -1)), outer)
+    same(model, x, dense(flat(h), w()), w)
+
+
+def test_efficientnet(x):
+    model, x = zoo.build_efficientnet(4, input_shape=SHAPE, seed=1), x(*SHAPE)
+    w = Weights(model)
+    h = conv(x, w("Conv2D"))
+    for _ in range(2):
+        wide = np.tanh(depthwise(np.tanh(conv(h, w("Conv2D"))), w("DepthwiseConv2D")))
+        outer, inner = w(), w()
+        gate = 1 / (1 + np.exp(-dense(np.tanh(dense(wide.mean((1, 2)), inner)), outer)))
+        h = h + conv(wide * gate[:, None, None], w("Conv2D"))
+    same(model, x, dense(flat(h), w()), w)

@@ -90,3 +90,88 @@ def test_soft_trees(x):
         np.testing.assert_allclose(sum(reached), 1)
         total = total + sum(p * leaf for p, leaf in zip(reached, leaves[tree], strict=True))
     same(model, x, flat(total / 2), w)
+
+
+def test_maxout(x):
+    model, x = zoo.build_maxout(8, input_shape=(5,), seed=1, pieces=3), x(5)
+    w, h = Weights(model), x
+    for _ in range(2):
+        kernel = w()
+        h = np.max([dense(h, kernel[:, piece::3]) for piece in range(3)], axis=0)
+    same(model, x, dense(h, w()), w)
+
+
+@pytest.mark.parametrize(("primary", "units"), [(3, 3), ("grow", 8)])
+def test_hyper(primary, units, x):
+    model, x = zoo.build_hyper(8, input_shape=(5,), seed=1, primary=primary), x(5)
+    w = Weights(model)
+    outer, inner = w(), w()
+    h = np.tanh(dense(np.tanh(dense(x[:, :2], inner)), outer))
+    first, last = dense(h, w()).reshape(3, units, 3), dense(h, w()).reshape(3, units)
+    expected = [last[n] @ np.tanh(first[n] @ x[n, 2:] / math.sqrt(3)) / math.sqrt(units) for n in range(3)]
+    same(model, x, np.array(expected)[:, None], w)
+
+
+def test_kan(x):
+    model, x = zoo.build_kan(8, input_shape=(5,), seed=1), x(5)
+    w, h = Weights(model), x
+    for _ in range(3):
+        kernel = w()
+        c = kernel.reshape(h.shape[1], 6, -1)
+        basis = [np.exp(-((h - t) ** 2) / 0.8) for t in (-2, -1.2, -0.4, 0.4, 1.2, 2)]
+        h = sum(b @ c[:, g] for g, b in enumerate(basis)) / math.sqrt(6 * h.shape[1])
+    same(model, x, h, w)
+
+
+def test_siren(x):
+    model, x = zoo.build_siren(8, input_shape=(5,), seed=1), x(5)
+    w = Weights(model)
+    outer, inner = w(), w()
+    same(model, x, dense(np.sin(dense(np.sin(30 * dense(x, inner)), outer)), w()), w)
+
+
+def test_equilibrium(x):
+    model, x = zoo.build_equilibrium(8, input_shape=(5,), seed=1), x(5)
+    w = Weights(model)
+    given, recurrent, h = w(), w(), np.zeros((3, 8))
+    for _ in range(12):
+        h = np.tanh(0.5 * dense(h, recurrent) + dense(x, given))
+    same(model, x, dense(h, w()), w)
+
+
+@pytest.mark.parametrize(("state", "size"), [("grow", 16), (4, 4)])
+def test_neural_ode(state, size, x):
+    model, x = zoo.build_neural_ode(16, input_shape=(5,), seed=1, state=state), x(5)
+    w = Weights(model)
+    h, up, down = dense(x, w()), w(), w()
+    assert up.shape == (size, 16) and down.shape == (16, size)
+    for _ in range(8):
+        h = h + dense(np.tanh(dense(h, up)), down) / 8
+    same(model, x, dense(h, w()), w)
+
+
+@pytest.mark.parametrize("output", ["plain", "normalised"])
+def test_weight_norm(output, x):
+    model, x = zoo.build_weight_norm(8, input_shape=(5,), seed=1, output=output), x(5)
+    for number, layer in enumerate(layer for layer in model.layers if hasattr(layer, "gain")):
+        layer.gain.assign(np.linspace(1, 2, layer.units) + number)
+    w = Weights(model)
+
+    def normalised(h, v, g):
+        return g * (h @ v) / np.linalg.norm(v, axis=0)
+
+    kind = "WeightNormDense"
+    (outer, inner), (gain, first) = ((w(kind, name), w(kind, name)) for name in ("kernel", "gain"))
+    h = np.tanh(normalised(np.tanh(normalised(x, inner, first)), outer, gain))
+    last = normalised(h, w(kind), w(kind, "gain")) if output == "normalised" else dense(h, w())
+    same(model, x, last, w)
+
+
+def test_block_diagonal(x):
+    model, x = zoo.build_block_diagonal(8, input_shape=(5,), seed=1, block=4), x(5)
+    w = Weights(model)
+    h = np.tanh(dense(x, w()))
+    for _ in range(2):
+        first, second = w("BlockDense")
+        h = np.tanh(np.concatenate([dense(h[:, :4], first), dense(h[:, 4:], second)], 1))
+    same(model, x, dense(h, w()), w)

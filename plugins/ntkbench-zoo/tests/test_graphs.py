@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from formulas import Weights, dense, flat
+import pytest
+from formulas import Weights, dense, flat, softmax
 
 from ntkbench_zoo import graphs as zoo
 
@@ -42,5 +43,23 @@ def test_gin():
         h = (1 + w("Gain", "gain")) * h + neighbours(x["adjacency"]) @ h
         outer, inner = w(), w()
         h = np.tanh(dense(np.tanh(dense(h, inner)), outer))
+    np.testing.assert_allclose(model(x), dense(flat(h), w()), rtol=1e-10)
+    assert w.used
+
+
+@pytest.mark.parametrize(("heads", "number"), [(4, 4), ("grow", 2)])
+def test_gat(heads, number):
+    model, x = zoo.build_gat(16, input_shape=SHAPES, seed=1, heads=heads), drawn()
+    w, h, d = Weights(model), x["nodes"], 16 // number
+    allowed = x["adjacency"] + np.eye(4) > 0
+    for _ in range(2):
+        v, source, target = dense(h, w()), w("BlockDense"), w("BlockDense")
+        heads_out = []
+        for head in range(number):
+            part = v[..., d * head : d * head + d]
+            logits = dense(part, source[head]) + dense(part, target[head]).transpose(0, 2, 1)
+            logits = 0.2 * logits + 0.8 * np.log1p(np.exp(logits))
+            heads_out.append(softmax(np.where(allowed, logits, -np.inf)) @ part)
+        h = np.tanh(np.concatenate(heads_out, -1))
     np.testing.assert_allclose(model(x), dense(flat(h), w()), rtol=1e-10)
     assert w.used

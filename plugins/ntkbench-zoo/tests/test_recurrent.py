@@ -115,3 +115,27 @@ def test_rwkv(x):
         y.append(top / bottom)
     h = mlp(w, h + dense(sigmoid(r) * np.stack(y, 1), w()))
     same(model, x, dense(flat(h), w()), w)
+
+
+def test_tcn(x):
+    model, x = zoo.build_tcn(8, input_shape=(T, A), seed=1), x(T, A)
+    w, h = Weights(model), x
+    for lag in (1, 2):
+        now, before = w(), w()
+        out = h @ now
+        out[:, lag:] += h[:, :-lag] @ before
+        h = np.tanh(out / math.sqrt(2 * h.shape[2]))
+    same(model, x, dense(flat(h), w()), w)
+
+
+def test_lru_is_a_complex_recursion(x):
+    model, x = zoo.build_lru(8, input_shape=(T, A), seed=1), x(T, A)
+    w = Weights(model)
+    u = dense(x, w())
+    a, b = w("Gain", "gain"), w("Gain", "gain")
+    assert np.all((a >= 0.05) & (a <= 0.5)) and np.all((b >= 0) & (b <= math.pi))
+    given, h, y = dense(norm(u), w()), np.zeros((3, 8), complex), []
+    for t in range(T):
+        h = np.exp(-a + 1j * b) * h + given[:, t]
+        y.append(h.real)
+    same(model, x, dense(flat(u + dense(np.stack(y, 1), w())), w()), w)

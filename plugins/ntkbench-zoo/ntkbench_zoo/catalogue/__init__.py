@@ -1,6 +1,6 @@
 """The registrations, a module for each family. Nothing here imports TensorFlow."""
 
-from . import attention, convolutional, dense, graphs, mixtures, recurrent
+from . import attention, convolutional, dense, graphs, mixtures, outputs, recurrent
 
 FAMILIES = {
     "dense": dense,
@@ -9,6 +9,7 @@ FAMILIES = {
     "attention": attention,
     "graphs": graphs,
     "mixtures": mixtures,
+    "outputs": outputs,
 }
 
 

@@ -72,3 +72,44 @@ def register_all(register):
         pair="mlp-mixer",
         priority="A",
     )
+    shared = "all channels share the weights that mix steps"
+    register(
+        "gmlp",
+        "attention:build_gmlp",
+        summary="gated MLP: one half of the channels, mixed over steps, multiplies the other half",
+        width_means="channels and hidden units",
+        inputs="sequence",
+        theory=floor(derived(6, shared), hessian_from=1024, kernel_from=1024),
+        bottleneck=True,
+        known_limit=False,
+        widths=WIDTHS,
+        pair="fnet",
+        priority="B",
+    )
+    register(
+        "token-mix",
+        "attention:build_token_mix",
+        summary="one trained matrix mixes steps",
+        width_means="channels and hidden units",
+        inputs="sequence",
+        theory=floor(derived(6, shared)),
+        bottleneck=True,
+        known_limit=False,
+        widths=WIDTHS,
+        pair="fnet",
+        priority="B",
+    )
+    register(
+        "perceiver",
+        "attention:build_perceiver",
+        summary="trained latents read the steps by attention with 4 heads",
+        width_means="channels and hidden units; the number of latents and heads is fixed",
+        inputs="sequence",
+        params={"latents": {"default": 4, "minimum": 1, "maximum": 64, "help": "number of latents"}},
+        theory=floor(derived(2, "a score q·k/√d of few heads is one scalar"), hessian_from=32, kernel_from=4096 * 4),
+        bottleneck=True,
+        known_limit=False,
+        widths=WIDTHS,
+        pair="attention",
+        priority="B",
+    )

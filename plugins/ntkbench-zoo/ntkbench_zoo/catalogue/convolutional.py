@@ -82,3 +82,20 @@ def register_all(register):
         pair="conv-resnet",
         priority="A",
     )
+    convolutional(
+        "resnext",
+        "build_resnext",
+        summary="residual blocks with a 3×3 convolution in 8 groups of channels",
+        theory=linear(derived(1, "fan-in is that of a group")),
+        pair="conv-resnet",
+        priority="B",
+    )
+    convolutional(
+        "efficientnet",
+        "build_efficientnet",
+        summary="inverted bottlenecks with a gate for each channel",
+        width_means="channels; hidden layers have four times as many",
+        theory=linear(derived(1, "each channel has a gate, from a growing number of units; R3: means over channels")),
+        pair="mobilenet",
+        priority="B",
+    )

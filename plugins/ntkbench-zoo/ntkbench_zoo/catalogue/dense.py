@@ -1,6 +1,6 @@
 """Registrations of the dense family."""
 
-from .theory import DAG, VERDICT, derived, floor, linear
+from .theory import DAG, VERDICT, derived, floor, linear, linear_with_kinks
 
 UNITS = "units in each hidden layer"
 
@@ -33,6 +33,30 @@ def lora(given):
         return linear(derived(1, "the number of units of the adapter grows"))
     why = "∂²f/∂B∂A is the product of ∂f/∂y and the input of an adapter with r hidden units, both of order 1"
     return floor(derived(2, why), hessian_from=8 * given["rank"], kernel_from=8 * given["rank"])
+
+
+def hyper(given):
+    """Return the claims on a hypernetwork by the size of the network that it makes."""
+    both = "Littwin et al. 2020 (arXiv 2003.12193): linear only if both networks are infinitely wide"
+    if given["primary"] == "grow":
+        return linear(both)
+    source = f"{both}; {derived(2, 'the generated weights are few scalars')}"
+    return floor(source, hessian_from=8 * given["primary"], kernel_from=8 * given["primary"])
+
+
+def neural_ode(given):
+    """Return the claims on a neural ODE by the size of its state."""
+    if given["state"] == "grow":
+        return linear(derived(4, "weights are reused at each step; arXiv 2509.22436: the tangent kernel has a limit"))
+    source = derived(2, "the state has few entries")
+    return floor(source, hessian_from=8 * given["state"], kernel_from=8 * given["state"])
+
+
+def weight_norm(given):
+    """Return the claims on weight normalisation."""
+    if given["output"] == "normalised":
+        return floor(derived(6, "the gain of the output unit multiplies the features of all units"))
+    return linear(derived(5, "each unit has a gain of its own; arXiv 2409.08935 bounds the Hessian"))
 
 
 def register_all(register):
@@ -116,4 +140,96 @@ def register_all(register):
         pair="fc",
         priority="A",  # a control
         decided_by=VERDICT,
+    )
+    register(
+        "maxout",
+        "dense:build_maxout",
+        summary="hidden units are the maximum of 4 linear ones",
+        width_means=UNITS,
+        params={"pieces": {"default": 4, "minimum": 2, "maximum": 64, "help": "linear functions of each unit"}},
+        theory=linear_with_kinks(derived(1, "units have own parameters; arXiv 2208.04468: the outputs have a limit")),
+        pair="fc-relu:depth=3",
+        priority="B",
+    )
+    register(
+        "hyper",
+        "dense:build_hyper",
+        summary="hypernetwork: one half of the input gives the weights of a network of the other half",
+        width_means="units in each hidden layer of the hypernetwork; those of the primary network too for primary=grow",
+        params={"primary": grow(8, "hidden units of the primary network; grow: width")},
+        theory=hyper,
+        bottleneck=lambda given: given["primary"] != "grow",
+        known_limit=False,
+        pair=lambda given: "hyper" if given["primary"] == "grow" else "hyper:primary=grow",
+        priority={"B": ({}, {"primary": "grow"})},
+    )
+    register(
+        "kan",
+        "dense:build_kan",
+        summary="Kolmogorov-Arnold network: a trained function of one variable on each edge",
+        width_means="nodes in each hidden layer",
+        theory=linear(
+            derived(1, "edges have own parameters")
+            + "; arXiv 2410.08041 for two layers: gradient descent stays in the kernel regime"
+        ),
+        pair="fc",
+        priority="B",
+    )
+    register(
+        "siren",
+        "dense:build_siren",
+        summary="sines of a steep first layer and of a second one",
+        width_means=UNITS,
+        theory=linear(derived(1, "units have own parameters")),
+        pair="fc:activation=sin",
+        priority="B",
+    )
+    register(
+        "deq",
+        "dense:build_equilibrium",
+        summary="deep equilibrium network: 12 iterations with the same weights",
+        width_means="units of the state",
+        theory=linear(derived(4, "weights are reused 12 times; arXiv 2310.14062: the tangent kernel has a limit")),
+        pair="fc",
+        priority="B",
+    )
+    register(
+        "neural-ode",
+        "dense:build_neural_ode",
+        summary="eight Euler steps with the same weights",
+        width_means="units of the vector field; entries of the state too for state=grow",
+        params={
+            "state": {"type": "int", "default": "grow", "minimum": 1, "words": ("grow",)}
+            | {"help": "entries of the state; grow: width"}
+        },
+        theory=neural_ode,
+        bottleneck=lambda given: given["state"] != "grow",
+        known_limit=False,
+        pair=lambda given: "neural-ode:state=8" if given["state"] == "grow" else "neural-ode",
+        priority={"B": ({}, {"state": 8})},
+    )
+    register(
+        "weight-norm",
+        "dense:build_weight_norm",
+        summary="weight normalisation of the hidden layers, or of the output unit too",
+        width_means=UNITS,
+        params={
+            "output": {"default": "plain", "choices": ("plain", "normalised"), "help": "whether the readout has a gain"}
+        },
+        theory=weight_norm,
+        bottleneck=lambda given: given["output"] == "normalised",
+        pair=lambda given: "weight-norm" if given["output"] == "normalised" else "weight-norm:output=normalised",
+        priority={"B": ({}, {"output": "normalised"})},
+    )
+    register(
+        "block-diagonal",
+        "dense:build_block_diagonal",
+        summary="block-diagonal hidden layers",
+        width_means=UNITS,
+        params={"block": {"default": 8, "minimum": 1, "maximum": 64, "help": "units of each block"}},
+        theory=linear(
+            "Zhu, Pandit, Belkin 2022 (arXiv 2203.05104), assembly of weak models; derived: rule R1 (many units)"
+        ),
+        pair="fc-sparse",
+        priority="B",
     )

@@ -1,7 +1,7 @@
 """Registrations of the recurrent family: recurrent networks and state-space models."""
 
 from .dense import grow
-from .theory import VERDICT, derived, exactly_linear, floor, linear
+from .theory import DAG, VERDICT, derived, exactly_linear, floor, linear
 
 WIDTHS = {"quick": (16, 40, 104, 256), "zoo": (32, 64, 128, 256, 512)}
 TP2 = "Yang 2020 (arXiv 2006.14548): the tangent kernel has a limit"
@@ -77,4 +77,20 @@ def register_all(register):
         theory=linear(derived(1, "each channel has logits of its own")),
         pair="attention",
         priority="A",
+    )
+    recurrent(
+        "tcn",
+        "build_tcn",
+        summary="causal convolutions over time, dilated by 1 and 2",
+        theory=linear(f"{DAG}: convolutional networks are covered"),
+        pair="rnn:read=average",
+        priority="B",
+    )
+    recurrent(
+        "lru",
+        "build_lru",
+        summary="linear recurrent unit: a complex pole for each channel",
+        theory=linear(derived(5, "each channel has a pole of its own; arXiv 2402.12241 on diagonal recurrences")),
+        pair="s4d",
+        priority="B",
     )

@@ -1,0 +1,64 @@
+"""Registrations of the family of outputs: networks that differ in what comes out."""
+
+from .theory import derived, floor, linear
+
+
+def coupling(given):
+    """Return the claims on additive couplings by their number."""
+    if given["layers"] == 1:
+        return linear(derived(1, "the one coupling adds a wide network of the input"))
+    return floor(derived(2, "the state between couplings has few entries"), hessian_from=256, kernel_from=256)
+
+
+def pinn(given):
+    """Return the claims on the residual of a differential equation."""
+    source = "arXiv 2402.03864: the tangent kernel is "
+    if given["residual"] == "linear":
+        return linear(f"{source}deterministic and constant for linear equations; {derived(1, 'as the network')}")
+    return floor(f"{source}random, and the Hessian stays, for non-linear equations; {derived(2, 'u and u_e')}")
+
+
+def register_all(register):
+    """Register the family."""
+    register(
+        "autoencoder",
+        "outputs:build_autoencoder",
+        summary="autoencoder with a narrow code, of which one reconstructed input is measured",
+        width_means="units in each hidden layer; the code is fixed",
+        params={"k": {"default": 4, "minimum": 1, "maximum": 1024, "help": "units of the code"}},
+        theory=lambda given: floor(
+            "Liu, Zhu, Belkin 2020 (arXiv 2010.01092): a bottleneck keeps the Hessian at order 1",
+            hessian_from=8 * given["k"],
+            kernel_from=8 * given["k"],
+        ),
+        bottleneck=True,
+        pair="fc-bottleneck:k=4",
+        priority="B",
+    )
+    register(
+        "coupling",
+        "outputs:build_coupling",
+        summary="normalising flow of additive couplings, of which one output is measured",
+        width_means="units in the hidden layer of each coupling",
+        params={"layers": {"default": 3, "minimum": 1, "maximum": 16, "help": "number of couplings"}},
+        theory=coupling,
+        bottleneck=lambda given: given["layers"] > 1,
+        known_limit=False,
+        pair=lambda given: "coupling" if given["layers"] == 1 else "coupling:layers=1",
+        priority={"B": ({}, {"layers": 1})},
+    )
+    register(
+        "pinn",
+        "outputs:build_pinn",
+        summary="residual of a differential equation of a fully connected network",
+        width_means="units in each hidden layer",
+        params={
+            "residual": {"default": "burgers", "choices": ("burgers", "linear")}
+            | {"help": "burgers: u u_e − ν u_ee; linear: u_e − ν u_ee"}
+        },
+        theory=pinn,
+        bottleneck=lambda given: given["residual"] == "burgers",
+        known_limit=False,
+        pair=lambda given: "pinn" if given["residual"] == "linear" else "pinn:residual=linear",
+        priority={"B": ({}, {"residual": "linear"})},
+    )

@@ -1,0 +1,55 @@
+"""Networks that differ in what comes out are their formulas."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from formulas import Weights, dense
+
+from ntkbench import NtkbenchError
+from ntkbench_zoo import outputs as zoo
+
+
+def same(model, x, expected, weights, rtol=1e-10):
+    np.testing.assert_allclose(model(x), expected, rtol=rtol, atol=1e-12)
+    assert weights.used
+
+
+def test_autoencoder(x):
+    model, x = zoo.build_autoencoder(8, input_shape=(5,), seed=1, k=2), x(5)
+    w = Weights(model)
+    code, inner = w(), w()
+    h = dense(np.tanh(dense(x, inner)), code)
+    same(model, x, dense(np.tanh(dense(h, w())), w()), w)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_coupling(layers, x):
+    model, x = zoo.build_coupling(8, input_shape=(5,), seed=1, layers=layers), x(5)
+    w = Weights(model)
+    state = {"a": x[:, :2], "b": x[:, 2:]}
+    for number in range(layers):
+        read, changed = ("a", "b") if number % 2 == 0 else ("b", "a")
+        outer, inner = w(), w()
+        state[changed] = state[changed] + dense(np.tanh(dense(state[read], inner)), outer)
+    same(model, x, state[changed][:, :1], w)
+    with pytest.raises(NtkbenchError, match="at most 2 outputs, but 3 are needed"):
+        zoo.build_coupling(8, input_shape=(5,), seed=1, outputs=3)
+
+
+@pytest.mark.parametrize("residual", ["burgers", "linear"])
+def test_pinn_differentiates_along_a_direction(residual, x):
+    model, x = zoo.build_pinn(8, input_shape=(5,), seed=1, residual=residual), x(5)
+    w = Weights(model)
+    first, second, last = w(), w(), w()
+
+    def u(t):
+        h = x + t / math.sqrt(5)
+        return dense(np.tanh(dense(np.tanh(dense(h, first)), second)), last)
+
+    step = 1e-3
+    du = (8 * (u(step) - u(-step)) - (u(2 * step) - u(-2 * step))) / (12 * step)
+    ddu = (16 * (u(step) + u(-step)) - (u(2 * step) + u(-2 * step)) - 30 * u(0)) / (12 * step**2)
+    same(model, x, (u(0) * du if residual == "burgers" else du) - 0.1 * ddu, w, rtol=1e-7)
