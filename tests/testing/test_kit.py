@@ -37,7 +37,7 @@ def test_what_ntkbench_registers_passes(name):
     assert [str(each) for each in found if each.status == "failed"] == [] and len(found) >= 6
 
 
-OUR_PACKAGES = ("dynamics", "features", "gated", "recurrent", "spectrum", "zoo")
+OUR_PACKAGES = ("dynamics", "features", "gated", "recurrent", "spectrum")
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def build_linear_attention(width, *, input_shape, outputs=1, seed, heads=4):
     return keras.Model(x, make.readout(h, outputs))
 
 
-def build_decoder(width, *, input_shape, outputs=1, seed, vocabulary, heads=4):
+def build_decoder(width, *, input_shape, outputs=1, seed, vocabulary=256, heads=4):
     """Build a decoder block on tokens, E[token] + P[position], and a readout of the last valid token.
 
     The block is h ← h + attention(n(h)), h ← h + D φ D n(h), in which a token reads itself and earlier ones. The
@@ -53,13 +53,7 @@ def build_decoder(width, *, input_shape, outputs=1, seed, vocabulary, heads=4):
     Source: Radford et al. 2018, "Improving language understanding by generative pre-training".
     """
     make, heads = Maker(seed), heads_of(width, heads)
-    if isinstance(input_shape, dict):
-        types = {name: "bool" if name == "padding_mask" else "int32" for name in input_shape}
-        inputs = {name: keras.Input(tuple(input_shape[name]), dtype=types[name], name=name) for name in types}
-        tokens, mask = inputs["token_ids"], ops.cast(inputs["padding_mask"], precision())
-    else:
-        inputs = tokens = keras.Input(tuple(input_shape), dtype="int32")
-        mask = ops.ones_like(tokens, dtype=precision())
+    inputs, tokens, mask = _tokens(input_shape)
     steps = tokens.shape[1]
     h = make.dense(width, fan_in=1)(ops.one_hot(tokens, vocabulary, dtype=precision()))
     h = add(h, make.table(steps, h, width))
@@ -68,6 +62,16 @@ def build_decoder(width, *, input_shape, outputs=1, seed, vocabulary, heads=4):
     h = mlp(make, h, width)
     last = mask - ops.pad(mask[:, 1:], [[0, 0], [0, 1]])
     return keras.Model(inputs, make.dense(outputs)(ops.sum(h * last[:, :, None], axis=1)))
+
+
+def _tokens(input_shape):
+    """Return the inputs of a network of tokens, the tokens [N, T], and a mask [N, T] of numbers, 1 for valid ones."""
+    if not isinstance(input_shape, dict):
+        tokens = keras.Input(tuple(input_shape), dtype="int32")
+        return tokens, tokens, ops.ones_like(tokens, dtype=precision())
+    types = {name: "bool" if name == "padding_mask" else "int32" for name in input_shape}
+    inputs = {name: keras.Input(tuple(input_shape[name]), dtype=types[name], name=name) for name in types}
+    return inputs, inputs["token_ids"], ops.cast(inputs["padding_mask"], precision())
 
 
 def build_vit(width, *, input_shape, outputs=1, seed, heads=4):
@@ -125,7 +129,9 @@ def build_gmlp(width, *, input_shape, outputs=1, seed):
 def build_token_mix(width, *, input_shape, outputs=1, seed):
     """Build u = D x, h = u + W n(u), h + D φ D n(h) and a readout of all steps.
 
-    W mixes steps and is shared by all channels.     Source: Touvron et al. 2021 (arXiv 2105.03404).
+    W mixes steps and is shared by all channels.
+
+    Source: Touvron et al. 2021 (arXiv 2105.03404).
     """
     make, x = Maker(seed), array_input(input_shape)
     u = make.dense(width)(x)
@@ -146,7 +152,82 @@ def build_perceiver(width, *, input_shape, outputs=1, seed, latents=4):
     heads = heads_of(width, 4)
     u = norm(make.dense(width)(x))
     h = make.table(latents, x, width)
-    query, key, value = (split(make.dense(width)(each), heads) for each in (norm(h), u, u))
-    read = joined(ops.matmul(ops.softmax(scores(query, key), axis=-1), value))
-    h = mlp(make, add(h, make.dense(width)(read)), width)
+    h = mlp(make, add(h, attention(make, norm(h), width, heads, of=u)), width)
     return keras.Model(x, make.readout(h, outputs))
+
+
+def build_set_transformer(width, *, input_shape, outputs=1, seed, points=4):
+    """Build h = D x of the elements x of a set, which trained points read and h reads back, and D mean φ D n(h).
+
+    There are `points` points. Both attentions have 4 heads and a residual connection.
+
+    Source: Lee et al. 2018 (arXiv 1810.00825).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    heads = heads_of(width, 4)
+    h, point = make.dense(width)(x), make.table(points, x, width)
+    point = add(point, attention(make, norm(point), width, heads, of=norm(h)))
+    h = add(h, attention(make, norm(h), width, heads, of=norm(point)))
+    return keras.Model(x, make.readout(ops.mean(make.dense(width, "gelu")(norm(h)), axis=1), outputs))
+
+
+def build_retnet(width, *, input_shape, outputs=1, seed, heads=4):
+    """Build h = D x, h + D y, h + D φ D n(h) and a readout of all steps.
+
+    y_t = Σ_{s ≤ t} γ^(t−s) (q_t · k_s/√d) v_s in each head, with γ = 1 − 2^(−5−i) for head i = 0…7 and as in head 7 for
+    later ones.
+
+    Source: Sun et al. 2023 (arXiv 2307.08621), without rotation and group norm.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    steps, heads = input_shape[0], heads_of(width, heads)
+    h = make.dense(width)(x)
+    query, key, value = (split(make.dense(width)(norm(h)), heads) for _ in range(3))
+    rate = 1 - 2.0 ** (-5 - np.minimum(np.arange(heads), 7))
+    lag = np.arange(steps)[:, None] - np.arange(steps)
+    decay = numbers(np.where(lag >= 0, rate[:, None, None] ** np.maximum(lag, 0), 0))
+    mixed = ops.matmul(scores(query, key) * decay, value)
+    h = mlp(make, add(h, make.dense(width)(joined(mixed))), width)
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_attention_pool(width, *, input_shape, outputs=1, seed, pool="attention"):
+    """Build h = φ D x and a readout of Σ_t p_t h_t, with p = softmax over steps of D h; with pool="mean", of the mean.
+
+    Source: Ilse, Tomczak, Welling 2018 (arXiv 1802.04712).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = make.dense(width, "tanh")(x)
+    pooled = ops.mean(h, axis=1)
+    if pool == "attention":
+        pooled = ops.sum(ops.softmax(make.dense(1)(h), axis=1) * h, axis=1)
+    return keras.Model(x, make.readout(pooled, outputs))
+
+
+def build_bert(width, *, input_shape, outputs=1, seed, heads=4):
+    """Build a post-norm transformer block on D x, and a readout of all steps.
+
+    The block is h ← n(h + attention(h)), h ← n(h + D φ D h).
+
+    Source: Devlin et al. 2018 (arXiv 1810.04805).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = make.dense(width)(x)
+    h = norm(add(h, attention(make, h, width, heads_of(width, heads))))
+    h = norm(add(h, make.dense(width)(make.dense(width, "gelu")(h))))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_tied_embedding(width, *, input_shape, seed, vocabulary=256):
+    """Build the scores width^(−1/2) E[next token] · φ(D E[token]) of a tied language model, summed over a text.
+
+    The sum is divided by the root of its number of terms. The entries of the embedding E are N(0, 1), and it is used
+    twice. Source: Press, Wolf 2016 (arXiv 1608.05859).
+    """
+    make = Maker(seed)
+    inputs, tokens, mask = _tokens(input_shape)
+    e = make.dense(width, fan_in=1)(ops.one_hot(tokens, vocabulary, dtype=precision()))
+    score = ops.sum(make.dense(width, "tanh")(e)[:, :-1] * e[:, 1:], axis=2) / math.sqrt(width)
+    valid = mask[:, 1:]
+    total = ops.sum(score * valid, axis=1, keepdims=True)
+    return keras.Model(inputs, total * ops.rsqrt(ops.maximum(ops.sum(valid, axis=1, keepdims=True), 1)))

@@ -30,9 +30,9 @@ class Maker:
         """Return a block-diagonal dense layer."""
         return layers.BlockDense(units, blocks, activation, seed=next(self._seeds), **options)
 
-    def weight_norm(self, units, activation=None):
+    def weight_norm(self, units, activation=None, **options):
         """Return a dense layer with weight normalisation."""
-        return layers.WeightNormDense(units, activation, seed=next(self._seeds))
+        return layers.WeightNormDense(units, activation, seed=next(self._seeds), **options)
 
     def conv(self, filters, kernel_size=3, activation=None, **options):
         """Return a convolution."""
@@ -130,7 +130,7 @@ def scores(query, key):
     return ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) / query.shape[-1] ** 0.5
 
 
-def attention(make, h, width, heads, allowed=None):
+def attention(make, h, width, heads, allowed=None, of=None):
     """Return softmax attention with an output projection: [N, T, m].
 
     Args:
@@ -139,8 +139,10 @@ def attention(make, h, width, heads, allowed=None):
         width: Number of channels m.
         heads: Number of heads.
         allowed: Which steps s a step t may read: Booleans that broadcast to [N, heads, T, S].
+        of: Normalised features [N, S, m] that are read; default: h itself.
     """
-    query, key, value = (split(make.dense(width)(h), heads) for _ in range(3))
+    of = h if of is None else of
+    query, key, value = (split(make.dense(width)(each), heads) for each in (h, of, of))
     logits = scores(query, key)
     if allowed is not None:
         logits = ops.where(allowed, logits, numbers(-1e9))

@@ -184,3 +184,19 @@ def build_efficientnet(width, *, input_shape, outputs=1, seed):
         gate = make.dense(4 * width, "sigmoid")(make.dense(squeezed, "tanh")(mean))
         h = add(h, make.conv(width, 1)(wide * gate[:, None, None]))
     return keras.Model(x, make.readout(h, outputs))
+
+
+def build_densenet(width, *, input_shape, outputs=1, seed):
+    """Build three layers φ C of `width` channels, each of the input and all earlier layers, and a readout of all.
+
+    A convolution of joined channels is written as a sum of convolutions, which is the same function.
+
+    Source: Huang et al. 2016 (arXiv 1608.06993).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    read, sizes = [x], [input_shape[2]]
+    for _ in range(3):
+        terms = [make.conv(width, fan_in=9 * sum(sizes))(h) for h in read]
+        read.append(ops.tanh(add(*terms) if len(terms) > 1 else terms[0]))
+        sizes.append(width)
+    return keras.Model(x, make.readout(ops.stack(read[1:], axis=1), outputs))

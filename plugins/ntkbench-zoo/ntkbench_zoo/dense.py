@@ -210,3 +210,53 @@ def build_block_diagonal(width, *, input_shape, outputs=1, seed, block=8):
     for _ in range(2):
         h = make.blocks(width, blocks, "tanh")(h)
     return keras.Model(x, make.readout(h, outputs))
+
+
+def build_prelu(width, *, input_shape, outputs=1, seed, slope="shared"):
+    """Build two hidden layers ψ(D h) − a ψ(−D h) with ψ(z) = log(1 + e^z), and a readout.
+
+    The slopes a are trained and start at ¼: one for each layer, or with slope="own" one for each unit.
+
+    Source: He et al. 2015 (arXiv 1502.01852), here with a smooth ψ.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = x
+    for _ in range(2):
+        z = make.dense(width)(h)
+        h = ops.softplus(z) - layers.Gain(slope == "shared", 0.25)(ops.softplus(-z))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_film(width, *, input_shape, outputs=1, seed, k="grow"):
+    """Build two hidden layers φ(D h ⊙ (1 + D s) + D s) of the second half of the input, with s = φ D of the first half.
+
+    s has `k` units, or `width` for "grow". Source: Perez et al. 2017 (arXiv 1709.07871).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    given = input_shape[0] // 2
+    s, h = make.dense(width if k == "grow" else k, "tanh")(x[:, :given]), x[:, given:]
+    for _ in range(2):
+        h = ops.tanh(make.dense(width)(h) * (1 + make.dense(width)(s)) + make.dense(width)(s))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_ensemble(width, *, input_shape, outputs=1, seed):
+    """Build `width` networks D φ D φ D with two hidden layers of four units, and return their sum over √width.
+
+    Source: Zhu, Pandit, Belkin 2022 (arXiv 2203.05104), on assemblies of weak models.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = make.blocks(4 * width, width, "tanh")(make.dense(4 * width, "tanh")(x))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_albert(width, *, input_shape, outputs=1, seed):
+    """Build φ D followed by three layers h ← φ(D h) with the same weights, and a readout.
+
+    Source: Lan et al. 2019 (arXiv 1909.11942), on sharing weights across layers.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h, shared = make.dense(width, "tanh")(x), make.dense(width, "tanh")
+    for _ in range(3):
+        h = shared(h)
+    return keras.Model(x, make.readout(h, outputs))

@@ -10,7 +10,7 @@ from keras import ops
 
 from ntkbench import layers
 
-from .common import Maker, add, heads_of, joined, numbers, precision, split
+from .common import Maker, add, array_input, heads_of, joined, numbers, precision, split
 
 
 def build_gcn(width, *, input_shape, outputs=1, seed):
@@ -61,3 +61,13 @@ def build_gat(width, *, input_shape, outputs=1, seed, heads=2):
         shares = ops.softmax(ops.where(neighbours[:, None] > 0, logits, numbers(-1e9)), axis=-1)
         h = ops.tanh(joined(ops.matmul(shares, split(value, heads))))
     return keras.Model(inputs, make.readout(h, outputs))
+
+
+def build_deepsets(width, *, input_shape, outputs=1, seed):
+    """Build D φ D mean φ D x over the elements x of a set [N, M, F].
+
+    Source: Zaheer et al. 2017 (arXiv 1703.06114).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    mean = ops.mean(make.dense(width, "tanh")(x), axis=1)
+    return keras.Model(x, make.readout(make.dense(width, "tanh")(mean), outputs))

@@ -66,3 +66,45 @@ def build_pinn(width, *, input_shape, outputs=1, seed, residual="burgers"):
     layer = make.dense(outputs)
     u, du, ddu = (layer(each) for each in jet)
     return keras.Model(x, (u * du if residual == "burgers" else du) - VISCOSITY * ddu)
+
+
+def build_cosine(width, *, input_shape, outputs=1, seed, temperature="fixed"):
+    """Build τ √width v · h/(‖v‖ ‖h‖) with h = φ D φ D x, where τ starts at 1 and is fixed or trained.
+
+    Source: Gidaris, Komodakis 2018 (arXiv 1804.09458).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = make.dense(width, "tanh")(make.dense(width, "tanh")(x))
+    unit = h * ops.rsqrt(ops.sum(ops.square(h), axis=1, keepdims=True))
+    last = make.weight_norm(outputs, weight_std=math.sqrt(width))
+    f = last(unit)
+    last.gain.trainable = temperature == "trained"
+    return keras.Model(x, f)
+
+
+def build_product(width, *, input_shape, outputs=1, seed):
+    """Build the product of two networks D φ D φ D x. Source: Jayakumar et al. 2020, "Multiplicative interactions"."""
+    make, x = Maker(seed), array_input(input_shape)
+
+    def network():
+        return make.readout(make.dense(width, "tanh")(make.dense(width, "tanh")(x)), outputs)
+
+    return keras.Model(x, network() * network())
+
+
+def build_vae_decoder(width, *, input_shape, outputs=1, seed, k=4):
+    """Build D φ D φ D of the first `k` entries of the input only, as a decoder of a narrow code.
+
+    Source: Kingma, Welling 2013 (arXiv 1312.6114).
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    h = make.dense(width, "tanh")(make.dense(width, "tanh")(x[:, :k]))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_unit_norm(width, *, input_shape, outputs=1, seed):
+    """Build f/‖(f, g)‖ of two readouts f and g of φ D φ D x."""
+    make, x = Maker(seed), array_input(input_shape)
+    h = make.dense(width, "tanh")(make.dense(width, "tanh")(x))
+    f, g = make.readout(h, outputs), make.readout(h, outputs)
+    return keras.Model(x, f * ops.rsqrt(ops.square(f) + ops.square(g)))

@@ -13,7 +13,7 @@ from keras import ops
 
 from ntkbench import layers
 
-from .common import Maker, add, array_input, constant, heads_of, mlp, norm, numbers, own
+from .common import Maker, add, array_input, constant, count, heads_of, mlp, norm, numbers, own
 
 STATE = 4
 
@@ -94,29 +94,30 @@ def build_s4d(width, *, input_shape, outputs=1, seed):
     return keras.Model(x, make.readout(mlp(make, h, width), outputs))
 
 
-def build_mamba(width, *, input_shape, outputs=1, seed, heads=1):
+def build_mamba(width, *, input_shape, outputs=1, seed, heads=1, state=STATE):
     """Build h = D x, h ← h + y ⊙ silu(D n(h)), h + D φ D n(h) with gelu φ, and a readout of all steps.
 
-    y_tc = Σ_{s ≤ t} u_sc Δ_sc Σ_n C_tn B_sn exp(−a_cn Σ_{s < r ≤ t} Δ_rc) / √4, with n = 1…4. The steps
-    Δ = softplus(D n(h)) and the input u = D n(h) have an entry for each channel. B and C, which are D n(h) too, have
-    four entries for each head; a head is a group of consecutive channels. The trained a_cn start at n.
+    y_tc = Σ_{s ≤ t} u_sc Δ_sc Σ_n C_tn B_sn exp(−a_cn Σ_{s < r ≤ t} Δ_rc) / √`state`, with n = 1…`state`; the state
+    "grow" is width/8. The steps Δ = softplus(D n(h)) and the input u = D n(h) have an entry for each channel. B and C,
+    which are D n(h) too, have `state` entries for each head; a head is a group of consecutive channels. The trained
+    a_cn start at n.
 
     Source: Gu, Dao 2023 (arXiv 2312.00752), with one head; Dao, Gu 2024 (arXiv 2405.21060) for heads.
     """
     make, x = Maker(seed), array_input(input_shape)
-    steps, heads = input_shape[0], heads_of(width, heads)
+    steps, heads, state = input_shape[0], heads_of(width, heads), count(width, state, "state")
     h = make.dense(width)(x)
     normal = norm(h)
     u, gate = make.dense(width)(normal), make.dense(width, "silu")(normal)
     delta = make.dense(width, "softplus")(normal)
-    b, c = (ops.reshape(make.dense(heads * STATE)(normal), (-1, steps, heads, STATE)) for _ in range(2))
-    rates = ops.reshape(own(x, np.tile(np.arange(1, STATE + 1), width)), (-1, 1, 1, width, STATE))
+    b, c = (ops.reshape(make.dense(heads * state)(normal), (-1, steps, heads, state)) for _ in range(2))
+    rates = ops.reshape(own(x, np.tile(np.arange(1, state + 1), width)), (-1, 1, 1, width, state))
     until = ops.cumsum(delta, axis=1)
     causal = numbers(np.tri(steps))[None, :, :, None]
     passed = (until[:, :, None] - until[:, None]) * causal  # [N, t, s, c]
-    decay = ops.reshape(ops.exp(-rates * passed[..., None]), (-1, steps, steps, heads, width // heads, STATE))
+    decay = ops.reshape(ops.exp(-rates * passed[..., None]), (-1, steps, steps, heads, width // heads, state))
     products = (c[:, :, None] * b[:, None])[:, :, :, :, None]  # shared by the channels of a head
-    mixing = ops.reshape(ops.sum(products * decay, axis=-1), (-1, steps, steps, width)) * causal / math.sqrt(STATE)
+    mixing = ops.reshape(ops.sum(products * decay, axis=-1), (-1, steps, steps, width)) * causal / math.sqrt(state)
     y = ops.sum(mixing * (u * delta)[:, None], axis=2)
     return keras.Model(x, make.readout(mlp(make, add(h, y * gate), width), outputs))
 
@@ -173,3 +174,19 @@ def build_lru(width, *, input_shape, outputs=1, seed):
     angle = layers.Gain(start=rng.uniform(0, math.pi, width))(time)
     y = layers.LagConvolution()(ops.exp(-decay) * ops.cos(angle), make.dense(width)(norm(u)))
     return keras.Model(x, make.readout(add(u, make.dense(width)(y)), outputs))
+
+
+def build_birnn(width, *, input_shape, outputs=1, seed):
+    """Build h ← φ(D h + D x) forwards and backwards in time, each with weights of its own, and a readout of both ends.
+
+    Source: Schuster, Paliwal 1997, "Bidirectional recurrent neural networks".
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    ends = []
+    for order in (1, -1):
+        first, *steps = ops.unstack(make.dense(width)(x), axis=1)[::order]
+        recurrent, h = make.dense(width), ops.tanh(first)
+        for step in steps:
+            h = ops.tanh(recurrent(h) + step)
+        ends.append(h)
+    return keras.Model(x, make.readout(ops.stack(ends, axis=1), outputs))

@@ -143,3 +143,79 @@ def test_perceiver(x):
         parts.append(softmax(np.einsum("lc,nsc->nls", q[:, c], k[..., c]) / 2) @ v[..., c])
     h = mlp(w, latents + dense(np.concatenate(parts, -1), w()))
     same(model, x, dense(flat(h), w()), w)
+
+
+@pytest.mark.parametrize(("heads", "number"), [(4, 4), ("grow", 2)])
+def test_retnet(heads, number, x):
+    model, x = zoo.build_retnet(16, input_shape=(T, A), seed=1, heads=heads), x(T, A)
+    w = Weights(model)
+    h = dense(x, w())
+    head = iter(range(number))
+    lag = np.arange(T)[:, None] - np.arange(T)
+
+    def decayed(scores):
+        return scores * np.where(lag >= 0, (1 - 2.0 ** (-5 - next(head))) ** np.maximum(lag, 0), 0)
+
+    q, k, v, out = (w() for _ in range(4))
+    parts = iter((q, k, v))
+    h = h + dense(attended(lambda: next(parts), norm(h), number, decayed), out)
+    same(model, x, dense(flat(mlp(w, h)), w()), w)
+
+
+@pytest.mark.parametrize("pool", ["attention", "mean"])
+def test_attention_pool(pool, x):
+    model, x = zoo.build_attention_pool(8, input_shape=(T, A), seed=1, pool=pool), x(T, A)
+    w = Weights(model)
+    h = np.tanh(dense(x, w()))
+    shares = softmax(dense(h, w())[..., 0]) if pool == "attention" else np.full((3, T), 1 / T)
+    same(model, x, dense(np.einsum("nt,ntc->nc", shares, h), w()), w)
+
+
+def test_bert(x):
+    model, x = zoo.build_bert(16, input_shape=(T, A), seed=1), x(T, A)
+    w = Weights(model)
+    h = dense(x, w())
+    q, k, v, out = (w() for _ in range(4))
+    parts = iter((q, k, v))
+    h = norm(h + dense(attended(lambda: next(parts), h, 4, softmax), out))
+    outer, inner = w(), w()
+    h = norm(h + dense(gelu(dense(h, inner)), outer))
+    same(model, x, dense(flat(h), w()), w)
+
+
+def test_tied_embedding():
+    model = zoo.build_tied_embedding(8, input_shape=(T,), seed=1, vocabulary=7)
+    tokens = np.random.default_rng(0).integers(7, size=(3, T))
+    w = Weights(model)
+    embedding, hidden = w(), w()
+    e = embedding[tokens]
+    h = np.tanh(dense(e, hidden))
+    expected = sum(np.sum(h[:, t] * e[:, t + 1], -1) for t in range(T - 1)) / math.sqrt(8) / math.sqrt(T - 1)
+    same(model, tokens, expected[:, None], w)
+    shapes = {"token_ids": (T,), "padding_mask": (T,)}
+    padded = zoo.build_tied_embedding(8, input_shape=shapes, seed=1, vocabulary=7)
+    mask = np.arange(T) < np.array([[T], [2], [1]])
+    found = padded({"token_ids": np.where(mask, tokens, 0), "padding_mask": mask})
+    np.testing.assert_allclose(found[1, 0], np.sum(h[1, 0] * e[1, 1]) / math.sqrt(8), rtol=1e-10)
+    np.testing.assert_array_equal(found[2], 0)
+
+
+def test_set_transformer(x):
+    model, x = zoo.build_set_transformer(16, input_shape=(T, A), seed=1, points=3), x(T, A)
+    w = Weights(model)
+
+    def read(h, of):
+        q, k, v, out = (w() for _ in range(4))
+        q, k, v = h @ q / 4, of @ k / 4, of @ v / 4
+        parts = []
+        for head in range(4):
+            c = slice(4 * head, 4 * head + 4)
+            parts.append(softmax(q[..., c] @ k[..., c].transpose(0, 2, 1) / 2) @ v[..., c])
+        return dense(np.concatenate(parts, -1), out)
+
+    h = dense(x, w())
+    points = np.broadcast_to(w(), (3, 3, 16))
+    points = points + read(norm(points), norm(h))
+    h = h + read(norm(h), norm(points))
+    inner = w()
+    same(model, x, dense(gelu(dense(norm(h), inner)).mean(1), w()), w)

@@ -157,3 +157,12 @@ def test_efficientnet(x):
         gate = 1 / (1 + np.exp(-dense(np.tanh(dense(wide.mean((1, 2)), inner)), outer)))
         h = h + conv(wide * gate[:, None, None], w("Conv2D"))
     same(model, x, dense(flat(h), w()), w)
+
+
+def test_densenet(x):
+    model, x = zoo.build_densenet(4, input_shape=SHAPE, seed=1), x(*SHAPE)
+    w, read = Weights(model), [x]
+    for number in range(3):
+        kernel = np.concatenate([w("Conv2D") for _ in range(number + 1)], axis=2)
+        read.append(np.tanh(conv(np.concatenate(read, -1), kernel)))
+    same(model, x, dense(flat(np.stack(read[1:], 1)), w()), w)

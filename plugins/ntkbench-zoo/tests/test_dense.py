@@ -175,3 +175,49 @@ def test_block_diagonal(x):
         first, second = w("BlockDense")
         h = np.tanh(np.concatenate([dense(h[:, :4], first), dense(h[:, 4:], second)], 1))
     same(model, x, dense(h, w()), w)
+
+
+@pytest.mark.parametrize(("slope", "size"), [("shared", 1), ("own", 8)])
+def test_prelu(slope, size, x):
+    model, x = zoo.build_prelu(8, input_shape=(5,), seed=1, slope=slope), x(5)
+    for layer in model.layers:
+        if hasattr(layer, "gain"):
+            np.testing.assert_array_equal(layer.gain, np.full(size, 0.25))
+            layer.gain.assign(np.linspace(0.1, 0.9, size))
+    w, h = Weights(model), x
+    for _ in range(2):
+        z = dense(h, w())
+        h = np.log1p(np.exp(z)) - w("Gain", "gain") * np.log1p(np.exp(-z))
+    same(model, x, dense(h, w()), w)
+
+
+@pytest.mark.parametrize(("k", "size"), [("grow", 8), (3, 3)])
+def test_film(k, size, x):
+    model, x = zoo.build_film(8, input_shape=(5,), seed=1, k=k), x(5)
+    w = Weights(model)
+    s, h = np.tanh(dense(x[:, :2], w())), x[:, 2:]
+    assert s.shape == (3, size)
+    for _ in range(2):
+        h = np.tanh(dense(h, w()) * (1 + dense(s, w())) + dense(s, w()))
+    same(model, x, dense(h, w()), w)
+
+
+def test_ensemble(x):
+    model, x = zoo.build_ensemble(3, input_shape=(5,), seed=1), x(5)
+    w = Weights(model)
+    # Keras numbers layers by type, and the first dense layer is the input's.
+    first, blocks, last = w(), w("BlockDense"), w()
+    total = 0
+    for member in range(3):
+        part = slice(4 * member, 4 * member + 4)
+        total = total + dense(np.tanh(dense(np.tanh(dense(x, first[:, part])), blocks[member])), last[part])
+    same(model, x, total / math.sqrt(3), w)
+
+
+def test_albert(x):
+    model, x = zoo.build_albert(8, input_shape=(5,), seed=1), x(5)
+    w = Weights(model)
+    h, shared = np.tanh(dense(x, w())), w()
+    for _ in range(3):
+        h = np.tanh(dense(h, shared))
+    same(model, x, dense(h, w()), w)

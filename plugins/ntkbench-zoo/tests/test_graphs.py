@@ -63,3 +63,11 @@ def test_gat(heads, number):
         h = np.tanh(np.concatenate(heads_out, -1))
     np.testing.assert_allclose(model(x), dense(flat(h), w()), rtol=1e-10)
     assert w.used
+
+
+def test_deepsets(x):
+    model, x = zoo.build_deepsets(8, input_shape=(4, 3), seed=1), x(4, 3)
+    w = Weights(model)
+    mean = np.tanh(dense(x, w())).mean(1)
+    np.testing.assert_allclose(model(x), dense(np.tanh(dense(mean, w())), w()), rtol=1e-10)
+    assert w.used

@@ -53,3 +53,43 @@ def test_pinn_differentiates_along_a_direction(residual, x):
     du = (8 * (u(step) - u(-step)) - (u(2 * step) - u(-2 * step))) / (12 * step)
     ddu = (16 * (u(step) + u(-step)) - (u(2 * step) + u(-2 * step)) - 30 * u(0)) / (12 * step**2)
     same(model, x, (u(0) * du if residual == "burgers" else du) - 0.1 * ddu, w, rtol=1e-7)
+
+
+def features(x, w):
+    outer, inner = w(), w()
+    return np.tanh(dense(np.tanh(dense(x, inner)), outer))
+
+
+def test_vae_decoder(x):
+    model, x = zoo.build_vae_decoder(8, input_shape=(5,), seed=1, k=2), x(5)
+    w = Weights(model)
+    h = features(x[:, :2], w)
+    same(model, x, dense(h, w()), w)
+
+
+@pytest.mark.parametrize(("temperature", "trained"), [("fixed", 3), ("trained", 4)])
+def test_cosine(temperature, trained, x):
+    model, x = zoo.build_cosine(8, input_shape=(5,), seed=1, temperature=temperature), x(5)
+    assert len(model.trainable_variables) == trained
+    w = Weights(model)
+    h, v, gain = features(x, w), w("WeightNormDense"), w("WeightNormDense", "gain")
+    assert gain == 1
+    expected = math.sqrt(8) * (h @ v) / np.linalg.norm(v) / np.linalg.norm(h, axis=1, keepdims=True)
+    same(model, x, expected, w)
+
+
+def test_product(x):
+    model, x = zoo.build_product(8, input_shape=(5,), seed=1), x(5)
+    w, f = Weights(model), []
+    for _ in range(2):
+        h = features(x, w)
+        f.append(dense(h, w()))
+    same(model, x, f[0] * f[1], w)
+
+
+def test_unit_norm(x):
+    model, x = zoo.build_unit_norm(8, input_shape=(5,), seed=1), x(5)
+    w = Weights(model)
+    h = features(x, w)
+    f, g = dense(h, w()), dense(h, w())
+    same(model, x, f / np.hypot(f, g), w)

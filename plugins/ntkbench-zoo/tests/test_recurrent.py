@@ -81,21 +81,23 @@ def test_s4d(x):
     same(model, x, dense(flat(h), w()), w)
 
 
-@pytest.mark.parametrize(("heads", "number"), [(1, 1), (4, 4), ("grow", 2)])
-def test_mamba_is_a_selective_recursion(heads, number, x):
-    model, x = zoo.build_mamba(16, input_shape=(T, A), seed=1, heads=heads), x(T, A)
+@pytest.mark.parametrize(
+    ("heads", "number", "state", "size"), [(1, 1, 4, 4), (4, 4, 3, 3), ("grow", 2, 4, 4), (1, 1, "grow", 2)]
+)
+def test_mamba_is_a_selective_recursion(heads, number, state, size, x):
+    model, x = zoo.build_mamba(16, input_shape=(T, A), seed=1, heads=heads, state=state), x(T, A)
     spread(model)
     w = Weights(model)
     h = dense(x, w())
     normal = norm(h)
     u, gate = dense(normal, w()), dense(normal, w())
     gate, delta = gate * sigmoid(gate), np.log1p(np.exp(dense(normal, w())))
-    b, c = (dense(normal, w()).reshape(3, T, number, 4).repeat(16 // number, 2) for _ in range(2))
-    a = w("Gain", "gain").reshape(16, 4)
-    state, y = np.zeros((3, 16, 4)), []
+    b, c = (dense(normal, w()).reshape(3, T, number, size).repeat(16 // number, 2) for _ in range(2))
+    a = w("Gain", "gain").reshape(16, size)
+    s, y = np.zeros((3, 16, size)), []
     for t in range(T):
-        state = np.exp(-a * delta[:, t, :, None]) * state + (u * delta)[:, t, :, None] * b[:, t]
-        y.append(np.sum(c[:, t] * state, -1) / 2)
+        s = np.exp(-a * delta[:, t, :, None]) * s + (u * delta)[:, t, :, None] * b[:, t]
+        y.append(np.sum(c[:, t] * s, -1) / math.sqrt(size))
     h = mlp(w, h + np.stack(y, 1) * gate)
     same(model, x, dense(flat(h), w()), w)
 
@@ -139,3 +141,14 @@ def test_lru_is_a_complex_recursion(x):
         h = np.exp(-a + 1j * b) * h + given[:, t]
         y.append(h.real)
     same(model, x, dense(flat(u + dense(np.stack(y, 1), w())), w()), w)
+
+
+def test_birnn(x):
+    model, x = zoo.build_birnn(8, input_shape=(T, A), seed=1), x(T, A)
+    w, ends = Weights(model), []
+    for order in (1, -1):
+        inputs, recurrent, h = w(), w(), np.zeros((3, 8))
+        for t in range(T)[::order]:
+            h = np.tanh(dense(h, recurrent) + dense(x[:, t], inputs))
+        ends.append(h)
+    same(model, x, dense(flat(np.stack(ends, 1)), w()), w)

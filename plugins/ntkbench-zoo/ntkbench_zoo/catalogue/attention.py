@@ -113,3 +113,65 @@ def register_all(register):
         pair="attention",
         priority="B",
     )
+    with_heads(
+        "retnet",
+        "build_retnet",
+        "retnet:heads=grow",
+        summary="retention: scores that decay with the lag, without a softmax",
+        inputs="sequence",
+        priority={"C": ({}, {"heads": "grow"})},
+    )
+    with_heads(
+        "bert",
+        "build_bert",
+        "attention",
+        summary="post-norm transformer block",
+        inputs="sequence",
+        priority={"C": ({},)},
+    )
+    register(
+        "attention-pool",
+        "attention:build_attention_pool",
+        summary="softmax of one trained query over steps, or their mean",
+        width_means="channels",
+        inputs="sequence",
+        params={
+            "pool": {"default": "attention", "choices": ("attention", "mean"), "help": "weights of the steps"},
+        },
+        theory=lambda given: (
+            floor(derived(2, "the query's score of a step is one scalar"))
+            if given["pool"] == "attention"
+            else linear(derived(4, "weights are reused at every step"))
+        ),
+        bottleneck=lambda given: given["pool"] == "attention",
+        known_limit=False,
+        widths=WIDTHS,
+        pair=lambda given: "attention-pool" if given["pool"] == "mean" else "attention-pool:pool=mean",
+        priority={"C": ({}, {"pool": "mean"})},
+    )
+    register(
+        "set-transformer",
+        "attention:build_set_transformer",
+        summary="attention of a set through 4 trained points, with 4 heads",
+        width_means="channels and hidden units; the number of points and heads is fixed",
+        inputs="set",
+        params={"points": {"default": 4, "minimum": 1, "maximum": 64, "help": "number of trained points"}},
+        theory=floor(derived(2, "a score q·k/√d of few heads is one scalar"), hessian_from=32, kernel_from=4096 * 4),
+        bottleneck=True,
+        known_limit=False,
+        widths=WIDTHS,
+        pair="deepsets",
+        priority="C",
+    )
+    register(
+        "tied-embedding",
+        "attention:build_tied_embedding",
+        summary="language model whose embedding is also its readout",
+        width_means="entries of the embedding and hidden units",
+        inputs="tokens",
+        theory=linear(derived(1, "each entry of the embedding is one of many units; R4: it is used twice")),
+        known_limit=False,
+        widths=WIDTHS,
+        pair="decoder",
+        priority="C",
+    )

@@ -99,3 +99,11 @@ def register_all(register):
         pair="mobilenet",
         priority="B",
     )
+    convolutional(
+        "conv-densenet",
+        "build_densenet",
+        summary="3×3 convolutions, each of the input and all earlier layers",
+        theory=linear(f"{DAG}: DenseNets are covered"),
+        pair="cnn",
+        priority="C",
+    )

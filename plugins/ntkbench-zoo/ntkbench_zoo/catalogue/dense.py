@@ -59,6 +59,21 @@ def weight_norm(given):
     return linear(derived(5, "each unit has a gain of its own; arXiv 2409.08935 bounds the Hessian"))
 
 
+def film(given):
+    """Return the claims on feature-wise modulation by the size of what modulates."""
+    if given["k"] == "grow":
+        return linear(derived(1, "gains and offsets come from a growing number of units"))
+    source = derived(2, "few units modulate all others")
+    return floor(source, hessian_from=8 * given["k"], kernel_from=8 * given["k"])
+
+
+def prelu(given):
+    """Return the claims on trained slopes."""
+    if given["slope"] == "own":
+        return linear(derived(5, "each unit has a slope of its own"))
+    return floor(derived(6, "one slope bends all units of a layer"))
+
+
 def register_all(register):
     """Register the family."""
     register(
@@ -232,4 +247,54 @@ def register_all(register):
         ),
         pair="fc-sparse",
         priority="B",
+    )
+    register(
+        "prelu",
+        "dense:build_prelu",
+        summary="trained slopes of smooth leaky ReLUs",
+        width_means=UNITS,
+        params={
+            "slope": {"default": "shared", "choices": ("shared", "own")}
+            | {"help": "shared: one for each layer; own: one for each unit"}
+        },
+        theory=prelu,
+        bottleneck=lambda given: given["slope"] == "shared",
+        known_limit=False,
+        pair=lambda given: "prelu" if given["slope"] == "own" else "prelu:slope=own",
+        priority={"C": ({}, {"slope": "own"})},
+    )
+    register(
+        "film",
+        "dense:build_film",
+        summary="feature-wise modulation: one half of the input scales and shifts the units of the other half",
+        width_means=UNITS,
+        params={
+            "k": {"type": "int", "default": "grow", "minimum": 1, "words": ("grow",)}
+            | {"help": "units that modulate; grow: width"}
+        },
+        theory=film,
+        bottleneck=lambda given: given["k"] != "grow",
+        known_limit=False,
+        pair=lambda given: "film:k=4" if given["k"] == "grow" else "film",
+        priority={"C": ({}, {"k": 4})},
+    )
+    register(
+        "ensemble",
+        "dense:build_ensemble",
+        summary="sum of small networks with two hidden layers of four units",
+        width_means="number of networks",
+        theory=linear(
+            "Zhu, Pandit, Belkin 2022 (arXiv 2203.05104), assembly of weak models; derived: rule R1 (many units)"
+        ),
+        pair="fc",
+        priority="C",
+    )
+    register(
+        "albert",
+        "dense:build_albert",
+        summary="the same hidden layer three times",
+        width_means=UNITS,
+        theory=linear(derived(4, "weights are reused three times")),
+        pair="fc:depth=4",
+        priority="C",
     )

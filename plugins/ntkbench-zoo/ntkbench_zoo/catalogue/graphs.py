@@ -51,3 +51,14 @@ def register_all(register):
         priority={"B": ({}, {"heads": "grow"})},
         decided_by=VERDICT,  # scores have tails
     )
+    register(
+        "deepsets",
+        "graphs:build_deepsets",
+        summary="mean over the elements of a set",
+        width_means="units in each hidden layer",
+        inputs="set",
+        theory=linear(derived(4, "weights are reused for every element")),
+        widths=WIDTHS,
+        pair="set-transformer",
+        priority="C",
+    )

@@ -62,3 +62,56 @@ def register_all(register):
         pair=lambda given: "pinn" if given["residual"] == "linear" else "pinn:residual=linear",
         priority={"B": ({}, {"residual": "linear"})},
     )
+    register(
+        "vae-decoder",
+        "outputs:build_vae_decoder",
+        summary="fully connected network of a few inputs, as a decoder of a narrow code",
+        width_means="units in each hidden layer; the input is narrow",
+        params={"k": {"default": 4, "minimum": 1, "maximum": 61, "help": "number of inputs"}},
+        theory=linear(derived(1, "no hidden layer is narrow, and a narrow input is no bottleneck")),
+        pair="autoencoder",
+        priority="C",
+    )
+    register(
+        "cosine",
+        "outputs:build_cosine",
+        summary="cosine between features and a trained vector, times a temperature",
+        width_means="units in each hidden layer",
+        params={
+            "temperature": {"default": "fixed", "choices": ("fixed", "trained"), "help": "whether the scale is trained"}
+        },
+        theory=lambda given: (
+            linear(derived(3, "both norms average over units"))
+            if given["temperature"] == "fixed"
+            else floor(derived(6, "the temperature multiplies the features of all units"))
+        ),
+        bottleneck=lambda given: given["temperature"] == "trained",
+        known_limit=False,
+        pair=lambda given: "cosine" if given["temperature"] == "trained" else "cosine:temperature=trained",
+        priority={"C": ({}, {"temperature": "trained"})},
+    )
+    register(
+        "product",
+        "outputs:build_product",
+        summary="product of two networks",
+        width_means="units in each hidden layer",
+        theory=floor(derived(2, "the output bends as a function of the two networks' outputs")),
+        linear_output=False,
+        bottleneck=True,
+        known_limit=False,
+        pair="fc",
+        priority="C",
+    )
+    register(
+        "unit-norm-output",
+        "outputs:build_unit_norm",
+        summary="first of two outputs, divided by the norm of both",
+        width_means="units in each hidden layer",
+        theory=floor(derived(2, "the output bends as a function of the two networks' outputs, with tails")),
+        linear_output=False,
+        bottleneck=True,
+        known_limit=False,
+        targets=(-0.5, 0.5),
+        pair="fc",
+        priority="C",
+    )

@@ -8,7 +8,7 @@ TP2 = "Yang 2020 (arXiv 2006.14548): the tangent kernel has a limit"
 
 
 def mamba(given):
-    """Return the claims on Mamba by its number of heads."""
+    """Return the claims on Mamba by its number of heads; a growing state does not help, because scores are q·k/√d."""
     if given["heads"] == "grow":
         return linear(derived(1, "the products C_t·B_s of a head bend 8 channels only, and the number of heads grows"))
     why = "the products C_t·B_s are shared by all channels of a head"
@@ -63,12 +63,15 @@ def register_all(register):
         "build_mamba",
         summary="selective state-space model",
         width_means="channels; the number of heads is fixed, except for heads=grow",
-        params={"heads": grow(1, "number of heads, each with its own B and C; grow: one per 8 channels")},
+        params={
+            "heads": grow(1, "number of heads, each with its own B and C; grow: one per 8 channels"),
+            "state": grow(4, "entries of B and C of each head; grow: width/8"),
+        },
         theory=mamba,
         bottleneck=lambda given: given["heads"] != "grow",
         known_limit=False,
-        pair=lambda given: "mamba" if given["heads"] == "grow" else "mamba:heads=grow",
-        priority={"A": ({}, {"heads": "grow"})},
+        pair=lambda given: "mamba:heads=grow" if given == {"heads": 1, "state": 4} else "mamba",
+        priority={"A": ({}, {"heads": "grow"}), "C": ({"state": "grow"},)},
     )
     recurrent(
         "rwkv",
@@ -93,4 +96,13 @@ def register_all(register):
         theory=linear(derived(5, "each channel has a pole of its own; arXiv 2402.12241 on diagonal recurrences")),
         pair="s4d",
         priority="B",
+    )
+    recurrent(
+        "birnn",
+        "build_birnn",
+        summary="two recurrent networks, forwards and backwards in time, with a readout of both last states",
+        width_means="units of each state",
+        theory=linear(derived(4, f"weights are reused at every step; {TP2}")),
+        pair="rnn",
+        priority="C",
     )
