@@ -87,6 +87,7 @@ def test_all_weights_are_in_layers_with_a_rule():
         "image": (4, 4, 1),
         "sequence": (3, 2),
         "tokens": (3,),
+        "set": (4, 3),
         "graph": {"nodes": (4, 2), "adjacency": (4, 4)},
     }
     for name, entry in testing_entries().items():
