@@ -307,11 +307,11 @@ def attention(params: Params) -> Claims:
     is no such effect.
     """
     if params["heads"] == "grow":
-        return _parameterised(
-            _many_units(f"derived: rules R1 and R2, one score per head, and m/8 heads; {MANY_HEADS}"), params
-        )
+        source = f"derived: rules R1 and R2, one score per head, and m/8 heads; {MANY_HEADS}"
+        return _parameterised(_many_units(source, params), params)
     if params["scale"] == "inverse":
-        return _parameterised(_many_units("derived: rule R3, a score q·k/d averages over d channels"), params)
+        source = "derived: rule R3, a score q·k/d averages over d channels"
+        return _parameterised(_many_units(source, params), params)
     source = f"derived: a score q·k/√d is one scalar z with |∂²f/∂z²| ‖∂z/∂w‖² of order 1; {FINITE_HEADS}"
     return _parameterised(_few_scalars(source, VISIBLE_RATIO * params["heads"], 4096 * params["heads"]), params)
 
@@ -327,12 +327,14 @@ def mixer(params: Params) -> Claims:
     return _parameterised(_few_scalars(source, 64, 1024), params)
 
 
-def _many_units(source: str) -> Claims:
-    """Return the claims for a smooth network whose output is a sum over many units with parameters of their own."""
-    claims = {key: Theory(-0.5, source) for key in ("hessian_norm", "curvature_ratio", "kernel_change_worst")}
-    return (
-        {"gradient_norm": Theory(0.0, source)} | claims | {"kernel_change_gd": Theory(-1.0, f"{source}; {_VELOCITY}")}
-    )
+def _many_units(source: str, params: Params) -> Claims:
+    """Return the claims for a network whose output is a sum over many units with parameters of their own."""
+    claims = {"gradient_norm": Theory(0.0, source)}
+    claims |= {key: Theory(-0.5, source) for key in ("hessian_norm", "curvature_ratio")}
+    if params["activation"] not in KINKED:
+        claims["kernel_change_worst"] = Theory(-0.5, source)
+        claims["kernel_change_gd"] = Theory(-1.0, f"{source}; {_VELOCITY}")
+    return claims
 
 
 def _few_scalars(source: str, hessian_from: int, kernel_from: int) -> Claims:

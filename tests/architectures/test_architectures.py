@@ -17,7 +17,7 @@ from ntkbench.architectures import ntkbench_register_architectures, params
 from ntkbench.architectures.dag import draw_graph
 from ntkbench.errors import NtkbenchError
 from ntkbench.layers import activations
-from ntkbench.measurements import BALL, CONVERGENCE, GD, GRADIENT, HESSIAN, KERNEL, RANDOM
+from ntkbench.measurements import BALL, BEND, CONVERGENCE, GD, GRADIENT, HESSIAN, KERNEL, RANDOM
 from ntkbench.registry.specs import Architecture
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -359,14 +359,16 @@ def test_offered_activations_exist():
 
 
 def _values(param):
-    return param.choices or (1, 2, 5)
+    return param.choices or (1, 2, 5, *param.words)
 
 
 def test_theory_speaks_of_measured_quantities_and_names_its_source():
     measured = {
-        quantity.name for group in (GRADIENT, HESSIAN, BALL, GD, RANDOM, KERNEL, CONVERGENCE) for quantity in group
+        quantity.name
+        for group in (GRADIENT, HESSIAN, BALL, BEND, GD, RANDOM, KERNEL, CONVERGENCE)
+        for quantity in group
     }
-    words = ("activation", "parameterization", "depth", "groups", "k", "heads")
+    words = ("activation", "parameterization", "depth", "groups", "k", "heads", "pool", "read", "scale")
     for architecture in ARCHITECTURES.values():
         swept = {name: _values(architecture.params[name]) for name in words if name in architecture.params}
         for values in itertools.product(*swept.values()):
@@ -422,6 +424,14 @@ MEAN_FIELD = {GRADIENT_NORM: -0.5, NORM: -1, RATIO: 0, DESCENT: 0}
         ("rnn", {"activation": "relu"}, {GRADIENT_NORM: 0} | SILENT),
         ("attention", {"heads": 2}, STAYS),
         ("attention", {"parameterization": "standard"}, {GRADIENT_NORM: 0.5} | SILENT),
+        ("attention", {"heads": "grow"}, linear(kernel_change_random=None)),
+        ("attention", {"scale": "inverse"}, linear(kernel_change_random=None)),
+        ("attention", {"heads": "grow", "activation": "relu"}, linear() | SILENT | {NORM: -0.5, RATIO: -0.5}),
+        ("rnn", {"read": "average"}, linear(kernel_change_random=None)),
+        ("cnn", {"pool": "average"}, linear(kernel_change_random=None)),
+        ("cnn", {"pool": "average", "activation": "relu"}, kinked()),
+        ("fc-bottleneck", {"k": "sqrt"}, {GRADIENT_NORM: 0, NORM: -0.25, WORST: -0.25, DESCENT: -0.5}),
+        ("fc-bottleneck", {"k": "sqrt", "parameterization": "mean-field"}, {NORM: -0.75, WORST: -0.25, DESCENT: None}),
         ("mlp-mixer", {}, STAYS),
         ("mlp-mixer", {"parameterization": "mean-field"}, {NORM: -0.5, RATIO: 0.5, WORST: 0, DESCENT: None}),
         ("fc-bottleneck", {"k": 256}, STAYS),
@@ -450,10 +460,18 @@ def test_claims_speak_of_the_widths_where_they_show():
 
 def test_the_bounds_are_bounds():
     bounds = {key for key, claim in ARCHITECTURES["rnn"].theory.items() if claim.kind == "upper bound"}
-    assert bounds == {WORST, DESCENT}
+    assert bounds == {WORST, DESCENT, "kernel_slope"}
     assert all(claim.kind == "rate" for claim in ARCHITECTURES["fc"].theory.values())
     quadratic = ARCHITECTURES["fc"].resolved({"activation": "quadratic"}).theory
     assert quadratic[WORST].kind == quadratic[NORM].kind == "upper bound" and quadratic[GRADIENT_NORM].kind == "rate"
+
+
+def test_kernel_slope_follows_the_worst_change_of_smooth_networks():
+    for name, given in (("fc", {}), ("fc", {"parameterization": "standard"}), ("attention", {}), ("fc-lazy", {})):
+        claims = ARCHITECTURES[name].resolved(given).theory
+        assert claims["kernel_slope"].exponent == claims[WORST].exponent
+        assert claims["kernel_slope"].source == f"derived: the limit R → 0; {claims[WORST].source}"
+    assert "kernel_slope" not in ARCHITECTURES["fc-relu"].theory
 
 
 @pytest.mark.parametrize("name", ["fc", "cnn", "attention", "linear", "fc-square-output"])

@@ -93,6 +93,7 @@ def register_all(register):
         width_means=f"{UNITS}; the depth is in proportion",
         params={"ratio": {"default": 8, "minimum": 1, "maximum": 64, "help": "width divided by depth"}},
         theory=DEEP,
+        known_limit=False,  # ntkbench knows limits of a fixed depth
         widths=DEEP_WIDTHS,
         pair="resnet-deep",
         priority="A",
@@ -108,6 +109,7 @@ def register_all(register):
             derived(9, "branches are divided by √depth, so that m²/8 units count as in R1")
             + "; Hayou, Yang 2023 (arXiv 2302.00453) for the forward limit"
         ),
+        known_limit=False,
         widths=DEEP_WIDTHS,
         pair="fc-deep",
         priority="A",
@@ -139,6 +141,7 @@ def register_all(register):
         params={"rank": grow(4, "rank of the adapters; grow: width/8")},
         theory=lora,
         bottleneck=lambda given: given["rank"] != "grow",
+        known_limit=False,  # weights that start at 0
         pair=lambda given: "lora" if given["rank"] == "grow" else "lora:rank=grow",
         priority={"A": ({}, {"rank": "grow"})},
         decided_by=VERDICT,
