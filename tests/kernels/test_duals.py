@@ -154,7 +154,6 @@ def test_functions_of_tensorflow_have_the_dual_of_their_name(function):
         np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6)
 
 
-
 def test_names_and_functions_find_their_duals():
     import keras
 

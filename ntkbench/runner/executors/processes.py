@@ -23,7 +23,7 @@ from ...errors import NtkbenchError
 from ...types import Cell, CellResult, Status
 from ..agenda import Agenda
 from ..progress import Progress
-from .child import Setting, serve, start
+from .child import Setting, safe_path, serve
 from .executor import Executor, ExecutorLost
 from .watchdog import Watchdog, Worker
 
@@ -122,7 +122,8 @@ class Processes(Executor):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process: Any = context.Process(target=serve, args=(theirs, self.setting), daemon=True)
-        start(process)
+        with safe_path():
+            process.start()
         theirs.close()
         self.crew.append(Worker(process, ours, psutil.Process(process.pid)))
 
