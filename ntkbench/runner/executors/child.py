@@ -35,6 +35,7 @@ class Setting:
         architectures: The user's own architectures, by name.
         blocked: Plugins to leave out.
         threads: Number of threads of each worker on a CPU.
+        workers: Number of workers, which share the memory of a GPU.
         limits: Limits of each cell.
         built_in: Whether all models are built by ntkbench's own code.
     """
@@ -45,6 +46,7 @@ class Setting:
     threads: int
     limits: Limits = NO_LIMITS
     built_in: bool = False
+    workers: int = 1
 
 
 def serve(connection: Connection, setting: Setting) -> None:
@@ -141,4 +143,8 @@ def _prepared(setting: Setting) -> str:
         tf.config.threading.set_inter_op_parallelism_threads(setting.threads)
         # For small networks, graph optimisation costs more CPU time than it saves.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    elif device.startswith("gpu"):
+        from ...engine.budget import share_gpu
+
+        share_gpu(setting.workers)
     return device
