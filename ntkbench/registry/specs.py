@@ -38,7 +38,7 @@ class Param:
         help: One sentence about the parameter.
         words: Values besides the numbers, such as "grow" for a number that grows with width.
         later: Whether the parameter was added to an architecture that had been measured before. Cells leave it out at
-            its default, so that older cells keep their keys and weights; the build function needs the same default.
+            its default, so that older cells keep their keys and weights.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Param:
             raise RegistrationError(f"Parameter {name!r} has no default. Add one.")
         if given.get("choices") is not None:
             given["choices"] = tuple(given["choices"])
-        given["words"] = tuple(given.get("words", ()))
+        given["words"] = _words(given.get("words", ()))
         try:
             return cls(name=name, type=kind, **given)
         except TypeError as error:

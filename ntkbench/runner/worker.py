@@ -180,7 +180,7 @@ class GroupWorker:
     def _find_limit(self, cell: Cell, input_shape: Any, *models: Callable[[], Any]) -> Any:
         from ..kernels.limit import limit_of  # TensorFlow Probability is slow to import, and few runs need it
 
-        return limit_of(self.architecture, cell.params, input_shape, *models)
+        return limit_of(self.architecture, self.architecture.resolve(cell.params), input_shape, *models)
 
     def _finite_context(self, cell: Cell, x: Any, y: np.ndarray, shared: Mapping[str, Any]) -> Context:
         initial: list[tuple[list[np.ndarray], np.ndarray]] = []

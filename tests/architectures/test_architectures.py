@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import math
 import subprocess
@@ -254,15 +253,6 @@ def test_a_growing_number_of_heads_has_eight_channels_each(float64):
 
 def test_a_root_bottleneck_grows_with_the_root_of_the_width():
     assert [layer.units for layer in build("fc-bottleneck", 64, k="sqrt").layers[1:]] == [64, 8, 64, 1]
-
-
-def test_later_parameters_have_the_same_defaults_in_the_build_functions(float64):
-    """Cells leave a later parameter out at its default, so that the build function's own default applies."""
-    for name, architecture in ARCHITECTURES.items():
-        for param in architecture.params.values():
-            if param.later:
-                defaults = inspect.signature(architecture.load()).parameters
-                assert defaults[param.name].default == param.default, (name, param.name)
 
 
 def test_a_ragged_rnn_reads_the_state_of_the_last_valid_step(float64):

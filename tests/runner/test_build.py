@@ -116,6 +116,21 @@ def test_the_seed_of_a_build_function_suits_the_usual_generators(way, tmp_path):
     assert len(set(run.frame()["value"])) == 2, "another seed draws other weights"
 
 
+def test_a_later_parameter_that_the_cell_lacks_reaches_the_build_function():
+    given = []
+
+    def build(width, *, scale, **rest):
+        given.append(scale)
+        return keras.Sequential([keras.Input((3,)), keras.layers.Dense(width)])
+
+    entry = Architecture(name="net", target=build, params={"depth": 1, "scale": {"default": 2, "later": True}})
+    for scale in (2, 3):
+        params = entry.params_of_cells({"scale": scale})
+        build_model(entry, Cell("net", params, 4, 0, "digits", {}, "gradient", (), {}, "float32"), (3,), "float32")
+    assert given == [2, 3]
+    assert entry.params_of_cells({"scale": 2}) == {"depth": 1}
+
+
 def test_a_registered_function_is_given_31_bits_and_the_built_ins_keep_theirs():
     seeds = {}
 

@@ -47,6 +47,8 @@ def register_all(register):
         width_means=STAGES,
         params={"norm": {"default": "none", "choices": NORMS, "help": "normalisation before each activation"}},
         theory=resnet,
+        # The limit of trained gains in front of an activation is not that of independent units, which ntkbench reads.
+        known_limit=lambda given: given["norm"] == "none",
         pair=lambda given: "cnn" if given["norm"] == "none" else "conv-resnet",
         priority={
             # group-fixed is a control: its Hessian has tails.
