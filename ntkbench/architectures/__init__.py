@@ -184,7 +184,8 @@ def _sequence_models(register: Register) -> None:
         known_limit=False,
         family="attention",
         pair=lambda given: "" if given["heads"] == 4 and given["scale"] == "root" else "attention",
-        priority={"A": ({}, {"heads": 1}, {"heads": "grow"}, {"scale": "inverse"}), "B": ({"heads": 16},)},
+        priority={"A": ({}, {"heads": 1}, {"heads": "grow"}, {"scale": "inverse"}), "B": ({"heads": 16},)}
+        | {"C": ({"scale": "inverse", "parameterization": "mean-field"},)},
     )
     register(
         "mlp-mixer",
@@ -235,13 +236,13 @@ def _counter_examples(register: Register) -> None:
         f"{__name__}.bottleneck:build",
         summary="fully connected with hidden layers of m, k and m units",
         width_means="units m of the wide hidden layers",
-        params=ACTIVATION | {"k": params.bottleneck(words=("sqrt",))} | params.COMMON,
+        params=ACTIVATION | {"k": params.bottleneck(words=("sqrt", "log"))} | params.COMMON,
         theory=theory.bottleneck,
         bottleneck=True,
         variants=({"k": 1}, {"k": 4}),
         family="dense",
         pair=lambda given: "fc-bottleneck:k=4" if given["k"] == "sqrt" else "fc-bottleneck:k=sqrt",
-        priority={"A": ({"k": 4}, {"k": "sqrt"}), "B": ({"k": 1},)},
+        priority={"A": ({"k": 4}, {"k": "sqrt"}), "B": ({"k": 1},), "C": ({"k": "log"},)},
         decided_by=VERDICT,
     )
     register(

@@ -21,13 +21,14 @@ def build(
 ) -> keras.Model:
     """Return a network with hidden layers of `width`, `k` and `width` units: [N, d] → [N, outputs].
 
-    With k="sqrt" the bottleneck has √width units, rounded.
+    With k="sqrt" or "log" the bottleneck has √width or log₂ width units, rounded.
 
     Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), on bottlenecks. With activation="linear": Zhu, Pandit, Belkin 2022
     (arXiv 2206.15058).
     """
     width = whole("width", width)
-    widths = [width, round(math.sqrt(width)) if k == "sqrt" else whole("k", k), width]
+    growing = {"sqrt": math.sqrt, "log": math.log2}
+    widths = [width, max(1, round(growing[k](width))) if k in growing else whole("k", k), width]
 
     def core(make, x):
         return readout(make, hidden_layers(make, x, widths, activation), outputs)

@@ -24,7 +24,7 @@ def depth(default: int = 2, what: str = "hidden layers") -> dict[str, Any]:
 
 def bottleneck(what: str = "units", words: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the specification of the width of the bottleneck."""
-    help = f"number of {what} in the bottleneck layer" + "; sqrt: the square root of the width" * ("sqrt" in words)
+    help = f"number of {what} in the bottleneck layer" + "; sqrt and log: √width and log₂ width" * bool(words)
     return {"type": "int", "default": 1, "minimum": 1, "words": words, "help": help}
 
 

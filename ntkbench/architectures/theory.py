@@ -251,9 +251,14 @@ narrower than the other layers."""
 
 
 def bottleneck(params: Params) -> Claims:
-    """Return the claims for a network with a layer of k units, or of √m; most hold only for widths well above k."""
+    """Return the claims for a network with a layer of k units, or of √m; most hold only for widths well above k.
+
+    With log m units the Hessian falls more slowly than any power of m, for which there is no exponent.
+    """
     if params["k"] == "sqrt":
         return _parameterised(ROOT_BOTTLENECK, params)
+    if params["k"] == "log":
+        return _parameterised({"gradient_norm": ROOT_BOTTLENECK["gradient_norm"]}, params)
     above = VISIBLE_RATIO * params["k"]
     claims = {"gradient_norm": Theory(0.0, _NECK)} | {key: Theory(0.0, _NECK, from_width=above) for key in _FLOORS}
     share = "derived: a bottleneck neuron alone carries a share 1/k of the output"

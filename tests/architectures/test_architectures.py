@@ -251,8 +251,9 @@ def test_a_growing_number_of_heads_has_eight_channels_each(float64):
         build("attention", 12, heads="grow")
 
 
-def test_a_root_bottleneck_grows_with_the_root_of_the_width():
-    assert [layer.units for layer in build("fc-bottleneck", 64, k="sqrt").layers[1:]] == [64, 8, 64, 1]
+@pytest.mark.parametrize(("width", "k", "units"), [(64, "sqrt", 8), (64, "log", 6), (1, "log", 1), (64, 3, 3)])
+def test_a_bottleneck_may_grow(width, k, units):
+    assert [layer.units for layer in build("fc-bottleneck", width, k=k).layers[1:]] == [width, units, width, 1]
 
 
 def test_a_ragged_rnn_reads_the_state_of_the_last_valid_step(float64):
@@ -422,6 +423,12 @@ MEAN_FIELD = {GRADIENT_NORM: -0.5, NORM: -1, RATIO: 0, DESCENT: 0}
         ("cnn", {"pool": "average", "activation": "relu"}, kinked()),
         ("fc-bottleneck", {"k": "sqrt"}, {GRADIENT_NORM: 0, NORM: -0.25, WORST: -0.25, DESCENT: -0.5}),
         ("fc-bottleneck", {"k": "sqrt", "parameterization": "mean-field"}, {NORM: -0.75, WORST: -0.25, DESCENT: None}),
+        ("fc-bottleneck", {"k": "log"}, {GRADIENT_NORM: 0} | SILENT),
+        (
+            "attention",
+            {"scale": "inverse", "parameterization": "mean-field"},
+            {GRADIENT_NORM: -0.5, NORM: -1, WORST: -0.5},
+        ),
         ("mlp-mixer", {}, STAYS),
         ("mlp-mixer", {"parameterization": "mean-field"}, {NORM: -0.5, RATIO: 0.5, WORST: 0, DESCENT: None}),
         ("fc-bottleneck", {"k": 256}, STAYS),

@@ -49,8 +49,8 @@ VISCOSITY = 0.1
 def build_pinn(width, *, input_shape, outputs=1, seed, residual="burgers"):
     """Build the residual of a differential equation along one direction e of the input, of u = D φ D φ D x.
 
-    burgers: u u_e − ν u_ee; linear: u_e − ν u_ee, with ν = 0.1 and e = (1, …, 1)/√d. Derivatives in e are carried
-    through the layers by formula.
+    burgers: u u_e − ν u_ee; linear: u_e − ν u_ee; gradient: u_e, the force of an energy u. Here ν = 0.1 and
+    e = (1, …, 1)/√d. Derivatives in e are carried through the layers by formula.
 
     Source: Raissi, Perdikaris, Karniadakis 2017 (arXiv 1711.10561).
     """
@@ -65,6 +65,8 @@ def build_pinn(width, *, input_shape, outputs=1, seed, residual="burgers"):
         jet = (h, slope * dz, slope * ddz - 2 * h * slope * ops.square(dz))
     layer = make.dense(outputs)
     u, du, ddu = (layer(each) for each in jet)
+    if residual == "gradient":
+        return keras.Model(x, du)
     return keras.Model(x, (u * du if residual == "burgers" else du) - VISCOSITY * ddu)
 
 

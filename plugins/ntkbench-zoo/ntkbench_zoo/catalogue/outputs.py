@@ -13,6 +13,8 @@ def coupling(given):
 def pinn(given):
     """Return the claims on the residual of a differential equation."""
     source = "arXiv 2402.03864: the tangent kernel is "
+    if given["residual"] == "gradient":
+        return linear(derived(1, "a derivative of the output is a sum over the same units"))
     if given["residual"] == "linear":
         return linear(f"{source}deterministic and constant for linear equations; {derived(1, 'as the network')}")
     return floor(f"{source}random, and the Hessian stays, for non-linear equations; {derived(2, 'u and u_e')}")
@@ -53,14 +55,14 @@ def register_all(register):
         summary="residual of a differential equation of a fully connected network",
         width_means="units in each hidden layer",
         params={
-            "residual": {"default": "burgers", "choices": ("burgers", "linear")}
-            | {"help": "burgers: u u_e − ν u_ee; linear: u_e − ν u_ee"}
+            "residual": {"default": "burgers", "choices": ("burgers", "linear", "gradient")}
+            | {"help": "burgers: u u_e − ν u_ee; linear: u_e − ν u_ee; gradient: u_e alone"}
         },
         theory=pinn,
         bottleneck=lambda given: given["residual"] == "burgers",
         known_limit=False,
-        pair=lambda given: "pinn" if given["residual"] == "linear" else "pinn:residual=linear",
-        priority={"B": ({}, {"residual": "linear"})},
+        pair=lambda given: "pinn:residual=linear" if given["residual"] == "burgers" else "pinn",
+        priority={"B": ({}, {"residual": "linear"}), "C": ({"residual": "gradient"},)},
     )
     register(
         "vae-decoder",
