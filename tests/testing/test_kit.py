@@ -55,11 +55,12 @@ def test_the_tests_of_our_packages_pass(name, tmp_path):
 
 @pytest.fixture
 def installed(tmp_path):
-    """The function that runs the command line with both packages installed and returns what it prints."""
-    for name in ("ntkbench-gated", "ntkbench-spectrum"):
+    """The function that runs the command line with three packages installed and returns what it prints."""
+    names = ("ntkbench-gated", "ntkbench-spectrum", "ntkbench-zoo")
+    for name in names:
         module = name.replace("-", "_")
         register(tmp_path, name, f"{module} = {module}", version="0.1.0")
-    folders = [tmp_path, *(ROOT / "plugins" / name for name in ("ntkbench-gated", "ntkbench-spectrum")), ROOT]
+    folders = [tmp_path, *(ROOT / "plugins" / name for name in names), ROOT]
     environment = {"PYTHONPATH": os.pathsep.join(map(str, folders)), "NTKBENCH_CACHE": str(tmp_path / "cache")}
 
     def ntkbench(*words):
@@ -77,6 +78,11 @@ def test_our_packages_are_listed(installed):
     found = {each["name"]: each for each in json.loads(installed("list", "--json"))}
     assert {"glu", "swiglu", "highway", "moe"} <= set(found)
     assert found["moe"]["distribution"] == "ntkbench-gated" and found["moe"]["version"] == "0.1.0"
+    rows = installed("list", "--priority", "A").splitlines()
+    assert max(map(len, rows)) <= 100
+    assert {"recurrent", "  mamba:heads=grow", "  attention:heads=grow"} <= {
+        row.split("  A ")[0].rstrip() for row in rows
+    }
     found = {each["name"]: each for each in json.loads(installed("list", "measurements", "--json"))}
     assert {"ntk_spectrum", "hessian_density"} <= set(found)
 
