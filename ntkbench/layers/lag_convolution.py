@@ -16,8 +16,14 @@ class LagConvolution(keras.layers.Layer):
     The kernel K is an input: state-space models compute it from a few trained numbers per channel. The layer has no
     weights. It multiplies all pairs of steps, because second derivatives of loops fail in compiled graphs.
 
-    Source: Gu et al. 2022 (arXiv 2206.11893), equation 3.
+    Args:
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Source: Gu et al. 2022 (arXiv 2206.11893).
     """
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
 
     def call(self, kernel: Any, u: Any) -> Any:
         """Return the convolution: [N, T, c]."""
