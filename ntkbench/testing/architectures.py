@@ -210,8 +210,8 @@ class ArchitectureChecks(Checks):
                 not prints or not all(_equal(base, each) for each in prints),
                 f"Values of {param.name} other than {usual} change nothing. Use the parameter, or do not declare it.",
             )
-        for row in self.entry.rows:
-            self._fingerprint(row)
+        for row in self.entry.rows:  # some need more units than the smallest width has
+            self.at_one_seed(self.widths[-1], **row)
 
     def _refusable(self, name: str, value: Any) -> list[np.ndarray] | None:
         """Return the fingerprint at another value of a parameter, None if the value raises NtkbenchError."""
