@@ -4,6 +4,8 @@ import importlib
 
 from ntkbench import hookimpl
 
+from . import names
+
 ntkbench_hooks = "0.1"
 
 ACTIVATIONS = ("relu", "erf", "tanh", "linear", "leaky_relu", "abs", "sin", "gelu", "sigmoid", "softplus", "silu")
@@ -80,7 +82,7 @@ def ntkbench_register_architectures(register):
 
 @hookimpl
 def ntkbench_register_datasets(register):
-    """Register the synthetic dataset."""
+    """Register the synthetic dataset, and those that have files."""
     register(
         "tones",
         "ntkbench_recurrent.tones:load",
@@ -88,6 +90,47 @@ def ntkbench_register_datasets(register):
         forms=["ragged", "sequence"],
         params={"steps": {"default": 12, "minimum": 3, "maximum": 10000, "help": "largest number of steps"}},
     )
+    for name, module, suffix, forms, summary, default, choices in (
+        ("series", "series", "", ["sequence", "vector"], "time series of the UCR archive", "GunPoint", names.SERIES),
+        (
+            "ragged-series",
+            "series",
+            "",
+            ["ragged", "vector"],
+            "time series of different length, of the UCR and UEA archives",
+            "JapaneseVowels",
+            names.RAGGED_SERIES,
+        ),
+        (
+            "table",
+            "tables",
+            "",
+            ["sequence", "vector"],
+            "tables of scikit-learn and KEEL, one feature per step",
+            "iris",
+            names.SKLEARN + names.KEEL,
+        ),
+        (
+            "uci",
+            "tables",
+            "_uci",
+            ["sequence", "vector"],
+            "90 tables of the UCI repository, one feature per step",
+            "iris",
+            names.UCI90,
+        ),
+    ):
+        register(
+            name,
+            f"ntkbench_recurrent.{module}:load{suffix}",
+            task=f"ntkbench_recurrent.{module}:load{suffix}_task",
+            summary=summary,
+            forms=forms,
+            params={"name": {"default": default, "choices": choices, "help": "name of the dataset"}},
+        )
+    ucr = [f"series:name={name}" for name in names.UCR] + [f"ragged-series:name={name}" for name in names.UCR_RAGGED]
+    register("ucr", members=ucr, summary="the UCR archive of 2018, without four datasets that have missing values")
+    register("uci90", members=[f"uci:name={name}" for name in names.UCI90], summary="90 tables of arXiv 2012.04859")
 
 
 @hookimpl
