@@ -267,6 +267,7 @@ def _run_suite(
     from ..plan.suite import load_suite, plans
     from ..registry.current import registry as the_registry
     from ..report.claims import claims_table
+    from ..report.method_table import with_order
     from ..runner.device import prepare
     from ..runner.progress import progress_on
     from ..runner.suite import run_suite
@@ -313,7 +314,12 @@ def _run_suite(
             f"Interrupted; finished cells are kept. To resume, rerun the command with --out {found.path}.", err=True
         )
         return 130
-    table = claims_table(suite.name, found.judged) if suite.claims else load(found.path).table()
+    if suite.claims:
+        table = claims_table(suite.name, found.judged)
+    elif suite.compare:
+        table = with_order(load(found.path).method_table(suite.compare), suite.order, suite.source)
+    else:
+        table = load(found.path).table()
     _show(table, format_, as_json, found.path)
     for outcome in found.outcomes:
         _say_failures(outcome, outcome.ok + outcome.failed)

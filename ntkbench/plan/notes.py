@@ -68,6 +68,15 @@ def datasets_left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
         yield f"Left out {what} whose files were not found: {', '.join(labels)}. {remedy}"
 
 
+def all_missing(errors: Mapping[str, NtkbenchError]) -> MissingData | None:
+    """Return the error for a group none of whose datasets has files, None if there is another reason."""
+    missing = [error for error in errors.values() if isinstance(error, MissingData)]
+    if len(missing) < len(errors):
+        return None
+    remedies = dict.fromkeys(error.remedy for error in missing)
+    return MissingData(f"all {len(errors)} datasets" if len(errors) > 1 else missing[0].what, " ".join(remedies))
+
+
 def without_limit(measurements: Sequence[str], labels: Sequence[str]) -> Iterable[str]:
     """Yield a sentence on measurements that are skipped because no infinite-width kernel is known."""
     if measurements and labels:

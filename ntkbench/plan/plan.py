@@ -98,7 +98,7 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
             left_out[chosen.label] = error
     said = list(notes.datasets_left_out(left_out))
     if not parts:
-        raise NtkbenchError(said[0])
+        raise notes.all_missing(left_out) or NtkbenchError(said[0])
     return parts[0] if len(parts) == 1 and not said else _joined(parts, said)
 
 

@@ -67,3 +67,20 @@ UCI90 = _names(
     """
 )
 """The tables of Alemohammad et al. 2020 (arXiv 2012.04859)."""
+
+SHORT_SERIES = (
+    *(
+        f"series:name={name}"
+        for name in _names(
+            "Chinatown ItalyPowerDemand DistalPhalanxTW DistalPhalanxOutlineAgeGroup ECG200 BasicMotions BME CBF ECGFiveDays "
+            "GunPoint ArrowHead Coffee"
+        )
+    ),
+    "ragged-series:name=JapaneseVowels",
+)
+SMALL_TABLES = tuple(
+    f"table:name={name}"
+    for name in _names(
+        "iris wine hayes-roth tae sonar housevotes heart breast bupa ionosphere bands monk-2 saheart led7digit"
+    )
+)
