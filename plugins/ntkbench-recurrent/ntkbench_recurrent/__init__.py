@@ -2,7 +2,7 @@
 
 import importlib
 
-from ntkbench import Quantity, hookimpl
+from ntkbench import CurveSpec, Quantity, hookimpl
 
 from . import names
 
@@ -183,6 +183,29 @@ def ntkbench_register_measurements(register):
             at_infinity=True,
             quantities=quantities,
         )
+    register(
+        "sensitivity",
+        "ntkbench_recurrent.sensitivity:measure",
+        summary="which steps of a sequence the tangent kernel depends on",
+        at_infinity=True,
+        quantities=[
+            Quantity(
+                "sensitivity_centre",
+                "centre",
+                **share,
+                summary="centre of mass of the sensitivity over the steps: 0 for the first step, 1 for the last",
+            )
+        ],
+        curves=[
+            CurveSpec(
+                "step_sensitivity",
+                "s",
+                x_unit="position",
+                bounds=(0.0, 1.0),
+                summary="sensitivity of the tangent kernel to each step, divided by its largest value",
+            )
+        ],
+    )
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""The measurements `rntk2020`, `rntk2020-full` and `rntk2021`: accuracy of a kernel, or of a trained network, on a task."""
+"""The measurements `rntk2020`, `rntk2020-full` and `rntk2021`: accuracy of a kernel or a trained network on a task."""
 
 import math
 

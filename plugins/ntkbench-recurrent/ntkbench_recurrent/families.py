@@ -70,7 +70,7 @@ class Family:
                     yield row, sum(both[way][kind][at] for way in _ways(setting))
 
     def _both(self, structure, way, points, many, x1, x2):
-        """Return the NNGP and the NTK matrices of `many` points, the last of which are repeated: [many, N1, N2] each."""
+        """Return the NNGP and the NTK matrices at points, the last of which are repeated: [many, N1, N2] each."""
         kernel, stds = _kernel(tuple(structure.items()), way, many, tuple(self._fixed.items()))
         padded = [*points, *[points[-1]] * (many - len(points))]
         for name, variable in stds.items():

@@ -72,8 +72,8 @@ SHORT_SERIES = (
     *(
         f"series:name={name}"
         for name in _names(
-            "Chinatown ItalyPowerDemand DistalPhalanxTW DistalPhalanxOutlineAgeGroup ECG200 BasicMotions BME CBF ECGFiveDays "
-            "GunPoint ArrowHead Coffee"
+            "Chinatown ItalyPowerDemand DistalPhalanxTW DistalPhalanxOutlineAgeGroup ECG200 BasicMotions BME CBF "
+            "ECGFiveDays GunPoint ArrowHead Coffee"
         )
     ),
     "ragged-series:name=JapaneseVowels",

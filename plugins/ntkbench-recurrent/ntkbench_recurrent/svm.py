@@ -1,6 +1,5 @@
 """Choose a setting of a kernel and a cost of a support vector machine on validation samples, and classify."""
 
-import collections
 import dataclasses
 import warnings
 
@@ -37,14 +36,16 @@ def choose(matrices, classes, splits, costs):
     for number, matrix in matrices:
         usable = finite(matrix)
         for at, cost in enumerate(costs):
-            right = [
-                predict(matrix[np.ix_(train, train)], classes[train], matrix[np.ix_(held, train)], cost)
-                == classes[held]
-                for train, held in (splits if usable else [])
-            ]
-            scores[number, at] = float(np.mean([each.mean() for each in right])) if usable else 0.0
+            right = [_accuracy(matrix, classes, split, cost) for split in splits] if usable else [0.0]
+            scores[number, at] = float(np.mean(right))
     best = max(scores.values())
     return Choice(best, sorted(place for place, score in scores.items() if score == best))
+
+
+def _accuracy(matrix, classes, split, cost):
+    train, held = split
+    found = predict(matrix[np.ix_(train, train)], classes[train], matrix[np.ix_(held, train)], cost)
+    return float(np.mean(found == classes[held]))
 
 
 def predict(kernel, classes, cross, cost):
@@ -73,10 +74,4 @@ def voters(best, vote):
 
 def majority(votes):
     """Return the class with the most votes for each sample, the smallest one if there are several: [M] of [V, M]."""
-    return np.array(
-        [min(c for c, n in counts.items() if n == max(counts.values())) for counts in map(_counts, votes.T)]
-    )
-
-
-def _counts(column):
-    return collections.Counter(column.tolist())
+    return np.array([np.bincount(column).argmax() for column in votes.T])
