@@ -89,7 +89,7 @@ def _of_network(ctx, values):
     return np.array(found)
 
 
-def plot(path, weight_stds=(1.2, 1.4, 2**0.5, 1.45, 1.6), steps=50, samples=10, seed=0):
+def plot(path, weight_stds=(1.2, 1.4, 2**0.5, 1.45, 1.6), steps=50, samples=100, seed=0):
     """Draw the sensitivity of the kernel `rntk` to each step of Gaussian inputs, for several σ_w.
 
     Args:
