@@ -33,6 +33,11 @@ class Alignment(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         self.bandwidth = bandwidth
         super().__init__(kernels.RAGGED, dtype=None, name="Alignment", parameters={"bandwidth": bandwidth})
 
+    def __repr__(self):
+        return f"<Alignment bandwidth={self.bandwidth}>"  # the text of the base class fails without a dtype
+
+    __str__ = __repr__
+
     @classmethod
     def _parameter_properties(cls, dtype):
         return {}

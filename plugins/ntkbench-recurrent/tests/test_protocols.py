@@ -134,6 +134,7 @@ def test_dtw_is_the_sum_over_all_alignments():
     expected = sums / np.sqrt(np.outer(sums.diagonal(), sums.diagonal()))
     kernel = alignment.dtw(bandwidth=0.7)
     np.testing.assert_allclose(kernel.matrix({"values": tf.constant(values), "mask": mask}), expected, rtol=1e-12)
+    assert "0.7" in repr(kernel)
     with pytest.raises(nb.NtkbenchError, match="parts"):
         kernel.matrix({"values": values})
 
