@@ -112,8 +112,8 @@ class Track:
         return self.trainer.outputs(self.state(step), self.x).astype(np.float64)
 
     def sharpness(self, step, hessian):
-        """Return the largest eigenvalue of a `LossHessian` of the model."""
-        return float(self._kept("sharpness", step, lambda: {"value": hessian.largest()[0]})["value"])
+        """Return the two largest eigenvalues of a `LossHessian` of the model, the largest first; one if P = 1."""
+        return self._kept("sharpness", step, lambda: {"values": hessian.largest(min(2, hessian.size))})["values"]
 
     def velocities(self):
         """Return the kernel velocity of each pair: {time of its first snapshot in epochs: S/dt}."""
