@@ -62,10 +62,12 @@ class Maker:
 
     def dense(self, units: int, role: str, activation: Any = None, **options: Any) -> layers.Dense:
         """Return the dense layer with the given role."""
+        options["multiplier"] = self.multiplier
         return layers.Dense(units, activation, **self._of(role) | {"init": self._dense_init}, **options)
 
     def conv(self, filters: int, role: str, activation: Any = None, **options: Any) -> layers.Conv2D:
         """Return the 3×3 convolution with the given role."""
+        options["multiplier"] = self.multiplier
         return layers.Conv2D(filters, activation=activation, **self._of(role), **options)
 
     def attention(self, units: int, heads: int, role: str) -> layers.Attention:
@@ -83,7 +85,6 @@ class Maker:
             "seed": seed_for(self.seed, role),
             "init": self.init,
             "parameterization": "ntk" if self.parameterization in MEAN_READOUT else self.parameterization,
-            "multiplier": self.multiplier,
         }
 
 
