@@ -12,7 +12,9 @@ ACTIVATION = {"activation": params.activation()}
 DEPTH = {"depth": params.depth()}
 DENSE = ACTIVATION | DEPTH | params.COMMON
 CONVOLUTIONAL = params.COMMON | {"init": params.init(convolutional=True)}
-BLOCKS = {"activation": params.activation("gelu"), "depth": params.depth(1, "blocks")} | params.COMMON | params.WITHOUT_MUP
+BLOCKS = (
+    {"activation": params.activation("gelu"), "depth": params.depth(1, "blocks")} | params.COMMON | params.WITHOUT_MUP
+)
 
 CHANNELS = {
     "quick": (8, 20, 52, 128),

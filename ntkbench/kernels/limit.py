@@ -11,7 +11,6 @@ from ..registry.specs import Architecture
 from .keras_model import hidden_units, infinite_width
 from .pair import paired
 
-
 FEATURES_MOVE = ("mean-field", "mup")
 """Parameterisations in which no kernel describes a network of infinite width (Yang, Hu 2021, arXiv 2011.14522)."""
 

@@ -30,11 +30,19 @@ class Serial(Executor):
         try:
             while agenda:
                 cells = agenda.take()
-                progress.now(cells[0])
-                worker = GroupWorker(cells, self.registry, self.device, workspaces=agenda.workspaces)
-                for number, result in enumerate(worker.results(), start=1):
+                left = list(cells)
+                progress.now(left[0])
+                worker = GroupWorker(
+                    cells,
+                    self.registry,
+                    self.device,
+                    workspaces=agenda.workspaces,
+                    say=lambda stage, left=left: progress.now(left[0], stage),
+                )
+                for result in worker.results():
                     yield result
-                    if number < len(cells):
-                        progress.now(cells[number])
+                    left.pop(0)
+                    if left:
+                        progress.now(left[0])
         finally:
             leave()

@@ -197,7 +197,9 @@ def ntkbench_register_measurements(register):
             _curve("test_barrier", "test barrier", "test error barrier between children, by the epoch of spawning"),
             _curve("children_distance", "Δw", "distance of the children's weights over the norm of the initial ones"),
             _curve("children_output_distance", "Δf", "relative distance of the children's outputs on the test part"),
-            _curve("children_disagreement", "Δ argmax", "share of test samples that children classify differently", 1.0),
+            _curve(
+                "children_disagreement", "Δ argmax", "share of test samples that children classify differently", 1.0
+            ),
         ],
     )
     register(
@@ -214,7 +216,10 @@ def ntkbench_register_measurements(register):
                 "nonlinear_advantage_initial", "advantage(0)", summary="err_lin(0) minus err_slow(0)", direction="lower"
             ),
             Quantity(
-                "nonlinear_advantage_early", "advantage(3.2)", summary="the same at onset_early_epoch", direction="lower"
+                "nonlinear_advantage_early",
+                "advantage(3.2)",
+                summary="the same at onset_early_epoch",
+                direction="lower",
             ),
             _error("network_error", "err", "test error of the network after training"),
             _error("probe_error_initial", "err_probe(0)", "test error of a linear model on the initial features"),
@@ -268,11 +273,31 @@ def ntkbench_register_measurements(register):
 
 @hookimpl
 def ntkbench_register_suites(register):
-    """Register the suite."""
+    """Register the suites."""
     register(
         "fort2020",
         "ntkbench_dynamics.fort2020:fort2020_file",
         summary="two phases of training, on digits and by width: Fort et al. 2020 (arXiv 2010.15110)",
+    )
+    register(
+        "transient",
+        "ntkbench_dynamics.transient:transient_file",
+        summary="the transient of training against width, in the NTK, standard and maximal-update parameterisations",
+    )
+
+
+@hookimpl
+def ntkbench_register_datasets(register):
+    """Register the dataset."""
+    register(
+        "parity",
+        "ntkbench_dynamics.parity:load",
+        summary="random signs, labelled by the product of the first two: the initial tangent kernel does badly",
+        forms="vector",
+        task="ntkbench_dynamics.parity:load_task",
+        params={
+            "d": {"type": "int", "default": 40, "minimum": 2, "maximum": 10000, "help": "number of entries of an input"}
+        },
     )
 
 

@@ -1,5 +1,7 @@
 """The measurement `dynamics`: how kernel, patterns, weights and sharpness move while a network trains on a task."""
 
+import time
+
 import numpy as np
 
 import ntkbench as nb
@@ -18,6 +20,7 @@ def measure(ctx):
     the measured output at the first settings.ball_probes of them.
     """
     snapshots = Snapshots(ctx)
+    snapshots.take()
     return snapshots.numbers() | snapshots.curves()
 
 
@@ -28,6 +31,31 @@ class Snapshots:
         self.ctx, self.training = ctx, Training(ctx)
         self.track = self.training.track
         self.start, self.end = self.track.steps[0], self.track.steps[-1]
+
+    def take(self):
+        """Compute what is costly at each snapshot in turn, and report the epoch and the time left.
+
+        The time left is predicted from the snapshots after the first one, for which functions are compiled.
+        """
+        began = left = None
+        steps = self.track.steps
+        for taken, step in enumerate(steps):
+            if taken > 1:
+                left = (time.monotonic() - began) / (taken - 1) * (len(steps) - taken)
+            about = "" if left is None else f", about {left:.0f} s left"
+            self.ctx.report(f"measuring, {self.track.place(step)}{about}")
+            self.track.kernel(step)
+            self.track.pattern(step)
+            for of in (self.sharpness, self.output_hessian):
+                if self._requested(of.__name__, step):
+                    of(step)
+            began = began or time.monotonic()
+
+    def _requested(self, name, step):
+        """Return whether a curve, or a quantity at the start or the end, needs a value at a step."""
+        ends = {self.start: f"{name}_initial", self.end: f"{name}_trained"}
+        needed = {name, f"{name}_second", ends.get(step)}
+        return bool(needed & self.ctx.quantities)
 
     def numbers(self):
         """Return the quantities."""

@@ -31,7 +31,10 @@ def measure(ctx):
         raise Unsupported("The test labels are constant, so no test error is defined.")
     end = training.track.steps[-1]
     times = [*training.times(ONSETS), end]
-    found = {step: _at(ctx, training, step) for step in times}
+    found = {}
+    for step in times:
+        ctx.report(f"linear and slow training, {training.track.place(step)}")
+        found[step] = _at(ctx, training, step)
     early = max(step for step in times if step <= round(EARLY * training.trainer.steps_per_epoch))
     numbers = {
         "linearized_error_initial": found[0]["linear"],

@@ -34,7 +34,10 @@ def measure(ctx):
     spawns = training.times(SPAWNS)
     if training.trainer.batch_size == training.trainer.samples:
         raise Unsupported("Every step uses all train samples, so children with other minibatches would be the same.")
-    found = {step: _at(ctx, training, step) for step in spawns}
+    found = {}
+    for step in spawns:
+        ctx.report(f"children, {training.track.place(step)}")
+        found[step] = _at(ctx, training, step)
     epoch = training.track.epoch
     early = max(step for step in spawns if step <= round(EARLY * training.trainer.steps_per_epoch))
     numbers = {

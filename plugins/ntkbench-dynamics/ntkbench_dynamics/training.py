@@ -72,7 +72,7 @@ class Training:
         steps = min(round(EPOCHS * self.trainer.steps_per_epoch), ctx.settings.max_steps)
         folder.mkdir(exist_ok=True)
         start = self.trainer.start(ctx.theta)
-        self.track = Track(self.trainer, self.model, probes(ctx)[0], steps, folder, dt=DT, start=start)
+        self.track = Track(self.trainer, self.model, probes(ctx)[0], steps, folder, dt=DT, start=start, say=ctx.report)
 
     @functools.cached_property
     def hessian(self):

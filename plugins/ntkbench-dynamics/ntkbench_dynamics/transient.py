@@ -87,15 +87,70 @@ def network(width, parameterization, seed, inputs):
     if parameterization == "mup":
         options, std = {"multiplier": np.sqrt(width)}, 1 / np.sqrt(width)
     hidden = nb.layers.Dense(width, "relu", seed=2 * seed, **options)
-    return keras.Sequential([keras.Input((inputs,)), hidden, nb.layers.Dense(2, weight_std=std, seed=2 * seed + 1, **options)])
+    readout = nb.layers.Dense(2, weight_std=std, seed=2 * seed + 1, **options)
+    return keras.Sequential([keras.Input((inputs,)), hidden, readout])
 
 
-def _by_width(key, parameterization):
+def kernel_is_worse(seed):
+    """Return err_lin(0) − 2 err_net of maximal updates by width: positive if the initial kernel is clearly worse."""
+    found = [experiment(seed, "mup", width) for width in WIDTHS]
+    return [each["linear"] - 2 * each["net"] for each in found]
+
+
+def trained(seed):
+    """Return the train errors of all networks."""
+    return [experiment(seed, each, width)["train"] for each in PARAMETERIZATIONS for width in WIDTHS]
+
+
+def _distance(parameterization):
+    """Return the function from a seed to {width: S from start to end}."""
+    return lambda seed: {width: experiment(seed, parameterization, width)["distance"] for width in WIDTHS}
+
+
+def _ratio(parameterization):
+    """Return the function from a seed to the first velocity over the late one, at the largest width."""
+    return lambda seed: [experiment(seed, parameterization, WIDTHS[-1])["ratio"]]
+
+
+def _advantage(parameterization, width):
+    """Return the function from a seed to err_lin(0) − err_net at a width."""
+
     def check(seed):
-        return {width: experiment(seed, parameterization, width)[key] for width in WIDTHS}
+        found = experiment(seed, parameterization, width)
+        return [found["linear"] - found["net"]]
 
     return check
 
 
-distance_ntk, distance_standard, distance_mup = (_by_width("distance", each) for each in PARAMETERIZATIONS)
-ratio_ntk, ratio_standard, ratio_mup = (_by_width("ratio", each) for each in PARAMETERIZATIONS)
+def gain_mup(seed):
+    """Return err_lin(0) − err_lin(3) of maximal updates at the largest width."""
+    found = experiment(seed, "mup", WIDTHS[-1])
+    return [found["linear"] - found["linear early"]]
+
+
+distance_ntk, distance_standard, distance_mup = map(_distance, PARAMETERIZATIONS)
+ratio_ntk, ratio_mup = _ratio("ntk"), _ratio("mup")
+ntk_64, ntk_256, ntk_1024, ntk_4096 = (_advantage("ntk", width) for width in WIDTHS)
+standard_64, standard_256, standard_1024, standard_4096 = (_advantage("standard", width) for width in WIDTHS)
+mup_64, mup_256, mup_1024, mup_4096 = (_advantage("mup", width) for width in WIDTHS)
+
+
+def curves():
+    """Return the panels of the report: kernel distance and test errors by width."""
+    from ntkbench.types import Line, Panel
+
+    def line(label, key, parameterization):
+        columns = [[experiment(seed, parameterization, width)[key] for seed in range(SEEDS)] for width in WIDTHS]
+        means = tuple(float(np.mean(column)) for column in columns)
+        return Line(label, tuple(map(float, WIDTHS)), means, tuple(map(min, columns)), tuple(map(max, columns)))
+
+    distances = tuple(line(each, "distance", each) for each in PARAMETERIZATIONS)
+    panels = [Panel("Kernel distance S from start to end", "width", "S", distances)]
+    for title, key in (
+        ("Test error of the network", "net"),
+        ("Test error of the network linearised at epoch 0", "linear"),
+        (f"Test error of the network linearised at epoch {EARLY}", "linear early"),
+    ):
+        lines = tuple(line(each, key, each) for each in PARAMETERIZATIONS)
+        panels.append(Panel(title, "width", "share wrong", lines, logarithmic=False))
+    return panels
