@@ -40,7 +40,8 @@ def limit_of(
     Raises:
         Unsupported: There is no limit, or none is known: non-linear outputs, bottlenecks, architectures whose "width"
             is another parameter, hidden layers that do not grow, the standard parameterisation (its tangent kernel
-            grows with width), at infinite width the parameterisations in which features move, and models that `infinite_width` rejects.
+            grows with width), at infinite width the parameterisations in which features move, and models that
+            `infinite_width` rejects.
     """
     if architecture.limit is not None:
         kernel = call_with_known_names(architecture.load_field("limit"), **{"input_shape": input_shape, **params})

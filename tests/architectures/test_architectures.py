@@ -449,7 +449,7 @@ def test_maximal_updates_are_mean_field_at_a_learning_rate_that_grows_with_the_w
 
 
 def test_maximal_updates_are_those_of_the_paper(float64):
-    """Effective weights N(0, 1/d), N(0, 1/m), N(0, 1/m²) and learning rates mη/d, η, η/m (arXiv 2203.03466, table 3)."""
+    """Effective weights N(0, 1/d), N(0, 1/m), N(0, 1/m²) and learning rates mη/d, η, η/m (arXiv 2203.03466)."""
     from ntkbench.training import Trainer
 
     m, rate, rng = 16, 0.5, np.random.default_rng(0)
