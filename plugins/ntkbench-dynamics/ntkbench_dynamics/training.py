@@ -22,8 +22,8 @@ class Training:
     """SGD of a context's network on its task, with its snapshots in the context's workspace.
 
     Momentum 0.9, minibatches of 50, the square loss of `Task.targets`, 20 epochs or settings.max_steps steps. The
-    learning rate is constant: half the critical step of a minibatch, halved again while training diverges or ends with
-    a tangent kernel of zero, that is, with dead units only.
+    learning rate is constant: half the critical step of a minibatch, halved again while training diverges, ends with a
+    larger loss than it begins with, or ends with a tangent kernel of zero, that is, with dead units only.
 
     Attributes:
         model: The model, reduced to the measured output.
@@ -54,12 +54,16 @@ class Training:
         for halvings in range(HALVINGS + 1):
             self._begin(safety * critical / 2**halvings, ctx.workspace / f"halvings-{halvings}")
             try:
-                if self.track.kernel(self.track.steps[-1]).any():
+                first, last = (self.trainer.loss(self.track.state(step)) for step in (0, self.track.steps[-1]))
+                if not last <= first:
+                    why = f"Training ends with the loss {last:.3g}, but begins with {first:.3g}"
+                elif self.track.kernel(self.track.steps[-1]).any():
                     return
-            except Diverged:
-                if halvings == HALVINGS:
-                    raise
-        raise Diverged("Training ends with a tangent kernel of zero: every hidden unit is dead.")
+                else:
+                    why = "Training ends with a tangent kernel of zero: every hidden unit is dead"
+            except Diverged as error:
+                why = str(error).rstrip(".")
+        raise Diverged(f"{why}; so it does at every learning rate down to {self.rate:.3g}.")
 
     def _critical(self):
         # Minibatches have larger critical curvatures than the whole set; these samples are spread over it.
