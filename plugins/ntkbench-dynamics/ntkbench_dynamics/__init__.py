@@ -183,8 +183,8 @@ def ntkbench_register_measurements(register):
         quantities=[
             _error("barrier_initial", "barrier(0)", "train barrier between children spawned at initialisation"),
             _error("barrier_early", "barrier(3.2)", "train barrier between children spawned at barrier_early_epoch"),
-            _error("barrier_test_initial", "test barrier(0)", "test barrier between children of initialisation"),
-            _error("barrier_test_early", "test barrier(3.2)", "test barrier between those of barrier_early_epoch"),
+            _error("test_barrier_initial", "test barrier(0)", "test barrier between children of initialisation"),
+            _error("test_barrier_early", "test barrier(3.2)", "test barrier between those of barrier_early_epoch"),
             _error("children_train_error", "child error", "largest train error of a child; a barrier needs about 0"),
             _error("barrier_early_epoch", "t", "3.2, or the last epoch of spawning before it", unit="epoch"),
         ],
@@ -193,8 +193,12 @@ def ntkbench_register_measurements(register):
             "barrier_early": ("children_train_error", "barrier_early_epoch"),
         },
         curves=[
-            _curve("train_barrier", "barrier", "train error barrier between children, by the epoch of spawning"),
-            _curve("test_barrier", "test barrier", "test error barrier between children, by the epoch of spawning"),
+            _curve(
+                "train_barrier_by_spawn", "barrier", "train error barrier between children, by the epoch of spawning"
+            ),
+            _curve(
+                "test_barrier_by_spawn", "test barrier", "test error barrier between children, by the epoch of spawning"
+            ),
             _curve("children_distance", "Δw", "distance of the children's weights over the norm of the initial ones"),
             _curve("children_output_distance", "Δf", "relative distance of the children's outputs on the test part"),
             _curve(
@@ -208,34 +212,35 @@ def ntkbench_register_measurements(register):
         summary="errors of linear and of slow training from the snapshots on",
         needs="task",
         quantities=[
-            _error("linearized_error_initial", "err_lin(0)", "test error of the network linearised at initialisation"),
-            _error("linearized_error_early", "err_lin(3.2)", "test error of that linearised at onset_early_epoch"),
-            _error("slow_error_initial", "err_slow(0)", "test error of slow training from initialisation"),
-            _error("slow_error_early", "err_slow(3.2)", "test error of slow training from onset_early_epoch"),
-            Quantity(
-                "nonlinear_advantage_initial", "advantage(0)", summary="err_lin(0) minus err_slow(0)", direction="lower"
+            _error(
+                "test_error_linearized_initial", "err_lin(0)", "test error of the network linearised at initialisation"
             ),
+            _error("test_error_linearized_early", "err_lin(3.2)", "test error of that linearised at onset_early_epoch"),
+            _error("test_error_slow_initial", "err_slow(0)", "test error of slow training from initialisation"),
+            _error("test_error_slow_early", "err_slow(3.2)", "test error of slow training from onset_early_epoch"),
+            Quantity("test_advantage_initial", "advantage(0)", summary="err_lin(0) minus err_slow(0)"),
             Quantity(
-                "nonlinear_advantage_early",
+                "test_advantage_early",
                 "advantage(3.2)",
                 summary="the same at onset_early_epoch",
-                direction="lower",
             ),
-            _error("network_error", "err", "test error of the network after training"),
-            _error("probe_error_initial", "err_probe(0)", "test error of a linear model on the initial features"),
-            _error("probe_error_trained", "err_probe(T)", "test error of a linear model on the trained features"),
+            _error("test_error_network", "err", "test error of the network after training"),
+            _error("test_error_probe_initial", "err_probe(0)", "test error of a linear model on the initial features"),
+            _error("test_error_probe_trained", "err_probe(T)", "test error of a linear model on the trained features"),
             _error("onset_early_epoch", "t", "3.2, or the last snapshot before it", unit="epoch"),
         ],
         companions={
-            "linearized_error_early": ("onset_early_epoch",),
-            "slow_error_early": ("onset_early_epoch",),
-            "nonlinear_advantage_early": ("onset_early_epoch",),
+            "test_error_linearized_early": ("onset_early_epoch",),
+            "test_error_slow_early": ("onset_early_epoch",),
+            "test_advantage_early": ("onset_early_epoch",),
         },
         curves=[
-            _curve("linearized_error", "err_lin", "test error of the network linearised at an epoch"),
-            _curve("slow_error", "err_slow", "test error of slow training from an epoch on"),
-            CurveSpec("nonlinear_advantage", "advantage", x_unit="epoch", summary="err_lin minus err_slow"),
-            _curve("probe_error", "err_probe", "test error of a linear model on the features of an epoch"),
+            _curve("test_error_linearized_by_onset", "err_lin", "test error of the network linearised at an epoch"),
+            _curve("test_error_slow_by_onset", "err_slow", "test error of slow training from an epoch on"),
+            CurveSpec("test_advantage_by_onset", "advantage", x_unit="epoch", summary="err_lin minus err_slow"),
+            _curve(
+                "test_error_probe_by_onset", "err_probe", "test error of a linear model on the features of an epoch"
+            ),
         ],
     )
     register(

@@ -37,25 +37,25 @@ def measure(ctx):
         found[step] = _at(ctx, training, step)
     early = max(step for step in times if step <= round(EARLY * training.trainer.steps_per_epoch))
     numbers = {
-        "linearized_error_initial": found[0]["linear"],
-        "linearized_error_early": found[early]["linear"],
-        "slow_error_initial": found[0]["slow"],
-        "slow_error_early": found[early]["slow"],
-        "nonlinear_advantage_initial": found[0]["linear"] - found[0]["slow"],
-        "nonlinear_advantage_early": found[early]["linear"] - found[early]["slow"],
-        "network_error": training.error_of(ctx.task.test)(training.track.state(end).weights),
-        "probe_error_initial": found[0].get("probe"),
-        "probe_error_trained": found[end].get("probe"),
+        "test_error_linearized_initial": found[0]["linear"],
+        "test_error_linearized_early": found[early]["linear"],
+        "test_error_slow_initial": found[0]["slow"],
+        "test_error_slow_early": found[early]["slow"],
+        "test_advantage_initial": found[0]["linear"] - found[0]["slow"],
+        "test_advantage_early": found[early]["linear"] - found[early]["slow"],
+        "test_error_network": training.error_of(ctx.task.test)(training.track.state(end).weights),
+        "test_error_probe_initial": found[0].get("probe"),
+        "test_error_probe_trained": found[end].get("probe"),
         "onset_early_epoch": training.track.epoch(early),
     }
     epochs = [training.track.epoch(step) for step in times]
     curves = {
-        "linearized_error": [found[step]["linear"] for step in times],
-        "slow_error": [found[step]["slow"] for step in times],
-        "nonlinear_advantage": [found[step]["linear"] - found[step]["slow"] for step in times],
+        "test_error_linearized_by_onset": [found[step]["linear"] for step in times],
+        "test_error_slow_by_onset": [found[step]["slow"] for step in times],
+        "test_advantage_by_onset": [found[step]["linear"] - found[step]["slow"] for step in times],
     }
     if all("probe" in each for each in found.values()):
-        curves["probe_error"] = [found[step]["probe"] for step in times]
+        curves["test_error_probe_by_onset"] = [found[step]["probe"] for step in times]
     return numbers | {name: nb.Curve(epochs, values) for name, values in curves.items()}
 
 

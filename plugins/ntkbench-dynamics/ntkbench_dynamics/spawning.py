@@ -43,14 +43,14 @@ def measure(ctx):
     numbers = {
         "barrier_initial": found[0]["train"],
         "barrier_early": found[early]["train"],
-        "barrier_test_initial": found[0].get("test"),
-        "barrier_test_early": found[early].get("test"),
+        "test_barrier_initial": found[0].get("test"),
+        "test_barrier_early": found[early].get("test"),
         "children_train_error": max(each["error"] for each in found.values()),
         "barrier_early_epoch": epoch(early),
     }
     curves = {
-        "train_barrier": "train",
-        "test_barrier": "test",
+        "train_barrier_by_spawn": "train",
+        "test_barrier_by_spawn": "test",
         "children_distance": "weights",
         "children_output_distance": "outputs",
         "children_disagreement": "decisions",

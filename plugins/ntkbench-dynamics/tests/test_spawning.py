@@ -70,7 +70,9 @@ def test_barriers_and_distances_are_those_of_children(tmp_path):
         np.linalg.norm(one.weights - two.weights) for one, two in ((ends[0], ends[1]), (ends[0], ends[2]), ends[1:])
     ]
     assert found["children_distance"].y[0] == pytest.approx(np.mean(apart) / np.linalg.norm(parent.weights))
-    assert found["train_barrier"].x == (0.0, 0.4, 0.8, 1.6) and found["barrier_early_epoch"] == pytest.approx(1.6)
+    assert found["train_barrier_by_spawn"].x == (0.0, 0.4, 0.8, 1.6) and found["barrier_early_epoch"] == pytest.approx(
+        1.6
+    )
 
 
 def test_errors_are_those_of_linear_and_slow_training(tmp_path):
@@ -84,10 +86,12 @@ def test_errors_are_those_of_linear_and_slow_training(tmp_path):
     slow = nb.training.Trainer(ctx.model, training.x, training.y, **options)
     slow_end = slow.advance(slow.start(state.weights), training.track.steps[-1])
     right = [np.mean(each.argmax(1) != labels) for each in (linear.outputs(end, x), slow.outputs(slow_end, x))]
-    assert [found[name].y[-1] for name in ("linearized_error", "slow_error")] == pytest.approx(right)
-    assert found["nonlinear_advantage"].y[-1] == pytest.approx(right[0] - right[1])
-    assert found["nonlinear_advantage_initial"] == found["linearized_error_initial"] - found["slow_error_initial"]
-    assert found["probe_error"].y[0] == found["probe_error_initial"]
+    assert [
+        found[name].y[-1] for name in ("test_error_linearized_by_onset", "test_error_slow_by_onset")
+    ] == pytest.approx(right)
+    assert found["test_advantage_by_onset"].y[-1] == pytest.approx(right[0] - right[1])
+    assert found["test_advantage_initial"] == found["test_error_linearized_initial"] - found["test_error_slow_initial"]
+    assert found["test_error_probe_by_onset"].y[0] == found["test_error_probe_initial"]
 
 
 @pytest.mark.parametrize("module", [spawning, onset])
