@@ -130,6 +130,14 @@ def ntkbench_register_measurements(register):
             _curve("kernel_velocity", "v", "kernel velocity S(t, t + dt)/dt per epoch", unit="1/epoch"),
             _curve("kernel_distance_from_start", "S(0, t)", "kernel distance to initialisation", 1.0),
             _curve("kernel_distance_to_end", "S(t, T)", "kernel distance to the end of training", 1.0),
+            CurveSpec(
+                "kernel_distances",
+                "S",
+                x_unit="pair",
+                bounds=(0.0, 1.0),
+                summary="kernel distances between all snapshots, a heat map",
+                axis="kernel_distance_from_start",
+            ),
             _curve("kernel_change_from_start", "ΔK", "relative kernel change since initialisation"),
             CurveSpec(
                 "label_alignment",

@@ -113,6 +113,8 @@ class Snapshots:
                 points = [(track.epoch(step), of(step)) for step in track.steps]
                 points = [(x, y) for x, y in points if y is not None]
                 found[name] = nb.Curve([x for x, _ in points], [y for _, y in points]) if points else None
+        if "kernel_distances" in self.ctx.quantities:
+            found["kernel_distances"] = pairs(track.distances())
         return {name: curve for name, curve in found.items() if name in self.ctx.quantities and curve is not None}
 
     def weights(self, step):
@@ -171,3 +173,9 @@ class Snapshots:
     def test_error(self, step):
         """Return the test error."""
         return self.training.error_of(self.ctx.task.test)(self.track.state(step).weights)
+
+
+def pairs(s):
+    """Return a symmetric matrix [T, T] with a diagonal of zeros as a curve of its pairs; see `CurveSpec.axis`."""
+    values = s[np.tril_indices(len(s), -1)]
+    return nb.Curve(range(len(values)), values)
