@@ -241,6 +241,7 @@ class HeatMap:
 
     Attributes:
         title: Title of the plot.
+        label: What the values belong to, such as "width 64".
         axis: Label of both axes.
         symbol: Symbol of the values.
         at: The points of the axis.
@@ -248,6 +249,7 @@ class HeatMap:
     """
 
     title: str
+    label: str
     axis: str
     symbol: str
     at: tuple[float, ...]

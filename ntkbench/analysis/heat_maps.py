@@ -34,22 +34,22 @@ def heat_maps(results: Iterable[CellResult], manifest: Mapping[str, Any] | None 
                 place = (name, frozenset(result.cell.key for result in of_width))
                 if spec is not None and place not in known:
                     known.add(place)
-                    title = " ".join([each.label, *each.condition, name, f"width {written_width(width)}"])
-                    found.append(_heat_map(title, name, of_width, spec))
+                    title = " ".join([each.label, *each.condition, name])
+                    found.append(_heat_map(title, f"width {written_width(width)}", of_width, spec))
     return found
 
 
-def _heat_map(title: str, name: str, held: Sequence[CellResult], spec: CurveSpec) -> HeatMap:
-    axes = [_axis(result, name, spec) for result in held]
-    values = [_square(result.curves[name].y) for result, axis in zip(held, axes, strict=True) if axis == axes[0]]
-    label = held[0].curves[spec.axis].x_unit if spec.axis in held[0].curves else "number"
+def _heat_map(title: str, label: str, held: Sequence[CellResult], spec: CurveSpec) -> HeatMap:
+    axes = [_axis(result, spec) for result in held]
+    values = [_square(result.curves[spec.name].y) for result, axis in zip(held, axes, strict=True) if axis == axes[0]]
+    unit = held[0].curves[spec.axis].x_unit if spec.axis in held[0].curves else "number"
     rows = np.median(values, axis=0)
-    return HeatMap(title, label, spec.symbol, axes[0], tuple(tuple(map(float, row)) for row in rows))
+    return HeatMap(title, label, unit, spec.symbol, axes[0], tuple(tuple(map(float, row)) for row in rows))
 
 
-def _axis(result: CellResult, name: str, spec: CurveSpec) -> tuple[float, ...]:
+def _axis(result: CellResult, spec: CurveSpec) -> tuple[float, ...]:
     """Return the points of the axis; their numbers if the curve that has them was not requested."""
-    points = _points(len(result.curves[name].y))
+    points = _points(len(result.curves[spec.name].y))
     axis = result.curves[spec.axis].x if spec.axis in result.curves else ()
     return axis if len(axis) == points else tuple(map(float, range(points)))
 

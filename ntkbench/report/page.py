@@ -53,6 +53,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     ]
     means = manifest.get("width_means", {})
     measured = curve_panels(results, manifest)
+    maps = [heat_map_plot(each) for each in heat_maps(results, manifest)]
     panels = [*decode(manifest), *measured]
     places = {label: i % 7 for i, label in enumerate(dict.fromkeys(line.label for p in panels for line in p.lines))}
     return render(
@@ -62,8 +63,8 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
         manifest=manifest,
         overviews=overviews,
         curves=[(panel, plot) for panel in panels if (plot := panel_plot(panel, places)) is not None],
-        maps=[heat_map_plot(each) for each in heat_maps(results, manifest)],
-        bands=bool(measured),
+        maps=maps,
+        bands=bool(measured or maps),
         with_limits=any(plot.levels for plot, _ in overviews),
         rows=_rows(found, judged, groupings),
         legend=(meaning(), COLUMNS, ties(sum(each.unmarked for each in groupings))),

@@ -49,11 +49,12 @@ def _heat_map(drawing: Any, axis: Any, of: HeatMap) -> None:
     image = axis.imshow(of.values, origin="lower", vmin=0, cmap="viridis")
     drawing.colorbar(image, ax=axis).ax.tick_params(labelsize=8)
     dress(axis, of.title, of.axis)
+    axis.set_title("\n".join(map(plain_text, (of.title, of.label))), fontsize=10, loc="left")
     axis.grid(False)
     places, labels = zip(*map_ticks(of.at), strict=True)
     axis.set_xticks(places, labels)
     axis.set_yticks(places, labels)
-    axis.set_ylabel(plain_text(f"{of.symbol} between two times: {of.axis}"), fontsize=8)
+    axis.set_ylabel(plain_text(f"{of.axis}; colour: {of.symbol}"), fontsize=8)
 
 
 def _panel(axis: Any, panel: Panel, colours: dict[str, str]) -> None:

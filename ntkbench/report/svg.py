@@ -356,10 +356,10 @@ def _y_values(frame: _Frame) -> list[float]:
     ]
 
 
-def heat_map_plot(of: HeatMap, size: int = 300) -> HeatPlot:
-    """Draw a heat map; its first row is at the bottom."""
+def heat_map_plot(of: HeatMap, width: int = 460, height: int = 300) -> HeatPlot:
+    """Draw a heat map, at the left of the drawing; its first row is at the bottom."""
     left, top, bottom, n = 46, 8, 24, len(of.at)
-    side = (size - top - bottom) / n
+    side = (height - top - bottom) / n
     largest = max(max(row) for row in of.values) or 1.0
     squares = [
         Square(
@@ -373,13 +373,13 @@ def heat_map_plot(of: HeatMap, size: int = 300) -> HeatPlot:
     ]
     ticks = [((place + 0.5) * side, label) for place, label in map_ticks(of.at)]
     return HeatPlot(
-        width=left + size - top - bottom + RIGHT,
-        height=size,
+        width=width,
+        height=height,
         title=of.title,
-        subtitle=f"{of.symbol} between two times ({of.axis}), darkest: {numbers.value(largest)}",
-        alt=f"{of.title}: heat map of {n} by {n} values from 0 to {numbers.value(largest)}",
+        subtitle=f"{of.label}; {of.symbol} by {of.axis}, darkest: {numbers.value(largest)}",
+        alt=f"{of.title}, {of.label}: heat map of {n} by {n} values from 0 to {numbers.value(largest)}",
         side=round(side + 0.05, 2),
         squares=tuple(squares),
         x_ticks=tuple((round(left + place, 1), label) for place, label in ticks),
-        y_ticks=tuple((round(size - bottom - place, 1), label) for place, label in ticks),
+        y_ticks=tuple((round(height - bottom - place, 1), label) for place, label in ticks),
     )
