@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...plan.user_modules import leave
 from ...registry.manager import Registry
-from ...types import CellResult
+from ...types import Cell, CellResult
 from ..agenda import Agenda
 from ..progress import Progress
 from .executor import Executor
@@ -31,14 +31,12 @@ class Serial(Executor):
             while agenda:
                 cells = agenda.take()
                 left = list(cells)
+
+                def say(stage: str, left: list[Cell] = left) -> None:
+                    progress.now(left[0], stage)
+
                 progress.now(left[0])
-                worker = GroupWorker(
-                    cells,
-                    self.registry,
-                    self.device,
-                    workspaces=agenda.workspaces,
-                    say=lambda stage, left=left: progress.now(left[0], stage),
-                )
+                worker = GroupWorker(cells, self.registry, self.device, workspaces=agenda.workspaces, say=say)
                 for result in worker.results():
                     yield result
                     left.pop(0)
