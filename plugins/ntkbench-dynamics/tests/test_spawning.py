@@ -25,7 +25,7 @@ class TestOnset(MeasurementChecks):
     settings = FEW
 
 
-def context(tmp_path, name="fc", seed=0, steps=30, dataset="parity", **params):
+def context(tmp_path, name="fc", seed=0, steps=30, dataset="parity", form="vector"):
     """The context of one cell, with a workspace that stays."""
     from attrs import asdict, evolve
 
@@ -34,10 +34,13 @@ def context(tmp_path, name="fc", seed=0, steps=30, dataset="parity", **params):
     from ntkbench.types import Cell
 
     settings = evolve(FEW, n_probes=8, max_steps=steps)
+    known = registry().with_architectures(
+        {"own": evolve(registry().get("architectures", name), name="own", inputs=(form,))}
+    )
     keys = tuple(each.key for each in registry().get("measurements", "onset").quantities)
     cell = Cell(
-        architecture=name,
-        params=registry().get("architectures", name).resolve(params),
+        architecture="own",
+        params=known.get("architectures", "own").resolve({}),
         width=12,
         seed=seed,
         dataset=dataset,
@@ -47,7 +50,7 @@ def context(tmp_path, name="fc", seed=0, steps=30, dataset="parity", **params):
         settings=asdict(settings),
         precision="float64",
     )
-    found = GroupWorker([cell], registry()).context(cell)
+    found = GroupWorker([cell], known).context(cell)
     found.start("onset", frozenset(keys), settings, tmp_path)
     return found
 
@@ -119,3 +122,38 @@ def test_children_of_full_batches_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("ntkbench_dynamics.training.BATCH", 10**6)
     with pytest.raises(Unsupported, match="would be the same"):
         spawning.measure(context(tmp_path))
+
+
+def test_inputs_may_be_nested(tmp_path):
+    """Padded sequences, {"values", "mask"}: every measure of one training."""
+    from ntkbench_dynamics import measurement
+
+    ctx = context(tmp_path, "rnn", dataset="digits", form="ragged", steps=14)
+    assert set(ctx.task.train[0]) == {"values", "mask"}
+    numbers = spawning.measure(ctx) | onset.measure(ctx) | measurement.measure(ctx)
+    for name in (
+        "barrier_initial",
+        "test_error_linearized_initial",
+        "test_error_probe_initial",
+        "kernel_velocity_first",
+    ):
+        assert np.isfinite(numbers[name])
+
+
+def test_one_of_several_outputs_is_measured():
+    import keras
+
+    from ntkbench_dynamics.chosen import Chosen
+
+    rng, inputs = np.random.default_rng(0), keras.Input((4,), dtype="float64")
+    h = nb.layers.Dense(5, "tanh", seed=0, dtype="float64")(inputs)
+    last = [nb.layers.Dense(outputs, seed=outputs, dtype="float64")(h) for outputs in (2, 3)]
+    model, x = keras.Model(inputs, {"a": last[0], "b": last[1]}), rng.standard_normal((6, 4))
+    alone = keras.Model(inputs, last[1])
+    np.testing.assert_allclose(dyn.gram(Chosen(model, "b"), x), dyn.gram(alone, x), rtol=1e-10)
+    np.testing.assert_array_equal(dyn.activation_pattern(Chosen(model, "b"), x), dyn.activation_pattern(alone, x))
+    y = rng.standard_normal((6, 3))
+    one, two = (dyn.linear_probe(each, x, y, x[:2]) for each in (Chosen(model, "b"), alone))
+    np.testing.assert_allclose(one, two, rtol=1e-8)
+    pair = keras.Model(inputs, last)
+    np.testing.assert_allclose(dyn.gram(Chosen(pair, 1), x), dyn.gram(alone, x), rtol=1e-10)
