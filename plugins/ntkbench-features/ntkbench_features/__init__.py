@@ -19,6 +19,7 @@ DEPTH = {
 
 _HOMES = {
     "approximation": "frobenius_error spectral_error statistical_dimension",
+    "cntk_sketch": "CNTKSketch",
     "gradient_features": "GradientFeatures",
     "ntk_sketch": "NTKSketch",
     "nystroem": "NystroemNTK",

@@ -34,8 +34,20 @@ class PolynomialSketch(NamedTuple):
         """Return the features of x: [N, d] → [N, m]."""
         norm = tf.norm(x, axis=1, keepdims=True)
         powers = self.tree.powers(tf.math.divide_no_nan(x, norm))
-        scaled = [tf.cast(self.roots[i], z.dtype) * z for i, z in enumerate(powers) if i]
-        return norm * tf.concat([self.roots[0] * tf.ones_like(norm), real(self.last(tf.concat(scaled, -1)))], -1)
+        return norm * of_powers(powers, self.roots, self.last)
+
+
+def of_powers(powers, roots, last):
+    """Return features of a polynomial, with E⟨z, z'⟩ = Σ c_i ⟨x, x'⟩ⁱ: [N, m].
+
+    Args:
+        powers: Sketches of all degrees 0 … q, by `PolySketch.powers`.
+        roots: Square roots of the coefficients c_0 … c_q.
+        last: `SRHT` of the stacked powers.
+    """
+    scaled = tf.concat([tf.cast(roots[i], z.dtype) * z for i, z in enumerate(powers) if i], -1)
+    found = real(last(scaled))
+    return tf.concat([roots[0] * tf.ones_like(found[..., :1]), found], -1)
 
 
 class NTKSketch(Features):

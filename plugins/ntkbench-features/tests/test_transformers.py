@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import ntkbench as nb
 from ntkbench import layers
-from ntkbench_features import GradientFeatures, NTKRandomFeatures, NTKSketch, NystroemNTK, relu_ntk
+from ntkbench_features import CNTKSketch, GradientFeatures, NTKRandomFeatures, NTKSketch, NystroemNTK, relu_ntk
 
 X = np.random.default_rng(0).standard_normal((40, 9))
 X[3] = 0
@@ -28,7 +28,7 @@ def network(input_shape):
     return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), *hidden])
 
 
-KINDS = [NTKRandomFeatures, NTKSketch, NystroemNTK]
+KINDS = [NTKRandomFeatures, NTKSketch, CNTKSketch, NystroemNTK]
 
 
 @parametrize_with_checks(
@@ -36,6 +36,7 @@ KINDS = [NTKRandomFeatures, NTKSketch, NystroemNTK]
         NTKRandomFeatures(16, depth=2),
         NTKRandomFeatures(16, sketch="count", sampling="leverage"),
         NTKSketch(17, degree=3),
+        CNTKSketch(17, degree=2),
         NystroemNTK(n_components=8),
         GradientFeatures(network, n_components=5),
     ]
