@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 import ntkbench as nb
-from ntkbench import NtkbenchError, Unsupported
+from ntkbench import NtkbenchError
+from ntkbench.errors import Unsupported
 from ntkbench.seeds import seed_for
 
 FOLDER = "NTKBENCH_UCI"

@@ -12,14 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.linalg
 import scipy.optimize
-from sklearn.model_selection import KFold
 
 import ntkbench as nb
 from ntkbench.nests import map_leaves
 
 from .approximation import spectral_error, statistical_dimension
 
-FOLDS = 5
 GRID = 10.0 ** np.arange(-6, 2.1, 0.5)  # ridges, in units of the mean of the exact kernel's diagonal
 EPSILON, DELTA = 0.5, 0.1  # spectral error of `covered_ridge`, and the probability that the bound fails
 
@@ -41,23 +39,30 @@ class Kernels(NamedTuple):
         return self.test @ scipy.linalg.solve(shifted, targets, assume_a="pos")
 
 
-def cross_validated_ridge(kernel, targets, ridges, folds=FOLDS):
-    """Return the ridge with the smallest squared error of kernel ridge regression in cross-validation.
+def cross_validated_ridge(kernel, targets, ridges=GRID):
+    """Return the ridge with the smallest squared error of kernel ridge regression in leave-one-out cross-validation.
+
+    Without sample i, the prediction at i is off by [(K + λI)⁻¹ y]_i / [(K + λI)⁻¹]_ii.
 
     Args:
         kernel: The matrix K [n, n] of the train part.
         targets: Targets [n, O] of the train part.
-        ridges: Ridges λ > 0 to choose from, in ascending order; of equal errors the first one wins.
-        folds: Number of folds.
+        ridges: Ridges to choose from in units of the mean of K's diagonal, in ascending order; of equal errors the
+            first one wins.
+
+    Returns:
+        The ridge λ, in the unit of K.
+
+    Source: Wahba 1990, "Spline models for observational data", section 4.2.
     """
-    errors = np.zeros(len(ridges))
-    for kept, left in KFold(folds, shuffle=True, random_state=0).split(kernel):
-        values, vectors = np.linalg.eigh(kernel[np.ix_(kept, kept)])
-        cross, projected = kernel[np.ix_(left, kept)] @ vectors, vectors.T @ targets[kept]
-        values = np.maximum(values, 0)[:, None]
-        for number, ridge in enumerate(ridges):
-            errors[number] += np.sum((cross @ (projected / (values + ridge)) - targets[left]) ** 2)
-    return float(ridges[errors.argmin()])
+    values, vectors = np.linalg.eigh(kernel)
+    projected, squares = vectors.T @ targets, vectors**2
+    ridges = np.mean(np.diag(kernel)) * np.asarray(ridges)
+    errors = []
+    for ridge in ridges:
+        inverse = 1 / (np.maximum(values, 0) + ridge)
+        errors.append(np.sum((vectors @ (inverse[:, None] * projected) / (squares @ inverse)[:, None]) ** 2))
+    return float(ridges[np.argmin(errors)])
 
 
 def covered_ridge(kernel, features, epsilon=EPSILON, delta=DELTA):
@@ -94,7 +99,7 @@ class Comparison:
         self.task, self.exact, self.approximate = task, exact, approximate
         self.targets, self.scale = task.targets(task.train[1]), float(np.mean(np.diag(exact.train)))
         if ridge is None:
-            ridge = cross_validated_ridge(exact.train, self.targets, GRID * self.scale)
+            ridge = cross_validated_ridge(exact.train, self.targets)
         self.ridge = ridge
 
     @cached_property
@@ -130,7 +135,7 @@ class Comparison:
 def measure(ctx):
     """Return how ridge regression with the tangent kernel K(w0) compares with that of its limit K∞ on the task.
 
-    The ridge is chosen by 5-fold cross-validation of K∞ on the train part. At infinite width, both kernels are K∞.
+    The ridge is chosen by leave-one-out cross-validation of K∞ on the train part. At infinite width, both are K∞.
 
     Raises:
         Unsupported: No limit is known.

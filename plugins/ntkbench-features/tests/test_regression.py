@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, LeaveOneOut
 
 import ntkbench as nb
 from ntkbench.datasets import diabetes
@@ -41,15 +41,15 @@ def kernels(features=None):
     return Kernels(z @ z.T, z_test @ z.T)
 
 
-def test_the_ridge_is_that_of_a_grid_search():
-    k = exact(X, X)
+def test_the_ridge_is_that_of_leaving_samples_out():
+    """scikit-learn's grid search, with one fold for each of 60 samples."""
+    k = exact(X[:60], X[:60])
     search = GridSearchCV(
-        KernelRidge(kernel="precomputed"),
-        {"alpha": RIDGES},
-        cv=KFold(5, shuffle=True, random_state=0),
-        scoring="neg_mean_squared_error",
+        KernelRidge(kernel="precomputed"), {"alpha": 10 * RIDGES}, cv=LeaveOneOut(), scoring="neg_mean_squared_error"
     )
-    assert cross_validated_ridge(k, TARGETS, RIDGES) == search.fit(k, TARGETS).best_params_["alpha"]
+    found = cross_validated_ridge(k, TARGETS[:60], 10 * RIDGES / np.mean(np.diag(k)))
+    assert found == pytest.approx(search.fit(k, TARGETS[:60]).best_params_["alpha"])
+    assert 10 * RIDGES[0] < found < 10 * RIDGES[-1]
 
 
 def test_predictions_and_errors():
