@@ -140,7 +140,7 @@ def by_conjugate_gradients(gram, alpha, moments, start):
 
 
 def preconditioner(gram, alpha, rank=RANK):
-    """Return the inverse of a randomised Nyström preconditioner of G + alpha I, an operator on vectors [m]; None if G = 0.
+    """Return the inverse of a randomised Nyström preconditioner of G + alpha I, an operator on vectors; None if G = 0.
 
     Args:
         gram: The matrix G [m, m], positive semidefinite.
