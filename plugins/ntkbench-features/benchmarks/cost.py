@@ -1,4 +1,4 @@
-"""Measure error, processor time and memory of ridge regression against n and d: exact kernel and random features.
+"""Measure error and processor time of ridge regression against n and d: exact kernel and random features.
 
 python benchmarks/cost.py           measure -> benchmarks/cost.json, then draw
 python benchmarks/cost.py --draw    draw benchmarks/cost.json -> docs/features.png of the repository
@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.datasets import make_friedman1
 
 from ntkbench_features import NTKRandomFeatures, StreamingRidge, cross_validated_ridge, relu_ntk
-from ntkbench_features.costs import crossing, exact_ridge, feature_ridge, peak_memory, processor_seconds
+from ntkbench_features.costs import crossing, exact_ridge, feature_ridge, processor_seconds
 
 HERE = Path(__file__).parent
 RESULTS, PICTURE = HERE / "cost.json", HERE.parents[2] / "docs/features.png"
@@ -57,13 +57,11 @@ def measure():
     """Return all figures as a dictionary for JSON."""
     rng = np.random.default_rng(0)
     methods = {"exact": exact_ridge, "features": partial(feature_ridge, features=FEATURES)}
-    seconds = {name: {} for name in methods}
-    memory, by_dimension = {name: {} for name in methods}, {name: {} for name in methods}
+    seconds, by_dimension = {name: {} for name in methods}, {name: {} for name in methods}
     for name, method in methods.items():
         for n in SIZES if name == "exact" else (*SIZES, *LARGER):
             x, y = rng.standard_normal((n, 64)), rng.standard_normal(n)
             seconds[name][n] = processor_seconds(method, x, y)
-            memory[name][n] = peak_memory(partial(method, x, y)) / 2**20
         for d in DIMENSIONS:
             x, y = rng.standard_normal((2000, d)), rng.standard_normal(2000)
             by_dimension[name][d] = processor_seconds(method, x, y)
@@ -71,7 +69,6 @@ def measure():
         "hardware": f"{processor()}, {os.cpu_count()} cores, other programs running",
         "settings": f"one hidden ReLU layer, {FEATURES} features, float64; times for d = 64, errors for make_friedman1",
         "processor_seconds": seconds,
-        "peak_memory_mib": memory,
         "processor_seconds_by_d_at_n_2000": by_dimension,
         "crossing_n": crossing(seconds["exact"], {n: seconds["features"][n] for n in SIZES}),
         "test_error": errors(),
@@ -100,9 +97,10 @@ def draw(found):
     for axes, key, label in panels:
         for name, style in (("exact", "o-"), ("features", "s-")):
             points = found[key][name]
-            axes.loglog([int(n) for n in points], list(points.values()), style, label=labels[name], markersize=4)
-        axes.set(xlabel="number of samples n", ylabel=label)
+            axes.plot([int(n) for n in points], list(points.values()), style, label=labels[name], markersize=4)
+        axes.set(xlabel="number of samples n", ylabel=label, xscale="log")
         axes.grid(alpha=0.3)
+    right.set_yscale("log")
     at = found["crossing_n"]
     right.axvline(at, color="grey", linestyle=":", label=f"equal at n = {at:,.0f}")
     right.legend(frameon=False)

@@ -306,7 +306,7 @@ def cntk_exact_by_pixels(seed):
 
 
 def cntk_rate(seed):
-    """Return {m: median relative Frobenius error of five CNTKSketches} on 6 digits of 8 × 8 pixels, two convolutions."""
+    """Return {m: median relative Frobenius error of five CNTKSketches} on six digits, two convolutions."""
     images, _ = digits.load(form="image", n=6, seed=seed)
     exact, found = cntk().matrix(images, images).numpy() / 2, {}
     for m in (51, 201, 801):

@@ -24,6 +24,7 @@ TARGETS = TASK.targets(Y)
 RIDGES = 10.0 ** np.arange(-2, 3)
 
 
+@pytest.mark.slow
 class TestKernelRidge(MeasurementChecks):
     measurement = "kernel_ridge"
 
