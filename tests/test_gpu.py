@@ -97,6 +97,9 @@ def test_the_engine_plans_for_the_device_it_computes_on(driver, monkeypatch):
     monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda name: {"current": 30 * GIB, "peak": 60 * GIB})
     assert budget(None) == power_of_two(SHARE * 50 * GIB)
     assert budget(1.5) == int(1.5 * GIB)
+    monkeypatch.setattr(engine_budget, "_sharing", 1)  # restored after the test
+    engine_budget.share_gpu(2)
+    assert budget(None) == power_of_two(SHARE * (40 - 30) * GIB)
     monkeypatch.setattr(engine_budget, "gpu_of", lambda device: None)
     assert budget(None) == power_of_two(SHARE * engine_budget.psutil.virtual_memory().available)
 

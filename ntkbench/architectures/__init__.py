@@ -12,7 +12,9 @@ ACTIVATION = {"activation": params.activation()}
 DEPTH = {"depth": params.depth()}
 DENSE = ACTIVATION | DEPTH | params.COMMON
 CONVOLUTIONAL = params.COMMON | {"init": params.init(convolutional=True)}
-BLOCKS = {"activation": params.activation("gelu"), "depth": params.depth(1, "blocks")} | params.COMMON
+BLOCKS = (
+    {"activation": params.activation("gelu"), "depth": params.depth(1, "blocks")} | params.COMMON | params.WITHOUT_MUP
+)
 
 CHANNELS = {
     "quick": (8, 20, 52, 128),
@@ -177,7 +179,7 @@ def _counter_examples(register: Register) -> None:
         f"{__name__}.bottleneck:build",
         summary="fully connected with hidden layers of m, k and m units",
         width_means="units m of the wide hidden layers",
-        params=ACTIVATION | {"k": params.bottleneck()} | params.COMMON,
+        params=ACTIVATION | {"k": params.bottleneck()} | params.COMMON | params.WITHOUT_MUP,
         theory=theory.bottleneck,
         bottleneck=True,
         variants=({"k": 1}, {"k": 4}),
@@ -188,7 +190,7 @@ def _counter_examples(register: Register) -> None:
         summary="3×3 convolutions with m, k and m channels followed by a flattened readout",
         width_means="channels m of the wide convolutions",
         inputs="image",
-        params=ACTIVATION | {"k": params.bottleneck("channels")} | CONVOLUTIONAL,
+        params=ACTIVATION | {"k": params.bottleneck("channels")} | CONVOLUTIONAL | params.WITHOUT_MUP,
         theory=theory.bottleneck,
         bottleneck=True,
         widths=CHANNELS,
@@ -202,7 +204,8 @@ def _counter_examples(register: Register) -> None:
             "activation": params.fixed("linear", "activation of the hidden layers; fixed"),
             "k": params.bottleneck(),
         }
-        | params.COMMON,
+        | params.COMMON
+        | params.WITHOUT_MUP,
         theory=theory.bottleneck,
         bottleneck=True,
     )
@@ -214,7 +217,8 @@ def _counter_examples(register: Register) -> None:
         params={"hidden": {"type": "int", "default": 64, "minimum": 1, "help": "number of units in each hidden layer"}}
         | ACTIVATION
         | DEPTH
-        | params.WEIGHTS,
+        | params.WEIGHTS
+        | params.WITHOUT_MUP,
         theory=theory.lazy,
         widths=ALPHAS,
         grows=False,

@@ -29,12 +29,13 @@ def build(
     The features are flattened rather than pooled: averaging over positions shrinks the gradient, so a pooled network is
     far from linear at the widths measured here.
     """
-    channels = [whole("width", width)] * whole("depth", depth)
+    width = whole("width", width)
+    channels = [width] * whole("depth", depth)
 
     def core(make, x):
         return _convolutions(make, x, channels, activation, outputs)
 
-    return assemble(core, "image", input_shape, **common)
+    return assemble(core, "image", input_shape, width=width, **common)
 
 
 def build_bottleneck(

@@ -38,4 +38,4 @@ def build(
             h = after if mask is None else keras.ops.where(mask[:, t : t + 1], after, h)
         return readout(make, h, outputs)
 
-    return assemble(core, ("sequence", "ragged"), input_shape, **common)
+    return assemble(core, ("sequence", "ragged"), input_shape, width=width, **common)

@@ -15,6 +15,14 @@ GIB = 2**30
 BASE = 16 * 2**20  # bytes that TensorFlow allocates when it first runs a function
 PER_OPERATION = 8 * 2**10  # bytes per operation in a compiled function
 
+_sharing = 1  # processes of this run that compute on this process's GPU
+
+
+def share_gpu(processes: int) -> None:
+    """Plan for one of several processes that compute on the same GPU: each may use an equal part of its memory."""
+    global _sharing
+    _sharing = processes
+
 
 def budget(memory_gib: float | None) -> int:
     """Return the memory budget of a computation in bytes.
@@ -36,13 +44,13 @@ def budget(memory_gib: float | None) -> int:
 
 
 def _available() -> float:
-    """Return the free memory in bytes, of TensorFlow's first GPU or, without a GPU, of the machine."""
+    """Return the free memory in bytes, of this process's part of its GPU or, without a GPU, of the machine."""
     visible = tf.config.get_visible_devices("GPU")
     gpu = gpu_of(f"gpu:{visible[0].name.rpartition(':')[2]}") if visible else None
     if gpu is None:
         return psutil.virtual_memory().available
     # Memory that TensorFlow's pool has reserved but does not use is available to the next computation.
-    return max(gpu.gib * GIB - tf.config.experimental.get_memory_info("GPU:0")["current"], 0)
+    return max(gpu.gib * GIB / _sharing - tf.config.experimental.get_memory_info("GPU:0")["current"], 0)
 
 
 def power_of_two(size: float) -> int:

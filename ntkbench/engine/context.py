@@ -202,10 +202,11 @@ class Context(CellContext):
         quantities: frozenset[str],
         settings: Settings | None = None,
         workspace: Path | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         """Reset the weights to w0, and prepare for a measurement as `CellContext.start` does."""
         self.network.assign(self.theta)
-        super().start(measurement, quantities, settings, workspace)
+        super().start(measurement, quantities, settings, workspace, say)
 
     def direction(self) -> tf.Tensor:
         """Draw a direction uniformly from the unit sphere in weight space: [P]."""

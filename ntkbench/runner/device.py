@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 from ..errors import NtkbenchError
@@ -21,11 +23,14 @@ def quiet_environment(*, ours: bool = False) -> None:
     """Set the environment variables that TensorFlow and Keras read at import, unless the user has set them.
 
     Args:
-        ours: Whether the process belongs to ntkbench. Its backend is then TensorFlow, even if the user has set another.
+        ours: Whether the process belongs to ntkbench. Its backend is then TensorFlow, even if the user has set another,
+            and a keras.json with which Keras cannot be imported is ignored.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if ours:
         os.environ["KERAS_BACKEND"] = "tensorflow"
+        if _stops_keras():
+            os.environ["KERAS_HOME"] = os.devnull
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
@@ -45,9 +50,8 @@ def prepare(device: str, *, quiet: bool = False, without: Collection[str] = ()) 
     if kind == "cpu":
         # Set before the import, so that TensorFlow does not spend seconds starting CUDA.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    held, defaults = (_stderr_held(), _without_keras_json()) if quiet else (nullcontext(), nullcontext())
-    with held, defaults, _hidden(without):
-        import keras  # noqa: F401 - Keras reads its settings at import
+    with _stderr_held() if quiet else nullcontext(), _hidden(without):
+        import keras
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -55,6 +59,9 @@ def prepare(device: str, *, quiet: bool = False, without: Collection[str] = ()) 
     tf.config.experimental.enable_tensor_float_32_execution(False)
     if quiet:
         tf.get_logger().setLevel("ERROR")
+        keras.config.set_floatx("float32")
+        keras.config.set_epsilon(1e-7)
+        keras.config.set_image_data_format("channels_last")
     if kind == "tpu":
         return _connect_tpu(which)
     if kind == "cpu" or (kind == "auto" and not gpus):
@@ -80,18 +87,28 @@ def _hidden(packages: Collection[str]) -> Iterator[None]:
             del sys.modules[name]
 
 
-@contextmanager
-def _without_keras_json() -> Iterator[None]:
-    """Import Keras with its default settings: some settings in a user's keras.json make the import fail."""
-    before = os.environ.get("KERAS_HOME")
-    with tempfile.TemporaryDirectory(prefix="ntkbench-") as folder:
-        os.environ["KERAS_HOME"] = folder
-        try:
-            yield
-        finally:
-            os.environ.pop("KERAS_HOME")
-            if before is not None:
-                os.environ["KERAS_HOME"] = before
+def _stops_keras() -> bool:
+    """Return whether the user's keras.json makes the import of Keras or TF-Keras fail.
+
+    Its valid settings are replaced after the import.
+    """
+    home = Path(os.environ.get("KERAS_HOME") or Path("~", ".keras")).expanduser()
+    path = home / "keras.json"
+    if not path.exists():
+        return False
+    if not path.is_file():
+        return True
+    try:
+        settings = json.loads(path.read_text())
+    except ValueError:  # Keras ignores the file
+        return False
+    except OSError:
+        return True
+    if not isinstance(settings, dict):
+        return True
+    known = {"floatx": ("float16", "float32", "float64"), "image_data_format": ("channels_last", "channels_first")}
+    valid = all(settings.get(name, values[0]) in values for name, values in known.items())
+    return not (valid and isinstance(settings.get("epsilon", 1e-7), float))
 
 
 def placed(device: str) -> AbstractContextManager[Any]:

@@ -178,19 +178,25 @@ FILES = [
         command="ntkbench doctor net.py:build",
     ),
     Case("is a folder", f"{RUN} net.py:build", 2, files={"net.py/readme": ""}, says="File not found: net.py"),
-    Case(
-        "lies beside files named like Python's modules",
-        # As the installed command does, and unlike `python -m`, without the working folder among the imports.
-        RUN.replace(
-            "ntkbench", "python -c 'import sys; sys.path.pop(0); from ntkbench.cli.main import main; sys.exit(main())'"
+    *[
+        Case(
+            f"lies beside files named like Python's modules, with {executor}",
+            # As the installed command does, and unlike `python -m`, without the working folder among the imports.
+            RUN.replace(
+                "ntkbench",
+                "python -c 'import sys; sys.path.pop(0); from ntkbench.cli.main import main; sys.exit(main())'",
+            )
+            + f" net.py:build --executor {executor}",
+            files={
+                "net.py": ONE,
+                **{
+                    f"{name}.py": "raise RuntimeError('not Python')\n" for name in ("types", "random", "json", "typing")
+                },
+            },
+            ok=2,
         )
-        + " net.py:build",
-        files={
-            "net.py": ONE,
-            **{f"{name}.py": "raise RuntimeError('not Python')\n" for name in ("types", "random", "json", "typing")},
-        },
-        ok=2,
-    ),
+        for executor in ("processes", "dask")
+    ],
     Case("has a name of two encodings", f"{RUN} 'né✓ t.py:build' --json", files={"né✓ t.py": ONE}, ok=2),
 ]
 

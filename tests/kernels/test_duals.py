@@ -15,6 +15,7 @@ import ntkbench as nb
 from ntkbench import kernels as k
 from ntkbench.kernels.duals import dual_of
 from ntkbench.kernels.duals.hermite import Polynomial, Quadrature
+from ntkbench.kernels.duals.table import TENSORFLOW
 
 FUNCTIONS = {
     "linear": (lambda u: u, np.ones_like),
@@ -144,6 +145,15 @@ def test_quadrature_is_within_its_error(name, scale):
     assert name == "tanh" or np.all(error <= 1e-8 * np.abs(exact)) or scale == 4.0
 
 
+@pytest.mark.parametrize("function", TENSORFLOW, ids=TENSORFLOW.get)
+def test_functions_of_tensorflow_have_the_dual_of_their_name(function):
+    found, expected = dual_of(function), dual_of(TENSORFLOW[function])
+    assert found == expected
+    # TensorFlow holds some constants in float32.
+    for mine, theirs in zip(found.moments(*f64(V1, V2, C)), Quadrature(function).moments(*f64(V1, V2, C)), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6)
+
+
 def test_names_and_functions_find_their_duals():
     import keras
 
@@ -152,6 +162,7 @@ def test_names_and_functions_find_their_duals():
     assert dual_of(activations.TABLE["gelu"]) == dual_of("gelu") == dual_of(keras.activations.gelu)
     assert dual_of(keras.activations.relu) == dual_of("relu")
     assert isinstance(dual_of(keras.ops.gelu), Quadrature)
+    assert isinstance(dual_of(lambda u: tf.sin(u)), Quadrature)
     with pytest.raises(nb.NtkbenchError, match="tanh"):
         dual_of("tahn")
     with pytest.raises(nb.NtkbenchError, match="mixes units"):

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import ntkbench as nb
 from ntkbench.engine.ops.keras_settings import keras_settings
+from ntkbench.runner.device import quiet_environment
 
 WORDS = ["run", "--arch", "cnn", "--arch", "fc", "--widths", "4", "--seeds", "1", "--measure", "gradient", "--quiet"]
 
@@ -35,6 +36,70 @@ def test_a_run_does_not_see_keras_json(tmp_path, executor, monkeypatch):
     (tmp_path / "keras.json").write_text(json.dumps(settings))
     plain = values(tmp_path / "plain")
     assert values(tmp_path / "set", KERAS_HOME=str(tmp_path), KERAS_BACKEND="torch") == plain
+
+
+def test_nor_does_a_kernel_of_tensorflow_probability(tmp_path):
+    (tmp_path / "keras.json").write_text('{"floatx": "bfloat16"}')  # stops TF-Keras too
+    words = ["--arch", "rbf", "--widths", "inf", "--measure", "kernel", "--executor", "serial", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ntkbench", "run", *words, "--out", str(tmp_path / "run")],
+        env={**os.environ, "KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+HOME = """
+import keras
+
+
+def build(width, *, input_shape):
+    path = keras.utils.get_file("weights.txt", "file:///not/there", cache_subdir="models")
+    scale = float(open(path).read())
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Dense(1), keras.layers.Rescaling(scale)])
+"""
+
+
+@pytest.mark.parametrize("executor", ["processes", "serial"])
+def test_downloads_of_keras_are_found_and_nothing_is_left_behind(tmp_path, executor):
+    home, scratch = tmp_path / "home", tmp_path / "scratch"
+    (home / "models").mkdir(parents=True)
+    scratch.mkdir()
+    (home / "models" / "weights.txt").write_text("2.0")
+    (tmp_path / "net.py").write_text(HOME)
+    words = ["--arch", str(tmp_path / "net.py:build"), "--widths", "4", "--seeds", "2", "--measure", "gradient"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ntkbench", "run", *words, "--executor", executor, "--out", str(tmp_path / "run")],
+        env={**os.environ, "KERAS_HOME": str(home), "TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not [path.name for path in scratch.iterdir() if path.name.startswith("ntkbench-")]
+
+
+@pytest.mark.parametrize(
+    ("content", "stops"),
+    [
+        ("{}", False),
+        ("not JSON", False),
+        ('{"floatx": "float64", "epsilon": 0.1, "image_data_format": "channels_first", "backend": "jax"}', False),
+        ('{"floatx": "bfloat16"}', True),
+        ('{"floatx": ["float32"]}', True),
+        ('{"epsilon": 1}', True),
+        ('{"image_data_format": null}', True),
+        ("[]", True),
+        (None, True),
+    ],
+)
+def test_only_files_that_keras_cannot_read_are_ignored(tmp_path, content, stops, monkeypatch):
+    path = tmp_path / "keras.json"
+    path.mkdir() if content is None else path.write_text(content)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    quiet_environment(ours=True)
+    assert (os.environ["KERAS_HOME"] == os.devnull) == stops
 
 
 def test_settings_are_put_back():

@@ -8,6 +8,7 @@ import pytest
 
 import ntkbench as nb
 from ntkbench.cli.main import main
+from ntkbench.gpu import Gpu
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
 from ntkbench.registry.current import registry
@@ -78,7 +79,19 @@ def test_how_many_workers(monkeypatch):
     long = plan("fc", widths="1024", seeds=900, measure="ball")
     assert workers_for(long, "processes", 3) == 3, "a group that is long is cut"
     assert workers_for(plan("fc", widths="16,4096", seeds=1), "processes", None) == 1, "wide networks fill a machine"
-    assert workers_for(plan("fc", widths="4,8", seeds=1, device="gpu"), "processes", None) == 1
+    assert workers_for(plan("fc", widths="4,8", seeds=1, device="tpu"), "processes", None) == 1
+
+
+@pytest.mark.parametrize(("gib", "count"), [(80.0, 4), (6.0, 3), (1.0, 1)])
+def test_workers_share_a_gpu_whose_memory_suffices(gib, count, monkeypatch):
+    monkeypatch.setattr(choose, "processors", lambda: 4)
+    monkeypatch.setattr(choose, "gpu_of", lambda device: None if device == "cpu" else Gpu("GPU-1", "A card", gib))
+    for device in ("gpu", "auto"):
+        many = plan("fc", "linear", widths="4,8,16", seeds=1, device=device)
+        assert workers_for(many, "processes", None) == count
+        assert workers_for(many, "processes", 6) == 6, "who asks for more gets more"
+    assert workers_for(plan("fc", "linear", widths="4,8,16", seeds=1, device="cpu"), "processes", None) == 4
+    assert workers_for(plan("fc", widths="16,4096", seeds=1, device="gpu"), "processes", None) == 1
 
 
 @pytest.mark.parametrize(
@@ -87,7 +100,7 @@ def test_how_many_workers(monkeypatch):
         (["--workers", "0"], "at least 1"),
         (["--workers", "two"], "expected an integer"),
         (["--workers", "2", "--executor", "serial"], "serial has one worker"),
-        (["--workers", "2", "--device", "gpu"], "by one worker only"),
+        (["--workers", "2", "--device", "tpu"], "by one worker only"),
         (["--executor", "seriel"], "Did you mean 'serial'"),
         (["--executor", "serial", "--timeout", "5"], "cannot enforce --timeout"),
         (["--executor", "serial", "--memory-limit", "5"], "cannot enforce --memory-limit"),
@@ -108,10 +121,12 @@ def test_wrong_words(words, sentence, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_fewer_workers_on_an_accelerator_are_said_to_who_asked_for_more(asked):
+def test_fewer_workers_on_a_tpu_are_said_to_who_asked_for_more(asked):
     notes = []
     choice = Choice(kind="processes", workers=3, device="auto", asked=asked)
     executor = choice.executor(registry(), "auto", notes.append)
     executor._begin(SimpleNamespace(ready=False), "gpu:0")
+    assert executor.workers == executor.setting.workers == 3
+    executor._begin(SimpleNamespace(ready=False), "tpu:local")
     assert executor.workers == 1
-    assert notes == asked * ["Using one worker instead of 3, because gpu:0 cannot be shared."]
+    assert notes == asked * ["Using one worker instead of 3, because tpu:local cannot be shared."]

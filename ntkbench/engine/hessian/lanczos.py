@@ -16,11 +16,12 @@ from attrs import frozen
 
 from ..checks import NotFinite
 from ..ops import Compiled
-from .orthonormal import LARGE, largest_of, orthonormal, rounding_length
+from .orthonormal import largest_of, orthonormal, rounding_length
 
 Matvec = Callable[[tf.Tensor], tf.Tensor]
 
 RECENT_STEPS = 4  # steps whose vectors are stored separately before they are concatenated, to limit copying
+LARGE = 2**18  # smallest number of entries in the vectors of one step for which copying the basis costs more than calls
 
 
 class Lanczos:
@@ -40,11 +41,7 @@ class Lanczos:
                 start, _ = _without(start, known)
         self.s = start.shape[1]
         self._large = start.shape.num_elements() >= LARGE
-        if self._large:
-            # XLA uses one thread per operator, so it pays off only for several operators.
-            self._advance = _advance_large(self.s, start.dtype, xla=start.shape[0] > 1)
-        else:
-            self._advance = _advance_small(self.s, start.dtype)
+        self._advance = (_advance_large if self._large else _advance_small)(self.s, start.dtype)
         self.vectors_now, _ = orthonormal(start, rounding_length(start), self.s)
         self._before = tf.zeros_like(start)
         nothing = [] if self._large else [start[:, :0]]
@@ -193,9 +190,10 @@ def _advance_small(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ..
 
 
 @cache
-def _advance_large(s: int, dtype: tf.DType, xla: bool) -> Callable[..., tuple[tf.Tensor, ...]]:
-    """Return `_advance` in separately compiled pieces, whose shapes stay the same from step to step."""
-    first, without, again = (
-        Compiled(each, jit_compile=xla) for each in (partial(_first, s), _without, partial(_again, s))
-    )
+def _advance_large(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ...]]:
+    """Return `_advance` in separately compiled pieces, for a basis of any number of parts."""
+    vectors = tf.TensorSpec([None, None, None], dtype)
+    first = Compiled(partial(_first, s), input_signature=[vectors] * 3)
+    without = Compiled(_without, input_signature=[vectors] * 2)
+    again = Compiled(partial(_again, s), input_signature=[vectors])
     return partial(_advance, Pieces(first, without, again))

@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 
 ROUNDING = 20  # units in the last place that orthogonalisation leaves of a linearly dependent vector
-LARGE = 2**18  # smallest number of entries in the vectors of one step for which XLA pays off
 
 
 def orthonormal(w: tf.Tensor, least: tf.Tensor, s: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -8,14 +8,13 @@ from ...errors import NtkbenchError
 from ..budget import BASE, PER_OPERATION, gib
 from ..model import Network
 from .factored import FactoredProduct
-from .orthonormal import LARGE
 
 MAX_BASIS_BYTES = 768 * 2**20  # bytes of the bases of all samples processed in parallel; a larger batch is no faster
 EXPECTED_STEPS = 48  # Lanczos steps assumed when samples are grouped
 FEWEST_STEPS = 8  # fewer steps certify nothing
 WORKSPACE = 32  # vectors besides the basis: the newest ones, copies during concatenation, allocator overhead
 RECURRENCE = 12  # vectors of the recurrence, which keeps no basis
-XLA_BYTES = 64 * 2**20  # bytes that compiling the product with XLA takes, and the same for the orthogonalisation
+XLA_BYTES = 64 * 2**20  # bytes that compiling the product with XLA takes
 ALIVE_SHARE = 0.5  # share of a product's intermediate results that is alive at one time
 GRADIENTS = 6  # vectors of length P allocated by one Hessian-vector product of one sample
 
@@ -62,9 +61,8 @@ class Sizes:
 def factored_sizes(operator: FactoredProduct, samples: int, copies: int, basis: bool = True) -> Sizes:
     """Return the sizes for the factored Hessian, from the graph of `samples`·`copies` parallel products."""
     item = operator.net.dtype.size
-    large = samples > 1 and samples * copies * operator.size >= LARGE
     return Sizes(
-        fixed=BASE + XLA_BYTES * (operator.xla + large) + 2 * PER_OPERATION * operator.operations,
+        fixed=BASE + XLA_BYTES * operator.xla + 2 * PER_OPERATION * operator.operations,
         kept=item * operator.kept // samples,
         working=int(ALIVE_SHARE * item * operator.made / samples),
         vector=item * copies * operator.size,

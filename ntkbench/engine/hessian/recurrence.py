@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from ..checks import NotFinite
 from ..ops import Compiled
-from .orthonormal import LARGE, eps, largest_of, orthonormal, rounding_length, without_short
+from .orthonormal import eps, largest_of, orthonormal, rounding_length, without_short
 
 
 class Recurrence:
@@ -32,8 +32,7 @@ class Recurrence:
     def __init__(self, matvec: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor):
         self.matvec = matvec
         batch, self.s, _ = start.shape
-        large = start.shape.num_elements() >= LARGE
-        self._advance = _advance(self.s, start.dtype, large and batch > 1)  # XLA uses one thread per operator
+        self._advance = _advance(self.s, start.dtype)
         self._newest, _ = orthonormal(start, rounding_length(start), self.s)
         self._before = tf.zeros_like(start)
         self._beta = tf.zeros([batch, self.s, self.s], start.dtype)
@@ -86,11 +85,10 @@ class Recurrence:
 
 
 @cache
-def _advance(s: int, dtype: tf.DType, xla: bool) -> Callable[..., tuple[tf.Tensor, ...]]:
+def _advance(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ...]]:
     """Return the compiled `_step` for operators of any size and number."""
     vectors = tf.TensorSpec([None, None, None], dtype)
-    signature = None if xla else [vectors] * 4 + [tf.TensorSpec([None, 1], dtype)]
-    return Compiled(partial(_step, s), input_signature=signature, jit_compile=xla)
+    return Compiled(partial(_step, s), input_signature=[vectors] * 4 + [tf.TensorSpec([None, 1], dtype)])
 
 
 def _step(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from typing import Any
 
 import keras
@@ -49,6 +50,22 @@ LOGISTIC: dict[str, Dual] = {
 }
 """Activations based on the logistic function."""
 
+TENSORFLOW: dict[Any, str] = {
+    tf.identity: "linear",
+    tf.abs: "abs",
+    tf.sin: "sin",
+    tf.cos: "cos",
+    tf.tanh: "tanh",
+    tf.sigmoid: "sigmoid",
+    tf.math.erf: "erf",
+    tf.math.softplus: "softplus",
+    tf.nn.relu: "relu",
+    tf.nn.leaky_relu: "leaky_relu",
+    tf.nn.silu: "silu",
+    tf.nn.gelu: "gelu",
+}
+"""TensorFlow's own functions, with their default arguments, by the names of their duals."""
+
 NAMES = (*CLOSED, *LOGISTIC, "leaky_relu")
 
 
@@ -91,7 +108,9 @@ def _named(name: str, options: dict[str, Any]) -> Dual:
 
 
 def _known(activation: Any, name: str) -> Dual | None:
-    """Return the dual of an activation function of Keras or ntkbench, None for any other."""
+    """Return the dual of an activation function of TensorFlow, Keras or ntkbench, None for any other."""
+    if isinstance(activation, Hashable) and activation in TENSORFLOW:
+        return _named(TENSORFLOW[activation], {})
     if activation is activations.TABLE.get(name):
         return _named(name, {})
     if activation is getattr(keras.activations, name, None) or activation is getattr(keras.ops, name, None):

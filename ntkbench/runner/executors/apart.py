@@ -16,7 +16,7 @@ from ...registry.current import block, blocked
 from ...streams import print_to_standard_error
 from ..device import prepare
 from ..limits import NO_LIMITS, Limits
-from .child import end_with_parent, start, started
+from .child import end_with_parent, safe_path, started
 from .processes import STOP_SECONDS, ending
 from .watchdog import Worker
 
@@ -48,7 +48,8 @@ def apart(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process: Any = context.Process(target=_answer, args=(theirs, function, arguments, blocked(), device), daemon=True)
-    start(process)
+    with safe_path():
+        process.start()
     theirs.close()
     worker = Worker(process, ours, psutil.Process(process.pid))
     seconds = None

@@ -8,10 +8,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
 
 from attrs import frozen
 
@@ -36,6 +35,7 @@ class Setting:
         architectures: The user's own architectures, by name.
         blocked: Plugins to leave out.
         threads: Number of threads of each worker on a CPU.
+        workers: Number of workers, which share the memory of a GPU.
         limits: Limits of each cell.
         built_in: Whether all models are built by ntkbench's own code.
     """
@@ -46,12 +46,14 @@ class Setting:
     threads: int
     limits: Limits = NO_LIMITS
     built_in: bool = False
+    workers: int = 1
 
 
 def serve(connection: Connection, setting: Setting) -> None:
     """Run a worker process: measure the groups received over the connection until it is closed.
 
-    Sends ("ready", device) once, ("result", CellResult) for each cell, ("refused", sentence) if the worker cannot
+    Sends ("ready", device) once, ("result", CellResult) for each cell, ("stage", text) where its measurement reports
+    one, ("refused", sentence) if the worker cannot
     start, and ("lost", sentence) if a cell has broken the process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent handles it
@@ -76,10 +78,15 @@ def serve(connection: Connection, setting: Setting) -> None:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         connection.send(("ready", device))
+
+        def say(stage: str) -> None:
+            connection.send(("stage", stage))
+
         while True:
             cells, workspaces = connection.recv()
             try:
-                for result in GroupWorker(cells, known, device, setting.limits.gib, workspaces, functions).results():
+                gib = setting.limits.gib
+                for result in GroupWorker(cells, known, device, gib, workspaces, functions, say).results():
                     connection.send(("result", result))
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise
@@ -89,8 +96,9 @@ def serve(connection: Connection, setting: Setting) -> None:
             gc.collect()  # frees the graphs of the group
 
 
-def start(process: Any) -> None:
-    """Start a spawned process in which a user's types.py or json.py does not replace Python's own module.
+@contextlib.contextmanager
+def safe_path() -> Iterator[None]:
+    """Let a user's types.py or json.py not replace Python's own module in processes that are started in the block.
 
     Python puts the working directory first in the search path of a spawned process, until multiprocessing sets the path
     of the parent.
@@ -98,14 +106,14 @@ def start(process: Any) -> None:
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = before or OURS
     try:
-        process.start()
+        yield
     finally:
         if before is None:
-            del os.environ[SAFE_PATH]
+            os.environ.pop(SAFE_PATH, None)
 
 
 def started() -> None:
-    """Restore, in a process of `start`, the environment that the user's own child processes expect."""
+    """Restore the environment that the user's own child processes expect, in a process started with `safe_path`."""
     if os.environ.get(SAFE_PATH) == OURS:
         del os.environ[SAFE_PATH]
 
@@ -141,4 +149,8 @@ def _prepared(setting: Setting) -> str:
         tf.config.threading.set_inter_op_parallelism_threads(setting.threads)
         # For small networks, graph optimisation costs more CPU time than it saves.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    elif device.startswith("gpu"):
+        from ...engine.budget import share_gpu
+
+        share_gpu(setting.workers)
     return device

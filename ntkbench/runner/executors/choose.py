@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import field, frozen
 
 from ...errors import NtkbenchError, UnknownName
+from ...gpu import gpu_of
 from ...plan.cost import finite_widths, machine_memory_gib
 from ...plan.plan import Plan
 from ...registry.current import blocked
@@ -23,6 +24,7 @@ from .serial import Serial
 KINDS = ("processes", "serial", "dask")
 MAX_DEFAULT_WORKERS = 8  # each worker needs a GiB or more
 GIB_PER_WORKER = 4.0  # memory of the machine per default worker
+GPU_GIB_PER_WORKER = 2.0  # memory of the GPU per default worker; eight of them used 7.5 GiB in the quick preset
 WIDE = 2048  # one network wider than this uses all CPUs and much memory
 
 
@@ -70,7 +72,15 @@ class Choice:
             return Serial(registry.with_architectures(self.architectures), device)
         # Dask expects each task to use one thread.
         threads = 1 if self.address else max(1, processors() // self.workers)
-        setting = Setting(self.device, dict(self.architectures), blocked(), threads, self.limits, self.built_in)
+        setting = Setting(
+            self.device,
+            dict(self.architectures),
+            blocked(),
+            threads,
+            self.limits,
+            built_in=self.built_in,
+            workers=1 if self.address else self.workers,
+        )
         if self.kind == "processes":
             return Processes(self.workers, setting, say if self.asked else lambda sentence: None)
         try:
@@ -110,9 +120,8 @@ def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None
             f"omit {given}."
         )
     count = max((workers_for(plan, word, workers) for plan in plans), default=1)
-    accelerated = device not in ("auto", "cpu")
-    # An accelerator can be used by one process only: the first that accesses it, which is this one.
-    kind = "serial" if accelerated and not limits and word == "processes" else word
+    # A TPU can be used by one process only: the first that accesses it, which is this one.
+    kind = "serial" if device.startswith("tpu") and not limits and word == "processes" else word
     own = {name: entry for plan in plans for name, entry in plan.own_architectures().items()}
     return Choice(
         kind=kind,
@@ -132,23 +141,26 @@ def workers_for(plan: Plan, executor: str, asked: int | None) -> int:
     Args:
         plan: The plan.
         executor: Kind of executor.
-        asked: Number of workers that the user requested. None for the default: one per CPU, or fewer if memory is short
-            or networks are wide.
+        asked: Number of workers that the user requested. None for the default: one per CPU, or fewer if memory (the
+            machine's or the GPU's) is short or networks are wide.
 
     Raises:
-        NtkbenchError: Several workers were requested for the serial executor or for an accelerator.
+        NtkbenchError: Several workers were requested for the serial executor or for a TPU.
     """
     if executor == "serial" and (asked or 1) > 1:
         raise NtkbenchError(f"--executor serial has one worker, but --workers is {asked}; omit one of the two options.")
-    accelerated = plan.options.device not in ("auto", "cpu")
-    if accelerated and (asked or 1) > 1:
+    device = plan.options.device
+    alone = executor == "serial" or device.startswith("tpu")
+    if alone and (asked or 1) > 1:
         raise NtkbenchError(
-            f"--device {plan.options.device} can be used by one worker only, but --workers is {asked}; use --workers 1."
+            f"--device {device} can be used by one worker only, but --workers is {asked}; use --workers 1."
         )
-    if executor == "serial" or accelerated:
+    if alone:
         return 1
     wide = max(finite_widths(plan.cells), default=0) > WIDE
     suited = 1 if wide else min(MAX_DEFAULT_WORKERS, processors(), int(machine_memory_gib() / GIB_PER_WORKER))
+    if gpu := gpu_of(device):
+        suited = max(1, min(suited, int(gpu.gib / GPU_GIB_PER_WORKER)))
     groups = {(cell.label, cell.architecture, cell.width) for cell in plan.cells}
     wanted = asked or suited
     if len(groups) < wanted:  # long groups are split into parts

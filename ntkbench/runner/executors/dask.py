@@ -38,7 +38,7 @@ from ...store.run_store import MANIFEST
 from ...types import Cell, CellResult, Status
 from ..agenda import Agenda
 from ..progress import Progress
-from .child import Setting
+from .child import OURS, SAFE_PATH, Setting, safe_path, started
 from .executor import Executor, ExecutorLost
 from .processes import Processes
 
@@ -99,7 +99,8 @@ class Dask(Executor):
         _silence_logs()
         try:
             if not self.address:
-                with dask.config.set({"distributed.worker.daemon": False}):
+                later = {f"distributed.nanny.pre-spawn-environ.{SAFE_PATH}": os.environ.get(SAFE_PATH) or OURS}
+                with safe_path(), dask.config.set({"distributed.worker.daemon": False, **later}):
                     self._cluster = LocalCluster(
                         n_workers=self.workers,
                         threads_per_worker=1,
@@ -137,6 +138,7 @@ class Dask(Executor):
             with contextlib.suppress(Exception):
                 if each is not None:
                     each.close(timeout=CONNECT_SECONDS)
+        started()
 
     def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
         """Yield the result of every cell as it arrives, and report the cells being measured to `progress`.
@@ -397,6 +399,7 @@ class Bench(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Write those of the user's files that differ from, or are missing on, this machine."""
         del worker
+        started()
         own: dict[str, Architecture] = {}
         for name, entry in self.setting.architectures.items():
             own[name] = entry

@@ -23,7 +23,7 @@ from ...errors import NtkbenchError
 from ...types import Cell, CellResult, Status
 from ..agenda import Agenda
 from ..progress import Progress
-from .child import Setting, serve, start
+from .child import Setting, safe_path, serve
 from .executor import Executor, ExecutorLost
 from .watchdog import Watchdog, Worker
 
@@ -39,12 +39,12 @@ def processors() -> int:
 class Processes(Executor):
     """Measures groups of cells in worker processes, each cell within the limits.
 
-    More than one worker is started only if the first one computes on the CPU: an accelerator is not shared.
+    Workers share a GPU, but only one process can use a TPU.
 
     Args:
         workers: Maximum number of workers.
         setting: Settings of every worker.
-        say: Called with a sentence if an accelerator reduces the number of workers to one.
+        say: Called with a sentence if a TPU reduces the number of workers to one.
     """
 
     def __init__(self, workers: int, setting: Setting, say: Callable[[str], None] = lambda sentence: None):
@@ -102,6 +102,9 @@ class Processes(Executor):
                 if kind == "ready":
                     self._begin(worker, value)
                     agenda.workers = self.workers
+                elif kind == "stage":
+                    if worker.at is not None:
+                        progress.now(worker.cells[worker.at.number], value)
                 elif kind == "result":
                     result = self._own(value, worker)
                     if cell := worker.next():
@@ -122,13 +125,14 @@ class Processes(Executor):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process: Any = context.Process(target=serve, args=(theirs, self.setting), daemon=True)
-        start(process)
+        with safe_path():
+            process.start()
         theirs.close()
         self.crew.append(Worker(process, ours, psutil.Process(process.pid)))
 
     def _begin(self, worker: Worker, device: str) -> None:
         worker.ready, worker.device, self._failed_starts = True, device, 0
-        if not device.startswith("cpu") and self.workers > 1:
+        if device.startswith("tpu") and self.workers > 1:
             self.say(f"Using one worker instead of {self.workers}, because {device} cannot be shared.")
             self.workers = 1
 
