@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,11 @@ class CellContext:
         make_rng: Callable[[str], np.random.Generator],
         make_limit: Callable[[], Any],
         task: Task | None,
+        params: Mapping[str, Any] | None,
     ):
         self.y = np.asarray(y, np.float64)
         self.width, self.seed, self.precision, self.device = width, seed, precision, device
-        self.settings, self.architecture = settings, architecture
+        self.settings, self.architecture, self.params = settings, architecture, dict(params or {})
         self.quantities: frozenset[str] = frozenset()
         self._make_rng, self._make_limit = make_rng, make_limit
         self._workspace = Workspace()

@@ -131,6 +131,7 @@ class GroupWorker:
             "device": self.device,
             "settings": Settings(**cell.settings),
             "architecture": self.architecture,
+            "params": cell.params,
             "make_rng": lambda name: np.random.default_rng(
                 seed_for("directions", cell.architecture, dict(cell.params), written_width(cell.width), cell.seed, name)
             ),
