@@ -17,7 +17,7 @@ def ntkbench_register_measurements(register):
         "dynamics",
         "ntkbench_dynamics.measurement:measure",
         summary="how kernel, patterns, weights and sharpness move in training",
-        needs="task",
+        needs=["task", "hessian"],
         quantities=[
             Quantity(
                 "kernel_distance_trained",
@@ -164,7 +164,12 @@ def ntkbench_register_measurements(register):
             _curve("weight_change_from_start", "Δw", "relative distance of the weights from initialisation"),
             _curve("weight_angle_from_start", "1 − cos", "one minus the cosine of weights and initial weights", 2.0),
             _curve("output_distance_to_end", "Δf", "relative distance of the outputs from those at the end"),
-            _curve("probability_distance_to_end", "Δp", "mean distance of softmax f from that at the end", 2.0),
+            _curve(
+                "probability_distance_to_end",
+                "Δp",
+                "mean distance of softmax f, in the unit of targets, from that at the end",
+                2.0,
+            ),
             _curve("disagreement_to_end", "Δ argmax", "share of probes in another class than at the end", 1.0),
             _curve("output_hessian", "‖∇²f‖", "mean norm of the Hessian of the measured output", unit="f"),
             CurveSpec(

@@ -150,10 +150,10 @@ class Snapshots:
         return nb.relative_change(self.weights(step), self.weights(self.start))
 
     def of_classes(self, distance, step):
-        """Return a distance of the outputs to those at the end; None if the task has no classes."""
+        """Return a distance of the outputs to those at the end, in the unit of targets; None without classes."""
         if not self.ctx.task.classes:
             return None
-        return distance(self.track.outputs(step), self.track.outputs(self.end))
+        return distance(*(self.training.as_targets(self.track.outputs(each)) for each in (step, self.end)))
 
     def sharpness(self, step, which=0):
         """Return an eigenvalue of the Hessian of the train loss over the bound of stability; None if there is none."""

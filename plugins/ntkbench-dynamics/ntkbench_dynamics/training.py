@@ -94,8 +94,12 @@ class Training:
 
     def error(self, outputs, part):
         """Return the error of outputs of the architecture on a part of the task; see `ntkbench.Task.error`."""
+        return self._ctx.task.error(self.as_targets(outputs), part[1])
+
+    def as_targets(self, outputs):
+        """Return outputs of the architecture in the unit of `Task.targets`: [N, O] float64."""
         low, high = self._ctx.architecture.targets
-        return self._ctx.task.error((outputs.astype(np.float64) - (low + high) / 2) / ((high - low) / 2), part[1])
+        return (outputs.astype(np.float64) - (low + high) / 2) / ((high - low) / 2)
 
     def error_of(self, part):
         """Return the function from weights [P] to the error of the network on a part of the task."""
