@@ -24,6 +24,7 @@ ELSEWHERE = {
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "tutorials/plugin.md": "plugins/README.md",
+    "tutorials/features.md": "plugins/ntkbench-features/TUTORIAL.md",
     "board.md": "leaderboards/v1/board.md",
     "board-rules.md": "leaderboards/RULES.md",
     **{path.name: path.relative_to(ROOT).as_posix() for path in ROOT.glob("leaderboards/v1/*.svg")},

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         kernel_distance as kernel_distance,
         relative_change as relative_change,
     )
-    from .errors import NtkbenchError as NtkbenchError
+    from .errors import MissingData as MissingData, NtkbenchError as NtkbenchError
     from .registry.decorators import architecture as architecture, measurement as measurement
     from .registry.hookspecs import hookimpl as hookimpl
     from .types import Curve as Curve, CurveSpec as CurveSpec, Quantity as Quantity, Value as Value
@@ -36,7 +36,7 @@ _HOMES = {
     ".engine.hessian": "HessianEigs HessianNorm hessian_eigs hessian_norm hvp",
     ".engine.linearize": "Linearized linearize",
     ".engine.ntk": "empirical_ntk jacobian kernel_distance relative_change",
-    ".errors": "NtkbenchError",
+    ".errors": "MissingData NtkbenchError",
     ".registry.decorators": "architecture measurement",
     ".registry.hookspecs": "hookimpl",
     ".types": "Curve CurveSpec Quantity Value",

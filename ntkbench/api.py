@@ -130,6 +130,7 @@ class Run(StoredRun):
         """Draw the measured curves into a file, and those that a suite stored with the run.
 
         Each line is the median over the seeds of one width; its band extends from the smallest to the largest value.
+        Heat maps are medians over the seeds of the smallest and of the largest width.
 
         Args:
             path: Path of a .png, .svg or .pdf file.
@@ -138,15 +139,17 @@ class Run(StoredRun):
             NtkbenchError: The run holds no curves.
         """
         from .analysis.bands import curve_panels
+        from .analysis.heat_maps import heat_maps
         from .report.panels import panels_figure
 
         panels = [*self.panels, *curve_panels(self.results, self.manifest)]
-        if not panels:
+        maps = heat_maps(self.results, self.manifest)
+        if not panels and not maps:
             raise NtkbenchError(
                 f"{self.path} holds no curves. Measure some, such as `--measure gd:curves`, or run a suite that stores "
                 "them, such as huang2020."
             )
-        panels_figure(panels, path)
+        panels_figure(panels, path, maps)
 
 
 def load(path: str | os.PathLike[str]) -> Run:

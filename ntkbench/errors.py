@@ -34,6 +34,19 @@ class Unsupported(NtkbenchError):
     """Raised when a measurement does not apply to the model. The cell ends as `unsupported`, which is not a failure."""
 
 
+class MissingData(NtkbenchError):
+    """Raised by a dataset whose files are not on this machine. Its checks are skipped, and groups leave it out.
+
+    Args:
+        what: What was not found, such as "the dataset 'GunPoint'".
+        remedy: A sentence on how to get it.
+    """
+
+    def __init__(self, what: str, remedy: str):
+        self.what, self.remedy = what, remedy
+        super().__init__(f"The files of {what} were not found. {remedy}")
+
+
 class Diverged(NtkbenchError):
     """Raised when gradient descent or a search produces values that are not finite."""
 

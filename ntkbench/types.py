@@ -97,6 +97,9 @@ class CurveSpec:
         bounds: The interval that contains every y.
         direction: The direction of "more linear" in y: "lower", "higher" or "none".
         summary: A short description.
+        axis: For a heat map: the name of a curve of the same measurement, with abscissas t. y then is a symmetric
+            function of two of them that is 0 where they are equal, with one ordinate for each pair, in the order
+            (t_0, t_1), (t_0, t_2), (t_1, t_2), (t_0, t_3), ..., and with x = 0, 1, 2, ... Empty for a curve.
     """
 
     name: str
@@ -106,6 +109,7 @@ class CurveSpec:
     bounds: tuple[float, float] = (float("-inf"), float("inf"))
     direction: Direction = "none"
     summary: str = ""
+    axis: str = ""
 
     @property
     def key(self) -> str:
@@ -229,6 +233,27 @@ class Panel:
     y_label: str
     lines: tuple[Line, ...]
     logarithmic: bool = True
+
+
+@frozen
+class HeatMap:
+    """A symmetric function of two points of one axis, drawn as colours.
+
+    Attributes:
+        title: Title of the plot.
+        label: What the values belong to, such as "width 64".
+        axis: Label of both axes.
+        symbol: Symbol of the values.
+        at: The points of the axis.
+        values: The values, one row for each point.
+    """
+
+    title: str
+    label: str
+    axis: str
+    symbol: str
+    at: tuple[float, ...]
+    values: tuple[tuple[float, ...], ...]
 
 
 Width = int | float

@@ -17,7 +17,7 @@ DECADE = 10.0
 
 
 def curve_panels(results: Iterable[CellResult], manifest: Mapping[str, Any] | None = None) -> list[Panel]:
-    """Return a panel for each architecture, condition and curve, with one line for each width.
+    """Return a panel for each architecture, condition and curve, with one line for each width; none for heat maps.
 
     Args:
         results: Results of a run.
@@ -27,16 +27,18 @@ def curve_panels(results: Iterable[CellResult], manifest: Mapping[str, Any] | No
     panels: list[Panel] = []
     known: set[tuple[str, frozenset[str]]] = set()
     for each in series(results):
-        for (measurement, name), held in _by_curve(each).items():
+        for (measurement, name), held in by_curve(each).items():
             # Series that differ only in the radius share the cells that do not depend on it.
             place = (name, frozenset(result.cell.key for result in held))
-            if place not in known:
+            spec = specs.get(measurement, {}).get(name)
+            if place not in known and not (spec and spec.axis):
                 known.add(place)
-                panels.append(_panel(each, name, held, specs.get(measurement, {}).get(name)))
+                panels.append(_panel(each, name, held, spec))
     return [panel for panel in panels if panel.lines]
 
 
-def _by_curve(of: Series) -> dict[tuple[str, str], list[CellResult]]:
+def by_curve(of: Series) -> dict[tuple[str, str], list[CellResult]]:
+    """Return the results of a series that hold a curve, by its measurement and name."""
     found: dict[tuple[str, str], list[CellResult]] = {}
     for result in of.results:
         for name in result.curves:

@@ -14,7 +14,9 @@ ACTIVATION = {"activation": params.activation()}
 DEPTH = {"depth": params.depth()}
 DENSE = ACTIVATION | DEPTH | params.COMMON
 CONVOLUTIONAL = params.COMMON | {"init": params.init(convolutional=True)}
-BLOCKS = {"activation": params.activation("gelu"), "depth": params.depth(1, "blocks")} | params.COMMON
+BLOCKS = (
+    {"activation": params.activation("gelu"), "depth": params.depth(1, "blocks")} | params.COMMON | params.WITHOUT_MUP
+)
 
 VERDICT = ("kernel_change_worst", "kernel_change_gd")
 """What a verdict rests on besides curvature; see `ntkbench.analysis.verdicts`."""
@@ -236,7 +238,7 @@ def _counter_examples(register: Register) -> None:
         f"{__name__}.bottleneck:build",
         summary="fully connected with hidden layers of m, k and m units",
         width_means="units m of the wide hidden layers",
-        params=ACTIVATION | {"k": params.bottleneck(words=("sqrt", "log"))} | params.COMMON,
+        params=ACTIVATION | {"k": params.bottleneck(words=("sqrt", "log"))} | params.COMMON | params.WITHOUT_MUP,
         theory=theory.bottleneck,
         bottleneck=True,
         variants=({"k": 1}, {"k": 4}),
@@ -251,7 +253,7 @@ def _counter_examples(register: Register) -> None:
         summary="3×3 convolutions with m, k and m channels followed by a flattened readout",
         width_means="channels m of the wide convolutions",
         inputs="image",
-        params=ACTIVATION | {"k": params.bottleneck("channels")} | CONVOLUTIONAL,
+        params=ACTIVATION | {"k": params.bottleneck("channels")} | CONVOLUTIONAL | params.WITHOUT_MUP,
         theory=theory.bottleneck,
         bottleneck=True,
         widths=CHANNELS,
@@ -268,7 +270,8 @@ def _counter_examples(register: Register) -> None:
             "activation": params.fixed("linear", "activation of the hidden layers; fixed"),
             "k": params.bottleneck(),
         }
-        | params.COMMON,
+        | params.COMMON
+        | params.WITHOUT_MUP,
         theory=theory.bottleneck,
         bottleneck=True,
         family="dense",
@@ -283,7 +286,8 @@ def _counter_examples(register: Register) -> None:
         params={"hidden": {"type": "int", "default": 64, "minimum": 1, "help": "number of units in each hidden layer"}}
         | ACTIVATION
         | DEPTH
-        | params.WEIGHTS,
+        | params.WEIGHTS
+        | params.WITHOUT_MUP,
         theory=theory.lazy,
         widths=ALPHAS,
         grows=False,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 import keras
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .. import layers
 from ..errors import NtkbenchError
@@ -22,6 +22,10 @@ AXES: dict[Form, str] = {
     "sequence": "(steps, features)",
     "ragged": "{'values': (steps, features), 'mask': (steps,)}",
 }
+
+
+MEAN_READOUT = ("mean-field", "mup")
+"""Parameterisations whose output is a mean over the readout's inputs."""
 
 
 class Common(TypedDict, total=False):
@@ -44,22 +48,26 @@ class Maker:
     Attributes:
         seed: Seed of the network.
         init: How kernels are drawn, see `ntkbench.layers.draws`.
-        parameterization: "ntk" or "standard", as in `ntkbench.layers`, or "mean-field": NTK layers, with the readout
-            divided by another √fan_in (see `readout`).
+        parameterization: "ntk" or "standard", as in `ntkbench.layers`; "mean-field": NTK layers, with the readout
+            divided by another √fan_in (see `readout`); or "mup": mean-field with a multiplier.
+        multiplier: Multiplier of all layers, see `Parametric`.
         prefix: Prefix of all layer names.
     """
 
     seed: int
     init: str = "gaussian"
     parameterization: str = "ntk"
+    multiplier: float = 1.0
     prefix: str = ""
 
     def dense(self, units: int, role: str, activation: Any = None, **options: Any) -> layers.Dense:
         """Return the dense layer with the given role."""
+        options["multiplier"] = self.multiplier
         return layers.Dense(units, activation, **self._of(role) | {"init": self._dense_init}, **options)
 
     def conv(self, filters: int, role: str, activation: Any = None, **options: Any) -> layers.Conv2D:
         """Return the 3×3 convolution with the given role."""
+        options["multiplier"] = self.multiplier
         return layers.Conv2D(filters, activation=activation, **self._of(role), **options)
 
     def attention(self, units: int, heads: int, role: str, scale: str = "root") -> layers.Attention:
@@ -76,7 +84,7 @@ class Maker:
             "name": self.prefix + role,
             "seed": seed_for(self.seed, role),
             "init": self.init,
-            "parameterization": "ntk" if self.parameterization == "mean-field" else self.parameterization,
+            "parameterization": "ntk" if self.parameterization in MEAN_READOUT else self.parameterization,
         }
 
 
@@ -109,6 +117,7 @@ def assemble(
     input_shape: Any,
     *,
     seed: int,
+    width: int | None = None,
     init: str = "gaussian",
     parameterization: str = "ntk",
     alpha: float = 1.0,
@@ -122,26 +131,43 @@ def assemble(
         forms: Forms of the input that the network takes.
         input_shape: Shape of one input, without the batch axis; for ragged sequences, a dict of shapes.
         seed: Seed of the network.
+        width: The width m of the maximal-update parameterisation; None if the architecture has none.
         init: How kernels are drawn.
-        parameterization: "ntk", "standard" or "mean-field".
+        parameterization: "ntk", "standard", "mean-field" or "mup". The last one is "mean-field" with the multiplier √m
+            in every layer, that is, with a learning rate m times as large: the maximal-update parameterisation, in
+            which gradient descent with one learning rate for all widths moves all features by order 1. For a fully
+            connected network, its layers are √m·w, w and w/√m with entries w ~ N(0, 1/m) (input: N(0, 1/m)/√d): Yang,
+            Hu 2021 (arXiv 2011.14522), table 1 and section 5.
         alpha: Output scale.
         two_copy: Replace g by (g(w1; x) − g(w2; x)) / √2 with w2 = w1 at initialisation. Then g is exactly 0 at
             initialisation and its tangent kernel is that of one copy (Chizat, Oyallon, Bach 2019, arXiv 1812.07956).
         output: Activation applied after the last layer.
 
     Raises:
-        NtkbenchError: If `input_shape` fits none of the forms.
+        NtkbenchError: If `input_shape` fits none of the forms, or if the architecture has no such parameterisation.
     """
     x = _inputs((forms,) if isinstance(forms, str) else forms, input_shape)
-    f = core(Maker(seed, init, parameterization), x)
+    make = Maker(seed, init, parameterization, _multiplier(parameterization, width))
+    f = core(make, x)
     if two_copy:
-        twin = core(Maker(seed, init, parameterization, prefix="twin_"), x)
+        twin = core(evolve(make, prefix="twin_"), x)
         f = layers.Scale(math.sqrt(0.5), name="over_root_two")(keras.layers.Subtract(name="copies")([f, twin]))
     if output is not None:
         f = layers.Activation(output, name="output")(f)
     if alpha != 1:
         f = layers.Scale(alpha, name="alpha")(f)
     return keras.Model(x, f)
+
+
+def _multiplier(parameterization: str, width: int | None) -> float:
+    if parameterization != "mup":
+        return 1.0
+    if width is None:
+        raise NtkbenchError(
+            "This architecture has no maximal-update parameterisation; use parameterization='ntk', 'standard' or "
+            "'mean-field'."
+        )
+    return math.sqrt(width)
 
 
 def _inputs(forms: tuple[Form, ...], input_shape: Any) -> Any:
@@ -176,10 +202,11 @@ def hidden_layers(make: Maker, h: Any, widths: list[int], activation: Any) -> An
 def readout(make: Maker, h: Any, outputs: int) -> Any:
     """Apply the linear output layer "readout": [N, outputs].
 
-    In the mean-field parameterisation the output is a mean over the layer's inputs, W h / fan_in with weights N(0, 1)
-    (Yang, Hu 2021, arXiv 2011.14522), that is, the output of the NTK parameterisation divided by √fan_in.
+    In the mean-field parameterisation, and in that of maximal updates, the output is a mean over the layer's inputs,
+    W h / fan_in with weights N(0, 1) (Yang, Hu 2021, arXiv 2011.14522), that is, the output of the NTK parameterisation
+    divided by √fan_in.
     """
-    std = 1 / math.sqrt(h.shape[-1]) if make.parameterization == "mean-field" else 1.0
+    std = 1 / math.sqrt(h.shape[-1]) if make.parameterization in MEAN_READOUT else 1.0
     return make.dense(outputs, "readout", weight_std=std)(h)
 
 

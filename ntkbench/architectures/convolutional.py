@@ -31,12 +31,13 @@ def build(
     By default the readout takes all pixels. With pool="average" it takes their mean: averaging over positions shrinks
     the gradient, so such a network is far from linear at the widths measured here.
     """
-    channels = [whole("width", width)] * whole("depth", depth)
+    width = whole("width", width)
+    channels = [width] * whole("depth", depth)
 
     def core(make, x):
         return _convolutions(make, x, channels, activation, outputs, pool)
 
-    return assemble(core, "image", input_shape, **common)
+    return assemble(core, "image", input_shape, width=width, **common)
 
 
 def build_bottleneck(

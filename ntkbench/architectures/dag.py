@@ -53,4 +53,4 @@ def build(
             h.append(make.dense(width, f"group_{group}", activation)(inputs))
         return readout(make, joined([h[group] for group in range(groups) if group not in read]), outputs)
 
-    return assemble(core, "vector", input_shape, **common)
+    return assemble(core, "vector", input_shape, width=width, **common)

@@ -32,4 +32,4 @@ def build(
             features.append(make.dense(width, f"hidden_{number}", activation)(joined(features)))
         return readout(make, joined(features), outputs)
 
-    return assemble(core, "vector", input_shape, **common)
+    return assemble(core, "vector", input_shape, width=width, **common)

@@ -22,9 +22,10 @@ def build(
 
     Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), in the NTK parameterisation, without biases.
     """
-    widths = [whole("width", width)] * whole("depth", depth)
+    width = whole("width", width)
+    widths = [width] * whole("depth", depth)
 
     def core(make, x):
         return readout(make, hidden_layers(make, x, widths, activation), outputs)
 
-    return assemble(core, "vector", input_shape, **common)
+    return assemble(core, "vector", input_shape, width=width, **common)

@@ -32,9 +32,10 @@ def build(
     """
     if output == "softmax" and outputs < 2:
         raise NtkbenchError(f"A softmax over {outputs} class is constant 1; use outputs=2 or more.")
-    widths = [whole("width", width)] * whole("depth", depth)
+    width = whole("width", width)
+    widths = [width] * whole("depth", depth)
 
     def core(make, x):
         return readout(make, hidden_layers(make, x, widths, activation), outputs)
 
-    return assemble(core, "vector", input_shape, output=output, **common)
+    return assemble(core, "vector", input_shape, width=width, output=output, **common)

@@ -41,10 +41,13 @@ def init(convolutional: bool = False) -> dict[str, Any]:
 PARAMETERIZATION = {
     "type": "str",
     "default": "ntk",
-    "choices": ("ntk", "standard", "mean-field"),
+    "choices": ("ntk", "standard", "mean-field", "mup"),
     "help": "ntk: N(0,1) weights, products multiplied by 1/√fan_in; standard: N(0,1/fan_in) weights; "
-    "mean-field: ntk, and the readout multiplied by another 1/√fan_in",
+    "mean-field: ntk, and the readout multiplied by another 1/√fan_in; "
+    "mup: mean-field with N(0,1/width) weights, products multiplied by √width",
 }
+WITHOUT_MUP: dict[str, Any] = {"parameterization": PARAMETERIZATION | {"choices": ("ntk", "standard", "mean-field")}}
+"""For networks with attention, with layers that do not grow with the width, or whose width is something else."""
 ALPHA = {"type": "float", "default": 1.0, "minimum": 1e-6, "maximum": 1e6, "help": "output scale"}
 TWO_COPY = {"type": "bool", "default": False, "help": "difference of two identical copies, so that f(w0) = 0 exactly"}
 

@@ -26,4 +26,4 @@ def build(
     def core(make, x):
         return readout(make, make.dense(width, "features", activation, trainable=False)(x), outputs)
 
-    return assemble(core, "vector", input_shape, **common)
+    return assemble(core, "vector", input_shape, width=width, **common)

@@ -42,7 +42,7 @@ def build(
             states.append(h)
         return readout(make, h if read == "last" else _mean(states, mask), outputs)
 
-    return assemble(core, ("sequence", "ragged"), input_shape, **common)
+    return assemble(core, ("sequence", "ragged"), input_shape, width=width, **common)
 
 
 def _mean(states: list[Any], mask: Any) -> Any:

@@ -30,4 +30,4 @@ def build(
             h = keras.layers.Add()([h, make.dense(width, f"block_{block}", activation)(h)])
         return readout(make, h, outputs)
 
-    return assemble(core, "vector", input_shape, **common)
+    return assemble(core, "vector", input_shape, width=width, **common)

@@ -154,8 +154,7 @@ def wide(params: Params, hidden: int, plain: bool = False) -> Claims:
             if DAG in claim.source or HIERARCHY in claim.source:
                 claims[key] = evolve(claim, source=_SLOPES, kind="upper bound")
     found = _parameterised(claims, params)
-    if params["parameterization"] == "mean-field":
-        found |= MEAN_FIELD_DESCENT
+    found |= {"mean-field": MEAN_FIELD_DESCENT, "mup": MUP_CHANGES}.get(params["parameterization"], {})
     if params["parameterization"] == "standard" and plain:
         for key, claim in STANDARD[depth].items():
             found[key] = evolve(claim, from_width=_SHOWS_IN_CHANGES if "change" in key else _SHOWS)
@@ -168,6 +167,8 @@ def _parameterised(claims: Claims, params: Params) -> Claims:
     """Return the claims for a network with a linear readout of m units, given those for the NTK parameterisation."""
     if params["parameterization"] == "mean-field":
         return _scaled(claims)
+    if params["parameterization"] == "mup":
+        return _stretched(claims)
     if params["parameterization"] == "standard":
         found = {"gradient_norm": Theory(0.5, f"{_READOUT}; no other weight's part grows faster", from_width=_SHOWS)}
         if "lambda_min" in claims:
@@ -198,6 +199,31 @@ def _scaled(claims: Claims) -> Claims:
         key: evolve(claim, exponent=claim.exponent - _POWERS[key] / 2, source=f"derived: {_OVER}; {claim.source}")
         for key, claim in claims.items()
         if key in _POWERS
+    }
+
+
+_STRETCHED = {"gradient_norm": 0.5, "hessian_norm": 1.0, "lambda_min": 1.0, "curvature_ratio": 0.0}
+_STRETCHED |= {"condition": 0.0, "kernel_convergence": 0.0, "q_infinity": 0.0}
+"""Exponents by which quantities at w0 grow when w is replaced by √m·w, added to those of the mean-field
+parameterisation. A ball of radius R then is one of radius R√m, so its claims do not carry over."""
+
+_MAXIMAL = f"{TP4}, theorem on maximal updates: one learning rate moves features, and with them K, by order 1"
+MUP_CHANGES = {
+    "kernel_change_gd": Theory(0.0, _MAXIMAL),
+    "linearization_error_gd": Theory(0.0, f"derived: {_MAXIMAL}"),
+    "kernel_change_worst": Theory(0.0, f"derived: within a distance of order 1; {_MAXIMAL}"),
+    "weight_change": Theory(0.0, "derived: mean-field weights move by √m, and these are 1/√m of them"),
+}
+"""Changes of a network of full width in the maximal-update parameterisation."""
+
+
+def _stretched(claims: Claims) -> Claims:
+    """Return the claims for the maximal-update parameterisation at w0: mean-field with weights √m times as large."""
+    scale = "derived: mean-field in weights √m times as large"
+    return {
+        key: evolve(claim, exponent=claim.exponent + _STRETCHED[key], source=f"{scale}; {claim.source}")
+        for key, claim in _scaled(claims).items()
+        if key in _STRETCHED
     }
 
 

@@ -21,9 +21,11 @@ from .options import Named, no_plugin, warn_of_plugins
 if TYPE_CHECKING:
     from ..plan.cost import Estimate
     from ..plan.plan import Plan
+    from ..plan.suite import Suite
     from ..report.table import Table
     from ..runner.executors.choose import Choice
     from ..runner.run import Outcome
+    from ..runner.suite import SuiteOutcome
     from ..types import Status
 
 REASONS_SHOWN = 10
@@ -264,10 +266,8 @@ def _run_suite(
     retry: tuple[Status, ...],
     chosen: Callable[[Sequence[Plan], str], Choice],
 ) -> int:
-    from ..api import load
     from ..plan.suite import load_suite, plans
     from ..registry.current import registry as the_registry
-    from ..report.claims import claims_table
     from ..runner.device import prepare
     from ..runner.progress import progress_on
     from ..runner.suite import run_suite
@@ -314,12 +314,25 @@ def _run_suite(
             f"Interrupted; finished cells are kept. To resume, rerun the command with --out {found.path}.", err=True
         )
         return 130
-    table = claims_table(suite.name, found.judged) if suite.claims else load(found.path).table()
-    _show(table, format_, as_json, found.path)
+    _show(_suite_table(suite, found), format_, as_json, found.path)
     for outcome in found.outcomes:
         _say_failures(outcome, outcome.ok + outcome.failed)
     click.echo(str(found.path), err=True)
     return 1 if found.bad else 0
+
+
+def _suite_table(suite: Suite, found: SuiteOutcome) -> Table:
+    """Return the table of a finished suite: its judged claims, its methods over datasets, or the standard table."""
+    from ..api import load
+    from ..report.claims import claims_table
+    from ..report.method_table import with_order
+
+    if suite.claims:
+        return claims_table(suite.name, found.judged)
+    run = load(found.path)
+    if not suite.compare:
+        return run.table()
+    return with_order(run.method_table(suite.compare), suite.order, suite.source)
 
 
 def _say(note: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from ..errors import NtkbenchError
 from ..registry.specs import Architecture
 from ..types import Settings, Width
 from .workspace import Workspace
+
+SECONDS_BETWEEN_STAGES = 0.5
 
 
 class CellContext:
@@ -35,13 +38,16 @@ class CellContext:
         make_rng: Callable[[str], np.random.Generator],
         make_limit: Callable[[], Any],
         task: Task | None,
+        params: Mapping[str, Any] | None,
     ):
         self.y = np.asarray(y, np.float64)
         self.width, self.seed, self.precision, self.device = width, seed, precision, device
-        self.settings, self.architecture = settings, architecture
+        self.settings, self.architecture, self.params = settings, architecture, dict(params or {})
         self.quantities: frozenset[str] = frozenset()
         self._make_rng, self._make_limit = make_rng, make_limit
         self._workspace = Workspace()
+        self._say: Callable[[str], None] | None = None
+        self._said = float("-inf")
         self._task = task
         self.rng = make_rng("")
 
@@ -71,12 +77,22 @@ class CellContext:
         """
         return self._workspace.folder
 
+    def report(self, stage: str) -> None:
+        """Show what the measurement is doing, such as "epoch 3.2 of 20", on the progress display of the run.
+
+        Call it as often as you like: at most one stage in half a second is passed on.
+        """
+        if self._say is not None and time.monotonic() - self._said >= SECONDS_BETWEEN_STAGES:
+            self._said = time.monotonic()
+            self._say(stage)
+
     def start(
         self,
         measurement: str,
         quantities: frozenset[str],
         settings: Settings | None = None,
         workspace: Path | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         """Prepare for a measurement: reset the random generator and the requested quantities.
 
@@ -86,8 +102,10 @@ class CellContext:
             settings: Settings of its cell, which may differ from those of another measurement only in the radius; None
                 keeps the current ones.
             workspace: Folder for intermediate files of its cell; None for a temporary one.
+            say: Called with what the measurement reports; None to show it nowhere.
         """
         self.settings = settings or self.settings
         self.rng = self._make_rng(measurement)
         self.quantities = quantities
         self._workspace = Workspace(workspace)
+        self._say = say

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Context(CellContext):
         settings: Sizes and procedures (`Settings`).
         quantities: Result keys that are requested.
         architecture: Registered specification of the architecture.
+        params: All its parameters.
         network: The model as a function of flat weights.
         theta: w0 as one vector [P].
         kernel_map: Tangent kernel at the probes as a function of the weights.
@@ -67,6 +68,7 @@ class Context(CellContext):
         make_limit: Callable[[], Any],
         make_float64: Callable[[], Context] | None = None,
         task: Task | None = None,
+        params: Mapping[str, Any] | None = None,
     ):
         super().__init__(
             y,
@@ -79,6 +81,7 @@ class Context(CellContext):
             make_rng=make_rng,
             make_limit=make_limit,
             task=task,
+            params=params,
         )
         self.network, self.model = network, network.model
         self.inputs = network.inputs(x)
@@ -202,10 +205,11 @@ class Context(CellContext):
         quantities: frozenset[str],
         settings: Settings | None = None,
         workspace: Path | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         """Reset the weights to w0, and prepare for a measurement as `CellContext.start` does."""
         self.network.assign(self.theta)
-        super().start(measurement, quantities, settings, workspace)
+        super().start(measurement, quantities, settings, workspace, say)
 
     def direction(self) -> tf.Tensor:
         """Draw a direction uniformly from the unit sphere in weight space: [P]."""

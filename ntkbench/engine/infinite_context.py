@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,7 @@ class InfiniteContext(CellContext):
         settings: Sizes and procedures (`Settings`).
         quantities: Result keys that are requested.
         architecture: Registered specification of the architecture; of a kernel, `Kernel.subject`.
+        params: All its parameters.
         n_parameters: None; a model at finite width has a number.
         limit: The kernel: `limit.matrix(x1, x2)` is the tangent kernel of one output unit, `limit.nngp` the kernel of
             the outputs at initialisation. Computed on first use and shared by all seeds of a group.
@@ -53,6 +54,7 @@ class InfiniteContext(CellContext):
         make_rng: Callable[[str], np.random.Generator],
         make_limit: Callable[[], Any],
         task: Task | None = None,
+        params: Mapping[str, Any] | None = None,
     ):
         super().__init__(
             y,
@@ -65,6 +67,7 @@ class InfiniteContext(CellContext):
             make_rng=make_rng,
             make_limit=make_limit,
             task=task,
+            params=params,
         )
         self.x = _in_precision(x, precision)
 

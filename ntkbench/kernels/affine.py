@@ -18,7 +18,7 @@ from .windows import Window, conv_mean, padding_of, per_axis
 class Dense(Layer):
     """Dense layer z = (weight_std / √n) W h + bias_std b on the last axis, at each position; entries of W, b ~ N(0, 1).
 
-    cov' = σ_w² cov + σ_b² and ntk' = cov' + σ_w² ntk, where the cov' in ntk' includes only trained parameters.
+    cov' = σ_w² cov + σ_b² and ntk' = c² cov' + σ_w² ntk, where the cov' in ntk' includes only trained parameters.
 
     Attributes:
         weight_std: Standard deviation σ_w: a number, or a tensor or variable of the kernel's batch shape.
@@ -26,6 +26,7 @@ class Dense(Layer):
         train_weights: Whether the weights are trained and therefore contribute to the tangent kernel.
         train_bias: Whether the bias is trained.
         bias_ntk: Value of (∂z/∂b)², if it differs from that of a trained N(0, 1) entry.
+        multiplier: Multiplier c, as in `ntkbench.layers.Parametric`.
 
     Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572), theorem 1.
     """
@@ -35,6 +36,7 @@ class Dense(Layer):
     train_weights: bool = True
     train_bias: bool = True
     bias_ntk: float | None = None
+    multiplier: float = 1.0
 
     affine = True
 
@@ -48,14 +50,14 @@ class Dense(Layer):
         weight, bias = h.coefficient(self.weight_std) ** 2, h.coefficient(self.bias_std) ** 2
         cov = weight * forward.cov + bias
         ntk = None if forward.ntk is None else weight * forward.ntk
-        parts = [] if ntk is None else [ntk]
+        parts, own = [] if ntk is None else [ntk], self.multiplier**2
         if self.train_weights and self.train_bias and self.bias_ntk is None and forward is gradient:
-            parts.append(cov)
+            parts.append(own * cov)
         else:
             if self.train_weights:
-                parts.append(weight * gradient.cov)
+                parts.append(own * weight * gradient.cov)
             if self.train_bias:
-                parts.append(bias if self.bias_ntk is None else tf.constant(self.bias_ntk, cov.dtype))
+                parts.append(own * bias if self.bias_ntk is None else tf.constant(self.bias_ntk, cov.dtype))
         total = sum(parts[1:], parts[0]) + tf.zeros_like(cov) if parts else None
         return evolve(
             forward,

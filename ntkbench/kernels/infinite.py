@@ -188,6 +188,12 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
                 "form, such as relu, gelu, tanh or erf."
             )
 
+    def __repr__(self) -> str:
+        """Return a short text."""
+        return shown(self)
+
+    __str__ = __repr__
+
     # -- other methods -------------------------------------------------------------------------------------------------
 
     @property
@@ -257,6 +263,12 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         """Return the number of covariance entries per pair of inputs of this shape, over all batches."""
         positions = math.prod(shape[:-1])
         return (positions**2 if self.graph.full else positions) * max(self.batch_shape.num_elements() or 1, 1)
+
+
+def shown(kernel: Any) -> str:
+    """Return a short text of a kernel; that of TensorFlow Probability fails for nests whose types are open."""
+    name, batch = type(kernel).__name__, kernel.batch_shape
+    return f"<{name} {kernel.name!r} batch_shape={batch} feature_ndims={kernel.feature_ndims}>"
 
 
 def as_floating(x: Any, dtype: Any = None) -> tf.Tensor:

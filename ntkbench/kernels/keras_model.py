@@ -282,7 +282,7 @@ class _Walk:
         if found.recurrent is not None:
             self._once(found.recurrent)
             dense = dense_of(found.recurrent, who)
-            weights = {"weight_std": dense.weight_std, "train_weights": dense.train_weights}
+            weights = {name: getattr(dense, name) for name in ("weight_std", "train_weights", "multiplier")}
         number = self._append(
             Recurrence(dual_for(found.activation.activation, who), **weights, who=who), (number,), who
         )

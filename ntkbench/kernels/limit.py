@@ -11,6 +11,9 @@ from ..registry.specs import Architecture
 from .keras_model import hidden_units, infinite_width
 from .pair import paired
 
+FEATURES_MOVE = ("mean-field", "mup")
+"""Parameterisations in which no kernel describes a network of infinite width (Yang, Hu 2021, arXiv 2011.14522)."""
+
 
 def limit_of(
     architecture: Architecture,
@@ -28,7 +31,7 @@ def limit_of(
         model: Returns a model of the architecture at some width. It is called only if the architecture declares no
             limit; its weights are not read.
         wider: Returns the same model at another width, to find hidden layers that do not grow; None to trust that all
-            of them do.
+            of them do. With it, the limit is that of a width of infinity, without it the one at the model's own width.
 
     Returns:
         A `tfp.math.psd_kernels.PositiveSemidefiniteKernel` with the views `ntk`, `nngp` and `both` of an
@@ -37,7 +40,8 @@ def limit_of(
     Raises:
         Unsupported: There is no limit, or none is known: non-linear outputs, bottlenecks, architectures whose "width"
             is another parameter, hidden layers that do not grow, the standard parameterisation (its tangent kernel
-            grows with width), and models that `infinite_width` rejects.
+            grows with width), at infinite width the parameterisations in which features move, and models that
+            `infinite_width` rejects.
     """
     if architecture.limit is not None:
         kernel = call_with_known_names(architecture.load_field("limit"), **{"input_shape": input_shape, **params})
@@ -48,6 +52,11 @@ def limit_of(
             )
         return paired(kernel)
     name = architecture.name
+    if wider is not None and params.get("parameterization") in FEATURES_MOVE:
+        raise Unsupported(
+            f"In the parameterisation {params['parameterization']!r} a network of infinite width learns features: its "
+            "tangent kernel changes in training, and its first outputs are 0. Use parameterization=ntk."
+        )
     if not architecture.grows:
         raise Unsupported(
             f"The tangent kernel of {name!r} has no limit as its width grows ({architecture.width_means})."

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from .infinite import InfiniteWidth
+from .infinite import InfiniteWidth, shown
 
 
 class KernelPair(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
@@ -25,6 +25,12 @@ class KernelPair(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         parameters = {"kernel": kernel}
         self.kernel, self._nngp = kernel, getattr(kernel, "nngp", kernel)
         super().__init__(kernel.feature_ndims, dtype=kernel.dtype, name=kernel.name, parameters=parameters)
+
+    def __repr__(self) -> str:
+        """Return a short text."""
+        return shown(self)
+
+    __str__ = __repr__
 
     @classmethod
     def _parameter_properties(cls, dtype: Any) -> dict[str, Any]:

@@ -134,7 +134,8 @@ def _affine(layer: Any, who: str) -> dict[str, Any]:
                 f"{who} has initialisation {layer.init!r}, for which no limit is known; use one of {', '.join(INITS)}."
             )
         weight = layer.weight_std * math.sqrt(fan_in / (layer.fan_in or fan_in))
-        found = {"weight_std": weight, "bias_std": layer.bias_std if layer.use_bias else 0.0}
+        found: dict[str, Any] = {"weight_std": weight, "bias_std": layer.bias_std if layer.use_bias else 0.0}
+        found["multiplier"] = layer.multiplier
     else:
         if getattr(layer, "lora_enabled", False):
             raise NoLimit(f"{who} has LoRA weights of fixed rank, for which no limit is known.")

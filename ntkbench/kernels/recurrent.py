@@ -34,6 +34,7 @@ class Recurrence(Layer):
         initial_std: Standard deviation of the entries of the state before the first step, likewise. They are fixed
             Gaussian numbers, independent for different inputs.
         train_weights: Whether W is trained and therefore contributes to the tangent kernel.
+        multiplier: Multiplier of W, as in `ntkbench.layers.Parametric`.
         who: Name of the layer in error messages.
 
     Source: Alemohammad et al. 2021 (arXiv 2006.10246); Yang 2020 (arXiv 2006.14548) for all pairs of steps.
@@ -43,6 +44,7 @@ class Recurrence(Layer):
     weight_std: Any = 1.0
     initial_std: Any = 0.0
     train_weights: bool = True
+    multiplier: float = 1.0
     who: str = "A recurrent layer"
 
     def __call__(self, *features: Features) -> Features:
@@ -100,7 +102,7 @@ class Recurrence(Layer):
             value, slope = self.activation.moments(now["own1"], now["own2"], g)
             after = [value]
             if with_ntk:
-                parts = [weight * state[1], *([state[0]] if self.train_weights else [])]
+                parts = [weight * state[1], *([self.multiplier**2 * state[0]] if self.train_weights else [])]
                 parts += [now["ntk"]] if "ntk" in now else []
                 after.append(slope * sum(parts[1:], parts[0]))
             return tuple(_existing(h, now.get("mask")) for h in after)

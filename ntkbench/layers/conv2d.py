@@ -26,7 +26,8 @@ class Conv2D(Parametric):
         strides: Strides along height and width: one number or a pair.
         padding: "same" or "valid".
         activation: Name of an activation with correct second derivatives, a callable, or None.
-        **kwargs: Arguments of `Parametric`: use_bias, parameterization, init, weight_std, bias_std, fan_in and seed.
+        **kwargs: Arguments of `Parametric`: use_bias, parameterization, init, weight_std, bias_std, fan_in,
+            multiplier and seed.
 
     Raises:
         NtkbenchError: The padding is unknown, or a size is not a positive integer.

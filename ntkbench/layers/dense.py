@@ -19,7 +19,8 @@ class Dense(Parametric):
     Args:
         units: Number of outputs.
         activation: Name of an activation with correct second derivatives, a callable, or None.
-        **kwargs: Arguments of `Parametric`: use_bias, parameterization, init, weight_std, bias_std, fan_in and seed.
+        **kwargs: Arguments of `Parametric`: use_bias, parameterization, init, weight_std, bias_std, fan_in,
+            multiplier and seed.
     """
 
     def __init__(self, units: int, activation: Any = None, **kwargs: Any):

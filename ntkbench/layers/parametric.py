@@ -27,8 +27,10 @@ class Parametric(keras.layers.Layer):
     | "ntk"            | N(0, 1)                     | weight_std / √fan_in | N(0, 1)          | bias_std   |
     | "standard"       | N(0, weight_std² / fan_in)  | 1                    | N(0, bias_std²)  | 1          |
 
-    Both define the same function at initialisation, but their tangent kernels differ. Weights are drawn in float64 and
-    then cast, so that models with the same seed agree in every precision.
+    Both define the same function at initialisation, but their tangent kernels differ. A multiplier c divides the
+    entries by c and multiplies the scales by c: the function stays, the layer's part of the tangent kernel is c² times
+    as large, and gradient descent moves the layer as if its learning rate were c² times as large. Weights are drawn in
+    float64 and then cast, so that models with the same seed agree in every precision.
 
     Args:
         activation: Name of an activation with correct second derivatives, a callable, or None.
@@ -38,13 +40,16 @@ class Parametric(keras.layers.Layer):
         weight_std: Standard deviation σ_w of the weights.
         bias_std: Standard deviation σ_b of the biases.
         fan_in: Number of products summed by a unit; default: that of the kernel's shape.
+        multiplier: The multiplier c.
         seed: Seed of the weights; None draws a seed from Python's generator, as Keras's initialisers do.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        NtkbenchError: The parameterization, the initialisation or the activation is unknown.
+        NtkbenchError: The parameterization, the initialisation or the activation is unknown, or the multiplier is not a
+            positive number.
 
-    Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572); Liu, Zhu, Belkin 2020 (arXiv 2010.01092).
+    Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572); Liu, Zhu, Belkin 2020 (arXiv 2010.01092); for multipliers,
+    Yang, Hu 2021 (arXiv 2011.14522), section 3.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Parametric(keras.layers.Layer):
         weight_std: float = 1.0,
         bias_std: float = 1.0,
         fan_in: int | None = None,
+        multiplier: float = 1.0,
         seed: int | None = None,
         **kwargs: Any,
     ):
@@ -73,6 +79,9 @@ class Parametric(keras.layers.Layer):
         self.weight_std = float(weight_std)
         self.bias_std = float(bias_std)
         self.fan_in = None if fan_in is None else positive(type(self).__name__, "fan_in", fan_in)
+        self.multiplier = float(multiplier)
+        if not 0 < self.multiplier < math.inf:
+            raise NtkbenchError(f"multiplier={multiplier!r} is invalid; pass a positive number.")
         self.seed = settle(seed)
         self.kernel = self.bias = None
         self.scale = self.bias_scale = 1.0
@@ -102,6 +111,9 @@ class Parametric(keras.layers.Layer):
             self.scale, self.bias_scale = std, self.bias_std
         else:
             kernel, bias = std * kernel, self.bias_std * bias
+        if self.multiplier != 1:
+            self.scale, self.bias_scale = self.multiplier * self.scale, self.multiplier * self.bias_scale
+            kernel, bias = kernel / self.multiplier, bias / self.multiplier
         self.kernel = self._weight("kernel", kernel)
         if self.use_bias:
             self.bias = self._weight("bias", bias)
@@ -136,5 +148,6 @@ class Parametric(keras.layers.Layer):
             "weight_std": self.weight_std,
             "bias_std": self.bias_std,
             "fan_in": self.fan_in,
+            "multiplier": self.multiplier,
             "seed": self.seed,
         }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import NtkbenchError
+from ..errors import MissingData, NtkbenchError
 from ..registry.manager import Registry
 from .arch_spec import ArchitectureRequest
 from .options import RunOptions
@@ -53,6 +53,28 @@ def left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
         label, error = next(iter(errors.items()))
         others = f" (and also {', '.join(list(errors)[1:])})" if len(errors) > 1 else ""
         yield f"Left out {label}{others}: {error}"
+
+
+def datasets_left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
+    """Yield a sentence on each dataset of a group that was left out, and one on all whose files have one remedy."""
+    missing: dict[str, list[str]] = {}
+    for label, error in errors.items():
+        if isinstance(error, MissingData):
+            missing.setdefault(error.remedy, []).append(label)
+        else:
+            yield f"Left out the dataset {label}: {error}"
+    for remedy, labels in missing.items():
+        what = "the dataset" if len(labels) == 1 else f"{len(labels)} datasets"
+        yield f"Left out {what} whose files were not found: {', '.join(labels)}. {remedy}"
+
+
+def all_missing(errors: Mapping[str, NtkbenchError]) -> MissingData | None:
+    """Return the error for a group none of whose datasets has files, None if there is another reason."""
+    missing = [error for error in errors.values() if isinstance(error, MissingData)]
+    if len(missing) < len(errors):
+        return None
+    remedies = dict.fromkeys(error.remedy for error in missing)
+    return MissingData(f"all {len(errors)} datasets" if len(errors) > 1 else missing[0].what, " ".join(remedies))
 
 
 def without_limit(measurements: Sequence[str], labels: Sequence[str]) -> Iterable[str]:

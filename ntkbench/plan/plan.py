@@ -88,17 +88,18 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
             "--reinit redraws the weights of a saved model, but --arch names no MODEL.keras. Leave out --reinit."
         )
     parts: list[Plan] = []
-    left_out: list[NtkbenchError] = []
+    left_out: dict[str, NtkbenchError] = {}
     for chosen in choose_datasets(options.dataset, registry):
         try:
             parts.append(_plan_on(chosen, requests, options, registry, before))
         except NtkbenchError as error:
             if not chosen.of_group:
                 raise
-            left_out.append(NtkbenchError(f"Left out the dataset {chosen.label}: {error}"))
+            left_out[chosen.label] = error
+    said = list(notes.datasets_left_out(left_out))
     if not parts:
-        raise left_out[0]
-    return parts[0] if len(parts) == 1 and not left_out else _joined(parts, list(map(str, left_out)))
+        raise notes.all_missing(left_out) or NtkbenchError(said[0])
+    return parts[0] if len(parts) == 1 and not said else _joined(parts, said)
 
 
 def _joined(parts: Sequence[Plan], notes: Sequence[str]) -> Plan:

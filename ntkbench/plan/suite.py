@@ -23,6 +23,8 @@ confirms it; it is reported, but no check depends on it."""
 Law = Literal["exponent", "value", "at most", "check", "verdict"]
 OF_THE_COMMAND = ("device", "out", "force", "retry")
 OPTIONS = tuple(option.name for option in fields(RunOptions) if option.name not in OF_THE_COMMAND)
+ABOUT = ("name", "summary", "compare", "order", "source")
+"""What a suite of one run may say beside its options; see `Suite`."""
 VERDICTS = ("linear", "falling", "non-linear", "open")
 
 
@@ -131,6 +133,9 @@ class Suite:
         curves: A function "module:function" without arguments that returns the `Panel`s stored with the run; empty
             for none.
         options: Options of the run, for a suite without claims.
+        compare: Quantity of the run by which methods are compared over datasets; empty for the standard table.
+        order: Labels of the methods in the order of the source, the best one first.
+        source: The source of this order.
     """
 
     name: str
@@ -138,6 +143,9 @@ class Suite:
     claims: tuple[Claim, ...]
     curves: str = ""
     options: RunOptions | None = None
+    compare: str = ""
+    order: tuple[str, ...] = ()
+    source: str = ""
 
 
 def load_suite(given: str, registry: Registry) -> Suite:
@@ -203,19 +211,27 @@ def _suite(found: Mapping[str, Any], source: str) -> Suite:
 
 
 def _of_options(found: Mapping[str, Any], source: str) -> Suite:
-    given = {word: value for word, value in found.items() if word not in ("name", "summary")}
+    given = {word: value for word, value in found.items() if word not in ABOUT}
     for word in given:
         if word in OF_THE_COMMAND:
             raise NtkbenchError(f"The suite {source} sets {word!r}, which only the command line may set. Leave it out.")
         if word not in OPTIONS:
-            raise NtkbenchError(f"In the suite {source}: unknown option {word!r}. {did_you_mean(word, OPTIONS)}")
+            known = (*OPTIONS, *ABOUT)
+            raise NtkbenchError(f"In the suite {source}: unknown option {word!r}. {did_you_mean(word, known)}")
     try:
         options = RunOptions(**given)
     except (TypeError, ValueError) as error:
         raise NtkbenchError(f"In the suite {source}: {error}.") from None
     except NtkbenchError as error:
         raise NtkbenchError(f"In the suite {source}: {error}") from None
-    return Suite(str(found.get("name", source)), str(found.get("summary", "")), (), options=options)
+    name, summary, compare, of = (
+        str(found.get(word, default))
+        for word, default in {"name": source, "summary": "", "compare": "", "source": ""}.items()
+    )
+    order = _texts(found.get("order", ()))
+    if order and not compare:
+        raise NtkbenchError(f"The suite {source} has an order but no quantity; name one, such as compare = 'accuracy'.")
+    return Suite(name, summary, (), options=options, compare=compare, order=order, source=of)
 
 
 def plans(

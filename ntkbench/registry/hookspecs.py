@@ -118,8 +118,10 @@ def ntkbench_register_suites(register: Register) -> Any:
     Args:
         register: Call it as ``register(name, target, summary=...)``. `target` is a callable without arguments, or
             "module:attribute", that returns the options of `ntkbench.run` as a mapping: arch, widths, seeds, measure,
-            dataset, preset, probes, radius, precision and reinit. The user chooses the device and the folder. A
-            mapping with the key "claim", or the path of a TOML file, is a suite of claims.
+            dataset, preset, probes, radius, precision and reinit. The user chooses the device and the folder. With
+            compare="accuracy" the run ends with the table of methods over datasets by this quantity, and order=[...]
+            with source="..." puts the order of a publication beside it. A mapping with the key "claim", or the path of
+            a TOML file, is a suite of claims.
     """
 
 

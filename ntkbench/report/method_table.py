@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from .. import numbers
 from ..analysis.laws import Series
@@ -99,6 +99,25 @@ def method_table(
 
     whole = table(datasets)
     return whole if max(map(len, whole.text().splitlines())) <= WIDTH else table([])
+
+
+def with_order(table: Table, order: Sequence[str], source: str) -> Table:
+    """Return a table of methods with a note that puts the order of a source beside the order of its mean ranks.
+
+    Args:
+        table: The table.
+        order: Labels of architectures, the best one first; empty for no note.
+        source: The source of the order.
+    """
+    if not order:
+        return table
+    found = [str(record["method"]).rpartition(" ")[0] for record in table.records]
+    note = (
+        f"Order in the source: {', '.join(order)} ({source}). "
+        f"Order found: {', '.join(each for each in found if each in order)}."
+    )
+    settings = {**table.settings, "order_of_source": list(order), "source": source}
+    return evolve(table, notes=(*table.notes, note), settings=settings)
 
 
 def named(rows: Iterable[Mapping[str, Any]], all_series: Iterable[Series]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from ..analysis.agreement import MARKS
 from ..analysis.bands import curve_panels
 from ..analysis.bend import bend_of
 from ..analysis.groups import Grouped, grouped
+from ..analysis.heat_maps import heat_maps
 from ..analysis.laws import Law, Series, law, result_keys, series
 from ..analysis.states import State
 from ..analysis.verdicts import GD, WORST, Verdict, verdicts_of
@@ -20,7 +21,7 @@ from ..store.panels import decode
 from ..types import CellResult, Status, Width
 from .choice import HEADLINES, nonlinear_in_theory
 from .standard_table import id_of, standard_table, widths_of
-from .svg import law_plot, overview_plot, panel_plot
+from .svg import heat_map_plot, law_plot, overview_plot, panel_plot
 from .template import render
 from .verdict_words import COLUMNS, exponent, flags, floor, last_step, meaning, theory_mark, ties
 from .why import why_rows
@@ -52,6 +53,7 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
     ]
     means = manifest.get("width_means", {})
     measured = curve_panels(results, manifest)
+    maps = [heat_map_plot(each) for each in heat_maps(results, manifest)]
     panels = [*decode(manifest), *measured]
     places = {label: i % 7 for i, label in enumerate(dict.fromkeys(line.label for p in panels for line in p.lines))}
     return render(
@@ -61,7 +63,8 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
         manifest=manifest,
         overviews=overviews,
         curves=[(panel, plot) for panel in panels if (plot := panel_plot(panel, places)) is not None],
-        bands=bool(measured),
+        maps=maps,
+        bands=bool(measured or maps),
         with_limits=any(plot.levels for plot, _ in overviews),
         rows=_rows(found, judged, groupings),
         legend=(meaning(), COLUMNS, ties(sum(each.unmarked for each in groupings))),

@@ -10,8 +10,8 @@ from attrs import frozen
 
 from .. import numbers
 from ..analysis.laws import Law
-from ..types import Line, Panel
-from .ticks import labelled
+from ..types import HeatMap, Line, Panel
+from .ticks import labelled, map_ticks
 
 
 @frozen
@@ -87,6 +87,31 @@ class Plot:
     band: str = ""
     fit: str = ""
     theory: str = ""
+
+
+@frozen
+class Square:
+    """A square of a heat map: its corner, and its share of the largest value, as an opacity from 0 to 1."""
+
+    x: float
+    y: float
+    share: float
+    tooltip: str
+
+
+@frozen
+class HeatPlot:
+    """A drawing of a heat map with squares of one side. The other attributes are those of `Plot`."""
+
+    width: int
+    height: int
+    title: str
+    subtitle: str
+    alt: str
+    side: float
+    squares: tuple[Square, ...]
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
 
 
 RIGHT = 10
@@ -329,3 +354,32 @@ def _y_values(frame: _Frame) -> list[float]:
         for part in parts
         if low <= math.log10(part) + power <= high
     ]
+
+
+def heat_map_plot(of: HeatMap, width: int = 460, height: int = 300) -> HeatPlot:
+    """Draw a heat map, at the left of the drawing; its first row is at the bottom."""
+    left, top, bottom, n = 46, 8, 24, len(of.at)
+    side = (height - top - bottom) / n
+    largest = max(max(row) for row in of.values) or 1.0
+    squares = [
+        Square(
+            round(left + column * side, 2),
+            round(top + (n - 1 - row) * side, 2),
+            round(max(value, 0.0) / largest, 3),
+            f"{of.at[row]:.3g} and {of.at[column]:.3g}: {numbers.value(value)}",
+        )
+        for row, values in enumerate(of.values)
+        for column, value in enumerate(values)
+    ]
+    ticks = [((place + 0.5) * side, label) for place, label in map_ticks(of.at)]
+    return HeatPlot(
+        width=width,
+        height=height,
+        title=of.title,
+        subtitle=f"{of.label}; {of.symbol} by {of.axis}, darkest: {numbers.value(largest)}",
+        alt=f"{of.title}, {of.label}: heat map of {n} by {n} values from 0 to {numbers.value(largest)}",
+        side=round(side + 0.05, 2),
+        squares=tuple(squares),
+        x_ticks=tuple((round(left + place, 1), label) for place, label in ticks),
+        y_ticks=tuple((round(height - bottom - place, 1), label) for place, label in ticks),
+    )

@@ -19,3 +19,10 @@ def labelled(widths: Sequence[int]) -> list[int]:
         if not kept or kept[-1] >= APART * width:
             kept.append(width)
     return kept[::-1]
+
+
+def map_ticks(at: Sequence[float], most: int = 6) -> list[tuple[int, str]]:
+    """Return a few rows of a heat map, spread evenly and with both ends, and their labels."""
+    count = min(len(at), most)
+    rows = sorted({round(i * (len(at) - 1) / max(count - 1, 1)) for i in range(count)})
+    return [(row, f"{at[row]:.3g}") for row in rows]

@@ -40,8 +40,8 @@ class Progress:
         self._already, self.unit = finished, unit
         self._left, self._predicted_at, self._predicted = left, float("-inf"), None
 
-    def now(self, what: Cell | str) -> None:
-        """Show the cell, or the text, as being measured."""
+    def now(self, what: Cell | str, stage: str = "") -> None:
+        """Show the cell, or the text, as being measured, and the stage that its measurement reports."""
 
     def done(self, result: CellResult | None = None) -> None:
         """Count a finished cell, or another unit."""
@@ -69,11 +69,11 @@ class PlainProgress(Progress):
         super().__init__()
         self.stream, self._last = stream, float("-inf")
 
-    def now(self, what: Cell | str) -> None:
+    def now(self, what: Cell | str, stage: str = "") -> None:
         """Print a line if the last one is ten seconds old."""
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
-            print(f"{self._counts()}  now: {describe(what)}", file=self.stream, flush=True)
+            print(f"{self._counts()}  now: {describe(what, stage)}", file=self.stream, flush=True)
 
     def stop(self) -> None:
         """Print the final counts."""
@@ -115,9 +115,9 @@ class LiveProgress(Progress):
         self._task = self._bar.add_task("", total=total, completed=finished, counts=self._counts())
         self._bar.start()
 
-    def now(self, what: Cell | str) -> None:
-        """Show the cell on the line."""
-        self._bar.update(self._task, description=describe(what), completed=self.finished, counts=self._counts())
+    def now(self, what: Cell | str, stage: str = "") -> None:
+        """Show the cell and its stage on the line."""
+        self._bar.update(self._task, description=describe(what, stage), completed=self.finished, counts=self._counts())
 
     def done(self, result: CellResult | None = None) -> None:
         """Count a finished cell and update the line."""
@@ -148,11 +148,12 @@ def progress_on(stream: TextIO | None = None, *, quiet: bool = False) -> Progres
     return LiveProgress(stream) if stream.isatty() else PlainProgress(stream)
 
 
-def describe(cell: Cell | str) -> str:
-    """Return a short description of a cell; text is returned as it is."""
+def describe(cell: Cell | str, stage: str = "") -> str:
+    """Return a short description of a cell and of the stage of its measurement; text is returned as it is."""
     if isinstance(cell, str):
         return cell
-    return f"{cell.label or cell.architecture}, width {cell.width}, seed {cell.seed}, {cell.measurement}"
+    words = f"{cell.label or cell.architecture}, width {cell.width}, seed {cell.seed}, {cell.measurement}"
+    return f"{words}: {stage}" if stage else words
 
 
 def clock(seconds: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from ..analysis.claims import Judged, Point, judge, judge_all, judge_points
-from ..errors import NtkbenchError
+from ..errors import MissingData, NtkbenchError, Unsupported
 from ..plan.options import RETRIED
 from ..plan.suite import Claim, Suite, plans
 from ..registry.manager import Registry
@@ -140,8 +140,15 @@ def _check_all(claims: Sequence[Claim], progress: Progress) -> dict[str, Judged]
 
 
 def _checked(claim: Claim) -> Judged:
-    """Judge a claim by calling its check function."""
+    """Judge a claim by calling its check function; one that does not apply or has no data leaves it undecided."""
     function = load_function(claim.check, f"The check {claim.check!r} of claim {claim.id!r}")
+    try:
+        return _called(claim, function)
+    except (Unsupported, MissingData) as error:
+        return Judged(claim, "undecided", note=str(error))
+
+
+def _called(claim: Claim, function: Callable[..., Any]) -> Judged:
     every = claim.law == "check"
     points: list[Point] = []
     for seed in range(CHECK_SEEDS if every else claim.seeds):

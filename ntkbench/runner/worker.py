@@ -56,6 +56,7 @@ class GroupWorker:
         workspaces: Folder for the workspaces of the cells; None for temporary ones.
         functions: Folder of saved functions; None if functions are not saved. Only a process that runs no code besides
             that of the entries may use it.
+        say: Called with the stages that measurements report; see `CellContext.report`.
     """
 
     def __init__(
@@ -66,9 +67,10 @@ class GroupWorker:
         gib: float | None = None,
         workspaces: Path | None = None,
         functions: CacheFolder | None = None,
+        say: Callable[[str], None] | None = None,
     ):
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
-        self.workspaces, self.functions = workspaces, functions
+        self.workspaces, self.functions, self.say = workspaces, functions, say
         self.architecture = registry.subject(cells[0].architecture).resolved(cells[0].params)
         self._networks: dict[tuple[str, int], Network] = {}
         self._limit: Any = None
@@ -129,6 +131,7 @@ class GroupWorker:
             "device": self.device,
             "settings": Settings(**cell.settings),
             "architecture": self.architecture,
+            "params": cell.params,
             "make_rng": lambda name: np.random.default_rng(
                 seed_for("directions", cell.architecture, dict(cell.params), written_width(cell.width), cell.seed, name)
             ),
@@ -270,7 +273,7 @@ class GroupWorker:
                 raise Unsupported(f"{entry.name!r} measures a network, and there is none at infinite width.")
             self._refuse_beyond(cell, context.n_parameters or 0)
             workspace = self.workspaces and self.workspaces / cell.key
-            context.start(cell.measurement, frozenset(cell.quantities), Settings(**cell.settings), workspace)
+            context.start(cell.measurement, frozenset(cell.quantities), Settings(**cell.settings), workspace, self.say)
             found = call_with_known_names(entry.load(), context)
             values = checked(entry, found, cell.quantities, context.precision)
             curves = checked_curves(entry, found, cell.quantities)

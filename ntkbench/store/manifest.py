@@ -145,6 +145,7 @@ def curve_specs(manifest: Mapping[str, Any]) -> dict[str, dict[str, CurveSpec]]:
                 unit=entry.get("unit", "1"),
                 direction=entry.get("direction", "none"),
                 summary=entry.get("summary", ""),
+                axis=entry.get("axis", ""),
             )
             for entry in entries
             if entry.get("per") == "point"
@@ -198,6 +199,7 @@ def _quantity_to_json(quantity: Quantity, companions: Mapping[str, Sequence[str]
 
 def _curve_to_json(curve: CurveSpec) -> dict[str, Any]:
     own = {name: getattr(curve, name) for name in ("name", "key", "symbol", "x_unit", "unit", "direction", "summary")}
+    own |= {"axis": curve.axis} if curve.axis else {}
     return {**own, "reduction": "value", "per": "point", "comes_with": []}
 
 

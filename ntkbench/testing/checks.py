@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import unittest
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import attrs
 
@@ -59,7 +59,7 @@ def require_registered(entry: Any, signature: str) -> None:
     )
 
 
-def skip(reason: str) -> None:
+def skip(reason: str) -> NoReturn:
     """End a check that does not apply as skipped."""
     raise unittest.SkipTest(reason)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..datasets.forms import FORMS
 from ..datasets.task import Task
-from ..errors import did_you_mean
+from ..errors import MissingData, did_you_mean
 from ..nests import data_hash, leaves, shapes
 from ..plan.data import load_data, load_task, providers, task_hash
 from ..plan.datasets import choose_datasets
@@ -52,14 +52,20 @@ class DatasetChecks(Checks):
         if entry.members:
             skip("it is a group, whose datasets are checked by themselves")
         given = form or entry.forms[0]
-        return load_data(entry, entry.resolve({}), form=given, n=self.n, seed=seed)
+        try:
+            return load_data(entry, entry.resolve({}), form=given, n=self.n, seed=seed)
+        except MissingData as error:
+            skip(str(error))
 
     def task(self, form: str | None = None, *, seed: int = 0) -> Task:
         """Return the task of a seed, as a run loads it; end the check as skipped if the dataset has none."""
         entry = self.entry
         if entry.task is None:
             skip("the dataset has no task")
-        return load_task(entry, entry.resolve({}), form=form or entry.forms[0], seed=seed)
+        try:
+            return load_task(entry, entry.resolve({}), form=form or entry.forms[0], seed=seed)
+        except MissingData as error:
+            skip(str(error))
 
     @numbered("D1", stops=True)
     def test_d01_is_registered(self) -> None:

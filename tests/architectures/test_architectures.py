@@ -386,6 +386,7 @@ STANDARD = {GRADIENT_NORM: 0.5, NORM: 0.5, RATIO: -0.5, WORST: 0, DESCENT: -1, R
 SILENT = dict.fromkeys((NORM, RATIO, WORST, DESCENT, RANDOM_CHANGE))
 STAYS = dict.fromkeys((GRADIENT_NORM, NORM, RATIO, WORST, DESCENT), 0)
 MEAN_FIELD = {GRADIENT_NORM: -0.5, NORM: -1, RATIO: 0, DESCENT: 0}
+MUP = dict.fromkeys((GRADIENT_NORM, NORM, RATIO, WORST, DESCENT), 0) | {RANDOM_CHANGE: None}
 
 
 @pytest.mark.parametrize(
@@ -403,6 +404,10 @@ MEAN_FIELD = {GRADIENT_NORM: -0.5, NORM: -1, RATIO: 0, DESCENT: 0}
         ("fc", {"parameterization": "standard", "depth": 1}, STANDARD | {NORM: 0, RATIO: -1, WORST: -0.5, DESCENT: -2}),
         ("fc", {"parameterization": "mean-field"}, MEAN_FIELD | {WORST: -0.5, RANDOM_CHANGE: -1.5}),
         ("fc", {"parameterization": "mean-field", "activation": "relu"}, MEAN_FIELD | {WORST: -1 / 3}),
+        ("fc", {"parameterization": "mup"}, MUP),
+        ("fc", {"parameterization": "mup", "activation": "relu", "depth": 1}, MUP),
+        ("linear", {"parameterization": "mup"}, {GRADIENT_NORM: 0} | SILENT),
+        ("rnn", {"parameterization": "mup"}, {GRADIENT_NORM: 0, NORM: 0, RATIO: 0, WORST: None, DESCENT: None}),
         ("fc-relu", {}, kinked(kernel_change_gd=-0.75)),
         ("fc-relu", {"depth": 2}, kinked()),
         ("deep-linear", {"depth": 1}, linear(kernel_change_random=-1)),
@@ -482,6 +487,59 @@ def test_the_mean_field_network_is_a_fraction_of_the_ntk_one(float64, name):
     f, g = np.asarray(plain(x)), np.asarray(mean(x))
     power = 2 if name == "fc-square-output" else 1
     np.testing.assert_allclose(g, f / fan_in ** (power / 2), rtol=1e-12)
+
+
+WITH_MUP = [name for name, entry in ARCHITECTURES.items() if "mup" in entry.params["parameterization"].choices]
+
+
+@pytest.mark.parametrize("name", WITH_MUP)
+def test_maximal_updates_are_mean_field_at_a_learning_rate_that_grows_with_the_width(float64, name):
+    """Weights are those of the mean-field network over √m, and steps at η and at mη end with the same function."""
+    from ntkbench.training import Trainer
+
+    width = 6
+    (mean, mup), x = (build(name, width=width, parameterization=word) for word in ("mean-field", "mup")), inputs(name)
+    for one, other in zip(mean.weights, mup.weights, strict=True):
+        np.testing.assert_allclose(one, np.sqrt(width) * np.asarray(other), rtol=1e-12)
+    y = np.linspace(0.2, 0.8, np.size(mean(x))).reshape(np.shape(mean(x)))
+    found = []
+    for model, rate in ((mean, 0.3 * width), (mup, 0.3)):
+        trainer = Trainer(model, x, y, learning_rate=rate)
+        found.append([trainer.outputs(trainer.advance(trainer.start(), steps)) for steps in (0, 1, 5)])
+    np.testing.assert_allclose(*found, rtol=1e-9, atol=1e-12)
+    assert np.abs(found[0][2] - found[0][0]).max() > 1e-4
+
+
+def test_maximal_updates_are_those_of_the_paper(float64):
+    """Effective weights N(0, 1/d), N(0, 1/m), N(0, 1/m²) and learning rates mη/d, η, η/m (arXiv 2203.03466)."""
+    from ntkbench.training import Trainer
+
+    m, rate, rng = 16, 0.5, np.random.default_rng(0)
+    model = build("fc", width=m, parameterization="mup", activation="tanh")
+    x, y = rng.standard_normal((7, model.input_shape[1])), rng.standard_normal((7, 1))
+    d = x.shape[1]
+    trainer = Trainer(model, x, y, learning_rate=rate)
+    w = [np.asarray(each) for each in model.weights]
+    w = [np.sqrt(m / d) * w[0], w[1], w[2] / np.sqrt(m)]
+    for _ in range(3):
+        h1 = np.tanh(x @ w[0])
+        h2 = np.tanh(h1 @ w[1])
+        g3 = (h2 @ w[2] - y) / len(x)
+        g2 = (g3 @ w[2].T) * (1 - h2**2)
+        g1 = (g2 @ w[1].T) * (1 - h1**2)
+        gradients, rates = (x.T @ g1, h1.T @ g2, h2.T @ g3), (rate * m / d, rate, rate / m)
+        w = [each - r * g for each, r, g in zip(w, rates, gradients, strict=True)]
+    right = np.tanh(np.tanh(x @ w[0]) @ w[1]) @ w[2]
+    np.testing.assert_allclose(trainer.outputs(trainer.advance(trainer.start(), 3)), right, rtol=1e-10)
+
+
+def test_networks_without_maximal_updates_refuse_them():
+    with pytest.raises(NtkbenchError, match="mup is not one of the choices"):
+        build("attention", parameterization="mup")
+    with pytest.raises(NtkbenchError, match="no maximal-update parameterisation"):
+        ARCHITECTURES["attention"].load()(8, input_shape=(8, 6), seed=0, parameterization="mup")
+    assert {"fc", "cnn", "rnn", "fc-sigmoid-output"} <= set(WITH_MUP)
+    assert not {"attention", "mlp-mixer", "fc-bottleneck", "fc-lazy"} & set(WITH_MUP)
 
 
 def test_registering_loads_no_framework():

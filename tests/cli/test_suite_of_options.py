@@ -53,6 +53,8 @@ def test_a_suite_of_claims_has_a_dry_run_in_json(capsys):
         ({**OPTIONS, "widhts": [8]}, "Did you mean 'widths'"),
         ({**OPTIONS, "device": "cpu"}, "'device', which only the command line may set"),
         ({**OPTIONS, "seeds": 0}, "In the suite mini"),
+        ({**OPTIONS, "order": ["fc"]}, "an order but no quantity"),
+        ({**OPTIONS, "compair": "hessian_norm"}, "Did you mean 'compare'"),
         ({}, "has no claims"),
     ],
 )
@@ -61,3 +63,16 @@ def test_a_mistake_is_a_sentence_that_names_the_suite(register, found, message):
     with pytest.raises(NtkbenchError, match="mini") as error:
         load_suite("mini", registry())
     assert message in str(error.value)
+
+
+def test_it_can_compare_methods_and_put_the_order_of_a_source_beside_theirs(register, tmp_path, capsys):
+    order = {"compare": "hessian_norm", "order": ["linear", "fc:depth=1", "other"], "source": "a paper"}
+    register({**OPTIONS, **order, "arch": ["fc:depth=1", "linear"], "widths": [8], "dataset": ["digits", "gaussian"]})
+    command = ["run", "--suite", "mini", "--out", str(tmp_path / "run"), "--quiet", "--executor", "serial"]
+    assert main(command) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Order in the source: linear, fc:depth=1, other (a paper). Order found: linear, fc:depth=1." in text
+    assert "lower is better · 2 datasets" in text
+    assert main([*command, "--json"]) == 0
+    settings = json.loads(capsys.readouterr().out)["settings"]
+    assert (settings["order_of_source"], settings["source"]) == (order["order"], "a paper")

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from nets import build, probes
 from peaks import CASES, embedded
 
 import ntkbench as nb
+from ntkbench.engine.checks import enter
 from ntkbench.engine.hessian import norm as hessian, plan as hessian_plan
 from ntkbench.engine.hessian.plan import EXPECTED_STEPS, Sizes, plan
+from ntkbench.engine.structure import model_sizes, structure_of
 
 GIB = 2**30
 
@@ -27,6 +30,25 @@ def test_predictions_are_right_within_a_factor_of_one_and_a_half(case):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert 1 / 1.5 <= found["predicted"] / found["measured"] <= 1.5, found
+
+
+class Normalised(keras.layers.Layer):
+    """A layer that normalises its weights: a tensor of their size that does not depend on the sample."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 512))
+
+    def call(self, x):
+        return x @ (self.kernel / keras.ops.norm(self.kernel, axis=0))
+
+
+@pytest.mark.parametrize("layer", [nb.layers.Dense(512, "relu", seed=0), Normalised()])
+def test_tensors_of_the_weights_count_once_not_for_every_sample(layer):
+    model = keras.Sequential([keras.Input((256,)), layer, nb.layers.Dense(1, seed=1)])
+    net, x, _ = enter(model, np.zeros((4, 256), "float32"))
+    sizes = model_sizes(net, structure_of(net, x).rules, x)
+    assert sizes.activations < 8 * (256 + 512)
+    assert sizes.of_weights < 4 * 256 * 512
 
 
 def test_fewer_samples_side_by_side_where_memory_is_short():

@@ -368,3 +368,29 @@ def test_the_mean_field_kernels_are_those_of_the_ntk_parameterisation_over_the_w
     assert not mean.standard and width > 1
     for ours, theirs in zip(mean.both(x), infinite_width(plain).both(x), strict=True):
         np.testing.assert_allclose(ours, theirs / width, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["fc", "cnn", "resnet", "rnn", "linear"])
+def test_the_tangent_kernel_of_maximal_updates_is_that_of_the_ntk_parameterisation(name):
+    """At w0, that is; their outputs are 1/√width of those, or 1/√(width · positions) after convolutions."""
+    (mup, x), (plain, _) = built(name, parameterization="mup"), built(name)
+    shares = 1 if name != "cnn" else mup.layers[-1].kernel.shape[0] // mup.layers[-3].kernel.shape[-1]
+    ours, theirs = infinite_width(mup), infinite_width(plain)
+    np.testing.assert_allclose(shares * ours.ntk.matrix(x, x), theirs.ntk.matrix(x, x), rtol=1e-12)
+    np.testing.assert_allclose(
+        mup.layers[-1].kernel.shape[0] * ours.nngp.matrix(x, x), theirs.nngp.matrix(x, x), rtol=1e-12
+    )
+    empirical = [nb.empirical_ntk(model, x) for model in (mup, plain)]
+    np.testing.assert_allclose(shares * empirical[0], empirical[1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("word", ["mean-field", "mup"])
+def test_no_kernel_describes_networks_that_learn_features_at_infinite_width(word):
+    from ntkbench.architectures import fully_connected
+    from ntkbench.kernels.limit import limit_of
+
+    entry = registry().get("architectures", "fc").resolved({"parameterization": word})
+    models = [lambda m=m: fully_connected.build(m, input_shape=(5,), seed=0, parameterization=word) for m in (8, 16)]
+    with pytest.raises(nb.NtkbenchError, match="learns features"):
+        limit_of(entry, {"parameterization": word}, (5,), *models)
+    assert limit_of(entry, {"parameterization": word}, (5,), models[0]).ntk is not None

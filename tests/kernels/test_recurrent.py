@@ -14,6 +14,7 @@ import ntkbench as nb
 from ntkbench import kernels as k
 from ntkbench.architectures.recurrent import build
 from ntkbench.kernels.keras_model import infinite_width
+from ntkbench.kernels.pair import KernelPair
 
 LENGTHS = (5, 3, 1, 4)
 MASK = np.arange(5) < np.array(LENGTHS)[:, None]
@@ -371,3 +372,11 @@ def redraw(model):
             if initializer is not None and getattr(layer, name, None) is not None:
                 fresh = type(initializer).from_config(initializer.get_config())
                 getattr(layer, name).assign(fresh(getattr(layer, name).shape))
+
+
+def test_a_kernel_of_ragged_inputs_has_a_text():
+    """TensorFlow asks for it when it warns of many traces of a compiled function."""
+    layers = [k.Dense(), k.Recurrence(), k.LastStep(), k.Dense()]
+    kernel = k.InfiniteWidth(layers, feature_ndims=k.RAGGED, name="RNTK")
+    for each in (kernel, KernelPair(kernel)):
+        assert "'RNTK' batch_shape=()" in repr(each) and str(each) == repr(each)

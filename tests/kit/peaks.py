@@ -17,7 +17,7 @@ import psutil
 import ntkbench as nb
 from ntkbench import layers
 from ntkbench.engine.hessian import norm as hessian
-from ntkbench.engine.ntk import empirical as ntk
+from ntkbench.engine.ntk import prepared as ntk
 
 
 def dense(width, activation, outputs):

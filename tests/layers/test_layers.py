@@ -55,6 +55,27 @@ def test_preactivation_follows_the_formula(parameterization):
     assert layer.scale == (0.75 if parameterization == "ntk" else 1.0)
 
 
+@pytest.mark.parametrize("parameterization", ["ntk", "standard"])
+def test_a_multiplier_keeps_the_function_and_multiplies_the_gradient(parameterization):
+    options = {"use_bias": True, "parameterization": parameterization, "bias_std": 0.3, "seed": 7, "dtype": "float64"}
+    plain, other = (built(layers.Dense(5, "tanh", multiplier=c, **options), 4) for c in (1.0, 2.5))
+    x = tf.constant(np.random.default_rng(0).standard_normal((3, 4)))
+    np.testing.assert_allclose(plain(x), other(x), rtol=1e-13)
+    gradients = []
+    for layer in (plain, other):
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(layer(x) ** 2)
+        gradients.append(tape.gradient(total, [layer.kernel.value, layer.bias.value]))
+    for one, two in zip(*gradients, strict=True):
+        np.testing.assert_allclose(2.5 * one, two, rtol=1e-12)
+    np.testing.assert_allclose(plain.kernel, 2.5 * np.asarray(other.kernel), rtol=1e-15)
+    again = layers.Dense.from_config(other.get_config())
+    np.testing.assert_array_equal(built(again, 4).kernel, other.kernel)
+    for bad in (0, -1.0, math.inf, math.nan):
+        with pytest.raises(NtkbenchError, match="multiplier"):
+            layers.Dense(5, multiplier=bad)
+
+
 def test_convolution_counts_every_tap_in_its_fan_in():
     layer = built(layers.Conv2D(6, (3, 2), seed=1, dtype="float64"), 8, 8, 4)
     assert layer.scale == pytest.approx(1 / math.sqrt(3 * 2 * 4))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ntkbench.errors import NtkbenchError, RegistrationError, UnknownName
+from ntkbench.errors import MissingData, NtkbenchError, RegistrationError, UnknownName
 from ntkbench.plan.cost import estimate
 from ntkbench.plan.datasets import choose_datasets
 from ntkbench.plan.options import RunOptions
@@ -144,3 +144,16 @@ def test_curves_have_names_of_their_own(registry):
 def test_curves_survive_the_cache_of_plugins(curved):
     entry = curved.get("measurements", "descent")
     assert entry_from_json("measurements", entry_to_json(entry), "acme", "1.0", lambda *_: None).curves == entry.curves
+
+
+def test_datasets_whose_files_are_missing_are_left_out_with_one_note(registry):
+    def load(**_):
+        raise MissingData("the dataset 'x'", "Buy it.")
+
+    for name in ("far", "away"):
+        registry.register("datasets", name, load, distribution="acme", forms=["vector"])
+    registry.register("datasets", "some", "", distribution="acme", members=["digits", "far", "away"])
+    made = plan(registry, dataset="some")
+    assert "Left out 2 datasets whose files were not found: far, away. Buy it." in made.notes
+    with pytest.raises(MissingData, match="The files of the dataset 'x' were not found. Buy it."):
+        plan(registry, dataset="far")

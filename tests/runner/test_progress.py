@@ -25,7 +25,7 @@ def test_what_runs_and_what_failed_is_said(kind):
         stream.isatty = lambda: True
     progress = kind(stream)
     progress.start(4, 1)
-    progress.now(CELL)
+    progress.now(CELL, "epoch 3.2 of 20")
     progress.done(SimpleNamespace(status=Status.OK))
     progress.done(SimpleNamespace(status=Status.OOM))
     progress.stop()
@@ -33,7 +33,7 @@ def test_what_runs_and_what_failed_is_said(kind):
     if kind is PlainProgress:
         said = stream.getvalue()
         assert "1/4 cells" in said
-        assert "now: fc:depth=3, width 64, seed 1, gd" in said
+        assert "now: fc:depth=3, width 64, seed 1, gd: epoch 3.2 of 20" in said
         assert "3/4 cells, 1 failed" in said
         assert "left" in said
 

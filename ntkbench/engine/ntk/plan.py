@@ -110,6 +110,7 @@ def _predicted(
         BASE
         + XLA_BYTES * problem.xla
         + PER_OPERATION * passes * sizes.operations
+        + problem.itemsize * sizes.of_weights
         + (problem.stored_bytes if problem.stored else block)
     )
     if problem.products:

@@ -3,7 +3,7 @@
 from .compiled import Compiled
 from .determinism import deterministic
 from .exact_ops import exact_operations
-from .hoist import Hoisted
+from .hoist import Hoisted, dependents
 from .keras_settings import isolated_settings, keras_settings
 from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
 from .precision import full_precision
@@ -16,6 +16,7 @@ __all__ = [
     "Hoisted",
     "Saved",
     "cotangents_side_by_side",
+    "dependents",
     "deterministic",
     "exact_operations",
     "for_each",

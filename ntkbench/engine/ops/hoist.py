@@ -89,7 +89,7 @@ class Cut:
         graph = traced.graph
         constant, variable = graph.inputs[:2]
         value, *others = graph.outputs
-        dependent = _dependents(graph, variable)
+        dependent = dependents(graph, variable)
         if any(other.ref() in dependent for other in others):
             raise ValueError("one of the other values depends on v")
         cut = _cut(value, dependent)
@@ -111,7 +111,7 @@ class Cut:
         return self._after([*carried, v])[0]
 
 
-def _dependents(graph: Any, variable: tf.Tensor) -> set[Any]:
+def dependents(graph: Any, variable: tf.Tensor) -> set[Any]:
     """Return references to all tensors that depend on `variable`."""
     dependent = {variable.ref()}
     for operation in graph.get_operations():

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ...errors import NtkbenchError
 from ..model import Network
+from ..ops import dependents
 from ..rules.native import native
 from ..rules.rule import Rule
 from .contraction import ProductSize
@@ -19,8 +20,8 @@ PROBES = 2  # samples in the trace from which sizes are read
 # Operations whose result shares the memory of its argument or is negligible.
 NO_MEMORY = frozenset(
     {
-        "Const", "ExpandDims", "Identity", "NoOp", "Pack", "Placeholder", "ReadVariableOp", "Reshape", "Shape",
-        "Squeeze", "StopGradient", "StridedSlice",
+        "Const", "ExpandDims", "Identity", "IdentityN", "NoOp", "Pack", "Placeholder", "ReadVariableOp", "Reshape",
+        "Shape", "Squeeze", "StopGradient", "StridedSlice",
     }
 )  # fmt: skip
 
@@ -32,13 +33,16 @@ class ModelSizes:
     Attributes:
         outputs: Number of output units.
         products: Sizes of the products of the given rules.
-        activations: Entries kept for a backward pass, about half of the results of all operations.
+        activations: Entries kept for a backward pass, about half of the results of all operations on the sample.
+        of_weights: Entries that are computed from the weights alone, such as normalised weights, whatever the number of
+            samples.
         operations: Number of operations of a forward pass.
     """
 
     outputs: int
     products: tuple[ProductSize, ...]
     activations: int
+    of_weights: int
     operations: int
 
     @property
@@ -77,8 +81,12 @@ def _sizes(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> ModelSizes:
             f"The model cannot be called on inputs of shape {list(x.shape)} and dtype {x.dtype.name}: {reason}."
         ) from error
     behind = _behind(traced.outputs[0])
+    of_samples = dependents(traced.graph, traced.inputs[0])
+    of_weights = made(op for op in behind if not any(tensor.ref() in of_samples for tensor in op.outputs))
     outputs = int(traced.outputs[0].shape[1])
-    return ModelSizes(outputs, tuple(products), made(behind) // (2 * PROBES), len(behind))
+    return ModelSizes(
+        outputs, tuple(products), (made(behind) - of_weights) // (2 * PROBES), of_weights, operations=len(behind)
+    )
 
 
 def _behind(tensor: tf.Tensor) -> list[tf.Operation]:

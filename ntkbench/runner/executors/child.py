@@ -52,7 +52,8 @@ class Setting:
 def serve(connection: Connection, setting: Setting) -> None:
     """Run a worker process: measure the groups received over the connection until it is closed.
 
-    Sends ("ready", device) once, ("result", CellResult) for each cell, ("refused", sentence) if the worker cannot
+    Sends ("ready", device) once, ("result", CellResult) for each cell, ("stage", text) where its measurement reports
+    one, ("refused", sentence) if the worker cannot
     start, and ("lost", sentence) if a cell has broken the process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent handles it
@@ -77,10 +78,15 @@ def serve(connection: Connection, setting: Setting) -> None:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         connection.send(("ready", device))
+
+        def say(stage: str) -> None:
+            connection.send(("stage", stage))
+
         while True:
             cells, workspaces = connection.recv()
             try:
-                for result in GroupWorker(cells, known, device, setting.limits.gib, workspaces, functions).results():
+                gib = setting.limits.gib
+                for result in GroupWorker(cells, known, device, gib, workspaces, functions, say).results():
                     connection.send(("result", result))
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise

@@ -102,6 +102,9 @@ class Processes(Executor):
                 if kind == "ready":
                     self._begin(worker, value)
                     agenda.workers = self.workers
+                elif kind == "stage":
+                    if worker.at is not None:
+                        progress.now(worker.cells[worker.at.number], value)
                 elif kind == "result":
                     result = self._own(value, worker)
                     if cell := worker.next():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...plan.user_modules import leave
 from ...registry.manager import Registry
-from ...types import CellResult
+from ...types import Cell, CellResult
 from ..agenda import Agenda
 from ..progress import Progress
 from .executor import Executor
@@ -30,11 +30,17 @@ class Serial(Executor):
         try:
             while agenda:
                 cells = agenda.take()
-                progress.now(cells[0])
-                worker = GroupWorker(cells, self.registry, self.device, workspaces=agenda.workspaces)
-                for number, result in enumerate(worker.results(), start=1):
+                left = list(cells)
+
+                def say(stage: str, left: list[Cell] = left) -> None:
+                    progress.now(left[0], stage)
+
+                progress.now(left[0])
+                worker = GroupWorker(cells, self.registry, self.device, workspaces=agenda.workspaces, say=say)
+                for result in worker.results():
                     yield result
-                    if number < len(cells):
-                        progress.now(cells[number])
+                    left.pop(0)
+                    if left:
+                        progress.now(left[0])
         finally:
             leave()

@@ -17,7 +17,7 @@ def ntkbench_register_measurements(register):
         "dynamics",
         "ntkbench_dynamics.measurement:measure",
         summary="how kernel, patterns, weights and sharpness move in training",
-        needs="task",
+        needs=["task", "hessian"],
         quantities=[
             Quantity(
                 "kernel_distance_trained",
@@ -97,6 +97,22 @@ def ntkbench_register_measurements(register):
                 summary="largest eigenvalue of the trained loss Hessian over the bound of stability",
             ),
             Quantity(
+                "output_hessian_initial",
+                "‖∇²f‖(0)",
+                unit="f",
+                bounds=NOT_NEGATIVE,
+                direction="lower",
+                summary="mean norm of the initial Hessian of the measured output",
+            ),
+            Quantity(
+                "output_hessian_trained",
+                "‖∇²f‖(T)",
+                unit="f",
+                bounds=NOT_NEGATIVE,
+                direction="lower",
+                summary="mean norm of the trained Hessian of the measured output",
+            ),
+            Quantity(
                 "test_error_trained",
                 "test error",
                 bounds=NOT_NEGATIVE,
@@ -114,6 +130,14 @@ def ntkbench_register_measurements(register):
             _curve("kernel_velocity", "v", "kernel velocity S(t, t + dt)/dt per epoch", unit="1/epoch"),
             _curve("kernel_distance_from_start", "S(0, t)", "kernel distance to initialisation", 1.0),
             _curve("kernel_distance_to_end", "S(t, T)", "kernel distance to the end of training", 1.0),
+            CurveSpec(
+                "kernel_distances",
+                "S",
+                x_unit="pair",
+                bounds=(0.0, 1.0),
+                summary="kernel distances between all snapshots, a heat map",
+                axis="kernel_distance_from_start",
+            ),
             _curve("kernel_change_from_start", "ΔK", "relative kernel change since initialisation"),
             CurveSpec(
                 "label_alignment",
@@ -121,6 +145,13 @@ def ntkbench_register_measurements(register):
                 x_unit="epoch",
                 bounds=(-1.0, 1.0),
                 summary="centred alignment of the kernel with that of the targets",
+            ),
+            CurveSpec(
+                "label_alignment_uncentred",
+                "KTA",
+                x_unit="epoch",
+                bounds=(-1.0, 1.0),
+                summary="alignment of the kernel with that of the targets, without centring",
             ),
             CurveSpec(
                 "kernel_rank",
@@ -131,15 +162,98 @@ def ntkbench_register_measurements(register):
             ),
             _curve("pattern_change", "ΔB", "share of hidden units whose sign differs from initialisation", 1.0),
             _curve("weight_change_from_start", "Δw", "relative distance of the weights from initialisation"),
+            _curve("weight_angle_from_start", "1 − cos", "one minus the cosine of weights and initial weights", 2.0),
             _curve("output_distance_to_end", "Δf", "relative distance of the outputs from those at the end"),
+            _curve(
+                "probability_distance_to_end",
+                "Δp",
+                "mean distance of softmax f, in the unit of targets, from that at the end",
+                2.0,
+            ),
+            _curve("disagreement_to_end", "Δ argmax", "share of probes in another class than at the end", 1.0),
+            _curve("output_hessian", "‖∇²f‖", "mean norm of the Hessian of the measured output", unit="f"),
             CurveSpec(
                 "sharpness",
                 "λη/2(1+μ)",
                 x_unit="epoch",
                 summary="largest eigenvalue of the loss Hessian over the bound of stability",
             ),
+            CurveSpec(
+                "sharpness_second",
+                "λ₂η/2(1+μ)",
+                x_unit="epoch",
+                summary="second largest eigenvalue of the loss Hessian over the bound of stability",
+            ),
             _curve("train_loss_by_epoch", "L", "square loss on the train part", unit="f^2"),
             _curve("test_error_by_epoch", "test error", "test error along training"),
+        ],
+    )
+    register(
+        "barrier",
+        "ntkbench_dynamics.spawning:measure",
+        summary="error barriers between children spawned along training",
+        needs="task",
+        quantities=[
+            _error("barrier_initial", "barrier(0)", "train barrier between children spawned at initialisation"),
+            _error("barrier_early", "barrier(3.2)", "train barrier between children spawned at barrier_early_epoch"),
+            _error("test_barrier_initial", "test barrier(0)", "test barrier between children of initialisation"),
+            _error("test_barrier_early", "test barrier(3.2)", "test barrier between those of barrier_early_epoch"),
+            _error("children_train_error", "child error", "largest train error of a child; a barrier needs about 0"),
+            _error("barrier_early_epoch", "t", "3.2, or the last epoch of spawning before it", unit="epoch"),
+        ],
+        companions={
+            "barrier_initial": ("children_train_error",),
+            "barrier_early": ("children_train_error", "barrier_early_epoch"),
+        },
+        curves=[
+            _curve(
+                "train_barrier_by_spawn", "barrier", "train error barrier between children, by the epoch of spawning"
+            ),
+            _curve(
+                "test_barrier_by_spawn", "test barrier", "test error barrier between children, by the epoch of spawning"
+            ),
+            _curve("children_distance", "Δw", "distance of the children's weights over the norm of the initial ones"),
+            _curve("children_output_distance", "Δf", "relative distance of the children's outputs on the test part"),
+            _curve(
+                "children_disagreement", "Δ argmax", "share of test samples that children classify differently", 1.0
+            ),
+        ],
+    )
+    register(
+        "onset",
+        "ntkbench_dynamics.onset:measure",
+        summary="errors of linear and of slow training from the snapshots on",
+        needs="task",
+        quantities=[
+            _error(
+                "test_error_linearized_initial", "err_lin(0)", "test error of the network linearised at initialisation"
+            ),
+            _error("test_error_linearized_early", "err_lin(3.2)", "test error of that linearised at onset_early_epoch"),
+            _error("test_error_slow_initial", "err_slow(0)", "test error of slow training from initialisation"),
+            _error("test_error_slow_early", "err_slow(3.2)", "test error of slow training from onset_early_epoch"),
+            Quantity("test_advantage_initial", "advantage(0)", summary="err_lin(0) minus err_slow(0)"),
+            Quantity(
+                "test_advantage_early",
+                "advantage(3.2)",
+                summary="the same at onset_early_epoch",
+            ),
+            _error("test_error_network", "err", "test error of the network after training"),
+            _error("test_error_probe_initial", "err_probe(0)", "test error of a linear model on the initial features"),
+            _error("test_error_probe_trained", "err_probe(T)", "test error of a linear model on the trained features"),
+            _error("onset_early_epoch", "t", "3.2, or the last snapshot before it", unit="epoch"),
+        ],
+        companions={
+            "test_error_linearized_early": ("onset_early_epoch",),
+            "test_error_slow_early": ("onset_early_epoch",),
+            "test_advantage_early": ("onset_early_epoch",),
+        },
+        curves=[
+            _curve("test_error_linearized_by_onset", "err_lin", "test error of the network linearised at an epoch"),
+            _curve("test_error_slow_by_onset", "err_slow", "test error of slow training from an epoch on"),
+            CurveSpec("test_advantage_by_onset", "advantage", x_unit="epoch", summary="err_lin minus err_slow"),
+            _curve(
+                "test_error_probe_by_onset", "err_probe", "test error of a linear model on the features of an epoch"
+            ),
         ],
     )
     register(
@@ -177,12 +291,37 @@ def ntkbench_register_measurements(register):
 
 @hookimpl
 def ntkbench_register_suites(register):
-    """Register the suite."""
+    """Register the suites."""
     register(
         "fort2020",
         "ntkbench_dynamics.fort2020:fort2020_file",
         summary="two phases of training, on digits and by width: Fort et al. 2020 (arXiv 2010.15110)",
     )
+    register(
+        "transient",
+        "ntkbench_dynamics.transient:transient_file",
+        summary="the transient of training against width, in the NTK, standard and maximal-update parameterisations",
+    )
+
+
+@hookimpl
+def ntkbench_register_datasets(register):
+    """Register the dataset."""
+    register(
+        "parity",
+        "ntkbench_dynamics.parity:load",
+        summary="random signs, labelled by the product of the first two: the initial tangent kernel does badly",
+        forms="vector",
+        task="ntkbench_dynamics.parity:load_task",
+        params={
+            "d": {"type": "int", "default": 40, "minimum": 2, "maximum": 10000, "help": "number of entries of an input"}
+        },
+    )
+
+
+def _error(name, symbol, summary, unit="1"):
+    """Return the declaration of an error, or of another number that is not negative."""
+    return Quantity(name, symbol, unit=unit, bounds=NOT_NEGATIVE, summary=summary)
 
 
 def _curve(name, symbol, summary, largest=INFINITY, unit="1"):
@@ -201,6 +340,7 @@ _HOME = {
     "disagreement": "distances",
     "effective_rank": "kernels",
     "gram": "kernels",
+    "linear_probe": "probing",
     "linearized": "basin",
     "LossHessian": "landscape",
     "output_distance": "distances",
@@ -212,6 +352,7 @@ _HOME = {
     "share_wrong": "basin",
     "stability": "landscape",
     "trace_kernel": "kernels",
+    "tangent_regression": "basin",
     "Track": "track",
     "velocity": "kernels",
 }

@@ -6,6 +6,8 @@ import numpy as np
 
 import ntkbench as nb
 
+from .distances import as_declared
+from .kernels import gram
 from .landscape import barrier
 
 
@@ -62,3 +64,35 @@ def linearized(model, x, y, state, steps, **options):
     """
     trainer = nb.training.Trainer(model, x, y, linearize_at=state.weights, **options)
     return trainer, trainer.advance(trainer.start(), steps)
+
+
+def tangent_regression(model, x, y, x_new, ridge=0.0):
+    """Return the outputs of the network linearised at its weights after infinite time on the square loss.
+
+    They are f(x') + K(x', x) (K(x, x) + λ)⁻¹ (y − f(x)) with the kernel of all outputs, in float64. It takes a matrix
+    [N·O, N·O]; `linearized` trains where that is too large.
+
+    Args:
+        model: A Keras model, or another model that `ntkbench.empirical_ntk` takes, with O outputs.
+        x: Training inputs [N, ...].
+        y: Targets [N, O].
+        x_new: New inputs [M, ...].
+        ridge: λ. At 0, the solution of least norm is taken, without the eigenvalues of K that are rounding.
+
+    Returns:
+        An array [M, O] float64.
+
+    Source: Lee et al. 2019 (arXiv 1902.06720), equation 9, with f₀ kept.
+    """
+    if not ridge >= 0:
+        raise nb.NtkbenchError(f"ridge={ridge!r} is invalid; pass a number of at least 0.")
+    y = np.asarray(y, np.float64).reshape(len(y), -1)
+    f, f_new = (np.asarray(model(as_declared(model, each), training=False), np.float64) for each in (x, x_new))
+    if f.shape != y.shape:
+        raise nb.NtkbenchError(f"y has shape {y.shape}, but the outputs have {f.shape}; the shapes must be equal.")
+    k, k_new = gram(model, x), gram(model, x_new, x)
+    values, q = np.linalg.eigh(k)
+    rounding = len(k) * np.finfo(np.asarray(model.trainable_variables[0]).dtype).eps * values[-1]
+    kept = values > rounding if ridge == 0 else np.full(len(values), True)
+    factors = np.divide(1.0, values + ridge, where=kept, out=np.zeros_like(values))
+    return f_new + (k_new @ (q @ (factors * (q.T @ (y - f).ravel())))).reshape(f_new.shape)

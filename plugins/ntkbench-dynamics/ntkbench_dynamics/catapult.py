@@ -5,7 +5,7 @@ import numpy as np
 import ntkbench as nb
 from ntkbench.errors import Diverged, Unsupported
 
-from .measurement import probes
+from .training import probes
 
 FACTOR = 1.5  # step size in units of the critical one: 3/λ, between 2/λ and 4/λ
 STEPS = 200  # largest number of steps

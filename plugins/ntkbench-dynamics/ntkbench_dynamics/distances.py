@@ -4,6 +4,8 @@ import numpy as np
 
 import ntkbench as nb
 
+from .chosen import Chosen
+
 SIGN_PRESERVING = frozenset(
     ("relu", "leaky_relu", "elu", "selu", "celu", "silu", "swish", "gelu", "tanh", "erf", "softsign", "hard_tanh")
 )
@@ -61,6 +63,7 @@ def activation_pattern(model, x):
     """
     import keras
 
+    model = model.model if isinstance(model, Chosen) else model
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         return None
     ends = {id(each) for each in model.outputs}

@@ -5,21 +5,22 @@ import numpy as np
 import ntkbench as nb
 
 
-def gram(model, x):
+def gram(model, x, x2=None):
     """Return the tangent kernel of all outputs at some inputs, computed in the model's precision.
 
     Args:
         model: A Keras model or another model that `ntkbench.empirical_ntk` takes, with O outputs.
         x: Inputs [m, ...].
+        x2: Second inputs [l, ...]; default: x.
 
     Returns:
-        The Gram matrix [m·O, m·O] float64; row n·O + o belongs to output o at input n.
+        The Gram matrix [m·O, l·O] float64; row n·O + o belongs to output o at input n.
 
     Source: Fort et al. 2020 (arXiv 2010.15110), equation 4.
     """
-    full = np.asarray(nb.empirical_ntk(model, x, outputs="full"), np.float64)
-    m, _, outputs, _ = full.shape
-    return full.transpose(0, 2, 1, 3).reshape(m * outputs, m * outputs)
+    full = np.asarray(nb.empirical_ntk(model, x, x2, outputs="full"), np.float64)
+    m, other, outputs, _ = full.shape
+    return full.transpose(0, 2, 1, 3).reshape(m * outputs, other * outputs)
 
 
 def trace_kernel(k, outputs):

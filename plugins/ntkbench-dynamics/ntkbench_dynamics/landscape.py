@@ -62,18 +62,21 @@ class LossHessian:
         if it is less than 2(1 + μ)/η; see `stability`.
 
         Args:
-            k: Number of eigenvalues, less than the number of weights P.
+            k: Number of eigenvalues, at most the number of weights P.
 
         Returns:
             An array [k] float64.
 
         Raises:
-            NtkbenchError: k is not between 1 and P − 1, or the iteration does not converge.
+            NtkbenchError: k is not between 1 and P, or the iteration does not converge.
         """
         from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-        if not 1 <= k < self.size:
-            raise nb.NtkbenchError(f"k={k} is invalid; pass a number from 1 to {self.size - 1}.")
+        if not 1 <= k <= self.size:
+            raise nb.NtkbenchError(f"k={k} is invalid; pass a number from 1 to {self.size}.")
+        if k == self.size:  # which ARPACK cannot do
+            h = np.stack([self.product(each) for each in np.eye(self.size)])
+            return np.linalg.eigvalsh((h + h.T) / 2)[::-1]
         start = np.random.default_rng(0).standard_normal(self.size)
         if not self.product(start).any():
             return np.zeros(k)

@@ -1,193 +1,181 @@
 """The measurement `dynamics`: how kernel, patterns, weights and sharpness move while a network trains on a task."""
 
+import time
+
 import numpy as np
 
 import ntkbench as nb
-from ntkbench.errors import Diverged, Unsupported
 
-from .distances import output_distance, pattern_distance
-from .kernels import centred_alignment, effective_rank, trace_kernel
-from .landscape import LossHessian, stability
+from .distances import disagreement, output_distance, parameter_angle, pattern_distance, probability_distance
+from .kernels import alignment, centred_alignment, effective_rank, trace_kernel
 from .nests import rows
-from .track import Track, kept
-
-EPOCHS, DT = 20, 0.4
-BATCH, MOMENTUM = 50, 0.9
-SAFETY, SAFETY_AT_BOTTLENECK = 0.5, 0.1  # step size, in units of the critical step of a minibatch
-HALVINGS = 6  # of the step size, when training diverges
+from .track import assigned, kept
+from .training import Training
 
 
 def measure(ctx):
-    """Return numbers and curves of one training: see `ntkbench_dynamics.register`.
+    """Return numbers and curves of one training: see `ntkbench_dynamics.register`, and `Training` for its settings.
 
-    Training is SGD with momentum 0.9 and minibatches of 50 on the square loss of `Task.targets`, for 20 epochs or
-    settings.max_steps steps. The learning rate is constant: half the critical step of a minibatch, halved again while
-    training diverges or ends with a tangent kernel of zero, that is, with dead units only. Kernels are Gram matrices of
-    all outputs at settings.n_probes inputs of the train part.
-
-    Raises:
-        Unsupported: The outputs do not depend on the weights.
-        Diverged: Training diverges at every step size tried.
+    Kernels are Gram matrices of all outputs at settings.n_probes inputs of the train part. Hessian norms are those of
+    the measured output at the first settings.ball_probes of them.
     """
-    training = Training(ctx)
-    track, wanted = training.track, ctx.quantities
-    start, end = track.steps[0], track.steps[-1]
-    found = _numbers(ctx, training, start, end, wanted)
-    found |= {name: curve for name, curve in _curves(ctx, training, wanted).items() if curve.x}
-    return found
+    snapshots = Snapshots(ctx)
+    snapshots.take()
+    return snapshots.numbers() | snapshots.curves()
 
 
-class Training:
-    """The training of a context's network, with its snapshots in the context's workspace.
-
-    Attributes:
-        trainer: The trainer.
-        track: The track.
-        rate: The learning rate η.
-        y: Targets of the train part as outputs of the architecture, [N, O].
-    """
+class Snapshots:
+    """What `dynamics` measures at the snapshots of a context's training, each as a function of the step."""
 
     def __init__(self, ctx):
-        self.x, labels = ctx.task.train
-        self.y = as_outputs(ctx, ctx.task.targets(labels))
-        n = len(self.y)
-        batch = min(BATCH, n)
-        critical = float(kept(ctx.workspace / "critical.npz", lambda: {"step": self._critical(ctx, batch)})["step"])
-        if not np.isfinite(critical):
-            raise Unsupported("The outputs do not depend on the trainable weights, so there is nothing to train.")
-        self.probes, _ = probes(ctx)
-        self.hessian = LossHessian(ctx.model, self.x, self.y, "square")
-        self.targets = ctx.task.targets(labels[spread(n, ctx.settings.n_probes)])
-        safety = SAFETY_AT_BOTTLENECK if ctx.architecture.bottleneck else SAFETY
-        for halvings in range(HALVINGS + 1):
-            self.rate = safety * critical / 2**halvings
-            self.trainer = nb.training.Trainer(
-                ctx.network,
-                self.x,
-                self.y,
-                learning_rate=self.rate,
-                momentum=MOMENTUM,
-                batch_size=batch,
-                order_seed=ctx.seed,
-            )
-            steps = min(round(EPOCHS * self.trainer.steps_per_epoch), ctx.settings.max_steps)
-            folder = ctx.workspace / f"halvings-{halvings}"
-            folder.mkdir(exist_ok=True)
-            start = self.trainer.start(ctx.theta)
-            self.track = Track(self.trainer, ctx.model, self.probes, steps, folder, dt=DT, start=start)
-            try:
-                if self.track.kernel(self.track.steps[-1]).any():
-                    return
-                if halvings == HALVINGS:
-                    raise Diverged("Training ends with a tangent kernel of zero: every hidden unit is dead.")
-            except Diverged:
-                if halvings == HALVINGS:
-                    raise
+        self.ctx, self.training = ctx, Training(ctx)
+        self.track = self.training.track
+        self.start, self.end = self.track.steps[0], self.track.steps[-1]
 
-    def _critical(self, ctx, batch):
-        # Minibatches have larger critical curvatures than the whole set; these samples are spread over it.
-        return nb.training.critical_step(ctx.network, rows(self.x, spread(len(self.y), batch)))
+    def take(self):
+        """Compute what is costly at each snapshot in turn, and report the epoch and the time left.
 
-    def sharpness(self, step):
-        """Return the largest eigenvalue of the Hessian of the train loss, in units of the bound of stability."""
-        return self.track.sharpness(step, self.hessian) / stability(self.rate, MOMENTUM)
+        The time left is predicted from the snapshots after the first one, for which functions are compiled.
+        """
+        began = left = None
+        steps = self.track.steps
+        for taken, step in enumerate(steps):
+            if taken > 1:
+                left = (time.monotonic() - began) / (taken - 1) * (len(steps) - taken)
+            about = "" if left is None else f", about {left:.0f} s left"
+            self.ctx.report(f"measuring, {self.track.place(step)}{about}")
+            self.track.kernel(step)
+            self.track.pattern(step)
+            for of in (self.sharpness, self.output_hessian):
+                if self._requested(of.__name__, step):
+                    of(step)
+            began = began or time.monotonic()
+
+    def _requested(self, name, step):
+        """Return whether a curve, or a quantity at the start or the end, needs a value at a step."""
+        ends = {self.start: f"{name}_initial", self.end: f"{name}_trained"}
+        needed = {name, f"{name}_second", ends.get(step)}
+        return bool(needed & self.ctx.quantities)
+
+    def numbers(self):
+        """Return the quantities."""
+        track, start, end, wanted = self.track, self.start, self.end, self.ctx.quantities
+        velocities, half = track.velocities(), track.epoch(end) / 2
+        late = [v for time, v in velocities.items() if time >= half or len(velocities) == 1]
+        found = {
+            "kernel_distance_trained": nb.kernel_distance(track.kernel(start), track.kernel(end)),
+            "kernel_change_trained": self.kernel_change(end),
+            "kernel_velocity_first": velocities[0.0],
+            "kernel_velocity_late": float(np.mean(late)),
+            "label_alignment_initial": self.label_alignment(start),
+            "label_alignment_trained": self.label_alignment(end),
+            "kernel_rank_initial": self.kernel_rank(start),
+            "kernel_rank_trained": self.kernel_rank(end),
+            "pattern_change_trained": self.pattern_change(end),
+            "weight_change_trained": self.weight_change(end),
+            "test_error_trained": self.test_error(end),
+            "train_error_trained": self.training.error_of(self.ctx.task.train)(track.state(end).weights),
+            "trained_epochs": track.epoch(end),
+            "velocity_dt": track.dt,
+        }
+        costly = {
+            "sharpness_initial": (self.sharpness, start),
+            "sharpness_trained": (self.sharpness, end),
+            "output_hessian_initial": (self.output_hessian, start),
+            "output_hessian_trained": (self.output_hessian, end),
+        }
+        return found | {name: of(step) for name, (of, step) in costly.items() if name in wanted}
+
+    def curves(self):
+        """Return the curves that are requested and that the network has."""
+        end, track = self.end, self.track
+        found = {"kernel_velocity": nb.Curve(*zip(*track.velocities().items(), strict=True))}
+        for name, of in {
+            "kernel_distance_from_start": lambda step: nb.kernel_distance(track.kernel(self.start), track.kernel(step)),
+            "kernel_distance_to_end": lambda step: nb.kernel_distance(track.kernel(step), track.kernel(end)),
+            "kernel_change_from_start": self.kernel_change,
+            "label_alignment": self.label_alignment,
+            "label_alignment_uncentred": self.label_alignment_uncentred,
+            "kernel_rank": self.kernel_rank,
+            "pattern_change": self.pattern_change,
+            "weight_change_from_start": self.weight_change,
+            "weight_angle_from_start": lambda step: parameter_angle(self.weights(step), self.weights(self.start)),
+            "output_distance_to_end": lambda step: output_distance(track.outputs(step), track.outputs(end)),
+            "probability_distance_to_end": lambda step: self.of_classes(probability_distance, step),
+            "disagreement_to_end": lambda step: self.of_classes(disagreement, step),
+            "output_hessian": self.output_hessian,
+            "sharpness": self.sharpness,
+            "sharpness_second": lambda step: self.sharpness(step, 1),
+            "train_loss_by_epoch": lambda step: self.training.trainer.loss(track.state(step)),
+            "test_error_by_epoch": self.test_error,
+        }.items():
+            if name in self.ctx.quantities:
+                points = [(track.epoch(step), of(step)) for step in track.steps]
+                points = [(x, y) for x, y in points if y is not None]
+                found[name] = nb.Curve([x for x, _ in points], [y for _, y in points]) if points else None
+        if "kernel_distances" in self.ctx.quantities:
+            found["kernel_distances"] = pairs(track.distances())
+        return {name: curve for name, curve in found.items() if name in self.ctx.quantities and curve is not None}
+
+    def weights(self, step):
+        """Return the weights: [P] float64."""
+        return self.track.state(step).weights.astype(np.float64)
+
+    def kernel_change(self, step):
+        """Return ‖K_t − K_0‖/‖K_0‖."""
+        return nb.relative_change(self.track.kernel(step), self.track.kernel(self.start))
+
+    def kernel_rank(self, step):
+        """Return the effective rank of the kernel, summed over outputs."""
+        return effective_rank(self._summed(step))
+
+    def label_alignment(self, step):
+        """Return the centred alignment of the kernel, summed over outputs, with the kernel Y·Yᵀ of the targets."""
+        return centred_alignment(self._summed(step), self.training.targets @ self.training.targets.T)
+
+    def label_alignment_uncentred(self, step):
+        """Return the same without centring: the kernel-target alignment."""
+        return alignment(self._summed(step), self.training.targets @ self.training.targets.T)
+
+    def _summed(self, step):
+        return trace_kernel(self.track.kernel(step), self.ctx.task.outputs)
+
+    def pattern_change(self, step):
+        """Return the share of hidden units, per input, whose sign differs from initialisation."""
+        found = self.track.pattern(step)
+        return None if found is None else pattern_distance(self.track.pattern(self.start), found)
+
+    def weight_change(self, step):
+        """Return ‖w_t − w_0‖/‖w_0‖."""
+        return nb.relative_change(self.weights(step), self.weights(self.start))
+
+    def of_classes(self, distance, step):
+        """Return a distance of the outputs to those at the end, in the unit of targets; None without classes."""
+        if not self.ctx.task.classes:
+            return None
+        return distance(*(self.training.as_targets(self.track.outputs(each)) for each in (step, self.end)))
+
+    def sharpness(self, step, which=0):
+        """Return an eigenvalue of the Hessian of the train loss over the bound of stability; None if there is none."""
+        values = self.training.sharpness(step)
+        return float(values[which]) if which < len(values) else None
+
+    def output_hessian(self, step):
+        """Return the mean norm of the Hessian of the measured output."""
+
+        def measure():
+            with assigned(self.training.trainer, self.track.state(step)):
+                norms = self.ctx.hessian_norm(rows(self.track.x, slice(self.ctx.settings.ball_probes)))
+            return {"norm": np.mean(norms.value)}
+
+        return float(kept(self.track.folder / f"output-hessian-{step}.npz", measure)["norm"])
+
+    def test_error(self, step):
+        """Return the test error."""
+        return self.training.error_of(self.ctx.task.test)(self.track.state(step).weights)
 
 
-def _numbers(ctx, training, start, end, wanted):
-    track, task = training.track, ctx.task
-    first, last = track.kernel(start), track.kernel(end)
-    before, after = (track.state(step).weights.astype(np.float64) for step in (start, end))
-    velocities, half = track.velocities(), track.epoch(end) / 2
-    patterns = track.pattern(start), track.pattern(end)
-    found = {
-        "kernel_distance_trained": nb.kernel_distance(first, last),
-        "kernel_change_trained": nb.relative_change(last, first),
-        "kernel_velocity_first": velocities[0.0],
-        "kernel_velocity_late": float(
-            np.mean([v for time, v in velocities.items() if time >= half or len(velocities) == 1])
-        ),
-        "label_alignment_initial": training_alignment(training, start),
-        "label_alignment_trained": training_alignment(training, end),
-        "kernel_rank_initial": effective_rank(trace_kernel(first, task.outputs)),
-        "kernel_rank_trained": effective_rank(trace_kernel(last, task.outputs)),
-        "pattern_change_trained": None if patterns[0] is None else pattern_distance(*patterns),
-        "weight_change_trained": nb.relative_change(after, before),
-        "test_error_trained": _error(ctx, training, end, task.test),
-        "train_error_trained": _error(ctx, training, end, task.train),
-        "trained_epochs": track.epoch(end),
-        "velocity_dt": track.dt,
-    }
-    for name, step in (("sharpness_initial", start), ("sharpness_trained", end)):
-        if name in wanted:
-            found[name] = training.sharpness(step)
-    return found
-
-
-def _curves(ctx, training, wanted):
-    track, outputs = training.track, ctx.task.outputs
-    start, end = track.steps[0], track.steps[-1]
-
-    def by_epoch(name, of):
-        if name not in wanted:
-            return {}
-        points = [(track.epoch(step), of(step)) for step in track.steps]
-        points = [(x, y) for x, y in points if y is not None]
-        return {name: nb.Curve([x for x, _ in points], [y for _, y in points])}
-
-    def patterns(step):
-        found = track.pattern(step)
-        return None if found is None else pattern_distance(track.pattern(start), found)
-
-    def weights(step):
-        return track.state(step).weights.astype(np.float64)
-
-    found = {}
-    if "kernel_velocity" in wanted:
-        velocities = track.velocities()
-        found["kernel_velocity"] = nb.Curve(list(velocities), list(velocities.values()))
-    for name, of in {
-        "kernel_distance_from_start": lambda step: nb.kernel_distance(track.kernel(step), track.kernel(start)),
-        "kernel_distance_to_end": lambda step: nb.kernel_distance(track.kernel(step), track.kernel(end)),
-        "kernel_change_from_start": lambda step: nb.relative_change(track.kernel(step), track.kernel(start)),
-        "label_alignment": lambda step: training_alignment(training, step),
-        "kernel_rank": lambda step: effective_rank(trace_kernel(track.kernel(step), outputs)),
-        "pattern_change": patterns,
-        "weight_change_from_start": lambda step: nb.relative_change(weights(step), weights(start)),
-        "output_distance_to_end": lambda step: output_distance(track.outputs(step), track.outputs(end)),
-        "sharpness": training.sharpness,
-        "train_loss_by_epoch": lambda step: training.trainer.loss(track.state(step)),
-        "test_error_by_epoch": lambda step: _error(ctx, training, step, ctx.task.test),
-    }.items():
-        found |= by_epoch(name, of)
-    return found
-
-
-def training_alignment(training, step):
-    """Return the centred alignment of the kernel, summed over outputs, with the kernel Y·Yᵀ of the targets."""
-    y = training.targets
-    return centred_alignment(trace_kernel(training.track.kernel(step), y.shape[1]), y @ y.T)
-
-
-def _error(ctx, training, step, part):
-    """Return the error of the network at a snapshot on a part of the task; see `ntkbench.Task.error`."""
-    (x, y), (low, high) = part, ctx.architecture.targets
-    f = training.trainer.outputs(training.track.state(step), x).astype(np.float64)
-    return ctx.task.error((f - (low + high) / 2) / ((high - low) / 2), y)
-
-
-def as_outputs(ctx, targets):
-    """Return the outputs of the architecture that stand for targets [N, O]."""
-    low, high = ctx.architecture.targets
-    return (low + high) / 2 + (high - low) / 2 * targets
-
-
-def probes(ctx):
-    """Return settings.n_probes inputs, spread over the train part of the task, and their targets as outputs [n, O]."""
-    x, labels = ctx.task.train
-    chosen = spread(len(labels), ctx.settings.n_probes)
-    return rows(x, chosen), as_outputs(ctx, ctx.task.targets(labels[chosen]))
-
-
-def spread(n, count):
-    """Return min(n, count) indices spread evenly over n samples."""
-    return np.linspace(0, n - 1, min(n, count)).astype(int)
+def pairs(s):
+    """Return a symmetric matrix [T, T] with a diagonal of zeros as a curve of its pairs; see `CurveSpec.axis`."""
+    values = s[np.tril_indices(len(s), -1)]
+    return nb.Curve(range(len(values)), values)

@@ -34,6 +34,7 @@ class Track:
         folder: Folder for the files; it exists.
         dt: Time between the two snapshots of a pair in epochs; rounded to whole steps.
         start: State before the first step; default: `trainer.start()`.
+        say: Called with what is being computed, such as "training, epoch 3.2 of 20".
 
     Attributes:
         dt: The time between the two snapshots of a pair in epochs, after rounding.
@@ -44,9 +45,10 @@ class Track:
         NtkbenchError: The folder holds the files of another training.
     """
 
-    def __init__(self, trainer, model, x, steps, folder, *, dt=0.4, start=None):
+    def __init__(self, trainer, model, x, steps, folder, *, dt=0.4, start=None, say=None):
         self.trainer, self.model, self.x, self.folder = trainer, model, x, Path(folder)
         self._start = trainer.start() if start is None else start
+        self._say = say or (lambda stage: None)
         self.interval = max(round(dt * trainer.steps_per_epoch), 1)
         self.dt = self.interval / trainer.steps_per_epoch
         first = thinned(max(steps // self.interval, 1))
@@ -78,6 +80,10 @@ class Track:
         """Return the time of a step in epochs."""
         return step / self.trainer.steps_per_epoch
 
+    def place(self, step):
+        """Return where a step is in the training: "epoch 3.2 of 20"."""
+        return f"epoch {self.epoch(step):.3g} of {self.epoch(self.steps[-1]):.3g}"
+
     def state(self, step):
         """Return the state at a snapshot, trained on from the latest snapshot before it.
 
@@ -89,6 +95,7 @@ class Track:
             return nb.training.load(file)
         earlier = [each for each in self.steps if each < step]
         before = self.state(earlier[-1]) if earlier else self._start
+        self._say(f"training, {self.place(step)}")
         state = self.trainer.advance(before, step - before.step)
         state.save(file)
         return state
@@ -112,8 +119,8 @@ class Track:
         return self.trainer.outputs(self.state(step), self.x).astype(np.float64)
 
     def sharpness(self, step, hessian):
-        """Return the largest eigenvalue of a `LossHessian` of the model."""
-        return float(self._kept("sharpness", step, lambda: {"value": hessian.largest()[0]})["value"])
+        """Return the two largest eigenvalues of a `LossHessian` of the model, the largest first; one if P = 1."""
+        return self._kept("sharpness", step, lambda: {"values": hessian.largest(min(2, hessian.size))})["values"]
 
     def velocities(self):
         """Return the kernel velocity of each pair: {time of its first snapshot in epochs: S/dt}."""

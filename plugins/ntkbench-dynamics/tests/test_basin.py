@@ -16,6 +16,10 @@ class TestSuite(SuiteChecks):
     suite = "fort2020"
 
 
+class TestTransient(SuiteChecks):
+    suite = "transient"
+
+
 @pytest.fixture
 def data():
     rng = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import pytest
 
 import ntkbench as nb
 import ntkbench_dynamics as dyn
-from ntkbench.testing import MeasurementChecks
+from ntkbench.testing import DatasetChecks, MeasurementChecks
 from ntkbench.types import Settings
 from ntkbench_dynamics import track as track_module
 from ntkbench_dynamics.track import kept, thinned
@@ -96,3 +96,27 @@ def test_a_network_linear_in_its_weights_does_not_move(tmp_path):
     model = keras.Sequential([keras.Input((8,)), nb.layers.Dense(3, seed=0)])
     found = track(tmp_path, model)
     np.testing.assert_allclose(found.distances(), 0, atol=1e-12)
+
+
+def test_the_heat_map_holds_the_distances_of_all_pairs(tmp_path):
+    from ntkbench.analysis.heat_maps import _square
+    from ntkbench_dynamics.measurement import pairs
+
+    s = track(tmp_path, network()).distances()
+    np.testing.assert_array_equal(_square(pairs(s).y), s)
+
+
+class TestParity(DatasetChecks):
+    dataset = "parity"
+
+
+def test_parity_is_the_product_of_two_signs():
+    from ntkbench_dynamics import parity
+
+    x, y = parity.load(form="vector", n=20, seed=3, d=7)
+    assert x.shape == (20, 7) and set(np.unique(x)) == {-1, 1}
+    np.testing.assert_array_equal(y, x[:, 0] * x[:, 1])
+    task = parity.load_task(form="vector", seed=3)
+    for x, labels in (task.train, task.test):
+        assert x.shape == (500, 40)
+        np.testing.assert_array_equal(2 * labels - 1, x[:, 0] * x[:, 1])

@@ -10,11 +10,12 @@ import pytest
 
 import ntkbench as nb
 
-COMMAND = "run --arch fc --widths 32 --seeds 1 --measure dynamics --measure dynamics:curves --probes 24 --quiet"
+COMMAND = "run --arch fc --dataset parity --widths 32 --seeds 1 --probes 24 --quiet --executor serial"
 
 
-def start(folder, out):
-    words = [sys.executable, "-m", "ntkbench", *COMMAND.split(), "--out", out, "--executor", "serial"]
+def start(folder, out, measure):
+    words = [sys.executable, "-m", "ntkbench", *COMMAND.split(), "--out", out]
+    words += ["--measure", measure, "--measure", f"{measure}:curves"]
     return subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
@@ -32,20 +33,24 @@ def files(folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
-def test_killed_in_the_middle(tmp_path):
-    undisturbed = finish(start(tmp_path, "undisturbed"), tmp_path / "undisturbed")
+@pytest.mark.parametrize(
+    ("measure", "kind", "some", "all"),
+    [("dynamics", "kernel", 5, 20), ("barrier", "child", 4, 18), ("onset", "slow", 2, 8)],
+)
+def test_killed_in_the_middle(tmp_path, measure, kind, some, all):
+    undisturbed = finish(start(tmp_path, "undisturbed", measure), tmp_path / "undisturbed")
     out = tmp_path / "killed"
-    process, deadline = start(tmp_path, "killed"), time.monotonic() + 300
-    while sum("kernel" in each.name for each in files(out)) < 5 and process.poll() is None:
+    process, deadline = start(tmp_path, "killed", measure), time.monotonic() + 300
+    while sum(kind in each.name for each in files(out)) < some and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     before = files(out)
-    assert 5 <= sum("kernel" in each.name for each in before) < 15
+    assert some <= sum(kind in each.name for each in before) < all
 
-    process, seen = start(tmp_path, "killed"), {}
+    process, seen = start(tmp_path, "killed", measure), {}
     while process.poll() is None and time.monotonic() < deadline:
         try:
             seen |= files(out)

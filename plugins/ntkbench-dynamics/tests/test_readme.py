@@ -23,7 +23,7 @@ def test_the_example_runs(tmp_path, monkeypatch):
 
 
 def test_all_that_is_registered_is_named():
-    for name in ("dynamics", "catapult"):
+    for name in ("dynamics", "barrier", "onset", "catapult"):
         entry = registry().get("measurements", name)
         for each in (*entry.quantities, *entry.curves):
             assert f"`{each.name}`" in TEXT, each.name

@@ -1,4 +1,4 @@
-"""Fit a polynomial with non-negative coefficients to the ReLU tangent kernel on [−1, 1].
+"""Fit polynomials with non-negative coefficients to the ReLU tangent kernel and to its arc-cosine kernels.
 
 Source: Zandieh et al. 2021 (arXiv 2106.07880) and the authors' code for nodes and weights.
 """
@@ -8,7 +8,7 @@ import functools
 import numpy as np
 import scipy.optimize
 
-from .tangent import relu_ntk
+from .tangent import k0, k1, relu_ntk
 
 RIDGE = 1e-5
 NEGLIGIBLE = 1e-5  # smaller coefficients are set to 0
@@ -28,9 +28,7 @@ def coefficients(depth, degree):
     Returns:
         A tuple of degree + 1 numbers.
     """
-    count = 15 * depth + 5 * degree
-    nodes = np.cos((2 * np.arange(count) + 1) * np.pi / (4 * count))
-    nodes = np.sort(np.concatenate([np.linspace(-1, 1, 201), nodes]))
+    nodes = _nodes(15 * depth + 5 * degree)
     weights = np.linspace(0, 1, len(nodes)) + 2 / depth
     powers = np.vander(nodes, degree + 1, increasing=True)
     found = _least_squares(
@@ -39,6 +37,32 @@ def coefficients(depth, degree):
         np.concatenate([np.eye(degree + 1), np.diff(powers, axis=0)]),
     )
     return tuple(float(c) if c >= NEGLIGIBLE else 0.0 for c in found)
+
+
+@functools.lru_cache
+def layer_coefficients(degree, lowest):
+    """Return the coefficients of two polynomials that are closest to the arc-cosine kernels k1 and k0.
+
+    They are not negative, and those for k1 sum to 1 = k1(1), so that norms pass a layer unchanged.
+
+    Args:
+        degree: Degree q.
+        lowest: Smallest cosine; the fit is on [lowest, 1].
+
+    Returns:
+        Two tuples of degree + 1 numbers.
+    """
+    nodes = _nodes(15 + 5 * degree)
+    nodes = nodes[nodes >= lowest]
+    powers = np.vander(nodes, degree + 1, increasing=True)
+    (units, _), (slopes, _) = (scipy.optimize.nnls(powers, kernel(nodes)) for kernel in (k1, k0))
+    return tuple(map(float, units / units.sum())), tuple(map(float, slopes))
+
+
+def _nodes(count):
+    """Return 201 equispaced nodes on [−1, 1] and `count` nodes that are dense at 1, in ascending order."""
+    dense = np.cos((2 * np.arange(count) + 1) * np.pi / (4 * count))
+    return np.sort(np.concatenate([np.linspace(-1, 1, 201), dense]))
 
 
 def _least_squares(a, b, g):

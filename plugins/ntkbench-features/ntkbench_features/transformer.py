@@ -18,7 +18,8 @@ class Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     """A transformer whose features have inner products that equal or approximate a kernel.
 
     Inputs [N, d] are arrays or sparse matrices in float32 or float64; other types become float64. Features have the
-    precision of the inputs. Sparse inputs are expanded one batch at a time.
+    precision of the inputs. Sparse inputs are expanded one batch at a time. The features of a Dask array are a Dask
+    array, computed block by block.
     """
 
     def fit(self, X, y=None):
@@ -34,7 +35,10 @@ class Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Raises:
             NtkbenchError: A parameter is invalid.
         """
-        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES)
+        if is_dask(X):
+            validate_data(self, dense(X[:1]), dtype=DTYPES)
+        else:
+            X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES)
         require_whole("batch_size", self.batch_size, 1)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         self._fit(X, np.random.default_rng(seed))
@@ -47,6 +51,10 @@ class Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             X: Inputs [N, d].
         """
         check_is_fitted(self)
+        if is_dask(X):
+            dtype = X.dtype if X.dtype in DTYPES else np.float64
+            X, chunks = X.rechunk({1: -1}), (X.chunks[0], (self._n_features_out,))
+            return X.map_blocks(self.transform, chunks=chunks, dtype=dtype, meta=np.empty((0, 0), dtype))
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
         of_batch = self._map(tf.as_dtype(X.dtype))
         found = np.empty((X.shape[0], self._n_features_out), X.dtype)
@@ -81,8 +89,25 @@ def require_whole(name, value, minimum):
 
 
 def dense(X):
-    """Return checked inputs, dense or sparse, as an array."""
+    """Return checked inputs, dense or sparse or of Dask, as an array."""
+    if is_dask(X):
+        return X.compute()
     return X.toarray() if scipy.sparse.issparse(X) else X
+
+
+def is_dask(X):
+    """Return whether X is a Dask array, without importing Dask."""
+    return hasattr(X, "map_blocks") and hasattr(X, "chunks")
+
+
+def blocks_of_rows(X, y):
+    """Yield X and y block by block as arrays if X is a Dask array, otherwise as they are."""
+    if not is_dask(X):
+        yield X, y
+        return
+    ends = np.cumsum(X.chunks[0])
+    for start, end in zip(ends - X.chunks[0], ends, strict=True):
+        yield dense(X[start:end]), dense(y[start:end])
 
 
 def shape_of_input(input_shape, d):

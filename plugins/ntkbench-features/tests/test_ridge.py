@@ -1,39 +1,80 @@
 """Streaming ridge regression is ridge regression, and on features it is kernel ridge regression."""
 
+import dask.array
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import ntkbench as nb
-from ntkbench_features import NTKRandomFeatures, StreamingRidge, relu_ntk
+from ntkbench_features import NTKRandomFeatures, NystroemNTK, StreamingRidge, relu_ntk
+from ntkbench_features.ridge import by_conjugate_gradients, preconditioner
 
 RNG = np.random.default_rng(0)
 
 
-@parametrize_with_checks([StreamingRidge()])
+@parametrize_with_checks([StreamingRidge(), StreamingRidge(solver="cg")])
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
+@pytest.mark.parametrize("solver", ["cholesky", "cg"])
 @pytest.mark.parametrize("outputs", [(), (3,)])
-def test_batches_add_up(outputs):
+def test_batches_add_up(outputs, solver):
     z, y = RNG.standard_normal((50, 7)), RNG.standard_normal((50, *outputs))
     expected = Ridge(0.3, fit_intercept=False).fit(z, y)
-    whole = StreamingRidge(0.3, batch_size=8).fit(z, y)
-    parts = StreamingRidge(0.3)
+    whole = StreamingRidge(0.3, solver=solver, batch_size=8).fit(z, y)
+    parts = StreamingRidge(0.3, solver=solver)
     for start in range(0, 50, 20):
         parts.partial_fit(z[start : start + 20], y[start : start + 20])
         parts.predict(z)  # solving does not disturb the sums
     for found in (whole, parts, whole.fit(z, y)):
-        np.testing.assert_allclose(found.predict(z), expected.predict(z), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(found.predict(z), expected.predict(z), rtol=1e-8, atol=1e-9)
         assert found.n_samples_seen_ == 50
+
+
+def decaying(m=400):
+    """Return a Gram matrix [m, m] whose eigenvalues fall from 1 to 1e-12, and a right-hand side."""
+    q, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((m, m)))
+    return q * np.logspace(0, -12, m) @ q.T, q.sum(1)
+
+
+def test_the_preconditioner_saves_iterations():
+    gram, b = decaying()
+    counts = []
+    for operator in (None, preconditioner(gram, 1e-6, rank=250)):
+        seen = []
+        shifted = gram + 1e-6 * np.eye(len(gram))
+        w, failed = scipy.sparse.linalg.cg(shifted, b, rtol=1e-10, maxiter=5000, M=operator, callback=seen.append)
+        counts.append(len(seen))
+    assert not failed and counts[1] < 20 < counts[0] / 5
+    np.testing.assert_allclose(w, np.linalg.solve(shifted, b), rtol=1e-4, atol=1e-4 * np.abs(w).max())
+    np.testing.assert_allclose(by_conjugate_gradients(gram, 1e-6, b, None), w, atol=1e-6 * np.abs(w).max())
+    near = by_conjugate_gradients(gram, 1e-6, b, w)
+    np.testing.assert_allclose(near, w, atol=1e-6 * np.abs(w).max())
+
+
+def test_dask_arrays():
+    x, y = RNG.standard_normal((70, 5)), RNG.standard_normal((70, 2))
+    lazy, targets = (dask.array.from_array(each, chunks=(30, 2)) for each in (x, y))
+    for map_ in (NTKRandomFeatures(8, random_state=0), NystroemNTK(n_components=6, random_state=0)):
+        z = map_.fit_transform(x)
+        lazy_z = map_.fit(lazy).transform(lazy)
+        assert isinstance(lazy_z, dask.array.Array) and lazy_z.chunks[0] == (30, 30, 10)
+        np.testing.assert_allclose(lazy_z.compute(), z, rtol=1e-6, atol=1e-8)
+        expected = StreamingRidge(0.3).fit(z, y)
+        found = StreamingRidge(0.3).fit(lazy_z, targets)
+        assert found.n_samples_seen_ == 70
+        np.testing.assert_allclose(found.predict(lazy_z).compute(), expected.predict(z), rtol=1e-6, atol=1e-8)
 
 
 def test_errors_are_sentences():
     z = np.ones((4, 2))
+    with pytest.raises(nb.NtkbenchError, match="'cholesky', 'cg'"):
+        StreamingRidge(solver="lu").fit(z, z)
     with pytest.raises(nb.NtkbenchError, match="alpha=0"):
         StreamingRidge(0).fit(z, z)
     with pytest.raises(nb.NtkbenchError, match="shape"):

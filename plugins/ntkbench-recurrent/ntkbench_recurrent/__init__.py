@@ -2,7 +2,9 @@
 
 import importlib
 
-from ntkbench import hookimpl
+from ntkbench import CurveSpec, Quantity, hookimpl
+
+from . import names
 
 ntkbench_hooks = "0.1"
 
@@ -34,6 +36,7 @@ PARAMS = {
     "kind": {"default": "ntk", "choices": ("ntk", "nngp"), "help": "tangent kernel (ntk) or output covariance (nngp)"},
 }
 
+INFINITY = float("inf")
 FORMS = ["sequence", "ragged"]
 SMOOTH = ("erf", "relu", "tanh", "linear", "sin", "gelu", "sigmoid", "softplus", "silu")
 INIT = {"init": {"default": "gaussian", "choices": ("gaussian", "orthogonal"), "help": "how square matrices are drawn"}}
@@ -80,7 +83,7 @@ def ntkbench_register_architectures(register):
 
 @hookimpl
 def ntkbench_register_datasets(register):
-    """Register the synthetic dataset."""
+    """Register the synthetic dataset, and those that have files."""
     register(
         "tones",
         "ntkbench_recurrent.tones:load",
@@ -88,11 +91,54 @@ def ntkbench_register_datasets(register):
         forms=["ragged", "sequence"],
         params={"steps": {"default": 12, "minimum": 3, "maximum": 10000, "help": "largest number of steps"}},
     )
+    for name, module, suffix, forms, summary, default, choices in (
+        ("series", "series", "", ["sequence", "vector"], "time series of the UCR archive", "GunPoint", names.SERIES),
+        (
+            "ragged-series",
+            "series",
+            "",
+            ["ragged", "vector"],
+            "time series of different length, of the UCR and UEA archives",
+            "JapaneseVowels",
+            names.RAGGED_SERIES,
+        ),
+        (
+            "table",
+            "tables",
+            "",
+            ["sequence", "vector"],
+            "tables of scikit-learn and KEEL, one feature per step",
+            "iris",
+            names.SKLEARN + names.KEEL,
+        ),
+        (
+            "uci",
+            "tables",
+            "_uci",
+            ["sequence", "vector"],
+            "90 tables of the UCI repository, one feature per step",
+            "iris",
+            names.UCI90,
+        ),
+    ):
+        register(
+            name,
+            f"ntkbench_recurrent.{module}:load{suffix}",
+            task=f"ntkbench_recurrent.{module}:load{suffix}_task",
+            summary=summary,
+            forms=forms,
+            params={"name": {"default": default, "choices": choices, "help": "name of the dataset"}},
+        )
+    ucr = [f"series:name={name}" for name in names.UCR] + [f"ragged-series:name={name}" for name in names.UCR_RAGGED]
+    register("ucr", members=ucr, summary="the UCR archive of 2018, without four datasets that have missing values")
+    register("ucr-short", members=names.SHORT_SERIES, summary="13 time-series datasets on which a CPU takes minutes")
+    register("small-tables", members=names.SMALL_TABLES, summary="14 tables on which a CPU takes minutes")
+    register("uci90", members=[f"uci:name={name}" for name in names.UCI90], summary="90 tables of arXiv 2012.04859")
 
 
 @hookimpl
 def ntkbench_register_kernels(register):
-    """Register the kernel."""
+    """Register the kernels."""
     register(
         "rntk",
         "ntkbench_recurrent.kernels:rntk",
@@ -100,6 +146,76 @@ def ntkbench_register_kernels(register):
         inputs=FORMS,
         params=PARAMS,
     )
+    register(
+        "dtw",
+        "ntkbench_recurrent.alignment:dtw",
+        summary="global alignment kernel, of dynamic time warping; input: sequences, also of different length",
+        inputs=["ragged", "sequence"],
+        params={"bandwidth": {"default": 1.0, "minimum": 1e-3, "help": "bandwidth b"}},
+    )
+
+
+@hookimpl
+def ntkbench_register_measurements(register):
+    """Register the protocols of the papers as measurements."""
+    share = {"bounds": (0.0, 1.0)}
+    quantities = [
+        Quantity("test_accuracy", "accuracy", **share, summary="share of right classes on the test part"),
+        Quantity("validation_accuracy", "accuracy (val.)", **share, summary="the same on validation samples, at best"),
+        Quantity(
+            "chosen_setting",
+            "setting",
+            bounds=(0.0, INFINITY),
+            summary="number of the chosen pair of setting and cost in the protocol's grid, or of the checkpoint",
+        ),
+        Quantity("best_settings", "ties", bounds=(1.0, INFINITY), summary="number of pairs with the best accuracy"),
+    ]
+    for name, summary in (
+        ("rntk2020", "accuracy by the protocol of arXiv 2006.10246, with a coarse grid"),
+        ("rntk2020-full", "accuracy by the protocol of arXiv 2006.10246, with its grid of 900 kernels"),
+        ("rntk2021", "accuracy by the protocol of arXiv 2012.04859"),
+    ):
+        register(
+            name,
+            f"ntkbench_recurrent.classify:{name.replace('-', '_')}",
+            summary=summary,
+            needs="task",
+            at_infinity=True,
+            quantities=quantities,
+        )
+    register(
+        "sensitivity",
+        "ntkbench_recurrent.sensitivity:measure",
+        summary="which steps of a sequence the tangent kernel depends on",
+        at_infinity=True,
+        quantities=[
+            Quantity(
+                "sensitivity_centre",
+                "centre",
+                **share,
+                summary="centre of mass of the sensitivity over the steps: 0 for the first step, 1 for the last",
+            )
+        ],
+        curves=[
+            CurveSpec(
+                "step_sensitivity",
+                "s",
+                x_unit="position",
+                bounds=(0.0, 1.0),
+                summary="sensitivity of the tangent kernel to each step, divided by its largest value",
+            )
+        ],
+    )
+
+
+@hookimpl
+def ntkbench_register_suites(register):
+    """Register the suites."""
+    for name, summary in (
+        ("rntk2020", "kernels and trained networks on short time series (arXiv 2006.10246)"),
+        ("rntk2021", "kernels and trained networks on tables read as series (arXiv 2012.04859)"),
+    ):
+        register(name, f"ntkbench_recurrent.suites:{name}", summary=summary)
 
 
 def __getattr__(name):

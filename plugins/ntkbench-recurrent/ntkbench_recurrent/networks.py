@@ -4,11 +4,16 @@ Steps are unrolled, because second derivatives of loops fail in compiled graphs.
 the state as it is.
 """
 
+import contextlib
+import sys
+
 import keras
 
 from ntkbench import layers
 
 from .kernels import rntk
+
+DEEP = 100_000  # recursion limit while a model is made; Keras recurses through every layer of every step
 
 
 def recurrent(
@@ -141,7 +146,19 @@ def _model(make, cell, input_shape, outputs, depth, output_std=1.0, pooling="non
             h = _pooled(h, mask, pooling)
         readouts.append(make.dense(outputs, output_std)(h))
     f = readouts[0] if len(readouts) == 1 else keras.layers.Add()(readouts)
-    return keras.Model({"values": x, "mask": mask} if ragged else x, f)
+    with _deep_recursion():
+        return keras.Model({"values": x, "mask": mask} if ragged else x, f)
+
+
+@contextlib.contextmanager
+def _deep_recursion():
+    """Let Keras sort the layers of many steps, which it does by recursion."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEP))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _states(step, steps, mask):

@@ -163,7 +163,7 @@ def test_a_network_in_both_directions_is_its_formula(pooling):
 
 
 def test_only_public_names_of_ntkbench_are_imported():
-    allowed = {"ntkbench", "ntkbench.kernels", "ntkbench.layers", "ntkbench.testing"}
+    allowed = {"ntkbench", "ntkbench.kernels", "ntkbench.layers", "ntkbench.testing", "ntkbench.training"}
     for path in Path(ntkbench_recurrent.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module] if isinstance(node, ast.ImportFrom) else []
@@ -235,3 +235,9 @@ def test_finite_networks_approach_the_kernel_as_their_width_grows(depth, activat
     assert (np.abs(found.mean(axis=0) - limit) < scatter + 0.02 * np.abs(limit).max()).all()
     slope = np.polyfit(np.log(widths), np.log(errors), 1)[0]
     assert -0.62 < slope < -0.38
+
+
+def test_networks_of_many_steps_can_be_built():
+    """Keras sorts the layers of a model by recursion."""
+    model = networks.lstm(2, input_shape=(250, 1), seed=1)
+    assert model(np.ones((1, 250, 1), np.float32)).shape == (1, 1)
