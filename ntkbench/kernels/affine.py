@@ -68,6 +68,7 @@ class Dense(Layer):
             mean1=None,
             mean2=None,
             gaussian=True,
+            gains=0,
             flattened=False,
             sources=frozenset([object()]),
         )

@@ -39,7 +39,7 @@ class _Attention(Layer):
 
     @staticmethod
     def _made(h: Features, **moments: Any) -> Features:
-        return evolve(h, **moments, mean1=None, mean2=None, gaussian=True, sources=frozenset([object()]))
+        return evolve(h, **moments, mean1=None, mean2=None, gaussian=True, gains=0, sources=frozenset([object()]))
 
     @property
     def parameters(self) -> tuple[Any, ...]:

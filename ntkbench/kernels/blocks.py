@@ -181,7 +181,7 @@ def _without_tensors(h: Features) -> Features:
 
 
 def _statics(h: Features) -> tuple[Any, ...]:
-    return h.pairs, h.positions, h.full, h.gaussian, h.flattened, h.sources, tuple(_tensors(h))
+    return h.pairs, h.positions, h.full, h.gaussian, h.gains, h.unknown, h.flattened, h.sources, tuple(_tensors(h))
 
 
 def _symmetrised(matrix: tf.Tensor) -> tf.Tensor:

@@ -35,6 +35,9 @@ class Features:
         positions: Number of axes of positions.
         full: Whether covariances between different positions are kept.
         gaussian: Whether units are independent Gaussians with mean 0, as the dual of an activation requires.
+        gains: Number of trained factors of each unit, such as γ of layer normalisation: `ntk` holds gains · cov for
+            them. They are correlated with the unit's own value. None if their part is not a multiple of cov.
+        unknown: Why `ntk` is not the tangent kernel, "" if it is.
         flattened: Whether positions have been flattened into units.
         sources: Identities of the affine layers that produced the units; features without common ones are independent.
         mask1: Which steps of the sequence x exist, [T, pairs], None if all do. The existing steps are contiguous, and
@@ -53,6 +56,8 @@ class Features:
     positions: int = 0
     full: bool = False
     gaussian: bool = False
+    gains: int | None = 0
+    unknown: str = ""
     flattened: bool = False
     sources: frozenset[Any] = frozenset()
     mask1: tf.Tensor | None = None
@@ -142,9 +147,22 @@ class Joined:
             **moments,
             full=full,
             gaussian=False,
+            gains=common_gains(features),
+            unknown=first_unknown(features),
             flattened=any(part.flattened for part in features),
             sources=frozenset().union(*(part.sources for part in features)),
         )
+
+
+def common_gains(features: Sequence[Features]) -> int | None:
+    """Return the number of trained factors of each unit of combined features; None if it differs."""
+    found = {part.gains for part in features}
+    return found.pop() if len(found) == 1 else None
+
+
+def first_unknown(features: Sequence[Features]) -> str:
+    """Return why the tangent kernel of combined features is not known, "" if it is."""
+    return next((part.unknown for part in features if part.unknown), "")
 
 
 def diagonal(t: tf.Tensor, positions: int) -> tf.Tensor:

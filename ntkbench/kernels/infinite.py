@@ -13,6 +13,7 @@ import tensorflow_probability as tfp
 
 from ..errors import NtkbenchError, did_you_mean
 from .blocks import Compiled, Pieces
+from .features import NoLimit
 from .graph import Graph
 from .inputs import Inputs
 from .ragged import of_equal_length, pack, packed_source
@@ -256,6 +257,8 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         ranks = [x.shape.rank - examples - self._rank for x in (x1, x2)]
         batch = max(*ranks, self.batch_shape.rank)
         h = self.graph.run(Inputs(x1, x2, self._rank, batch, examples, crossed).features, **options)
+        if h.unknown and "ntk" in wanted:
+            raise NoLimit(h.unknown)
         kernels = {"nngp": h.cov, "ntk": tf.zeros_like(h.cov) if h.ntk is None else h.ntk}
         return tuple(kernels[kind] for kind in wanted)
 

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from attrs import evolve, frozen
 
-from .features import Features, Joined, NoLimit
+from .features import Features, Joined, NoLimit, first_unknown
 from .layer import Layer, require_plain
 
 
@@ -63,6 +63,8 @@ class Add(Layer):
             mean1=mean1,
             mean2=mean2,
             gaussian=all(h.gaussian for h in hs),
+            gains=0 if all(h.gains == 0 for h in hs) else None,
+            unknown=first_unknown(hs),
             sources=frozenset(seen),
         )
 

@@ -62,6 +62,16 @@ def require_unmasked(features: Features, who: str) -> None:
         raise NoLimit(f"{who} mixes positions of a sequence that has a mask; apply it to sequences of equal length.")
 
 
+def gains_unknown(features: Features, who: str, homogeneous: bool = False) -> str:
+    """Return why the tangent kernel behind an activation is not known, "" if it is; see `Features.gains`."""
+    if features.gains == 0 or (features.gains is not None and homogeneous):
+        return ""
+    return (
+        f"{who} acts on units with trained factors (γ of a normalisation), for which its tangent kernel is not known. "
+        "Insert a dense layer before it, or normalise without trained γ (scale=False)."
+    )
+
+
 def require_gaussian(features: Features, who: str) -> None:
     """Raise NoLimit unless the units of the features are independent Gaussians."""
     require_plain(features, who)

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from .duals import CLOSED, Dual, dual_of
 from .features import Features, NoLimit
-from .layer import Layer, Pairing, require_gaussian, require_plain
+from .layer import Layer, Pairing, gains_unknown, require_gaussian, require_plain
 
 
 @frozen(eq=False)
@@ -61,7 +61,8 @@ class Recurrence(Layer):
         else:
             var1, var2 = (_existing(self.activation.second(own), m) for own, m in ((own1, z.mask1), (own2, z.mask2)))
         mean1, mean2 = self.activation.mean(own1), self.activation.mean(own2)
-        return evolve(z, cov=cov, ntk=ntk, var1=var1, var2=var2, mean1=mean1, mean2=mean2, gaussian=False)
+        moments = {"cov": cov, "ntk": ntk, "var1": var1, "var2": var2, "mean1": mean1, "mean2": mean2}
+        return evolve(z, **moments, gaussian=False, unknown=z.unknown or gains_unknown(z, self.who))
 
     def _variances(self, z: Features, var: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
         """Return the variance of every pre-activation g_t of one of the inputs: [T, pairs]."""

@@ -10,13 +10,16 @@ from attrs import evolve, field, frozen
 
 from .duals import Dual, dual_of
 from .features import Features
-from .layer import Layer, require_gaussian, require_plain, require_unmasked
+from .layer import Layer, gains_unknown, require_gaussian, require_plain, require_unmasked
 from .windows import Window, padding_of, per_axis, pool_mean
 
 
 @frozen
 class Activation(Layer):
     """Activation φ: cov' = E[φ(u) φ(v)] and ntk' = ntk · E[φ'(u) φ'(v)] for Gaussian features u = h(x), v = h(x').
+
+    A trained factor γ of a unit adds E[φ'(u) φ'(v) u v] instead, which is cov' where φ(u) = u φ'(u), and has no dual
+    otherwise.
 
     Attributes:
         function: Name of an activation, or a smooth function of TensorFlow.
@@ -36,7 +39,8 @@ class Activation(Layer):
         after = evolve(
             h,
             cov=cov,
-            ntk=None if h.ntk is None else h.ntk * slope,
+            ntk=self._tangent(h, cov, slope),
+            unknown=h.unknown or gains_unknown(h, self.who, self.function.homogeneous),
             var1=self._own(h, h.var1, own1),
             var2=self._own(h, h.var2, own2),
             mean1=self.function.mean(own1),
@@ -44,6 +48,12 @@ class Activation(Layer):
             gaussian=False,
         )
         return after.separated(features[0].cov.shape[: features[0].positions])
+
+    @staticmethod
+    def _tangent(h: Features, cov: tf.Tensor, slope: tf.Tensor) -> tf.Tensor | None:
+        if h.ntk is None or not h.gains:
+            return None if h.ntk is None else h.ntk * slope
+        return (h.ntk - h.gains * h.cov) * slope + h.gains * cov
 
     def _own(self, h: Features, var: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
         return self.function.moments(h.left(own), h.right(own), var)[0] if h.full else self.function.second(own)
@@ -251,6 +261,8 @@ class LayerNormalization(Layer):
             own1, own2 = own1 - h.mean1**2, own2 - h.mean2**2
         inverse1, inverse2 = (tf.math.rsqrt(tf.maximum(v, 0) + self.epsilon) for v in (own1, own2))
         both = h.left(inverse1) * h.right(inverse2)
+        centred = h.mean1 is not None and h.mean2 is not None
+        gains = None if h.gains is None or (h.gains and centred) else h.gains + self.scale
         cov = cov * both
         parts = [] if h.ntk is None else [h.ntk * both]
         parts += [cov] if self.scale else []
@@ -259,6 +271,7 @@ class LayerNormalization(Layer):
             h,
             cov=cov,
             ntk=sum(parts[1:], parts[0]) if parts else None,
+            gains=gains,
             var1=var1 * h.left(inverse1) * h.right(inverse1),
             var2=var2 * h.left(inverse2) * h.right(inverse2),
             mean1=None,

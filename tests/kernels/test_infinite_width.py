@@ -394,3 +394,28 @@ def test_no_kernel_describes_networks_that_learn_features_at_infinite_width(word
     with pytest.raises(nb.NtkbenchError, match="learns features"):
         limit_of(entry, {"parameterization": word}, (5,), *models)
     assert limit_of(entry, {"parameterization": word}, (5,), models[0]).ntk is not None
+
+
+def normalised(width, seed, activation, gain=True):
+    dense = [layers.Dense(units, seed=seed + 50 * i) for i, units in enumerate((width, width, 1))]
+    hidden = [
+        layer
+        for one in dense[:-1]
+        for layer in (one, keras.layers.LayerNormalization(scale=gain), keras.layers.Activation(activation))
+    ]
+    return keras.Sequential([keras.Input((6,)), *hidden, dense[-1]])
+
+
+def test_a_trained_gain_is_correlated_with_its_unit():
+    """∂f/∂γ_i = v_i φ'(u_i) u_i: with relu the gains of a layer add E[φ(u) φ(u')], not E[φ'(u) φ'(u')] E[u u']."""
+    x = np.random.default_rng(0).standard_normal((6, 6)).astype("float32")
+    limit = np.asarray(k.infinite_width(normalised(8, 0, "relu")).matrix(x))
+    draws = [np.asarray(nb.empirical_ntk(normalised(512, seed, "relu"), x)) for seed in range(8)]
+    assert np.linalg.norm(np.mean(draws, 0) - limit) < 0.06 * np.linalg.norm(limit)  # 0.15 by the wrong formula
+
+
+def test_a_gain_before_an_activation_without_a_dual_for_it_is_refused():
+    x = np.ones((2, 6), "float32")
+    with pytest.raises(nb.NtkbenchError, match="acts on units with trained factors"):
+        k.infinite_width(normalised(8, 0, "tanh")).matrix(x)
+    assert np.isfinite(k.infinite_width(normalised(8, 0, "tanh", gain=False)).matrix(x)).all()

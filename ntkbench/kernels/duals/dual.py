@@ -22,6 +22,9 @@ class Dual(ABC):
     exact = True
     """Whether the moments are exact up to rounding."""
 
+    homogeneous = False
+    """Whether φ(u) = u φ'(u)."""
+
     @abstractmethod
     def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
         """Return E[φ(u) φ(u')] and E[φ'(u) φ'(u')]."""

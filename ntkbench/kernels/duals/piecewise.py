@@ -22,6 +22,7 @@ class Piecewise(Dual):
 
     negative: float = 0.0
     positive: float = 1.0
+    homogeneous = True
 
     def moments(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
         """Return E[φ(u) φ(u')] and E[φ'(u) φ'(u')]."""
