@@ -89,7 +89,7 @@ class State:
         header["sha256"] = _checksum(header, arrays)
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
         file = io.BytesIO()
-        np.savez(file, allow_pickle=False, header=text, **arrays)
+        np.savez(file, header=text, **arrays)
         write_atomically(path, file.getvalue())
 
 
