@@ -48,6 +48,17 @@ DEPTH = {"depth": PARAMS["depth"]}
 RNTK = "Alemohammad et al. 2021 (arXiv 2006.10246): the tangent kernel has a limit"
 MEAN = "derived: the kernel is a mean over m random units, which scatters by 1/√m around its limit"
 GATED = "Yang, Littwin 2021 (arXiv 2105.03703): the tangent kernel has a limit"
+_REUSE = f"derived: a wide matrix that is used a fixed number of times is a sum over many units; {GATED}"
+_VELOCITY = "the kernel's velocity is a sum over m units of random sign, each m^(-3/2)"
+REUSED = {
+    "gradient_norm": {"exponent": 0, "source": GATED},
+    "hessian_norm": {"exponent": -0.5, "source": _REUSE},
+    "curvature_ratio": {"exponent": -0.5, "source": _REUSE},
+    "kernel_change_worst": {"exponent": -0.5, "source": _REUSE},
+    "kernel_slope": {"exponent": -0.5, "source": _REUSE},
+    "kernel_change_gd": {"exponent": -1, "source": f"{_REUSE}; {_VELOCITY}"},
+}
+"""What theory predicts of gated networks of a fixed number of steps."""
 
 
 @hookimpl
@@ -75,8 +86,12 @@ def ntkbench_register_architectures(register):
             width_means="units of each state",
             inputs=FORMS,
             params=DEPTH,
-            theory={"gradient_norm": {"exponent": 0, "source": GATED}},
+            theory=REUSED,
             known_limit=False,  # there is a limit, but no closed form
+            widths={"zoo": (32, 64, 128, 256, 512)},
+            family="recurrent",
+            pair="rnn",
+            priority="A",
             seed_bits=63,
         )
 

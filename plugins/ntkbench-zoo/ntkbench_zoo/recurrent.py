@@ -18,45 +18,6 @@ from .common import Maker, add, array_input, constant, count, heads_of, mlp, nor
 STATE = 4
 
 
-def build_gru(width, *, input_shape, outputs=1, seed):
-    """Build a gated recurrent unit and a readout of its last state.
-
-    h ← (1 − z) ⊙ h + z ⊙ tanh(W (r ⊙ h) + U x), where the gates z and r are σ(W' h + U' x) with weights of their own.
-
-    Source: Cho et al. 2014 (arXiv 1406.1078).
-    """
-    make, x = Maker(seed), array_input(input_shape)
-    inputs = [ops.unstack(make.dense(width)(x), axis=1) for _ in range(3)]
-    update, reset, state = (make.dense(width) for _ in range(3))
-    h = None
-    for of_update, of_reset, of_state in zip(*inputs, strict=True):
-        if h is None:  # the state before the first step is 0
-            h = ops.sigmoid(of_update) * ops.tanh(of_state)
-            continue
-        z, r = ops.sigmoid(update(h) + of_update), ops.sigmoid(reset(h) + of_reset)
-        h = (1 - z) * h + z * ops.tanh(state(r * h) + of_state)
-    return keras.Model(x, make.readout(h, outputs))
-
-
-def build_lstm(width, *, input_shape, outputs=1, seed):
-    """Build a long short-term memory and a readout of its last output.
-
-    c ← σ(f) ⊙ c + σ(i) ⊙ tanh(g) and h ← σ(o) ⊙ tanh(c), where f, i, g and o are W h + U x with weights of their own.
-
-    Source: Hochreiter, Schmidhuber 1997; Gers et al. 2000 for the forget gate.
-    """
-    make, x = Maker(seed), array_input(input_shape)
-    inputs = [ops.unstack(make.dense(width)(x), axis=1) for _ in range(4)]
-    recurrent = [make.dense(width) for _ in range(4)]
-    h = c = None  # both are 0 before the first step
-    for step in zip(*inputs, strict=True):
-        f, i, g, o = step if h is None else [w(h) + u for w, u in zip(recurrent, step, strict=True)]
-        new = ops.sigmoid(i) * ops.tanh(g)
-        c = new if c is None else ops.sigmoid(f) * c + new
-        h = ops.sigmoid(o) * ops.tanh(c)
-    return keras.Model(x, make.readout(h, outputs))
-
-
 def build_echo_state(width, *, input_shape, outputs=1, seed):
     """Build h ← tanh(W h + U x) with frozen weights, and a trained readout of the last state.
 

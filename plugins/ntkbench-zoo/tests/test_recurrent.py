@@ -31,29 +31,6 @@ def spread(model):
             layer.gain.assign(layer.gain * np.exp(0.3 * rng.standard_normal(layer.gain.shape)))
 
 
-def test_gru(x):
-    model, x = zoo.build_gru(8, input_shape=(T, A), seed=1), x(T, A)
-    w = Weights(model)
-    (uz, ur, uh), (wz, wr, wh) = ([w() for _ in range(3)] for _ in range(2))
-    h = np.zeros((3, 8))
-    for t in range(T):
-        z, r = (sigmoid(dense(h, a) + dense(x[:, t], b)) for a, b in ((wz, uz), (wr, ur)))
-        h = (1 - z) * h + z * np.tanh(dense(r * h, wh) + dense(x[:, t], uh))
-    same(model, x, dense(h, w()), w)
-
-
-def test_lstm(x):
-    model, x = zoo.build_lstm(8, input_shape=(T, A), seed=1), x(T, A)
-    w = Weights(model)
-    us, ws = ([w() for _ in range(4)] for _ in range(2))
-    h = c = np.zeros((3, 8))
-    for t in range(T):
-        f, i, g, o = (dense(h, a) + dense(x[:, t], b) for a, b in zip(ws, us, strict=True))
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
-    same(model, x, dense(h, w()), w)
-
-
 def test_echo_state(x):
     model, x = zoo.build_echo_state(8, input_shape=(T, A), seed=1), x(T, A)
     assert [v.shape for v in model.trainable_variables] == [(8, 1)]

@@ -23,24 +23,6 @@ def register_all(register):
         register(name, f"recurrent:{target}", **spec)
 
     recurrent(
-        "gru",
-        "build_gru",
-        summary="gated recurrent unit with a readout of the last state",
-        width_means="units of the state",
-        theory=linear(derived(4, f"weights are reused at every step; {TP2}")),
-        pair="rnn",
-        priority="A",
-    )
-    recurrent(
-        "lstm",
-        "build_lstm",
-        summary="long short-term memory with a readout of the last output",
-        width_means="units of the state",
-        theory=linear(derived(4, "weights are reused at every step")),
-        pair="rnn",
-        priority="A",
-    )
-    recurrent(
         "echo-state",
         "build_echo_state",
         summary="frozen recurrent network with a trained readout; exactly linear in its parameters",
