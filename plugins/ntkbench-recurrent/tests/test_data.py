@@ -135,7 +135,7 @@ def test_missing_files_are_a_sentence_and_leave_a_group_out(monkeypatch):
         tables.read("tae")
     with pytest.raises(nb.MissingData, match="NTKBENCH_UCI to the folder"):
         tables.read_uci("zoo")
-    with pytest.raises(nb.MissingData, match="The files of all 90 datasets were not found. Set the environment variable"):
+    with pytest.raises(nb.MissingData, match="The files of all 90 datasets were not found"):
         nb.run("fc", dataset="uci90", measure="gradient_norm")
 
 
