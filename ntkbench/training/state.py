@@ -88,8 +88,9 @@ class State:
         header = {"format": FORMAT, "version": VERSION} | {name: getattr(self, name) for name in _NUMBERS}
         header["sha256"] = _checksum(header, arrays)
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        contents: dict[str, Any] = {"header": text, **arrays}
         file = io.BytesIO()
-        np.savez(file, header=text, **arrays)
+        np.savez(file, **contents)
         write_atomically(path, file.getvalue())
 
 
