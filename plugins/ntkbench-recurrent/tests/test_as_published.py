@@ -26,7 +26,7 @@ def test_the_average_counts_the_last_state_twice():
 
 
 def test_a_table_is_evaluated_on_its_official_splits(tmp_path, monkeypatch):
-    """Two classes far apart are told apart with and without the defects."""
+    """Two classes that lie far apart are classified correctly with and without the defects."""
     monkeypatch.setenv(tables.UCI_FOLDER, str(tmp_path))
     monkeypatch.setattr(archives, "known_contents", dict)
     tables.read_uci.cache_clear()
