@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
@@ -81,22 +81,28 @@ def plan_problems(receipt: Receipt, registry: Registry) -> list[str]:
     """Return a sentence for each label and measurement whose description in the receipt differs from the one here.
 
     The verdict and its agreement with theory depend on these descriptions, and rerunning cells would not reveal an
-    edited one.
+    edited one. A later version may claim something about quantities that the receipt did not measure.
     """
     cells = [result.cell for result in receipt.results]
     plugins = {cell.label: cell.architecture_plugin for cell in cells}
+    measured = {key for cell in cells for key in cell.quantities}
     here = new_manifest(cells, architectures=registry.architectures, measurements=registry.measurements)
     ours, theirs = catalogue(here), catalogue(receipt.manifest)
     problems = [
         f"the theory of {label} differs from the one that {plugins[label]} registers here"
         for label, claims in theory(here).items()
-        if _claims(theory(receipt.manifest).get(label, {})) != _claims(claims)
+        if _differ(_claims(theory(receipt.manifest).get(label, {})), _claims(claims), measured)
     ]
     return problems + [
         f"the quantities of {name} differ from those that {registry.measurements[name].distribution} registers here"
         for name in ours
         if _meaning(theirs.get(name, {})) != _meaning(ours[name])
     ]
+
+
+def _differ(theirs: Mapping[str, Theory], ours: Mapping[str, Theory], measured: Collection[str]) -> bool:
+    """Return whether a receipt's claims differ from ours, apart from claims on what was not measured."""
+    return theirs != {key: law for key, law in ours.items() if key in theirs or key in measured}
 
 
 def _claims(laws: Mapping[str, Theory]) -> dict[str, Theory]:

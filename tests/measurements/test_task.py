@@ -185,7 +185,7 @@ def test_a_network_with_other_outputs_is_unsupported():
     def build(width, input_shape, seed):
         return fully_connected.build(width, input_shape=input_shape, seed=seed)
 
-    one = evolve(registry().architectures["fc"], name="one", target=build, params={})
+    one = evolve(registry().architectures["fc"], name="one", target=build, params={}, variants=({},), priority={})
     cell = evolve(cell_of("fc"), architecture="one", params={})
     (result,) = GroupWorker([cell], known().with_architectures({"one": one})).results()
     assert result.status is Status.UNSUPPORTED
