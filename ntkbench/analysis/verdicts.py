@@ -28,6 +28,8 @@ WORST, GD, CURVATURE = "kernel_change_worst", "kernel_change_gd", "curvature"
 JUDGED = (WORST, GD, CURVATURE)
 """The quantities that every verdict rests on. All three are relative changes, so scaling a network's output changes
 none of them."""
+SLOPE = "kernel_slope"
+"""Stands in for the two kernel changes where neither was measured: the limit of small R, along one direction."""
 CONTROL = "gradient_norm"
 RADIUS_OF_CURVATURE = Quantity(
     CURVATURE, "R‖H‖/‖∇f‖", direction="lower", summary="relative change of the gradient at distance R, by its curvature"
@@ -49,6 +51,10 @@ class Verdict:
     - "falling": both fall, but a floor is not excluded.
     - "non-linear": one of the two is flat, levels off or grows.
     - "open": anything else, including runs that did not measure one of the two.
+
+    Where neither of the two was measured, kernel_slope stands in for both. If it stays, the kernel moves at the smallest
+    distances already, and the network is non-linear. If it falls, the network is "falling" at most, because gradient
+    descent may move further and further, and only if kink_share was measured and shows no kinks, which it does not see.
 
     Attributes:
         series: The series.
@@ -158,7 +164,8 @@ def verdict(
     confidence: float = CONFIDENCE,
 ) -> Verdict | None:
     """Return the verdict on one series, or None if no judged quantity was measured."""
-    laws = {key: law(of, key, keys[key], theory) for key in (WORST, GD) if key in of.by_key}
+    judged = [key for key in (WORST, GD) if key in of.by_key] or [key for key in (SLOPE,) if key in of.by_key]
+    laws = {key: law(of, key, keys[key], theory) for key in judged}
     curvature = curvature_points(of)
     if curvature:
         laws[CURVATURE] = law_of_points(of, CURVATURE, RADIUS_OF_CURVATURE, curvature)
@@ -166,7 +173,8 @@ def verdict(
     if not laws:
         return None
     control = law(of, CONTROL, keys[CONTROL], theory) if CONTROL in of.by_key else None
-    kinked = (_typical(of, "kink_share") or 0.0) > KINKED
+    share = _typical(of, "kink_share")
+    kinked = None if share is None else share > KINKED
     return judge(of, laws, control=control, kinked=kinked, unsure=_unsure(of), confidence=confidence)
 
 
@@ -175,7 +183,7 @@ def judge(
     laws: Mapping[str, Law],
     *,
     control: Law | None = None,
-    kinked: bool = False,
+    kinked: bool | None = False,
     unsure: tuple[int, ...] = (),
     confidence: float = CONFIDENCE,
 ) -> Verdict:
@@ -185,7 +193,7 @@ def judge(
         of: The series.
         laws: Laws of the judged quantities, by key.
         control: Law of gradient_norm, for remarks.
-        kinked: As in `Verdict`.
+        kinked: As in `Verdict`; None if it is unknown.
         unsure: As in `Verdict`.
         confidence: As in `Verdict`.
     """
@@ -195,16 +203,16 @@ def judge(
     }
 
     name = NAMES[int(_joint(_codes(states), kinked, bool(unsure))[0])]
-    missing = tuple(key for key in (WORST, GD) if key not in laws) if name == "open" else ()
+    missing = tuple(key for key in (WORST, GD) if key not in laws) if name in ("open", "falling") else ()
     return Verdict(
         series=of,
         name=name,
         reason=_reason(name, laws, states, unsure, missing),
         laws=laws,
         states=states,
-        kinked=kinked,
+        kinked=bool(kinked),
         unsure=unsure,
-        remarks=tuple(_remarks(control, kinked, unsure)),
+        remarks=tuple(_remarks(control, bool(kinked), unsure)),
         missing=missing,
         theory=_of_theory(laws),
         confidence=confidence,
@@ -217,20 +225,26 @@ def _codes(states: Mapping[str, State]) -> dict[str, Any]:
     return {key: np.array([STATES.index(state.name)]) for key, state in states.items()}
 
 
-def _joint(codes: Mapping[str, Any], kinked: bool, unsure: bool) -> Any:
-    """Return the verdicts that follow from states, as indices into NAMES. codes: indices into STATES [D] or [1]."""
+def _joint(codes: Mapping[str, Any], kinked: bool | None, unsure: bool) -> Any:
+    """Return the verdicts that follow from states, as indices into NAMES.
+
+    Args:
+        codes: Indices into STATES [D] or [1].
+        kinked: As in `Verdict`; None if it is unknown.
+        unsure: Whether any search is unsure.
+    """
     import numpy as np
 
     def among(key: str, names: Sequence[StateName]) -> Any:
         return np.isin(codes[key], [STATES.index(name) for name in names]) if key in codes else np.zeros(1, bool)
 
-    both = [key in codes for key in (WORST, GD)]
     contradicted = among(CURVATURE, _BAD) & (not kinked)
-    falling = among(WORST, _FALLING) & among(GD, _FALLING) & ~contradicted & all(both)
+    smooth_fall = among(SLOPE, _FALLING) & (kinked is False)
+    falling = (among(WORST, _FALLING) & among(GD, _FALLING) | smooth_fall) & ~contradicted
     linear = falling & among(WORST, _GOOD) & among(GD, _GOOD) & (not unsure)
     name = np.where(falling, NAMES.index("falling"), NAMES.index("open"))
     name = np.where(linear, NAMES.index("linear"), name)
-    return np.where(among(WORST, _BAD) | among(GD, _BAD), NAMES.index("non-linear"), name)
+    return np.where(among(WORST, _BAD) | among(GD, _BAD) | among(SLOPE, _BAD), NAMES.index("non-linear"), name)
 
 
 def curvature_points(of: Series) -> list[tuple[int, int, float | None, float]]:
@@ -282,12 +296,15 @@ def _reason(
     unsure: Sequence[int],
     missing: Sequence[str],
 ) -> str:
-    judged = {key: states[key] for key in (WORST, GD) if key in states}
+    judged = {key: states[key] for key in (WORST, GD, SLOPE) if key in states}
+    curvature = states.get(CURVATURE)
     if name == "non-linear":
         bad = [key for key, state in judged.items() if state.name in _BAD]
         return "; ".join(_stays(key, laws[key].fit, states[key]) for key in bad)
     if missing:
         there = [_falls(key, laws[key].fit, state) for key, state in judged.items()]
+        if name == "open" and curvature is not None and curvature.name in _BAD:
+            there.append(_stays(CURVATURE, laws[CURVATURE].fit, curvature))
         return "; ".join([*there, f"{' and '.join(missing)} not measured"])
     falls = [_falls(key, laws[key].fit, state) for key, state in judged.items()]
     if name == "linear":
@@ -306,7 +323,6 @@ def _reason(
             falls.append(f"a longer search of the worst direction finds more at {_listed(unsure)}")
         return "; ".join(falls)
     unclear = {key: state for key, state in judged.items() if state.name == "open"}
-    curvature = states.get(CURVATURE)
     if not unclear and curvature is not None:
         return f"the kernel's change falls, but {_stays(CURVATURE, laws[CURVATURE].fit, curvature)}"
     return _unclear({key: (laws[key].fit, state) for key, state in unclear.items()})
@@ -378,7 +394,7 @@ def _remarks(control: Law | None, kinked: bool, unsure: Sequence[int]) -> Iterab
 
 
 def _of_theory(laws: Mapping[str, Law]) -> Name | None:
-    claims = [each.theory.exponent for key in (WORST, GD) if (each := laws.get(key)) is not None and each.theory]
+    claims = [each.theory.exponent for key in (WORST, GD, SLOPE) if (each := laws.get(key)) is not None and each.theory]
     if any(exponent >= -FLAT for exponent in claims):
         return "non-linear"
     return "linear" if claims else None

@@ -11,7 +11,7 @@ from factories import QUANTITIES, SLOPES, sweep
 
 from ntkbench.analysis.laws import series
 from ntkbench.analysis.verdicts import record, verdicts, verdicts_frame
-from ntkbench.types import Theory, Value
+from ntkbench.types import Quantity, Theory, Value
 
 CATALOGUE = {name: {quantity.key: quantity for quantity in quantities} for name, quantities in QUANTITIES.items()}
 WIDE = (64, 128, 256, 512, 1024)
@@ -120,6 +120,42 @@ def test_the_hessian_alone_decides_nothing():
     found = verdicts(only, CATALOGUE, {})[0]
     assert found.name == "open" and found.missing == ("kernel_change_worst", "kernel_change_gd")
     assert verdicts([each for each in only if each.cell.measurement == "gradient"], CATALOGUE, {}) == []
+
+
+def screened(slope, kink_share=None, **slopes):
+    """A verdict on a sweep with kernel_slope in place of the two kernel changes."""
+    law = SLOPES | {"kernel_change_worst": slope} | slopes
+    results = []
+    for each in sweep("fc", slopes=law, noise=0.01, widths=WIDE, seeds=5):
+        if each.cell.measurement == "ball":
+            cell = evolve(each.cell, measurement="bend", quantities=("kernel_slope",))
+            values = {"kernel_slope": each.values["kernel_change_worst"]}
+            if kink_share is not None:
+                values["kink_share"] = Value(kink_share)
+            results.append(evolve(each, cell=cell, values=values))
+        elif each.cell.measurement != "gd":
+            results.append(each)
+    catalogue = CATALOGUE | {"bend": {"kernel_slope": Quantity("kernel_slope", "κ₁", direction="lower")}}
+    return verdicts(results, catalogue, {"fc": {"kernel_slope": Theory(-0.5, "derived")}})[0]
+
+
+def test_a_slope_that_stays_is_non_linear_with_or_without_kinks():
+    for kink_share in (None, 0.0, 0.9):
+        found = screened(0.0, kink_share)
+        assert found.name == "non-linear" and found.reason.startswith("kernel_slope stays at 0.")
+        assert found.theory == "linear", "the claim of theory is not that of the measurement"
+
+
+def test_a_slope_that_falls_is_falling_at_most_and_only_without_kinks():
+    found = screened(-0.5, 0.0)
+    assert found.name == "falling" and found.missing == ("kernel_change_worst", "kernel_change_gd")
+    assert found.reason.startswith("kernel_slope falls as m^-.50") and found.reason.endswith("not measured")
+    assert found.what_would_decide() == "measure kernel_change_worst and kernel_change_gd"
+    for kink_share in (None, 0.9):
+        unseen = screened(-0.5, kink_share)
+        assert unseen.name == "open" and unseen.missing == found.missing
+    bent = screened(-0.5, 0.0, hessian_norm=0.0)
+    assert bent.name == "open" and "curvature stays at" in bent.reason
 
 
 def test_a_gradient_that_grows_or_falls_changes_no_verdict():
