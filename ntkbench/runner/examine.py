@@ -165,7 +165,8 @@ def _examine_all(model: str, dataset: str | None) -> Iterator[dict[str, Any]]:
 def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, Any]:
     """Return the model in float64, or in float32 if float64 is not possible, together with suitable inputs."""
     from ..engine.model import Network, network_in
-    from .build import build_model
+    from .build import build_model, seed_of
+    from .coordinates import in_coordinates
     from .worker import check_output, output_name
 
     x = inputs.draw(request)
@@ -185,6 +186,8 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, Any]:
         try:
             about = {"vocabulary": inputs.dataset.vocabulary, "example": x if is_nest(x) else None}
             model = build_model(request.entry, cell, shapes(x), precision, **about)
+            own = request.entry
+            model = in_coordinates(model, x, units=own.units, redraw=own.redraw, seed=seed_of(cell))
             built = Network(model, output_name=output_name(request.entry, cell.params))
             if (
                 not is_nest(x)
