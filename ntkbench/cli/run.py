@@ -133,8 +133,8 @@ REASONS_SHOWN = 10
 @click.option(
     "--units",
     type=Named(["init", "none"]),
-    help="Units of the weights of Keras models: init, every variable's initial standard deviation; none, the model's own "
-    "[default: as the architecture declares, mostly none].",
+    help="Units of the weights of Keras models: init, the initial standard deviation of every variable; none, the "
+    "model's own [default: as the architecture declares, mostly none].",
 )
 @click.option(
     "--redraw",

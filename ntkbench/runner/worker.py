@@ -184,8 +184,8 @@ class GroupWorker:
     def _find_limit(self, cell: Cell, input_shape: Any, *models: Callable[[], Any]) -> Any:
         if cell.units or cell.redraw:
             raise Unsupported(
-                f"The limit of {cell.architecture} at infinite width is known for its own weights only, without --units "
-                "and --redraw."
+                f"The limit of {cell.architecture} at infinite width is known for its own weights only. Measure it "
+                "with --units none --redraw none."
             )
         from ..kernels.limit import limit_of  # TensorFlow Probability is slow to import, and few runs need it
 

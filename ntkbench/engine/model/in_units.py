@@ -16,8 +16,8 @@ from ...errors import NtkbenchError
 class InUnits(keras.Model):
     """A Keras model in the coordinates u = w / s, where s is the unit of each trainable variable w.
 
-    The variables of the wrapped model then hold u, and it is called with s·u in their place. At first the function is
-    the same, but derivatives, distances and steps are those of u. With the standard deviations of its initial weights as
+    The variables of the wrapped model then hold u, and it is called with s·u in their place. The function stays the
+    same, but derivatives, distances and steps are those of u. With the standard deviations of its initial weights as
     units, a model in the standard parameterisation becomes one in the NTK parameterisation.
 
     Args:

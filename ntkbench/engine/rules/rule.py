@@ -167,9 +167,8 @@ class Product:
         kernel, bias = (1.0 if view is None else unit_of(view.variable) for view in (self.kernel, self.bias))
         parts = [a if isinstance(kernel, float) else kernel * a] if self.kernel in self.trained else []
         if self.bias in self.trained:
-            parts.append(
-                tf.fill(tf.concat([tf.shape(a)[:-1], [1]], 0), tf.convert_to_tensor(self.bias_scale * bias, a.dtype))
-            )
+            scale = tf.convert_to_tensor(self.bias_scale * bias, a.dtype)
+            parts.append(tf.fill(tf.concat([tf.shape(a)[:-1], [1]], 0), scale))
             parts[-1].set_shape([*a.shape[:-1], 1])
         return parts[0] if len(parts) == 1 else tf.concat(parts, -1)
 

@@ -1,6 +1,6 @@
 """Backbones of KerasHub with a linear readout: tokens or images → [N, outputs].
 
-Nothing is downloaded: the backbones are built from their constructors. Their hidden layers have twice `width` units, and
+Nothing is downloaded: the backbones are built from their constructors. Their hidden layers have 2·width units, and
 dropout is off.
 """
 

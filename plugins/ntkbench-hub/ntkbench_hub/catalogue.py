@@ -3,7 +3,7 @@
 from .theory import derived, floor, linear, linear_with_kinks
 
 FAMILY = "real-models"
-FIXED = "hidden_dim; the number of heads and of layers and the expansion of the hidden layers are fixed, except heads=grow"
+FIXED = "hidden_dim; the number of heads (except heads=grow) and of layers and the expansion are fixed"
 STEM = "channels of the first convolution; all other layers grow with it, rounded to multiples of 8"
 WIDTHS = {"quick": (32, 64, 128, 256), "zoo": (32, 64, 128, 256, 512)}
 STEMS = {"quick": (8, 16, 32), "zoo": (8, 16, 32)}
