@@ -209,7 +209,7 @@ def run(
             deviation, which makes a model in the standard parameterisation one in the NTK parameterisation. Default: as
             the architecture declares, which is "none" for most.
         redraw: "fan-in" draws the weights of Keras models for each seed with standard deviation 1/√fan-in, whatever
-            their own initializers, and calibrates BatchNormalization at the probes. Default: as for `units`.
+            their own initializers, and calibrates BatchNormalization on 64 inputs. Default: as for `units`.
         force: Measure again the cells that the folder already holds.
         retry: Statuses of cells to measure again; default: all except "ok" and "unsupported".
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -70,14 +70,14 @@ def is_constant(value: np.ndarray) -> bool:
     return bool(np.all(value == value.flat[0])) if value.size else True
 
 
-def calibrate(model: keras.Model, x: Any) -> None:
-    """Set the statistics of every BatchNormalization layer to those of its own input at x, in place.
+def calibrate(model: keras.Model, inputs: Callable[[], Any]) -> None:
+    """Set the statistics of every BatchNormalization layer to those of its own input at a batch, in place.
 
     In inference the layers then normalise the features of these inputs as they would in training.
 
     Args:
         model: A built Keras model.
-        x: Inputs [N, ...], as the model takes them.
+        inputs: Returns the batch [N, ...], as the model takes it; called only for models with such layers.
 
     Raises:
         NtkbenchError: A layer sees the same number for all inputs in every channel.
@@ -95,7 +95,7 @@ def calibrate(model: keras.Model, x: Any) -> None:
         for layer in layers:
             layer.momentum = 0.0
         with replaced_calls([(layer, in_training(layer)) for layer in layers]):
-            model(net.given(net.inputs(x)), training=False)
+            model(net.given(net.inputs(inputs())), training=False)
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
@@ -103,7 +103,7 @@ def calibrate(model: keras.Model, x: Any) -> None:
         if layer.trainable and not np.any(layer.moving_variance.numpy()):
             raise NtkbenchError(
                 f"The layer {layer.name!r} cannot be calibrated, because each of its channels is constant over the "
-                "inputs. Measure at more inputs, for example with --probes 16."
+                "inputs. Measure at more inputs, for example with --probes 64."
             )
 
 

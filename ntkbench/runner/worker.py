@@ -36,7 +36,7 @@ from ..seeds import seed_for
 from ..store.provenance import machine
 from ..types import Cell, CellResult, Curve, Settings, Status, Value, quantity_of, written_width
 from .build import build_model, seed_of
-from .coordinates import in_coordinates
+from .coordinates import batch_of, in_coordinates
 from .curves import checked_curves
 from .saved_functions import saved_functions
 from .trial import TRIAL
@@ -244,7 +244,9 @@ class GroupWorker:
         because a build function can draw or fit more than weights: a fixed matrix, an activation, statistics.
         """
         model = build_model(architecture, cell, shapes(x), precision, **self._about(cell, x))
-        model = in_coordinates(model, x, units=cell.units, redraw=cell.redraw, seed=seed_of(cell))
+        dataset: Dataset = self.registry.get("datasets", cell.dataset)
+        batch = batch_of(dataset, cell.dataset_params, form_for(self.architecture, cell.params, dataset), cell.seed, x)
+        model = in_coordinates(model, batch, units=cell.units, redraw=cell.redraw, seed=seed_of(cell))
         built = Network(model, output_name=output_name(architecture, cell.params))
         with exit_as_error(cell.architecture):
             outputs = check_output(built, x, cell.architecture)

@@ -30,7 +30,7 @@ from ..registry.current import registry
 from ..registry.specs import Architecture, Dataset, Param
 from ..report.escape import visible
 from ..runner.build import build_model, build_with, seed_of
-from ..runner.coordinates import in_coordinates
+from ..runner.coordinates import batch_of, in_coordinates
 from ..runner.worker import GroupWorker, check_output
 from ..store.cell_file import decode, encode
 from ..types import Cell, Settings, Status
@@ -106,8 +106,9 @@ class ArchitectureChecks(Checks):
 
     def _measured(self, model: Any, precision: str, form: str | None, seed: int) -> Any:
         """Return a built model as a run measures it: in the architecture's own units, and in a precision."""
-        entry = self.entry
-        model = in_coordinates(model, self.x(form), units=entry.units, redraw=entry.redraw, seed=seed)
+        entry, dataset = self.entry, self.dataset(form)
+        batch = batch_of(dataset, dataset.resolve({}), form or self.forms[0], 0, self.x(form))
+        model = in_coordinates(model, batch, units=entry.units, redraw=entry.redraw, seed=seed)
         return in_precision(model, precision)
 
     def _cell(self, width: int, seed: int, precision: str, given: Mapping[str, Any]) -> Cell:

@@ -216,7 +216,7 @@ def test_batch_normalisation_normalises_the_inputs_it_was_calibrated_at():
         ]
     )
     redraw(model, 1)
-    calibrate(model, x)
+    calibrate(model, lambda: x)
     inner = keras.Model(model.inputs, [model.get_layer(name).output for name in ("first", "second")])
     for features in inner(x, training=False):
         values = features.numpy().reshape(-1, 8)
@@ -225,7 +225,7 @@ def test_batch_normalisation_normalises_the_inputs_it_was_calibrated_at():
     assert model.get_layer("first").momentum == 0.99
     flat = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(name="norm")])
     with pytest.raises(nb.NtkbenchError, match="'norm' cannot be calibrated.*--probes"):
-        calibrate(flat, np.ones((4, 3)))
+        calibrate(flat, lambda: np.ones((4, 3)))
 
 
 def test_a_model_in_units_is_copied_to_another_precision():

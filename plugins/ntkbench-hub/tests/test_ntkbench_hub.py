@@ -108,7 +108,7 @@ def test_gradients_are_those_of_finite_differences(name):
     rng = np.random.default_rng(0)
     start = [np.asarray(each) for each in model.trainable_variables]
     direction = [rng.standard_normal(each.shape) for each in start]
-    h = 1e-3 if name in IN_FLOAT32 else 1e-6
+    h = 1e-3 if name in IN_FLOAT32 else 1e-9 if name == "keras-mobilenetv2" else 1e-6  # kinks are close
 
     def at(t):
         for variable, value, along in zip(model.trainable_variables, start, direction, strict=True):
