@@ -43,7 +43,7 @@ def test_a_run_equals_the_ntk_parameterisation_of_the_same_network(net, tmp_path
     with dtype_policy("float64"):
         model = keras.Sequential(
             [
-                keras.Input((61,)),
+                keras.Input((61,), dtype="float64"),
                 *(keras.layers.Dense(n, use_bias=False) for n in (12, 12)),
                 keras.layers.Dense(1, use_bias=False),
             ]
@@ -51,7 +51,10 @@ def test_a_run_equals_the_ntk_parameterisation_of_the_same_network(net, tmp_path
         units = redraw(model, seed_of(cell))
         activations = ("tanh", "tanh", None)
         ntk = keras.Sequential(
-            [keras.Input((61,)), *(layers.Dense(n, a) for n, a in zip((12, 12, 1), activations, strict=True))]
+            [
+                keras.Input((61,), dtype="float64"),
+                *(layers.Dense(n, a) for n, a in zip((12, 12, 1), activations, strict=True)),
+            ]
         )
         for variable, drawn, unit in zip(ntk.trainable_variables, model.trainable_variables, units, strict=True):
             variable.assign(drawn / unit)
