@@ -11,6 +11,7 @@ import ntkbench as nb
 from ntkbench import layers
 from ntkbench.engine.model import InUnits, dtype_policy
 from ntkbench.engine.redraw import redraw
+from ntkbench.leaderboard.receipt import write_receipt
 from ntkbench.runner.build import seed_of
 from ntkbench.runner.coordinates import in_coordinates
 
@@ -129,3 +130,16 @@ def test_what_cannot_be_measured_says_why(net, tmp_path):
     )
     assert {str(result.status) for result in run.results} == {"unsupported"}
     assert "known for its own weights only" in run.results[0].message
+
+
+def test_tables_name_the_coordinates_and_boards_refuse_them(tmp_path):
+    words = {"widths": "4,8", "seeds": 1, "probes": 2, "measure": "gradient_norm"}
+    run = nb.run("fc", units="init", redraw="fan-in", out=tmp_path / "run", **words)
+    assert "init units · redraw fan-in" in run.table().text()
+    with pytest.raises(nb.NtkbenchError, match="measured with --units or --redraw"):
+        write_receipt(run, "mine")
+    assert run.manifest["theory"] == {}
+    own = nb.run("fc", out=tmp_path / "own", **words)
+    assert own.manifest["theory"]["fc"]
+    assert "units ·" not in own.table().text()
+    assert write_receipt(own, "mine")
