@@ -279,6 +279,7 @@ def _run_suite(
                 f"{option} cannot be combined with --suite; the suite itself defines what is run and at which sizes."
             )
     registry = the_registry()
+    warn_of_plugins(registry)
     suite = load_suite(name, registry)
     planned = [plan for plan, _ in plans(suite, registry)]
     for note in dict.fromkeys(note for plan in planned for note in plan.notes):

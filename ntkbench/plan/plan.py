@@ -72,7 +72,8 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
     """Return the plan of a run.
 
     The data of each form and seed are loaded once, to be checked and hashed. An architecture of "all" whose input form
-    the dataset does not provide is left out with a note, and so is a dataset of a group that does not fit.
+    the dataset does not provide is left out with a note, and so is a dataset of a group that does not fit. With several
+    datasets, an architecture requested by name is left out where it does not fit, and must fit one of them.
 
     Args:
         options: The options of the run.
@@ -80,7 +81,8 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
         before: Called before data are loaded; see `Before`.
 
     Raises:
-        NtkbenchError: A name is unknown, or an architecture requested by name does not fit the dataset.
+        NtkbenchError: A name is unknown, or an architecture requested by name does not fit the dataset, or none of
+            several.
     """
     requests = parse_arches(options.arch, registry, reinit=options.reinit)
     if options.reinit and all(request.kind != "keras" for request in requests):
@@ -89,14 +91,20 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
         )
     parts: list[Plan] = []
     left_out: dict[str, NtkbenchError] = {}
-    for chosen in choose_datasets(options.dataset, registry):
+    unfit: dict[str, NtkbenchError] = {}
+    datasets = choose_datasets(options.dataset, registry)
+    for chosen in datasets:
         try:
-            parts.append(_plan_on(chosen, requests, options, registry, before))
+            parts.append(_plan_on(chosen, requests, options, registry, before, unfit if len(datasets) > 1 else None))
         except NtkbenchError as error:
             if not chosen.of_group:
                 raise
             left_out[chosen.label] = error
     said = list(notes.datasets_left_out(left_out))
+    planned = {request.label for part in parts for request in part.requests}
+    for label, error in unfit.items():
+        if parts and label not in planned:
+            raise error
     if not parts:
         raise notes.all_missing(left_out) or NtkbenchError(said[0])
     return parts[0] if len(parts) == 1 and not said else _joined(parts, said)
@@ -121,8 +129,18 @@ def _plan_on(
     options: RunOptions,
     registry: Registry,
     before: Before | None,
+    unfit: dict[str, NtkbenchError] | None = None,
 ) -> Plan:
-    """Return the plan of a run on one dataset."""
+    """Return the plan of a run on one dataset.
+
+    Args:
+        chosen: The dataset.
+        requests: The requested architectures.
+        options: The options of the run.
+        registry: The registered entries.
+        before: As in `make_plan`.
+        unfit: Receives the architectures requested by name that do not fit the dataset; None to raise their errors.
+    """
     dataset, dataset_params = chosen.dataset, chosen.params
     sizes = preset(options.preset)
     settings = Settings(**sizes.settings)
@@ -159,7 +177,9 @@ def _plan_on(
             with_task = probes.with_task(entry, params) if on_tasks else hashes
         except NtkbenchError as error:
             if not request.expanded:
-                raise
+                if unfit is None:
+                    raise
+                unfit.setdefault(request.label, error)
             left_out[request.label] = error
             continue
         numerics = {"numerics_version": SHORT_SEEDS} if entry.seed_bits < SEED_BITS else {}
