@@ -11,6 +11,9 @@ from ..registry.manager import Registry
 from .arch_spec import ArchitectureRequest
 from .options import RunOptions
 
+MOST_NAMED = 8
+"""Number of architectures that a note names."""
+
 
 def without_radius(radii: Sequence[float], settings_of: Mapping[str, Sequence[Any]]) -> Iterable[str]:
     """Yield a sentence if several radii were requested, and no measurement depends on the radius."""
@@ -50,9 +53,10 @@ def nothing_at_infinity(
 def left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
     """Yield one sentence on the architectures that were left out, with the reason of the first."""
     if errors:
-        label, error = next(iter(errors.items()))
-        others = f" (and also {', '.join(list(errors)[1:])})" if len(errors) > 1 else ""
-        yield f"Left out {label}{others}: {error}"
+        (label, error), others = next(iter(errors.items())), list(errors)[1:]
+        more = f", … ({len(others)} in all)" if len(others) > MOST_NAMED else ""
+        also = f" (and also {', '.join(others[:MOST_NAMED])}{more})" if others else ""
+        yield f"Left out {label}{also}: {error}"
 
 
 def datasets_left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
