@@ -102,9 +102,9 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
             left_out[chosen.label] = error
     said = list(notes.datasets_left_out(left_out))
     planned = {request.label for part in parts for request in part.requests}
-    for label, error in unfit.items():
+    for label, reason in unfit.items():
         if parts and label not in planned:
-            raise error
+            raise reason
     if not parts:
         raise notes.all_missing(left_out) or NtkbenchError(said[0])
     return parts[0] if len(parts) == 1 and not said else _joined(parts, said)
