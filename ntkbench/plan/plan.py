@@ -42,6 +42,7 @@ class Plan:
         notes: Sentences about what was left out, and why.
         code: Code that the architectures (by label) and the measurements (by name) depend on, outside ntkbench.
         parts: With several datasets, the plan of each of them.
+        seconds: Rough time of a cell of a small network, by measurement, where one declares it.
     """
 
     cells: tuple[Cell, ...]
@@ -53,6 +54,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     code: Mapping[str, Code] = field(factory=dict, repr=False)
     parts: tuple[Plan, ...] = field(default=(), repr=False)
+    seconds: Mapping[str, float] = field(factory=dict, repr=False)
 
     def groups(self, without: Collection[str] = ()) -> list[tuple[Cell, ...]]:
         """Return the cells by group: all seeds of one architecture with its params at one width.
@@ -107,7 +109,8 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
             raise reason
     if not parts:
         raise notes.all_missing(left_out) or NtkbenchError(said[0])
-    return parts[0] if len(parts) == 1 and not said else _joined(parts, said)
+    plan = parts[0] if len(parts) == 1 and not said else _joined(parts, said)
+    return evolve(plan, notes=(*plan.notes, *notes.takes_long(plan.cells, plan.seconds)))
 
 
 def _joined(parts: Sequence[Plan], notes: Sequence[str]) -> Plan:
@@ -229,6 +232,7 @@ def _plan_on(
         code={request.label: request.code for request in requests} | code_of,
         input_shapes=shapes,
         vocabulary=dataset.vocabulary,
+        seconds={m: registry.measurements[m].seconds for m in measured if registry.measurements[m].seconds},
         notes=(
             *notes.left_out(left_out),
             *notes.without_limit(without_limit, no_limit),

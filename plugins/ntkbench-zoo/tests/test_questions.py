@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ntkbench.plan.arch_spec import parse_arches
 from ntkbench.plan.suite import load_suite
 from ntkbench.registry.current import registry
