@@ -83,10 +83,11 @@ def _read(path: Path) -> tuple[Run, str]:
         raise NtkbenchError(f"{path} holds no results. Finish its run first.")
     cell = results[0].cell
     seeds = len({result.cell.seed for result in results})
+    datasets = " and ".join(dict.fromkeys(result.cell.dataset_label for result in results))
     sentence = (
-        f"{name}: {len(results)} cells, {seeds} seeds, {cell.settings.get('n_probes')} probes, {cell.dataset_label}, "
-        f"{cell.precision}; ntkbench {known.get('ntkbench', __version__)}, TensorFlow {known.get('tensorflow')}, "
-        f"{known.get('cpu')}."
+        f"{name}: {len(results)} cells, {seeds} {'seed' if seeds == 1 else 'seeds'}, "
+        f"{cell.settings.get('n_probes')} probes, {datasets}, {cell.precision}; "
+        f"ntkbench {known.get('ntkbench', __version__)}, TensorFlow {known.get('tensorflow')}, {known.get('cpu')}."
     )
     return (results, manifest), sentence
 

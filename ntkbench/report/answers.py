@@ -62,7 +62,7 @@ def _parts(
 def publishable_words(of: Answers) -> str:
     """Return in a sentence whether the answers may be published, and what stands in the way."""
     if of.publishable:
-        return f"All {len(of.controls)} controls came out right."
+        return f"All controls ({len(of.controls)}) came out right."
     if not of.controls:
         return "**Not publishable:** the suite has no controls."
     bad: dict[str, list[str]] = {}

@@ -55,7 +55,7 @@ def test_a_page_has_controls_questions_pictures_and_commands(here, capsys):
     assert main(["answers", "mini.toml", "run", "-o", "docs/answers.md"]) == 0
     assert capsys.readouterr().out.strip() == str(Path("docs/answers.md"))
     text = page(here)
-    assert text.startswith("# Does &lt;b&gt;width&lt;/b&gt; help?") and "All 1 controls came out right" in text
+    assert text.startswith("# Does &lt;b&gt;width&lt;/b&gt; help?") and "All controls (1) came out right" in text
     assert "## 1. Does width \\| help?" in text and "**Found:** As predicted. All 2 rows." in text
     assert (
         "wide is linear: kernel\\_change\\_worst falls" in text or "wide is linear: kernel_change_worst falls" in text
