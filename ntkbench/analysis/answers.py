@@ -31,11 +31,13 @@ class Found:
         series: Its results.
         laws: The laws of its quantities, by key.
         verdict: The verdict, or None if no judged quantity was measured.
+        predicted_from: Smallest width to which theory's claims on the kernel's change apply.
     """
 
     series: Series
     laws: Mapping[str, Law]
     verdict: Verdict | None
+    predicted_from: int = 1
 
     @property
     def course(self) -> Course | Literal["open"]:
@@ -46,6 +48,11 @@ class Found:
         if self.verdict.name == "non-linear":
             return "grows" if "grows" in states.values() else "stays"
         return "zero" if set(states.values()) == {"zero"} else "falls"
+
+    @property
+    def in_reach(self) -> bool:
+        """Whether the measured widths reach those to which the prediction applies."""
+        return self.predicted_from <= max(self.series.widths, default=0)
 
     @property
     def change(self) -> Law | None:
@@ -63,11 +70,12 @@ class Row:
 
     @property
     def finding(self) -> Finding:
-        """Whether the verdict agrees with the prediction."""
+        """Whether the verdict agrees with the prediction; open too if that is on widths that were not reached."""
         if self.found is None:
             return "not measured"
-        course = self.found.course
-        return "open" if course == "open" else "as predicted" if course == self.predicted else "not as predicted"
+        if self.found.course == self.predicted:
+            return "as predicted"
+        return "not as predicted" if self.found.course != "open" and self.found.in_reach else "open"
 
 
 @frozen
@@ -162,7 +170,13 @@ def _found(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> Iterab
     keys, claims = result_keys(results, catalogue(manifest)), theory(manifest)
     for each in series(results):
         laws = {key: law(each, key, quantity, claims) for key, quantity in keys.items()}
-        yield Found(each, {key: one for key, one in laws.items() if one.points}, verdict(each, keys, claims))
+        own = claims.get(each.label, {})
+        yield Found(
+            series=each,
+            laws={key: one for key, one in laws.items() if one.points},
+            verdict=verdict(each, keys, claims),
+            predicted_from=max((own[key].from_width for key in (WORST, SLOPE) if key in own), default=1),
+        )
 
 
 def _checked(control: Control, found: Found | None) -> Checked:

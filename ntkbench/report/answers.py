@@ -49,7 +49,8 @@ def _parts(
         "Every prediction was registered before the run. *Falls* means that the verdict is linear or falling; *stays* "
         "and *grows* that it is non-linear, by a kernel change that is flat or levels off, or that grows. Exponents "
         f"are of kernel_change_worst or, marked κ, of {SLOPE} where that was not measured, ± half their 95 % interval. "
-        "The last step is the exponent between the two largest widths. A verdict is about the measured widths."
+        "The last step is the exponent between the two largest widths. A verdict is about the measured widths; *stays "
+        "from 16384* is a prediction for wider networks only."
     )
     yield "## Controls"
     yield _controls(of.controls)
@@ -123,14 +124,15 @@ def _row(row: Row) -> tuple[str, ...]:
     found = row.found
     if found is None:
         return row.label, row.predicted, "not measured", "–", "–", "–", "–"
+    predicted = row.predicted if found.in_reach else f"{row.predicted} from {found.predicted_from}"
     law = found.change
     verdict = "–" if found.verdict is None else found.verdict.name
     if law is None:
-        return row.label, row.predicted, found.course, verdict, "–", "–", "–"
+        return row.label, predicted, found.course, verdict, "–", "–", "–"
     last = law.state.last_slope
     step = "–" if last is None else numbers.slope(last)
     sign = " κ" * (law.key == SLOPE)
-    return row.label, row.predicted, found.course, verdict, f"{exponent(law)}{sign}", step, _level(law)
+    return row.label, predicted, found.course, verdict, f"{exponent(law)}{sign}", step, _level(law)
 
 
 def _level(law: Law) -> str:

@@ -76,6 +76,17 @@ def test_a_control_is_right_if_all_of_its_expectations_hold(run, given, outcome)
     assert found.publishable == (outcome == "right")
 
 
+def test_a_floor_that_is_predicted_for_wider_networks_is_open():
+    results = sweep("wide", noise=0.01, widths=WIDE, seeds=5)
+    for from_width, finding in ((512, "not as predicted"), (4096, "open")):
+        claims = {"kernel_change_worst": {"exponent": 0.0, "source": "own", "from_width": from_width}}
+        of = manifest(results) | {"theory": {"wide": claims}}
+        (answer,) = answers([question(wide="stays")], [], [(results, of)]).answers
+        assert answer.finding == finding
+        (answer,) = answers([question(wide="falls")], [], [(results, of)]).answers
+        assert answer.finding == "as predicted"
+
+
 def test_without_controls_nothing_is_publishable(run):
     assert not answers([question(wide="falls")], [], [run]).publishable
 
