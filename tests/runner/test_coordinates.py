@@ -143,3 +143,49 @@ def test_tables_name_the_coordinates_and_boards_refuse_them(tmp_path):
     assert own.manifest["theory"]["fc"]
     assert "units ·" not in own.table().text()
     assert write_receipt(own, "mine")
+
+
+PAIR = """
+import keras, numpy as np
+from ntkbench import layers
+
+def build(width, *, input_shape, seed):
+    rng = np.random.default_rng(seed)
+    sizes = [*input_shape, width, width, 1]
+    x = keras.Input(input_shape, dtype="float64")
+    h = x
+    for number, units in enumerate(sizes[1:]):
+        activation = "tanh" if number < 2 else None
+        h = LAYER(units, activation, use_bias=False)(h)
+    model = keras.Model(x, h)
+    for variable in model.trainable_variables:
+        u = rng.standard_normal(variable.shape)
+        u -= u.mean()
+        variable.assign(FACTOR * u / u.std())
+    return model
+"""
+
+
+def test_every_measurement_is_that_of_the_ntk_parameterisation(tmp_path):
+    """Two files of one name, so that runs draw the same directions: NTK layers, and Keras layers in units."""
+    factors = {"layers.Dense": "1", "keras.layers.Dense": "variable.shape[0] ** -0.5"}
+    found = []
+    for layer, factor in factors.items():
+        folder = tmp_path / layer
+        folder.mkdir()
+        (folder / "net.py").write_text(PAIR.replace("LAYER", layer).replace("FACTOR", factor))
+        run = nb.run(
+            f"{folder / 'net.py'}:build",
+            widths=8,
+            seeds=1,
+            probes=3,
+            precision="float64",
+            measure=(*KEYS, "kernel_change_worst", "kernel_change_random", "kernel_change_gd"),
+            units="none" if layer == "layers.Dense" else "init",
+            out=folder / "run",
+        )
+        found.append({key: each.value for result in run.results for key, each in result.values.items()})
+    ntk, scaled = found
+    assert ntk.keys() == scaled.keys() and len(ntk) >= 6
+    for key, value in ntk.items():
+        assert scaled[key] == pytest.approx(value, rel=1e-6), key
