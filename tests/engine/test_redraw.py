@@ -237,3 +237,14 @@ def test_a_model_in_units_is_copied_to_another_precision():
     np.testing.assert_allclose(copy(X), scaled(X.astype("float32")), rtol=1e-5)
     kernels = [nb.empirical_ntk(each, X) for each in (copy, scaled)]
     np.testing.assert_allclose(*kernels, rtol=1e-4)
+
+
+def test_a_model_in_units_may_be_part_of_another_model():
+    inner = plain()
+    units = redraw(inner, 1)
+    outer = keras.Sequential([keras.Input((5,), dtype="float64"), InUnits(InUnits(inner, units), [0.5] * len(units))])
+    outer.add(keras.layers.Dense(1))
+    kernels = [nb.empirical_ntk(outer, X, method=method) for method in ("structured", "jacobian")]
+    np.testing.assert_allclose(*kernels, rtol=1e-10)
+    norms = [nb.hessian_norm(outer, X, method=method, tol=1e-10).value for method in ("auto", "dense")]
+    np.testing.assert_allclose(*norms, rtol=1e-8)

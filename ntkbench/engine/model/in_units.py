@@ -55,14 +55,13 @@ class InUnits(keras.Model):
         with keras.StatelessScope(values):
             return self.model(*args, **kwargs)
 
-    def unit_of(self, variable: Any) -> tf.Tensor:
-        """Return the unit of a Keras variable: a scalar of the variable's dtype, 1 for variables that are not trained.
+    def scales(self, variable: Any) -> bool:
+        """Return whether a Keras variable is a trainable one of the wrapped model."""
+        return id(variable) in self._places
 
-        Args:
-            variable: A variable of the wrapped model.
-        """
-        place = self._places.get(id(variable))
-        return tf.ones([], variable.dtype) if place is None else tf.cast(self.units.value[place], variable.dtype)
+    def unit_of(self, variable: Any) -> tf.Tensor:
+        """Return the unit of a trainable variable of the wrapped model, a scalar of the variable's dtype."""
+        return tf.cast(self.units.value[self._places[id(variable)]], variable.dtype)
 
     @property
     def output_names(self) -> list[str]:

@@ -93,7 +93,11 @@ class Network:
 
     def unit_of(self, variable: Any) -> tf.Tensor | float:
         """Return the factor by which the model multiplies a Keras variable of its own; see `InUnits`."""
-        return self.model.unit_of(variable) if isinstance(self.model, InUnits) else 1.0
+        unit: tf.Tensor | float = 1.0
+        for layer in getattr(self.model, "_flatten_layers", tuple)():
+            if isinstance(layer, InUnits) and layer.scales(variable):
+                unit = unit * layer.unit_of(variable)
+        return unit
 
     def described(self, x: tf.Tensor) -> str:
         """Return the shape of inputs x: [N, ...], or of each part of the nest that they pack, for messages."""
