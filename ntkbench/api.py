@@ -185,6 +185,8 @@ def run(
     probes: int | None = None,
     radius: float | Iterable[float] | None = None,
     reinit: bool = False,
+    units: Literal["init", "none"] | None = None,
+    redraw: Literal["fan-in", "none"] | None = None,
     force: bool = False,
     retry: str | Iterable[str] | None = None,
 ) -> Run:
@@ -207,6 +209,11 @@ def run(
         probes: Number of inputs at which everything is measured; default: the preset's.
         radius: Radius of the ball around the initial weights, one or several; default: 1.
         reinit: Redraw the weights of a MODEL.keras for each seed.
+        units: "init" measures Keras models in units of their initial weights: every variable is divided by its standard
+            deviation, which makes a model in the standard parameterisation one in the NTK parameterisation. Default: as
+            the architecture declares, which is "none" for most.
+        redraw: "fan-in" draws the weights of Keras models for each seed with standard deviation 1/√fan-in, whatever
+            their own initializers, and calibrates BatchNormalization on 64 inputs. Default: as for `units`.
         force: Measure again the cells that the folder already holds.
         retry: Statuses of cells to measure again; default: all except "ok" and "unsupported".
 
@@ -237,6 +244,8 @@ def run(
         probes=probes,
         radius=radius,
         reinit=reinit,
+        units=units,
+        redraw=redraw,
         force=force,
         retry=retry,
     )

@@ -300,6 +300,8 @@ class Cell:
         source_hash: Hash of the user's file and of what it imports; "" for registered names.
         architecture_code: Fingerprint of the plugin's files; "" for built-in architectures.
         measurement_code: Fingerprint of the plugin's files; "" for built-in measurements.
+        units: Units of the weights: "init" for the standard deviations of the initial ones, "" for the model's own.
+        redraw: How the weights were drawn again: "fan-in", or "" for not at all.
         label: How tables show architecture and params, "fc" or "fc:depth=3"; not part of the identity.
     """
 
@@ -324,6 +326,8 @@ class Cell:
     label: str = ""
     architecture_code: str = ""
     measurement_code: str = ""
+    units: str = ""
+    redraw: str = ""
 
     def identity(self) -> dict[str, Any]:
         """Return the plain JSON mapping whose hash is the key."""
@@ -368,7 +372,7 @@ class Cell:
 
 IDENTITY = tuple(attribute.name for attribute in fields(Cell) if attribute.name != "label")
 """The fields of a cell that determine its key."""
-LATER = ("architecture_code", "measurement_code")
+LATER = ("architecture_code", "measurement_code", "units", "redraw")
 """Fields of `IDENTITY` that are left out of an identity if they are empty, so that older cells keep their keys."""
 _identity = operator.attrgetter(*IDENTITY)
 

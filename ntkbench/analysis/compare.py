@@ -160,7 +160,7 @@ def _verdicts(
     for each in verdicts(results, catalogue(manifest or {}), theory(manifest or {})):
         cell = each.series.results[0].cell
         data = cell.dataset_label
-        place = canonical_json([cell.architecture, dict(cell.params), data, cell.reinit])
+        place = canonical_json([cell.architecture, dict(cell.params), data, cell.reinit, cell.units, cell.redraw])
         found[_at(radius_of(each.series)) if several else "", place] = each
     return found
 
@@ -235,6 +235,8 @@ def _place(cell: Cell, several: Collection[str] = ()) -> str:
         cell.dataset_label,
         cell.measurement,
         cell.reinit,
+        cell.units,
+        cell.redraw,
     ]
     return canonical_json([*place, cell.settings.get("radius") if cell.measurement in several else None])
 

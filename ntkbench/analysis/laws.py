@@ -135,7 +135,7 @@ MOVED_BY_RADIUS = frozenset({"ball", "random"})
 """Built-in measurements that perturb the weights by R, whose results depend on the radius."""
 _IDENTITY = operator.attrgetter(
     "architecture", "params", "dataset", "dataset_params", "precision", "settings", "architecture_plugin",
-    "architecture_version", "architecture_code", "source_hash", "numerics_version", "reinit",
+    "architecture_version", "architecture_code", "source_hash", "numerics_version", "reinit", "units", "redraw",
 )  # fmt: skip
 
 
@@ -396,6 +396,8 @@ def _condition(cell: Cell) -> dict[str, str]:
         "source": f"code {(cell.source_hash or cell.architecture_code)[:6]}",
         "numerics": f"numerics {cell.numerics_version}",
         "reinit": "new weights" if cell.reinit else "saved weights",
+        "units": "units of the initial weights" if cell.units else "own units",
+        "redraw": f"weights by {cell.redraw}" if cell.redraw else "own weights",
     }
 
 

@@ -94,6 +94,8 @@ def to_json(entry: Entry) -> dict[str, Any]:
             "widths": {name: list(widths) for name, widths in entry.widths.items()},
             "family": entry.family,
             "pair": entry.pair,
+            "units": entry.units,
+            "redraw": entry.redraw,
             "priority": {letter: list(map(dict, sets)) for letter, sets in entry.priority.items()},
             "rows": [_row_to_json(entry, row) for row in entry.rows],
         }

@@ -132,6 +132,18 @@ REASONS_SHOWN = 10
 )
 @click.option("--reinit", is_flag=True, help="Redraw the weights of a MODEL.keras for each seed.")
 @click.option(
+    "--units",
+    type=Named(["init", "none"]),
+    help="Units of the weights of Keras models: init, the initial standard deviation of every variable; none, the "
+    "model's own [default: as the architecture declares, mostly none].",
+)
+@click.option(
+    "--redraw",
+    type=Named(["fan-in", "none"]),
+    help="Draw the weights of Keras models for each seed: fan-in, with standard deviation 1/√fan-in whatever their "
+    "initializers; none, keep them [default: as the architecture declares, mostly none].",
+)
+@click.option(
     "--out",
     metavar="DIR",
     type=click.Path(),

@@ -79,8 +79,8 @@ def write_receipt(run: StoredRun, name: str) -> bytes:
         name: Name of the submission.
 
     Raises:
-        NtkbenchError: If the name is invalid, the run has unreadable files or missing cells, or it used a user's own
-            file, which others could not run.
+        NtkbenchError: If the name is invalid, the run has unreadable files or missing cells, it used a user's own
+            file, which others could not run, or it chose units or weights that its architectures do not declare.
     """
     if not NAME.match(name):
         raise NtkbenchError(
@@ -108,6 +108,12 @@ def write_receipt(run: StoredRun, name: str) -> bytes:
     own = sorted({result.cell.label for result in results if result.cell.source_hash})
     if own:
         raise NtkbenchError(f"{own[0]} is a local file, which others cannot run. Turn it into a plugin to submit it.")
+    chosen = [each.get("options", {}) for each in run.manifest.get("invocations", ())]
+    if any(options.get("units") or options.get("redraw") for options in chosen):
+        raise NtkbenchError(
+            f"{run.path} was measured with --units or --redraw, but rows of a board are in the coordinates that each "
+            "architecture declares. Run it without these options, then submit."
+        )
     body = {
         "kind": KIND,
         "rules": RULES,

@@ -181,5 +181,7 @@ def redrawn(model: Any, seed: int) -> Any:
     copy = type(model).from_config(reseeded(model.get_config()))
     old, new = ([np.asarray(v.value.numpy()) for v in m.trainable_variables] for m in (model, copy))
     if [v.shape for v in old] != [v.shape for v in new] or all(map(np.array_equal, old, new)):
-        raise NtkbenchError("This model's weights cannot be redrawn from its saved configuration; omit --reinit.")
+        raise NtkbenchError(
+            "This model's weights cannot be redrawn from its saved configuration; omit --reinit and --redraw."
+        )
     return copy

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from attrs import asdict, field, frozen
 
 from ..errors import NtkbenchError, UnknownName, did_you_mean
+from ..registry.specs import REDRAWS, UNITS
 from ..types import INFINITE, Precision, Status, Width, written_width
 from .preset import preset
 
@@ -182,6 +183,14 @@ def _known_device(_: Any, __: Any, value: str) -> None:
         raise NtkbenchError(f"Unknown device {value!r}. {hint}")
 
 
+def _one_of(option: str, words: Sequence[str]) -> Callable[[Any, Any, str | None], None]:
+    def check(_: Any, __: Any, value: str | None) -> None:
+        if value is not None and value not in words:
+            raise NtkbenchError(f"--{option} is {value!r}. {did_you_mean(str(value), words)}")
+
+    return check
+
+
 @frozen(kw_only=True)
 class RunOptions:
     """Options of a run. A size that is None is taken from the preset.
@@ -199,6 +208,10 @@ class RunOptions:
         radius: Radius of the ball, one or several; quantities that do not depend on it are measured once, with the
             first one.
         reinit: Whether to redraw the weights of saved models.
+        units: Units of the weights: "init" for the standard deviations of the initial ones, "none" for the model's own;
+            None for those that the architecture declares.
+        redraw: "fan-in" to draw all weights again with standard deviation 1/√fan-in, "none" not to; None for what the
+            architecture declares.
         out: Folder of the run; None for a new one.
         force: Whether to measure again the cells that the folder already holds.
         retry: Statuses of cells in `out` to measure again; other cells are kept.
@@ -215,6 +228,8 @@ class RunOptions:
     probes: int | None = field(default=None, converter=_probes)
     radius: tuple[float, ...] | None = field(default=None, converter=parse_radii)
     reinit: bool = False
+    units: str | None = field(default=None, validator=_one_of("units", (*UNITS, "none")))
+    redraw: str | None = field(default=None, validator=_one_of("redraw", (*REDRAWS, "none")))
     out: str | None = field(default=None, converter=lambda path: None if path is None else str(path))
     force: bool = False
     retry: tuple[Status, ...] = field(default=RETRIED, converter=parse_retry)

@@ -86,7 +86,7 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
         NtkbenchError: A name is unknown, or an architecture requested by name does not fit the dataset, or none of
             several.
     """
-    requests = parse_arches(options.arch, registry, reinit=options.reinit)
+    requests = parse_arches(options.arch, registry, reinit=options.reinit or options.redraw == "fan-in")
     if options.reinit and all(request.kind != "keras" for request in requests):
         raise NtkbenchError(
             "--reinit redraws the weights of a saved model, but --arch names no MODEL.keras. Leave out --reinit."
@@ -208,6 +208,8 @@ def _plan_on(
                 measurement_code=code_of[measurement].fingerprint,
                 **numerics,
                 reinit=options.reinit and request.kind == "keras",
+                units=_own_or(entry.units, options.units),
+                redraw=_own_or(entry.redraw, options.redraw),
                 label=request.label,
             )
             for width in _widths(request, options, sizes.widths_for(entry.widths))
@@ -263,6 +265,12 @@ def _measured_by(
     if not adds_decisive:
         return dict.fromkeys((request.label for request in requests), chosen(()))
     return {request.label: chosen(request.entry.resolved(request.params).decided_by) for request in requests}
+
+
+def _own_or(own: str, asked: str | None) -> str:
+    """Return what was asked for of units or weights, otherwise the architecture's own choice; "" for none."""
+    chosen = own if asked is None else asked
+    return "" if chosen == "none" else chosen
 
 
 def _require_task(dataset: Dataset, on_tasks: Collection[str], registry: Registry) -> None:

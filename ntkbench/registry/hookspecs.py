@@ -42,7 +42,7 @@ def ntkbench_register_architectures(register: Register) -> Any:
             passed. `seed` is an integer of seed_bits bits, 31 by default: ``0 <= seed < 2**31``.
             `spec` holds the fields of `ntkbench.registry.specs.Architecture`: summary, params, inputs,
             width_means, outputs, theory, targets, linear_output, bottleneck, widths, variants, grows, seed_bits,
-            known_limit, limit, family, pair, priority, decided_by. `limit` is a callable
+            known_limit, limit, family, pair, priority, decided_by, units, redraw. `limit` is a callable
             ``make(*, input_shape, **params) -> kernel`` or "module:attribute": the kernel that the tangent kernel
             converges to as the width grows, which ``--widths inf`` measures. Without it the limit is read off the
             model where `ntkbench.kernels.infinite_width` can. `theory` maps a quantity to
@@ -51,7 +51,8 @@ def ntkbench_register_architectures(register: Register) -> Any:
             `bottleneck`, `known_limit`, `pair` and `decided_by` may be functions of all parameters instead, such as
             ``bottleneck=lambda params: params["k"] < 16``. `family`, such as "attention", and `priority`, "A", "B" or
             "C" or ``{"A": [{"heads": 1}, {"heads": "grow"}]}``, are what ``--arch family:attention`` and
-            ``--arch priority:A`` select. `pair` is the architecture to compare with.
+            ``--arch priority:A`` select. `pair` is the architecture to compare with. With ``units="init"`` and
+            ``redraw="fan-in"`` any Keras model is measured in the coordinates of the NTK parameterisation.
     """
 
 

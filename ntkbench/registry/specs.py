@@ -18,6 +18,8 @@ NEEDS = ("hessian", "ball", "radius", "trajectory", "limit", "task")
 RADIUS_NEEDS = ("ball", "radius")
 """A measurement with one of these needs depends on the radius R."""
 PRIORITIES = ("A", "B", "C")
+UNITS = ("init",)
+REDRAWS = ("fan-in",)
 FORM_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 SEED_BITS = 63
 """Number of bits of the seeds that `ntkbench.seeds.seed_for` returns."""
@@ -384,6 +386,9 @@ class Architecture(Entry):
         priority: "A", "B" or "C", which `--arch priority:A` selects, for the parameter sets in `variants`; or a mapping
             such as ``{"A": [{"heads": 1}, {"heads": "grow"}]}``, for parameter sets that need not be among them.
         decided_by: Quantities that are needed to judge it besides those that the preset "zoo" measures everywhere.
+        units: "init" to measure it in units of its initial weights unless --units says otherwise, "" for its own.
+        redraw: "fan-in" to draw its weights with standard deviation 1/√fan-in unless --redraw says otherwise, "" to
+            keep those that it is built with.
         by_params: The functions of the parameters, by field.
     """
 
@@ -404,6 +409,8 @@ class Architecture(Entry):
     pair: str = field(default="", converter=_spec_or_function)
     priority: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default="", converter=_priority)
     decided_by: tuple[str, ...] = field(default=(), converter=_quantities_or_function)
+    units: str = ""
+    redraw: str = ""
     by_params: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(init=False, factory=dict, repr=False, eq=False)
 
     @property
@@ -418,6 +425,9 @@ class Architecture(Entry):
             raise RegistrationError(
                 f"{self.name!r} has seed_bits={self.seed_bits!r}; it must be between 1 and {SEED_BITS}."
             )
+        for name, words in (("units", UNITS), ("redraw", REDRAWS)):
+            if (given := getattr(self, name)) and given not in words:
+                raise RegistrationError(f"{self.name!r} has {name}={given!r}. {did_you_mean(str(given), words)}")
         functions = {name: getattr(self, name) for name in BY_PARAMS if callable(getattr(self, name))}
         object.__setattr__(self, "by_params", functions)
         for name, value in self._values({}).items():

@@ -201,8 +201,12 @@ def _settings(all_series: Sequence[Series]) -> dict[str, Any]:
     seen: dict[str, dict[Any, None]] = {}
     for cell in (each.results[0].cell for each in all_series):
         fields = {"dataset": cell.dataset_label, "precision": cell.precision}
+        fields |= {"units": cell.units or "own", "redraw": cell.redraw or "none"}
         for name, value in (fields | dict(cell.settings)).items():
             seen.setdefault(name, {})[value] = None
+    for name, usual in (("units", "own"), ("redraw", "none")):
+        if list(seen.get(name, ())) == [usual]:
+            del seen[name]
     settings = {name: next(iter(values)) if len(values) == 1 else list(values) for name, values in seen.items()}
     return settings | {"seeds": len({result.cell.seed for each in all_series for result in each.results})}
 
@@ -214,6 +218,8 @@ def _title(settings: Mapping[str, Any]) -> str:
         "n_probes": "{} probes",
         "radius": "R = {:g}",
         "precision": "{}",
+        "units": "{} units",
+        "redraw": "redraw {}",
     }
     for name, text in texts.items():
         if name in settings:

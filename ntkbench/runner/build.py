@@ -75,7 +75,7 @@ def build_model(
     Raises:
         NtkbenchError: The build function returned something else.
     """
-    seed = seed_for("weights", cell.architecture, dict(cell.params), int(cell.width), cell.seed)
+    seed = seed_of(cell)
     build = _loaded(entry)
     with _drawing_from(seed), _building_in(precision):
         if not takes(build, "seed"):
@@ -84,6 +84,11 @@ def build_model(
         given = seed >> (SEED_BITS - entry.seed_bits)
         params = entry.resolve(cell.params)
         return _built(entry, build, int(cell.width), input_shape, precision, given, params, vocabulary, example)
+
+
+def seed_of(cell: Cell) -> int:
+    """Return the seed of the weights of a cell's model."""
+    return seed_for("weights", cell.architecture, dict(cell.params), int(cell.width), cell.seed)
 
 
 def build_with(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -165,7 +166,8 @@ def _examine_all(model: str, dataset: str | None) -> Iterator[dict[str, Any]]:
 def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, Any]:
     """Return the model in float64, or in float32 if float64 is not possible, together with suitable inputs."""
     from ..engine.model import Network, network_in
-    from .build import build_model
+    from .build import build_model, seed_of
+    from .coordinates import batch_of, in_coordinates
     from .worker import check_output, output_name
 
     x = inputs.draw(request)
@@ -185,6 +187,11 @@ def _built(request: ArchitectureRequest, inputs: Inputs) -> tuple[Network, Any]:
         try:
             about = {"vocabulary": inputs.dataset.vocabulary, "example": x if is_nest(x) else None}
             model = build_model(request.entry, cell, shapes(x), precision, **about)
+            own, form = request.entry, inputs.form(request)
+            batch = (
+                partial(inputs.draw, request) if form is None else batch_of(inputs.dataset, inputs.params, form, 0, x)
+            )
+            model = in_coordinates(model, batch, units=own.units, redraw=own.redraw, seed=seed_of(cell))
             built = Network(model, output_name=output_name(request.entry, cell.params))
             if (
                 not is_nest(x)

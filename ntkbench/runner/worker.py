@@ -35,7 +35,8 @@ from ..registry.specs import Architecture, Dataset, Measurement
 from ..seeds import seed_for
 from ..store.provenance import machine
 from ..types import Cell, CellResult, Curve, Settings, Status, Value, quantity_of, written_width
-from .build import build_model
+from .build import build_model, seed_of
+from .coordinates import batch_of, in_coordinates
 from .curves import checked_curves
 from .saved_functions import saved_functions
 from .trial import TRIAL
@@ -181,6 +182,11 @@ class GroupWorker:
         return self._limit
 
     def _find_limit(self, cell: Cell, input_shape: Any, *models: Callable[[], Any]) -> Any:
+        if cell.units or cell.redraw:
+            raise Unsupported(
+                f"The limit of {cell.architecture} at infinite width is known for its own weights only. Measure it "
+                "with --units none --redraw none."
+            )
         from ..kernels.limit import limit_of  # TensorFlow Probability is slow to import, and few runs need it
 
         return limit_of(self.architecture, self.architecture.resolve(cell.params), input_shape, *models)
@@ -238,6 +244,9 @@ class GroupWorker:
         because a build function can draw or fit more than weights: a fixed matrix, an activation, statistics.
         """
         model = build_model(architecture, cell, shapes(x), precision, **self._about(cell, x))
+        dataset: Dataset = self.registry.get("datasets", cell.dataset)
+        batch = batch_of(dataset, cell.dataset_params, form_for(self.architecture, cell.params, dataset), cell.seed, x)
+        model = in_coordinates(model, batch, units=cell.units, redraw=cell.redraw, seed=seed_of(cell))
         built = Network(model, output_name=output_name(architecture, cell.params))
         with exit_as_error(cell.architecture):
             outputs = check_output(built, x, cell.architecture)

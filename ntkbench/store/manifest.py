@@ -42,8 +42,12 @@ def new_manifest(
         code: The files that architectures (by label) and measurements (by name) depend on, with their content hashes.
     """
     labels = {cell.key: cell.label or cell.architecture for cell in cells}
+    # Theory is about the coordinates that an architecture declares.
     params = {
-        labels[cell.key]: (cell.architecture, cell.params) for cell in cells if cell.architecture in architectures
+        labels[cell.key]: (cell.architecture, cell.params)
+        for cell in cells
+        if (entry := architectures.get(cell.architecture)) is not None
+        and (cell.units, cell.redraw) == (entry.units, entry.redraw)
     }
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     used = {cell.architecture: architectures[cell.architecture] for cell in cells if cell.architecture in architectures}

@@ -29,7 +29,8 @@ from ..plan.python_file import GIVEN, FileArchitecture
 from ..registry.current import registry
 from ..registry.specs import Architecture, Dataset, Param
 from ..report.escape import visible
-from ..runner.build import build_model, build_with
+from ..runner.build import build_model, build_with, seed_of
+from ..runner.coordinates import batch_of, in_coordinates
 from ..runner.worker import GroupWorker, check_output
 from ..store.cell_file import decode, encode
 from ..types import Cell, Settings, Status
@@ -95,13 +96,20 @@ class ArchitectureChecks(Checks):
         """Return a new model, built as a run builds it."""
         cell = self._cell(width, seed, precision, {**self.request.params, **given})
         model = build_model(self.entry, cell, shapes(self.x(form)), precision, **self._about(form))
-        return in_precision(model, precision)
+        return self._measured(model, precision, form, seed_of(cell))
 
     def at_one_seed(self, width: int, **given: Any) -> Any:
         """Return a model whose seed does not depend on width and parameters, although it does in a run."""
         params = self.entry.resolve({**self.request.params, **given})
         model = build_with(self.entry, width, shapes(self.x()), "float64", seed=1, params=params, **self._about())
-        return in_precision(model, "float64")
+        return self._measured(model, "float64", None, 1)
+
+    def _measured(self, model: Any, precision: str, form: str | None, seed: int) -> Any:
+        """Return a built model as a run measures it: in the architecture's own units, and in a precision."""
+        entry, dataset = self.entry, self.dataset(form)
+        batch = batch_of(dataset, dataset.resolve({}), form or self.forms[0], 0, self.x(form))
+        model = in_coordinates(model, batch, units=entry.units, redraw=entry.redraw, seed=seed)
+        return in_precision(model, precision)
 
     def _cell(self, width: int, seed: int, precision: str, given: Mapping[str, Any]) -> Cell:
         return Cell(
@@ -115,6 +123,8 @@ class ArchitectureChecks(Checks):
             quantities=("gradient_norm",),
             settings=asdict(Settings(n_probes=SAMPLES)),
             precision=precision,
+            units=self.entry.units,
+            redraw=self.entry.redraw,
         )
 
     @property

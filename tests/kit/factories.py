@@ -30,6 +30,8 @@ SLOPES = {"gradient_norm": 0.0, "hessian_norm": -0.5, "kernel_change_worst": -0.
 class Entry:
     """What a manifest needs to know of a registered architecture or measurement."""
 
+    units = redraw = ""
+
     def __init__(self, **fields: Any):
         self.__dict__.update(fields)
 

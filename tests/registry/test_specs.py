@@ -70,6 +70,8 @@ def build(width):
             variants=[{"depth": 3}, {}],
             grows=False,
             limit="a:limit",
+            units="init",
+            redraw="fan-in",
         ),
         Measurement(
             name="m",
@@ -224,3 +226,9 @@ def test_functions_of_the_parameters_are_remembered_where_they_were_tried():
     assert again.theory == entry.theory and again.resolved({"depth": 1}).theory == {} and asked == []
     assert again.resolved({"depth": 0}).bottleneck is True and again.resolved({"depth": 3}).theory == entry.theory
     assert asked == [("architectures", "net", "theory"), ("architectures", "net", "bottleneck")]
+
+
+@pytest.mark.parametrize(("field", "word", "right"), [("units", "inti", "init"), ("redraw", "fan_in", "fan-in")])
+def test_unknown_coordinates(field, word, right):
+    with pytest.raises(NtkbenchError, match=f"'net' has {field}='{word}'. Did you mean '{right}'"):
+        net(**{field: word})

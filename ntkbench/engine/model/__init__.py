@@ -12,6 +12,7 @@ from .casting import (
 from .explained import explained
 from .fingerprint import fingerprint
 from .graph import POINTS, Graph, graph_of, owner_of
+from .in_units import InUnits
 from .layer_facts import (
     FORWARD_SAFE,
     KEEPS_SAMPLES,
@@ -39,6 +40,7 @@ __all__ = [
     "PLAIN",
     "POINTS",
     "Graph",
+    "InUnits",
     "Network",
     "SeveralOutputs",
     "copied",

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from ...errors import NtkbenchError
 from ...nests import common_samples, is_nest, items, rebuilt
+from .in_units import InUnits
 from .layout import Layout, axes, counted, whole
 
 
@@ -47,6 +48,7 @@ def _declared(model: Any) -> Any:
     """Return the nest of Keras inputs (with name, shape and dtype) of a functional model, None for other models."""
     if not isinstance(model, keras.Model):
         return None
+    model = model.model if isinstance(model, InUnits) else model
     model = getattr(model, "_functional", None) or model  # of a Sequential model
     return getattr(model, "_inputs_struct", None)
 

@@ -65,6 +65,7 @@ FACTS = {
     "GroupNormalization": VECTORISES,
     "GroupedQueryAttention": KEEPS_SAMPLES,
     "Identity": EVERYTHING,
+    "InUnits": EVERYTHING,
     "InputLayer": EVERYTHING,
     "LayerNormalization": VECTORISES | FORWARD_SAFE,
     "LeakyReLU": KEEPS_SAMPLES | VECTORISES | FORWARD_SAFE,
@@ -134,7 +135,7 @@ def _leaves_batch_alone(operation: Any) -> bool:
 
 
 def _is_ours(module: str) -> bool:
-    return module.startswith(("keras.src.", "ntkbench.layers."))
+    return module.startswith(("keras.src.", "ntkbench.layers.", "ntkbench.engine.model.in_units"))
 
 
 def made_of(layers: Iterable[Any], fact: Fact) -> bool:

@@ -12,6 +12,7 @@ from ...errors import NtkbenchError
 from ...nests import is_nest
 from ..ops import Compiled, Saved, exact_operations
 from .explained import explained
+from .in_units import InUnits
 from .inputs import read
 from .layout import Layout, varied
 
@@ -89,6 +90,14 @@ class Network:
             given = self.given(x)
             y = self.model(given, training=False) if _is_keras(self.model) else self.model(given)
         return self._flat(self._one(y), x)
+
+    def unit_of(self, variable: Any) -> tf.Tensor | float:
+        """Return the factor by which the model multiplies a Keras variable of its own; see `InUnits`."""
+        unit: tf.Tensor | float = 1.0
+        for layer in getattr(self.model, "_flatten_layers", tuple)():
+            if isinstance(layer, InUnits) and layer.scales(variable):
+                unit = unit * layer.unit_of(variable)
+        return unit
 
     def described(self, x: tf.Tensor) -> str:
         """Return the shape of inputs x: [N, ...], or of each part of the nest that they pack, for messages."""

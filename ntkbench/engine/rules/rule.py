@@ -157,11 +157,18 @@ class Product:
             z = tf.broadcast_to(z, [tf.shape(a)[0], a.shape[1], self.groups, self.columns]) if z is b else z
         return z
 
-    def rows(self, a: tf.Tensor) -> tf.Tensor:
-        """Return the rows for trainable weights: scaled A: [N, T, g, a], with a constant last column for a bias."""
-        parts = [a] if self.kernel in self.trained else []
+    def rows(self, a: tf.Tensor, unit_of: Callable[[Any], tf.Tensor | float] = lambda variable: 1.0) -> tf.Tensor:
+        """Return the rows for trainable weights: scaled A: [N, T, g, a], with a constant last column for a bias.
+
+        Args:
+            a: Scaled rows A: [N, T, g, a].
+            unit_of: Maps a Keras variable to the factor by which the model multiplies it.
+        """
+        kernel, bias = (1.0 if view is None else unit_of(view.variable) for view in (self.kernel, self.bias))
+        parts = [a if isinstance(kernel, float) else kernel * a] if self.kernel in self.trained else []
         if self.bias in self.trained:
-            parts.append(tf.fill(tf.concat([tf.shape(a)[:-1], [1]], 0), tf.constant(self.bias_scale, a.dtype)))
+            scale = tf.convert_to_tensor(self.bias_scale * bias, a.dtype)
+            parts.append(tf.fill(tf.concat([tf.shape(a)[:-1], [1]], 0), scale))
             parts[-1].set_shape([*a.shape[:-1], 1])
         return parts[0] if len(parts) == 1 else tf.concat(parts, -1)
 

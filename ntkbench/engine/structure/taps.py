@@ -74,7 +74,7 @@ def run_tapped(
                 tap = tf.zeros_like(z)
                 watch(tap)
                 tapped = found.setdefault(id(product), Tapped(product))
-                tapped.inputs.append(product.rows(a))
+                tapped.inputs.append(product.rows(a, net.unit_of))
                 tapped.taps.append(tap)
                 z = z + tap
             return reshape(z, [-1, z.shape[1], z.shape[3]]) if flat else z
