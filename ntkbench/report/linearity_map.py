@@ -1,10 +1,9 @@
 """Compute the map of linearity: how fast each network becomes linear with width, and how linear it is when wide.
 
 x is the exponent of kernel_change_worst, y its value at the largest width. The map is drawn by hand, as inline SVG,
-like the other plots of a page. Vega-Lite and Plotly were considered: with either, a page without scripts shows no map,
-its points are no links that a keyboard reaches, and they do not follow the colours of the page; the library alone takes
-0.8 MB (Vega-Lite, which also needs a looser content security policy) or 1.2 to 4.8 MB (Plotly), while the map takes 0.1 MB for
-100 rows.
+like the other plots of a page. Vega-Lite (0.8 MB) and Plotly (1.2 to 4.8 MB) would fit into a page or nearly so, but with
+them a page without scripts has no map, its points are no links that a keyboard reaches, its colours do not follow the
+page, and Vega-Lite needs a content security policy that allows eval. The map takes 0.1 MB for 100 rows.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .. import numbers
 from ..analysis.laws import Law
 from ..analysis.scaling import FLAT
 from ..analysis.verdicts import SLOPE, WORST, Verdict
-from .svg import RIGHT, Frame, round_numbers, y_values
+from .svg import RIGHT, Frame, y_values
 from .verdict_words import exponent, name_of
 
 COLOURS = 7
@@ -239,8 +238,8 @@ def linearity_map(
         height=height,
         alt=f"Map of linearity: {len(places)} rows by the exponent of kernel_change_worst (x) and its value at the "
         "largest width (y, logarithmic)",
-        x_ticks=tuple((frame.at(x, frame.bottom)[0], f"{x:.2g}") for x in round_numbers(*frame.x)),
-        y_ticks=tuple((frame.at(frame.start, y)[1], f"{y:g}") for y in y_values(frame)),
+        x_ticks=tuple((frame.at(x, frame.bottom)[0], f"{x:.2g}") for x in _exponents(*frame.x)),
+        y_ticks=tuple((frame.at(frame.start, y)[1], f"{y:g}") for y in y_values(frame, 2.6)),
         bands=tuple(_bands(frame)),
         points=tuple(points),
         joints=tuple(joints),
@@ -264,6 +263,12 @@ def _frame(places: Sequence[Place], width: int, height: int) -> Frame:
         top=_TOP,
         bottom_margin=_BOTTOM,
     )
+
+
+def _exponents(low: float, high: float) -> list[float]:
+    """Return the exponents to label: multiples of .2, or of a larger step if there would be many."""
+    step = next(step for step in (0.2, 0.5, 1.0, 2.0, 5.0, math.inf) if (high - low) / step <= 9)
+    return [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)] if step < math.inf else [0.0]
 
 
 def _within(frame: Frame, slope: float) -> float:

@@ -357,12 +357,15 @@ def _y_ticks(frame: Frame) -> tuple[tuple[float, str], ...]:
     return tuple((frame.at(frame.start, y)[1], f"{y:g}") for y in y_values(frame))
 
 
-def y_values(frame: Frame) -> list[float]:
-    """Return the values to label on the y axis: about five, or 1, 2 and 5 of each decade, or powers of ten."""
+def y_values(frame: Frame, few: float = 1.6) -> list[float]:
+    """Return the values to label on the y axis: about five, or powers of ten.
+
+    Below `few` decades, 1, 2 and 5 of each decade.
+    """
     if frame.linear_y:
         return round_numbers(*frame.y)
     low, high = (each / math.log(10) for each in frame.y)
-    parts: tuple[int, ...] = (1, 2, 5) if high - low < 1.6 else (1,)
+    parts: tuple[int, ...] = (1, 2, 5) if high - low < few else (1,)
     step = max(1, round((high - low) / 6))
     return [
         part * 10.0**power

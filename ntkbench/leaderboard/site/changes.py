@@ -46,10 +46,10 @@ def changes(board: Board, folder: Path, before: Path | None = None) -> Changes:
         else:
             days = [record.date for record in board.records if record.kind != "verification"]
             if not days:
-                return Changes(
-                    "No receipt was ever corrected or withdrawn, and receipts carry no date, so this is the first board.",
-                    {},
+                first = (
+                    "No receipt was corrected or withdrawn, and receipts carry no date: this is the first board."
                 )
+                return Changes(first, {})
             receipts, records, _ = load_board(folder, before=max(days))
             against = (
                 f"The last board is the one before {max(days)}, the day of the last correction or withdrawal, with "

@@ -232,8 +232,8 @@ def _unknown(of: SiteRow) -> str:
     cell = of.row.verdict.series.results[0].cell
     package = f"{cell.architecture_plugin} {cell.architecture_version}".strip() or "an unknown package"
     return (
-        f"It is registered by {package}, which was not installed where this site was built; its summary, its family and "
-        "the row to compare it with are therefore not known."
+        f"It is registered by {package}, which was not installed where this site was built; its summary, its family "
+        "and the row to compare it with are therefore not known."
     )
 
 
@@ -250,7 +250,7 @@ def _theory(claims: Mapping[str, Any], laws: Mapping[str, Law]) -> list[dict[str
             "agrees": MARKS[laws[key].agrees] if key in laws else "",
             "source": claim.source,
         }
-        for key, claim in claims.items()
+        for key, claim in sorted(claims.items(), key=lambda item: item[0] not in laws)
     ]
 
 
@@ -319,7 +319,7 @@ def submission_page(
         facts=[] if receipt is None else _facts(receipt),
         rows=[line for line in site.lines if line["submission"] == name],
         environment=[] if receipt is None else [(str(key), _plain(of)) for key, of in receipt.environment.items()],
-        verify=shlex.join(["ntkbench", "leaderboard", "verify", f"submissions/{name}.json", "--cells", "3", "--by"]) + " YOU",
+        verify=f"ntkbench leaderboard verify {shlex.quote(f'submissions/{name}.json')} --cells 3 --by YOU",
     )  # fmt: skip
 
 
