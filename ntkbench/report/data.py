@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +21,9 @@ def csv_bytes(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> byte
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
+    escaped = functools.cache(spreadsheet)  # few texts, in many rows
     for row in rows:
-        writer.writerow([spreadsheet(cell) if isinstance(cell, str) else cell for cell in row.values()])
+        writer.writerow([escaped(cell) if isinstance(cell, str) else cell for cell in row.values()])
     return text.getvalue().encode()
 
 

@@ -10,7 +10,7 @@ from attrs import evolve
 from ...reading import read_regular
 from ...registry.current import registry as the_registry
 from ...report.data import csv_bytes, json_bytes, parquet_bytes
-from ...store.frame import COLUMNS, frame, rows as tidy_rows
+from ...store.frame import COLUMNS, frame_of_rows, rows as tidy_rows
 from ...store.manifest import catalogue
 from ..build import new_board
 from ..receipt import Receipt, hash_of_file
@@ -83,7 +83,7 @@ def _write_rows(site: Site, receipts: Sequence[Receipt], files: SiteFolder) -> N
         found = list(tidy_rows(of.results, declared))
         files.write(f"rows/{row.stem}.csv", csv_bytes(COLUMNS, found))
         files.write(f"rows/{row.stem}.json", json_bytes(found))
-        files.write(f"rows/{row.stem}.parquet", parquet_bytes(frame(of.results, declared)))
+        files.write(f"rows/{row.stem}.parquet", parquet_bytes(frame_of_rows(found)))
     for name, own in site.repeated.items():
         files.write(f"rows/{stem(name)}.html", pages.label_page(site, name, own))
         files.write(f"rows/{stem(name)}.svg", pages.badge(site, own))

@@ -46,9 +46,7 @@ def changes(board: Board, folder: Path, before: Path | None = None) -> Changes:
         else:
             days = [record.date for record in board.records if record.kind != "verification"]
             if not days:
-                first = (
-                    "No receipt was corrected or withdrawn, and receipts carry no date: this is the first board."
-                )
+                first = "No receipt was corrected or withdrawn, and receipts carry no date: this is the first board."
                 return Changes(first, {})
             receipts, records, _ = load_board(folder, before=max(days))
             against = (
