@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .errors import NtkbenchError
+from .errors import NtkbenchError, did_you_mean
 from .store.manifest import catalogue, theory
 from .store.stored_run import StoredRun
 
@@ -126,7 +126,7 @@ class Run(StoredRun):
 
         figure(self.results, path, self.manifest, quantities)
 
-    def plot_curves(self, path: str | os.PathLike[str]) -> None:
+    def plot_curves(self, path: str | os.PathLike[str], names: Sequence[str] = ()) -> None:
         """Draw the measured curves into a file, and those that a suite stored with the run.
 
         Each line is the median over the seeds of one width; its band extends from the smallest to the largest value.
@@ -134,16 +134,20 @@ class Run(StoredRun):
 
         Args:
             path: Path of a .png, .svg or .pdf file.
+            names: The curves to draw, in this order; by default all, with those of the suite.
 
         Raises:
-            NtkbenchError: The run holds no curves.
+            NtkbenchError: The run holds no curves, or not the named ones.
         """
         from .analysis.bands import curve_panels
         from .analysis.heat_maps import heat_maps
         from .report.panels import panels_figure
 
-        panels = [*self.panels, *curve_panels(self.results, self.manifest)]
-        maps = heat_maps(self.results, self.manifest)
+        panels = [*(() if names else self.panels), *curve_panels(self.results, self.manifest, names)]
+        maps = heat_maps(self.results, self.manifest, names)
+        known = {name for result in self.results for name in result.curves}
+        if unknown := [name for name in names if name not in known]:
+            raise NtkbenchError(f"{self.path} holds no curve {unknown[0]!r}. {did_you_mean(unknown[0], known)}")
         if not panels and not maps:
             raise NtkbenchError(
                 f"{self.path} holds no curves. Measure some, such as `--measure gd:curves`, or run a suite that stores "

@@ -46,6 +46,13 @@ def slope(number: float) -> str:
     return _short(number, 2, sign=True)
 
 
+def clock(seconds: float) -> str:
+    """Return a duration as 0:05, 12:30 or 1:02:03."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
 def theory_claim(theory: Theory) -> str:
     """Return theory's exponent, with "≤" in front of an upper bound."""
     return f"{'≤' * (theory.kind == 'upper bound')}{theory_exponent(theory.exponent)}"

@@ -26,7 +26,7 @@ THEORY_KINDS: tuple[TheoryKind, ...] = ("rate", "upper bound")
 HEADLINES = ("gradient_norm", "hessian_norm", "kernel_change_worst", "kernel_change_gd")
 """The quantities that verdicts are based on, and that tables show by default."""
 KINKED = 0.05
-"""A network counts as kinked if its kink_share exceeds this; smooth networks stay below engine.search.kinks.STILL."""
+"""A network counts as kinked if its kink_share exceeds this; smooth networks stay below it."""
 UNSURE = 0.1
 """If search_gain exceeds this, kernel_change_worst is marked as a lower bound from a search that is not converged."""
 

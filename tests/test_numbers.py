@@ -80,3 +80,8 @@ def test_a_printed_half_width_is_never_too_small(slope, half):
     assert float(printed[1]) >= half - 1e-8
     assert float(printed[0]) == pytest.approx(slope, abs=0.0501)
     assert len("±".join(printed)) <= 9
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.6, "0:05"), (750, "12:30"), (3723, "1:02:03")])
+def test_clock(seconds, text):
+    assert numbers.clock(seconds) == text

@@ -16,18 +16,21 @@ DECADE = 10.0
 """Curves without negative values are drawn on a logarithmic axis if their positive values span this factor."""
 
 
-def curve_panels(results: Iterable[CellResult], manifest: Mapping[str, Any] | None = None) -> list[Panel]:
+def curve_panels(
+    results: Iterable[CellResult], manifest: Mapping[str, Any] | None = None, names: Sequence[str] = ()
+) -> list[Panel]:
     """Return a panel for each architecture, condition and curve, with one line for each width; none for heat maps.
 
     Args:
         results: Results of a run.
         manifest: Manifest of the run, for the declared curves.
+        names: The curves to draw, in this order; all by default.
     """
     specs = curve_specs(manifest or {})
     panels: list[Panel] = []
     known: set[tuple[str, frozenset[str]]] = set()
     for each in series(results):
-        for (measurement, name), held in by_curve(each).items():
+        for (measurement, name), held in chosen_curves(each, names).items():
             # Series that differ only in the radius share the cells that do not depend on it.
             place = (name, frozenset(result.cell.key for result in held))
             spec = specs.get(measurement, {}).get(name)
@@ -44,6 +47,15 @@ def by_curve(of: Series) -> dict[tuple[str, str], list[CellResult]]:
         for name in result.curves:
             found.setdefault((result.cell.measurement, name), []).append(result)
     return found
+
+
+def chosen_curves(of: Series, names: Sequence[str]) -> dict[tuple[str, str], list[CellResult]]:
+    """Return those of `by_curve` that are named, in the order of the names; all without names."""
+    found = by_curve(of)
+    if not names:
+        return found
+    ordered = sorted(found, key=lambda place: names.index(place[1]) if place[1] in names else -1)
+    return {place: found[place] for place in ordered if place[1] in names}
 
 
 def _panel(of: Series, name: str, held: Sequence[CellResult], spec: CurveSpec | None) -> Panel:

@@ -10,11 +10,13 @@ import numpy as np
 
 from ..store.manifest import curve_specs
 from ..types import CellResult, CurveSpec, HeatMap, written_width
-from .bands import by_curve
+from .bands import chosen_curves
 from .laws import series
 
 
-def heat_maps(results: Iterable[CellResult], manifest: Mapping[str, Any] | None = None) -> list[HeatMap]:
+def heat_maps(
+    results: Iterable[CellResult], manifest: Mapping[str, Any] | None = None, names: Sequence[str] = ()
+) -> list[HeatMap]:
     """Return the heat maps of the smallest and the largest width of each architecture and condition.
 
     A map is the median over the seeds that have the points of the first one.
@@ -22,11 +24,12 @@ def heat_maps(results: Iterable[CellResult], manifest: Mapping[str, Any] | None 
     Args:
         results: Results of a run.
         manifest: Manifest of the run, for the declared curves; see `CurveSpec.axis`.
+        names: The curves to draw; all by default.
     """
     specs = curve_specs(manifest or {})
     found, known = [], set()
     for each in series(results):
-        for (measurement, name), held in by_curve(each).items():
+        for (measurement, name), held in chosen_curves(each, names).items():
             spec = specs.get(measurement, {}).get(name)
             widths = sorted({result.cell.width for result in held})
             for width in dict.fromkeys((widths[0], widths[-1])) if spec and spec.axis else ():

@@ -52,9 +52,10 @@ class Verdict:
     - "non-linear": one of the two is flat, levels off or grows.
     - "open": anything else, including runs that did not measure one of the two.
 
-    Where neither of the two was measured, kernel_slope stands in for both. If it stays, the kernel moves at the smallest
-    distances already, and the network is non-linear. If it falls, the network is "falling" at most, because gradient
-    descent may move further and further, and only if kink_share was measured and shows no kinks, which it does not see.
+    Where neither of the two was measured, kernel_slope stands in for both. If it stays, the kernel moves at the
+    smallest distances already, and the network is non-linear. If it falls, the network is "falling" at most, because
+    gradient descent may move further and further, and only if kink_share was measured and shows no kinks, which
+    kernel_slope does not see.
 
     Attributes:
         series: The series.

@@ -24,6 +24,7 @@ VERBS = {
     "export": "Write a run's results or table to a file.",
     "compare": "Show what moved between two runs, and whether beyond noise.",
     "report": "Write an HTML report of a run.",
+    "answers": "Answer the questions of a suite from finished runs.",
     "leaderboard": "Publish runs, verify published runs, build the board.",
     "plot": "Plot a run's quantities against width.",
     "plugin": "List, create and check plugins.",

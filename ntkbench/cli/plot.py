@@ -21,7 +21,7 @@ from ..streams import answer, answering
     "quantities",
     multiple=True,
     metavar="NAME",
-    help="Quantity to plot (repeatable) [default: the headline quantities].",
+    help="Quantity, or curve with --curves, to plot (repeatable) [default: the headline quantities; all curves].",
 )
 @click.option("--curves", is_flag=True, help="Plot the curves in RUN instead: medians and ranges over seeds.")
 @answering
@@ -29,12 +29,10 @@ def command(run: str, output: str | None, quantities: tuple[str, ...], curves: b
     """Plot the quantities of RUN, which may be unfinished, against width on logarithmic axes."""
     from ..api import load
 
-    if curves and quantities:
-        raise click.UsageError("--curves and --quantity cannot be combined. Leave out one of the two.")
     found = load(run)
     path = output or str(found.path / ("curves.png" if curves else "plot.png"))
     if curves:
-        found.plot_curves(path)
+        found.plot_curves(path, quantities)
     else:
         found.plot(path, quantities)
     for problem in found.problems:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import numbers
 from ..errors import RunStopped, did_you_mean
 from ..report.escape import visible
 from ..streams import answer, answer_json, answering
@@ -279,6 +280,7 @@ def _run_suite(
                 f"{option} cannot be combined with --suite; the suite itself defines what is run and at which sizes."
             )
     registry = the_registry()
+    warn_of_plugins(registry)
     suite = load_suite(name, registry)
     planned = [plan for plan, _ in plans(suite, registry)]
     for note in dict.fromkeys(note for plan in planned for note in plan.notes):
@@ -377,7 +379,6 @@ def _dry_run(plan: Plan, as_json: bool, chosen: Callable[[Sequence[Plan], str], 
 
 def _estimate_lines(estimates: Sequence[Estimate], plan: Any) -> list[str]:
     """Return the predicted costs as aligned lines, at most 100 columns wide."""
-    from ..runner.progress import clock
     from ..types import written_width
     from .columns import aligned
 
@@ -387,7 +388,7 @@ def _estimate_lines(estimates: Sequence[Estimate], plan: Any) -> list[str]:
         predicted = "none" if each.widths == (math.inf,) else "not predicted"
         largest = f"{each.parameters[-1]:,}" if each.parameters else predicted
         memory = f"{each.memory_gib[-1]:,.1f} GiB" if each.memory_gib else ""
-        seconds = "" if each.seconds is None else clock(each.seconds)
+        seconds = "" if each.seconds is None else numbers.clock(each.seconds)
         name = (each.label, *[each.dataset] * several)
         widths = ",".join(map(str, map(written_width, each.widths)))
         rows.append((*name, widths, str(each.cells), largest, memory, seconds))
@@ -395,7 +396,7 @@ def _estimate_lines(estimates: Sequence[Estimate], plan: Any) -> list[str]:
     return [
         *aligned(rows, right=tuple(range(2 + several, 6 + several)), limits=dict.fromkeys(range(2 + several), 30)),
         "",
-        f"{len(plan.cells)} cells, about {clock(total)} (a rough prediction for two cores).",
+        f"{len(plan.cells)} cells, about {numbers.clock(total)} (a rough prediction for two cores).",
         "Parameters and memory are those of the largest finite width.",
     ]
 

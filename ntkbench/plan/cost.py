@@ -122,7 +122,7 @@ def _estimate(
     def memory(width: int) -> float:
         return memory_gib(law(width), probes, precision)
 
-    work = sum(quantity_seconds(cell.quantities, 0 if cell.infinite else law(int(cell.width))) for cell in cells)
+    work = sum(_seconds(cell, 0 if cell.infinite else law(int(cell.width)), plan.seconds) for cell in cells)
     doublings = [2**power for power in range(max(finite).bit_length())]
     return Estimate(
         label=request.label,
@@ -137,10 +137,21 @@ def _estimate(
     )
 
 
+def _seconds(cell: Cell, parameters: int, declared: Mapping[str, float]) -> float:
+    """Return the predicted time of a cell in seconds. declared: times by measurement, see `Measurement.seconds`."""
+    if cell.measurement in declared:
+        return declared[cell.measurement] * _times(parameters)
+    return quantity_seconds(cell.quantities, parameters)
+
+
+def _times(parameters: int) -> float:
+    return 1 + parameters / SIZE_OF_DOUBLE_TIME
+
+
 def quantity_seconds(quantities: Iterable[str], parameters: int) -> float:
     """Return the predicted time in seconds of measuring quantities of a compiled model with `parameters` parameters."""
     small = sum(QUANTITY_SECONDS.get(quantity, OTHER_SECONDS) for quantity in quantities)
-    return small * (1 + parameters / SIZE_OF_DOUBLE_TIME)
+    return small * _times(parameters)
 
 
 def finite_widths(cells: Iterable[Cell]) -> list[int]:

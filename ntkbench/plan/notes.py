@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from .. import numbers
 from ..errors import MissingData, NtkbenchError
 from ..registry.manager import Registry
+from ..types import Cell
 from .arch_spec import ArchitectureRequest
 from .options import RunOptions
+
+MOST_NAMED = 8
+"""Number of architectures that a note names."""
+LONG = 60.0
+"""Seconds from which on a note says how long measurements take."""
 
 
 def without_radius(radii: Sequence[float], settings_of: Mapping[str, Sequence[Any]]) -> Iterable[str]:
@@ -50,9 +58,27 @@ def nothing_at_infinity(
 def left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:
     """Yield one sentence on the architectures that were left out, with the reason of the first."""
     if errors:
-        label, error = next(iter(errors.items()))
-        others = f" (and also {', '.join(list(errors)[1:])})" if len(errors) > 1 else ""
-        yield f"Left out {label}{others}: {error}"
+        (label, error), others = next(iter(errors.items())), list(errors)[1:]
+        more = f", … ({len(others)} in all)" if len(others) > MOST_NAMED else ""
+        also = f" (and also {', '.join(others[:MOST_NAMED])}{more})" if others else ""
+        yield f"Left out {label}{also}: {error}"
+
+
+def takes_long(cells: Iterable[Cell], seconds: Mapping[str, float]) -> Iterable[str]:
+    """Yield a sentence on the time of measurements that declare one, if it is long.
+
+    Args:
+        cells: The cells.
+        seconds: Rough time of a cell of a small network, by measurement.
+    """
+    counts = Counter(cell.measurement for cell in cells)
+    total = sum(seconds.get(name, 0.0) * count for name, count in counts.items())
+    if total >= LONG:
+        each = ", ".join(f"{name} {seconds[name]:.0f} s" for name in counts if name in seconds)
+        yield (
+            f"Rough time of a cell of a small network on one core: {each}; {numbers.clock(total)} for all of them, and "
+            "several times as long for wide networks."
+        )
 
 
 def datasets_left_out(errors: Mapping[str, NtkbenchError]) -> Iterable[str]:

@@ -42,6 +42,7 @@ class Plan:
         notes: Sentences about what was left out, and why.
         code: Code that the architectures (by label) and the measurements (by name) depend on, outside ntkbench.
         parts: With several datasets, the plan of each of them.
+        seconds: Rough time of a cell of a small network, by measurement, where one declares it.
     """
 
     cells: tuple[Cell, ...]
@@ -53,6 +54,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     code: Mapping[str, Code] = field(factory=dict, repr=False)
     parts: tuple[Plan, ...] = field(default=(), repr=False)
+    seconds: Mapping[str, float] = field(factory=dict, repr=False)
 
     def groups(self, without: Collection[str] = ()) -> list[tuple[Cell, ...]]:
         """Return the cells by group: all seeds of one architecture with its params at one width.
@@ -72,7 +74,8 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
     """Return the plan of a run.
 
     The data of each form and seed are loaded once, to be checked and hashed. An architecture of "all" whose input form
-    the dataset does not provide is left out with a note, and so is a dataset of a group that does not fit.
+    the dataset does not provide is left out with a note, and so is a dataset of a group that does not fit. With several
+    datasets, an architecture requested by name is left out where it does not fit, and must fit one of them.
 
     Args:
         options: The options of the run.
@@ -80,7 +83,8 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
         before: Called before data are loaded; see `Before`.
 
     Raises:
-        NtkbenchError: A name is unknown, or an architecture requested by name does not fit the dataset.
+        NtkbenchError: A name is unknown, or an architecture requested by name does not fit the dataset, or none of
+            several.
     """
     requests = parse_arches(options.arch, registry, reinit=options.reinit)
     if options.reinit and all(request.kind != "keras" for request in requests):
@@ -89,17 +93,24 @@ def make_plan(options: RunOptions, registry: Registry, before: Before | None = N
         )
     parts: list[Plan] = []
     left_out: dict[str, NtkbenchError] = {}
-    for chosen in choose_datasets(options.dataset, registry):
+    unfit: dict[str, NtkbenchError] = {}
+    datasets = choose_datasets(options.dataset, registry)
+    for chosen in datasets:
         try:
-            parts.append(_plan_on(chosen, requests, options, registry, before))
+            parts.append(_plan_on(chosen, requests, options, registry, before, unfit if len(datasets) > 1 else None))
         except NtkbenchError as error:
             if not chosen.of_group:
                 raise
             left_out[chosen.label] = error
     said = list(notes.datasets_left_out(left_out))
+    planned = {request.label for part in parts for request in part.requests}
+    for label, reason in unfit.items():
+        if parts and label not in planned:
+            raise reason
     if not parts:
         raise notes.all_missing(left_out) or NtkbenchError(said[0])
-    return parts[0] if len(parts) == 1 and not said else _joined(parts, said)
+    plan = parts[0] if len(parts) == 1 and not said else _joined(parts, said)
+    return evolve(plan, notes=(*plan.notes, *notes.takes_long(plan.cells, plan.seconds)))
 
 
 def _joined(parts: Sequence[Plan], notes: Sequence[str]) -> Plan:
@@ -121,8 +132,18 @@ def _plan_on(
     options: RunOptions,
     registry: Registry,
     before: Before | None,
+    unfit: dict[str, NtkbenchError] | None = None,
 ) -> Plan:
-    """Return the plan of a run on one dataset."""
+    """Return the plan of a run on one dataset.
+
+    Args:
+        chosen: The dataset.
+        requests: The requested architectures.
+        options: The options of the run.
+        registry: The registered entries.
+        before: As in `make_plan`.
+        unfit: Receives the architectures requested by name that do not fit the dataset; None to raise their errors.
+    """
     dataset, dataset_params = chosen.dataset, chosen.params
     sizes = preset(options.preset)
     settings = Settings(**sizes.settings)
@@ -159,7 +180,9 @@ def _plan_on(
             with_task = probes.with_task(entry, params) if on_tasks else hashes
         except NtkbenchError as error:
             if not request.expanded:
-                raise
+                if unfit is None:
+                    raise
+                unfit.setdefault(request.label, error)
             left_out[request.label] = error
             continue
         numerics = {"numerics_version": SHORT_SEEDS} if entry.seed_bits < SEED_BITS else {}
@@ -209,6 +232,7 @@ def _plan_on(
         code={request.label: request.code for request in requests} | code_of,
         input_shapes=shapes,
         vocabulary=dataset.vocabulary,
+        seconds={m: registry.measurements[m].seconds for m in measured if registry.measurements[m].seconds},
         notes=(
             *notes.left_out(left_out),
             *notes.without_limit(without_limit, no_limit),

@@ -15,6 +15,7 @@ from ..registry.manager import Registry
 from ..types import HEADLINES
 from .options import RunOptions, parse_widths
 from .plan import Plan, make_plan
+from .questions import Control, Question, controls_of, questions_of
 
 Status = Literal["printed", "derived", "measured", "own", "unconfirmed"]
 """Where a claim comes from. printed: the source states it. derived: it follows from the source in a few lines.
@@ -23,7 +24,7 @@ confirms it; it is reported, but no check depends on it."""
 Law = Literal["exponent", "value", "at most", "check", "verdict"]
 OF_THE_COMMAND = ("device", "out", "force", "retry")
 OPTIONS = tuple(option.name for option in fields(RunOptions) if option.name not in OF_THE_COMMAND)
-ABOUT = ("name", "summary", "compare", "order", "source")
+ABOUT = ("name", "summary", "compare", "order", "source", "question", "control")
 """What a suite of one run may say beside its options; see `Suite`."""
 VERDICTS = ("linear", "falling", "non-linear", "open")
 
@@ -136,6 +137,8 @@ class Suite:
         compare: Quantity of the run by which methods are compared over datasets; empty for the standard table.
         order: Labels of the methods in the order of the source, the best one first.
         source: The source of this order.
+        questions: Questions that the run answers; see `ntkbench answers`.
+        controls: Architectures whose results are known, without which no answer counts.
     """
 
     name: str
@@ -146,6 +149,8 @@ class Suite:
     compare: str = ""
     order: tuple[str, ...] = ()
     source: str = ""
+    questions: tuple[Question, ...] = ()
+    controls: tuple[Control, ...] = ()
 
 
 def load_suite(given: str, registry: Registry) -> Suite:
@@ -231,7 +236,17 @@ def _of_options(found: Mapping[str, Any], source: str) -> Suite:
     order = _texts(found.get("order", ()))
     if order and not compare:
         raise NtkbenchError(f"The suite {source} has an order but no quantity; name one, such as compare = 'accuracy'.")
-    return Suite(name, summary, (), options=options, compare=compare, order=order, source=of)
+    return Suite(
+        name,
+        summary,
+        (),
+        options=options,
+        compare=compare,
+        order=order,
+        source=of,
+        questions=questions_of(found, source),
+        controls=controls_of(found, source),
+    )
 
 
 def plans(

@@ -66,7 +66,8 @@ def ntkbench_register_measurements(register: Register) -> Any:
             ``measure(ctx) -> {quantity: float | (value, error) | Value}`` or "module:attribute". `ctx` is an
             `ntkbench.engine.context.Context`. The error of a pair is a standard error (kind "statistical");
             write a certified bound as ``Value(value, error, "bound")``. `spec` holds the fields of
-            `ntkbench.registry.specs.Measurement`: summary, params, quantities, curves, needs, companions, at_infinity.
+            `ntkbench.registry.specs.Measurement`: summary, params, quantities, curves, needs, companions, at_infinity,
+            seconds.
             ``curves=[CurveSpec("loss_by_step", "L", x_unit="step", unit="f^2")]`` declares curves: the function returns
             ``{"loss_by_step": Curve(x, y)}`` beside its numbers where ``"loss_by_step" in ctx.quantities``, with at
             most 10,000 points in all curves of a cell. With ``at_infinity=True`` it is also called at infinite width,

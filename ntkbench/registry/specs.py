@@ -153,6 +153,12 @@ def _flag(given: Any) -> bool:
     return given
 
 
+def _seconds(given: Any) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf:
+        raise RegistrationError(f"seconds is {given!r}; it must be a number, 0 or more.")
+    return float(given)
+
+
 def _words(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
@@ -477,6 +483,8 @@ class Measurement(Entry):
         companions: {result key: further result keys}, which are stored with it whenever the measurement returns them.
         at_infinity: Whether it also measures the limit of infinite width. There it gets an
             `ntkbench.engine.infinite_context.InfiniteContext`, which holds a kernel instead of a model.
+        seconds: Rough time of a cell of a small network in seconds, for measurements that take long, such as a
+            training; 0 if the quantities alone say how long it takes.
     """
 
     quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)
@@ -484,6 +492,7 @@ class Measurement(Entry):
     needs: tuple[str, ...] = field(factory=tuple, converter=_words)
     companions: Mapping[str, tuple[str, ...]] = field(factory=dict, converter=_tuples)
     at_infinity: bool = field(default=False, converter=_flag)
+    seconds: float = field(default=0.0, converter=_seconds)
 
     @property
     def needs_task(self) -> bool:

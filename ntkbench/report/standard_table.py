@@ -10,7 +10,7 @@ from typing import Any
 from .. import numbers
 from ..analysis.agreement import MARGIN, MARKS
 from ..analysis.laws import Law, Series, law, result_keys, series, version_of
-from ..analysis.verdicts import CURVATURE, Verdict, record, verdicts_of
+from ..analysis.verdicts import CURVATURE, SLOPE, Verdict, record, verdicts_of
 from ..store.manifest import catalogue, theory
 from ..types import INFINITE, Cell, CellResult, Quantity, Status, written_width
 from .choice import chosen, curves_in
@@ -40,8 +40,8 @@ def standard_table(
     Args:
         results: Results of the run.
         manifest: Manifest of the run, for theory, units and the planned cells.
-        quantities: Names or result keys to show. By default, the headline quantities that were measured, or all
-            quantities if none of these was.
+        quantities: Names or result keys to show. By default, the headline quantities that were measured, with
+            kernel_slope if a verdict rests on it, or all quantities if none of these was.
         problems: Sentences on files that are not cells of the run.
         missing: Plugins that are not installed here.
 
@@ -54,11 +54,11 @@ def standard_table(
     shown = chosen(keys, quantities, curves_in(results))
     claims = theory(manifest)
     order = {dataset: place for place, dataset in enumerate(dict.fromkeys(each.cell.dataset_label for each in results))}
-    found = [
-        (each, {key: law(each, key, quantity, claims) for key, quantity in shown.items()})
-        for each in sorted(series(results), key=lambda each: order[each.dataset])
-    ]
-    judged = {id_of(each.series): each for each in verdicts_of((each for each, _ in found), keys, claims)}
+    all_series = sorted(series(results), key=lambda each: order[each.dataset])
+    judged = {id_of(each.series): each for each in verdicts_of(all_series, keys, claims)}
+    if not quantities and any(SLOPE in each.laws for each in judged.values()):
+        shown[SLOPE] = keys[SLOPE]
+    found = [(each, {key: law(each, key, quantity, claims) for key, quantity in shown.items()}) for each in all_series]
     planned = Counter(manifest.get("labels", {}).values())
     labels = [{result.cell.label for result in each.results} for each, _ in found]
     rows_of = Counter(label for several in labels for label in several)

@@ -49,7 +49,7 @@ class Table:
     """A table: cells of one or more lines, notes below them, and the underlying numbers.
 
     Attributes:
-        title: Title.
+        title: Title; a table that stands under a heading of its own may have none.
         columns: Columns.
         rows: Cells [rows, columns], each a tuple of lines.
         blocks: Headings of consecutive rows, with the index of their first row; empty for one block without a heading.
@@ -194,8 +194,9 @@ def _framed(title: str, grid: str, notes: tuple[str, ...], format: str, width: i
         ]
         return "\n".join(parts) + "\n"
     if format in _MARKDOWN:
-        parts = [f"**{escape.markdown(title)}**", grid]
-        return "\n\n".join([*parts, "\n".join(f"- {escape.markdown(note)}" for note in notes)]).rstrip() + "\n"
+        heading = f"**{escape.markdown(title)}**" if title else ""
+        parts = [heading, grid, "\n".join(f"- {escape.markdown(note)}" for note in notes)]
+        return "\n\n".join(part for part in parts if part) + "\n"
     clean = _escape_of(format)
     wrap = functools.partial(textwrap.fill, width=width, subsequent_indent="  ", break_on_hyphens=False)
     parts = [clean(title), grid, "\n".join(wrap(clean(note)) for note in notes)]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from .. import numbers
 from ..types import Cell, CellResult, Status
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -81,11 +82,11 @@ class PlainProgress(Progress):
 
     def _counts(self) -> str:
         left = self.seconds_left()
-        parts = [f"{self.finished}/{self.total} {self.unit}", f"{clock(time.monotonic() - self.began)} elapsed"]
+        parts = [f"{self.finished}/{self.total} {self.unit}", f"{numbers.clock(time.monotonic() - self.began)} elapsed"]
         if self.failed:
             parts.insert(1, f"{self.failed} failed")
         if left is not None and self.finished < self.total:
-            parts.append(f"about {clock(left)} left")
+            parts.append(f"about {numbers.clock(left)} left")
         return ", ".join(parts)
 
 
@@ -131,7 +132,7 @@ class LiveProgress(Progress):
     def _counts(self) -> str:
         failed = f", {self.failed} failed" if self.failed else ""
         left = self.seconds_left()
-        remaining = "" if left is None else f", about {clock(left)} left"
+        remaining = "" if left is None else f", about {numbers.clock(left)} left"
         return f"{self.finished}/{self.total}{failed}{remaining}"
 
 
@@ -154,10 +155,3 @@ def describe(cell: Cell | str, stage: str = "") -> str:
         return cell
     words = f"{cell.label or cell.architecture}, width {cell.width}, seed {cell.seed}, {cell.measurement}"
     return f"{words}: {stage}" if stage else words
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as 0:05, 12:30 or 1:02:03."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

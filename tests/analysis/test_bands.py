@@ -74,3 +74,11 @@ def test_negative_values_have_a_linear_axis():
     held = result(of, values={}, curves={"margin": Curve([0, 1], [-1.0, 100.0], "step", "margin")})
     (panel,) = curve_panels([held], manifest([held]))
     assert not panel.logarithmic and panel.lines[0].y == (-1, 100)
+
+
+def test_named_curves_are_drawn_in_the_order_of_their_names():
+    curve = Curve((0.0, 1.0), (1.0, 2.0), x_unit="epoch")
+    results = [evolve(each, curves={"a": curve, "b": curve, "c": curve}) for each in sweep("fc", seeds=1, widths=(8,))]
+    titles = [panel.title.rsplit(" ", 1)[-1] for panel in curve_panels(results, manifest(results), ("c", "a"))]
+    assert set(titles[: len(titles) // 2]) == {"c"} and set(titles[len(titles) // 2 :]) == {"a"}
+    assert len(curve_panels(results, manifest(results))) == 3 * len(titles) // 2

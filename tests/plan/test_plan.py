@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from ntkbench.errors import NtkbenchError, UnknownName
+from ntkbench.errors import NtkbenchError, RegistrationError, UnknownName
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
 from ntkbench.plan.quantities import choose_quantities
@@ -45,11 +45,11 @@ def test_a_later_parameter_at_its_default_moves_no_key(registry):
 
 
 def test_the_preset_zoo_measures_what_an_architecture_is_judged_by(registry):
-    for name in ("gradient_norm", "hessian_norm", "kernel_slope"):
+    for name in ("gradient_norm", "hessian_norm", "kernel_slope", "kink_share"):
         registry.register("measurements", name, "a:b", quantities=[Quantity(name, "q")], distribution="acme")
     arch = ["attend", "attend:heads=grow"]
     cells = plan(registry, arch=arch, preset="zoo", measure=None, widths=None, seeds=None).cells
-    everywhere = {"gradient_norm", "hessian_norm", "kernel_slope"}
+    everywhere = {"gradient_norm", "hessian_norm", "kernel_slope", "kink_share"}
     measured = {label: {cell.measurement for cell in cells if cell.label == label} for label in arch}
     assert measured == {"attend": everywhere, "attend:heads=grow": everywhere | {"path"}}
     assert {cell.width for cell in cells} == {64, 128, 256, 512, 1024} and {cell.seed for cell in cells} == set(
@@ -177,3 +177,15 @@ def test_what_depends_on_parameters_is_planned_for_each(registry):
     assert {cell.label for cell in made.cells if cell.measurement == "far"} == {"neck:k=32"}
     with pytest.raises(NtkbenchError, match="bottleneck .* failed for k=0: ZeroDivisionError"):
         plan(registry, arch="neck:k=0")
+
+
+def test_a_note_says_how_long_declared_measurements_take(registry):
+    spec = {"quantities": [Quantity("gain", "G")], "distribution": "acme", "seconds": 20}
+    registry.register("measurements", "train", "a:b", **spec)
+    assert (
+        not plan(registry, measure=["path"]).notes and not plan(registry, measure=["gain"], widths=[4], seeds=1).notes
+    )
+    (note,) = plan(registry, measure=["gain", "path"]).notes
+    assert note.startswith("Rough time of a cell of a small network on one core: train 20 s; 1:20 for all of them")
+    with pytest.raises(RegistrationError, match="seconds is -1; it must be a number, 0 or more"):
+        registry.register("measurements", "other", "a:b", **(spec | {"seconds": -1}))

@@ -7,6 +7,7 @@ import pytest
 from ntkbench.errors import MissingData, NtkbenchError, RegistrationError, UnknownName
 from ntkbench.plan.cost import estimate
 from ntkbench.plan.datasets import choose_datasets
+from ntkbench.plan.notes import left_out
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
 from ntkbench.plan.quantities import choose_quantities
@@ -51,6 +52,22 @@ def test_a_dataset_of_a_group_that_does_not_fit_is_left_out_with_a_note(grouped)
     grouped.register("datasets", "bad", "", distribution="acme", members=["broken"])
     with pytest.raises(NtkbenchError, match="not finite"):
         plan(grouped, dataset="bad")
+
+
+def test_an_architecture_by_name_must_fit_one_of_several_datasets(registry):
+    made = plan(registry, dataset=["digits", "flat"], arch=["net", "conv"])
+    assert {(cell.label, cell.dataset) for cell in made.cells} == {
+        ("net", "digits"), ("conv", "digits"), ("net", "flat"),
+    }  # fmt: skip
+    assert any(note.startswith("Left out conv: 'conv' takes images") for note in made.notes)
+    registry.register("datasets", "level", registry.datasets["flat"].load(), distribution="acme", forms=["vector"])
+    with pytest.raises(NtkbenchError, match="'conv' takes images"):
+        plan(registry, dataset=["flat", "level"], arch=["net", "conv"])
+
+
+def test_a_note_names_a_few_of_many_architectures_that_were_left_out():
+    said = list(left_out({f"a{i}": NtkbenchError("no.") for i in range(40)}))
+    assert said == ["Left out a0 (and also a1, a2, a3, a4, a5, a6, a7, a8, … (39 in all)): no."]
 
 
 def test_architectures_of_all_are_left_out_where_they_do_not_fit(registry):

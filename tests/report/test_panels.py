@@ -72,4 +72,5 @@ def test_plot_draws_them(tmp_path):
     store.note("curves", encode(PANELS))
     assert call(store.path, "--curves").output.strip() == str(store.path / "curves.png")
     assert (store.path / "curves.png").stat().st_size > 5000
-    assert "cannot be combined" in call(store.path, "--curves", "--quantity", "hessian_norm").output
+    with pytest.raises(NtkbenchError, match="holds no curve 'hessian_norm'"):
+        call(store.path, "--curves", "--quantity", "hessian_norm")

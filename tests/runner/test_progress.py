@@ -7,15 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ntkbench.runner.progress import LiveProgress, PlainProgress, Progress, clock, progress_on
+from ntkbench.runner.progress import LiveProgress, PlainProgress, Progress, progress_on
 from ntkbench.types import Status
 
 CELL = SimpleNamespace(label="fc:depth=3", architecture="fc", width=64, seed=1, measurement="gd")
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(4.6, "0:05"), (750, "12:30"), (3723, "1:02:03")])
-def test_clock(seconds, text):
-    assert clock(seconds) == text
 
 
 @pytest.mark.parametrize("kind", [PlainProgress, LiveProgress])

@@ -17,6 +17,7 @@ def ntkbench_register_measurements(register):
         "dynamics",
         "ntkbench_dynamics.measurement:measure",
         summary="how kernel, patterns, weights and sharpness move in training",
+        seconds=6,
         needs=["task", "hessian"],
         quantities=[
             Quantity(
@@ -192,6 +193,7 @@ def ntkbench_register_measurements(register):
         "barrier",
         "ntkbench_dynamics.spawning:measure",
         summary="error barriers between children spawned along training",
+        seconds=2,
         needs="task",
         quantities=[
             _error("barrier_initial", "barrier(0)", "train barrier between children spawned at initialisation"),
@@ -223,6 +225,7 @@ def ntkbench_register_measurements(register):
         "onset",
         "ntkbench_dynamics.onset:measure",
         summary="errors of linear and of slow training from the snapshots on",
+        seconds=14,
         needs="task",
         quantities=[
             _error(
