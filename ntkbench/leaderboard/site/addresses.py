@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ...types import digest
 
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9._,=+-]*\Z")
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9._:,=+-]*\Z")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:[.~]|\Z)")
 LONGEST = 100
 
@@ -23,7 +23,8 @@ def stem(name: str) -> str:
         name: Name of the row: its label, and its condition if it has one.
     """
     text = name.replace(":", "~")
-    if _PLAIN.match(text.replace("~", "")) and len(text) <= LONGEST and text[-1] != "." and not _DEVICE.match(text):
+    plain = _PLAIN.match(name) is not None and name[-1] not in ".:" and not _DEVICE.match(text)
+    if plain and len(text) <= LONGEST:
         return text
     kept = re.sub(r"[^a-z0-9.,=+~-]+", "-", text.lower()).strip(".-~")[: LONGEST - 20]
     return f"{kept}_{digest(name, 12)}" if kept else digest(name, 12)
