@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,13 @@ class Page:
             raise RuntimeError(found["exceptionDetails"]["exception"].get("description", "exception"))
         return found["result"].get("value")
 
+    def wait(self, script: str, seconds: float = 10) -> None:
+        """Wait until an expression is true."""
+        end = time.monotonic() + seconds
+        while not self.run(script):
+            assert time.monotonic() < end, f"{script} is not true after {seconds:g} s"
+            time.sleep(0.05)
+
     def press(self, key: str, times: int = 1) -> None:
         """Press a key: "Tab", "Enter" or "Escape"."""
         code = {"Tab": 9, "Enter": 13, "Escape": 27}[key]
@@ -132,8 +140,11 @@ def chromium(profile: Path) -> Iterator[Page]:
 
     process = subprocess.Popen(
         [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}"],
-        preexec_fn=descriptors, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        preexec_fn=descriptors,  # noqa: PLW1509
+        close_fds=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     os.close(to_read)
     os.close(from_write)
     try:

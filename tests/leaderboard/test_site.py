@@ -109,7 +109,8 @@ def test_the_front_page(site):
     points = [of for tag, of in found if tag == "a" and "data-row" in of]
     assert len(points) == 2 * 6, "the map is drawn for wide and for narrow windows"
     assert {of["href"] for of in points} == {row["data-row"] for row in rows}
-    assert any(re.match(r"bent of first: non-linear, exponent [+-]\.\d+±\.\d+, 0?\.\d+ at width 512, other", of["aria-label"]) for of in points)  # fmt: skip
+    words = re.compile(r"bent of first: non-linear, exponent [+-]\.\d+±\.\d+, 0?\.\d+ at width 512, other")
+    assert any(words.match(of["aria-label"]) for of in points)
     assert "1: attention of first – attention:heads=grow of first" in text and text.count('class="joint"') == 2
     heads = re.findall(r"<button[^>]*>([^<]*)</button>", text)
     assert heads[:3] == ["architecture", "verdict", "exponent"]
@@ -193,9 +194,7 @@ def test_a_file_of_somebody_else_is_not_overwritten(boards, tmp_path, capsys):
     assert "was not written by `ntkbench leaderboard site`" in capsys.readouterr().err
     assert (tmp_path / "index.html").read_text() == "my home page"
     (tmp_path / "index.html").unlink()
-    assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path)]) == 0, (
-        "the files of the failed build are its own"
-    )
+    assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path)]) == 0, "the failed build listed its files"
     (tmp_path / "file").write_text("")
     assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path / "file")]) == 2
     assert main(["leaderboard", "site", str(tmp_path / "empty"), "-o", str(tmp_path / "b")]) == 2
@@ -204,29 +203,13 @@ def test_a_file_of_somebody_else_is_not_overwritten(boards, tmp_path, capsys):
 
 def evil_board():
     """A board with markup in every text; reading refuses such receipts, and the pages do not rely on it."""
-    results = [
-        evolve(
-            each,
-            cell=evolve(
-                each.cell,
-                architecture=EVIL,
-                label=EVIL,
-                params={EVIL: EVIL},
-                architecture_plugin=EVIL,
-                architecture_version=EVIL,
-                measurement_plugin=EVIL,
-                dataset=EVIL,
-                dataset_params={EVIL: EVIL},
-            ),
-            device=EVIL,
-        )  # fmt: skip
-        for each in sweep("fc")
-    ]
+    names = ("architecture", "label", "architecture_plugin", "architecture_version", "measurement_plugin", "dataset")
+    texts = dict.fromkeys(names, EVIL) | {"params": {EVIL: EVIL}, "dataset_params": {EVIL: EVIL}}
+    results = [evolve(each, cell=evolve(each.cell, **texts), device=EVIL) for each in sweep("fc")]
     results[0] = failed(results[0].cell, message=EVIL)
     plan = manifest(results) | {"width_means": {EVIL: EVIL}}
-    plan["theory"] = {
-        EVIL: {"kernel_change_worst": {"exponent": -0.5, "source": EVIL, "kind": "rate", "from_width": 1}}
-    }
+    claim = {"exponent": -0.5, "source": EVIL, "kind": "rate", "from_width": 1}
+    plan["theory"] = {EVIL: {"kernel_change_worst": claim}}
     receipt = Receipt("name", "0" * 64, {EVIL: EVIL, "nested": {EVIL: [EVIL]}}, plan, tuple(results), EVIL)
     record = Record(kind="verification", receipt="0" * 64, by="x", why="x", date="2026-01-01", cells=1, agreed=1)
     for name in ("by", "why", "date"):

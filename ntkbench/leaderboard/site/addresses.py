@@ -27,6 +27,7 @@ def stem(name: str) -> str:
     if plain and len(text) <= LONGEST:
         return text
     kept = re.sub(r"[^a-z0-9.,=+~-]+", "-", text.lower()).strip(".-~")[: LONGEST - 20]
+    kept = f"row-{kept}" if _DEVICE.match(kept) else kept
     return f"{kept}_{digest(name, 12)}" if kept else digest(name, 12)
 
 
