@@ -1,9 +1,9 @@
 """Compute the map of linearity: how fast each network becomes linear with width, and how linear it is when wide.
 
 x is the exponent of kernel_change_worst, y its value at the largest width. The map is drawn by hand, as inline SVG,
-like the other plots of a page. Vega-Lite (0.8 MB) and Plotly (1.2 to 4.8 MB) would mostly fit into a page, but with them
-a page without scripts has no map, its points are no links that a keyboard reaches, its colours do not follow the page,
-and Vega-Lite needs a content security policy that allows eval. The map takes 0.1 MB for 100 rows.
+like the other plots of a page. Vega-Lite (0.8 MB) and Plotly (1.2 to 4.8 MB) would mostly fit into a page, but with
+them a page without scripts has no map, its points are no links that a keyboard reaches, its colours do not follow the
+page, and Vega-Lite needs a content security policy that allows eval. The map takes 0.1 MB for 100 rows.
 """
 
 from __future__ import annotations
