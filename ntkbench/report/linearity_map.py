@@ -223,8 +223,9 @@ def linearity_map(
     frame = _frame(places, width, height)
     families = families_of(places)
     spots = [frame.at(each.slope, each.level) for each in places]
-    joints = [_joint(number, *(spots[i] for i in pair), names=(places[pair[0]].name, places[pair[1]].name))
-              for number, pair in enumerate(pairs, 1)]  # fmt: skip
+    joints = [
+        _joint(number, spots[i], spots[j], (places[i].name, places[j].name)) for number, (i, j) in enumerate(pairs, 1)
+    ]
     taken = [_box(Label(x, y + 5, "oo")) for x, y in spots] + [_box(each.label) for each in joints]
     points = []
     for i in sorted(range(len(places)), key=lambda i: (places[i].slope, places[i].name)):
