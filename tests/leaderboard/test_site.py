@@ -27,10 +27,11 @@ from ntkbench.leaderboard.site import build as site_build
 from ntkbench.leaderboard.site.addresses import stem, stems
 from ntkbench.leaderboard.site.build import build_site
 from ntkbench.leaderboard.site.command import command_of
-from ntkbench.leaderboard.site.rows import compared, joined, site_rows
+from ntkbench.leaderboard.site.rows import pairs_of, site_rows
 from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
 from ntkbench.registry import registry
+from ntkbench.report.pairs import joined, pair_of
 from ntkbench.store.manifest import catalogue
 from ntkbench.types import Theory, Value
 
@@ -318,7 +319,7 @@ def test_pairs_are_joined_where_one_fixes_what_grows_or_one_falls_and_the_other_
         sweep("fc-bottleneck", label="fc-bottleneck:k=sqrt", params=narrow({"k": "sqrt"})),
         sweep("fc-square-output", slopes=FLAT, params=known["fc-square-output"].params_of_cells({})),
     )
-    pairs = compared(rows, registry())
+    pairs = pairs_of(rows, registry())
 
     def names(of):
         return {frozenset(rows[i].name for i in pair) for pair in of}
@@ -328,17 +329,16 @@ def test_pairs_are_joined_where_one_fixes_what_grows_or_one_falls_and_the_other_
         frozenset({"attention:heads=1", "attention:heads=grow"}),
         frozenset({"fc-bottleneck:k=4", "fc-bottleneck:k=sqrt"}),
     }
-    assert names(joined(rows, pairs)) == lines
+    assert names(joined([row.row.verdict for row in rows], [row.family for row in rows], pairs)) == lines
     assert names(pairs) >= lines | {frozenset({"fc", "resnet"}), frozenset({"fc", "fc-square-output"})}
 
 
 def test_a_row_of_a_package_that_is_not_installed_is_other():
     (row,) = rows_of([evolve(each, cell=evolve(each.cell, architecture_plugin="else")) for each in sweep("fc")])
-    assert row.entry is None and row.family == "other" and row.pair == ""
+    assert row.entry is None and row.family == "other"
 
 
 def test_a_pair_that_was_not_probed_imports_no_plugin():
-    from ntkbench.leaderboard.site.rows import _pair
     from ntkbench.registry.specs import Architecture, Remembered
 
     def find():
@@ -346,7 +346,7 @@ def test_a_pair_that_was_not_probed_imports_no_plugin():
 
     known = {Remembered.key({"k": 1}): "fc"}
     entry = Architecture(name="x", target="x:y", params={"k": 1}, pair=Remembered(find, known), distribution="else")
-    assert _pair(entry, {"k": 1}) == "fc" and _pair(entry, {"k": 2}) == "" and _pair(entry, {"unknown": 2}) == ""
+    assert [pair_of(entry, params) for params in ({"k": 1}, {"k": 2}, {"unknown": 2})] == ["fc", "", ""]
 
 
 def test_kernel_slope_stands_in_and_zeros_are_listed(tmp_path):

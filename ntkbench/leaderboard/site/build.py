@@ -21,7 +21,7 @@ from .addresses import stem
 from .changes import changes
 from .folder import SiteFolder
 from .pages import Site
-from .rows import compared, site_rows
+from .rows import pairs_of, site_rows
 
 
 def build_site(
@@ -54,7 +54,7 @@ def build_site(
     board = evolve(new_board(receipts, records), remarks=tuple(remarks))
     rows = tuple(site_rows(board.rows, registry))
     rules = _rules(folder)
-    site = Site(board, rows, tuple(compared(rows, registry)), rules is not None, url)
+    site = Site(board, rows, tuple(pairs_of(rows, registry)), rules is not None, url)
     with SiteFolder(out) as files:
         _write_rows(site, receipts, files)
         _write_submissions(site, folder, receipts, files)

@@ -20,6 +20,7 @@ from ...analysis.laws import Law, law, result_keys
 from ...analysis.verdicts import GD, NAMES, SLOPE
 from ...report.linearity_map import Place, linearity_map, place_of, shown_law
 from ...report.page import details
+from ...report.pairs import OTHER, joined
 from ...report.template import from_markdown, render, script
 from ...report.verdict_words import FLOOR_AND_THEORY, exponent, flags, floor, meaning, theory_mark, ties
 from ...store.manifest import catalogue, theory
@@ -30,7 +31,7 @@ from ..records import Record
 from .addresses import stem
 from .changes import Changes
 from .command import command_of, packages_of
-from .rows import OTHER, SiteRow, joined
+from .rows import SiteRow
 
 WIDE, NARROW = (900, 540), (400, 460)
 """Sizes of the two drawings of the map, of which the style sheet shows one."""
@@ -145,7 +146,8 @@ def front_page(site: Site, submissions: Sequence[Mapping[str, str]]) -> bytes:
         else:
             index[i] = len(places)
             places.append(place)
-    pairs = [(index[i], index[j]) for i, j in joined(site.rows, site.pairs) if i in index and j in index]
+    lines = joined([row.row.verdict for row in site.rows], [row.family for row in site.rows], site.pairs)
+    pairs = [(index[i], index[j]) for i, j in lines if i in index and j in index]
     maps = [drawn for size in (WIDE, NARROW) if (drawn := linearity_map(places, pairs, *size)) is not None]
     choices = (
         ("family", "Family", sorted({row.family for row in site.rows})),
