@@ -220,7 +220,7 @@ def linearity_map(
     """
     if not places:
         return None
-    frame = _frame(places, width, height)
+    frame = frame_of(places, width, height)
     families = families_of(places)
     spots = [frame.at(each.slope, each.level) for each in places]
     joints = [
@@ -249,7 +249,7 @@ def linearity_map(
     )
 
 
-def _frame(places: Sequence[Place], width: int, height: int) -> Frame:
+def frame_of(places: Sequence[Place], width: int = 900, height: int = 540) -> Frame:
     """Return the frame: all points, and at least the exponents from -.6 to .3; intervals may extend beyond it."""
     slopes = [each.slope for each in places]
     levels = [math.log(each.level) for each in places]
