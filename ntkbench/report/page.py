@@ -94,12 +94,12 @@ def _rows(
             "verdict": place.verdict.name,
             "ties": place.ties,
             "worst": exponent(place.verdict.laws.get(WORST)),
-            "worst_key": _key(place.verdict.laws.get(WORST)),
+            "worst_key": sort_key(place.verdict.laws.get(WORST)),
             "last": last_step(place.verdict),
             "floor": floor(place.verdict),
             "floor_key": floor(place.verdict).partition("%")[0],
             "gd": exponent(place.verdict.laws.get(GD)),
-            "gd_key": _key(place.verdict.laws.get(GD)),
+            "gd_key": sort_key(place.verdict.laws.get(GD)),
             "theory": theory_mark(place.verdict.laws.get(WORST)),
             "source": _source(place.verdict.laws.get(WORST)),
             "notes": flags(place.verdict, grouping.radius),
@@ -127,7 +127,7 @@ def _row(of: Series, number: int) -> dict[str, Any]:
     }
 
 
-def _key(of: Law | None) -> str:
+def sort_key(of: Law | None) -> str:
     """Return the sort key of an exponent, zeros first; empty if there is none."""
     if of is None or (of.fit.slope is None and not of.fit.is_zero):
         return ""

@@ -162,9 +162,12 @@ def test_what_was_published_is_never_changed(clone, checks):
 
 def test_the_workflows_are_read_and_run_only_what_is_there():
     yaml = pytest.importorskip("yaml")
-    for path in (ROOT / ".github/workflows").glob("*.yml"):
+    folder = ROOT / ".github/workflows"
+    if not folder.exists():
+        pytest.skip("a source archive has no workflows")
+    for path in folder.glob("*.yml"):
         steps = [step for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values() for step in job["steps"]]
         assert steps and all(("run" in step) != ("uses" in step) for step in steps), path.name
-    pages = (ROOT / ".github/workflows/pages.yml").read_text("utf-8")
+    pages = (folder / "pages.yml").read_text("utf-8")
     assert "ntkbench leaderboard site leaderboards -o site/leaderboard --before" in pages
-    assert "bash before/.ci/submissions before after" in (ROOT / ".github/workflows/submissions.yml").read_text("utf-8")
+    assert "bash before/.ci/submissions before after" in (folder / "submissions.yml").read_text("utf-8")

@@ -65,6 +65,8 @@ def test_by_keyboard(site, browser):
     browser.press("Tab")
     assert browser.run(focused) == "Skip to the content"
     browser.press("Tab", 4)
+    assert browser.run(focused) == "Skip the map"
+    browser.press("Tab")
     first = browser.run(focused)
     assert ", exponent " in first and browser.run("!tip.hidden && tip.textContent") == first
     browser.press("Tab", 4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 
@@ -33,8 +32,7 @@ def command_of(of: Series, catalogue: Catalogue) -> str:
     radius = radius_of(of)
     words = ["ntkbench", "run", "--arch", of.label]
     widths = sorted({cell.width for cell in cells})
-    if widths != [math.inf] or not first.architecture_plugin:
-        words += ["--widths", ",".join(str(written_width(width)) for width in widths)]
+    words += ["--widths", ",".join(str(written_width(width)) for width in widths)]
     words += ["--seeds", str(len(of.seeds)), "--probes", str(first.settings.get("n_probes", Settings().n_probes))]
     if first.dataset_label != "digits":
         words += ["--dataset", first.dataset_label]

@@ -19,7 +19,7 @@ from ...analysis.agreement import MARKS
 from ...analysis.laws import Law, law, result_keys
 from ...analysis.verdicts import GD, NAMES, SLOPE
 from ...report.linearity_map import Place, linearity_map, place_of, shown_law
-from ...report.page import details
+from ...report.page import details, sort_key
 from ...report.pairs import OTHER, joined
 from ...report.template import from_markdown, render, script
 from ...report.verdict_words import FLOOR_AND_THEORY, exponent, flags, floor, meaning, theory_mark, ties
@@ -106,14 +106,14 @@ def _line(of: SiteRow, radius: float | None) -> dict[str, Any]:
         "verdict": found.name,
         "verdict_key": NAMES.index(found.name),
         "exponent": exponent(shown),
-        "exponent_key": _key(shown),
+        "exponent_key": sort_key(shown),
         "stands_in": shown is not None and shown.key == SLOPE,
         "level": "–" if level is None else numbers.value(level),
         "level_key": "" if level is None else f"{level:.6g}",
         "floor": below,
         "floor_key": below.partition("%")[0],
         "gd": exponent(gd),
-        "gd_key": _key(gd),
+        "gd_key": sort_key(gd),
         "theory": theory_mark(shown),
         "ties": of.row.ties,
         "notes": flags(found, radius),
@@ -123,13 +123,6 @@ def _line(of: SiteRow, radius: float | None) -> dict[str, Any]:
         "submission": of.row.receipt.name,
         "submission_href": f"submissions/{of.row.receipt.name}.html",
     }
-
-
-def _key(of: Law | None) -> str:
-    """Return the sort key of an exponent, zeros first; empty if there is none."""
-    if of is None or (of.fit.slope is None and not of.fit.is_zero):
-        return ""
-    return "-9" if of.fit.is_zero else f"{of.fit.slope:.6f}"
 
 
 def front_page(site: Site, submissions: Sequence[Mapping[str, str]]) -> bytes:
@@ -199,7 +192,7 @@ def row_page(site: Site, i: int, keys: Mapping[str, Quantity]) -> bytes:
     badge = _badge_words([line])
     return site.render(
         "row.html.j2",
-        fold=details(found.series, laws, found, str(means.get(found.series.architecture, ""))),
+        fold=details(found.series, laws, found, str(means.get(found.series.architecture, ""))) | {"advice": ""},
         unfolded=True,
         summary=_sentence("" if row.entry is None else row.entry.summary),
         unknown=_unknown(row),
