@@ -102,6 +102,7 @@ def checks(command, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_two_submissions_at_once_an_update_and_a_withdrawal(clone, checks, tmp_path):
     maintainer, ada, bob = clone("maintainer"), clone("ada"), clone("bob")
     ada.submit("ada", slopes=FLAT)
