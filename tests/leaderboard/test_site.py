@@ -176,15 +176,20 @@ def test_stale_pages_go_and_other_files_stay(boards, tmp_path):
     out = tmp_path / "out"
     build_site(folder, out)
     (out / "rows/mine.html").write_text("mine")
-    (out / "rows/bent.csv").write_text("edited by somebody")
     (tmp_path / "outside.txt").write_text("outside")
+    same = (out / "rows/bent.parquet").read_bytes()
     listed = json.loads((out / "files.json").read_text())
     listed["files"] |= {"../outside.txt": "0", "rows/../../outside.txt": "0"}
     (out / "files.json").write_text(json.dumps(listed))
+    del listed["files"]["rows/bent.parquet"]  # as if somebody else had put the same bytes there
+    (out / "files.json").write_text(json.dumps(listed))
+    build_site(folder, out)
+    (out / "rows/bent.csv").write_text("edited by somebody")
     (folder / "submissions/two.json").unlink()
     build_site(folder, out)
+    assert (out / "rows/bent.parquet").read_bytes() == same
     left = {path.name for path in out.rglob("*.*")}
-    assert not left & {"bent.html", "bent.json", "bent.svg", "bent.parquet", "two.html", "two.json"}
+    assert not left & {"bent.html", "bent.json", "bent.svg", "two.html", "two.json"}
     assert (out / "rows/mine.html").read_text() == "mine" and "fc.html" in left
     assert (out / "rows/bent.csv").read_text() == "edited by somebody" and (tmp_path / "outside.txt").exists()
 
@@ -198,6 +203,8 @@ def test_a_file_of_somebody_else_is_not_overwritten(boards, tmp_path, capsys):
     assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path)]) == 0, "the failed build listed its files"
     (tmp_path / "file").write_text("")
     assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path / "file")]) == 2
+    assert main(["leaderboard", "site", str(boards), "-o", str(boards)]) == 2
+    assert "holds the receipts" in capsys.readouterr().err and not (boards / "index.html").exists()
     assert main(["leaderboard", "site", str(tmp_path / "empty"), "-o", str(tmp_path / "b")]) == 2
     assert "contains no receipts" in capsys.readouterr().err and not (tmp_path / "b").exists()
 

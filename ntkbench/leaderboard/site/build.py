@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import evolve
 
+from ...errors import NtkbenchError
 from ...reading import read_regular
 from ...registry.current import registry as the_registry
 from ...report.data import csv_bytes, json_bytes, parquet_bytes
@@ -47,6 +48,8 @@ def build_site(
     Raises:
         NtkbenchError: If there is no receipt, a receipt or a record is invalid, or a file of `out` is not the site's.
     """
+    if out.resolve() == folder.resolve():
+        raise NtkbenchError(f"{out} holds the receipts. Choose another folder for the site.")
     receipts, records, remarks = load_board(folder)
     for remark in remarks:
         tell(remark)

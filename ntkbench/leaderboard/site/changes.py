@@ -11,6 +11,7 @@ from ...errors import NtkbenchError
 from ...report.linearity_map import shown_law
 from ...report.verdict_words import exponent, name_of
 from ..build import Board, Row, new_board, tie_changes
+from ..receipt import Receipt
 from ..records import Record
 from ..standing import load_board
 
@@ -51,23 +52,17 @@ def changes(board: Board, folder: Path, before: Path | None = None) -> Changes:
             receipts, records, _ = load_board(folder, before=max(days))
             against = (
                 f"The last board is the one before {max(days)}, the day of the last correction or withdrawal, with "
-                f"{_listed(receipts)}. Receipts carry no date, so submissions that were only added since are not told "
-                "from older ones."
+                f"{_listed(receipts)}. Receipts carry no date, so submissions added since then count as part of it."
             )
-    except NtkbenchError as error:
-        return Changes(f"There is no last board to compare with: {error}", {})
-    last = new_board(receipts, records)
-    known = {_identity(record) for record in records}
-    since = [record for record in board.records if _identity(record) not in known]
-    return Changes(against, _sections(last, board, since))
+    except NtkbenchError:
+        return Changes("This version of ntkbench cannot read the last board, so there is nothing to compare with.", {})
+    known = set(records)
+    since = [record for record in board.records if record not in known]
+    return Changes(against, _sections(new_board(receipts, records), board, since))
 
 
-def _identity(of: Record) -> tuple[str, ...]:
-    return (of.kind, of.receipt, of.by, of.date, of.time, of.why)
-
-
-def _listed(receipts: Iterable[object]) -> str:
-    names = [str(getattr(receipt, "name", receipt)) for receipt in receipts]
+def _listed(receipts: Sequence[Receipt]) -> str:
+    names = [receipt.name for receipt in receipts]
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     return f"the submissions {', '.join(names[:10])}{more}" if names else "no submissions"
 

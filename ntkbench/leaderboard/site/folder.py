@@ -48,19 +48,18 @@ class SiteFolder:
         Raises:
             NtkbenchError: If there is another file of this name that no build of a site has written.
         """
-        path = self.path / name
-        found = _hash_of(path)
-        self.files[name] = hashlib.sha256(data).hexdigest()
-        if found == self.files[name]:
-            return
+        path, own = self.path / name, hashlib.sha256(data).hexdigest()
         if path.exists() and name not in self._earlier:
-            del self.files[name]
+            if _hash_of(path) == own:
+                return  # somebody else's file, which stays when the site no longer has it
             raise NtkbenchError(
                 f"{path} exists and was not written by `ntkbench leaderboard site`, so it is kept. Choose an empty "
                 "folder, or move this file away."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
+        self.files[name] = own
+        if _hash_of(path) != own:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, data)
 
     def __enter__(self) -> SiteFolder:
         return self
