@@ -104,6 +104,10 @@ class Page:
                 own = text if kind == "keyDown" else {}
                 self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **own)
 
+    def hover(self, x: float, y: float) -> None:
+        """Move the mouse to a place of the window."""
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
     def tap(self, x: float, y: float) -> None:
         """Tap a place of the window."""
         self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])

@@ -14,6 +14,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 FLAT = dict.fromkeys(SLOPES, 0.0)
 PAGES = ("index.html", "rows/fc.html", "submissions/first.html", "changes.html", "rules.html")
 
+MIDDLE = """(() => {
+  const point = figure.querySelector("%s a .hit"); point.scrollIntoView({block: "center"});
+  const box = point.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2];
+})()"""
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
@@ -107,9 +112,7 @@ def test_on_a_phone_verdict_and_exponent_come_first_and_a_tap_names_a_point(site
     below = "[...body.rows].map(row => row.cells[3].getBoundingClientRect().top)"
     for (name, verdict, exponent), other in zip(browser.run(lines), browser.run(below), strict=True):
         assert verdict == pytest.approx(exponent, abs=4) and other > verdict and name <= verdict + 4
-    at = "(() => { const point = figure.querySelector('svg.narrow a .hit'); point.scrollIntoView({block: 'center'}); "
-    at += "const box = point.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-    x, y = browser.run(at)
+    x, y = browser.run(MIDDLE % "svg.narrow")
     browser.tap(x, y)
     assert browser.run("!tip.hidden && location.pathname.endsWith('index.html')")
     words = browser.run("figure.querySelector('svg.narrow a').getAttribute('aria-label')")
@@ -117,6 +120,17 @@ def test_on_a_phone_verdict_and_exponent_come_first_and_a_tap_names_a_point(site
     assert link[0] == words and link[1].endswith(".html") and "/rows/" in link[1]
     browser.tap(x, y)
     browser.wait("location.pathname.includes('/rows/')")
+
+
+def test_the_mouse_names_a_point(site, browser):
+    browser.open(site / "index.html", 1280)
+    browser.hover(*browser.run(MIDDLE % "svg.wide"))
+    browser.wait("!tip.hidden")
+    assert browser.run("tip.textContent") == browser.run(
+        "figure.querySelector('svg.wide a').getAttribute('aria-label')"
+    )
+    browser.hover(2, 2)
+    browser.wait("tip.hidden")
 
 
 def test_no_line_of_a_picture_is_without_a_name(site, browser):
