@@ -126,6 +126,33 @@ class Run(StoredRun):
 
         figure(self.results, path, self.manifest, quantities)
 
+    def plot_map(self, path: str | os.PathLike[str]) -> None:
+        """Draw the map of linearity into a file.
+
+        x is the exponent of kernel_change_worst, or of kernel_slope where no kernel change was measured; y is the
+        median over seeds at the largest width. Lines join rows of which one fixes what grows with width in the other,
+        and rows of one family with their registered pair if one of them falls and the other does not.
+
+        Args:
+            path: Path of a .png, .svg or .pdf file.
+
+        Raises:
+            NtkbenchError: No row has an exponent.
+        """
+        from .analysis.verdicts import verdicts
+        from .registry.current import registry
+        from .report.linearity_map import place_of
+        from .report.map_figure import map_figure
+        from .report.pairs import compared, entry_of, family_of, joined
+
+        found = verdicts(self.results, catalogue(self.manifest), theory(self.manifest))
+        families = [family_of(entry_of(each.series, registry())) for each in found]
+        drawn = {i: place for i, each in enumerate(found) if (place := place_of(each, families[i])) is not None}
+        index = {i: number for number, i in enumerate(drawn)}
+        lines = joined(found, families, compared([each.series for each in found], registry()))
+        pairs = [(index[i], index[j]) for i, j in lines if i in index and j in index]
+        map_figure(list(drawn.values()), path, pairs)
+
     def plot_curves(self, path: str | os.PathLike[str], names: Sequence[str] = ()) -> None:
         """Draw the measured curves into a file, and those that a suite stored with the run.
 

@@ -121,7 +121,7 @@ class Evidence:
 
         weight = 1 / variances
         plain = n_seeds * (np.diag(weight) - np.outer(weight, weight) / weight.sum())
-        information = np.stack([_softened(plain / each) for each in inflation])
+        information = _softened(plain / inflation[:, None, None])
         return cls(x, effects, information, max((n_seeds - 1) * (len(x) - 1), 1), n_seeds, variances)
 
     def from_width(self, start: int) -> Evidence:
@@ -290,9 +290,8 @@ def _weighted(values: Any, there: Any, variances: Any) -> tuple[Any, Any, Any, A
 
 
 def _softened(information: Any) -> Any:
-    """Return the information matrix [W, W] after adding an independent error of MODEL_ERROR to each width effect."""
+    """Return information matrices [..., W, W] after adding an error of MODEL_ERROR to each width effect."""
     import numpy as np
 
-    return information - information @ np.linalg.solve(
-        information + np.eye(len(information)) / MODEL_ERROR**2, information
-    )
+    independent = np.eye(information.shape[-1]) / MODEL_ERROR**2
+    return information - information @ np.linalg.solve(information + independent, information)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -58,29 +55,22 @@ def command(run: str, format_: str, curves: bool, output: str | None) -> None:
 
 
 def _csv(run: Run, curves: bool) -> bytes:
-    from ..report.escape import spreadsheet
+    from ..report.data import csv_bytes
     from ..store.frame import COLUMNS, CURVE_COLUMNS
 
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CURVE_COLUMNS if curves else COLUMNS)
-    for row in run.curve_rows() if curves else run.rows():
-        writer.writerow([spreadsheet(cell) if isinstance(cell, str) else cell for cell in row.values()])
-    return text.getvalue().encode()
+    return csv_bytes(CURVE_COLUMNS, run.curve_rows()) if curves else csv_bytes(COLUMNS, run.rows())
 
 
 def _json(run: Run, curves: bool) -> bytes:
-    from ..types import written_width
+    from ..report.data import json_bytes
 
-    found = run.curve_rows() if curves else run.rows()
-    rows = [row | {"width": written_width(row["width"])} for row in found]
-    return (json.dumps(rows, indent=1, allow_nan=False) + "\n").encode()
+    return json_bytes(run.curve_rows() if curves else run.rows())
 
 
 def _parquet(run: Run, curves: bool) -> bytes:
-    buffer = io.BytesIO()
-    (run.curves() if curves else run.frame()).to_parquet(buffer, index=False)
-    return buffer.getvalue()
+    from ..report.data import parquet_bytes
+
+    return parquet_bytes(run.curves() if curves else run.frame())
 
 
 def _markdown(run: Run, _: bool) -> bytes:

@@ -12,7 +12,7 @@ from .._version import __version__
 from ..errors import NtkbenchError
 from ..report.escape import visible
 from ..streams import answer, answering
-from .options import no_plugin
+from .options import no_plugin, warn_of_plugins
 
 if TYPE_CHECKING:
     from ..leaderboard.receipt import Receipt
@@ -177,6 +177,41 @@ def build(boards: Path) -> None:
 
     for path in build_board(boards, lambda sentence: click.echo(visible(sentence), err=True)):
         answer(str(path))
+
+
+@command.command("site")
+@click.argument("folder", type=click.Path(path_type=Path), default="leaderboards")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder of the site."
+)
+@click.option(
+    "--before",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Earlier copy of FOLDER, for the page of changes [default: the board before the last correction or "
+    "withdrawal].",
+)
+@click.option(
+    "--url", default="", metavar="URL", help="Address under which the site will be published, for its badges."
+)
+@no_plugin
+@answering
+def site(folder: Path, output: Path, before: Path | None, url: str) -> None:
+    """Build the board as a static site.
+
+    FOLDER holds submissions, records and boards [default: leaderboards]. The site works from a folder, without a
+    network: a map, the table, a page for each row with its cells and its badge, and a page for each submission. Files
+    of an earlier build that are no longer part of the site are removed; other files are never touched. Families and
+    summaries are those of the installed packages.
+    """
+    from ..leaderboard.site.build import build_site
+    from ..registry.current import registry
+
+    warn_of_plugins(registry())
+    count = build_site(
+        folder, output, before=before, url=url, tell=lambda sentence: click.echo(visible(sentence), err=True)
+    )
+    answer(f"{output / 'index.html'} and {count - 1} other files.")
 
 
 @command.command("diff")

@@ -403,7 +403,14 @@ def board_changes(before: Board, after: Board) -> list[str]:
     Only architectures with the same verdict can be tied; pairs with different verdicts on a board are left out.
     """
     old, new = ({name_of(row.verdict): i for i, row in enumerate(board.rows)} for board in (before, after))
-    changes = [f"{name}: gone" for name in old if name not in new] + [f"{name}: new" for name in new if name not in old]
+    gone = [f"{name}: gone" for name in old if name not in new]
+    return [*gone, *(f"{name}: new" for name in new if name not in old), *tie_changes(before, after)]
+
+
+def tie_changes(before: Board, after: Board) -> list[str]:
+    """Return a sentence for each pair of architectures on both boards whose tie changed."""
+    old, new = ({name_of(row.verdict): i for i, row in enumerate(board.rows)} for board in (before, after))
+    changes = []
     for one, other in combinations(sorted(old.keys() & new.keys()), 2):
         was, now = (_tie(board, places[one], places[other]) for board, places in ((before, old), (after, new)))
         changes += [f"{one} and {other}: {was} → {now}"] if was and now and was != now else []

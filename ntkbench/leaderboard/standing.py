@@ -15,7 +15,7 @@ FOLDER = f"v{RULES}"
 """Name of the board's folder inside the folder of boards."""
 
 
-def load_board(folder: Path) -> tuple[list[Receipt], list[Record], list[str]]:
+def load_board(folder: Path, before: str = "") -> tuple[list[Receipt], list[Record], list[str]]:
     """Load the receipts in `folder`/submissions that the board is built from.
 
     The version of the board is the newest version among its receipts. Receipts of older versions and duplicate receipts
@@ -23,29 +23,36 @@ def load_board(folder: Path) -> tuple[list[Receipt], list[Record], list[str]]:
 
     Args:
         folder: The folder of boards.
+        before: Load the board as it was before the records of this date (YYYY-MM-DD): receipts that were corrected or
+            withdrawn later are on it, the corrected ones are not. Default: the present board.
 
     Returns:
-        The receipts, all records, and remarks on receipts.
+        The receipts, all records (those before the date), and remarks on receipts.
 
     Raises:
         NtkbenchError: If there is no receipt, or if any other receipt or a record is invalid.
     """
     paths = sorted((folder / "submissions").glob("*.json"))
     records = read_records(folder)
-    gone = _gone(records)
+    later = [record for record in records if before and record.date >= before]
+    records = [record for record in records if record not in later]
+    gone, restored = _gone(records) | {record.replaced_by for record in later}, _gone(later)
     if not paths and not (folder / FOLDER / "manifest.json").exists():
         raise NtkbenchError(
             f"{folder / 'submissions'} contains no receipts. Create one with `ntkbench leaderboard submit RUN`."
         )
     receipts, remarks = [], []
     for path in paths:
-        if hash_of_file(path) in gone:
+        own_hash = hash_of_file(path)
+        if own_hash in gone:
             continue
         try:
             receipts.append(load_receipt(path))
         except OtherVersion as error:
             remarks.append(f"{path.stem} is left out: {error.why}.")
         except NtkbenchError as error:
+            if own_hash in restored:  # it was withdrawn because it is invalid
+                continue
             way = f"ntkbench leaderboard withdraw {path} --by NAME --why TEXT"
             raise NtkbenchError(f"{error} To build the board without this receipt, withdraw it: `{way}`.") from None
     newest = max((order(receipt.version) for receipt in receipts), default=())

@@ -23,6 +23,8 @@ def visible(text: str) -> str:
 
     These are control characters, terminal escapes, bidirectional overrides and zero-width characters.
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 

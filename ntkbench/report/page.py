@@ -69,7 +69,8 @@ def report_page(results: Sequence[CellResult], manifest: Mapping[str, Any], prob
         rows=_rows(found, judged, groupings),
         legend=(meaning(), COLUMNS, ties(sum(each.unmarked for each in groupings))),
         folds=[
-            _fold(each, laws[id_of(each)], judged.get(id_of(each)), number, str(means.get(each.architecture, "")))
+            details(each, laws[id_of(each)], judged.get(id_of(each)), str(means.get(each.architecture, "")))
+            | {"number": number}
             for number, each in enumerate(found)
         ],
     )
@@ -93,12 +94,12 @@ def _rows(
             "verdict": place.verdict.name,
             "ties": place.ties,
             "worst": exponent(place.verdict.laws.get(WORST)),
-            "worst_key": _key(place.verdict.laws.get(WORST)),
+            "worst_key": sort_key(place.verdict.laws.get(WORST)),
             "last": last_step(place.verdict),
             "floor": floor(place.verdict),
             "floor_key": floor(place.verdict).partition("%")[0],
             "gd": exponent(place.verdict.laws.get(GD)),
-            "gd_key": _key(place.verdict.laws.get(GD)),
+            "gd_key": sort_key(place.verdict.laws.get(GD)),
             "theory": theory_mark(place.verdict.laws.get(WORST)),
             "source": _source(place.verdict.laws.get(WORST)),
             "notes": flags(place.verdict, grouping.radius),
@@ -126,7 +127,7 @@ def _row(of: Series, number: int) -> dict[str, Any]:
     }
 
 
-def _key(of: Law | None) -> str:
+def sort_key(of: Law | None) -> str:
     """Return the sort key of an exponent, zeros first; empty if there is none."""
     if of is None or (of.fit.slope is None and not of.fit.is_zero):
         return ""
@@ -137,7 +138,15 @@ def _source(of: Law | None) -> str:
     return "" if of is None or of.theory is None else of.theory.source
 
 
-def _fold(of: Series, laws: Sequence[Law], judged: Verdict | None, number: int, means: str) -> dict[str, Any]:
+def details(of: Series, laws: Sequence[Law], judged: Verdict | None, means: str) -> dict[str, Any]:
+    """Return what the template series.html.j2 shows of a series.
+
+    Args:
+        of: The series.
+        laws: The laws of its quantities.
+        judged: The verdict on it, if there is one.
+        means: Meaning of the width.
+    """
     sizes = {result.cell.width: result.n_parameters for result in of.results if result.n_parameters is not None}
     problems = {
         f"width {bad.cell.width} seed {bad.cell.seed} {bad.cell.measurement}: {bad.status}: {bad.message}"
@@ -146,7 +155,6 @@ def _fold(of: Series, laws: Sequence[Law], judged: Verdict | None, number: int, 
     }
     cell = of.results[0].cell
     return {
-        "number": number,
         "name": " ".join([of.label, *of.condition]),
         "means": means,
         "params": dict(of.params),

@@ -119,8 +119,20 @@ RIGHT = 10
 
 
 @frozen
-class _Frame:
-    """Map (x, y) to coordinates of the drawing. Both axes are logarithmic, or linear if `linear_x` or `linear_y` is."""
+class Frame:
+    """Map (x, y) to coordinates of the drawing. Both axes are logarithmic, or linear if `linear_x` or `linear_y` is.
+
+    Attributes:
+        width: Width of the drawing.
+        height: Height of the drawing.
+        left: Margin at the left.
+        x: Ends of the x axis, as logarithms unless it is linear.
+        y: Ends of the y axis, as logarithms unless it is linear.
+        linear_x: Whether the x axis is linear.
+        linear_y: Whether the y axis is linear.
+        top: Margin at the top.
+        bottom_margin: Margin at the bottom.
+    """
 
     width: int
     height: int
@@ -129,14 +141,16 @@ class _Frame:
     y: tuple[float, float]
     linear_x: bool = False
     linear_y: bool = False
+    top: int = 8
+    bottom_margin: int = 24
 
     def at(self, x: float, y: float) -> tuple[float, float]:
+        """Return the coordinates of a point, to a tenth."""
         across = ((x if self.linear_x else math.log(x)) - self.x[0]) / (self.x[1] - self.x[0])
         up = ((y if self.linear_y else math.log(y)) - self.y[0]) / (self.y[1] - self.y[0])
-        top, bottom = 8, 24
         return (
             round(self.left + across * (self.width - self.left - RIGHT), 1),
-            round(top + (1 - up) * (self.height - top - bottom), 1),
+            round(self.top + (1 - up) * (self.height - self.top - self.bottom_margin), 1),
         )
 
     def level(self, of: Law, across: float, place: int = 0) -> tuple[Level, ...]:
@@ -163,6 +177,7 @@ class _Frame:
         return self.x[0] if self.linear_x else math.exp(self.x[0])
 
     def path(self, points: Iterable[tuple[float, float]]) -> str:
+        """Return the coordinates of points as "x,y x,y …"."""
         return " ".join("{:g},{:g}".format(*self.at(x, y)) for x, y in points)
 
 
@@ -264,7 +279,7 @@ def panel_plot(panel: Panel, places: Mapping[str, int], width: int = 460, height
         return None
     low, high = map(math.log if panel.logarithmic else float, (min(ys), max(ys)))
     margin = max(0.06 * (high - low), 0.15 if panel.logarithmic else 1e-3 * max(abs(low), abs(high), 1e-300))
-    frame = _Frame(
+    frame = Frame(
         width,
         height,
         46,
@@ -293,7 +308,7 @@ def panel_plot(panel: Panel, places: Mapping[str, int], width: int = 460, height
         height=height,
         title=panel.title,
         alt=f"{panel.y_label} against {panel.x_label}, {scale}: {', '.join(line.label for line in lines)}",
-        x_ticks=tuple((frame.at(x, frame.bottom)[0], f"{x:g}") for x in _round_numbers(*frame.x)),
+        x_ticks=tuple((frame.at(x, frame.bottom)[0], f"{x:g}") for x in round_numbers(*frame.x)),
         y_ticks=_y_ticks(frame),
         lines=tuple(lines),
     )
@@ -303,7 +318,7 @@ def _band_at(line: Line, i: int) -> tuple[float, ...]:
     return (line.low[i], line.high[i]) if line.low else ()
 
 
-def _round_numbers(low: float, high: float) -> list[float]:
+def round_numbers(low: float, high: float) -> list[float]:
     """Return about five round numbers from `low` to `high`."""
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
@@ -311,7 +326,7 @@ def _round_numbers(low: float, high: float) -> list[float]:
     return [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _dots(frame: _Frame, width: int, values: Sequence[float]) -> Dots:
+def _dots(frame: Frame, width: int, values: Sequence[float]) -> Dots:
     # One element for all seeds: separate marks would take half of the page's size.
     places = (frame.at(width, value) for value in values)
     return Dots("".join(f"M{x} {y}h.01" for x, y in places), f"width {width}: {', '.join(map(numbers.value, values))}")
@@ -323,30 +338,34 @@ def _positive_limits(laws: Iterable[Law]) -> list[float]:
 
 def _frame(
     points: Sequence[tuple[float, float]], width: int, height: int, levels: Sequence[float] = ()
-) -> _Frame | None:
+) -> Frame | None:
     if len({x for x, _ in points}) < 2:
         return None
     xs, ys = ([math.log(each[i]) for each in points] for i in (0, 1))
     ys += map(math.log, levels)
     margin = max(0.06 * (max(ys) - min(ys)), 0.15)
-    return _Frame(width, height, 46, (min(xs) - 0.1, max(xs) + 0.1), (min(ys) - margin, max(ys) + margin))
+    return Frame(width, height, 46, (min(xs) - 0.1, max(xs) + 0.1), (min(ys) - margin, max(ys) + margin))
 
 
-def _x_ticks(frame: _Frame, widths: Sequence[int]) -> tuple[tuple[float, str], ...]:
+def _x_ticks(frame: Frame, widths: Sequence[int]) -> tuple[tuple[float, str], ...]:
     shown = labelled(widths)
     step = -(-len(shown) // 8)
     return tuple((frame.at(x, frame.bottom)[0], str(x)) for x in shown[::step])
 
 
-def _y_ticks(frame: _Frame) -> tuple[tuple[float, str], ...]:
-    return tuple((frame.at(frame.start, y)[1], f"{y:g}") for y in _y_values(frame))
+def _y_ticks(frame: Frame) -> tuple[tuple[float, str], ...]:
+    return tuple((frame.at(frame.start, y)[1], f"{y:g}") for y in y_values(frame))
 
 
-def _y_values(frame: _Frame) -> list[float]:
+def y_values(frame: Frame, few: float = 1.6) -> list[float]:
+    """Return the values to label on the y axis: about five, or powers of ten.
+
+    Below `few` decades, 1, 2 and 5 of each decade.
+    """
     if frame.linear_y:
-        return _round_numbers(*frame.y)
+        return round_numbers(*frame.y)
     low, high = (each / math.log(10) for each in frame.y)
-    parts: tuple[int, ...] = (1, 2, 5) if high - low < 1.6 else (1,)
+    parts: tuple[int, ...] = (1, 2, 5) if high - low < few else (1,)
     step = max(1, round((high - low) / 6))
     return [
         part * 10.0**power

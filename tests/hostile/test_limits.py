@@ -39,7 +39,7 @@ def here(tmp_path, monkeypatch):
 
 
 def stamps(folder):
-    return {path: path.stat().st_mtime_ns for path in (folder / "run" / "cells").iterdir()}
+    return {path: path.stat().st_mtime_ns for path in (folder / "run" / "cells").glob("[!.]*")}
 
 
 def statuses():
@@ -90,7 +90,7 @@ def test_no_worker_outlives_its_killed_parent_and_the_run_goes_on(here):
     process = subprocess.Popen([sys.executable, "-c", code, *words], env=environment, stdout=subprocess.DEVNULL)
     mark = here / f"{faulty.SLEEPS}.happened"
     deadline = time.monotonic() + 120
-    while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
+    while not (mark.exists() and mark.read_text() and len(stamps(here)) == 3) and time.monotonic() < deadline:
         time.sleep(0.05)
     worker = psutil.Process(int(mark.read_text()))
     assert worker.ppid() == process.pid

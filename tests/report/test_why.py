@@ -65,7 +65,7 @@ def test_unknown_or_not_measured(run, tmp_path):
 
 
 def test_the_default_table_export_and_fits_hold_no_number_per_variable(run, capsys):
-    assert "share" not in run.table().text() and "share" not in str(run.table(["kernel_slope"]).to_json()["rows"])
+    assert "_share" not in run.table().text() and "share" not in str(run.table(["kernel_slope"]).to_json()["rows"])
     assert set(run.fits().quantity) == {"gradient_norm", "kernel_slope"}
     frame = run.frame()
     bent = frame[(frame.quantity == "bend_share") & (frame.architecture == "fc")]

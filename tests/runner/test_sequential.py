@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +19,15 @@ WORDS = ["--widths", "8,16,32", "--probes", "3", *MEASURE]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def looks():
+    """A clock on which a look takes a second, however busy the machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sequential, "time", SimpleNamespace(monotonic=itertools.count().__next__))
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, looks):
     out = tmp_path_factory.mktemp("runs") / "run"
     words = ["run", "--arch", "fc-bottleneck:k=1", "--arch", "linear", *WORDS, "--seeds", "2", "--out", str(out)]
     assert main([*words, "--quiet", "--until-decided", "--budget", "0.05"]) == 0
@@ -111,7 +121,7 @@ def test_both_of_an_open_order_get_seeds():
     assert sequential._for_ranks(judged(0.001), {"a", "b", "c"}) == []
 
 
-def test_several_radii_until_decided(tmp_path):
+def test_several_radii_until_decided(tmp_path, looks):
     words = ["run", "--arch", "fc-bottleneck:k=1", *WORDS, "--seeds", "2", "--quiet"]
     words += ["--radius", "1", "--radius", "3"]
     out = tmp_path / "run"

@@ -1,0 +1,120 @@
+"""Build the site: read the folder of boards, and write every page, plot and file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from attrs import evolve
+
+from ...errors import NtkbenchError
+from ...reading import read_regular
+from ...registry.current import registry as the_registry
+from ...report.data import csv_bytes, json_bytes, parquet_bytes
+from ...store.frame import COLUMNS, frame_of_rows, rows as tidy_rows
+from ...store.manifest import catalogue
+from ..build import new_board
+from ..receipt import Receipt, hash_of_file
+from ..records import Record
+from ..standing import load_board
+from . import pages
+from .addresses import stem
+from .changes import changes
+from .folder import SiteFolder
+from .pages import Site
+from .rows import pairs_of, site_rows
+
+
+def build_site(
+    folder: Path,
+    out: Path,
+    *,
+    before: Path | None = None,
+    url: str = "",
+    tell: Callable[[str], object] = lambda sentence: None,
+) -> int:
+    """Write the site of a board. The same receipts and records give the same bytes; TensorFlow is not imported.
+
+    Args:
+        folder: Folder of submissions, records and boards.
+        out: Folder of the site. Files of an earlier build that are no longer part of the site are removed.
+        before: An earlier copy of `folder`, for the page of changes; see `changes`.
+        url: Address under which the site will be published, for the badges.
+        tell: Called with a sentence for each receipt that is left out.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        NtkbenchError: If there is no receipt, a receipt or a record is invalid, or a file of `out` is not the site's.
+    """
+    if out.resolve() == folder.resolve():
+        raise NtkbenchError(f"{out} holds the receipts. Choose another folder for the site.")
+    receipts, records, remarks = load_board(folder)
+    for remark in remarks:
+        tell(remark)
+    registry = the_registry()
+    board = evolve(new_board(receipts, records), remarks=tuple(remarks))
+    rows = tuple(site_rows(board.rows, registry))
+    rules = _rules(folder)
+    site = Site(board, rows, tuple(pairs_of(rows, registry)), rules is not None, url)
+    with SiteFolder(out) as files:
+        _write_rows(site, receipts, files)
+        _write_submissions(site, folder, receipts, files)
+        if rules is not None:
+            files.write("rules.html", pages.rules_page(site, rules))
+        files.write("changes.html", pages.changes_page(site, changes(board, folder, before)))
+    return len(files.files)
+
+
+def _rules(folder: Path) -> str | None:
+    """Return the text of RULES.md, None if there is none."""
+    try:
+        return read_regular(folder / "RULES.md").decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def _write_rows(site: Site, receipts: Sequence[Receipt], files: SiteFolder) -> None:
+    """Write the page, the cells and the badge of each row, and a page for each name that several submissions have."""
+    keys = {receipt.hash: pages.keys_of(receipt) for receipt in receipts}
+    for i, row in enumerate(site.rows):
+        receipt, of = row.row.receipt, row.row.verdict.series
+        declared = catalogue(receipt.manifest)
+        files.write(f"rows/{row.stem}.html", pages.row_page(site, i, keys[receipt.hash]))
+        files.write(f"rows/{row.stem}.svg", pages.badge(site, [i]))
+        found = list(tidy_rows(of.results, declared))
+        files.write(f"rows/{row.stem}.csv", csv_bytes(COLUMNS, found))
+        files.write(f"rows/{row.stem}.json", json_bytes(found))
+        files.write(f"rows/{row.stem}.parquet", parquet_bytes(frame_of_rows(found)))
+    for name, own in site.repeated.items():
+        files.write(f"rows/{stem(name)}.html", pages.label_page(site, name, own))
+        files.write(f"rows/{stem(name)}.svg", pages.badge(site, own))
+
+
+def _write_submissions(site: Site, folder: Path, receipts: Sequence[Receipt], files: SiteFolder) -> None:
+    """Write the page of each submission, the receipts on the board, and the front page, which lists all of them."""
+    standing = {receipt.name: receipt for receipt in receipts}
+    paths = {path.stem: path for path in sorted((folder / "submissions").glob("*.json"))}
+    hashes = {name: standing[name].hash if name in standing else hash_of_file(path) for name, path in paths.items()}
+    names = {hash_: stem(name) for name, hash_ in hashes.items()}
+    listed = []
+    for name, path in paths.items():
+        own = [record for record in site.board.records if record.receipt == hashes[name]]
+        status = _status(name, standing, own)
+        file = stem(name)
+        listed.append({"name": name, "file": file, "status": status})
+        page = pages.submission_page(site, name, hashes[name], status, standing.get(name), own, names)
+        files.write(f"submissions/{file}.html", page)
+        if name in standing:
+            files.write(f"submissions/{name}.json", read_regular(path))
+    files.write("index.html", pages.front_page(site, listed))
+
+
+def _status(name: str, standing: Mapping[str, Receipt], records: Sequence[Record]) -> str:
+    kinds = {record.kind for record in records}
+    if name in standing:
+        return "on the board"
+    if "withdrawal" in kinds:
+        return "withdrawn"
+    return "replaced by a corrected receipt" if "correction" in kinds else "left out of the board"
