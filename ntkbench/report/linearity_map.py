@@ -269,7 +269,8 @@ def frame_of(places: Sequence[Place], width: int = 900, height: int = 540) -> Fr
 def _exponents(low: float, high: float) -> list[float]:
     """Return the exponents to label: multiples of .2, or of a larger step if there would be many."""
     step = next(step for step in (0.2, 0.5, 1.0, 2.0, 5.0, math.inf) if (high - low) / step <= 9)
-    return [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)] if step < math.inf else [0.0]
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [step * i for i in range(first, last + 1)] if step < math.inf else [0.0]
 
 
 def _within(frame: Frame, slope: float) -> float:

@@ -53,7 +53,7 @@ def test_coordinates_follow_the_axes():
     assert at["c"] == pytest.approx(tuple((p + q) / 2 for p, q in zip(at["a"], at["b"], strict=True)), abs=0.11)
     assert at["a"][0] < at["b"][0] and at["a"][1] > at["b"][1]
     ticks = {label: x for x, label in drawn.x_ticks}
-    assert ticks["0"] == at["b"][0] and {"-0.4", "-0.2", "0.2"} <= set(ticks)
+    assert ticks["0"] == at["b"][0] and {"-0.6", "-0.4", "-0.2", "0.2"} <= set(ticks)
     assert {label for _, label in drawn.y_ticks} >= {"0.01", "0.1", "1"}
     edges = {band.name: (band.x, band.x + band.width) for band in drawn.bands}
     assert edges["falls"][1] == pytest.approx(ticks["-0.2"], abs=0.2) == edges["stays"][0]
