@@ -30,6 +30,8 @@ JUDGED = (WORST, GD, CURVATURE)
 none of them."""
 SLOPE = "kernel_slope"
 """Stands in for the two kernel changes where neither was measured: the limit of small R, along one direction."""
+SMALL_CHANGE = 0.5
+"""Largest R·kernel_slope at which the limit of small R tells something about a ball of radius R."""
 CONTROL = "gradient_norm"
 RADIUS_OF_CURVATURE = Quantity(
     CURVATURE, "R‖H‖/‖∇f‖", direction="lower", summary="relative change of the gradient at distance R, by its curvature"
@@ -54,8 +56,8 @@ class Verdict:
 
     Where neither of the two was measured, kernel_slope stands in for both. If it stays, the kernel moves at the
     smallest distances already, and the network is non-linear. If it falls, the network is "falling" at most, because
-    gradient descent may move further and further, and only if kink_share was measured and shows no kinks, which
-    kernel_slope does not see.
+    gradient descent may move further and further, and only if it sees what happens within R: kink_share was measured
+    and shows no kinks, and R·kernel_slope is at most SMALL_CHANGE at the largest width.
 
     Attributes:
         series: The series.
@@ -175,8 +177,10 @@ def verdict(
         return None
     control = law(of, CONTROL, keys[CONTROL], theory) if CONTROL in of.by_key else None
     share = _typical(of, "kink_share")
-    kinked = None if share is None else share > KINKED
-    return judge(of, laws, control=control, kinked=kinked, unsure=_unsure(of), confidence=confidence)
+    kinked = (share or 0.0) > KINKED
+    slope = laws[SLOPE].fit.last_value if SLOPE in laws else None
+    sees = share is not None and not kinked and slope is not None and _radius(of) * slope <= SMALL_CHANGE
+    return judge(of, laws, control=control, kinked=kinked, slope_sees=sees, unsure=_unsure(of), confidence=confidence)
 
 
 def judge(
@@ -184,7 +188,8 @@ def judge(
     laws: Mapping[str, Law],
     *,
     control: Law | None = None,
-    kinked: bool | None = False,
+    kinked: bool = False,
+    slope_sees: bool = False,
     unsure: tuple[int, ...] = (),
     confidence: float = CONFIDENCE,
 ) -> Verdict:
@@ -194,7 +199,8 @@ def judge(
         of: The series.
         laws: Laws of the judged quantities, by key.
         control: Law of gradient_norm, for remarks.
-        kinked: As in `Verdict`; None if it is unknown.
+        kinked: As in `Verdict`.
+        slope_sees: Whether a kernel_slope that falls tells something about the ball; see `Verdict`.
         unsure: As in `Verdict`.
         confidence: As in `Verdict`.
     """
@@ -203,7 +209,7 @@ def judge(
         key: state_of(each.fit, each.positive, confidence, scale if key == GD else 1.0) for key, each in laws.items()
     }
 
-    name = NAMES[int(_joint(_codes(states), kinked, bool(unsure))[0])]
+    name = NAMES[int(_joint(_codes(states), kinked, bool(unsure), slope_sees)[0])]
     missing = tuple(key for key in (WORST, GD) if key not in laws) if name in ("open", "falling") else ()
     return Verdict(
         series=of,
@@ -211,9 +217,9 @@ def judge(
         reason=_reason(name, laws, states, unsure, missing),
         laws=laws,
         states=states,
-        kinked=bool(kinked),
+        kinked=kinked,
         unsure=unsure,
-        remarks=tuple(_remarks(control, bool(kinked), unsure)),
+        remarks=tuple(_remarks(control, kinked, unsure)),
         missing=missing,
         theory=_of_theory(laws),
         confidence=confidence,
@@ -226,13 +232,14 @@ def _codes(states: Mapping[str, State]) -> dict[str, Any]:
     return {key: np.array([STATES.index(state.name)]) for key, state in states.items()}
 
 
-def _joint(codes: Mapping[str, Any], kinked: bool | None, unsure: bool) -> Any:
+def _joint(codes: Mapping[str, Any], kinked: bool, unsure: bool, slope_sees: bool = False) -> Any:
     """Return the verdicts that follow from states, as indices into NAMES.
 
     Args:
         codes: Indices into STATES [D] or [1].
-        kinked: As in `Verdict`; None if it is unknown.
+        kinked: As in `Verdict`.
         unsure: Whether any search is unsure.
+        slope_sees: As in `judge`.
     """
     import numpy as np
 
@@ -240,8 +247,8 @@ def _joint(codes: Mapping[str, Any], kinked: bool | None, unsure: bool) -> Any:
         return np.isin(codes[key], [STATES.index(name) for name in names]) if key in codes else np.zeros(1, bool)
 
     contradicted = among(CURVATURE, _BAD) & (not kinked)
-    smooth_fall = among(SLOPE, _FALLING) & (kinked is False)
-    falling = (among(WORST, _FALLING) & among(GD, _FALLING) | smooth_fall) & ~contradicted
+    slope_falls = among(SLOPE, _FALLING) & slope_sees
+    falling = (among(WORST, _FALLING) & among(GD, _FALLING) | slope_falls) & ~contradicted
     linear = falling & among(WORST, _GOOD) & among(GD, _GOOD) & (not unsure)
     name = np.where(falling, NAMES.index("falling"), NAMES.index("open"))
     name = np.where(linear, NAMES.index("linear"), name)
@@ -253,8 +260,7 @@ def curvature_points(of: Series) -> list[tuple[int, int, float | None, float]]:
     norms = {(int(each.cell.width), each.cell.seed): each for each in of.by_key.get("hessian_norm", ())}
     gradients = {(int(each.cell.width), each.cell.seed): each for each in of.by_key.get(CONTROL, ())}
     found: list[tuple[int, int, float | None, float]] = []
-    # The radius of the series, not of the Hessian's cells: those are shared by series at several radii.
-    radius = float((of.by_key.get(WORST) or of.results)[0].cell.settings.get("radius", 1.0))
+    radius = _radius(of)
     for place in sorted(norms.keys() & gradients.keys()):
         norm, gradient = norms[place].values.get("hessian_norm"), gradients[place].values.get(CONTROL)
         value = None
@@ -262,6 +268,11 @@ def curvature_points(of: Series) -> list[tuple[int, int, float | None, float]]:
             value = radius * norm.value / gradient.value
         found.append((*place, value, 0.0))
     return found
+
+
+def _radius(of: Series) -> float:
+    """Return the radius of a series, not of the Hessian's cells, which series at several radii share."""
+    return float((of.by_key.get(WORST) or of.results)[0].cell.settings.get("radius", 1.0))
 
 
 def _scale(laws: Mapping[str, Law]) -> float:

@@ -122,11 +122,11 @@ def test_the_hessian_alone_decides_nothing():
     assert verdicts([each for each in only if each.cell.measurement == "gradient"], CATALOGUE, {}) == []
 
 
-def screened(slope, kink_share=None, **slopes):
+def screened(slope, kink_share=None, scale=0.7, **slopes):
     """A verdict on a sweep with kernel_slope in place of the two kernel changes."""
     law = SLOPES | {"kernel_change_worst": slope} | slopes
     results = []
-    for each in sweep("fc", slopes=law, noise=0.01, widths=WIDE, seeds=5):
+    for each in sweep("fc", slopes=law, scale=scale, noise=0.01, widths=WIDE, seeds=5):
         if each.cell.measurement == "ball":
             cell = evolve(each.cell, measurement="bend", quantities=("kernel_slope",))
             values = {"kernel_slope": each.values["kernel_change_worst"]}
@@ -154,6 +154,7 @@ def test_a_slope_that_falls_is_falling_at_most_and_only_without_kinks():
     for kink_share in (None, 0.9):
         unseen = screened(-0.5, kink_share)
         assert unseen.name == "open" and unseen.missing == found.missing
+    assert screened(-0.5, 0.0, scale=30.0).name == "open", "at R = 1 the change is not small"
     bent = screened(-0.5, 0.0, hessian_norm=0.0)
     assert bent.name == "open" and "curvature stays at" in bent.reason
 
