@@ -1,4 +1,4 @@
-"""No verdict is the wrong way round on networks with a known answer, with quick, standard and --until-decided."""
+"""No verdict is the wrong way round on networks with a known answer: quick, zoo, standard and --until-decided."""
 
 from __future__ import annotations
 
@@ -123,6 +123,13 @@ MEASURE = ("gradient_norm", "hessian_norm", "kernel_change_worst", "kernel_chang
 @pytest.mark.parametrize("name", ANSWERS)
 def test_standard_is_never_the_wrong_way_round(name, tmp_path):
     check(name, verdict(name, tmp_path, preset="standard", measure=MEASURE))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_zoo_without_kernel_changes_is_never_the_wrong_way_round(name, tmp_path):
+    check(name, verdict(name, tmp_path, preset="zoo"))
 
 
 @pytest.mark.slow
