@@ -84,9 +84,9 @@ def register_all(register):
         inputs="image",
         theory=linear_with_kinks(derived(1, "every layer's channels grow, and the 1280 of the last one are many")),
         pair="keras-efficientnet",
-        priority="C",
+        priority={"C": ({},)},
         widths=STEMS,
-        **common | {"variants": ({},)},
+        **common,
     )
     register(
         "keras-efficientnet",
@@ -96,7 +96,7 @@ def register_all(register):
         inputs="image",
         theory=linear(derived(1, "every layer's channels grow, and so do those of the squeezed gates")),
         pair="keras-mobilenetv2",
-        priority="C",
+        priority={"C": ({},)},
         widths=STEMS,
-        **common | {"variants": ({},)},
+        **common,
     )
