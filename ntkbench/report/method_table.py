@@ -220,7 +220,8 @@ def _number(value: float | None) -> str:
 
 def _title(name: str, higher: bool, datasets: int, seeds: Sequence[int]) -> str:
     counts = f"{datasets} dataset{'s' * (datasets != 1)}"
-    of_seeds = f"{'…'.join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))} seeds" if seeds else "no value"
+    number = "…".join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1]))) if seeds else ""
+    of_seeds = f"{number} {'seed' if number == '1' else 'seeds'}" if seeds else "no value"
     return f"Methods by dataset · {name}, {'higher' if higher else 'lower'} is better · {counts} · {of_seeds}"
 
 
