@@ -199,5 +199,5 @@ def _framed(title: str, grid: str, notes: tuple[str, ...], format: str, width: i
         return "\n\n".join(part for part in parts if part) + "\n"
     clean = _escape_of(format)
     wrap = functools.partial(textwrap.fill, width=width, subsequent_indent="  ", break_on_hyphens=False)
-    parts = [clean(title), grid, "\n".join(wrap(clean(note)) for note in notes)]
+    parts = [wrap(clean(title)), grid, "\n".join(wrap(clean(note)) for note in notes)]
     return "\n\n".join(part for part in parts if part).rstrip() + "\n"

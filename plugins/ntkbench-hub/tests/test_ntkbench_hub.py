@@ -72,6 +72,7 @@ def test_without_keras_hub_the_reason_is_a_sentence(monkeypatch):
         backbones.build_llama(8, input_shape=(3,), seed=0)
 
 
+@needs_keras_hub
 @pytest.mark.parametrize(
     ("build", "width", "heads", "reason"),
     [
