@@ -89,7 +89,7 @@ def _notes(judged: Sequence[Judged]) -> list[str]:
     )
     for each in judged:
         if each.note:
-            notes.append(f"{each.claim.id}: {each.note}.")
+            notes.append(f"{each.claim.id}: {each.note.rstrip('.')}.")
         if each.finding == "fails" and each.claim.explained:
             notes.append(f"{each.claim.id} fails: {each.claim.explained}")
     sources: dict[str, list[str]] = {}
