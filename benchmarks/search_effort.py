@@ -3,7 +3,8 @@
 python benchmarks/search_effort.py                  all built-in architectures, widths of the quick preset, 2 seeds
 python benchmarks/search_effort.py fc-relu fc@64    some architectures, or one width of them; print only
 
-A cell is marked if the median of search_gain over the seeds of its width exceeds UNSURE, as in a verdict.
+A cell is marked if its own search_gain exceeds UNSURE, or if its row is: if the mean over the seeds of a width does, as in
+a verdict. The table and the verdict mark whole rows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -80,6 +81,17 @@ def measured(cells: list[Cell]) -> Iterator[dict[str, Any]]:
         }
 
 
+def mark(cells: list[dict[str, Any]]) -> None:
+    """Add "marked" to each cell."""
+    own = [np.inf if cell["search_gain"] is None else cell["search_gain"] for cell in cells]
+    gains: dict[tuple[str, int], list[float]] = {}
+    for cell, gain in zip(cells, own, strict=True):
+        gains.setdefault((cell["architecture"], cell["width"]), []).append(gain)
+    rows = {architecture for (architecture, _), found in gains.items() if fmean(found) > UNSURE}
+    for cell, gain in zip(cells, own, strict=True):
+        cell["marked"] = bool(gain > UNSURE or cell["architecture"] in rows)
+
+
 def main(words: list[str]) -> None:
     """Measure, print one line per cell, and store the results if all built-in architectures were measured."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -91,12 +103,10 @@ def main(words: list[str]) -> None:
     for (label, width), group in groupby(plan.cells, key=lambda cell: (cell.label, cell.width)):
         if named and not any(name == label and at in ("", str(width)) for name, _, at in named):
             continue
-        rows = list(measured(list(group)))
-        gains = [np.inf if row["search_gain"] is None else row["search_gain"] for row in rows]
-        for row in rows:
-            row["marked"] = bool(median(gains) > UNSURE)
+        for row in measured(list(group)):
             print(json.dumps(row), flush=True)
-        cells += rows
+            cells.append(row)
+    mark(cells)
     within = [row["beyond"] <= BEYOND for row in cells]
     summary = {
         "cells": len(cells),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
@@ -292,13 +292,13 @@ def _typical(of: Series, key: str) -> float | None:
 
 
 def _unsure(of: Series) -> tuple[int, ...]:
-    """Return the widths at which a longer search gains more than UNSURE, as the median over the checked seeds."""
+    """Return the widths at which search_gain exceeds UNSURE as the mean over seeds: rare failures count by their size."""
     gains: dict[int, list[float]] = {}
     for each in of.by_key.get("search_gain", ()):
         value = each.values.get("search_gain")
         if value is not None:  # the gain has no number if one of the two searches found nothing
             gains.setdefault(int(each.cell.width), []).append(math.inf if value.value is None else value.value)
-    return tuple(width for width, found in sorted(gains.items()) if median(found) > UNSURE)
+    return tuple(width for width, found in sorted(gains.items()) if fmean(found) > UNSURE)
 
 
 def _reason(

@@ -226,3 +226,15 @@ def test_the_frame():
 
 def test_a_search_of_which_one_half_found_nothing_is_unsure():
     assert judge(results=with_value("search_gain", lambda width: None)).unsure == WIDE
+
+
+def test_one_seed_in_five_whose_search_missed_most_makes_a_width_unsure():
+    results = with_value("search_gain", lambda width: 0.0)
+    missed = [
+        evolve(each, values=dict(each.values) | {"search_gain": Value(2.0)})
+        if each.cell.measurement == "ball" and each.cell.seed == 0 and each.cell.width == WIDE[1]
+        else each
+        for each in results
+    ]
+    found = judge(results=missed)
+    assert found.unsure == (WIDE[1],) and found.name == "falling"
