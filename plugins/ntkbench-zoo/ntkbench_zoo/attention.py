@@ -194,8 +194,8 @@ def build_retnet(width, *, input_shape, outputs=1, seed, heads=4):
 def build_attention_bias(width, *, input_shape, outputs=1, seed):
     """Build h = D x, h + D y, h + D φ D n(h) and a readout of all steps, where y is attention with a trained bias.
 
-    y_t = Σ_s p_ts v_s in each of 4 heads with p_t = softmax(q_t · k_s/d + B_ts over s). q, k and v are D n(h). The entries of
-    B [T, T] are N(0, 1) and shared by all heads.
+    y_t = Σ_s p_ts v_s in each of 4 heads, where p_t is the softmax of q_t · k_s/d + B_ts over s. q, k and v are D n(h).
+    The entries of B [T, T] are N(0, 1) and shared by all heads.
 
     Source: Shaw, Uszkoreit, Vaswani 2018 (arXiv 1803.02155) and Raffel et al. 2019 (arXiv 1910.10683), whose biases
     depend on t − s only; Ke, He, Liu 2020 (arXiv 2006.15595) for one of each pair of steps.
