@@ -173,9 +173,9 @@ def build_mlstm(width, *, input_shape, outputs=1, seed, heads=4):
     """Build h = D x, h + D (σ(D n(h)) ⊙ y) and a readout of all steps, where y reads a matrix memory in each head.
 
     The memory C_t = f_t C_{t−1} + i_t v_t k_tᵀ/√d and its normaliser n_t = f_t n_{t−1} + i_t k_t/√d start at 0, and
-    y_t = C_t q_t/√(1 + (n_t · q_t)²). q, k and v are D n(h). The gates i = exp(D n(h)) and f = σ(D n(h)) have one entry
-    for each head. Written as sums over pairs of steps, C_t q_t = Σ_{s ≤ t} w_ts v_s and n_t · q_t = Σ_{s ≤ t} w_ts with
-    w_ts = (q_t · k_s/√d) i_s Π_{s < r ≤ t} f_r.
+    y_t = C_t q_t/√(1 + (n_t · q_t)²). q, k and v are D n(h). The gates i = exp(½ D n(h)) and f = σ(½ D n(h)) have one
+    entry for each head; the ½ keeps the tails of i light. Written as sums over pairs of steps, C_t q_t = Σ_{s ≤ t} w_ts
+    v_s and n_t · q_t = Σ_{s ≤ t} w_ts with w_ts = (q_t · k_s/√d) i_s Π_{s < r ≤ t} f_r.
 
     Source: Beck et al. 2024 (arXiv 2405.04517), equations 19 to 27, without convolution, projection to more channels
     and group norm. The paper divides by max(|n_t · q_t|, 1), which has kinks; the root is smooth and lies between the
@@ -186,7 +186,7 @@ def build_mlstm(width, *, input_shape, outputs=1, seed, heads=4):
     h = make.dense(width)(x)
     normal = norm(h)
     query, key, value = (split(make.dense(width)(normal), heads) for _ in range(3))
-    enter, forget = (ops.transpose(make.dense(heads)(normal), (0, 2, 1)) for _ in range(2))  # [N, heads, T]
+    enter, forget = (ops.transpose(make.dense(heads, weight_std=0.5)(normal), (0, 2, 1)) for _ in range(2))
     kept = ops.cumsum(-ops.softplus(-forget), axis=2)  # log Π f
     causal = numbers(np.tri(input_shape[0]))
     gates = ops.exp((kept[..., None] - kept[:, :, None]) * causal + enter[:, :, None]) * causal

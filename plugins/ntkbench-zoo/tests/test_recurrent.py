@@ -139,7 +139,7 @@ def test_mlstm_is_a_recursion_of_matrices(heads, number, x):
     h = dense(x, w())
     normal = norm(h)
     q, k, v = (dense(normal, w()).reshape(3, T, number, d) for _ in range(3))
-    enter, forget = np.exp(dense(normal, w())), sigmoid(dense(normal, w()))
+    enter, forget = np.exp(dense(normal, w()) / 2), sigmoid(dense(normal, w()) / 2)
     out, gate = w(), w()
     memory, total, y = np.zeros((3, number, d, d)), np.zeros((3, number, d)), []
     for t in range(T):
