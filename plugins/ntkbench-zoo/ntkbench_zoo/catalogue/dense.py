@@ -309,7 +309,7 @@ def register_all(register):
         theory={},  # Positive sums have a mean, and the rules are about sums of random sign.
         known_limit=False,
         # The network holds a copy of ψ(W) for each sample.
-        widths={"quick": (16, 40, 104, 256), "zoo": (32, 64, 128, 256, 512)},
+        widths={"quick": (16, 40, 104, 256), "zoo": (16, 32, 64, 128, 256)},
         pair="fc",
         priority="C",
     )
