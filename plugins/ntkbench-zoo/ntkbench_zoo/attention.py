@@ -191,6 +191,25 @@ def build_retnet(width, *, input_shape, outputs=1, seed, heads=4):
     return keras.Model(x, make.readout(h, outputs))
 
 
+def build_attention_bias(width, *, input_shape, outputs=1, seed):
+    """Build h = D x, h + D y, h + D φ D n(h) and a readout of all steps, where y is attention with a trained bias.
+
+    y_t = Σ_s p_ts v_s in each of 4 heads, where p_t is the softmax of q_t · k_s/d + B_ts over s. q, k and v are D n(h).
+    The entries of B [T, T] are N(0, 1) and shared by all heads.
+
+    Source: Shaw, Uszkoreit, Vaswani 2018 (arXiv 1803.02155) and Raffel et al. 2019 (arXiv 1910.10683), whose biases
+    depend on t − s only; Ke, He, Liu 2020 (arXiv 2006.15595) for one of each pair of steps.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    steps, heads = input_shape[0], heads_of(width, 4)
+    h = make.dense(width)(x)
+    query, key, value = (split(make.dense(width)(norm(h)), heads) for _ in range(3))
+    logits = scores(query, key) / math.sqrt(width // heads) + make.table(steps, x, steps)[:, None]
+    mixed = ops.matmul(ops.softmax(logits, axis=-1), value)
+    h = mlp(make, add(h, make.dense(width)(joined(mixed))), width)
+    return keras.Model(x, make.readout(h, outputs))
+
+
 def build_attention_pool(width, *, input_shape, outputs=1, seed, pool="attention"):
     """Build h = φ D x and a readout of Σ_t p_t h_t, with p = softmax over steps of D h; with pool="mean", of the mean.
 

@@ -11,7 +11,7 @@ from keras import ops
 
 from ntkbench import layers
 
-from .common import HEAD, Maker, add, array_input, multiple, numbers
+from .common import HEAD, Maker, add, array_input, multiple, numbers, own
 
 
 def build_sparse(width, *, input_shape, outputs=1, seed, degree=8):
@@ -260,3 +260,23 @@ def build_albert(width, *, input_shape, outputs=1, seed):
     for _ in range(3):
         h = shared(h)
     return keras.Model(x, make.readout(h, outputs))
+
+
+def build_icnn(width, *, input_shape, outputs=1, seed):
+    """Build h = ψ(D x), h ← ψ(P h + D x) and P h, with ψ(z) = log(1 + e^z): convex functions of x.
+
+    Each P is ψ(W) divided by the number of its columns, with trained W of N(0, 1) entries. Thus P is an average with
+    positive weights.
+
+    Source: Amos, Xu, Kolter 2016 (arXiv 1609.07152), equation 2, without a direct path from x to the output.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    rng = np.random.default_rng(seed)
+
+    def average(h, units):
+        weights = ops.softplus(ops.reshape(own(x, rng.standard_normal(units * width)), (-1, units, width)))
+        return ops.einsum("nij,nj->ni", weights, h) / width
+
+    h = make.dense(width, "softplus")(x)
+    h = ops.softplus(average(h, width) + make.dense(width)(x))
+    return keras.Model(x, average(h, outputs))

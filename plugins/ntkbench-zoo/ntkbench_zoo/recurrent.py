@@ -13,7 +13,23 @@ from keras import ops
 
 from ntkbench import layers
 
-from .common import Maker, add, array_input, constant, count, heads_of, mlp, norm, numbers, own
+from .common import (
+    HEAD,
+    Maker,
+    add,
+    array_input,
+    constant,
+    count,
+    heads_of,
+    joined,
+    mlp,
+    multiple,
+    norm,
+    numbers,
+    own,
+    scores,
+    split,
+)
 
 STATE = 4
 
@@ -151,3 +167,59 @@ def build_birnn(width, *, input_shape, outputs=1, seed):
             h = ops.tanh(recurrent(h) + step)
         ends.append(h)
     return keras.Model(x, make.readout(ops.stack(ends, axis=1), outputs))
+
+
+def build_mlstm(width, *, input_shape, outputs=1, seed, heads=4):
+    """Build h = D x, h + D (σ(D n(h)) ⊙ y) and a readout of all steps, where y reads a matrix memory in each head.
+
+    The memory C_t = f_t C_{t−1} + i_t v_t k_tᵀ/√d and its normaliser n_t = f_t n_{t−1} + i_t k_t/√d start at 0, and
+    y_t = C_t q_t/√(1 + (n_t · q_t)²). q, k and v are D n(h). The gates i = exp(½ D n(h)) and f = σ(½ D n(h)) have one
+    entry for each head; the ½ keeps the tails of i light. Written as sums over pairs of steps, C_t q_t = Σ_{s ≤ t} w_ts
+    v_s and n_t · q_t = Σ_{s ≤ t} w_ts with w_ts = (q_t · k_s/√d) i_s Π_{s < r ≤ t} f_r.
+
+    Source: Beck et al. 2024 (arXiv 2405.04517), equations 19 to 27, without convolution, projection to more channels
+    and group norm. The paper divides by max(|n_t · q_t|, 1), which has kinks; the root is smooth and lies between the
+    maximum and √2 times the maximum.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    heads = heads_of(width, heads)
+    h = make.dense(width)(x)
+    normal = norm(h)
+    query, key, value = (split(make.dense(width)(normal), heads) for _ in range(3))
+    enter, forget = (ops.transpose(make.dense(heads, weight_std=0.5)(normal), (0, 2, 1)) for _ in range(2))
+    kept = ops.cumsum(-ops.softplus(-forget), axis=2)  # log Π f
+    causal = numbers(np.tri(input_shape[0]))
+    gates = ops.exp((kept[..., None] - kept[:, :, None]) * causal + enter[:, :, None]) * causal
+    weights = scores(query, key) * gates
+    total = ops.sum(weights, axis=3, keepdims=True)
+    read = ops.matmul(weights, value) / ops.sqrt(1 + ops.square(total))
+    h = add(h, make.dense(width)(make.dense(width, "sigmoid")(normal) * joined(read)))
+    return keras.Model(x, make.readout(h, outputs))
+
+
+def build_slstm(width, *, input_shape, outputs=1, seed):
+    """Build u = D x, u + D y and a readout of all steps, where y has scalar memories with exponential gates.
+
+    c_t = f_t ⊙ c_{t−1} + i_t ⊙ z_t and n_t = f_t ⊙ n_{t−1} + i_t start at 0, and y_t = o_t ⊙ c_t/n_t. z, i, f and o are
+    tanh, exp, σ and σ of D n(u)_t + R y_{t−1}, with a D and an R for each. R is block-diagonal, with blocks of 8
+    channels, the heads.
+
+    Source: Beck et al. 2024 (arXiv 2405.04517), equations 8 to 14, without convolution, group norm and the MLP that
+    follows. The number of heads is fixed in the paper and grows here.
+    """
+    make, x = Maker(seed), array_input(input_shape)
+    heads = multiple(width, HEAD, f"heads have {HEAD} channels")
+    u = make.dense(width)(x)
+    normal = norm(u)
+    steps = zip(*(ops.unstack(make.dense(width)(normal), axis=1) for _ in range(4)), strict=True)
+    recurrent = [make.blocks(width, heads) for _ in range(4)]
+    c = n = y = None
+    read = []
+    for step in steps:
+        before = [0] * 4 if y is None else [layer(y) for layer in recurrent]
+        z, i, f, o = (now + past for now, past in zip(step, before, strict=True))
+        z, i, f, o = ops.tanh(z), ops.exp(i), ops.sigmoid(f), ops.sigmoid(o)
+        c, n = (i * z, i) if y is None else (f * c + i * z, f * n + i)
+        y = o * c / n
+        read.append(y)
+    return keras.Model(x, make.readout(add(u, make.dense(width)(ops.stack(read, axis=1))), outputs))

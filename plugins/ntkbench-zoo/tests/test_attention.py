@@ -162,6 +162,18 @@ def test_retnet(heads, number, x):
     same(model, x, dense(flat(mlp(w, h)), w()), w)
 
 
+def test_attention_bias(x):
+    model, x = zoo.build_attention_bias(16, input_shape=(T, A), seed=1), x(T, A)
+    w = Weights(model)
+    h = dense(x, w())
+    q, k, v, bias, out = (w() for _ in range(5))
+    assert bias.shape == (T, T)
+    parts = iter((q, k, v))
+    # `attended` divides by √d = 2, and the network by d.
+    h = h + dense(attended(lambda: next(parts), norm(h), 4, lambda scores: softmax(scores / 2 + bias)), out)
+    same(model, x, dense(flat(mlp(w, h)), w()), w)
+
+
 @pytest.mark.parametrize("pool", ["attention", "mean"])
 def test_attention_pool(pool, x):
     model, x = zoo.build_attention_pool(8, input_shape=(T, A), seed=1, pool=pool), x(T, A)

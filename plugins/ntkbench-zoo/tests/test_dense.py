@@ -221,3 +221,20 @@ def test_albert(x):
     for _ in range(3):
         h = np.tanh(dense(h, shared))
     same(model, x, dense(h, w()), w)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_icnn(outputs, x):
+    model, x = zoo.build_icnn(8, input_shape=(5,), outputs=outputs, seed=1), x(5)
+    softplus = lambda z: np.log1p(np.exp(z))  # noqa: E731
+    w = Weights(model)
+    first, direct = w(), w()
+    inner, outer = (softplus(w("Gain", "gain")).reshape(-1, 8) / 8 for _ in range(2))
+    h = softplus(softplus(dense(x, first)) @ inner.T + dense(x, direct))
+    same(model, x, h @ outer.T, w)
+
+
+def test_icnn_is_convex(x):
+    model, (a, b, _) = zoo.build_icnn(8, input_shape=(5,), seed=1), x(5)
+    f = np.ravel(model(a + np.linspace(-3, 3, 13)[:, None] * b))
+    assert np.all(np.diff(f, 2) > 0)

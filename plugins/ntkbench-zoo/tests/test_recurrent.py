@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from formulas import Weights, dense, flat, gelu, norm, sigmoid
 
+from ntkbench import NtkbenchError
 from ntkbench_zoo import recurrent as zoo
 
 T, A = 5, 3
@@ -129,3 +130,43 @@ def test_birnn(x):
             h = np.tanh(dense(h, recurrent) + dense(x[:, t], inputs))
         ends.append(h)
     same(model, x, dense(flat(np.stack(ends, 1)), w()), w)
+
+
+@pytest.mark.parametrize(("heads", "number"), [(4, 4), ("grow", 2)])
+def test_mlstm_is_a_recursion_of_matrices(heads, number, x):
+    model, x = zoo.build_mlstm(16, input_shape=(T, A), seed=1, heads=heads), x(T, A)
+    w, d = Weights(model), 16 // number
+    h = dense(x, w())
+    normal = norm(h)
+    q, k, v = (dense(normal, w()).reshape(3, T, number, d) for _ in range(3))
+    enter, forget = np.exp(dense(normal, w()) / 2), sigmoid(dense(normal, w()) / 2)
+    out, gate = w(), w()
+    memory, total, y = np.zeros((3, number, d, d)), np.zeros((3, number, d)), []
+    for t in range(T):
+        i, f, key = enter[:, t, :, None], forget[:, t, :, None], k[:, t] / math.sqrt(d)
+        memory = f[..., None] * memory + i[..., None] * v[:, t, :, :, None] * key[:, :, None, :]
+        total = f * total + i * key
+        size = np.sqrt(1 + np.sum(total * q[:, t], -1, keepdims=True) ** 2)
+        y.append((memory @ q[:, t, :, :, None])[..., 0] / size)
+    read = np.stack(y, 1).reshape(3, T, 16)
+    same(model, x, dense(flat(h + dense(sigmoid(dense(normal, gate)) * read, out)), w()), w)
+
+
+def test_slstm_is_a_recursion(x):
+    model, x = zoo.build_slstm(16, input_shape=(T, A), seed=1), x(T, A)
+    w = Weights(model)
+    u = dense(x, w())
+    inputs, recurrent = [w() for _ in range(4)], [w("BlockDense") for _ in range(4)]
+    c = n = y = np.zeros((3, 16))
+    read = []
+    for t in range(T):
+        z, i, f, o = (
+            dense(norm(u)[:, t], now) + np.concatenate([dense(y[:, :8], before[0]), dense(y[:, 8:], before[1])], 1)
+            for now, before in zip(inputs, recurrent, strict=True)
+        )
+        c, n = (sigmoid(f) * old + np.exp(i) * new for old, new in ((c, np.tanh(z)), (n, 1)))
+        y = sigmoid(o) * c / n
+        read.append(y)
+    same(model, x, dense(flat(u + dense(np.stack(read, 1), w())), w()), w)
+    with pytest.raises(NtkbenchError, match="Width 12 does not fit: heads have 8 channels; use a multiple of 8"):
+        zoo.build_slstm(12, input_shape=(T, A), seed=1)

@@ -130,6 +130,19 @@ def register_all(register):
         priority={"C": ({},)},
     )
     register(
+        "attention-bias",
+        "attention:build_attention_bias",
+        summary="attention with 4 heads and scores q·k/d, plus a trained bias for each pair of steps",
+        width_means="channels and hidden units; the number of heads is fixed",
+        inputs="sequence",
+        theory=floor(derived(6, "all channels share the biases that mix steps"), hessian_from=1024, kernel_from=1024),
+        bottleneck=True,
+        known_limit=False,
+        widths=WIDTHS,
+        pair="attention:scale=inverse",
+        priority="C",
+    )
+    register(
         "attention-pool",
         "attention:build_attention_pool",
         summary="softmax of one trained query over steps, or their mean",

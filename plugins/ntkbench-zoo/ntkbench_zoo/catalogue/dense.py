@@ -301,3 +301,15 @@ def register_all(register):
         pair="fc:depth=4",
         priority="C",
     )
+    register(
+        "icnn",
+        "dense:build_icnn",
+        summary="input-convex network: averages with positive weights softplus(W)",
+        width_means=UNITS,
+        theory={},  # Positive sums have a mean, and the rules are about sums of random sign.
+        known_limit=False,
+        # The network holds a copy of ψ(W) for each sample.
+        widths={"quick": (16, 40, 104, 256), "zoo": (16, 32, 64, 128, 256)},
+        pair="fc",
+        priority="C",
+    )

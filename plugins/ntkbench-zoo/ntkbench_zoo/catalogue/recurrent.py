@@ -15,6 +15,14 @@ def mamba(given):
     return floor(derived(2, why), hessian_from=32 * given["heads"], kernel_from=32 * given["heads"])
 
 
+def mlstm(given):
+    """Return the claims on a matrix memory by its number of heads."""
+    if given["heads"] == "grow":
+        return linear(derived(1, "scores and gates of a head bend 8 channels only, and the number of heads grows"))
+    why = "all channels of a head share its gates and its scores q·k/√d"
+    return floor(derived(2, why), hessian_from=32 * given["heads"], kernel_from=32 * given["heads"])
+
+
 def register_all(register):
     """Register the family."""
 
@@ -86,5 +94,25 @@ def register_all(register):
         width_means="units of each state",
         theory=linear(derived(4, f"weights are reused at every step; {TP2}")),
         pair="rnn",
+        priority="C",
+    )
+    recurrent(
+        "mlstm",
+        "build_mlstm",
+        summary="xLSTM's matrix memory: exponential input gates, a smooth normaliser",
+        width_means="channels; the number of heads is fixed, except for heads=grow",
+        params={"heads": grow(4, "number of heads, which must divide the width; grow: one head per 8 channels")},
+        theory=mlstm,
+        bottleneck=lambda given: given["heads"] != "grow",
+        known_limit=False,
+        pair=lambda given: "mlstm" if given["heads"] == "grow" else "slstm",
+        priority={"C": ({},)},
+    )
+    recurrent(
+        "slstm",
+        "build_slstm",
+        summary="xLSTM's scalar memories: exponential input gates, recurrent weights within heads of 8 channels",
+        theory=linear(derived(1, "each channel has gates of its own; R4: weights are reused at every step")),
+        pair="mlstm",
         priority="C",
     )
