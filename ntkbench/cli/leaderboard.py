@@ -40,9 +40,10 @@ def command() -> None:
 @click.option(
     "--name", required=True, metavar="NAME", help="Name of the submission: lowercase letters, digits, '.', '-', '_'."
 )
+@click.option("--dataset", metavar="NAME", help="Dataset whose cells are submitted, for a RUN with several.")
 @_BOARDS
 @answering
-def submit(run: str, name: str, boards: Path) -> None:
+def submit(run: str, name: str, dataset: str | None, boards: Path) -> None:
     """Write the receipt of a finished RUN.
 
     The receipt is submissions/NAME.json: plain data with its hash.
@@ -52,7 +53,7 @@ def submit(run: str, name: str, boards: Path) -> None:
     from ..leaderboard.receipt import read_receipt, write_receipt
     from ..leaderboard.standing import twin_of
 
-    data = write_receipt(load(run), name)
+    data = write_receipt(load(run), name, dataset)
     path = boards / "submissions" / f"{name}.json"
     if path.exists() and path.read_bytes() != data:
         raise NtkbenchError(f"{path} already exists, and receipts are never overwritten. Choose another --name.")

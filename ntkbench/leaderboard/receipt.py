@@ -71,16 +71,18 @@ class OtherVersion(NtkbenchError):
         self.why = why
 
 
-def write_receipt(run: StoredRun, name: str) -> bytes:
+def write_receipt(run: StoredRun, name: str, dataset: str | None = None) -> bytes:
     """Return the receipt of a finished run as canonical bytes: equal runs give equal bytes.
 
     Args:
         run: The run.
         name: Name of the submission.
+        dataset: Label of the dataset whose cells are submitted; needed only if the run has several.
 
     Raises:
-        NtkbenchError: If the name is invalid, the run has unreadable files or missing cells, it used a user's own
-            file, which others could not run, or it chose units or weights that its architectures do not declare.
+        NtkbenchError: If the name is invalid, the run has unreadable files or missing cells, it has several datasets
+            or none of this label, it used a user's own file, which others could not run, or it chose units or weights
+            that its architectures do not declare.
     """
     if not NAME.match(name):
         raise NtkbenchError(
@@ -98,13 +100,7 @@ def write_receipt(run: StoredRun, name: str) -> bytes:
             f"{run.path} is not finished: {len(missing)} planned cells are missing. Rerun its `ntkbench run` command "
             "to measure them, then submit."
         )
-    cells = [result.cell for result in results]
-    datasets = list(dict.fromkeys(cell.dataset_label for cell in cells))
-    if len(datasets) > 1:
-        raise NtkbenchError(
-            f"{run.path} holds results on {len(datasets)} datasets ({', '.join(datasets[:3])}), but a submission has "
-            "one, so that all its rows are comparable. Run each dataset with its own --out, and submit these runs."
-        )
+    results = _on_one_dataset(run, results, dataset)
     own = sorted({result.cell.label for result in results if result.cell.source_hash})
     if own:
         raise NtkbenchError(f"{own[0]} is a local file, which others cannot run. Turn it into a plugin to submit it.")
@@ -129,6 +125,19 @@ def write_receipt(run: StoredRun, name: str) -> bytes:
     data = text.replace('{"cell":', '\n{"cell":').encode()
     read_receipt(data, name)
     return data
+
+
+def _on_one_dataset(run: StoredRun, results: Sequence[CellResult], dataset: str | None) -> Sequence[CellResult]:
+    labels = list(dict.fromkeys(result.cell.dataset_label for result in results))
+    listed = ", ".join(labels)
+    if dataset is None and len(labels) > 1:
+        raise NtkbenchError(
+            f"{run.path} holds results on {len(labels)} datasets ({listed}), but a submission has one, so that all its "
+            "rows are comparable. Choose one with --dataset, and submit the others under other names."
+        )
+    if dataset is not None and dataset not in labels:
+        raise NtkbenchError(f"{run.path} has no results on {dataset!r}. Choose --dataset from: {listed}.")
+    return [result for result in results if dataset in (None, result.cell.dataset_label)]
 
 
 def load_receipt(path: Path) -> Receipt:

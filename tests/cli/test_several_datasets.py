@@ -9,6 +9,7 @@ import pytest
 
 from ntkbench.api import load
 from ntkbench.cli.main import main
+from ntkbench.leaderboard.receipt import load_receipt
 
 DATASETS = ("--dataset", "digits", "--dataset", "gaussian:d=5")
 
@@ -64,6 +65,18 @@ def test_a_submission_has_one_dataset(words, tmp_path, capsys):
     _, out = words
     assert main(["leaderboard", "submit", str(out), "--name", "two", "--boards", str(tmp_path)]) == 2
     assert "holds results on 2 datasets (digits, gaussian:d=5), but a submission has one" in capsys.readouterr().err
+
+
+def test_each_dataset_is_submitted_on_its_own(words, tmp_path, capsys):
+    _, out = words
+    submit = ["leaderboard", "submit", str(out), "--boards", str(tmp_path), "--dataset"]
+    assert main([*submit, "gaussian:d=5", "--name", "one"]) == 0
+    assert main([*submit, "digits", "--name", "other"]) == 0
+    held = [load_receipt(tmp_path / f"submissions/{name}.json").results for name in ("one", "other")]
+    assert [{each.cell.dataset_label for each in results} for results in held] == [{"gaussian:d=5"}, {"digits"}]
+    assert [len(results) for results in held] == [4, 4]
+    assert main([*submit, "moons", "--name", "none"]) == 2
+    assert "has no results on 'moons'. Choose --dataset from: digits, gaussian:d=5." in capsys.readouterr().err
 
 
 def test_a_run_is_equal_to_itself(words, capsys):
