@@ -3,8 +3,8 @@
 python benchmarks/search_effort.py                  all built-in architectures, widths of the quick preset, 2 seeds
 python benchmarks/search_effort.py fc-relu fc@64    some architectures, or one width of them; print only
 
-A cell is marked if its own search_gain exceeds UNSURE, or if its row is: if the mean over the seeds of a width does, as in
-a verdict. The table and the verdict mark whole rows.
+A cell is marked if its own search_gain exceeds UNSURE, or if its row is marked: if the mean over the seeds of a width
+exceeds it, as in a verdict. The table and the verdict mark whole rows.
 """
 
 from __future__ import annotations

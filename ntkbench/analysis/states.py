@@ -13,6 +13,8 @@ from .scaling import CONFIDENCE, FLAT, Fit, student_t
 
 StateName = Literal["zero", "decays", "falls", "flat", "plateaus", "grows", "open"]
 STATES: tuple[StateName, ...] = get_args(StateName)
+STAYS: tuple[StateName, ...] = ("flat", "plateaus", "grows")
+"""States of what does not fall over the measured widths, or falls to a floor only."""
 
 DECIDING_FLOOR = (0.25, 0.5)
 """Smallest floors that must be excluded for a fall to count as a decay, as shares of the last value: for a floor that

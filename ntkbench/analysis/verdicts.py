@@ -16,7 +16,7 @@ from ..types import KINKED, UNSURE, CellResult, Quantity, Theory
 from .advice import Advice, Measured, what_would_decide
 from .laws import Law, Series, law, law_of_points, result_keys, series
 from .scaling import CONFIDENCE, FLAT, Fit
-from .states import DECIDING_FLOOR, STATES, State, StateName, state_of
+from .states import DECIDING_FLOOR, STATES, STAYS, State, StateName, state_of
 
 if TYPE_CHECKING:
     import pandas
@@ -39,7 +39,6 @@ RADIUS_OF_CURVATURE = Quantity(
 
 _GOOD: tuple[StateName, ...] = ("zero", "decays")
 _FALLING: tuple[StateName, ...] = (*_GOOD, "falls")
-_BAD: tuple[StateName, ...] = ("flat", "plateaus", "grows")
 
 
 @frozen
@@ -246,13 +245,13 @@ def _joint(codes: Mapping[str, Any], kinked: bool, unsure: bool, slope_sees: boo
     def among(key: str, names: Sequence[StateName]) -> Any:
         return np.isin(codes[key], [STATES.index(name) for name in names]) if key in codes else np.zeros(1, bool)
 
-    contradicted = among(CURVATURE, _BAD) & (not kinked)
+    contradicted = among(CURVATURE, STAYS) & (not kinked)
     slope_falls = among(SLOPE, _FALLING) & slope_sees
     falling = (among(WORST, _FALLING) & among(GD, _FALLING) | slope_falls) & ~contradicted
     linear = falling & among(WORST, _GOOD) & among(GD, _GOOD) & (not unsure)
     name = np.where(falling, NAMES.index("falling"), NAMES.index("open"))
     name = np.where(linear, NAMES.index("linear"), name)
-    return np.where(among(WORST, _BAD) | among(GD, _BAD) | among(SLOPE, _BAD), NAMES.index("non-linear"), name)
+    return np.where(among(WORST, STAYS) | among(GD, STAYS) | among(SLOPE, STAYS), NAMES.index("non-linear"), name)
 
 
 def curvature_points(of: Series) -> list[tuple[int, int, float | None, float]]:
@@ -292,7 +291,7 @@ def _typical(of: Series, key: str) -> float | None:
 
 
 def _unsure(of: Series) -> tuple[int, ...]:
-    """Return the widths at which search_gain exceeds UNSURE as the mean over seeds: rare failures count by their size."""
+    """Return the widths whose search_gain exceeds UNSURE as the mean over seeds, in which rare failures count too."""
     gains: dict[int, list[float]] = {}
     for each in of.by_key.get("search_gain", ()):
         value = each.values.get("search_gain")
@@ -311,11 +310,11 @@ def _reason(
     judged = {key: states[key] for key in (WORST, GD, SLOPE) if key in states}
     curvature = states.get(CURVATURE)
     if name == "non-linear":
-        bad = [key for key, state in judged.items() if state.name in _BAD]
+        bad = [key for key, state in judged.items() if state.name in STAYS]
         return "; ".join(_stays(key, laws[key].fit, states[key]) for key in bad)
     if missing:
         there = [_falls(key, laws[key].fit, state) for key, state in judged.items()]
-        if name == "open" and curvature is not None and curvature.name in _BAD:
+        if name == "open" and curvature is not None and curvature.name in STAYS:
             there.append(_stays(CURVATURE, laws[CURVATURE].fit, curvature))
         return "; ".join([*there, f"{' and '.join(missing)} not measured"])
     falls = [_falls(key, laws[key].fit, state) for key, state in judged.items()]
@@ -345,7 +344,7 @@ def _falls(key: str, fit: Fit, state: State) -> str:
         return f"{key} is 0 at every width ({fit.note})"
     if state.name == "open":
         return _unclear({key: (fit, state)})
-    if state.name in _BAD:
+    if state.name in STAYS:
         return _stays(key, fit, state)
     return f"{key} falls as m^{_exponent(state)} over {_range(state.from_width, fit.last_width)}"
 

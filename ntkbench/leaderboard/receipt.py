@@ -100,8 +100,8 @@ def write_receipt(run: StoredRun, name: str, dataset: str | None = None) -> byte
             f"{run.path} is not finished: {len(missing)} planned cells are missing. Rerun its `ntkbench run` command "
             "to measure them, then submit."
         )
-    results = _on_one_dataset(run, results, dataset)
-    own = sorted({result.cell.label for result in results if result.cell.source_hash})
+    submitted = _on_one_dataset(run, results, dataset)
+    own = sorted({result.cell.label for result in submitted if result.cell.source_hash})
     if own:
         raise NtkbenchError(f"{own[0]} is a local file, which others cannot run. Turn it into a plugin to submit it.")
     chosen = [each.get("options", {}) for each in run.manifest.get("invocations", ())]
@@ -118,7 +118,7 @@ def write_receipt(run: StoredRun, name: str, dataset: str | None = None) -> byte
         "schema_version": SCHEMA_VERSION,
         "plan": {key: run.manifest.get(key, {}) for key in sorted(_PLAN)},
         "environment": run.manifest.get("provenance", {}),
-        "groups": _groups(results),
+        "groups": _groups(submitted),
     }
     body = plain(body)
     text = canonical_json(body | {"hash": _hash(body)}) + "\n"

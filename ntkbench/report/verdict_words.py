@@ -10,7 +10,7 @@ from ..analysis.groups import radius_of
 from ..analysis.laws import Law
 from ..analysis.letters import LONGEST
 from ..analysis.scaling import FLAT
-from ..analysis.states import DECIDING_FLOOR, State
+from ..analysis.states import DECIDING_FLOOR, STAYS, State
 from ..analysis.verdicts import GD, WORST, Verdict
 
 FLOOR_AND_THEORY = (
@@ -18,6 +18,8 @@ FLOOR_AND_THEORY = (
     "largest width, added or in quadrature. Theory: its exponent of kernel_change_worst, ≤ an upper bound; ✓ the "
     f"interval meets it ± {MARGIN} and excludes its rival (0, or for 0 a fall), · it meets both, ✗ it misses theory's."
 )
+TENTH = 0.1
+"""Level of kernel_change_worst whose width `tenth` returns."""
 COLUMNS = (
     "Worst, gd: exponents of kernel_change_worst and kernel_change_gd, each ± half its 95 % interval. Last step: the "
     f"exponent of kernel_change_worst between the two largest widths alone. {FLOOR_AND_THEORY}"
@@ -92,6 +94,32 @@ def floor(of: Verdict) -> str:
 
 def _floor(of: State) -> str:
     return "any" if of.floors is None else of.floors.left
+
+
+def tenth(of: Verdict) -> str:
+    """Return the width at which kernel_change_worst is 0.1 by its law, to two digits; "" without a law.
+
+    It is "any" if the kernel does not move, "<" the smallest or ">" the largest measured width if it lies beyond, since
+    a law is known over the measured widths only, and "∞" if kernel_change_worst stays above 0.1.
+    """
+    law, state = of.laws.get(WORST), of.states.get(WORST)
+    if law is None or state is None:
+        return ""
+    fit = law.fit
+    if fit.is_zero:
+        return "any"
+    if fit.first_value is None or fit.last_value is None or fit.last_width is None:
+        return ""
+    if state.name in STAYS and fit.last_value > TENTH:
+        return "∞"
+    if max(fit.first_value, fit.last_value) <= TENTH:
+        return f"< {fit.first_width}"
+    if not fit.slope:
+        return ""
+    width = fit.last_width * (TENTH / fit.last_value) ** (1 / fit.slope)
+    if width > fit.last_width:
+        return f"> {fit.last_width}"
+    return f"{float(f'{width:.1e}'):.0f}"
 
 
 def theory_mark(of: Law | None) -> str:

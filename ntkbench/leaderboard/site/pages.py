@@ -22,7 +22,7 @@ from ...report.linearity_map import Place, linearity_map, place_of, shown_law
 from ...report.page import details, sort_key
 from ...report.pairs import OTHER, joined
 from ...report.template import from_markdown, render, script
-from ...report.verdict_words import FLOOR_AND_THEORY, exponent, flags, floor, meaning, theory_mark, ties
+from ...report.verdict_words import FLOOR_AND_THEORY, exponent, flags, floor, meaning, tenth, theory_mark, ties
 from ...store.manifest import catalogue, theory
 from ...types import Quantity, Status
 from ..build import Board, board_table
@@ -36,7 +36,7 @@ from .rows import SiteRow
 WIDE, NARROW = (900, 540), (400, 460)
 """Sizes of the two drawings of the map, of which the style sheet shows one."""
 _HEADS = (
-    "architecture", "verdict", "exponent", "family", "level", "floor", "gd", "theory", "ties", "notes", "cells",
+    "architecture", "verdict", "exponent", "family", "level", "W₁₀", "floor", "gd", "theory", "ties", "notes", "cells",
     "re-run", "submission",
 )  # fmt: skip
 _COLOURS = {"linear": "#00664a", "falling": "#7a5c00", "non-linear": "#a33a00"}
@@ -98,7 +98,7 @@ def _line(of: SiteRow, radius: float | None) -> dict[str, Any]:
     found = of.row.verdict
     shown, gd = shown_law(found), found.laws.get(GD)
     level = None if shown is None else shown.fit.last_value
-    below = floor(found)
+    below, at = floor(found), tenth(found)
     return {
         "name": of.name,
         "href": f"rows/{of.stem}.html",
@@ -110,6 +110,8 @@ def _line(of: SiteRow, radius: float | None) -> dict[str, Any]:
         "stands_in": shown is not None and shown.key == SLOPE,
         "level": "–" if level is None else numbers.value(level),
         "level_key": "" if level is None else f"{level:.6g}",
+        "tenth": at,
+        "tenth_key": {"any": "0", "∞": "1e12"}.get(at, at.strip("<> ")),
         "floor": below,
         "floor_key": below.partition("%")[0],
         "gd": exponent(gd),
