@@ -13,7 +13,12 @@ from ntkbench.cli.main import VERBS, main
 from ntkbench.registry import registry
 
 PAGES = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
-ALONE = ("kernels.md", "layer-rules.md", "tutorials/sequences.md")  # executed by tests of their own, or of a plugin
+ALONE = (
+    "answers.md",  # an hour's commands, which measure what its receipts hold
+    "kernels.md",  # these are executed by tests of their own, or of a plugin
+    "layer-rules.md",
+    "tutorials/sequences.md",
+)
 EXECUTED = [
     page
     for page in PAGES
