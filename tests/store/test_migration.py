@@ -156,7 +156,8 @@ def test_an_old_run_gets_curves(here, capsys):
 
 @pytest.mark.parametrize("path", COMMITTED, ids=name_of)
 def test_a_published_receipt_is_read(path):
-    assert len(load_receipt(path).results) >= 3000
+    cells = sum(len(group["results"]) for group in json.loads(path.read_text(encoding="utf-8"))["groups"])
+    assert len(load_receipt(path).results) == cells > 0
 
 
 @pytest.fixture
