@@ -150,9 +150,13 @@ def answers(
     Args:
         questions: The questions.
         controls: The controls.
-        runs: Results and manifest of each run. An architecture in several of them is taken from the first one.
+        runs: Results and manifest of each run. An architecture that several of them measured on one dataset is taken
+            from the first one.
     """
-    rows = tuple(found for results, manifest in runs for found in _found(results, manifest))
+    rows: list[Found] = []
+    for results, manifest in runs:
+        known = {_place(row) for row in rows}
+        rows += [row for row in _found(results, manifest) if _place(row) not in known]
     by_label: dict[str, Found] = {}
     for row in rows:
         by_label.setdefault(row.series.label, row)
@@ -162,8 +166,12 @@ def answers(
             Answer(each, tuple(Row(label, course, by_label.get(label)) for label, course in each.rows.items()))
             for each in questions
         ),
-        rows,
+        tuple(rows),
     )
+
+
+def _place(of: Found) -> tuple[str, str]:
+    return of.series.label, of.series.results[0].cell.dataset_label
 
 
 def _found(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> Iterable[Found]:

@@ -12,9 +12,11 @@ from ..streams import answer, answering
 from .options import no_plugin, warn_of_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from ..analysis.answers import Answers
+    from ..analysis.answers import Answers, Found
+    from ..plan.options import RunOptions
+    from ..registry.manager import Registry
     from ..types import CellResult
 
     Run = tuple[Sequence[CellResult], Mapping[str, Any]]
@@ -55,7 +57,7 @@ def command(suite: str, runs: tuple[Path, ...], output: Path) -> int:
     loaded = [_read(path) for path in runs]
     answered = answers(found.questions, found.controls, [run for run, _ in loaded])
     pictures = _draw(answered, [run for run, _ in loaded], output.with_suffix(""))
-    options = _options(found.options, [run for run, _ in loaded])
+    options = _options(found.options, answered.rows, known)
     page = answers_page(found.summary or found.name, answered, [source for _, source in loaded], options, pictures)
     write_atomically(output, page.encode())
     if not answered.publishable:
@@ -98,15 +100,14 @@ def _draw(answered: Answers, runs: Sequence[Run], folder: Path) -> dict[str, str
 
     links = {}
     folder.mkdir(parents=True, exist_ok=True)
+    claims = {label: claim for _, manifest in reversed(runs) for label, claim in manifest.get("theory", {}).items()}
     for each in answered.answers:
-        labels = {row.label for row in each.rows if row.found is not None}
         key = each.question.quantity
-        results = [
-            result for run, _ in runs for result in run if result.cell.label in labels and key in result.cell.quantities
-        ]
+        found = [result for row in each.rows if row.found is not None for result in row.found.series.results]
+        results = [result for result in found if key in result.cell.quantities]
         path = folder / f"{each.question.id}.svg"
         try:
-            figure(results, path, runs[0][1], (key,))
+            figure(results, path, {**runs[0][1], "theory": claims}, (key,))
         except NtkbenchError:  # nothing to draw: zeros, or a single width
             path.unlink(missing_ok=True)
         else:
@@ -114,11 +115,29 @@ def _draw(answered: Answers, runs: Sequence[Run], folder: Path) -> dict[str, str
     return links
 
 
-def _options(given: Any, runs: Sequence[Run]) -> dict[str, list[str]]:
-    """Return the options of `ntkbench run` with which each label was measured."""
-    preset = [] if given is None or not given.preset else ["--preset", given.preset]
+def _options(given: RunOptions | None, rows: Iterable[Found], known: Registry) -> dict[str, list[str]]:
+    """Return the options of `ntkbench run` with which each label was measured; sizes only if they are not the preset's.
+
+    Args:
+        given: Options of the suite.
+        rows: What was found; the first one of each label counts.
+        known: The registered entries.
+    """
+    from ..plan.preset import preset
+    from ..types import written_width
+
+    sizes = None if given is None or not given.preset else preset(given.preset)
     found: dict[str, list[str]] = {}
-    for run, _ in runs:
-        for result in run:
-            found.setdefault(result.cell.label, [*preset, "--dataset", result.cell.dataset_label])
+    for row in rows:
+        of = row.series
+        cell = of.results[0].cell
+        words = [] if sizes is None else ["--preset", sizes.name]
+        words += ["--dataset", cell.dataset_label]
+        entry = known.subjects.get(cell.architecture)
+        widths = sorted({result.cell.width for result in of.results})
+        if sizes is None or widths != sorted(sizes.widths_for({} if entry is None else entry.widths)):
+            words += ["--widths", ",".join(str(written_width(width)) for width in widths)]
+        if sizes is None or len(of.seeds) != sizes.seeds:
+            words += ["--seeds", str(len(of.seeds))]
+        found.setdefault(of.label, words)
     return found

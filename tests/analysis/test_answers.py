@@ -104,3 +104,9 @@ def test_the_first_of_several_runs_counts(run):
     other = sweep("wide", slopes=SLOPES | FLAT, noise=0.01, widths=WIDE, seeds=5)
     (answer,) = answers([question(wide="falls")], [], [run, (other, manifest(other))]).answers
     assert answer.finding == "as predicted" and len(results) and of
+
+
+def test_a_prediction_counts_once_however_many_runs_measured_it(run):
+    once, twice = (answers([], [], [run] * n) for n in (1, 2))
+    assert len(twice.rows) == len(once.rows) == len(LAWS)
+    assert [law.key for law in twice.predictions] == [law.key for law in once.predictions] != []

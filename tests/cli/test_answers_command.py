@@ -66,6 +66,20 @@ def test_a_page_has_controls_questions_pictures_and_commands(here, capsys):
     assert main(["answers", "mini.toml", "run", "-o", "docs/answers.md"]) == 0 and page(here) == before
 
 
+def test_an_architecture_of_several_runs_is_that_of_the_first_one(here):
+    (here / "docs").mkdir()
+    stored("more", sweep("wide", noise=0.01, widths=WIDE[1:], seeds=8))
+    assert main(["answers", "mini.toml", "more", "run", "-o", "docs/answers.md"]) == 0
+    text = page(here)
+    assert "ntkbench run --preset zoo --dataset digits --widths 128,256,512,1024 --seeds 8 --arch wide\n" in text
+    assert "ntkbench run --preset zoo --dataset digits --arch narrow:k=4\n" in text
+    drawn = (here / "docs" / "answers" / "width.svg").read_bytes()
+    narrow = sweep("narrow", label="narrow:k=4", slopes=SLOPES | FLAT, noise=0.01, widths=WIDE, seeds=5)
+    stored("alone", [*sweep("wide", noise=0.01, widths=WIDE[1:], seeds=8), *narrow])
+    assert main(["answers", "mini.toml", "alone", "-o", "docs/answers.md"]) == 0
+    assert (here / "docs" / "answers" / "width.svg").read_bytes() == drawn
+
+
 def test_a_control_that_is_wrong_forbids_publishing(here, capsys):
     (here / "docs").mkdir()
     (here / "mini.toml").write_text(SUITE.replace('kernel_change_worst = "falls"', 'kernel_change_worst = "stays"'))
