@@ -147,8 +147,6 @@ def _prepared(setting: Setting) -> str:
 
         tf.config.threading.set_intra_op_parallelism_threads(setting.threads)
         tf.config.threading.set_inter_op_parallelism_threads(setting.threads)
-        # For small networks, graph optimisation costs more CPU time than it saves.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     elif device.startswith("gpu"):
         from ...engine.budget import share_gpu
 
