@@ -43,7 +43,7 @@ def measure(ctx: Context) -> dict[str, Value]:
     if not ctx.quantities.isdisjoint(KERNEL):
         result |= kernel_change_worst(ctx)
     elif "kink_share" in ctx.quantities:
-        result["kink_share"] = Value(largest_kink_share(ctx), None, "bound")
+        result["kink_share"] = largest_kink_share(ctx)
     if "linearization_error_worst" in ctx.quantities:
         result["linearization_error_worst"] = linearization_error_worst(ctx)
     if "hessian_norm_ball" in ctx.quantities:
@@ -63,7 +63,7 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     objective, growth, share = kernel_objective(ctx), kernel_growth(ctx), largest_kink_share(ctx)
     halves = [[growth], [_descent(ctx), ctx.direction()]]
     found = [largest(ascend_best(objective, _both(start), ASCENT) for start in half) for half in halves]
-    if share > KINKED:
+    if float(share.value or 0.0) > KINKED:
         found = [largest([smooth, *across_kinks(ctx, objective)]) for smooth in found]
     best = largest(found)
     if best.direction is not None:
@@ -71,7 +71,7 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     return {
         "kernel_change_worst": _confirmed(ctx, best, _kernel_change_at),
         "search_gain": Value(_gain(best, found), None, "bound"),
-        "kink_share": Value(share, None, "bound"),
+        "kink_share": share,
     }
 
 
@@ -96,7 +96,7 @@ def _kernel_change_at(ctx: Context, direction: tf.Tensor) -> float:
     return relative_change(k, ctx.kernel)
 
 
-def largest_kink_share(ctx: Context) -> float:
+def largest_kink_share(ctx: Context) -> Value:
     """Return the largest share of the gradient's change that second derivatives do not explain.
 
     The maximum is over three displacements: that of gradient descent, Jᵀc of length R with the leading eigenvector c of
@@ -107,7 +107,8 @@ def largest_kink_share(ctx: Context) -> float:
     outputs = unit(_along_outputs(ctx))
     displacements = [_descent(ctx), gaussian, *([] if outputs is None else [ctx.settings.radius * outputs])]
     everywhere = np.ones(len(ctx.y))
-    return max(kink_share(ctx.weighted_output, ctx.theta, v, everywhere) for v in displacements)
+    share, error = max(kink_share(ctx.weighted_output, ctx.theta, v, everywhere) for v in displacements)
+    return Value(share, error, "bound")
 
 
 def linearization_error_worst(ctx: Context) -> Value:

@@ -151,6 +151,17 @@ def test_choices_between_networks_are_kinks(build):
         assert share(build, width) > KINKED
 
 
+@pytest.mark.parametrize(("slope", "depth"), [(8.0, 3), (3.0, 12)])
+def test_steep_smooth_networks_have_no_kinks(slope, depth):
+    assert share(kinked.dense(lambda h: keras.ops.sin(slope * h), depth), 32) <= KINKED / 2
+
+
+@pytest.mark.parametrize("activation", ["relu", keras.activations.relu6, kinked.leaky_relu])
+def test_the_share_of_a_deep_kinked_network_settles_near_one(activation):
+    for seed in range(2):
+        assert KINKED < share(kinked.dense(activation, 30), 32, seed) <= 1.1
+
+
 @pytest.mark.parametrize("name", ["attention", "mlp-mixer", "fc-softmax-output", "fc-square-output", "rnn"])
 def test_smooth_architectures_have_no_kinks(name):
     assert share(name, 32) <= KINKED / 2

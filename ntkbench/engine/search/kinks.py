@@ -7,17 +7,20 @@ import tensorflow as tf
 
 from .weighted_output import WeightedOutput
 
-MAX_SEGMENTS = 64  # maximum number of segments of the line
-SHARE_TOLERANCE = 0.02  # change of the share below which the number of segments is no longer doubled
+MAX_SEGMENTS = 64  # maximum number of segments of a line
+SETTLED = 0.02  # change of the share below which the number of segments is no longer doubled
+SHORTENED = (1, 1 / 8, 1 / 64, 1 / 512, 1 / 4096)  # fractions of the displacement, tried until the share settles
 ROUNDING = 100  # units of machine epsilon, relative to the gradient; smaller changes count as zero
 
 
-def kink_share(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.ndarray) -> float:
-    """Return ‖g(w0 + v) − g(w0) − ∫₀¹ H(w0 + t·v)·v dt‖ / ‖g(w0 + v) − g(w0)‖, where g = ∇F_c and H = ∇²F_c.
+def kink_share(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.ndarray) -> tuple[float, float]:
+    """Return ‖g(w0 + v) − g(w0) − ∫₀¹ H(w0 + t·v)·v dt‖ / ‖g(w0 + v) − g(w0)‖ and its error; g = ∇F_c, H = ∇²F_c.
 
     Automatic differentiation ignores jumps of the gradient, so the integral of the second derivatives misses every jump
     on the line. The integral is computed by Simpson's rule over K segments, from two trapezoid rules; K is doubled
-    until the share converges.
+    until the share settles. Where the second derivatives vary too fast for that, as in a deep network that v moves far,
+    the share says nothing: v is shortened, which leaves the share of a kinked network as it is, since its kinks are
+    everywhere, and lets that of a smooth one vanish.
 
     Args:
         output: The weighted output F_c.
@@ -26,22 +29,35 @@ def kink_share(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.nd
         c: Weights of the probes [N].
 
     Returns:
-        0 for a smooth network, up to the error of the rule; about 1 if all of the change comes from kinks.
+        0 for a smooth network, up to the error of the rule; about 1 if all of the change comes from kinks. The error is
+        the change when K was last doubled.
     """
+    share, error = 0.0, 0.0
+    for fraction in SHORTENED:
+        found = _on_line(output, origin, v * fraction, c)
+        if found is None:  # shortened until the gradient no longer changes
+            break
+        share, error = found
+        if share <= SETTLED or error <= SETTLED:
+            break
+    return share, error
+
+
+def _on_line(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.ndarray) -> tuple[float, float] | None:
+    """Return the share on one line and its error, or None if the gradient does not change or overflows."""
     first, at_origin = output.gradient_and_product(origin, c, v)
     last, at_end = output.gradient_and_product(origin + v, c, v)
     change = last - first
     size = float(tf.norm(change))
     rounding = ROUNDING * np.finfo(first.dtype.as_numpy_dtype).eps * float(tf.norm(first))
     if not rounding < size < np.inf:
-        return 0.0
-    trapezoid, segments, before = (at_origin + at_end) / 2, 1, np.inf
-    while True:
+        return None
+    trapezoid, segments, share, error = (at_origin + at_end) / 2, 1, np.inf, np.inf
+    while share > SETTLED and error > SETTLED and segments < MAX_SEGMENTS:
         segments *= 2
         middles = [output.gradient_and_product(origin + v * (k / segments), c, v)[1] for k in range(1, segments, 2)]
         coarser, trapezoid = trapezoid, trapezoid / 2 + tf.add_n(middles) / segments
         unexplained = float(tf.norm(change - (4 * trapezoid - coarser) / 3))
-        share = unexplained / size if unexplained > rounding else 0.0
-        if share <= SHARE_TOLERANCE or abs(share - before) <= SHARE_TOLERANCE or segments >= MAX_SEGMENTS:
-            return share
-        before = share
+        before, share = share, unexplained / size if unexplained > rounding else 0.0
+        error = abs(share - before)
+    return share, min(share, error)
