@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,11 +13,12 @@ from ntkbench.plan.options import RunOptions
 from ntkbench.plan.plan import make_plan
 from ntkbench.registry.current import registry
 from ntkbench.runner.agenda import Agenda
-from ntkbench.runner.executors import choose
+from ntkbench.runner.executors import choose, processes
 from ntkbench.runner.executors.child import Setting
 from ntkbench.runner.executors.choose import Choice, workers_for
 from ntkbench.runner.executors.processes import Processes
 from ntkbench.runner.progress import Progress
+from ntkbench.types import Status
 
 SOURCE = """
 import os
@@ -58,6 +59,23 @@ def test_workers_give_what_one_process_gives_and_may_die(tmp_path, monkeypatch, 
     assert main([*rest, "--executor", "serial", "--out", "one"]) == 0
     one = nb.load("one").frame().set_index(IDENTITY)
     assert two["value"].reindex(one.index).to_numpy() == pytest.approx(one["value"].to_numpy(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("most", "workers"), [(0.005, 3), (1000.0, 1)])
+def test_a_worker_that_keeps_much_memory_is_replaced_before_the_next_group(most, workers, monkeypatch):
+    monkeypatch.setattr(processes, "KEPT_GIB", most)
+    started = []
+
+    class Counted(Processes):
+        def _start(self):
+            super()._start()
+            started.append(self.crew[-1].process.pid)
+
+    agenda = Agenda(plan("linear", widths="4,5,6", seeds=2, measure="gradient").groups())
+    with Counted(1, Setting("cpu", {}, frozenset(), 1)) as executor:
+        results = list(executor.results(agenda, Progress()))
+    assert [result.status for result in results] == [Status.OK] * 6
+    assert len(started) == workers
 
 
 def test_a_device_that_is_not_there_is_a_sentence(monkeypatch):
@@ -125,8 +143,8 @@ def test_fewer_workers_on_a_tpu_are_said_to_who_asked_for_more(asked):
     notes = []
     choice = Choice(kind="processes", workers=3, device="auto", asked=asked)
     executor = choice.executor(registry(), "auto", notes.append)
-    executor._begin(SimpleNamespace(ready=False), "gpu:0")
+    executor._begin(Mock(), "gpu:0")
     assert executor.workers == executor.setting.workers == 3
-    executor._begin(SimpleNamespace(ready=False), "tpu:local")
+    executor._begin(Mock(), "tpu:local")
     assert executor.workers == 1
     assert notes == asked * ["Using one worker instead of 3, because tpu:local cannot be shared."]

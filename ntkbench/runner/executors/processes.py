@@ -20,6 +20,7 @@ import psutil
 from attrs import evolve
 
 from ...errors import NtkbenchError
+from ...plan.cost import machine_memory_gib
 from ...types import Cell, CellResult, Status
 from ..agenda import Agenda
 from ..progress import Progress
@@ -29,6 +30,8 @@ from .watchdog import Watchdog, Worker
 
 MAX_FAILED_STARTS = 3  # in a row
 STOP_SECONDS = 5.0
+KEPT_GIB = 2.0  # memory that a worker may keep from one group to the next
+KEPT_SHARE = 0.25  # of its share of the memory, or of the memory limit
 
 
 def processors() -> int:
@@ -92,6 +95,8 @@ class Processes(Executor):
         while agenda or any(worker.cells for worker in self.crew):
             if self._abandoned:
                 raise ExecutorLost("The run has ended.")
+            if agenda:
+                self._replace_large()
             self._start_some(len(agenda))
             for worker in self.crew:
                 if worker.ready and not worker.cells and agenda:
@@ -113,6 +118,23 @@ class Processes(Executor):
                 else:
                     yield from self._lost(worker, value, agenda)
 
+    def _replace_large(self) -> None:
+        """End the workers between two groups that keep much memory, so that new ones replace them.
+
+        TensorFlow never frees some of what it builds for a model. It would count against the limit of later cells.
+        """
+        gib = self.setting.limits.gib or machine_memory_gib() / self.workers
+        for worker in list(self.crew):
+            if worker.ready and not worker.cells and worker.kept() > min(KEPT_GIB, KEPT_SHARE * gib):
+                self.crew.remove(worker)
+                self._end(worker)
+
+    @staticmethod
+    def _end(worker: Worker) -> None:
+        worker.end()
+        worker.connection.close()
+        worker.process.join(STOP_SECONDS)
+
     def _start_some(self, waiting: int) -> None:
         """Start as many workers as there is work for, the first one alone, since its device limits the number."""
         busy = sum(bool(worker.cells) for worker in self.crew)
@@ -131,7 +153,8 @@ class Processes(Executor):
         self.crew.append(Worker(process, ours, psutil.Process(process.pid)))
 
     def _begin(self, worker: Worker, device: str) -> None:
-        worker.ready, worker.device, self._failed_starts = True, device, 0
+        worker.began(device)
+        self._failed_starts = 0
         if device.startswith("tpu") and self.workers > 1:
             self.say(f"Using one worker instead of {self.workers}, because {device} cannot be shared.")
             self.workers = 1
@@ -161,11 +184,10 @@ class Processes(Executor):
     def _lost(self, worker: Worker, reason: str, agenda: Agenda) -> Iterator[CellResult]:
         """Yield the failure of the cell that a dead worker was measuring, and put the cells after it back."""
         self.crew.remove(worker)
-        worker.end()
         if self._abandoned:
+            worker.end()
             return
-        worker.connection.close()
-        worker.process.join(STOP_SECONDS)
+        self._end(worker)
         if worker.at is None:
             if not worker.ready:
                 self._not_started(reason, ending(worker.process))

@@ -42,7 +42,7 @@ class Worker:
     """A worker process, its current group and its current cell.
 
     The watchdog reads `at` and writes `peak` (the largest resident set seen during this cell, in GiB) and `verdict`.
-    The executor owns all other fields.
+    The executor owns all other fields; `unused` is the resident set before the first group.
     """
 
     process: Any
@@ -54,6 +54,21 @@ class Worker:
     device: str = ""
     peak: float = field(default=0.0)
     verdict: Verdict | None = None
+    unused: float = 0.0
+
+    def began(self, device: str) -> None:
+        """Note that the process is ready, on a device, and how much memory it holds before its first group."""
+        self.ready, self.device, self.unused = True, device, self.resident()
+
+    def resident(self) -> float:
+        """Return the resident set in GiB; 0 if the process has exited."""
+        with contextlib.suppress(psutil.Error):
+            return self.usage.memory_info().rss / GIB
+        return 0.0
+
+    def kept(self) -> float:
+        """Return what the process holds beyond what it held before its first group, in GiB."""
+        return self.resident() - self.unused
 
     def take(self, cells: Sequence[Cell]) -> None:
         """Start a group."""
