@@ -21,7 +21,7 @@ from .. import numbers
 from .._version import __version__
 from ..analysis.groups import Grouped, grouped, radius_of
 from ..analysis.laws import Series, result_keys, series
-from ..analysis.verdicts import CURVATURE, GD, WORST, Verdict, verdict
+from ..analysis.verdicts import CURVATURE, GD, SLOPE, WORST, Verdict, verdict
 from ..atomic import write_atomically
 from ..errors import NtkbenchError
 from ..reading import read_regular
@@ -31,12 +31,15 @@ from ..report.table import Column, Table
 from ..report.template import render
 from ..report.verdict_words import (
     COLUMNS,
+    STANDS_IN,
     exponent,
     flags,
     floor,
     last_step,
     meaning,
     name_of,
+    shown_exponent,
+    shown_law,
     theory_mark,
     ties,
     what_would_decide,
@@ -52,7 +55,7 @@ GIT_ATTRIBUTES = f"""\
 # `ntkbench leaderboard build` then writes the board of both branches.
 {FOLDER}/* merge=union
 """
-_JUDGED = {"worst": WORST, "gd": GD, "curvature": CURVATURE}
+_JUDGED = {"worst": WORST, "gd": GD, "curvature": CURVATURE, "kernel_slope": SLOPE}
 _NUMBERS = ("slope", "low", "high", "last_slope", "floor_high", "state")
 CSV_COLUMNS = (
     "verdict", "ties", "submission", "label", "condition", "reason", "widths",
@@ -216,11 +219,11 @@ def _cells(row: Row, grouping: Grouped) -> tuple[tuple[str, ...], ...]:
         row.ties,
         name_of(found),
         row.receipt.name,
-        exponent(found.laws.get(WORST)),
+        shown_exponent(shown_law(found)),
         last_step(found),
         floor(found),
         exponent(found.laws.get(GD)),
-        theory_mark(found.laws.get(WORST)),
+        theory_mark(shown_law(found)),
         flags(found, grouping.radius),
         f"{_ok(row)}/{len(found.series.results)}",
         str(sum(row.reruns.values()) or "–"),
@@ -247,7 +250,8 @@ def _notes(board: Board) -> Iterable[str]:
         yield "There is no valid receipt, so the board has no rows."
     yield from board.remarks
     yield meaning()
-    yield f"{COLUMNS} Re-run: how many of the row's cells were run again and agreed."
+    stands_in = f" {STANDS_IN}" * any(law is not None and law.key == SLOPE for law in map(shown_law, found))
+    yield f"{COLUMNS}{stands_in} Re-run: how many of the row's cells were run again and agreed."
     alone = "Rows without a letter were measured at another radius or with fewer than two seeds."
     yield f"{ties(board.grouping.unmarked)} {alone}"
     if board.grouping.gaps:

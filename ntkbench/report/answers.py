@@ -13,7 +13,7 @@ from ..analysis.laws import Law
 from ..analysis.verdicts import SLOPE
 from . import escape
 from .table import Column, Table
-from .verdict_words import exponent, name_of, theory_mark
+from .verdict_words import exponent, name_of, shown_exponent, theory_mark
 
 _COLUMNS = ("architecture", "predicted", "found", "verdict", "exponent", "last step", "at the largest width")
 _FOUND = {
@@ -131,8 +131,7 @@ def _row(row: Row) -> tuple[str, ...]:
         return row.label, predicted, found.course, verdict, "–", "–", "–"
     last = law.state.last_slope
     step = "–" if last is None else numbers.slope(last)
-    sign = " κ" * (law.key == SLOPE)
-    return row.label, predicted, found.course, verdict, f"{exponent(law)}{sign}", step, _level(law)
+    return row.label, predicted, found.course, verdict, shown_exponent(law), step, _level(law)
 
 
 def _level(law: Law) -> str:

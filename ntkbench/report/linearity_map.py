@@ -14,11 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import frozen
 
 from .. import numbers
-from ..analysis.laws import Law
 from ..analysis.scaling import FLAT
-from ..analysis.verdicts import SLOPE, WORST, Verdict
+from ..analysis.verdicts import SLOPE, Verdict
 from .svg import RIGHT, Frame, y_values
-from .verdict_words import exponent, name_of
+from .verdict_words import exponent, name_of, shown_law
 
 COLOURS = 7
 """Number of colours of the style sheet."""
@@ -194,11 +193,6 @@ def place_of(of: Verdict, family: str, name: str = "", href: str = "") -> Place 
         stands_in=law.key == SLOPE,
         href=href,
     )
-
-
-def shown_law(of: Verdict) -> Law | None:
-    """Return the law of kernel_change_worst, or of kernel_slope where no kernel change was measured."""
-    return of.laws.get(WORST, of.laws.get(SLOPE))
 
 
 def families_of(places: Iterable[Place]) -> dict[str, tuple[int, str]]:

@@ -15,7 +15,7 @@ from ..errors import NtkbenchError
 from ..plan.arch_spec import parse_params
 from ..registry.manager import Registry
 from ..registry.specs import Architecture, Remembered
-from .linearity_map import shown_law
+from .verdict_words import shown_law
 
 OTHER = "other"
 """Family of the architectures that are not installed, or are registered without a family."""

@@ -11,7 +11,7 @@ from ..analysis.laws import Law
 from ..analysis.letters import LONGEST
 from ..analysis.scaling import FLAT
 from ..analysis.states import DECIDING_FLOOR, STAYS, State
-from ..analysis.verdicts import GD, WORST, Verdict
+from ..analysis.verdicts import GD, SLOPE, WORST, Verdict
 
 FLOOR_AND_THEORY = (
     "Floor: where it falls, the largest constant part that is not excluded (97.5 %), as a share of its value at the "
@@ -24,6 +24,7 @@ COLUMNS = (
     "Worst, gd: exponents of kernel_change_worst and kernel_change_gd, each ± half its 95 % interval. Last step: the "
     f"exponent of kernel_change_worst between the two largest widths alone. {FLOOR_AND_THEORY}"
 )
+STANDS_IN = f"κ: of {SLOPE}, where no kernel change was measured."
 TIES = (
     "Ties: a paired comparison over common seeds cannot distinguish rows of one verdict that share a letter (5 %, Holm "
     "over the pairs of the verdict). The order within a tie carries no information."
@@ -74,9 +75,19 @@ def exponent(of: Law | None) -> str:
     return "0" if fit.is_zero else numbers.exponent(fit.slope, half)
 
 
+def shown_law(of: Verdict) -> Law | None:
+    """Return the law of kernel_change_worst, or of kernel_slope where no kernel change was measured."""
+    return of.laws.get(WORST, of.laws.get(SLOPE))
+
+
+def shown_exponent(of: Law | None) -> str:
+    """Return the exponent of a law ± half its interval, marked κ if it is that of kernel_slope."""
+    return exponent(of) + " κ" * (of is not None and of.key == SLOPE)
+
+
 def last_step(of: Verdict) -> str:
-    """Return the exponent of kernel_change_worst between the two largest widths, or "" if there is none."""
-    state = of.states.get(WORST)
+    """Return the exponent of the shown quantity between the two largest widths, or "" if there is none."""
+    state = of.states.get(WORST, of.states.get(SLOPE))
     return "" if state is None or state.last_slope is None else numbers.slope(state.last_slope)
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ...errors import NtkbenchError
-from ...report.linearity_map import shown_law
-from ...report.verdict_words import exponent, name_of
+from ...report.verdict_words import exponent, name_of, shown_law
 from ..build import Board, Row, new_board, tie_changes
 from ..receipt import Receipt
 from ..records import Record

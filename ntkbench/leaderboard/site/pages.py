@@ -18,11 +18,21 @@ from ..._version import __version__
 from ...analysis.agreement import MARKS
 from ...analysis.laws import Law, law, result_keys
 from ...analysis.verdicts import GD, NAMES, SLOPE
-from ...report.linearity_map import Place, linearity_map, place_of, shown_law
+from ...report.linearity_map import Place, linearity_map, place_of
 from ...report.page import details, sort_key
 from ...report.pairs import OTHER, joined
 from ...report.template import from_markdown, render, script
-from ...report.verdict_words import FLOOR_AND_THEORY, exponent, flags, floor, meaning, tenth, theory_mark, ties
+from ...report.verdict_words import (
+    FLOOR_AND_THEORY,
+    exponent,
+    flags,
+    floor,
+    meaning,
+    shown_law,
+    tenth,
+    theory_mark,
+    ties,
+)
 from ...store.manifest import catalogue, theory
 from ...types import Quantity, Status
 from ..build import Board, board_table
