@@ -275,9 +275,13 @@ def _notes(board: Board) -> Iterable[str]:
 
 
 def _names(rows: Sequence[Row]) -> dict[int, str]:
-    """Return the name of each row's verdict, with the submission's name if the board has several."""
-    several = len({row.receipt.hash for row in rows}) > 1
-    return {id(row.verdict): name_of(row.verdict) + (f" of {row.receipt.name}" if several else "") for row in rows}
+    """Return the name of each row's verdict, with the submission's name where several rows have the name."""
+    names = [name_of(row.verdict) for row in rows]
+    several = Counter(names)
+    return {
+        id(row.verdict): f"{name} of {row.receipt.name}" if several[name] > 1 else name
+        for row, name in zip(rows, names, strict=True)
+    }
 
 
 def _disagreements(of: Verdict, name: str) -> Iterable[str]:

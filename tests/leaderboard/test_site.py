@@ -110,9 +110,9 @@ def test_the_front_page(site):
     points = [of for tag, of in found if tag == "a" and "data-row" in of]
     assert len(points) == 2 * 6, "the map is drawn for wide and for narrow windows"
     assert {of["href"] for of in points} == {row["data-row"] for row in rows}
-    words = re.compile(r"bent of first: non-linear, exponent [+-]\.\d+±\.\d+, 0?\.\d+ at width 512, other")
+    words = re.compile(r"bent: non-linear, exponent [+-]\.\d+±\.\d+, 0?\.\d+ at width 512, other")
     assert any(words.match(of["aria-label"]) for of in points)
-    assert "1: attention of first – attention:heads=grow of first" in text and text.count('class="joint"') == 2
+    assert "1: attention – attention:heads=grow" in text and text.count('class="joint"') == 2
     heads = re.findall(r"<button[^>]*>([^<]*)</button>", text)
     assert heads[:3] == ["architecture", "verdict", "exponent"]
     assert 'family of other rows is "other"' in text
@@ -378,7 +378,7 @@ def test_kernel_slope_stands_in_and_zeros_are_listed(tmp_path):
     assert (
         text.count(">κ</text>") == 2 and 'title="of kernel_slope">κ</abbr>' in text and "no kernel change was" in text
     )
-    assert re.search(r"Not on the map: <a href=\"rows/zero.html\">zero of z</a> \(0 at every width\)", text)
+    assert re.search(r"Not on the map: <a href=\"rows/zero.html\">zero</a> \(0 at every width\)", text)
 
 
 def test_changes_since_the_last_correction(tmp_path):

@@ -139,12 +139,11 @@ def _line(of: SiteRow, radius: float | None) -> dict[str, Any]:
 
 def front_page(site: Site, submissions: Sequence[Mapping[str, str]]) -> bytes:
     """Return index.html. submissions: name and status of every submission."""
-    several = len(site.submissions) > 1
     places: list[Place] = []
     index: dict[int, int] = {}
     missing = []
     for i, (row, line) in enumerate(zip(site.rows, site.lines, strict=True)):
-        name = f"{row.name} of {row.row.receipt.name}" if several else row.name
+        name = f"{row.name} of {row.row.receipt.name}" if row.name in site.repeated else row.name
         place = place_of(row.row.verdict, row.family, name, line["href"])
         if place is None:
             missing.append((name, line["href"], _why_missing(row)))
