@@ -33,7 +33,7 @@ quantity = "kernel_change_worst"
 wide = "falls"
 "narrow:k=4" = "stays"
 """
-BOARD = Path(__file__).parents[2] / "leaderboards" / "submissions" / "board-2026-11-27.json"
+BOARD = Path(__file__).parents[2] / "leaderboards" / "submissions" / "board-2026-11-28.json"
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_receipt_answers_too(here):
     (here / "mini.toml").write_text(words.replace('"narrow:k=4" = "stays"', 'attention = "stays"'))
     assert main(["answers", "mini.toml", str(BOARD), "-o", "docs/answers.md"]) == 0
     text = page(here)
-    assert "board-2026-11-27 (receipt" in text and "As predicted. All 2 rows." in text
+    assert "board-2026-11-28 (receipt" in text and "As predicted. All 2 rows." in text
 
 
 @pytest.mark.parametrize(
