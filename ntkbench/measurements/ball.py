@@ -63,7 +63,7 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     objective, growth, share = kernel_objective(ctx), kernel_growth(ctx), largest_kink_share(ctx)
     halves = [[growth], [_descent(ctx), ctx.direction()]]
     found = [largest(ascend_best(objective, _both(start), ASCENT) for start in half) for half in halves]
-    if float(share.value or 0.0) > KINKED:
+    if (share.value or 0.0) > KINKED:
         found = [largest([smooth, *across_kinks(ctx, objective)]) for smooth in found]
     best = largest(found)
     if best.direction is not None:

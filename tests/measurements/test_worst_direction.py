@@ -7,9 +7,11 @@ import kinked
 import numpy as np
 import pytest
 import relu_flips
+import tensorflow as tf
 from attrs import evolve
 from measuring import Extended, cells
 
+from ntkbench.engine.search import kink_share
 from ntkbench.layers import Dense
 from ntkbench.registry.current import registry
 from ntkbench.registry.specs import Architecture
@@ -160,6 +162,18 @@ def test_steep_smooth_networks_have_no_kinks(slope, depth):
 def test_the_share_of_a_deep_kinked_network_settles_near_one(activation):
     for seed in range(2):
         assert KINKED < share(kinked.dense(activation, 30), 32, seed) <= 1.1
+
+
+class Jump:
+    """A gradient in one weight that jumps by 1 at 1e-6 and overflows beyond 0.1; its second derivative is 0."""
+
+    def gradient_and_product(self, w, c, v):
+        return tf.cast(w > 1e-6, w.dtype) / tf.cast(w <= 0.1, w.dtype), tf.zeros_like(w)
+
+
+def test_kinks_are_seen_where_the_whole_displacement_overflows():
+    origin, displacement = tf.zeros([1], tf.float64), tf.ones([1], tf.float64)
+    assert kink_share(Jump(), origin, displacement, np.ones(1)) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize("name", ["attention", "mlp-mixer", "fc-softmax-output", "fc-square-output", "rnn"])

@@ -35,8 +35,8 @@ def kink_share(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.nd
     share, error = 0.0, 0.0
     for fraction in SHORTENED:
         found = _on_line(output, origin, v * fraction, c)
-        if found is None:  # shortened until the gradient no longer changes
-            break
+        if found is None:
+            continue  # a shorter line may not overflow
         share, error = found
         if share <= SETTLED or error <= SETTLED:
             break

@@ -135,7 +135,7 @@ class Watchdog:
 
     def _check(self, worker: Worker, at: At) -> None:
         try:
-            worker.peak = max(worker.peak, worker.usage.memory_info().rss / GIB)
+            worker.peak = max(worker.peak, worker.resident())
             waits = worker.connection.poll()  # its result has arrived, so this cell is finished
         except (psutil.Error, OSError, ValueError):
             return  # it has already exited
