@@ -138,24 +138,20 @@ class Context(CellContext):
         """Root mean square of ‖∇f(w0; x)‖ over the probes."""
         return float(np.sqrt(np.mean(np.diag(self.kernel))))
 
-    @property
+    @cached_property
     def hessian_norms(self) -> _hessian.HessianNorm:
         """Hessian norms at w0, one per probe."""
-        return self._hessians[0]
-
-    @property
-    def curvatures(self) -> list[SampleCurvature]:
-        """The first `ball_probes` probes with their leading Hessian eigenpairs at w0."""
-        return [SampleCurvature(self.network, self.inputs[i : i + 1], pair) for i, pair in enumerate(self._hessians[1])]
+        self.network.assign(self.theta)
+        return self.hessian_norm()
 
     @cached_property
-    def _hessians(self) -> tuple[_hessian.HessianNorm, list[_hessian.Eigenpair]]:
-        count = self.settings.ball_probes
+    def curvatures(self) -> list[SampleCurvature]:
+        """The first `ball_probes` probes with their leading Hessian eigenpairs at w0."""
+        x, tol = self.inputs[: self.settings.ball_probes], self.settings.tol
         self.network.assign(self.theta)
         with full_precision():
-            return _hessian.norms_and_pairs(
-                self.network, self.inputs, tol=self.settings.tol, seed=self.seed, pairs=count
-            )
+            _, pairs = _hessian.norms_and_pairs(self.network, x, tol=tol, seed=self.seed, pairs=len(x))
+        return [SampleCurvature(self.network, x[i : i + 1], pair) for i, pair in enumerate(pairs)]
 
     @cached_property
     def trajectory(self) -> Trajectory:

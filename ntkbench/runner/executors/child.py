@@ -61,8 +61,6 @@ def serve(connection: Connection, setting: Setting) -> None:
     end_with_parent()
     _raise_oom_score()
     print_to_standard_error()  # standard output is reserved for tables; plugins may print
-    for name in BLAS_THREADS:
-        os.environ.setdefault(name, str(setting.threads))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has exited
         try:
             device = _prepared(setting)
@@ -110,6 +108,21 @@ def safe_path() -> Iterator[None]:
     finally:
         if before is None:
             os.environ.pop(SAFE_PATH, None)
+
+
+@contextlib.contextmanager
+def blas_threads(count: int) -> Iterator[None]:
+    """Give NumPy's linear algebra so many threads in processes that are started in the block, unless the user has.
+
+    NumPy reads their number when it is imported, before a worker runs any code of ours.
+    """
+    unset = [name for name in BLAS_THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(unset, str(count)))
+    try:
+        yield
+    finally:
+        for name in unset:
+            os.environ.pop(name, None)
 
 
 def started() -> None:

@@ -24,7 +24,7 @@ from ...plan.cost import machine_memory_gib
 from ...types import Cell, CellResult, Status
 from ..agenda import Agenda
 from ..progress import Progress
-from .child import Setting, safe_path, serve
+from .child import Setting, blas_threads, safe_path, serve
 from .executor import Executor, ExecutorLost
 from .watchdog import Watchdog, Worker
 
@@ -147,7 +147,7 @@ class Processes(Executor):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process: Any = context.Process(target=serve, args=(theirs, self.setting), daemon=True)
-        with safe_path():
+        with safe_path(), blas_threads(self.setting.threads):
             process.start()
         theirs.close()
         self.crew.append(Worker(process, ours, psutil.Process(process.pid)))
