@@ -14,12 +14,14 @@ from ..engine.search import (
     Crossings,
     Maximum,
     Objective,
+    Vector,
     ascend,
     ascend_best,
     kink_share,
     largest,
     rms_of_variables,
     unit,
+    vector,
 )
 from ..errors import Diverged
 from ..types import KINKED, Value
@@ -77,22 +79,22 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
 
 def kernel_objective(ctx: Context) -> Objective:
     """Return the objective: unit vector v [P] -> (relative kernel change at w0 + R·v, its gradient up to a factor)."""
-    k0, radius = ctx.kernel, ctx.settings.radius
+    k0, origin, radius = ctx.kernel, vector(ctx.theta), ctx.settings.radius
 
-    def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
-        k, gradient = ctx.kernel_map.kernel_and_gradient(ctx.theta + radius * v, k0)
+    def objective(v: Vector) -> tuple[float, Vector]:
+        k, gradient = ctx.kernel_map.kernel_and_gradient(origin + radius * v, k0)
         return relative_change(k, k0), gradient
 
     return objective
 
 
-def kernel_growth(ctx: Context) -> tf.Tensor:
+def kernel_growth(ctx: Context) -> Vector:
     """Return the gradient of ½‖K‖² at w0: [P]."""
-    return ctx.kernel_map.kernel_and_gradient(ctx.theta, np.zeros_like(ctx.kernel))[1]
+    return vector(ctx.kernel_map.kernel_and_gradient(ctx.theta, np.zeros_like(ctx.kernel))[1])
 
 
-def _kernel_change_at(ctx: Context, direction: tf.Tensor) -> float:
-    k = ctx.kernel_map.kernel(ctx.theta + ctx.settings.radius * direction)
+def _kernel_change_at(ctx: Context, direction: Vector) -> float:
+    k = ctx.kernel_map.kernel(vector(ctx.theta) + ctx.settings.radius * direction)
     return relative_change(k, ctx.kernel)
 
 
@@ -102,8 +104,8 @@ def largest_kink_share(ctx: Context) -> Value:
     The maximum is over three displacements: that of gradient descent, Jᵀc of length R with the leading eigenvector c of
     K, and a Gaussian one, which reaches kinks that gradients do not lead to.
     """
-    noise = ctx.rng.standard_normal(ctx.network.size) * NOISE
-    gaussian = rms_of_variables(ctx.network, ctx.theta) * tf.constant(noise, ctx.network.dtype)
+    rms = rms_of_variables(ctx.network, ctx.theta)
+    gaussian = rms * (ctx.rng.standard_normal(len(rms)) * NOISE).astype(rms.dtype)
     outputs = unit(_along_outputs(ctx))
     displacements = [_descent(ctx), gaussian, *([] if outputs is None else [ctx.settings.radius * outputs])]
     everywhere = np.ones(len(ctx.y))
@@ -118,7 +120,7 @@ def linearization_error_worst(ctx: Context) -> Value:
     """
     radius, model = ctx.settings.radius, ctx.linear_model
 
-    def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
+    def objective(v: Vector) -> tuple[float, Vector]:
         residual, gradient = model.residual_and_gradient(radius * v)
         return _relative_error(ctx, residual), gradient
 
@@ -128,7 +130,7 @@ def linearization_error_worst(ctx: Context) -> Value:
     return _confirmed(ctx, best, _linearization_error_at)
 
 
-def _linearization_error_at(ctx: Context, direction: tf.Tensor) -> float:
+def _linearization_error_at(ctx: Context, direction: Vector) -> float:
     return _relative_error(ctx, ctx.linear_model.residual(ctx.settings.radius * direction))
 
 
@@ -140,19 +142,19 @@ def _relative_error(ctx: Context, residual: np.ndarray) -> float:
 # -- starting points of the searches -----------------------------------------------------------------------------------
 
 
-def _both(direction: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _both(direction: Vector) -> tuple[Vector, Vector]:
     return direction, -direction
 
 
-def _descent(ctx: Context) -> tf.Tensor:
+def _descent(ctx: Context) -> Vector:
     """Return the displacement of gradient descent [P], zero if it diverges."""
     try:
-        return ctx.trajectory.end - ctx.trajectory.origin
+        return vector(ctx.trajectory.end) - vector(ctx.trajectory.origin)
     except Diverged:
-        return tf.zeros_like(ctx.theta)
+        return vector(tf.zeros_like(ctx.theta))
 
 
-def _along_outputs(ctx: Context) -> tf.Tensor:
+def _along_outputs(ctx: Context) -> Vector:
     """Return Jᵀc [P] for the leading eigenvector c of K."""
     _, vectors = np.linalg.eigh(ctx.kernel)
     gradient, _ = ctx.weighted_output.gradient_and_product(ctx.theta, vectors[:, -1], tf.zeros_like(ctx.theta))
@@ -164,7 +166,7 @@ def across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
     radius = ctx.settings.radius
     crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)
 
-    def value(displacement: tf.Tensor) -> float:
+    def value(displacement: Vector) -> float:
         found = _kernel_change_at(ctx, displacement / radius)
         return found if np.isfinite(found) else 0.0
 
@@ -176,12 +178,12 @@ def across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
             fixed = crossing.within(radius * (1 - part**2) ** 0.5) / radius
             free = fixed == 0
 
-            def beside(u: tf.Tensor, part: float = part, fixed: tf.Tensor = fixed, free: tf.Tensor = free) -> Any:
+            def beside(u: Vector, part: float = part, fixed: np.ndarray = fixed, free: np.ndarray = free) -> Any:
                 reached, gradient = objective(fixed + part * u)
-                return reached, tf.where(free, gradient, 0)
+                return reached, np.where(free, gradient, 0)
 
             _, start = objective(fixed)
-            smooth = ascend(beside, tf.where(free, start, 0), ASCENT)
+            smooth = ascend(beside, np.where(free, start, 0), ASCENT)
             if smooth.direction is not None and (both := unit(fixed + part * smooth.direction)) is not None:
                 yield Maximum(value(radius * both), both)
 

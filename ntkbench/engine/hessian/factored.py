@@ -131,8 +131,9 @@ class FactoredProduct:
         blocks: list[Block] = []
 
         def product(x: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, list[Constants]]:
-            with tf.GradientTape() as outer:
-                with tf.GradientTape() as inner:
+            # Only taps and probes are differentiated; gradients of the weights would be traced for nothing.
+            with tf.GradientTape(watch_accessed_variables=False) as outer:
+                with tf.GradientTape(watch_accessed_variables=False) as inner:
 
                     def watch(tap: tf.Tensor) -> None:
                         inner.watch(tap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class KernelMap:
     def kernel(self, w: tf.Tensor) -> np.ndarray:
         """Return K(w): [N, N] float64; the weights of the network are set to w."""
         if self.structure.complete:
-            return np.asarray(self._function("kernel", self._build_kernel)(w, self.x), np.float64)
+            return np.asarray(self._kernel(w, self.x), np.float64)
         self.net.assign(w)
         j = gradients(self.net, self.x, [self.net.output])[:, 0].astype(np.float64)
         return j @ j.T
@@ -38,8 +39,8 @@ class KernelMap:
             require_right_derivatives(self.net, self.x, order=2)
             self._checked = True
         if self.structure.complete:
-            reference = tf.constant(reference, self.net.dtype)
-            k, gradient = self._function("kernel and gradient", self._build_gradient)(w, self.x, reference)
+            reference = np.asarray(reference, self.net.dtype.as_numpy_dtype)
+            k, gradient = self._kernel_and_gradient(w, self.x, reference)
             return np.asarray(k, np.float64), gradient
         self.net.assign(w)
         j = gradients(self.net, self.x, [self.net.output])[:, 0]
@@ -48,6 +49,14 @@ class KernelMap:
         u = (k - reference).astype(j.dtype) @ j
         product = flat_hvp(self.net)
         return k, 2 * tf.add_n([product(self.x[i : i + 1], tf.constant(u[i])) for i in range(len(u))])
+
+    @cached_property
+    def _kernel(self) -> Any:
+        return self._function("kernel", self._build_kernel)
+
+    @cached_property
+    def _kernel_and_gradient(self) -> Any:
+        return self._function("kernel and gradient", self._build_gradient)
 
     def _function(self, key: str, build: Any) -> Any:
         return self.net.function(key, build, follows=self.structure.described(self.net))

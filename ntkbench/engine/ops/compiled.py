@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from .precision import full_precision
 from .saved import Definition, Saved, rebuilt
 from .shared_constants import shared_constants
 from .vectorised import quiet_tensorflow
+
+ARRAYS, SEQUENCES = (np.ndarray, np.generic), (list, tuple)
 
 
 @frozen
@@ -109,16 +111,18 @@ class Compiled:
 
     def __call__(self, *args: Any) -> Any:
         """Return the function's value: a tensor, or a structure of tensors and None."""
-        with full_precision():
-            if not self._direct or not tf.executing_eagerly() or record.could_possibly_record():
-                with quiet_tensorflow(), shared_constants():
-                    return self._traced(*args)
-            tensors: list[tf.Tensor] = []
-            key = tuple(_key(args, tensors))
-            program = self._programs.get(key)
-            if program is None:
-                program = self._programs[key] = self._program(args, key)
-            return program(tensors)
+        if tf.config.experimental.tensor_float_32_execution_enabled():
+            with full_precision():
+                return self(*args)
+        if not self._direct or not tf.executing_eagerly() or record.could_possibly_record():
+            with quiet_tensorflow(), shared_constants():
+                return self._traced(*args)
+        tensors: list[tf.Tensor] = []
+        key = _key(args, tensors)
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = self._program(args, key)
+        return program(tensors)
 
     @property
     def runs(self) -> list[Any]:
@@ -139,22 +143,18 @@ class Compiled:
         return Program.of(run)
 
 
-def _key(value: Any, tensors: list[tf.Tensor]) -> Iterator[Any]:
-    """Yield what distinguishes the traces of an argument: its structure, shapes, types and Python values.
+def _key(value: Any, tensors: list[tf.Tensor]) -> Any:
+    """Return what distinguishes the traces of an argument: its structure, shapes, types and Python values.
 
     Args:
-        value: The argument.
+        value: The argument, without symbolic tensors.
         tensors: The list to which its tensors are appended, in the order in which a concrete function takes them.
     """
-    if isinstance(value, list | tuple):
-        yield len(value)
-        for each in value:
-            yield from _key(each, tensors)
-        return
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, ARRAYS):
         value = tf.convert_to_tensor(value)
     if isinstance(value, tf.Tensor):
         tensors.append(value)
-        yield value.shape, value.dtype
-    else:
-        yield type(value), value
+        return value._shape_tuple(), value.dtype  # as a tuple, because a TensorShape takes longer to make and to hash
+    if isinstance(value, SEQUENCES):
+        return tuple([_key(each, tensors) for each in value])
+    return type(value), value

@@ -168,8 +168,9 @@ class Product:
         parts = [a if isinstance(kernel, float) else kernel * a] if self.kernel in self.trained else []
         if self.bias in self.trained:
             scale = tf.convert_to_tensor(self.bias_scale * bias, a.dtype)
-            parts.append(tf.fill(tf.concat([tf.shape(a)[:-1], [1]], 0), scale))
-            parts[-1].set_shape([*a.shape[:-1], 1])
+            sizes = [*a.shape[:-1], 1]
+            parts.append(tf.fill(sizes if None not in sizes else tf.concat([tf.shape(a)[:-1], [1]], 0), scale))
+            parts[-1].set_shape(sizes)
         return parts[0] if len(parts) == 1 else tf.concat(parts, -1)
 
     def read(self, of: Callable[[Any], tf.Tensor]) -> tf.Tensor:

@@ -1,10 +1,11 @@
 """Search away from initialisation: gradient descent, and the worst direction in a ball of weights."""
 
-from .ascent import Maximum, Objective, ascend, ascend_best, largest, unit
+from .ascent import Maximum, Objective, ascend, ascend_best, largest
 from .crossings import Crossings, rms_of_variables
 from .curvature import SampleCurvature
 from .descent import Trajectory, gradient_descent
 from .kinks import kink_share
+from .vectors import Vector, unit, vector
 from .weighted_output import WeightedOutput
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Objective",
     "SampleCurvature",
     "Trajectory",
+    "Vector",
     "WeightedOutput",
     "ascend",
     "ascend_best",
@@ -21,4 +23,5 @@ __all__ = [
     "largest",
     "rms_of_variables",
     "unit",
+    "vector",
 ]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import numpy as np
-import tensorflow as tf
 from attrs import evolve, frozen
+
+from .vectors import Vector, unit
 
 FIRST_EVALUATIONS = 2  # evaluations from every start before the best one is continued
 SETTLED = 3e-3  # relative gain; two smaller gains in a row end an ascent
 MIN_DAMPING = 2.0**-6  # damping below which no step was found to help
 
-Objective = Callable[[tf.Tensor], tuple[float, tf.Tensor]]
+Objective = Callable[[Vector], tuple[float, Vector]]
 
 
 @frozen
@@ -26,14 +26,14 @@ class Maximum:
     """
 
     value: float
-    direction: tf.Tensor | None
-    gradient: tf.Tensor | None = None
+    direction: Vector | None
+    gradient: Vector | None = None
 
 
 NOTHING = Maximum(0.0, None)
 
 
-def ascend(objective: Objective, start: tf.Tensor | Maximum, evaluations: int, settled_at: float = SETTLED) -> Maximum:
+def ascend(objective: Objective, start: Vector | Maximum, evaluations: int, settled_at: float = SETTLED) -> Maximum:
     """Return the largest value found by a damped ascent over the unit sphere: a lower bound of the supremum.
 
     The update is v ← normalise(v/‖v‖ + d·g/‖g‖) from the best point so far. The damping d starts at 1 and is halved
@@ -65,7 +65,7 @@ def ascend(objective: Objective, start: tf.Tensor | Maximum, evaluations: int, s
     return Maximum(reached.value, reached.v, reached.gradient) if reached and reached.value > 0 else NOTHING
 
 
-def ascend_best(objective: Objective, starts: Iterable[tf.Tensor], evaluations: int) -> Maximum:
+def ascend_best(objective: Objective, starts: Iterable[Vector], evaluations: int) -> Maximum:
     """Return the result of `ascend` from the start with the highest value after FIRST_EVALUATIONS evaluations."""
     first = largest(ascend(objective, start, FIRST_EVALUATIONS) for start in starts)
     if first.direction is None:
@@ -83,13 +83,7 @@ class _Reached:
     """State of an ascent: the value, the point, the gradient there, its direction (or None) and the damping."""
 
     value: float
-    v: tf.Tensor
-    gradient: tf.Tensor
-    ascent: tf.Tensor | None
+    v: Vector
+    gradient: Vector
+    ascent: Vector | None
     damping: float
-
-
-def unit(v: tf.Tensor) -> tf.Tensor | None:
-    """Return v normalised to length one, or None if it is zero or not finite."""
-    norm = float(np.linalg.norm(v.numpy()))  # takes a third of the time of tf.norm, and is called thousands of times
-    return v / norm if 0 < norm < float("inf") else None

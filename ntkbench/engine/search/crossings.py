@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import tensorflow as tf
 from attrs import frozen
 
 from ..model import Network
-from .ascent import Maximum, largest, unit
+from .ascent import Maximum, largest
+from .vectors import Vector, length, unit, vector
 from .weighted_output import WeightedOutput
 
 SPREADS = (0.3, 0.1)  # standard deviations of the Gaussian displacements, relative to each variable's rms
@@ -41,13 +41,13 @@ class Crossing:
     cost: np.ndarray
     price: np.ndarray
 
-    def within(self, radius: float) -> tf.Tensor:
+    def within(self, radius: float) -> np.ndarray:
         """Return the parts of the cheapest units, as many as fit within the radius: [P]."""
         order = np.argsort(self.price, kind="stable")
         chosen = np.zeros(len(order), bool)
         fits = (np.cumsum(self.cost[order]) <= radius**2) & np.isfinite(self.price[order])
         chosen[order[fits]] = True
-        return tf.constant(np.where(chosen[self.units], self.moved, 0).astype(self.moved.dtype))
+        return np.where(chosen[self.units], self.moved, 0).astype(self.moved.dtype)
 
     @property
     def length(self) -> float:
@@ -83,14 +83,14 @@ class Crossings:
         rng: Generator of all random draws.
     """
 
-    def __init__(self, output: WeightedOutput, origin: tf.Tensor, kernel: np.ndarray, rng: np.random.Generator):
-        self.output, self.origin, self.rng = output, origin, rng
+    def __init__(self, output: WeightedOutput, origin: Vector, kernel: np.ndarray, rng: np.random.Generator):
+        self.output, self.origin, self.rng = output, np.asarray(origin), rng
         self.root = _root(kernel)
         self.leading = np.linalg.eigh(kernel)[1][:, -1]
-        self.rms = rms_of_variables(output.net, origin)
+        self.rms = rms_of_variables(output.net, self.origin)
         self.units = _units(output.net)
 
-    def best(self, value: Callable[[tf.Tensor], float], radius: float) -> list[Crossing]:
+    def best(self, value: Callable[[Vector], float], radius: float) -> list[Crossing]:
         """Return the best crossing that increases ‖K‖ and the best one that decreases it, if there are any.
 
         Jumps of Jᵀc are searched with the leading eigenvector c of K, so that jumps at several probes add up, with
@@ -113,7 +113,7 @@ class Crossings:
                 found.append(max(tried, key=lambda each: each[0])[1])
         return found
 
-    def climb(self, value: Callable[[tf.Tensor], float], radius: float) -> Maximum:
+    def climb(self, value: Callable[[Vector], float], radius: float) -> Maximum:
         """Search for kinks of the output activation, which outputs cross one by one; return the best unit vector [P].
 
         The search starts from ±Jᵀc with the leading eigenvector c of K, and tries random steps along Jᵀc' with J taken
@@ -131,7 +131,7 @@ class Crossings:
             step = float(2 ** self.rng.uniform(-4, 2))
             places = self.origin, self.origin + radius * best.direction
             drawn = [unit(self.output.gradient(w, self.rng.standard_normal(len(self.root)))) for w in places]
-            moved = unit(tf.add_n([best.direction, *(step * v for v in drawn if v is not None)]))
+            moved = unit(sum((step * v for v in drawn if v is not None), best.direction))
             if moved is not None:
                 best = largest([best, Maximum(value(radius * moved), moved)])
         return best
@@ -140,34 +140,31 @@ class Crossings:
         """Draw weights of the probes [N] from a Gaussian with covariance K."""
         return self.root @ self.rng.standard_normal(len(self.root))
 
-    def smoothed_growth(self, spread: float, step: float, draws: int, c: np.ndarray | None = None) -> tf.Tensor:
+    def smoothed_growth(self, spread: float, step: float, draws: int, c: np.ndarray | None = None) -> np.ndarray:
         """Estimate from Gaussian displacements the direction [P] in which the smoothed ‖K‖, or cᵀKc, grows."""
-        output, total = self.output, tf.zeros_like(self.origin)
+        deviation, total = spread * self.rms, np.zeros_like(self.origin)
         for _ in range(draws):
             seed = self.rng.integers(2**31, size=2)
-            noise = tf.random.stateless_normal(self.origin.shape, seed, dtype=self.origin.dtype)
-            w, weights = self.origin + spread * self.rms * noise, self.draw() if c is None else c
-            u = output.gradient(w, weights)
-            u *= step / max(float(tf.norm(u)), float(np.finfo(np.float32).tiny))
-            total += output.gradient(w + u, weights) - output.gradient(w - u, weights)
+            weights = self.draw() if c is None else c
+            total += np.asarray(self.output.change(self.origin, weights, deviation, seed, step))
         return total
 
     def _along(
         self,
-        growths: Sequence[tf.Tensor],
+        growths: Sequence[np.ndarray],
         weights: Sequence[np.ndarray],
         sign: float,
-        value: Callable[[tf.Tensor], float],
+        value: Callable[[Vector], float],
         radius: float,
     ) -> Iterator[tuple[float, Crossing]]:
         """Yield (value, crossing) along sign·growth for several step lengths.
 
         `growths` are directions [P] with the weights c of the probes in `weights`; each unit uses its cheapest one.
         """
-        length = float(np.sqrt(sum(float(tf.norm(growth)) ** 2 for growth in growths)))
-        if not 0 < length < np.inf:
+        total = float(np.sqrt(sum(length(growth) ** 2 for growth in growths)))
+        if not 0 < total < np.inf:
             return
-        step = sign * REACH * radius / length
+        step = sign * REACH * radius / total
         for _ in range(TRIALS):
             pairs = zip(growths, weights, strict=True)
             crossing = cheapest([self._crossing(step * growth, c, sign) for growth, c in pairs])
@@ -176,19 +173,18 @@ class Crossings:
                 yield value(radius * within), crossing
             step *= float(np.clip(CHOICE * radius / max(crossing.length, 1e-30), 1 / STRETCH, STRETCH))
 
-    def _crossing(self, v: tf.Tensor, c: np.ndarray, sign: float) -> Crossing:
+    def _crossing(self, v: np.ndarray, c: np.ndarray, sign: float) -> Crossing:
         """Restrict v [P] to the units whose gradient jumps along v, each shortened to just beyond its jump.
 
         All units are bisected at once. With sign 1, units must increase ‖Jᵀc‖; with −1, decrease it.
         """
         output, origin, units = self.output, self.origin, self.units
-        first, end = (output.gradient(w, c).numpy() for w in (origin, origin + v))
-        v = v.numpy()
+        first, end = (np.asarray(output.gradient(w, c)) for w in (origin, origin + v))
         jump = self._of_units(end - first)
         low, high = np.zeros_like(jump), np.ones_like(jump)
 
         def at(times: np.ndarray) -> np.ndarray:
-            return output.gradient(origin + tf.constant(times[units].astype(v.dtype) * v), c).numpy()
+            return np.asarray(output.gradient(origin + times[units].astype(v.dtype) * v, c))
 
         for _ in range(HALVINGS):
             middle = (low + high) / 2
@@ -223,7 +219,7 @@ def _root(kernel: np.ndarray) -> np.ndarray:
     return vectors * np.sqrt(np.clip(values, 0, None))
 
 
-def rms_of_variables(net: Network, origin: tf.Tensor) -> tf.Tensor:
+def rms_of_variables(net: Network, origin: Vector) -> np.ndarray:
     """Return, for each weight, the root mean square of its variable: [P]."""
-    parts = net.unflatten(origin)
-    return net.flatten([tf.fill(part.shape, tf.sqrt(tf.reduce_mean(tf.square(part)))) for part in parts])
+    parts = np.split(np.asarray(origin), np.cumsum(net.sizes)[:-1])
+    return np.concatenate([np.full_like(part, np.sqrt(np.mean(np.square(part)))) for part in parts])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
+from .vectors import Vector, length, vector
 from .weighted_output import WeightedOutput
 
 MAX_SEGMENTS = 64  # maximum number of segments of a line
@@ -13,7 +13,7 @@ SHORTENED = (1, 1 / 8, 1 / 64, 1 / 512, 1 / 4096)  # fractions of the displaceme
 ROUNDING = 100  # units of machine epsilon, relative to the gradient; smaller changes count as zero
 
 
-def kink_share(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.ndarray) -> tuple[float, float]:
+def kink_share(output: WeightedOutput, origin: Vector, v: Vector, c: np.ndarray) -> tuple[float, float]:
     """Return ‖g(w0 + v) − g(w0) − ∫₀¹ H(w0 + t·v)·v dt‖ / ‖g(w0 + v) − g(w0)‖ and its error; g = ∇F_c, H = ∇²F_c.
 
     Automatic differentiation ignores jumps of the gradient, so the integral of the second derivatives misses every jump
@@ -32,7 +32,7 @@ def kink_share(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.nd
         0 for a smooth network, up to the error of the rule; about 1 if all of the change comes from kinks. The error is
         the change when K was last doubled.
     """
-    share, error = 0.0, 0.0
+    share, error, origin, v = 0.0, 0.0, vector(origin), vector(v)
     for fraction in SHORTENED:
         found = _on_line(output, origin, v * fraction, c)
         if found is None:
@@ -43,21 +43,25 @@ def kink_share(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.nd
     return share, error
 
 
-def _on_line(output: WeightedOutput, origin: tf.Tensor, v: tf.Tensor, c: np.ndarray) -> tuple[float, float] | None:
+def _on_line(output: WeightedOutput, origin: Vector, v: Vector, c: np.ndarray) -> tuple[float, float] | None:
     """Return the share on one line and its error, or None if the gradient does not change or overflows."""
-    first, at_origin = output.gradient_and_product(origin, c, v)
-    last, at_end = output.gradient_and_product(origin + v, c, v)
+
+    def at(w: Vector) -> tuple[Vector, Vector]:
+        gradient, product = output.gradient_and_product(w, c, v)
+        return vector(gradient), vector(product)
+
+    (first, at_origin), (last, at_end) = at(origin), at(origin + v)
     change = last - first
-    size = float(tf.norm(change))
-    rounding = ROUNDING * np.finfo(first.dtype.as_numpy_dtype).eps * float(tf.norm(first))
+    size = length(change)
+    rounding = ROUNDING * np.finfo(np.asarray(first).dtype).eps * length(first)
     if not rounding < size < np.inf:
         return None
     trapezoid, segments, share, error = (at_origin + at_end) / 2, 1, np.inf, np.inf
     while share > SETTLED and error > SETTLED and segments < MAX_SEGMENTS:
         segments *= 2
-        middles = [output.gradient_and_product(origin + v * (k / segments), c, v)[1] for k in range(1, segments, 2)]
-        coarser, trapezoid = trapezoid, trapezoid / 2 + tf.add_n(middles) / segments
-        unexplained = float(tf.norm(change - (4 * trapezoid - coarser) / 3))
+        middles = sum(at(origin + v * (k / segments))[1] for k in range(1, segments, 2))
+        coarser, trapezoid = trapezoid, trapezoid / 2 + middles / segments
+        unexplained = length(change - (4 * trapezoid - coarser) / 3)
         before, share = share, unexplained / size if unexplained > rounding else 0.0
         error = abs(share - before)
     return share, min(share, error)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from ..autodiff import dense_gradient
 from ..checks import require_right_derivatives
 from ..model import Network
+from .vectors import Vector
 
 
 class WeightedOutput:
@@ -23,13 +24,25 @@ class WeightedOutput:
         self.net, self.x = net, x
         self._checked = False  # second derivatives, once: a search evaluates them at many weights
 
-    def gradient(self, w: tf.Tensor, c: np.ndarray) -> tf.Tensor:
+    def gradient(self, w: Vector, c: np.ndarray) -> tf.Tensor:
         """Return ∇F_c(w) = J(w)ᵀ·c: [P]."""
-        return self.net.function("weighted gradient", self._build_gradient, follows=())(
-            w, self.x, tf.cast(c, self.net.dtype)
+        return self.net.function("weighted gradient", self._build_gradient, follows=())(w, self.x, self._cast(c))
+
+    def change(self, w: Vector, c: np.ndarray, deviation: Vector, seed: np.ndarray, step: float) -> tf.Tensor:
+        """Return ∇F_c(w' + u) − ∇F_c(w' − u): [P], where u has length `step` and the direction of ∇F_c(w').
+
+        Args:
+            w: Weights [P].
+            c: Weights of the probes [N].
+            deviation: Standard deviations [P] of the Gaussian displacement w' − w.
+            seed: Two integers, from which the displacement follows.
+            step: Length of u.
+        """
+        return self.net.function("weighted change", self._build_change, follows=())(
+            w, self.x, self._cast(c), deviation, seed, self._cast(step)
         )
 
-    def gradient_and_product(self, w: tf.Tensor, c: np.ndarray, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gradient_and_product(self, w: Vector, c: np.ndarray, v: Vector) -> tuple[tf.Tensor, tf.Tensor]:
         """Return ∇F_c(w) and ∇²F_c(w)·v: [P] each, for v: [P].
 
         Uses double backward differentiation, which is correct for every model.
@@ -37,9 +50,10 @@ class WeightedOutput:
         if not self._checked:
             require_right_derivatives(self.net, self.x, order=2, mode="double_backward")
             self._checked = True
-        return self.net.function("weighted product", self._build_product, follows=())(
-            w, self.x, tf.cast(c, self.net.dtype), v
-        )
+        return self.net.function("weighted product", self._build_product, follows=())(w, self.x, self._cast(c), v)
+
+    def _cast(self, value: Any) -> np.ndarray:
+        return np.asarray(value, self.net.dtype.as_numpy_dtype)
 
     def _build_gradient(self) -> Any:
         net = self.net
@@ -51,6 +65,19 @@ class WeightedOutput:
             return net.flatten(dense_gradient(tape, f, net.variables, c))
 
         return gradient
+
+    def _build_change(self) -> Any:
+        gradient = self._build_gradient()
+
+        def change(
+            w: tf.Tensor, x: tf.Tensor, c: tf.Tensor, deviation: tf.Tensor, seed: tf.Tensor, step: tf.Tensor
+        ) -> tf.Tensor:
+            w += deviation * tf.random.stateless_normal(w.shape, seed, dtype=w.dtype)
+            u = gradient(w, x, c)
+            u *= step / tf.maximum(tf.norm(u), np.finfo(np.float32).tiny)
+            return gradient(w + u, x, c) - gradient(w - u, x, c)
+
+        return change
 
     def _build_product(self) -> Any:
         net = self.net

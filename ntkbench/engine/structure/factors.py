@@ -36,7 +36,7 @@ class Factor:
 
 def factors(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> list[Factor]:
     """Return the factors of every product for the chosen output unit. For use inside compiled functions."""
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
         outputs, layers = run_tapped(net, rules, x, tape.watch)
         target = tf.reduce_sum(net.chosen(outputs))
     found = cotangents(tape, target, layers)
@@ -45,7 +45,8 @@ def factors(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> list[Factor]:
 
 def factors_of_outputs(net: Network, rules: Sequence[Rule], x: tf.Tensor, units: tf.Tensor) -> list[Factor]:
     """Return the factors of every product for output units [O]. For use inside compiled functions."""
-    with cotangents_side_by_side(units.shape[0] or 1), tf.GradientTape(persistent=True) as tape:
+    tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
+    with cotangents_side_by_side(units.shape[0] or 1), tape:
         outputs, layers = run_tapped(net, rules, x, tape.watch)
     taps = [tap for tapped in layers for tap in tapped.taps]
 

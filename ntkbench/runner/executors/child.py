@@ -57,6 +57,7 @@ def serve(connection: Connection, setting: Setting) -> None:
     start, and ("lost", sentence) if a cell has broken the process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal; the parent handles it
+    gc.disable()  # imports create many objects that stay; collecting among them would take a third of their time
     started()
     end_with_parent()
     _raise_oom_score()
@@ -75,6 +76,7 @@ def serve(connection: Connection, setting: Setting) -> None:
         # Tracing creates many long-lived objects; the default thresholds would spend a tenth of its time on collection.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        gc.enable()
         connection.send(("ready", device))
 
         def say(stage: str) -> None:
