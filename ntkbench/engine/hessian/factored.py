@@ -81,8 +81,7 @@ class FactoredHessian:
 
     def matvec(self, v: tf.Tensor) -> tf.Tensor:
         """Return H_n·v_n for each sample and copy: [B, copies, D] -> [B, copies, D]."""
-        flat = reshape(v, [-1, self.size])
-        return reshape(self._operator.hoisted.each(self._carried, flat), v.shape)
+        return self._operator.hoisted.each(self._carried, v)
 
     def start(self, rng: np.random.Generator) -> tf.Tensor:
         """Draw random coordinates [B, copies, D]."""
@@ -100,9 +99,9 @@ class FactoredHessian:
 def factored_product(net: Network, structure: Structure, x: tf.Tensor, copies: int = 1) -> FactoredProduct:
     """Return the compiled product for `copies` vectors per input in x: [N, ...], without computing anything yet."""
     spec = tf.TensorSpec([copies * len(x), *x.shape[1:]], x.dtype)
-    key = ("factored", structure, spec.shape, spec.dtype)
-    saved = net.saved_at(("factored", spec.shape, spec.dtype), structure.described(net))
-    return net.cached(key, lambda: FactoredProduct(net, structure, spec, saved))
+    key = ("factored", structure, spec.shape, spec.dtype, copies)
+    saved = net.saved_at(("factored", spec.shape, spec.dtype, copies), structure.described(net))
+    return net.cached(key, lambda: FactoredProduct(net, structure, spec, copies, saved))
 
 
 class FactoredProduct:
@@ -111,11 +110,12 @@ class FactoredProduct:
     Args:
         net: The network.
         structure: Its structure, complete.
-        spec: Spec of the inputs.
+        spec: Spec of the inputs [B·copies, ...], where the copies of one follow each other.
+        copies: Number of vectors per input.
         saved: Where the compiled product is saved; None for nowhere.
 
     Attributes:
-        hoisted: x -> (carried, constants), and (carried, v: [B, D]) -> H·v: [B, D].
+        hoisted: x -> (carried, constants), and (carried, v: [B, copies, D]) -> H·v: [B, copies, D].
         products: The products that the model uses.
         blocks: The coordinates of each.
         size: Number D of coordinates.
@@ -125,7 +125,9 @@ class FactoredProduct:
         xla: Whether the product is compiled with XLA.
     """
 
-    def __init__(self, net: Network, structure: Structure, spec: tf.TensorSpec, saved: Saved | None = None):
+    def __init__(
+        self, net: Network, structure: Structure, spec: tf.TensorSpec, copies: int = 1, saved: Saved | None = None
+    ):
         self.net = net
         used: list[Product] = []
         blocks: list[Block] = []
@@ -151,15 +153,16 @@ class FactoredProduct:
             used[:] = [tapped.product for tapped in layers]
             blocks[:] = [_block(*each) for each in zip(a, g, strict=True)]
             constants = [_constants(*each) for each in zip(a, g, strict=True)]
-            parts = tf.split(v, [block.size for block in blocks], axis=1)
+            sizes = [block.size for block in blocks]
+            parts = tf.split(tf.reshape(v, [-1, sum(sizes)]), sizes, axis=1)
             along = [_along(*each) for each in zip(blocks, constants, parts, strict=True)]
             cotangents = [az for az, _ in along] + [gv for _, gv in along]
             da, found = outer.gradient([*g, *a], [probes, taps], cotangents, zero)
             dg = _by_layer(layers, found)
             packed = [_packed(*each) for each in zip(blocks, constants, da, dg, strict=True)]
-            return tf.concat(packed, 1), constants
+            return tf.reshape(tf.concat(packed, 1), [-1, copies, sum(sizes)]), constants
 
-        v = tf.TensorSpec([spec.shape[0], None], net.dtype)
+        v = tf.TensorSpec([spec.shape[0] // copies, copies, None], net.dtype)
         self.hoisted = Hoisted(product, spec, v, saved)
         of_rules = [product for rule in structure.rules for product in rule.products]
         cut = self.hoisted.cut

@@ -29,7 +29,7 @@ class Dense(Rule):
         self.products = [Product(matrix(layer.kernel), bias, *scales(layer))]
 
     def call(self, apply: Apply, x: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
-        z = apply(self.products[0], with_positions(x, x.shape[-1]))
+        z = apply(self.products[0], with_positions(x, 1, x.shape[-1]))
         return activated(self.layer, reshape(z, [-1, *x.shape[1:-1], z.shape[-1]]))
 
 

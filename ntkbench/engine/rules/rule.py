@@ -39,8 +39,13 @@ class View:
     factors: tuple[int, ...] | None = None
     order: tuple[int, ...] | None = None
 
-    def read(self, tensor: tf.Tensor) -> tf.Tensor:
-        """Return tensors of the variable's shape, batched or not, as matrices: [..., *shape] -> [..., g, a, b]."""
+    def read(self, tensor: tf.Tensor, shape: Sequence[int] | None = None) -> tf.Tensor:
+        """Return tensors of the variable's shape, batched or not, as matrices: [..., *shape] -> [..., g, a, b].
+
+        Args:
+            tensor: The tensors.
+            shape: Shape of the result in place of (g, a, b), with as many entries.
+        """
         batch = len(tensor.shape) - len(self.variable.shape)
         leading = [tf.shape(tensor)[i] for i in range(batch)]
         if self.part:
@@ -49,7 +54,7 @@ class View:
             factors, order = moved
             tensor = reshape(tensor, [*leading, *factors])
             tensor = tf.transpose(tensor, [*range(batch), *(batch + i for i in order)])
-        return reshape(tensor, [*leading, *self.shape])
+        return reshape(tensor, [*leading, *(shape or self.shape)])
 
     def write(self, matrices: tf.Tensor) -> tf.Tensor:
         """Return matrices as a tensor of the variable's shape, zero outside the part. Transpose of `read`."""
@@ -142,16 +147,17 @@ class Product:
         """Return z: [N, T, g, b] for scaled rows A: [N, T, g, a]; `value` maps a Keras variable to its tensor."""
         z = None
         if self.kernel is not None:
-            w = self.kernel.read(value(self.kernel.variable))
+            _, rows, columns = self.kernel.shape
+            w = value(self.kernel.variable)
             if self.groups == 1:
-                z = times(reshape(a, [-1, a.shape[-1]]), reshape(w, w.shape[1:]))
-            elif w.shape[1] == w.shape[2] == 1:
-                z = a * reshape(w, [self.groups, 1])
+                z = times(reshape(a, [-1, a.shape[-1]]), self.kernel.read(w, [rows, columns]))
+            elif rows == columns == 1:
+                z = a * self.kernel.read(w, [self.groups, 1])
             else:
-                z = tf.einsum("ntga,gab->ntgb", a, w)
+                z = tf.einsum("ntga,gab->ntgb", a, self.kernel.read(w))
             z = reshape(z, [-1, a.shape[1], self.groups, self.columns])
         if self.bias is not None:
-            b = reshape(self.bias.read(value(self.bias.variable)), [self.groups, self.columns])
+            b = self.bias.read(value(self.bias.variable), [self.groups, self.columns])
             b = self.bias_scale * b if self.bias_scale != 1.0 else b
             z = b if z is None else z + b
             z = tf.broadcast_to(z, [tf.shape(a)[0], a.shape[1], self.groups, self.columns]) if z is b else z

@@ -89,7 +89,7 @@ def _evaluation(net: Network, x: tf.Tensor) -> Callable[..., Any]:
         else:
             carried, constants = factored.hoisted.once(x)
             start = factored.coordinates(constants, start[None])[0]
-            norm, sign, first, second = _lanczos(lambda v: factored.hoisted.each(carried, v[None])[0], start)
+            norm, sign, first, second = _lanczos(lambda v: factored.hoisted.each(carried, v[None, None])[0, 0], start)
             top = [tangent[0] for tangent in factored.tangents(constants, first[None])]
             following = factored.flat(constants, (first + SECOND_WEIGHT * second)[None])[0]
         with tf.GradientTape() as tape:

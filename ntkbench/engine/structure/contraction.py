@@ -138,19 +138,20 @@ def product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
 
 
 def _inputs(left: tuple[tf.Tensor, tf.Tensor], right: tuple[tf.Tensor, tf.Tensor], trace: bool) -> tf.Tensor:
-    a1, g1 = _only_position(*left)
-    a2, g2 = (a1, g1) if left is right else _only_position(*right)
-    aa, gg = product(a1, a2), products_of_rows(g1, g2, trace)
+    a1, g1 = _only_position(*left, trace)
+    a2, g2 = (a1, g1) if left is right else _only_position(*right, trace)
     if trace:
-        return aa * gg
+        return product(a1, a2) * product(g1, g2)
+    aa, gg = product(a1, a2), products_of_rows(g1, g2, trace)
     # Broadcast along one axis only, which is faster than along two.
     _, o, m, q = gg.shape
     return reshape(tf.repeat(aa, q, axis=1)[:, None] * reshape(gg, [-1, o, m * q]), [-1, o, m, q])
 
 
-def _only_position(a: tf.Tensor, g: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return A: [N, a] and G: [N, O, b] of a product with one position."""
-    return reshape(a, [-1, a.shape[3]]), reshape(g, [-1, g.shape[1], g.shape[4]])
+def _only_position(a: tf.Tensor, g: tf.Tensor, trace: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return A: [N, a] and G: [N, O, b], or [N, O·b] for the trace, of a product with one position."""
+    _, o, _, _, b = g.shape
+    return reshape(a, [-1, a.shape[3]]), reshape(g, [-1, o * b] if trace else [-1, o, b])
 
 
 def _gradients(left: tuple[tf.Tensor, tf.Tensor], right: tuple[tf.Tensor, tf.Tensor], trace: bool) -> tf.Tensor:
