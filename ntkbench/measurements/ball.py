@@ -149,7 +149,7 @@ def _both(direction: Vector) -> tuple[Vector, Vector]:
 def _descent(ctx: Context) -> Vector:
     """Return the displacement of gradient descent [P], zero if it diverges."""
     try:
-        return vector(ctx.trajectory.end) - vector(ctx.trajectory.origin)
+        return ctx.trajectory.end - ctx.trajectory.origin
     except Diverged:
         return vector(tf.zeros_like(ctx.theta))
 

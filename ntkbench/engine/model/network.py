@@ -217,7 +217,7 @@ class Network:
     def assign(self, theta: tf.Tensor) -> None:
         """Set the trainable weights from one vector [P]. Usable inside compiled functions."""
         for variable, value in zip(self.variables, self.unflatten(theta), strict=True):
-            variable.assign(value)
+            variable.assign(value, read_value=False)
 
     def load(self, weights: Sequence[Any]) -> None:
         """Set all weights, frozen ones included, to those of another model with the same structure."""

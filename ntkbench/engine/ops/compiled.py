@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 from tensorflow.python.eager import context, record
+from tensorflow.python.framework.constant_op import convert_to_eager_tensor
 
 from .precision import full_precision
 from .saved import Definition, Saved, rebuilt
@@ -79,8 +80,8 @@ def _packer(structure: Any) -> Callable[[list[tf.Tensor]], Any]:
         return lambda found: structure
     if not tf.nest.is_nested(structure):
         return operator.itemgetter(0)
-    if isinstance(structure, list) and len(leaves) == len(structure) and all(leaf is not None for leaf in leaves):
-        return list
+    if type(structure) in SEQUENCES and len(leaves) == len(structure) and all(leaf is not None for leaf in leaves):
+        return type(structure)
     present = [leaf is not None for leaf in leaves]
 
     def packed(found: list[tf.Tensor]) -> Any:
@@ -151,7 +152,7 @@ def _key(value: Any, tensors: list[tf.Tensor]) -> Any:
         tensors: The list to which its tensors are appended, in the order in which a concrete function takes them.
     """
     if isinstance(value, ARRAYS):
-        value = tf.convert_to_tensor(value)
+        value = convert_to_eager_tensor(value, context.context())
     if isinstance(value, tf.Tensor):
         tensors.append(value)
         return value._shape_tuple(), value.dtype  # as a tuple, because a TensorShape takes longer to make and to hash

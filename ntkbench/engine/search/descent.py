@@ -12,6 +12,7 @@ from ...errors import Diverged
 from ..autodiff import dense_gradient
 from ..model import Network
 from ..ntk import KernelMap
+from .vectors import Vector, vector
 
 EARLY_RECORDS = (1, 2, 5, 10)  # steps at which the kernel is recorded; then every RECORD_EVERY steps, and at the end
 RECORD_EVERY = 20
@@ -34,8 +35,8 @@ class Trajectory:
         reached: Whether L fell to target_ratio·L(w0).
     """
 
-    origin: tf.Tensor
-    end: tf.Tensor
+    origin: Vector
+    end: Vector
     losses: np.ndarray
     gradients: np.ndarray
     kernels: dict[int, np.ndarray]
@@ -48,7 +49,7 @@ def gradient_descent(
     net: Network,
     x: tf.Tensor,
     y: np.ndarray,
-    origin: tf.Tensor,
+    origin: Vector,
     *,
     safety: float = 0.5,
     target_ratio: float = 1e-3,
@@ -78,13 +79,13 @@ def gradient_descent(
     y = tf.constant(y, net.dtype)
     recorded = {0: kernels.kernel(origin)}
     step_size = first = _critical(recorded[0]) * safety
-    w = origin
+    w = origin = vector(origin)
     loss, gradient, norm2 = _evaluated(loss_and_gradient(w, x, y))
     if not np.isfinite(loss):
         raise Diverged("The loss is not finite at initialisation, because the model's output is not.")
     losses, norms, step = [loss], [norm2], 0
     while step < max_steps and loss > target_ratio * losses[0] and norm2 > 0:
-        trial = w - tf.constant(step_size, net.dtype) * gradient
+        trial = w - step_size * gradient
         new_loss, new_gradient, new_norm2 = _evaluated(loss_and_gradient(trial, x, y))
         if not new_loss <= loss:  # NaN counts as a rise
             step_size /= 2
@@ -111,9 +112,9 @@ def _critical(kernel: np.ndarray) -> float:
     return 2.0 / largest if largest > 0 else 1.0
 
 
-def _evaluated(result: Any) -> tuple[float, tf.Tensor, float]:
+def _evaluated(result: Any) -> tuple[float, Vector, float]:
     loss, gradient, norm2 = result
-    return float(loss), gradient, float(norm2)
+    return float(loss), vector(gradient), float(norm2)
 
 
 def _loss_and_gradient(net: Network, w: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, ...]:
