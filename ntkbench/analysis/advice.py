@@ -91,6 +91,9 @@ def what_would_decide(
     found: list[tuple[float, Advice]] = []
     largest: Advice | None = None
     for widths in range(MORE_WIDTHS + 1):
+        squares = float(np.sum(np.exp(2 * _wider(one, widths))))
+        if found and (one.n_seeds + ladder[0]) * squares >= min(cost for cost, _ in found):
+            break  # wider designs cost more, whatever they decide
         largest = Advice(ladder[-1], widths, power(ladder[-1], widths))
         if not largest.decides or not ladder[-1] + widths:
             continue
@@ -99,8 +102,7 @@ def what_would_decide(
             middle = (low + high) // 2
             tried = Advice(ladder[middle], widths, power(ladder[middle], widths))
             low, high, at = (low, middle, tried) if tried.decides else (middle + 1, high, at)
-        cost = (one.n_seeds + at.more_seeds) * float(np.sum(np.exp(2 * _wider(one, widths))))
-        found.append((cost, at))
+        found.append(((one.n_seeds + at.more_seeds) * squares, at))
     return min(found, key=lambda each: each[0])[1] if found else largest
 
 
