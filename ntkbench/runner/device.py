@@ -13,10 +13,12 @@ from typing import Any
 
 from ..errors import NtkbenchError
 
-FOR_OTHER_PURPOSES = ("matplotlib", "sklearn")
-"""Packages that Keras imports for galleries and wrappers; a process without them starts faster and is smaller."""
-FOR_DATA_FRAMES = ("pandas",)
-"""The package that Keras imports to train models on data frames, which code outside ntkbench may do."""
+FOR_OTHER_PURPOSES = ("matplotlib", "scipy", "sklearn")
+"""Packages that Keras imports for galleries and wrappers, and TensorFlow for its old Keras; a process without them
+starts faster and is smaller."""
+FOR_OTHER_CODE = ("h5py", "pandas")
+"""Packages that Keras imports to load models in an old format and to train them on data frames, which code outside
+ntkbench may do."""
 
 
 def quiet_environment(*, ours: bool = False) -> None:

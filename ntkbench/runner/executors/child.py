@@ -152,10 +152,10 @@ def _raise_oom_score() -> None:
 
 
 def _prepared(setting: Setting) -> str:
-    from ..device import FOR_DATA_FRAMES, FOR_OTHER_PURPOSES, prepare
+    from ..device import FOR_OTHER_CODE, FOR_OTHER_PURPOSES, prepare
 
     block(setting.blocked)
-    without = FOR_OTHER_PURPOSES + (FOR_DATA_FRAMES if setting.built_in else ())
+    without = FOR_OTHER_PURPOSES + (FOR_OTHER_CODE if setting.built_in else ())
     device = prepare(setting.device, quiet=True, without=without)
     if device.startswith("cpu"):
         import tensorflow as tf
