@@ -219,3 +219,12 @@ def test_a_network_whose_descent_diverges_is_searched_all_the_same():
         return keras.Sequential([keras.Input(input_shape), *layers])
 
     assert ball(explosive, 16, targets=(-1e30, 1e30))[1]["kernel_change_worst"] > 0
+
+
+def test_hessian_norms_do_not_depend_on_what_was_measured_before():
+    known = registry()
+    cell = cells("fc", 16, measure=["hessian"], seeds=(0,), known=known, settings=Settings(n_probes=6))[0]
+    alone, after = (GroupWorker([cell], known).context(cell) for _ in range(2))
+    tops = [abs(sample.top.value) for sample in after.curvatures]
+    assert np.array_equal(after.hessian_norms.value, alone.hessian_norms.value)
+    assert np.allclose(tops, alone.hessian_norms.value[: len(tops)], rtol=2e-3)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from unittest.mock import Mock
 
 import pytest
@@ -14,7 +17,7 @@ from ntkbench.plan.plan import make_plan
 from ntkbench.registry.current import registry
 from ntkbench.runner.agenda import Agenda
 from ntkbench.runner.executors import choose, processes
-from ntkbench.runner.executors.child import Setting
+from ntkbench.runner.executors.child import BLAS_THREADS, Setting, blas_threads
 from ntkbench.runner.executors.choose import Choice, workers_for
 from ntkbench.runner.executors.processes import Processes
 from ntkbench.runner.progress import Progress
@@ -148,3 +151,14 @@ def test_fewer_workers_on_a_tpu_are_said_to_who_asked_for_more(asked):
     executor._begin(Mock(), "tpu:local")
     assert executor.workers == 1
     assert notes == asked * ["Using one worker instead of 3, because tpu:local cannot be shared."]
+
+
+def test_workers_start_with_their_number_of_blas_threads(monkeypatch):
+    for name in BLAS_THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")  # the user's own
+    with blas_threads(1):
+        code = "import os; print(*(os.environ[name] for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')))"
+        started = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert started.stdout.split() == ["7", "1"]
+    assert [os.environ.get(name) for name in BLAS_THREADS] == ["7", None, None]

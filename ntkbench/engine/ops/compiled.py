@@ -114,7 +114,10 @@ class Compiled:
         """Return the function's value: a tensor, or a structure of tensors and None."""
         if tf.config.experimental.tensor_float_32_execution_enabled():
             with full_precision():
-                return self(*args)
+                return self._value(args)
+        return self._value(args)
+
+    def _value(self, args: tuple[Any, ...]) -> Any:
         if not self._direct or not tf.executing_eagerly() or record.could_possibly_record():
             with quiet_tensorflow(), shared_constants():
                 return self._traced(*args)

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from ..model import Network
 from .ascent import Maximum, largest
-from .vectors import Vector, length, unit, vector
+from .vectors import Vector, length, unit
 from .weighted_output import WeightedOutput
 
 SPREADS = (0.3, 0.1)  # standard deviations of the Gaussian displacements, relative to each variable's rms

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from checking import normal
 from keras import ops
 
@@ -46,3 +47,15 @@ def test_second_derivatives_are_checked_once(made, looked):
             subject.gradient_and_product(at, np.ones(3), w)
         seen.append(looked.count(2))
     assert seen[0] > 0 and seen == [seen[0]] * 4
+
+
+def test_change_is_the_difference_of_gradients_on_both_sides():
+    net = network(keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(1)]))
+    output, w = WeightedOutput(net, net.inputs(normal(3, 5))), net.theta().numpy()
+    c, deviation, seed = np.array([1.0, -2.0, 0.5]), 0.3 * np.ones_like(w), np.array([3, 4])
+    found = output.change(w, c, deviation, seed, 2.0)
+    at = w + deviation * tf.random.stateless_normal(w.shape, seed).numpy()
+    u = output.gradient(at, c).numpy()
+    u *= 2 / np.linalg.norm(u)
+    expected = output.gradient(at + u, c).numpy() - output.gradient(at - u, c).numpy()
+    assert np.linalg.norm(expected) > 0 and np.allclose(found, expected, atol=1e-6 * np.abs(expected).max())

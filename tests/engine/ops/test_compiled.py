@@ -111,3 +111,23 @@ def test_results_are_those_of_tf_function(xla):
     x = tf.constant(np.random.default_rng(1).standard_normal([16, 64]).astype("float32"))
     options = {"jit_compile": True} if xla else {}
     np.testing.assert_array_equal(Compiled(function, **options)(x), tf.function(function, **options)(x))
+
+
+def test_tensor_float_32_that_a_call_switches_on_does_not_reach_the_next_call():
+    enabled, enable = (getattr(tf.config.experimental, f"{name}tensor_float_32_execution{end}")
+                       for name, end in (("", "_enabled"), ("enable_", "")))  # fmt: skip
+    seen = []
+
+    def function(x):
+        seen.append(enabled())
+        enable(True)
+        return 2 * x
+
+    before = enabled()
+    try:
+        enable(True)
+        compiled = Compiled(function)
+        assert [float(compiled(x)) for x in (tf.constant(1.0), tf.constant(2.0, tf.float64))] == [2, 4]
+        assert seen == [False, False]
+    finally:
+        enable(before)
