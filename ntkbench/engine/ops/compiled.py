@@ -80,7 +80,7 @@ def _packer(structure: Any) -> Callable[[list[tf.Tensor]], Any]:
         return lambda found: structure
     if not tf.nest.is_nested(structure):
         return operator.itemgetter(0)
-    if type(structure) in SEQUENCES and len(leaves) == len(structure) and all(leaf is not None for leaf in leaves):
+    if type(structure) in SEQUENCES and not any(part is None or tf.nest.is_nested(part) for part in structure):
         return type(structure)
     present = [leaf is not None for leaf in leaves]
 

@@ -43,6 +43,14 @@ def test_one_tensor_a_list_and_a_tuple_keep_their_types():
     assert isinstance(Compiled(lambda x: (x, x))(x), tuple)
 
 
+@pytest.mark.parametrize(
+    "structure", [[1, 2], (1, 2), (1, [2, 3], []), [(), 1], (1, None), [[1], 2], ({"a": 1}, 2), ((1, 2), (3, 4))]
+)
+def test_the_value_has_the_structure_that_the_function_returns(structure):
+    found = Compiled(lambda x: tf.nest.map_structure(lambda n: None if n is None else n * x, structure))(tf.constant(1))
+    assert tf.nest.map_structure(lambda part: None if part is None else int(part), found) == structure
+
+
 def test_a_function_may_return_nothing():
     x = tf.constant(1.0)
     assert Compiled(lambda x: None)(x) is None
