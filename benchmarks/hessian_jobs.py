@@ -20,8 +20,8 @@ def main() -> None:
     lanczos = Competitor("HVP-Lanczos of one input", "tensorflow_hvp", "norm_of_one_input")
     with Arena(pace(chosen)) as arena:
         results = Results("hessian_jobs", chosen, arena)
-        for case in wanted(chosen, QUICK if chosen.quick else CASES):
-            case = replace(case, options={"tolerance": TOLERANCE})
+        cases = wanted(chosen, QUICK if chosen.quick else CASES)
+        for case in (replace(each, options={"tolerance": TOLERANCE}) for each in cases):
             entries = arena.contest(case, [ours, lanczos])
             job, one = entries[0].median, entries[1].median
             results.add(case.describe(), entries, {"lanczos_over_hessian_norm": ratio(one and case.n * one, job)})

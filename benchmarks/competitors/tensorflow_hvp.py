@@ -106,7 +106,8 @@ def largest(alpha, beta):
 def norm_of_one_input(case):
     """Prepare Lanczos without reorthogonalisation, from one start to a tolerance, on one input after the other.
 
-    Product and recurrence are one compiled function. The residual of the leading Ritz value is looked at every third step.
+    Product and recurrence are one compiled function. The residual of the leading Ritz value is looked at every third
+    step.
     """
     net = Dense(case)
     product = product_of(net)
