@@ -18,7 +18,8 @@ ROUNDS = 3
 
 def timed(code: Path, words: list[Any], folder: Path) -> dict[str, float]:
     """Return the wall and processor seconds of a first and a second run of one version in a fresh folder."""
-    variables = environment(folder, PYTHONPATH=str(code), XDG_CACHE_HOME=str(folder / "user"))
+    # Without a safe path, Python would take ntkbench from the working directory.
+    variables = environment(folder, PYTHONPATH=str(code), PYTHONSAFEPATH="1", XDG_CACHE_HOME=str(folder / "user"))
     found = {}
     for run in ("first", "second"):
         before = os.times()
