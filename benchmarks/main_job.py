@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from side_by_side.command import Results, options
-from whole_runs.command import environment, ntkbench
+from whole_runs.command import between_first_and_last, environment, ntkbench
 
 HERE = Path(__file__).parents[1]
 OTHER = "NTKBENCH_OTHER"  # folder of the other version's code; without it this version is timed alone
 ROUNDS = 3
 
 
-def timed(code: Path, words: list[Any], folder: Path) -> dict[str, float]:
-    """Return the wall and processor seconds of a first and a second run of one version in a fresh folder."""
+def timed(code: Path, words: list[Any], folder: Path) -> tuple[int, dict[str, float]]:
+    """Return the number of cells, and wall and processor seconds of a first and a second run in a fresh folder."""
     # Without a safe path, Python would take ntkbench from the working directory.
     variables = environment(folder, PYTHONPATH=str(code), PYTHONSAFEPATH="1", XDG_CACHE_HOME=str(folder / "user"))
     found = {}
@@ -27,7 +27,8 @@ def timed(code: Path, words: list[Any], folder: Path) -> dict[str, float]:
         after = os.times()
         spent = after.children_user + after.children_system - before.children_user - before.children_system
         found[f"{run}_processor_seconds"] = spent
-    return found
+    cells, _ = between_first_and_last(folder / "first")
+    return cells, found
 
 
 def main() -> None:
@@ -40,9 +41,10 @@ def main() -> None:
     for _ in range(chosen.rounds or (1 if chosen.quick else ROUNDS)):
         for name, code in versions.items():
             with tempfile.TemporaryDirectory(prefix="ntkbench-main-job-") as folder:
-                turns[name].append(timed(code, words, Path(folder)))
+                cells, times = timed(code, words, Path(folder))
+                turns[name].append(times)
     medians = {name: {key: statistics.median(each[key] for each in of) for key in of[0]} for name, of in turns.items()}
-    case: dict[str, Any] = {"name": " ".join(words), "versions": medians, "turns": turns}
+    case: dict[str, Any] = {"name": " ".join(words), "cells": cells, "versions": medians, "turns": turns}
     if "other" in medians:
         case["this_over_other"] = {key: medians["this"][key] / medians["other"][key] for key in medians["this"]}
     results.add_plain(case)

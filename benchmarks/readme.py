@@ -187,6 +187,41 @@ def soak(result: Json) -> Iterator[str]:
     yield where_measured(result)
 
 
+def main_job(result: Json) -> Iterator[str]:
+    """Yield the lines on the main job, of this version and of the one that took turns with it."""
+    times = [f"{run}_{kind}" for run in ("first", "second") for kind in ("seconds", "processor_seconds")]
+    yield from table(
+        ["command", "version", "first run", "processor time", "second run", "processor time"],
+        (
+            [f"`{case['name']}`", name, *(seconds(of[time]) for time in times)]
+            for case in result["cases"]
+            for name, of in case["versions"].items()
+        ),
+    )
+    yield ""
+    yield where_measured(result)
+
+
+def hessian_jobs(result: Json) -> Iterator[str]:
+    """Yield the lines on whole jobs of Hessian norms."""
+    yield from table(
+        ["network", "hessian_norm", "steps", "HVP-Lanczos of one input", "steps", "N × HVP-Lanczos ÷ hessian_norm"],
+        (
+            [
+                f"`{case['name']}`",
+                milliseconds(job),
+                str(job["detail"]["iterations"]),
+                milliseconds(one),
+                str(one["detail"]["steps"]),
+                quotient(case["ratios"]["lanczos_over_hessian_norm"]),
+            ]
+            for case in result["cases"]
+            for job, one in [case["competitors"]]
+        ),
+    )
+    yield from footnotes(result, "Milliseconds")
+
+
 SECTIONS: dict[str, Callable[[Json], Iterator[str]]] = {
     "ntk": ntk,
     "hessian": hessian,
@@ -195,6 +230,8 @@ SECTIONS: dict[str, Callable[[Json], Iterator[str]]] = {
     "overhead": overhead,
     "executors": executors,
     "soak": soak,
+    "main_job": main_job,
+    "hessian_jobs": hessian_jobs,
 }
 
 

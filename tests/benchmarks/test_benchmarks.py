@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-NAMES = ["ntk", "hessian", "growth", "infinite"]
+NAMES = ["ntk", "hessian", "hessian_jobs", "growth", "infinite"]
 WHOLE_RUNS = {
     "overhead": {"executors", "resume_seconds", "table_seconds"},
     "executors": {"executors", "ratios"},
+    "main_job": {"versions", "turns"},
     "soak": {"faults", "commands", "seconds", "equal"},
 }
 STORED = sorted((BENCHMARKS / "results").glob("*.json"))
@@ -155,7 +156,7 @@ def test_readme_shows_the_figures_of_the_results(results, tmp_path):
             assert {f"{ratio:.3g}" for ratio in case["ratios"].values() if ratio} <= cells
             if case["ratios"]:
                 first = case["competitors"][0]
-                per = 1 if name in ("ntk", "infinite") else first["work"]
+                per = 1 if name in ("ntk", "infinite", "hessian_jobs") else first["work"]
                 assert f"{1e3 * first['median'] / per:.3g}" in cells
             else:
                 assert f"{case['memory_gib']['peak']:.2f}" in cells

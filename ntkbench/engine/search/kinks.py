@@ -32,7 +32,8 @@ def kink_share(output: WeightedOutput, origin: Vector, v: Vector, c: np.ndarray)
         0 for a smooth network, up to the error of the rule; about 1 if all of the change comes from kinks. The error is
         the change when K was last doubled.
     """
-    share, error, origin, v = 0.0, 0.0, vector(origin), vector(v)
+    origin, v = vector(origin), vector(v)
+    share, error = 0.0, 0.0
     for fraction in SHORTENED:
         found = _on_line(output, origin, v * fraction, c)
         if found is None:
@@ -59,8 +60,8 @@ def _on_line(output: WeightedOutput, origin: Vector, v: Vector, c: np.ndarray) -
     trapezoid, segments, share, error = (at_origin + at_end) / 2, 1, np.inf, np.inf
     while share > SETTLED and error > SETTLED and segments < MAX_SEGMENTS:
         segments *= 2
-        middles = sum(at(origin + v * (k / segments))[1] for k in range(1, segments, 2))
-        coarser, trapezoid = trapezoid, trapezoid / 2 + middles / segments
+        middle = sum(at(origin + v * (k / segments))[1] for k in range(1, segments, 2))
+        coarser, trapezoid = trapezoid, trapezoid / 2 + middle / segments
         unexplained = length(change - (4 * trapezoid - coarser) / 3)
         before, share = share, unexplained / size if unexplained > rounding else 0.0
         error = abs(share - before)
