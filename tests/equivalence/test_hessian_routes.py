@@ -10,6 +10,7 @@ from checking import functional, normal
 from nets import Oracle, build, probes, sequential
 
 import ntkbench as nb
+from ntkbench.engine.hessian import factored
 
 L = keras.layers
 
@@ -44,6 +45,27 @@ def check_norms(model, x, methods, output=0):
 )
 def test_our_architectures(name, width, methods):
     check_norms(build(name, width), probes(name, 2), methods)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_settled_inputs_are_dropped(rows, monkeypatch):
+    """Where products are large, they go on with the inputs whose norms have not settled."""
+    hidden = [lambda: L.Conv1D(60, 1, activation="tanh") for _ in range(2)]
+    model = sequential((rows, 3), *hidden, L.Flatten, lambda: L.Dense(1))
+    x = normal(48, rows, 3) * np.geomspace(0.1, 5, 48)[:, None, None]
+    whole = nb.hessian_norm(model, x)
+    monkeypatch.setattr(factored, "WORTH_NARROWING", 0)
+    sizes, built = [], factored.FactoredHessian.__init__
+
+    def noted(self, net, structure, inputs, copies=1):
+        sizes.append(len(inputs))
+        built(self, net, structure, inputs, copies)
+
+    monkeypatch.setattr(factored.FactoredHessian, "__init__", noted)
+    found = nb.hessian_norm(model, x)
+    assert (12 in sizes) == (rows == 1), "a basis of several rows depends on rounding"
+    np.testing.assert_allclose(found.value, whole.value, rtol=1e-9)
+    assert (np.abs(found.value - nb.hessian_norm(model, x, method="hvp", tol=1e-6).value) <= found.error).all()
 
 
 def test_second_output_unit():

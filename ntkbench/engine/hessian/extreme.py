@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 from attrs import frozen
@@ -11,10 +13,14 @@ from .recurrence import Recurrence
 
 CHECK_EVERY = 3
 MIN_STEPS = 6  # earlier, a small residual may belong to a cluster of eigenvalues that hides a larger one
-# A value is final at this share of the tolerance: among nearly equal eigenvalues, a Ritz value is close to one that has
-# many eigenvectors before it reaches a slightly larger one that has few.
-FINAL = 0.5
+# Errors are reported as twice the estimate: among nearly equal eigenvalues, a Ritz value is close to one that has many
+# eigenvectors before it reaches a slightly larger one that has few.
+SAFETY = 2
 RECURRENCE_TOL = 1e-4  # smallest relative tolerance for which the recurrence is used
+LOOKED_AT = 6  # leading Ritz values that are looked at for gaps and larger eigenvalues
+RESOLVED = 1e-2  # relative residual from which on gaps between Ritz values are those between eigenvalues
+SMALLEST_SHARE = 1 / 4  # of the residual: smallest error of a value, since the gaps are known from Ritz values only
+NARROWER = 4  # the operators are narrowed to a share of 1/NARROWER once no more are unsettled
 
 
 @frozen
@@ -61,7 +67,14 @@ def needs_basis(tol: float, dtype: tf.DType) -> bool:
     return tol < max(RECURRENCE_TOL, 2 * float(np.finfo(dtype.as_numpy_dtype).eps) ** 0.5)
 
 
-def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> Extreme:
+def extreme(
+    matvec: Matvec,
+    start: tf.Tensor,
+    *,
+    tol: float,
+    max_steps: int,
+    narrowed: Callable[[np.ndarray], Matvec | None] = lambda _: None,
+) -> Extreme:
     """Return the eigenvalue of largest magnitude of each operator, to an error of tol·|value|.
 
     Args:
@@ -69,22 +82,33 @@ def extreme(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: int) -> 
         start: Start vectors [B, s, D].
         tol: Relative tolerance of the error.
         max_steps: Maximum number of Lanczos steps.
+        narrowed: Returns the product with some of the operators only, given their indices [b], or None if all are to be
+            multiplied on. It is asked when a quarter of them or fewer are unsettled, and again for a quarter of those.
     """
     if needs_basis(tol, start.dtype):
         return extreme_pairs(matvec, start, tol=tol, max_steps=max_steps)
     run = Recurrence(matvec, start)
     values, residual = np.zeros(start.shape[0]), np.zeros(start.shape[0])
-    unsettled = np.arange(start.shape[0])
+    present = unsettled = np.arange(start.shape[0])  # the operators of the run, and those among them
     for step in range(1, max_steps + 1):
         run.step()
         last = bool(run.ended.all()) or step == max_steps
         if last or _is_check(step):
-            found, residuals = run.leading(unsettled, 2)
-            values[unsettled], residual[unsettled] = found[:, 0], _error(found, residuals)
-            final = residual[unsettled] <= FINAL * tol * np.abs(values[unsettled])
-            unsettled = unsettled[~final & ~run.ended[unsettled]]
+            places = np.searchsorted(present, unsettled)
+            found, residuals = run.leading(places, LOOKED_AT)
+            values[unsettled], residual[unsettled] = found[:, 0], _error(found, _distances(found, residuals))
+            final = residual[unsettled] <= tol * np.abs(values[unsettled])
+            unsettled = unsettled[~final & ~run.ended[places]]
             if last or not len(unsettled):
                 break
+            fewer = -(-len(present) // NARROWER)
+            if len(unsettled) <= fewer < len(present):
+                others = np.setdiff1d(present, unsettled)[: fewer - len(unsettled)]  # so that few sizes are compiled
+                chosen = np.sort(np.concatenate([unsettled, others]))
+                product = narrowed(chosen)
+                if product is not None:
+                    run.narrow(np.searchsorted(present, chosen), product)
+                    present = chosen
     return Extreme(values, residual, run.steps)
 
 
@@ -103,20 +127,39 @@ def extreme_pairs(matvec: Matvec, start: tf.Tensor, *, tol: float, max_steps: in
             found, residuals, coefficients = run.eigen(2)
             values = np.where(settled, values, found[:, 0])
             residual = np.where(settled, residual, _error(found, residuals))
-            settled = residual <= FINAL * tol * np.abs(values)
+            settled = residual <= tol * np.abs(values)
             if last or settled.all():
                 break
     return Ritz(values, residual, run.steps, run, found, coefficients)
 
 
-def _error(values: np.ndarray, residuals: np.ndarray) -> np.ndarray:
-    """Return the errors [B] of the largest of the leading Ritz values [B, k], from their residuals [B, k].
+def _error(values: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Return the errors [B] of the largest of the leading Ritz values [B, k]: an eigenvalue is near each of them.
 
-    An eigenvalue is as close to each Ritz value as its residual. The largest one may be near the second Ritz value,
-    whose sign is often the other one, and which may not have converged yet.
+    The eigenvalue of largest magnitude may be near the second Ritz value, whose sign is often the other one, and which
+    may not have converged yet.
+
+    Args:
+        values: Ritz values by decreasing magnitude.
+        distances: Largest distances of an eigenvalue from each.
     """
     sizes = np.abs(values)
-    return np.maximum(residuals[:, 0], (sizes + residuals).max(1) - sizes[:, 0])
+    return SAFETY * np.maximum(distances[:, 0], (sizes + distances).max(1) - sizes[:, 0])
+
+
+def _distances(values: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+    """Return how far an eigenvalue may be from each of the leading Ritz values [B, k]: its residual r, or r²/gap.
+
+    Source: Parlett 1998, theorem 11.7.1. The gap is the distance to the nearest Ritz value of the same sign, less its
+    residual; eigenvalues that have no Ritz value here are taken to be no larger than the last one.
+    """
+    sizes, signs, count = np.abs(values), np.sign(values), values.shape[1]
+    near = (signs[:, :, None] == signs[:, None, :]) | (np.arange(count) == count - 1)
+    gaps = np.abs(sizes[:, :, None] - sizes[:, None, :]) - residuals[:, None, :]
+    gaps[:, np.arange(count - 1), np.arange(count - 1)] = np.inf
+    gaps = np.maximum(np.min(np.where(near, gaps, np.inf), axis=2), residuals)  # no shorter: r²/gap is at most r
+    squares = np.divide(residuals**2, gaps, out=np.zeros_like(residuals), where=gaps > 0)
+    return np.where(residuals <= RESOLVED * sizes, np.maximum(squares, SMALLEST_SHARE * residuals), residuals)
 
 
 def _is_check(step: int) -> bool:

@@ -15,6 +15,8 @@ differentiated correctly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 from attrs import astuple, frozen
@@ -24,6 +26,7 @@ from ..ops import Hoisted, Saved, reshape
 from ..rules.rule import Product
 from ..structure import Structure, Tapped, made, numbers, run_tapped
 
+WORTH_NARROWING = 1e9  # operations of one product on a CPU; tracing another one takes a quarter of a second
 WORTH_XLA = 5e8  # operations of one product; compiling takes half a second, and a norm about thirty products
 
 Constants = tuple[tf.Tensor, ...]  # of one product: A and G; with factored coordinates also Q_A, A·Q_A, Q_G, G·Q_G
@@ -72,6 +75,7 @@ class FactoredHessian:
 
     def __init__(self, net: Network, structure: Structure, x: tf.Tensor, copies: int = 1):
         self.net, self.copies = net, copies
+        self._structure, self._samples = structure, x
         self.x = tf.repeat(x, copies, axis=0) if copies > 1 else x
         self.dtype = net.dtype
         self._operator = factored_product(net, structure, x, copies)
@@ -82,6 +86,16 @@ class FactoredHessian:
     def matvec(self, v: tf.Tensor) -> tf.Tensor:
         """Return H_n·v_n for each sample and copy: [B, copies, D] -> [B, copies, D]."""
         return self._operator.hoisted.each(self._carried, v)
+
+    def narrowed(self, samples: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor] | None:
+        """Return the product with the Hessians of some samples only, or None if it is not worth a trace of its own.
+
+        It is None, too, if the coordinates depend on rounding, as those of a basis of several rows do.
+        """
+        worth = self._operator.flops >= WORTH_NARROWING and "CPU:" in self.x.device
+        if not worth or not all(block.full or block.t == 1 for block in self.blocks):
+            return None
+        return FactoredHessian(self.net, self._structure, tf.gather(self._samples, samples), self.copies).matvec
 
     def start(self, rng: np.random.Generator) -> tf.Tensor:
         """Draw random coordinates [B, copies, D]."""
@@ -119,7 +133,8 @@ class FactoredProduct:
         products: The products that the model uses.
         blocks: The coordinates of each.
         size: Number D of coordinates.
-        operations: Number of operations.
+        flops: Number of arithmetic operations of one product.
+        operations: Number of operations in its graph.
         kept: Number of entries of the tensors that `hoisted.once` returns.
         made: Number of entries that `hoisted.each` allocates.
         xla: Whether the product is compiled with XLA.
@@ -176,8 +191,8 @@ class FactoredProduct:
         self.operations, self.kept, self.made = sizes
         self.size = sum(block.size for block in self.blocks)
         # One forward and one backward pass of tangents.
-        flops = 4 * spec.shape[0] * sum(block.t * block.groups * block.a * block.b for block in self.blocks)
-        self.xla = flops >= WORTH_XLA and vectorises(net.model)
+        self.flops = 4 * spec.shape[0] * sum(block.t * block.groups * block.a * block.b for block in self.blocks)
+        self.xla = self.flops >= WORTH_XLA and vectorises(net.model)
         if self.xla:
             self.hoisted.use_xla()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -47,8 +48,8 @@ class HessianNorm:
 
     Attributes:
         value: The norms, [N] float64.
-        error: Absolute errors, [N]: rounding for the dense method, otherwise the residual of the extreme Ritz pair, or
-            how much larger the eigenvalue near the second one may be.
+        error: Absolute errors, [N]: rounding for the dense method, otherwise twice the distance that an eigenvalue may
+            have from the extreme Ritz value, or how much larger the eigenvalue near another one may be.
         converged: Whether error <= tol·value, [N] bool.
         iterations: Lanczos steps taken; 0 for the dense method.
         method: The method used: "factored", "hvp" or "dense".
@@ -105,7 +106,8 @@ def hessian_norm(
         NtkbenchError: The model's second derivatives are wrong, the method does not apply to the model, or one sample
             does not fit into memory.
 
-    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), Hessian of the output; error: Parlett 1998, section 13.2.
+    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), Hessian of the output; error: Parlett 1998, section 13.2 and
+    theorem 11.7.1.
 
     Examples:
         For f = exp(w·x) the Hessian is exp(w·x)·x·xᵀ, with norm exp(w·x)·‖x‖²:
@@ -192,7 +194,7 @@ def norms_and_pairs(
     for each in _parts(net, x, route, limit, budget(memory_gib), basis=pairs > 0 or needs_basis(tol, net.dtype)):
         part, operator = each.samples, each.operator
         wanted = max(0, min(pairs, part.stop) - part.start)
-        search = extreme_pairs if wanted else extreme
+        search = extreme_pairs if wanted else partial(extreme, narrowed=operator.narrowed)
         rng = np.random.default_rng([seed, part.start])
         with _explaining(net, x[part]):
             ritz = search(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
@@ -342,6 +344,9 @@ class FlatHessian:
     def matvec(self, v: tf.Tensor) -> tf.Tensor:
         """Return H·v for each vector."""
         return tf.stack([self.product(self.x, row) for row in tf.unstack(v[0])])[None]
+
+    def narrowed(self, samples: np.ndarray) -> None:
+        """Return None: one sample has no subset."""
 
     def flat(self, v: tf.Tensor) -> tf.Tensor:
         """Return v: its coordinates are the weights already."""

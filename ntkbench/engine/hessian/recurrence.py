@@ -58,6 +58,15 @@ class Recurrence:
             if not np.isfinite(blocks[-1]).all():
                 raise NotFinite("A product with the Hessian is not finite.")
 
+    def narrow(self, which: np.ndarray, matvec: Callable[[tf.Tensor], tf.Tensor]) -> None:
+        """Go on with the chosen operators only, whose product is `matvec`."""
+        self.matvec = matvec
+        self._newest, self._before, self._beta, self._scale = (
+            tf.gather(each, which) for each in (self._newest, self._before, self._beta, self._scale)
+        )
+        for blocks in (self._diagonal, self._below, self._dropped):
+            blocks[:] = [block[which] for block in blocks]
+
     def projected(self, which: np.ndarray) -> np.ndarray:
         """Return the chosen operators on their Krylov spaces: [b, k·s, k·s] symmetric, block tridiagonal, float64."""
         s, size = self.s, self.steps * self.s

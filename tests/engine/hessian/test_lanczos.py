@@ -102,6 +102,27 @@ def test_a_thousand_random_operators(dtype, search):
     assert cases == 1000 and wrong <= 1
 
 
+def test_settled_operators_are_dropped():
+    """A search that goes on with the unsettled operators finds what one that multiplies all of them finds."""
+    rng, size = np.random.default_rng(11), 120
+    values = np.array([np.linspace(-0.9, 1, size) if i % 16 == 3 else random_spectrum(rng, size) for i in range(40)])
+    q = np.linalg.qr(rng.standard_normal((len(values), size, size)))[0]
+    a = np.einsum("bij,bj,bkj->bik", q, values, q)
+    start = tf.constant(rng.standard_normal((len(a), STARTS, size)))
+    asked = []
+
+    def narrowed(which):
+        asked.append(which)
+        return multiply(a[which])
+
+    found = extreme(multiply(a), start, tol=1e-3, max_steps=size, narrowed=narrowed)
+    whole = extreme(multiply(a), start, tol=1e-3, max_steps=size)
+    assert [len(which) for which in asked] == [10, 3, 1]
+    assert set(asked[2]) < set(asked[1]) < set(asked[0])
+    np.testing.assert_allclose(found.values, whole.values, rtol=1e-9)
+    assert (np.abs(found.residual - whole.residual) <= 1e-9 * np.abs(whole.values)).all()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", [12, 21, 60])
 def test_low_rank_and_steep_spectra(dtype, size):
