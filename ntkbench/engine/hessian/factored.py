@@ -26,7 +26,7 @@ from ..ops import Hoisted, Saved, reshape
 from ..rules.rule import Product
 from ..structure import Structure, Tapped, made, numbers, run_tapped
 
-WORTH_NARROWING = 1e9  # operations of one product on a CPU; tracing another one takes a quarter of a second
+WORTH_NARROWING = 2.5e8  # operations of the narrowed product on a CPU; tracing it takes a quarter of a second
 WORTH_XLA = 5e8  # operations of one product; compiling takes half a second, and a norm about thirty products
 
 Constants = tuple[tf.Tensor, ...]  # of one product: A and G; with factored coordinates also Q_A, A·Q_A, Q_G, G·Q_G
@@ -92,8 +92,12 @@ class FactoredHessian:
 
         It is None, too, if the coordinates depend on rounding, as those of a basis of several rows do.
         """
-        worth = self._operator.flops >= WORTH_NARROWING and "CPU:" in self.x.device
-        if not worth or not all(block.full or block.t == 1 for block in self.blocks):
+        flops = self._operator.flops * len(samples) / len(self._samples)
+        if (
+            flops < WORTH_NARROWING
+            or "CPU:" not in self.x.device
+            or not all(block.full or block.t == 1 for block in self.blocks)
+        ):
             return None
         return FactoredHessian(self.net, self._structure, tf.gather(self._samples, samples), self.copies).matvec
 

@@ -36,6 +36,7 @@ class Program:
         types: Types of its outputs.
         settings: TensorFlow's graph options when it was traced, as for any call of a `tf.function`.
         packed: Puts the list of its outputs into the structure that the function returns.
+        xla: Whether XLA compiles it, which the definition of the function asks for.
     """
 
     run: Any
@@ -43,15 +44,14 @@ class Program:
     types: tuple[tf.DType, ...]
     settings: bytes
     packed: Callable[[list[tf.Tensor]], Any]
+    xla: bool = False
 
     @classmethod
-    def of(cls, run: Any) -> Program:
+    def of(cls, run: Any, xla: bool) -> Program:
         """Return the program of a concrete function."""
-        options = context.context().function_call_options
+        settings = context.context().function_call_options.config_proto_serialized
         types = tuple(each.dtype for each in run.outputs)
-        return cls(
-            run, tuple(run.captured_inputs), types, options.config_proto_serialized, _packer(run.structured_outputs)
-        )
+        return cls(run, tuple(run.captured_inputs), types, settings, _packer(run.structured_outputs), xla)
 
     @classmethod
     def restored(cls, saved: Definition, variables: Sequence[tf.Variable]) -> Program:
@@ -68,6 +68,8 @@ class Program:
     def __call__(self, tensors: list[tf.Tensor]) -> Any:
         """Return the value of the function at its flat tensor arguments."""
         arguments = [*tensors, *self.captured]
+        if self.xla:
+            return self.packed(context.context().call_function(self.run.name, arguments, len(self.types)))
         return self.packed(
             tf.raw_ops.StatefulPartitionedCall(args=arguments, Tout=self.types, f=self.run, config_proto=self.settings)
         )
@@ -107,7 +109,8 @@ class Compiled:
         self._saved = saved
         self._traced = tf.function(function, autograph=False, **options)
         # Elsewhere TensorFlow's own call decides where to run, and it alone records itself for a gradient tape.
-        self._direct = not options.get("jit_compile") and not tf.config.get_visible_devices("GPU")
+        self._direct = not tf.config.get_visible_devices("GPU")
+        self._xla = bool(options.get("jit_compile"))
         self._programs: dict[Any, Program] = {}
 
     def __call__(self, *args: Any) -> Any:
@@ -144,7 +147,7 @@ class Compiled:
             run = self._traced.get_concrete_function(*args)
         if saved:
             saved.write([run])
-        return Program.of(run)
+        return Program.of(run, self._xla)
 
 
 def _key(value: Any, tensors: list[tf.Tensor]) -> Any:
