@@ -196,9 +196,7 @@ class FactoredProduct:
         self.size = sum(block.size for block in self.blocks)
         # One forward and one backward pass of tangents.
         self.flops = 4 * spec.shape[0] * sum(block.t * block.groups * block.a * block.b for block in self.blocks)
-        self.xla = self.flops >= WORTH_XLA and vectorises(net.model)
-        if self.xla:
-            self.hoisted.use_xla()
+        self.xla = self.hoisted.xla = self.flops >= WORTH_XLA and vectorises(net.model)
 
     def coordinates(self, constants: list[Constants], tangents: tf.Tensor) -> tf.Tensor:
         """Project tangents of the trainable weights onto the space: [B, P] -> coordinates [B, D]."""

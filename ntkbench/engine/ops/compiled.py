@@ -19,7 +19,7 @@ from tensorflow.python.eager import context, record
 from tensorflow.python.framework.constant_op import convert_to_eager_tensor
 
 from .precision import full_precision
-from .saved import Definition, Saved, rebuilt
+from .saved import Definition, Saved, Traced, rebuilt
 from .shared_constants import shared_constants
 from .vectorised import quiet_tensorflow
 
@@ -54,22 +54,31 @@ class Program:
         return cls(run, tuple(run.captured_inputs), types, settings, _packer(run.structured_outputs), xla)
 
     @classmethod
-    def restored(cls, saved: Definition, variables: Sequence[tf.Variable]) -> Program:
-        """Return the program of a saved function, for the variables of its model."""
-        runtime, name = context.context(), saved.function.signature.name
-        runtime.add_function_def(saved.function)
-        captured = tuple(variables[place].handle for place in saved.captured)
-        types = tuple(tf.dtypes.as_dtype(each.type) for each in saved.function.signature.output_arg)
+    def defined(cls, traced: Traced, xla: bool = False) -> Program:
+        """Return the program of a function that exists as a definition only; with `xla`, XLA compiles it."""
+        runtime, function = context.context(), traced.function
+        if xla:
+            function.attr["_XlaMustCompile"].b = True
+        runtime.add_function_def(function)
+        types = tuple(tf.dtypes.as_dtype(each.type) for each in function.signature.output_arg)
         settings = runtime.function_call_options.config_proto_serialized
-        program = cls(name, captured, types, settings, _packer(rebuilt(saved.structure)))
+        name = function.signature.name
+        program = cls(name, tuple(traced.captured), types, settings, _packer(traced.structure), xla)
         weakref.finalize(program, runtime.remove_function, name)
         return program
+
+    @classmethod
+    def restored(cls, saved: Definition, variables: Sequence[tf.Variable]) -> Program:
+        """Return the program of a saved function, for the variables of its model."""
+        captured = [variables[place].handle for place in saved.captured]
+        return cls.defined(Traced(saved.function, captured, rebuilt(saved.structure), nested=False))
 
     def __call__(self, tensors: list[tf.Tensor]) -> Any:
         """Return the value of the function at its flat tensor arguments."""
         arguments = [*tensors, *self.captured]
         if self.xla:
-            return self.packed(context.context().call_function(self.run.name, arguments, len(self.types)))
+            name = self.run.encode() if isinstance(self.run, str) else self.run.name
+            return self.packed(context.context().call_function(name, arguments, len(self.types)))
         return self.packed(
             tf.raw_ops.StatefulPartitionedCall(args=arguments, Tout=self.types, f=self.run, config_proto=self.settings)
         )
@@ -146,7 +155,7 @@ class Compiled:
         with quiet_tensorflow(), shared_constants():
             run = self._traced.get_concrete_function(*args)
         if saved:
-            saved.write([run])
+            saved.write([Traced.of(run)])
         return Program.of(run, self._xla)
 
 

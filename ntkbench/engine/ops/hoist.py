@@ -1,22 +1,24 @@
 """Partial evaluation: compute the part that does not depend on the variable once, and the rest on every call.
 
 TensorFlow has no partial evaluation, and XLA does not hoist constants out of a loop. A traced graph can however be cut
-where its operations begin to depend on the variable, and both parts can be imported into functions of their own.
+where its operations begin to depend on the variable, and both parts are functions of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
 
 from .compiled import Compiled, Program
-from .saved import Saved
+from .part import Whole
+from .saved import Saved, Traced
 from .shared_constants import shared_constants
 
-# Operations that are repeated after the cut, because they cost nothing.
 NOT_INLINED = {"_noinline": True}
+# Operations that are repeated after the cut, because they cost nothing.
 REPEATED = frozenset({"Const", "ReadVariableOp", "Shape"})
 
 
@@ -35,46 +37,49 @@ class Hoisted:
     Attributes:
         cut: The traced function and its parts; None if the parts were saved.
         about: Plain values that are saved with the parts.
+        xla: Whether XLA compiles `each`. Parts that were saved are not compiled, and compiled ones are not saved.
     """
 
     def __init__(self, function: Callable[..., Any], c: tf.TensorSpec, v: tf.TensorSpec, saved: Saved | None = None):
         self.cut: Cut | None = None
         self.about: Any = None
+        self.xla = False
         self._saved = saved
-        self._once: Callable[..., Any]
-        self._each: Callable[..., Any]
+        self._known: list[Program] = []
         if saved and (known := saved.read()):
-            (once, each), self.about = known
-            before, after = (Program.restored(part, saved.variables) for part in (once, each))
-            self._once, self._each = lambda c: before([c]), lambda carried, v: after([*carried, v])
-            self._saved = None
+            parts, self.about = known
+            self._known = [Program.restored(part, saved.variables) for part in parts]
             return
         with shared_constants():
             self.cut = Cut(tf.function(function, autograph=False).get_concrete_function(c, v))
-        # Not inlined, so that the graph is optimised once if another function calls `each` several times.
-        self._once = Compiled(self.cut.once, experimental_attributes=NOT_INLINED)
-        self._each = Compiled(self.cut.each, experimental_attributes=NOT_INLINED)
-
-    def use_xla(self) -> None:
-        """Compile `each` with XLA, unless it was saved. It will not be saved."""
-        if self.cut is not None:
-            self._each = Compiled(self.cut.each, jit_compile=True)
-            self._saved = None
 
     def once(self, c: tf.Tensor) -> tuple[list[tf.Tensor], Any]:
         """Return the values carried over the cut, and the others in the structure that the function returned."""
-        return self._once(c)
+        return self._programs[0]([c]) if tf.executing_eagerly() else self._traceable[0](c)
 
     def each(self, carried: list[tf.Tensor], v: tf.Tensor) -> tf.Tensor:
         """Return the value that depends on v."""
-        value = self._each(carried, v)
-        if self._saved is not None:
-            # Together, because another trace may carry its values in another order.
-            runs = [run for part in (self._once, self._each) if isinstance(part, Compiled) for run in part.runs]
-            if len(runs) == 2:
-                self._saved.write(runs, self.about)
-                self._saved = None
-        return value
+        return self._programs[1]([*carried, v]) if tf.executing_eagerly() else self._traceable[1](carried, v)
+
+    @cached_property
+    def _programs(self) -> Sequence[Program]:
+        """Both parts, for direct calls."""
+        if self.cut is None:
+            return self._known
+        once, each = self.cut.parts()
+        if self._saved is not None and not self.xla:
+            self._saved.write([once, each], self.about)
+        return Program.defined(once), Program.defined(each, self.xla)
+
+    @cached_property
+    def _traceable(self) -> Sequence[Compiled]:
+        """Both parts, for use while another function is traced.
+
+        They are not inlined, so that the graph is optimised once if the other function calls `each` several times.
+        """
+        if self.cut is None:
+            raise ValueError("parts that were saved cannot be called inside another function")
+        return [Compiled(part, experimental_attributes=NOT_INLINED) for part in (self.cut.once, self.cut.each)]
 
 
 class Cut:
@@ -86,29 +91,37 @@ class Cut:
     """
 
     def __init__(self, traced: Any):
+        self._traced = traced
         graph = traced.graph
-        constant, variable = graph.inputs[:2]
-        value, *others = graph.outputs
-        dependent = dependents(graph, variable)
+        self._constant, self._variable = graph.inputs[:2]
+        self._value, *others = graph.outputs
+        dependent = dependents(graph, self._variable)
         if any(other.ref() in dependent for other in others):
             raise ValueError("one of the other values depends on v")
-        cut = _cut(value, dependent)
-        captures = [(inner, outer) for outer, inner in graph.captures]
-        self.kept = list({tensor.ref(): tensor for tensor in [*cut, *others]}.values())
-        self.work = _between([*cut, variable], [inner for inner, _ in captures], [value])
-        self._carried, self._others = len(cut), traced.structured_outputs[1]
-        self._before = _imported(graph, [constant], captures, [*cut, *others])
-        self._after = _imported(graph, [*cut, variable], captures, [value])
-        self._traced = traced  # keeps the graph alive
+        self._carried = _cut(self._value, dependent)
+        self._others = tf.nest.pack_sequence_as(traced.structured_outputs[1], others)
+        self._captured = [inner for _, inner in graph.captures]
+        self.kept = list({tensor.ref(): tensor for tensor in [*self._carried, *others]}.values())
+        self.work = _between([*self._carried, self._variable], self._captured, [self._value])
+
+    def parts(self) -> tuple[Traced, Traced]:
+        """Return both parts as functions: of c, and of the values carried over the cut, one by one, and v."""
+        whole = Whole(self._traced)
+        before = _between([self._constant], self._captured, self.kept)
+        once = whole.part(before, [self._constant], (self._carried, self._others))
+        return once, whole.part(self.work, [*self._carried, self._variable], self._value)
 
     def once(self, c: tf.Tensor) -> tuple[list[tf.Tensor], Any]:
         """Return the values carried over the cut, and the others. For use inside compiled functions."""
-        found = self._before([c])
-        return found[: self._carried], tf.nest.pack_sequence_as(self._others, found[self._carried :])
+        wanted = [*self._carried, *tf.nest.flatten(self._others)]
+        found = _imported(self._traced.graph, [self._constant], wanted)([c])
+        count = len(self._carried)
+        return found[:count], tf.nest.pack_sequence_as(self._others, found[count:])
 
     def each(self, carried: Sequence[tf.Tensor], v: tf.Tensor) -> tf.Tensor:
         """Return the value. For use inside compiled functions."""
-        return self._after([*carried, v])[0]
+        compute = _imported(self._traced.graph, [*self._carried, self._variable], [self._value])
+        return compute([*carried, v])[0]
 
 
 def dependents(graph: Any, variable: tf.Tensor) -> set[Any]:
@@ -140,9 +153,10 @@ def _cut(value: tf.Tensor, dependent: set[Any]) -> list[tf.Tensor]:
 
 
 def _imported(
-    graph: Any, given: Sequence[tf.Tensor], captures: Sequence[tuple[tf.Tensor, Any]], wanted: Sequence[tf.Tensor]
+    graph: Any, given: Sequence[tf.Tensor], wanted: Sequence[tf.Tensor]
 ) -> Callable[[Sequence[tf.Tensor]], list[tf.Tensor]]:
     """Return the function from values of `given` to `wanted`, for use while another function is traced."""
+    captures = [(inner, outer) for outer, inner in graph.captures]
     operations = _between(given, [inner for inner, _ in captures], wanted)
     names = {operation.name for operation in operations}
     part = tf.compat.v1.GraphDef()

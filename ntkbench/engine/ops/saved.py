@@ -33,6 +33,28 @@ class Definition:
     structure: Any
 
 
+@frozen
+class Traced:
+    """A traced function as it is saved.
+
+    Attributes:
+        function: Its definition.
+        captured: The tensors and variable handles that it captured.
+        structure: The structure of its outputs, with any tensors as leaves.
+        nested: Whether it calls other functions, which are not part of its definition.
+    """
+
+    function: function_pb2.FunctionDef
+    captured: Sequence[Any]
+    structure: Any
+    nested: bool
+
+    @classmethod
+    def of(cls, run: Any) -> Traced:
+        """Return what there is to know about a concrete function."""
+        return cls(run.function_def, run.captured_inputs, run.structured_outputs, bool(run.inference_fn.children))
+
+
 @frozen(eq=False)
 class Saved:
     """Where functions of a model are saved that were traced together.
@@ -65,22 +87,22 @@ class Saved:
             rest = rest[length:]
         return found, about
 
-    def write(self, runs: Sequence[Any], about: Any = None) -> None:
-        """Save concrete functions, if they consist of their own operations and the model's variables alone.
+    def write(self, functions: Sequence[Traced], about: Any = None) -> None:
+        """Save functions, if they consist of their own operations and the model's variables alone.
 
         Args:
-            runs: The functions.
+            functions: The functions.
             about: Plain values that belong to them.
         """
         places = {id(variable.handle): i for i, variable in enumerate(self.variables)}
         parts, content = [], b""
-        for i, run in enumerate(runs):
-            captured = [places.get(id(each)) for each in run.captured_inputs]
-            structure = described(run.structured_outputs)
-            if run.inference_fn.children or None in captured or structure is UNKNOWN:
+        for i, each in enumerate(functions):
+            captured = [places.get(id(tensor)) for tensor in each.captured]
+            structure = described(each.structure)
+            if each.nested or None in captured or structure is UNKNOWN:
                 return
             function = function_pb2.FunctionDef()
-            function.CopyFrom(run.function_def)
+            function.CopyFrom(each.function)
             function.signature.name = f"ntkbench_{self.name}_{i}"
             body = function.SerializeToString()
             parts.append([captured, structure, len(body)])
