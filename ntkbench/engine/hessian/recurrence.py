@@ -20,6 +20,10 @@ from ..checks import NotFinite
 from ..ops import Compiled
 from .orthonormal import eps, largest_of, orthonormal, rounding_length, without_short
 
+WORTH_XLA = (
+    2**19
+)  # entries of the vectors of one step; a norm takes about thirty steps, and compiling a third of a second
+
 
 class Recurrence:
     """The projections of B operators on the Krylov spaces of `s` start vectors each.
@@ -32,7 +36,6 @@ class Recurrence:
     def __init__(self, matvec: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor):
         self.matvec = matvec
         batch, self.s, _ = start.shape
-        self._advance = _advance(self.s, start.dtype)
         self._newest, _ = orthonormal(start, rounding_length(start), self.s)
         self._before = tf.zeros_like(start)
         self._beta = tf.zeros([batch, self.s, self.s], start.dtype)
@@ -49,7 +52,8 @@ class Recurrence:
     def step(self) -> None:
         """Apply the operators once. Raises NotFinite."""
         w = self.matvec(self._newest)
-        following, diagonal, self._beta, dropped, self._scale = self._advance(
+        advance = _advance(self.s, w.dtype, xla=w.shape.num_elements() >= WORTH_XLA)
+        following, diagonal, self._beta, dropped, self._scale = advance(
             w, self._before, self._newest, self._beta, self._scale
         )
         self._before, self._newest = self._newest, following
@@ -94,19 +98,47 @@ class Recurrence:
 
 
 @cache
-def _advance(s: int, dtype: tf.DType) -> Callable[..., tuple[tf.Tensor, ...]]:
-    """Return the compiled `_step` for operators of any size and number."""
+def _advance(s: int, dtype: tf.DType, xla: bool) -> Callable[..., tuple[tf.Tensor, ...]]:
+    """Return the compiled `_step`: once for all sizes and numbers of operators, or by XLA for each that occurs."""
+    if xla:
+        return Compiled(partial(_step, s, _inner_fused, _combined_fused), jit_compile=True)
     vectors = tf.TensorSpec([None, None, None], dtype)
-    return Compiled(partial(_step, s), input_signature=[vectors] * 4 + [tf.TensorSpec([None, 1], dtype)])
+    signature = [vectors] * 4 + [tf.TensorSpec([None, 1], dtype)]
+    return Compiled(partial(_step, s, _inner, tf.matmul), input_signature=signature)
+
+
+def _inner(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Return inner products [B, i, j] of vectors [B, i, D] and [B, j, D]."""
+    return tf.matmul(left, right, transpose_b=True)
+
+
+# XLA fuses products and sums into one loop, but calls a slower function for each product of thin matrices.
+
+
+def _inner_fused(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(left[:, :, None] * right[:, None], 3)
+
+
+def _combined_fused(weights: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(weights[..., None] * vectors[:, None], 2)
 
 
 def _step(
-    s: int, w: tf.Tensor, before: tf.Tensor, v: tf.Tensor, beta: tf.Tensor, scale: tf.Tensor
+    s: int,
+    inner: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    combined: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    w: tf.Tensor,
+    before: tf.Tensor,
+    v: tf.Tensor,
+    beta: tf.Tensor,
+    scale: tf.Tensor,
 ) -> tuple[tf.Tensor, ...]:
     """Take one step from w = H·v: w = βᵀ·before + ⟨w, v⟩·v + β'·next.
 
     Args:
         s: Number of vectors of one operator.
+        inner: Inner products [B, s, s] of vectors.
+        combined: Combinations of vectors, with weights [B, s, s].
         w: Products [B, s, D] of the vectors v.
         before: Vectors of the previous step.
         v: Newest vectors.
@@ -120,9 +152,9 @@ def _step(
         scale.
     """
     scale = tf.maximum(scale, tf.reduce_max(tf.norm(w, axis=2), 1, keepdims=True))
-    rest = w - tf.matmul(beta, before)
-    along = tf.matmul(rest, v, transpose_b=True)
-    rest -= tf.matmul(along, v)
-    rest -= tf.matmul(tf.matmul(rest, v, transpose_b=True), v)  # removes rounding errors
+    rest = w - combined(beta, before)
+    along = inner(rest, v)
+    rest -= combined(along, v)
+    rest -= combined(inner(rest, v), v)  # removes rounding errors
     following, beta, dropped = without_short(rest, tf.tile(eps(w) ** 0.5 * scale, [1, s]), s)
     return following, along, beta, dropped, scale

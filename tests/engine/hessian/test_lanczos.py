@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import ntkbench as nb
-from ntkbench.engine.hessian import lanczos
+from ntkbench.engine.hessian import lanczos, recurrence
 from ntkbench.engine.hessian.extreme import extreme, extreme_pairs
 from ntkbench.engine.hessian.lanczos import Lanczos
 from ntkbench.engine.hessian.norm import ROUNDING, STARTS
@@ -100,6 +100,15 @@ def test_a_thousand_random_operators(dtype, search):
         wrong += np.sum(np.abs(value - exact) > error)
         cases += len(a)
     assert cases == 1000 and wrong <= 1
+
+
+def test_a_step_that_xla_compiles_is_the_same(monkeypatch):
+    a, start = matrices(), starts(50, STARTS)
+    plain = extreme(multiply(a), start, tol=1e-3, max_steps=SIZE)
+    monkeypatch.setattr(recurrence, "WORTH_XLA", 0)
+    fused = extreme(multiply(a), start, tol=1e-3, max_steps=SIZE)
+    np.testing.assert_allclose(fused.values, plain.values, rtol=1e-9)
+    assert (np.abs(fused.residual - plain.residual) <= 1e-9 * np.abs(plain.values)).all()
 
 
 def test_settled_operators_are_dropped():
