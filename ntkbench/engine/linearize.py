@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
+from .at_origin import OriginJacobian
 from .autodiff import dense_gradient, jvp, value_and_jvp
 from .checks import enter, like_weights, require_finite, require_right_derivatives
 from .model import Network, explained, network
@@ -124,9 +125,22 @@ class LinearModel:
 
     def residual_and_gradient(self, delta: tf.Tensor) -> tuple[np.ndarray, tf.Tensor]:
         """Return `residual` and the gradient with respect to δ of half the sum of its squares: [P]."""
-        build = partial(_build_residual, self.net)
-        residual, gradient = self.net.function("linearization residual", build, follows=())(self.origin, delta, self.x)
+        if self._jacobian is None:
+            build = partial(_build_residual, self.net)
+            evaluate = self.net.function("linearization residual", build, follows=())
+            residual, gradient = evaluate(self.origin, delta, self.x)
+        else:
+            jacobian = self._jacobian
+            build = partial(_build_residual_from, jacobian)
+            evaluate = self.net.function("linearization residual from factors", build)
+            residual, gradient = evaluate(self.origin, delta, self.x, jacobian.value, jacobian.pairs)
         return residual.numpy(), gradient
+
+    @cached_property
+    def _jacobian(self) -> OriginJacobian | None:
+        """The Jacobian at w0, for evaluations at many points; None if it has no factors of moderate size."""
+        fits = OriginJacobian.fits(self.net, self.x)
+        return OriginJacobian(self.net, self.x, self.origin) if fits else None
 
 
 def _build_expansion(net: Network) -> Any:
@@ -137,6 +151,24 @@ def _build_expansion(net: Network) -> Any:
         return f0, rise, net.scalar(x)
 
     return expansion
+
+
+def _build_residual_from(jacobian: OriginJacobian) -> Any:
+    net = jacobian.net
+
+    def residual_and_gradient(
+        origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor, f0: tf.Tensor, pairs: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        net.assign(origin + delta)
+        with tf.GradientTape() as here:
+            f = net.scalar(x)
+        rise = jacobian.along(pairs, net.unflatten(delta))
+        residual = tf.cast(f, tf.float64) - tf.cast(f0, tf.float64) - tf.cast(rise, tf.float64)
+        r = tf.cast(residual, net.dtype)
+        both = zip(dense_gradient(here, f, net.variables, r), jacobian.transposed(pairs, r), strict=True)
+        return residual, net.flatten([g - g0 for g, g0 in both])
+
+    return residual_and_gradient
 
 
 def _build_residual(net: Network) -> Any:
