@@ -74,6 +74,7 @@ def extreme(
     tol: float,
     max_steps: int,
     narrowed: Callable[[np.ndarray], Matvec | None] = lambda _: None,
+    xla: bool = False,
 ) -> Extreme:
     """Return the eigenvalue of largest magnitude of each operator, to an error of tol·|value|.
 
@@ -84,10 +85,11 @@ def extreme(
         max_steps: Maximum number of Lanczos steps.
         narrowed: Returns the product with some of the operators only, given their indices [b], or None if all are to be
             multiplied on. It is asked when a quarter of them or fewer are unsettled, and again for a quarter of those.
+        xla: Whether XLA may compile the steps with large vectors.
     """
     if needs_basis(tol, start.dtype):
         return extreme_pairs(matvec, start, tol=tol, max_steps=max_steps)
-    run = Recurrence(matvec, start)
+    run = Recurrence(matvec, start, xla)
     values, residual = np.zeros(start.shape[0]), np.zeros(start.shape[0])
     present = unsettled = np.arange(start.shape[0])  # the operators of the run, and those among them
     for step in range(1, max_steps + 1):

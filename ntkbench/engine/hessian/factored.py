@@ -71,6 +71,7 @@ class FactoredHessian:
     Attributes:
         copies: Number of vectors per sample that are multiplied at once.
         size: Number D of coordinates of one vector.
+        xla: Whether the product is compiled with XLA.
     """
 
     def __init__(self, net: Network, structure: Structure, x: tf.Tensor, copies: int = 1):
@@ -80,7 +81,7 @@ class FactoredHessian:
         self.dtype = net.dtype
         self._operator = factored_product(net, structure, x, copies)
         self.products, self.blocks = self._operator.products, self._operator.blocks
-        self.size = self._operator.size
+        self.size, self.xla = self._operator.size, self._operator.xla
         self._carried, self.constants = self._operator.hoisted.once(self.x)
 
     def matvec(self, v: tf.Tensor) -> tf.Tensor:

@@ -194,7 +194,7 @@ def norms_and_pairs(
     for each in _parts(net, x, route, limit, budget(memory_gib), basis=pairs > 0 or needs_basis(tol, net.dtype)):
         part, operator = each.samples, each.operator
         wanted = max(0, min(pairs, part.stop) - part.start)
-        search = extreme_pairs if wanted else partial(extreme, narrowed=operator.narrowed)
+        search = extreme_pairs if wanted else partial(extreme, narrowed=operator.narrowed, xla=operator.xla)
         rng = np.random.default_rng([seed, part.start])
         with _explaining(net, x[part]):
             ritz = search(operator.matvec, operator.start(rng), tol=tol, max_steps=each.steps)
@@ -329,13 +329,18 @@ def _explaining(net: Network, x: tf.Tensor) -> Iterator[None]:
 
 @frozen
 class FlatHessian:
-    """The Hessian of one sample on vectors of all P weights: [1, copies, P] -> [1, copies, P]."""
+    """The Hessian of one sample on vectors of all P weights: [1, copies, P] -> [1, copies, P].
+
+    Attributes:
+        xla: Whether XLA compiles the product: no.
+    """
 
     product: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     x: tf.Tensor
     size: int
     dtype: tf.DType
     copies: int
+    xla = False
 
     def start(self, rng: np.random.Generator) -> tf.Tensor:
         """Return random vectors [1, copies, P]."""

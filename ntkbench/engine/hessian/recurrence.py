@@ -31,10 +31,11 @@ class Recurrence:
     Args:
         matvec: Product with the operators, [B, s, D] -> [B, s, D].
         start: Start vectors [B, s, D].
+        xla: Whether XLA may compile the steps with large vectors.
     """
 
-    def __init__(self, matvec: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor):
-        self.matvec = matvec
+    def __init__(self, matvec: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, xla: bool = False):
+        self.matvec, self.xla = matvec, xla
         batch, self.s, _ = start.shape
         self._newest, _ = orthonormal(start, rounding_length(start), self.s)
         self._before = tf.zeros_like(start)
@@ -52,7 +53,7 @@ class Recurrence:
     def step(self) -> None:
         """Apply the operators once. Raises NotFinite."""
         w = self.matvec(self._newest)
-        advance = _advance(self.s, w.dtype, xla=w.shape.num_elements() >= WORTH_XLA)
+        advance = _advance(self.s, w.dtype, self.xla and w.shape.num_elements() >= WORTH_XLA)
         following, diagonal, self._beta, dropped, self._scale = advance(
             w, self._before, self._newest, self._beta, self._scale
         )

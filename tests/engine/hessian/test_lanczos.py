@@ -106,7 +106,7 @@ def test_a_step_that_xla_compiles_is_the_same(monkeypatch):
     a, start = matrices(), starts(50, STARTS)
     plain = extreme(multiply(a), start, tol=1e-3, max_steps=SIZE)
     monkeypatch.setattr(recurrence, "WORTH_XLA", 0)
-    fused = extreme(multiply(a), start, tol=1e-3, max_steps=SIZE)
+    fused = extreme(multiply(a), start, tol=1e-3, max_steps=SIZE, xla=True)
     np.testing.assert_allclose(fused.values, plain.values, rtol=1e-9)
     assert (np.abs(fused.residual - plain.residual) <= 1e-9 * np.abs(plain.values)).all()
 
