@@ -18,8 +18,6 @@ from .structure import factors, model_sizes, structure_of
 
 LARGEST = 2**28  # bytes of the factors of all samples
 
-Pair = tuple[tf.Tensor, tf.Tensor]  # rows [N, g, T, a] and cotangents [N, g, T, b] of one product
-
 
 class OriginJacobian:
     """J(w0) of one output unit at inputs x: [N, ...].
@@ -31,20 +29,20 @@ class OriginJacobian:
 
     Attributes:
         value: f(w0; x): [N].
-        pairs: Rows and cotangents of every product.
+        pairs: Rows [N, g, T, a] and cotangents [N, g, T, b] of every product, in turns.
     """
 
     def __init__(self, net: Network, x: tf.Tensor, origin: tf.Tensor):
-        self.net, self.x = net, x
+        self.net, self._shape = net, tuple(x.shape[1:])
         rules = structure_of(net, x).rules
 
         def at_origin(origin: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
             net.assign(origin)
             of_products = factors(net, rules, x)
-            self.net.cached("products at the origin", lambda: [each.product for each in of_products])
+            net.cached(self._key("products"), lambda: [each.product for each in of_products])
             return net.scalar(x), [part for each in of_products for part in (each.a, each.g)]
 
-        self.value, self.pairs = net.function("factors at the origin", lambda: at_origin)(origin, x)
+        self.value, self.pairs = net.function(self._key("factors"), lambda: at_origin)(origin, x)
 
     @staticmethod
     def fits(net: Network, x: tf.Tensor) -> bool:
@@ -74,8 +72,11 @@ class OriginJacobian:
         zeros = (tf.zeros(shape, r.dtype) for shape in self.net.shapes)
         return [found.get(id(variable), zero) for variable, zero in zip(self.net.variables, zeros, strict=True)]
 
+    def _key(self, name: str) -> tuple[Any, ...]:
+        return name, "at the origin", self._shape
+
     def _each(self, pairs: Sequence[tf.Tensor]) -> Any:
-        products: list[Product] = self.net.cached("products at the origin", list)
+        products: list[Product] = self.net.cached(self._key("products"), list)
         return zip(products, zip(pairs[::2], pairs[1::2], strict=True), strict=True)
 
 

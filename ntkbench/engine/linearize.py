@@ -132,7 +132,7 @@ class LinearModel:
         else:
             jacobian = self._jacobian
             build = partial(_build_residual_from, jacobian)
-            evaluate = self.net.function("linearization residual from factors", build)
+            evaluate = self.net.function(("linearization residual from factors", self.x.shape[1:]), build)
             residual, gradient = evaluate(self.origin, delta, self.x, jacobian.value, jacobian.pairs)
         return residual.numpy(), gradient
 

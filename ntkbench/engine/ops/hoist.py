@@ -55,11 +55,15 @@ class Hoisted:
 
     def once(self, c: tf.Tensor) -> tuple[list[tf.Tensor], Any]:
         """Return the values carried over the cut, and the others in the structure that the function returned."""
-        return self._programs[0]([c]) if tf.executing_eagerly() else self._traceable[0](c)
+        return self._programs[0]([c]) if self._is_direct() else self._functions[0](c)
 
     def each(self, carried: list[tf.Tensor], v: tf.Tensor) -> tf.Tensor:
         """Return the value that depends on v."""
-        return self._programs[1]([*carried, v]) if tf.executing_eagerly() else self._traceable[1](carried, v)
+        return self._programs[1]([*carried, v]) if self._is_direct() else self._functions[1](carried, v)
+
+    def _is_direct(self) -> bool:
+        """Return whether to call the parts directly: on CPUs; elsewhere TensorFlow decides where they run."""
+        return tf.executing_eagerly() and not tf.config.get_visible_devices("GPU")
 
     @cached_property
     def _programs(self) -> Sequence[Program]:
@@ -72,14 +76,16 @@ class Hoisted:
         return Program.defined(once), Program.defined(each, self.xla)
 
     @cached_property
-    def _traceable(self) -> Sequence[Compiled]:
-        """Both parts, for use while another function is traced.
+    def _functions(self) -> Sequence[Compiled]:
+        """Both parts, for use while another function is traced, and on other devices than CPUs.
 
         They are not inlined, so that the graph is optimised once if the other function calls `each` several times.
         """
         if self.cut is None:
             raise ValueError("parts that were saved cannot be called inside another function")
-        return [Compiled(part, experimental_attributes=NOT_INLINED) for part in (self.cut.once, self.cut.each)]
+        options: dict[str, Any] = {"jit_compile": True} if self.xla else {"experimental_attributes": NOT_INLINED}
+        once = Compiled(self.cut.once, experimental_attributes=NOT_INLINED)
+        return once, Compiled(self.cut.each, **options)
 
 
 class Cut:

@@ -147,3 +147,18 @@ def test_both_parts_of_a_hoisted_function_are_saved_together(folder):
     assert type(others) is list
     np.testing.assert_array_equal(others[0][0], constants[0][0])
     np.testing.assert_allclose(others[0][1], constants[0][1], rtol=1e-6)
+
+
+def test_parts_run_as_functions_of_tensorflow_where_there_are_other_devices(monkeypatch):
+    model = variables(3)
+    specs = tf.TensorSpec([2, 2]), tf.TensorSpec([2, None])
+    hoisted = Hoisted(lambda c, v: (tf.tanh(c @ model[0]) @ v, [c + 1]), *specs)
+    carried, others = hoisted.once(X)
+    direct = hoisted.each(carried, X)
+    visible = tf.config.get_visible_devices
+    monkeypatch.setattr(
+        tf.config, "get_visible_devices", lambda kind=None: visible() if kind == "GPU" else visible(kind)
+    )
+    carried, found = hoisted.once(X)
+    np.testing.assert_array_equal(hoisted.each(carried, X), direct)
+    np.testing.assert_array_equal(found[0], others[0])
