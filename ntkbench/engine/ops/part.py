@@ -54,7 +54,7 @@ class Whole:
         function.signature.is_stateful = self._definition.signature.is_stateful
         renamed = {}
         for i, tensor in enumerate([*given, *(inner for _, inner in captures)]):
-            argument = function.signature.input_arg.add(name=f"given_{i}", type=tensor.dtype.as_datatype_enum)
+            argument = function.signature.input_arg.add(name=f"ntkbench_given_{i}", type=tensor.dtype.as_datatype_enum)
             renamed[self._names[tensor.ref()]] = argument.name
         for node in self._definition.node_def:
             if node.name in kept:
