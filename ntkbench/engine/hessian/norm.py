@@ -48,8 +48,8 @@ class HessianNorm:
 
     Attributes:
         value: The norms, [N] float64.
-        error: Absolute errors, [N]: rounding for the dense method, otherwise twice the distance that an eigenvalue may
-            have from the extreme Ritz value, or how much larger the eigenvalue near another one may be.
+        error: Absolute errors, [N]: rounding for the dense method, otherwise the residual of the extreme Ritz pair, or
+            how much larger the eigenvalue near the second one may be.
         converged: Whether error <= tol·value, [N] bool.
         iterations: Lanczos steps taken; 0 for the dense method.
         method: The method used: "factored", "hvp" or "dense".
@@ -106,8 +106,7 @@ def hessian_norm(
         NtkbenchError: The model's second derivatives are wrong, the method does not apply to the model, or one sample
             does not fit into memory.
 
-    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), Hessian of the output; error: Parlett 1998, section 13.2 and
-    theorem 11.7.1.
+    Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092), Hessian of the output; error: Parlett 1998, section 13.2.
 
     Examples:
         For f = exp(w·x) the Hessian is exp(w·x)·x·xᵀ, with norm exp(w·x)·‖x‖²:
