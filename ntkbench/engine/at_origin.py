@@ -8,12 +8,11 @@ takes five times as many.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
 from .model import Network
-from .rules.rule import Product
+from .rules.rule import Product, summed
 from .structure import factors, model_sizes, structure_of
 
 LARGEST = 2**28  # bytes of the factors of all samples
@@ -29,20 +28,22 @@ class OriginJacobian:
 
     Attributes:
         value: f(w0; x): [N].
+        products: The products that the model uses.
         pairs: Rows [N, g, T, a] and cotangents [N, g, T, b] of every product, in turns.
     """
 
     def __init__(self, net: Network, x: tf.Tensor, origin: tf.Tensor):
-        self.net, self._shape = net, tuple(x.shape[1:])
-        rules = structure_of(net, x).rules
+        rules, shape = structure_of(net, x).rules, tuple(x.shape[1:])
+        used: list[Product] = net.cached(("products at the origin", shape), list)  # filled by the trace
 
         def at_origin(origin: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
             net.assign(origin)
             of_products = factors(net, rules, x)
-            net.cached(self._key("products"), lambda: [each.product for each in of_products])
+            used[:] = [each.product for each in of_products]
             return net.scalar(x), [part for each in of_products for part in (each.a, each.g)]
 
-        self.value, self.pairs = net.function(self._key("factors"), lambda: at_origin)(origin, x)
+        self.value, self.pairs = net.function(("factors at the origin", shape), lambda: at_origin)(origin, x)
+        self.products = used
 
     @staticmethod
     def fits(net: Network, x: tf.Tensor) -> bool:
@@ -53,31 +54,29 @@ class OriginJacobian:
         sizes = model_sizes(net, structure.rules, x)
         return len(x) * (sizes.rows + sizes.cotangents) * net.dtype.size <= LARGEST
 
-    def along(self, pairs: Sequence[tf.Tensor], tangents: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Return J(w0)·δ: [N], for δ as one tensor per variable. For use inside compiled functions."""
-        of = {id(variable): tangent for variable, tangent in zip(self.net.variables, tangents, strict=True)}
-        rises = []
-        for product, (a, g) in self._each(pairs):
-            matrices = product.read(lambda variable: of[id(variable.value)])
-            rises.append(tf.reduce_sum(_times(a, matrices) * g, [1, 2, 3]))
-        return tf.add_n(rises)
 
-    def transposed(self, pairs: Sequence[tf.Tensor], r: tf.Tensor) -> list[tf.Tensor]:
-        """Return J(w0)ᵀ·r for r: [N], one tensor per variable. For use inside compiled functions."""
-        found: dict[int, tf.Tensor] = {}
-        for product, (a, g) in self._each(pairs):
-            for variable, tangent in product.write(_outer(a, r[:, None, None, None] * g)):
-                key = id(variable.value)
-                found[key] = found[key] + tangent if key in found else tangent
-        zeros = (tf.zeros(shape, r.dtype) for shape in self.net.shapes)
-        return [found.get(id(variable), zero) for variable, zero in zip(self.net.variables, zeros, strict=True)]
+# For use inside compiled functions, which outlive the Jacobian of one seed and take its factors as arguments.
 
-    def _key(self, name: str) -> tuple[Any, ...]:
-        return name, "at the origin", self._shape
 
-    def _each(self, pairs: Sequence[tf.Tensor]) -> Any:
-        products: list[Product] = self.net.cached(self._key("products"), list)
-        return zip(products, zip(pairs[::2], pairs[1::2], strict=True), strict=True)
+def along(
+    net: Network, products: Sequence[Product], pairs: Sequence[tf.Tensor], tangents: Sequence[tf.Tensor]
+) -> tf.Tensor:
+    """Return J(w0)·δ: [N], for δ as one tensor per variable."""
+    of = {id(variable): tangent for variable, tangent in zip(net.variables, tangents, strict=True)}
+    rises = []
+    for product, a, g in zip(products, pairs[::2], pairs[1::2], strict=True):
+        matrices = product.read(lambda variable: of[id(variable.value)])
+        rises.append(tf.reduce_sum(_times(a, matrices) * g, [1, 2, 3]))
+    return tf.add_n(rises)
+
+
+def transposed(net: Network, products: Sequence[Product], pairs: Sequence[tf.Tensor], r: tf.Tensor) -> list[tf.Tensor]:
+    """Return J(w0)ᵀ·r for r: [N], one tensor per variable."""
+    weights = r[:, None, None, None]
+    triples = zip(products, pairs[::2], pairs[1::2], strict=True)
+    found = summed(part for product, a, g in triples for part in product.write(_outer(a, weights * g)))
+    zeros = (tf.zeros(shape, r.dtype) for shape in net.shapes)
+    return [found.get(id(variable), zero) for variable, zero in zip(net.variables, zeros, strict=True)]
 
 
 def _times(a: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NtkbenchError
-from .at_origin import OriginJacobian
+from .at_origin import OriginJacobian, along, transposed
 from .autodiff import dense_gradient, jvp, value_and_jvp
 from .checks import enter, like_weights, require_finite, require_right_derivatives
 from .model import Network, explained, network
+from .rules.rule import Product
 
 
 class Linearized:
@@ -131,7 +132,7 @@ class LinearModel:
             residual, gradient = evaluate(self.origin, delta, self.x)
         else:
             jacobian = self._jacobian
-            build = partial(_build_residual_from, jacobian)
+            build = partial(_build_residual_from, self.net, jacobian.products)
             evaluate = self.net.function(("linearization residual from factors", self.x.shape[1:]), build)
             residual, gradient = evaluate(self.origin, delta, self.x, jacobian.value, jacobian.pairs)
         return residual.numpy(), gradient
@@ -153,19 +154,17 @@ def _build_expansion(net: Network) -> Any:
     return expansion
 
 
-def _build_residual_from(jacobian: OriginJacobian) -> Any:
-    net = jacobian.net
-
+def _build_residual_from(net: Network, products: Sequence[Product]) -> Any:
     def residual_and_gradient(
         origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor, f0: tf.Tensor, pairs: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
         net.assign(origin + delta)
         with tf.GradientTape() as here:
             f = net.scalar(x)
-        rise = jacobian.along(pairs, net.unflatten(delta))
+        rise = along(net, products, pairs, net.unflatten(delta))
         residual = tf.cast(f, tf.float64) - tf.cast(f0, tf.float64) - tf.cast(rise, tf.float64)
         r = tf.cast(residual, net.dtype)
-        both = zip(dense_gradient(here, f, net.variables, r), jacobian.transposed(pairs, r), strict=True)
+        both = zip(dense_gradient(here, f, net.variables, r), transposed(net, products, pairs, r), strict=True)
         return residual, net.flatten([g - g0 for g, g0 in both])
 
     return residual_and_gradient

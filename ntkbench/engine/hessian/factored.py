@@ -23,7 +23,7 @@ from attrs import astuple, frozen
 
 from ..model import Network, vectorises
 from ..ops import Hoisted, Saved, reshape
-from ..rules.rule import Product
+from ..rules.rule import Product, summed
 from ..structure import Structure, Tapped, made, numbers, run_tapped
 
 WORTH_NARROWING = 2.5e8  # operations of the narrowed product on a CPU; tracing it takes a quarter of a second
@@ -224,16 +224,15 @@ class FactoredProduct:
 
     def tangents(self, constants: list[Constants], v: tf.Tensor) -> list[tf.Tensor]:
         """Return coordinates [B, D] as a tangent for each trainable variable: [B, *shape]."""
-        found: dict[int, tf.Tensor] = {}
         parts = tf.split(v, [block.size for block in self.blocks], axis=1)
+        written = []
         for product, block, known, part in zip(self.products, self.blocks, constants, parts, strict=True):
             tangent, *rest = block.unpack(part)
             if not block.full:
                 q_a, q_g = known[2], known[4]
                 tangent = tf.matmul(tangent, q_g, transpose_b=True) + tf.matmul(q_a, rest[0], transpose_b=True)
-            for variable, tensor in product.write(tangent):
-                key = id(variable.value)
-                found[key] = found[key] + tensor if key in found else tensor
+            written += product.write(tangent)
+        found = summed(written)
         for variable, shape in zip(self.net.variables, self.net.shapes, strict=True):
             if id(variable) not in found:
                 found[id(variable)] = tf.zeros([tf.shape(v)[0], *shape], v.dtype)

@@ -20,9 +20,7 @@ from ..checks import NotFinite
 from ..ops import Compiled
 from .orthonormal import eps, largest_of, orthonormal, rounding_length, without_short
 
-WORTH_XLA = (
-    2**19
-)  # entries of the vectors of one step; a norm takes about thirty steps, and compiling a third of a second
+WORTH_XLA = 2**19  # entries of the vectors of one step; compiling takes a third of a second
 
 
 class Recurrence:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -194,6 +194,15 @@ class Product:
             (kernel.variable, kernel.write(matrices[..., :-1, :])),
             (bias.variable, bias.write(matrices[..., -1:, :])),
         ]
+
+
+def summed(written: Iterable[tuple[Any, tf.Tensor]]) -> dict[int, tf.Tensor]:
+    """Return the sum of each variable's tangents in what products write, by the id of its value."""
+    found: dict[int, tf.Tensor] = {}
+    for variable, tangent in written:
+        key = id(variable.value)
+        found[key] = found[key] + tangent if key in found else tangent
+    return found
 
 
 Apply = Callable[[Product, tf.Tensor], tf.Tensor]
