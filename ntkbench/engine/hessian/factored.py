@@ -1,7 +1,7 @@
 """Per-sample Hessians of one output, restricted to the small space on which they are non-zero.
 
 For one input ∂f/∂W_l = Σ_t A_l[t] ⊗ G_l[t], so for any tangent V, (H V)_l = Σ_t dA_l[t] ⊗ G_l[t] + A_l[t] ⊗ dG_l[t]. H
-therefore maps into the space of V_l = P_l·Q_Gᵀ + Q_A·Q_lᵀ, where the columns of Q_A: [a, r] and Q_G: [b, r] are
+therefore maps into the space of V_l = P_lᵀ·Q_G + Q_Aᵀ·Q_l, where the rows of Q_A: [r, a] and Q_G: [r, b] are
 orthonormal bases of the rows of A and G, and H is zero on the complement (rank fact: Singh, Bachmann, Hofmann 2021,
 arXiv 2106.16225). With P ⟂ Q_A the coordinates (P, Q) are orthonormal too, so Lanczos runs on plain vectors of Σ_l
 T(a+b) numbers per sample, for all samples at once, as ordinary matrix products. A component of P along Q_A is ignored,
@@ -29,12 +29,12 @@ from ..structure import Structure, Tapped, made, numbers, run_tapped
 WORTH_NARROWING = 2.5e8  # operations of the narrowed product on a CPU; tracing it takes a quarter of a second
 WORTH_XLA = 5e8  # operations of one product; compiling takes half a second, and a norm about thirty products
 
-Constants = tuple[tf.Tensor, ...]  # of one product: A and G; with factored coordinates also Q_A, A·Q_A, Q_G, G·Q_G
+Constants = tuple[tf.Tensor, ...]  # of one product: A and G; with factored coordinates also Q_A, A·Q_Aᵀ, Q_G, G·Q_Gᵀ
 
 
 @frozen
 class Block:
-    """Coordinates of one product: V: [g, a, b] if that is not larger, otherwise (P: [g, a, T], Q: [g, b, T])."""
+    """Coordinates of one product: V: [g, a, b] if that is not larger, otherwise (P: [g, T, a], Q: [g, T, b])."""
 
     groups: int
     t: int
@@ -55,12 +55,13 @@ class Block:
         """Return coordinates [B, size] as (V,) or (P, Q)."""
         if self.full:
             return (reshape(part, [-1, self.groups, self.a, self.b]),)
-        p, q = tf.split(part, [self.groups * self.a * self.t, self.groups * self.b * self.t], axis=1)
-        return reshape(p, [-1, self.groups, self.a, self.t]), reshape(q, [-1, self.groups, self.b, self.t])
+        p, q = tf.split(part, [self.groups * self.t * self.a, self.groups * self.t * self.b], axis=1)
+        return reshape(p, [-1, self.groups, self.t, self.a]), reshape(q, [-1, self.groups, self.t, self.b])
 
     def pack(self, *coordinates: tf.Tensor) -> tf.Tensor:
         """Return (V,) or (P, Q) as coordinates [B, size]."""
-        return tf.concat([reshape(c, [-1, self.groups * c.shape[2] * c.shape[3]]) for c in coordinates], 1)
+        flat = [reshape(c, [-1, self.groups * c.shape[2] * c.shape[3]]) for c in coordinates]
+        return flat[0] if len(flat) == 1 else tf.concat(flat, 1)
 
 
 class FactoredHessian:
@@ -213,8 +214,8 @@ class FactoredProduct:
                 parts.append(block.pack(tangent))
             else:
                 q_a, q_g = known[2], known[4]
-                q = tf.matmul(tangent, q_a, transpose_a=True)
-                parts.append(block.pack(_without(q_a, tf.matmul(tangent, q_g)), q))
+                p = _without(q_a, tf.matmul(q_g, tangent, transpose_b=True))
+                parts.append(block.pack(p, tf.matmul(q_a, tangent)))
         return tf.concat(parts, 1)
 
     def flat(self, constants: list[Constants], v: tf.Tensor) -> tf.Tensor:
@@ -230,7 +231,7 @@ class FactoredProduct:
             tangent, *rest = block.unpack(part)
             if not block.full:
                 q_a, q_g = known[2], known[4]
-                tangent = tf.matmul(tangent, q_g, transpose_b=True) + tf.matmul(q_a, rest[0], transpose_b=True)
+                tangent = tf.matmul(tangent, q_g, transpose_a=True) + tf.matmul(q_a, rest[0], transpose_a=True)
             written += product.write(tangent)
         found = summed(written)
         for variable, shape in zip(self.net.variables, self.net.shapes, strict=True):
@@ -252,17 +253,14 @@ def _constants(a: tf.Tensor, g: tf.Tensor) -> Constants:
     if _block(a, g).full:
         return a, g
     q_a, q_g = _basis(a), _basis(g)
-    return a, g, q_a, _rows_times(a, q_a), q_g, _rows_times(g, q_g)
+    return a, g, q_a, _inner(a, q_a), q_g, _inner(g, q_g)
 
 
 def _basis(rows: tf.Tensor) -> tf.Tensor:
-    """Return an orthonormal basis that contains the span of the rows: [B, g, T, d] -> [B, g, d, T]."""
+    """Return orthonormal rows that span the given ones: [B, g, T, d] -> [B, g, T, d]. A single zero row stays zero."""
     if rows.shape[2] == 1:
-        norm = tf.norm(rows, axis=3, keepdims=True)
-        first = tf.one_hot(0, rows.shape[3], dtype=rows.dtype)
-        unit = tf.where(norm > 0, rows / tf.where(norm > 0, norm, tf.ones_like(norm)), first)
-        return _transposed_row(unit)
-    return tf.linalg.qr(tf.transpose(rows, [0, 1, 3, 2])).q
+        return tf.math.divide_no_nan(rows, tf.norm(rows, axis=3, keepdims=True))
+    return tf.linalg.matrix_transpose(tf.linalg.qr(tf.linalg.matrix_transpose(rows)).q)
 
 
 def _along(block: Block, constants: Constants, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -274,8 +272,8 @@ def _along(block: Block, constants: Constants, part: tf.Tensor) -> tuple[tf.Tens
     _, _, q_a, a_q, q_g, g_q = constants
     p, q = block.unpack(part)
     p = _without(q_a, p)
-    of_a = _times_rows(_rows_times(a, p), q_g) + _times_rows(a_q, q)
-    return of_a, _times_rows(g_q, p) + _times_rows(_rows_times(g, q), q_a)
+    of_a = _combined(_inner(a, p), q_g) + _combined(a_q, q)
+    return of_a, _combined(g_q, p) + _combined(_inner(g, q), q_a)
 
 
 def _packed(block: Block, constants: Constants, da: tf.Tensor, dg: tf.Tensor) -> tf.Tensor:
@@ -284,51 +282,29 @@ def _packed(block: Block, constants: Constants, da: tf.Tensor, dg: tf.Tensor) ->
         a, g = constants
         return block.pack(tf.matmul(da, g, transpose_a=True) + tf.matmul(a, dg, transpose_a=True))
     _, _, q_a, a_q, q_g, g_q = constants
-    p = _transposed_times(da, g_q)
-    q = _transposed_times(dg, a_q)
-    inside = _columns_times(q_a, p)
-    if block.t == 1:
-        return block.pack(p - q_a * inside, q + q_g * inside)
-    return block.pack(p - tf.matmul(q_a, inside), q + tf.matmul(q_g, inside, transpose_b=True))
+    p = _combined(g_q, da, transposed=True)
+    q = _combined(a_q, dg, transposed=True)
+    inside = _inner(p, q_a)
+    return block.pack(p - _combined(inside, q_a), q + _combined(inside, q_g, transposed=True))
 
 
 def _without(q: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
-    """Return p minus its projection onto the span of q's columns."""
-    inside = _columns_times(q, p)
-    return p - (q * inside if q.shape[3] == 1 else tf.matmul(q, inside))
+    """Return the rows p minus their projections onto the span of the rows q."""
+    return p - _combined(_inner(p, q), q)
 
 
-# With a single position, products of thin matrices are written as elementwise products and sums, which compilers fuse.
+# With a single row, products of thin matrices are written as elementwise products and sums, which compilers fuse.
 
 
-def _transposed_row(row: tf.Tensor) -> tf.Tensor:
-    """Return [B, g, 1, d] as [B, g, d, 1], or the reverse."""
-    return reshape(row, [-1, row.shape[1], row.shape[3], row.shape[2]])
+def _inner(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Return the inner products of rows: [B, g, s, d] × [B, g, r, d] -> [B, g, s, r]."""
+    if left.shape[2] == right.shape[2] == 1:
+        return tf.reduce_sum(left * right, 3, keepdims=True)
+    return tf.matmul(left, right, transpose_b=True)
 
 
-def _rows_times(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Return rows·columns: [B, g, T, d] × [B, g, d, r] -> [B, g, T, r]."""
-    if rows.shape[2] == columns.shape[3] == 1:
-        return tf.reduce_sum(rows * _transposed_row(columns), 3, keepdims=True)
-    return tf.matmul(rows, columns)
-
-
-def _times_rows(left: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Return left·columnsᵀ: [B, g, T, r] × [B, g, d, r] -> [B, g, T, d]."""
-    if left.shape[2] == columns.shape[3] == 1:
-        return left * _transposed_row(columns)
-    return tf.matmul(left, columns, transpose_b=True)
-
-
-def _columns_times(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """Return leftᵀ·right: [B, g, d, r] × [B, g, d, r] -> [B, g, r, r]."""
-    if left.shape[3] == right.shape[3] == 1:
-        return tf.reduce_sum(left * right, 2, keepdims=True)
-    return tf.matmul(left, right, transpose_a=True)
-
-
-def _transposed_times(rows: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Return rowsᵀ·weights: [B, g, T, d] × [B, g, T, r] -> [B, g, d, r]."""
-    if rows.shape[2] == weights.shape[3] == 1:
-        return _transposed_row(rows) * weights
-    return tf.matmul(rows, weights, transpose_a=True)
+def _combined(weights: tf.Tensor, rows: tf.Tensor, transposed: bool = False) -> tf.Tensor:
+    """Return combinations of rows: weights [B, g, s, r] (or [B, g, r, s] transposed) × [B, g, r, d] -> [B, g, s, d]."""
+    if weights.shape[2] == weights.shape[3] == 1:
+        return weights * rows
+    return tf.matmul(weights, rows, transpose_a=transposed)

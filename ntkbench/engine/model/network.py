@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ...errors import NtkbenchError
 from ...nests import is_nest
-from ..ops import Compiled, Saved, exact_operations
+from ..ops import Compiled, Saved, exact_operations, reshape
 from .explained import explained
 from .in_units import InUnits
 from .inputs import read
@@ -128,7 +128,7 @@ class Network:
                 f"The model returned {y.shape[0]} outputs for {x.shape[0]} inputs; it must return one output per "
                 "input, [N, ...]."
             )
-        return tf.cast(tf.reshape(y, [tf.shape(y)[0], int(np.prod(y.shape[1:]))]), self.dtype)
+        return tf.cast(reshape(y, [-1, int(np.prod(y.shape[1:]))]), self.dtype)
 
     def _one(self, y: Any) -> Any:
         """Return the output selected by `output_name`."""
@@ -156,7 +156,7 @@ class Network:
         """Select the chosen output unit: [N, O] -> [N]. Raises NtkbenchError if it does not exist."""
         if not 0 <= self.output < outputs.shape[1]:
             raise NtkbenchError(f"The model has {outputs.shape[1]} output units; there is no unit {self.output}.")
-        return outputs[:, self.output]
+        return reshape(outputs, [-1]) if outputs.shape[1] == 1 else outputs[:, self.output]
 
     def inputs(self, x: Any, name: str = "x") -> tf.Tensor:
         """Return x: [N, ...] in the model's precision (integers stay integers if the model expects them).

@@ -79,9 +79,8 @@ class KernelMap:
             with tf.GradientTape() as tape:
                 layers = factors(net, rules, x)
                 k = _kernel(layers)
-                value = tf.reduce_sum(tf.square(k - reference)) / 2
-            gradient = tape.gradient(value, net.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            return k, net.flatten(gradient)
+            zero = tf.UnconnectedGradients.ZERO
+            return k, net.flatten(tape.gradient(k, net.variables, k - reference, zero))
 
         return kernel_and_gradient
 

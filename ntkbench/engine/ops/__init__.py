@@ -7,7 +7,7 @@ from .hoist import Hoisted, dependents
 from .keras_settings import isolated_settings, keras_settings
 from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
 from .precision import full_precision
-from .reshape import reshape
+from .reshape import reshape, scaled, source_of
 from .saved import Saved
 from .vectorised import for_each, quiet_tensorflow
 
@@ -26,6 +26,8 @@ __all__ = [
     "on_last_axis",
     "quiet_tensorflow",
     "reshape",
+    "scaled",
+    "source_of",
     "times",
     "traced_for_xla",
 ]

@@ -16,13 +16,23 @@ def reshape(x: tf.Tensor, shape: Sequence[Any]) -> tf.Tensor:
     A tensor that was reshaped by this function before is reshaped from its source; if the source has the shape already,
     it is returned.
     """
-    source = getattr(x, SOURCE, x)
+    source = source_of(x)
     if _has(source.shape, shape):
         return source
     result = tf.reshape(source, shape)
     if tf.is_symbolic_tensor(result):
         setattr(result, SOURCE, source)
     return result
+
+
+def source_of(x: tf.Tensor) -> tf.Tensor:
+    """Return the tensor from which `reshape` made x, or x itself. Both have the same entries in the same order."""
+    return getattr(x, SOURCE, x)
+
+
+def scaled(factor: Any, x: tf.Tensor) -> tf.Tensor:
+    """Return factor·x for a number; what x was reshaped from is multiplied."""
+    return reshape(factor * source_of(x), [-1, *x.shape[1:]])
 
 
 def _has(static: tf.TensorShape, shape: Sequence[Any]) -> bool:

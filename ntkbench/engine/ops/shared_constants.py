@@ -54,7 +54,10 @@ def _key(value: Any) -> Any:
     if type(value) is int:
         return value
     if isinstance(value, list | tuple):
-        return tuple(value) if len(value) <= LARGEST and all(type(each) is int for each in value) else None
+        types = set(map(type, value)) if len(value) <= LARGEST else set()
+        if types <= {int}:
+            return tuple(value) if len(value) <= LARGEST else None
+        return (types.pop(), *value) if len(types) == 1 and issubclass(next(iter(types)), np.signedinteger) else None
     if isinstance(value, np.ndarray | np.integer) and value.dtype.kind == "i" and value.size <= LARGEST:
         return value.dtype, value.shape, value.tobytes()
     return None

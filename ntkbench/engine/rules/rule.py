@@ -150,18 +150,19 @@ class Product:
             _, rows, columns = self.kernel.shape
             w = value(self.kernel.variable)
             if self.groups == 1:
-                z = times(reshape(a, [-1, a.shape[-1]]), self.kernel.read(w, [rows, columns]))
+                z = times(reshape(a, [-1, rows]), self.kernel.read(w, [rows, columns]))
             elif rows == columns == 1:
                 z = a * self.kernel.read(w, [self.groups, 1])
             else:
                 z = tf.einsum("ntga,gab->ntgb", a, self.kernel.read(w))
-            z = reshape(z, [-1, a.shape[1], self.groups, self.columns])
         if self.bias is not None:
             b = self.bias.read(value(self.bias.variable), [self.groups, self.columns])
             b = self.bias_scale * b if self.bias_scale != 1.0 else b
-            z = b if z is None else z + b
-            z = tf.broadcast_to(z, [tf.shape(a)[0], a.shape[1], self.groups, self.columns]) if z is b else z
-        return z
+            if z is None:
+                z = tf.broadcast_to(b, [tf.shape(a)[0], a.shape[1], self.groups, self.columns])
+            else:
+                z += b  # [1, b] for rows [N·T, b] of a single group
+        return reshape(z, [-1, a.shape[1], self.groups, self.columns])
 
     def rows(self, a: tf.Tensor, unit_of: Callable[[Any], tf.Tensor | float] = lambda variable: 1.0) -> tf.Tensor:
         """Return the rows for trainable weights: scaled A: [N, T, g, a], with a constant last column for a bias.

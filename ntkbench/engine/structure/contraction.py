@@ -170,19 +170,23 @@ def _sample_gradients(a: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
 def _positions(
     left: tuple[tf.Tensor, tf.Tensor], right: tuple[tf.Tensor, tf.Tensor], trace: bool, at_once: int
 ) -> tf.Tensor:
-    (a1, g1), (a2, g2) = _by_groups(*left), _by_groups(*right)
+    a1, g1 = _by_groups(*left)
+    a2, g2 = (a1, g1) if left is right else _by_groups(*right)
     (groups, rows, o, b), q = g1.shape, g2.shape[2]
     t, s = left[0].shape[2], right[0].shape[2]
     m = a2.shape[1] // s
     g2 = reshape(g2, [groups, -1, q * b] if trace else [groups, m * s * q, b])
+    if trace and at_once >= rows:
+        products = _gram(a1, a2) * _gram(reshape(g1, [groups, -1, o * b]), g2)
+        return tf.reduce_sum(reshape(products, [groups, -1, t, m, s]), [0, 2, 4])
 
     def some(a: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
         """Return the products of some rows with all positions on the right, summed over each sample's positions."""
-        aa = tf.matmul(a, a2, transpose_b=True)
+        aa = _gram(a, a2)
         if trace:
-            gg = tf.matmul(reshape(g, [groups, -1, o * b]), g2, transpose_b=True)
+            gg = _gram(reshape(g, [groups, -1, o * b]), g2)
             return tf.reduce_sum(reshape(aa * gg, [groups, -1, m, s]), [0, 3])
-        gg = reshape(tf.matmul(reshape(g, [groups, -1, b]), g2, transpose_b=True), [groups, -1, o, m, s, q])
+        gg = reshape(_gram(reshape(g, [groups, -1, b]), g2), [groups, -1, o, m, s, q])
         return tf.reduce_sum(reshape(aa, [groups, -1, 1, m, s, 1]) * gg, [0, 4])
 
     if at_once >= rows:
@@ -202,6 +206,13 @@ def _positions(
         )
         found = reshape(found, [parts * at_once, *shape[1:]])[:rows]
     return tf.reduce_sum(reshape(found, [-1, t, *found.shape[1:]]), 1)
+
+
+def _gram(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """Return left·rightᵀ for rows [g, n, size] and [g, m, size]: [g, n, m], or [n, m] for a single group."""
+    if left.shape[0] == 1:
+        left, right = (reshape(each, [-1, each.shape[2]]) for each in (left, right))
+    return tf.matmul(left, right, transpose_b=True)
 
 
 def _by_groups(a: tf.Tensor, g: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

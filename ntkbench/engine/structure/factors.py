@@ -38,7 +38,7 @@ def factors(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> list[Factor]:
     """Return the factors of every product for the chosen output unit. For use inside compiled functions."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         outputs, layers = run_tapped(net, rules, x, tape.watch)
-        target = tf.reduce_sum(net.chosen(outputs))
+        target = net.chosen(outputs)
     found = cotangents(tape, target, layers)
     return [Factor(tapped.product, tapped.rows(), g) for tapped, g in zip(layers, found, strict=True)]
 
@@ -55,15 +55,15 @@ def factors_of_outputs(net: Network, rules: Sequence[Rule], x: tf.Tensor, units:
 
     chosen = tf.one_hot(units, outputs.shape[1], dtype=outputs.dtype)
     # Vectorised output units share large matrix products; convolutions are slower when vectorised.
-    flat = all(tap.shape[1] == 1 for tap in taps) and vectorises(net.model)
+    flat = all(tapped.has_one_position for tapped in layers) and vectorises(net.model)
     if units.shape[0] == 1 or (units.shape[0] <= UNROLLED and not flat):
         g = [_joined(layers, backward(chosen[i])) for i in range(units.shape[0])]
         stacked = [tf.stack([of_unit[i] for of_unit in g], 1) for i in range(len(layers))]
     else:
-        # The cotangents of each tap, [O, N, T, g, b], with output units and samples merged into one axis.
+        # The cotangents of each tap, [O, ...], with output units merged into the axis of samples.
         many = for_each(backward, chosen, flat)
         o, n = units.shape[0], tf.shape(x)[0]
-        joined = _joined(layers, [reshape(tap, [o * n, *tap.shape[2:]]) for tap in many])
+        joined = _joined(layers, [reshape(tap, [-1, *tap.shape[2:]]) for tap in many])
         stacked = [tf.transpose(reshape(g, [o, n, *g.shape[1:]]), [1, 0, 2, 3, 4]) for g in joined]
     return [Factor(tapped.product, tapped.rows(), g) for tapped, g in zip(layers, stacked, strict=True)]
 

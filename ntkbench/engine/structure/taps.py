@@ -10,7 +10,7 @@ import tensorflow as tf
 from attrs import define, field
 
 from ..model import Network, replaced_calls
-from ..ops import reshape
+from ..ops import reshape, scaled, source_of
 from ..rules.rule import Product, Rule, Untappable
 
 
@@ -20,19 +20,29 @@ class Tapped:
 
     A layer that is used several times (in an unrolled recurrence, for example) has one entry per use. Uses are
     additional positions of the same weights, so downstream code concatenates them along T.
+
+    A tap has the entries of z: [N, T, g, b] in the shape in which the product is computed, such as [N·T, b]; see
+    `joined`. Otherwise it would be reshaped there and back by every derivative.
     """
 
     product: Product
     inputs: list[tf.Tensor] = field(factory=list)
     taps: list[tf.Tensor] = field(factory=list)
 
+    @property
+    def has_one_position(self) -> bool:
+        """Whether every use of the layer has a single position."""
+        return all(rows.shape[1] == 1 for rows in self.inputs)
+
     def rows(self) -> tf.Tensor:
         """Return A of the trainable weights, all uses concatenated: [N, g, T, a]."""
         return _joined(self.inputs)
 
     def joined(self, of_taps: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Concatenate one tensor per tap over all uses: [N, g, T, b]."""
-        return _joined(of_taps)
+        """Concatenate one tensor per tap, in the tap's shape, over all uses: [N, g, T, b]."""
+        last = self.product.groups, self.product.columns
+        uses = zip(of_taps, self.inputs, strict=True)
+        return _joined([reshape(of_tap, [-1, rows.shape[1], *last]) for of_tap, rows in uses])
 
 
 def run_tapped(
@@ -64,19 +74,20 @@ def run_tapped(
             flat = len(a.shape) == 3
             if flat:
                 a = reshape(a, [-1, a.shape[1], 1, a.shape[2]])
-            a = product.scale * a if product.scale != 1.0 else a
+            a = scaled(product.scale, a) if product.scale != 1.0 else a
             z = product.apply(a, value)
             if product.trained:
                 if tf.compat.v1.get_default_graph() is not graph:
                     raise Untappable(rule, "it runs inside a loop")
                 if None not in (a.shape[0], x.shape[0]) and a.shape[0] != x.shape[0]:
                     raise Untappable(rule, f"it receives {a.shape[0]} rows for {x.shape[0]} samples")
-                tap = tf.zeros_like(z)
+                computed = source_of(z)
+                tap = tf.zeros_like(computed)
                 watch(tap)
                 tapped = found.setdefault(id(product), Tapped(product))
                 tapped.inputs.append(product.rows(a, net.unit_of))
                 tapped.taps.append(tap)
-                z = z + tap
+                z = reshape(computed + tap, [-1, *z.shape[1:]])
             return reshape(z, [-1, z.shape[1], z.shape[3]]) if flat else z
 
         signature = inspect.signature(rule.layer.call)
@@ -95,7 +106,7 @@ def run_tapped(
 
 
 def cotangents(tape: tf.GradientTape, target: tf.Tensor, layers: Sequence[Tapped]) -> list[tf.Tensor]:
-    """Return G = ∂target/∂z of every product, all uses concatenated: [N, g, T, b]."""
+    """Return G = ∂target/∂z of every product, summed over the target, all uses concatenated: [N, g, T, b]."""
     zero = tf.UnconnectedGradients.ZERO
     found = iter(tape.gradient(target, [tap for t in layers for tap in t.taps], unconnected_gradients=zero))
     return [tapped.joined([next(found) for _ in tapped.taps]) for tapped in layers]
