@@ -54,25 +54,21 @@ def value_and_jvp(
             value = function(x)
             u = tf.zeros_like(value)
             outer.watch(u)
-        along = inner_product(dense_gradient(tape, value, net.variables, u), tangents)
-    return value, outer.gradient(along, u, unconnected_gradients=tf.UnconnectedGradients.ZERO), tape
-
-
-def inner_product(left: Sequence[tf.Tensor], right: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Return Σ_i ⟨left_i, right_i⟩ for two lists of tensors with the same shapes."""
-    return tf.add_n([tf.reduce_sum(a * b) for a, b in zip(left, right, strict=True)])
+        gradients = dense_gradient(tape, value, net.variables, u)
+    (along,) = dense_gradient(outer, gradients, [u], tangents)
+    return value, along, tape
 
 
 def dense_gradient(
-    tape: tf.GradientTape, target: tf.Tensor, sources: Sequence[Any], cotangent: tf.Tensor | None = None
+    tape: tf.GradientTape, target: Any, sources: Sequence[Any], cotangent: Any = None
 ) -> list[tf.Tensor]:
     """Return the gradients as dense tensors: zeros where unconnected, IndexedSlices (embeddings) converted.
 
     Args:
         tape: Tape that recorded the target.
-        target: Tensor to differentiate.
+        target: Tensor to differentiate, or a list of tensors, over which the gradients are summed.
         sources: Variables or tensors to differentiate with respect to.
-        cotangent: Tensor of the target's shape; by default ones, which differentiates the sum over the target.
+        cotangent: Tensor (or list) of the target's shape; by default ones, which differentiates the target's sum.
     """
     found = tape.gradient(target, sources, cotangent, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return [tf.convert_to_tensor(g) for g in found]

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ...errors import NtkbenchError, reason_of
 from ..model import FORWARD_SAFE, Network, made_of
-from .gradient import dense_gradient, inner_product
+from .gradient import dense_gradient
 
 MODES = ("auto", "forward_over_backward", "double_backward")
 
@@ -59,9 +59,8 @@ def double_backward(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             target = tf.reduce_sum(net.scalar(x))
-        gradient = net.flatten(dense_gradient(inner, target, net.variables))
-        along = tf.reduce_sum(gradient * v)
-    return net.flatten(dense_gradient(outer, along, net.variables))
+        gradient = dense_gradient(inner, target, net.variables)
+    return net.flatten(dense_gradient(outer, gradient, net.variables, net.unflatten(v)))
 
 
 def second_derivative(net: Network, x: tf.Tensor, v: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -69,8 +68,9 @@ def second_derivative(net: Network, x: tf.Tensor, v: Sequence[tf.Tensor]) -> tf.
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             target = tf.reduce_sum(net.scalar(x))
-        along = inner_product(dense_gradient(inner, target, net.variables), v)
-    return inner_product(dense_gradient(outer, along, net.variables), v)
+        gradient = dense_gradient(inner, target, net.variables)
+    product = dense_gradient(outer, gradient, net.variables, v)
+    return tf.add_n([tf.reduce_sum(a * b) for a, b in zip(v, product, strict=True)])
 
 
 def forward_safe(net: Network) -> bool:

@@ -127,8 +127,7 @@ class ProductRoute:
                 outputs = net.outputs(x1)
                 u = tf.zeros_like(outputs)
                 outer.watch(u)
-                target = tf.reduce_sum(outputs * u)
-            gradient = dense_gradient(inner, target, net.variables)
+            gradient = dense_gradient(inner, outputs, net.variables, u)
             along = [tf.reduce_sum(g * each) for g, each in zip(gradient, v, strict=True)]
             ids = [id(variable) for variable in net.variables]
             wanted = [frozenset(ids)] if self.layers is None else self.layers

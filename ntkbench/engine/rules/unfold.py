@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -72,19 +73,43 @@ def windows(
     x: tf.Tensor, kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int], out: Sequence[int]
 ) -> tf.Tensor:
     """Return `out` windows along each axis of x, which must be large enough: [N, *out, taps, c]."""
-    taps = []
-    for place in itertools.product(*(range(k) for k in kernel)):
-        index = [slice(None)]
-        for i, step, stride, count in zip(place, dilation, strides, out, strict=True):
-            index.append(slice(i * step, i * step + (count - 1) * stride + 1, stride))
-        taps.append(_sliced(x, index))
-    return taps[0][..., None, :] if len(taps) == 1 else tf.stack(taps, -2)
+    places = itertools.product(*(range(k) for k in kernel))
+    starts = [[i * step for i, step in zip(place, dilation, strict=True)] for place in places]
+    if all(stride == 1 for stride in strides):
+        return x[..., None, :] if x.shape[1:-1] == out else _slices(x, starts, out)
+    spans = [(count - 1) * stride + 1 for count, stride in zip(out, strides, strict=True)]
+    slices = [
+        [slice(i, i + span, stride) for i, span, stride in zip(start, spans, strides, strict=True)] for start in starts
+    ]
+    return tf.stack([x[(slice(None), *each)] for each in slices], -2)
 
 
-def _sliced(x: tf.Tensor, index: list[slice]) -> tf.Tensor:
-    """Return x[index] for slices of the leading axes; uses `tf.slice` if possible, whose gradient is faster."""
-    if all(part.step == 1 for part in index[1:]):
-        start = [0, *(part.start for part in index[1:]), 0]
-        size = [-1, *(part.stop - part.start for part in index[1:]), -1]
-        return tf.slice(x, start, size)
-    return x[tuple(index)]
+# TensorFlow takes nine operations to differentiate a slice, and each of them is differentiated again. The two functions
+# below are each other's derivatives.
+
+
+def _slices(x: tf.Tensor, starts: Sequence[Sequence[int]], size: Sequence[int]) -> tf.Tensor:
+    """Return slices of the axes between the first and the last, stacked before the last: [N, *size, starts, c]."""
+    space = x.shape[1:-1]
+
+    @tf.custom_gradient
+    def slices(x: tf.Tensor) -> Any:
+        found = [tf.slice(x, [0, *start, 0], [-1, *size, -1]) for start in starts]
+        return tf.stack(found, -2), lambda g: _padded(g, starts, space)
+
+    return slices(x)
+
+
+def _padded(parts: tf.Tensor, starts: Sequence[Sequence[int]], space: Sequence[int]) -> tf.Tensor:
+    """Return the sum of parts [N, *size, starts, c] that begin at given places of a larger array: [N, *space, c]."""
+    size = parts.shape[1:-2]
+
+    @tf.custom_gradient
+    def padded(parts: tf.Tensor) -> Any:
+        around = [[[i, n - m - i] for i, m, n in zip(start, size, space, strict=True)] for start in starts]
+        each = zip(tf.unstack(parts, axis=-2), around, strict=True)
+        return tf.add_n([tf.pad(part, [[0, 0], *widths, [0, 0]]) for part, widths in each]), lambda g: _slices(
+            g, starts, size
+        )
+
+    return padded(parts)

@@ -120,6 +120,7 @@ def _evaluated(result: Any) -> tuple[float, Vector, float]:
 def _loss_and_gradient(net: Network, w: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, ...]:
     net.assign(w)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.square(net.scalar(x) - y)) / 2
-    gradient = net.flatten(dense_gradient(tape, loss, net.variables))
-    return loss, gradient, tf.reduce_sum(tf.square(gradient))
+        f = net.scalar(x)
+    residual = f - y
+    gradient = net.flatten(dense_gradient(tape, f, net.variables, residual))
+    return tf.reduce_sum(tf.square(residual)) / 2, gradient, tf.reduce_sum(tf.square(gradient))

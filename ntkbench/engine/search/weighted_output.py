@@ -87,8 +87,8 @@ class WeightedOutput:
             with tf.GradientTape() as outer:
                 with tf.GradientTape() as inner:
                     f = net.scalar(x)
-                gradient = net.flatten(dense_gradient(inner, f, net.variables, c))
-                along = tf.reduce_sum(gradient * v)
-            return gradient, net.flatten(dense_gradient(outer, along, net.variables))
+                gradient = dense_gradient(inner, f, net.variables, c)
+            product = dense_gradient(outer, gradient, net.variables, net.unflatten(v))
+            return net.flatten(gradient), net.flatten(product)
 
         return gradient_and_product

@@ -36,13 +36,22 @@ class Tapped:
 
     def rows(self) -> tf.Tensor:
         """Return A of the trainable weights, all uses concatenated: [N, g, T, a]."""
-        return _joined(self.inputs)
+        return self._joined(self.inputs, self.inputs[0].shape[3])
 
     def joined(self, of_taps: Sequence[tf.Tensor]) -> tf.Tensor:
         """Concatenate one tensor per tap, in the tap's shape, over all uses: [N, g, T, b]."""
-        last = self.product.groups, self.product.columns
-        uses = zip(of_taps, self.inputs, strict=True)
-        return _joined([reshape(of_tap, [-1, rows.shape[1], *last]) for of_tap, rows in uses])
+        return self._joined(of_taps, self.product.columns)
+
+    def _joined(self, of_uses: Sequence[tf.Tensor], columns: int) -> tf.Tensor:
+        """Concatenate the entries of [N, T, g, c] of all uses to one [N, g, T, c]."""
+        groups, parts = self.product.groups, []
+        for each, rows in zip(of_uses, self.inputs, strict=True):
+            t = rows.shape[1]
+            if 1 in (groups, t):
+                parts.append(reshape(each, [-1, groups, t, columns]))
+            else:
+                parts.append(tf.transpose(reshape(each, [-1, t, groups, columns]), [0, 2, 1, 3]))
+        return parts[0] if len(parts) == 1 else tf.concat(parts, 2)
 
 
 def run_tapped(
@@ -110,10 +119,3 @@ def cotangents(tape: tf.GradientTape, target: tf.Tensor, layers: Sequence[Tapped
     zero = tf.UnconnectedGradients.ZERO
     found = iter(tape.gradient(target, [tap for t in layers for tap in t.taps], unconnected_gradients=zero))
     return [tapped.joined([next(found) for _ in tapped.taps]) for tapped in layers]
-
-
-def _joined(uses: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Concatenate [N, T, g, c] of all uses to one [N, g, T, c]."""
-    joined = uses[0] if len(uses) == 1 else tf.concat(uses, 1)
-    _, t, g, c = joined.shape
-    return reshape(joined, [-1, g, t, c]) if t == 1 or g == 1 else tf.transpose(joined, [0, 2, 1, 3])
