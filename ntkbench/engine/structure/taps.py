@@ -16,13 +16,13 @@ from ..rules.rule import Product, Rule, Untappable
 
 @define(eq=False)
 class Tapped:
-    """One product during a run of the model: rows A and a zero tap on z for each use of the layer.
+    """One product during a run of the model: rows A and a tap on z for each use of the layer.
 
     A layer that is used several times (in an unrolled recurrence, for example) has one entry per use. Uses are
     additional positions of the same weights, so downstream code concatenates them along T.
 
-    A tap has the entries of z: [N, T, g, b] in the shape in which the product is computed, such as [N·T, b]; see
-    `joined`. Otherwise it would be reshaped there and back by every derivative.
+    A tap is z itself, to differentiate with respect to. It has the entries of [N, T, g, b] in the shape in which the
+    product is computed, such as [N·T, b]; otherwise every derivative would reshape it there and back. See `joined`.
     """
 
     product: Product
@@ -90,13 +90,11 @@ def run_tapped(
                     raise Untappable(rule, "it runs inside a loop")
                 if None not in (a.shape[0], x.shape[0]) and a.shape[0] != x.shape[0]:
                     raise Untappable(rule, f"it receives {a.shape[0]} rows for {x.shape[0]} samples")
-                computed = source_of(z)
-                tap = tf.zeros_like(computed)
+                tap = source_of(z)
                 watch(tap)
                 tapped = found.setdefault(id(product), Tapped(product))
                 tapped.inputs.append(product.rows(a, net.unit_of))
                 tapped.taps.append(tap)
-                z = reshape(computed + tap, [-1, *z.shape[1:]])
             return reshape(z, [-1, z.shape[1], z.shape[3]]) if flat else z
 
         signature = inspect.signature(rule.layer.call)
