@@ -164,7 +164,11 @@ def _sample_gradients(a: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
     _, o, groups, _, b = g.shape
     if a.shape[3] == b == 1:
         return tf.reduce_sum(a[:, None, :, :, 0] * g[..., 0], 3)
-    return reshape(tf.matmul(a[:, None], g, transpose_a=True), [-1, o, groups * a.shape[3] * b])
+    if o == 1:
+        of_samples = tf.matmul(a, reshape(g, [-1, *g.shape[2:]]), transpose_a=True)
+    else:
+        of_samples = tf.matmul(a[:, None], g, transpose_a=True)
+    return reshape(of_samples, [-1, o, groups * a.shape[3] * b])
 
 
 def _positions(
