@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from .ntk import KernelMap
 from .ops import full_precision
 from .search import SampleCurvature, Trajectory, WeightedOutput, gradient_descent
 
+CLIMBING = frozenset({"kernel_change_worst", "search_gain"})  # quantities that follow the gradient of the kernel
 CONFIRM_BELOW = 1e-3  # relative changes below this value are recomputed in float64
 
 
@@ -50,6 +51,9 @@ class Context(CellContext):
         task: Train and test part of the dataset, for measurements with needs="task"; the model then has
             `task.outputs` outputs.
         trajectory: Path of gradient descent, computed once and shared by all measurements.
+
+    Args:
+        planned: Quantities that will be measured on the same model, of which shared functions are compiled at once.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Context(CellContext):
         make_float64: Callable[[], Context] | None = None,
         task: Task | None = None,
         params: Mapping[str, Any] | None = None,
+        planned: Collection[str] = (),
     ):
         super().__init__(
             y,
@@ -87,7 +92,7 @@ class Context(CellContext):
         self.inputs = network.inputs(x)
         self.x = network.given(self.inputs)
         self.theta = network.theta()
-        self._make_float64 = make_float64
+        self._make_float64, self._planned = make_float64, frozenset(planned)
         self._in_float64: Context | None = None
 
     # -- the public functions, bound to the model ---------------------------------------------------------------
@@ -116,7 +121,7 @@ class Context(CellContext):
     @cached_property
     def kernel_map(self) -> KernelMap:
         """The tangent kernel of the probes as a compiled function of the weights."""
-        return KernelMap(self.network, self.inputs)
+        return KernelMap(self.network, self.inputs, with_gradient=not CLIMBING.isdisjoint(self._planned))
 
     @cached_property
     def kernel(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..engine.context import Context
+from ..engine.context import CLIMBING, Context
 from ..engine.ntk import relative_change
 from ..engine.search import (
     Crossings,
@@ -26,7 +26,6 @@ from ..engine.search import (
 from ..errors import Diverged
 from ..types import KINKED, Value
 
-KERNEL = frozenset({"kernel_change_worst", "search_gain"})
 ASCENT = 60  # maximum number of evaluations of one ascent
 POLISHED = 1e-4  # relative gain at which the final ascent stops
 NOISE = 1.0  # standard deviation of the Gaussian displacement that probes kinks, relative to each variable's rms
@@ -42,7 +41,7 @@ def measure(ctx: Context) -> dict[str, Value]:
     Source: Liu, Zhu, Belkin 2020 (arXiv 2010.01092).
     """
     result: dict[str, Value] = {}
-    if not ctx.quantities.isdisjoint(KERNEL):
+    if not ctx.quantities.isdisjoint(CLIMBING):
         result |= kernel_change_worst(ctx)
     elif "kink_share" in ctx.quantities:
         result["kink_share"] = largest_kink_share(ctx)

@@ -225,6 +225,7 @@ class GroupWorker:
                 precision=precision,
                 make_limit=lambda: network.cached("limit", find),
                 make_float64=lambda: make("float64"),
+                planned={quantity for each in self.cells for quantity in each.quantities},
                 **shared,
             )
 

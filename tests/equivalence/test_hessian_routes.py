@@ -47,6 +47,17 @@ def test_our_architectures(name, width, methods):
     check_norms(build(name, width), probes(name, 2), methods)
 
 
+def test_rows_and_cotangents_that_are_zero():
+    """An input of zeros has no rows in the first layer, and the last input, which no unit sees, no cotangents there."""
+    model = sequential(
+        (3,), lambda: L.Dense(4, "softplus", use_bias=False), lambda: L.Dense(4, "relu"), lambda: L.Dense(1)
+    )
+    kernel, into, bias, *rest = model.get_weights()
+    model.set_weights([kernel, np.abs(into), np.full_like(bias, -2.0), *rest])
+    x = np.stack([np.zeros(3), normal(3), -10 * kernel.sum(1), 3 * kernel.sum(1)])
+    check_norms(model, x, ["factored", "dense"])
+
+
 @pytest.mark.parametrize("rows", [1, 3])
 def test_settled_inputs_are_dropped(rows, monkeypatch):
     """Where products are large, they go on with the inputs whose norms have not settled."""

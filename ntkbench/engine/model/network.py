@@ -237,8 +237,9 @@ class Network:
         build: Callable[[], Callable[..., Any]],
         *,
         follows: Sequence[Any] | None = None,
+        first_of: tuple[Compiled, Sequence[Any]] | None = None,
         **options: Any,
-    ) -> Callable[..., Any]:
+    ) -> Compiled:
         """Return `build()` compiled, traced at full matmul precision and cached under `key`.
 
         Args:
@@ -246,10 +247,11 @@ class Network:
             build: Returns the function.
             follows: What the function follows from besides this package's code, the model and the key, as plain values.
                 Only functions for which it is given are saved; functions from outside this package must not give it.
+            first_of: See `Compiled`.
             options: Options of `tf.function`.
         """
         if key not in self._cache:
-            self._cache[key] = Compiled(build(), self.saved_at(key, follows), **options)
+            self._cache[key] = Compiled(build(), self.saved_at(key, follows), first_of, **options)
         return self._cache[key]
 
     def saved_at(self, key: Hashable, follows: Sequence[Any] | None) -> Saved | None:

@@ -17,11 +17,17 @@ from ..structure import Factor, factors, share, structure_of
 
 
 class KernelMap:
-    """The tangent kernel of one output unit at probes x: [N, ...], as a function of flat weights w: [P]."""
+    """The tangent kernel of one output unit at probes x: [N, ...], as a function of flat weights w: [P].
 
-    def __init__(self, net: Network, x: tf.Tensor):
+    Args:
+        net: The network.
+        x: The probes.
+        with_gradient: Whether the gradient will be computed too; the kernel is then compiled from the gradient's trace.
+    """
+
+    def __init__(self, net: Network, x: tf.Tensor, with_gradient: bool = False):
         require_right_derivatives(net, x, order=1)
-        self.net, self.x = net, x
+        self.net, self.x, self.with_gradient = net, x, with_gradient
         self.structure = structure_of(net, x)
         self._checked = False  # second derivatives, once: a search evaluates them at many weights
 
@@ -52,14 +58,16 @@ class KernelMap:
 
     @cached_property
     def _kernel(self) -> Any:
-        return self._function("kernel", self._build_kernel)
+        reference = np.zeros([len(self.x)] * 2, self.net.dtype.as_numpy_dtype)
+        first_of = (self._kernel_and_gradient, [reference]) if self.with_gradient else None
+        return self._function("kernel", self._build_kernel, first_of)
 
     @cached_property
     def _kernel_and_gradient(self) -> Any:
         return self._function("kernel and gradient", self._build_gradient)
 
-    def _function(self, key: str, build: Any) -> Any:
-        return self.net.function(key, build, follows=self.structure.described(self.net))
+    def _function(self, key: str, build: Any, first_of: Any = None) -> Any:
+        return self.net.function(key, build, follows=self.structure.described(self.net), first_of=first_of)
 
     def _build_kernel(self) -> Any:
         net, rules = self.net, self.structure.rules

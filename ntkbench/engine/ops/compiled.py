@@ -18,6 +18,7 @@ from attrs import frozen
 from tensorflow.python.eager import context, record
 from tensorflow.python.framework.constant_op import convert_to_eager_tensor
 
+from .part import Whole
 from .precision import full_precision
 from .saved import Definition, Saved, Traced, rebuilt
 from .shared_constants import shared_constants
@@ -111,11 +112,19 @@ class Compiled:
     Args:
         function: The function.
         saved: Where its traces are saved; None for nowhere.
+        first_of: Another compiled function that returns this function's value first and takes more arguments, and these
+            arguments. Its trace is used instead of a new one.
         options: Options of `tf.function`.
     """
 
-    def __init__(self, function: Callable[..., Any], saved: Saved | None = None, **options: Any):
-        self._saved = saved
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        saved: Saved | None = None,
+        first_of: tuple[Compiled, Sequence[Any]] | None = None,
+        **options: Any,
+    ):
+        self._saved, self._first_of = saved, first_of
         self._traced = tf.function(function, autograph=False, **options)
         # Elsewhere TensorFlow's own call decides where to run, and it alone records itself for a gradient tape.
         self._direct = not tf.config.get_visible_devices("GPU")
@@ -135,10 +144,13 @@ class Compiled:
                 return self._traced(*args)
         tensors: list[tf.Tensor] = []
         key = _key(args, tensors)
+        return self._known(args, key)(tensors)
+
+    def _known(self, args: Sequence[Any], key: Any) -> Program:
         program = self._programs.get(key)
         if program is None:
             program = self._programs[key] = self._program(args, key)
-        return program(tensors)
+        return program
 
     @property
     def runs(self) -> list[Any]:
@@ -152,11 +164,24 @@ class Compiled:
         if saved and known:
             (function,), _ = known
             return Program.restored(function, saved.variables)
+        if self._first_of and (traced := _first(*self._first_of, args)):
+            if saved:
+                saved.write([traced])
+            return Program.defined(traced)
         with quiet_tensorflow(), shared_constants():
             run = self._traced.get_concrete_function(*args)
         if saved:
             saved.write([Traced.of(run)])
         return Program.of(run, self._xla)
+
+
+def _first(whole: Compiled, others: Sequence[Any], args: Sequence[Any]) -> Traced | None:
+    """Return the function of `args` that returns the first output of `whole`; None if that has no graph in Python."""
+    tensors: list[tf.Tensor] = []
+    _key(args, tensors)
+    given = (*args, *others)
+    run = whole._known(given, _key(given, [])).run
+    return None if isinstance(run, str) else Whole(run).first(len(tensors))
 
 
 def _key(value: Any, tensors: list[tf.Tensor]) -> Any:

@@ -37,15 +37,33 @@ class Whole:
         returned = [self._definition.ret[each.name] for each in self._definition.signature.output_arg]
         self._names.update((t.ref(), name) for t, name in zip(run.graph.outputs, returned, strict=True))
 
-    def part(self, operations: Collection[Any], given: Sequence[tf.Tensor], structure: Any) -> Traced:
+    def first(self, count: int) -> Traced:
+        """Return the function of the first `count` arguments that returns the first output, with the same effects.
+
+        The output must not depend on the other arguments.
+        """
+        graph = self.run.graph
+        waiting = [graph.outputs[0].op, *graph.control_outputs]
+        behind: set[Any] = set()
+        while waiting:
+            operation = waiting.pop()
+            if operation not in behind and operation.type != "Placeholder":
+                behind.add(operation)
+                waiting += [*(tensor.op for tensor in operation.inputs), *operation.control_inputs]
+        return self.part(behind, graph.inputs[:count], graph.outputs[0], graph.control_outputs)
+
+    def part(
+        self, operations: Collection[Any], given: Sequence[tf.Tensor], structure: Any, effects: Sequence[Any] = ()
+    ) -> Traced:
         """Return some of the operations as a function from values of `given` to those of `structure`.
 
-        Control inputs are dropped, since they may come from other operations.
+        Without effects, control inputs are dropped, since they may come from other operations.
 
         Args:
             operations: Operations of the graph.
             given: Distinct tensors of the graph that are arguments of the part.
             structure: Structure of the tensors of the graph that the part returns.
+            effects: Operations that run though nothing is computed from them, and after which others run.
         """
         kept = {operation.name for operation in operations}
         captures = [(outer, inner) for outer, inner in self.run.graph.captures if _used(inner, kept)]
@@ -61,7 +79,12 @@ class Whole:
                 mine = function.node_def.add()
                 mine.CopyFrom(node)
                 mine.attr.pop("_class", None)  # asks for the device of an operation that may be elsewhere
-                mine.input[:] = [renamed.get(name, name) for name in node.input if not name.startswith("^")]
+                taken = [name for name in node.input if not name.startswith("^")]
+                after = [name for name in node.input if name.startswith("^") and effects and name[1:] in kept]
+                mine.input[:] = [*(renamed.get(name, name) for name in taken), *after]
+        for operation in effects:
+            function.signature.control_output.append(operation.name)
+            function.control_ret[operation.name] = operation.name
         for i, tensor in enumerate(tf.nest.flatten(structure)):
             function.signature.output_arg.add(name=f"found_{i}", type=tensor.dtype.as_datatype_enum)
             name = self._names[tensor.ref()]

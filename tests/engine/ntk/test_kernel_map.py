@@ -1,4 +1,4 @@
-"""The map w -> K(w): its derivatives are checked once, not at every weight that a search visits."""
+"""The map w -> K(w): what it compiles, and that its derivatives are checked once, not at every weight of a search."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import pytest
 import tensorflow as tf
 from checking import normal
 from keras import ops
+from nets import build, probes
 
+from ntkbench.cache_folder import CacheFolder
 from ntkbench.engine.checks import guard
 from ntkbench.engine.model import network
 from ntkbench.engine.ntk import KernelMap
+from ntkbench.engine.ops import Saved
 from ntkbench.engine.search import WeightedOutput
 
 
@@ -59,3 +62,30 @@ def test_change_is_the_difference_of_gradients_on_both_sides():
     u *= 2 / np.linalg.norm(u)
     expected = output.gradient(at + u, c).numpy() - output.gradient(at - u, c).numpy()
     assert np.linalg.norm(expected) > 0 and np.allclose(found, expected, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["fc", "cnn", "attention", "rnn"])
+def test_the_kernel_is_part_of_the_trace_of_its_gradient(name):
+    alone, with_gradient = (
+        KernelMap(net, net.inputs(probes(name, 5)), with_gradient)
+        for net, with_gradient in ((network(build(name, 8)), False), (network(build(name, 8)), True))
+    )
+    w = alone.net.theta() + 0.1 * normal(alone.net.size)
+    expected = alone.kernel(w)
+    np.testing.assert_allclose(with_gradient.kernel(w), expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
+    np.testing.assert_array_equal(with_gradient.net.theta(), w)  # the weights are set, as by a trace of its own
+    assert all(isinstance(run, str) for run in with_gradient._kernel.runs)  # a definition without a graph in Python
+    np.testing.assert_allclose(with_gradient.kernel(0 * w), alone.kernel(0 * w), atol=1e-12)
+
+
+def test_a_part_of_a_trace_is_saved(tmp_path):
+    def maps():
+        net = network(build("fc", 6))
+        net.saved = Saved(CacheFolder(tmp_path), "name", tuple(net.variables))
+        return KernelMap(net, net.inputs(probes("fc", 5)), with_gradient=True)
+
+    first, later = maps(), maps()
+    w = first.net.theta()
+    expected = first.kernel(w)
+    np.testing.assert_array_equal(later.kernel(w), expected)
+    assert not later._kernel_and_gradient.runs  # nothing was traced again
