@@ -207,12 +207,12 @@ class Network:
 
     def flatten(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """Flatten per-variable tensors into one vector [P]."""
-        return tf.concat([tf.reshape(tf.convert_to_tensor(t), [-1]) for t in tensors], 0)
+        return tf.concat([reshape(tf.convert_to_tensor(t), [-1]) for t in tensors], 0)
 
     def unflatten(self, vector: tf.Tensor) -> list[tf.Tensor]:
         """Split a vector [P] into one tensor per trainable variable."""
         parts = tf.split(vector, self.sizes)
-        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return [reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def assign(self, theta: tf.Tensor) -> None:
         """Set the trainable weights from one vector [P]. Usable inside compiled functions."""
