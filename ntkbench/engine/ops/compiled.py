@@ -176,11 +176,18 @@ class Compiled:
 
 
 def _first(whole: Compiled, others: Sequence[Any], args: Sequence[Any]) -> Traced | None:
-    """Return the function of `args` that returns the first output of `whole`; None if that has no graph in Python."""
+    """Return the function of `args` that returns the first output of `whole`.
+
+    It is None if `whole` has no graph in Python, or cannot be traced, as a gradient of a model that has only first
+    derivatives; whoever needs `whole` itself gets that error.
+    """
     tensors: list[tf.Tensor] = []
     _key(args, tensors)
     given = (*args, *others)
-    run = whole._known(given, _key(given, [])).run
+    try:
+        run = whole._known(given, _key(given, [])).run
+    except Exception:
+        return None
     return None if isinstance(run, str) else Whole(run).first(len(tensors))
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from checking import normal
 from keras import ops
-from nets import build, probes
+from nets import Oracle, build, probes, sequential
 
 from ntkbench.cache_folder import CacheFolder
 from ntkbench.engine.checks import guard
@@ -89,3 +89,25 @@ def test_a_part_of_a_trace_is_saved(tmp_path):
     expected = first.kernel(w)
     np.testing.assert_array_equal(later.kernel(w), expected)
     assert not later._kernel_and_gradient.runs  # nothing was traced again
+
+
+@tf.custom_gradient
+def _once_only(x):
+    @tf.custom_gradient
+    def slope(g):
+        def refused(u):
+            raise LookupError("No gradient defined for operation 'Slope'.")
+
+        return g / (1 + x**2), refused
+
+    return tf.atan(x), slope
+
+
+def test_a_model_without_second_derivatives_has_a_kernel():
+    x = normal(4, 3)
+    model = sequential((3,), lambda: keras.layers.Dense(5, _once_only), lambda: keras.layers.Dense(1))
+    net = network(model)
+    found, j = KernelMap(net, net.inputs(x), with_gradient=True), Oracle(model).jacobian(x)[:, 0]
+    np.testing.assert_allclose(found.kernel(net.theta()), j @ j.T, rtol=1e-8)
+    with pytest.raises(Exception, match="Slope|second"):
+        found.kernel_and_gradient(net.theta(), np.zeros([4, 4]))
