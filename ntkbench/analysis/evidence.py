@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from attrs import evolve, frozen
@@ -166,8 +167,7 @@ class Evidence:
 
         share = np.array(shares)[None, None, :, None]
         power = np.array(POWERS)[None, :, None, None]
-        starts = -np.geomspace(0.05, 3, _STARTS)
-        grid = np.stack([_floored(slope, share, power, self.x)[0] for slope in starts], 3)  # [1, p, φ, start, W]
+        starts, grid = _starting_laws(tuple(shares), tuple(self.x.tolist()))
         slope = starts[self.distance(grid).argmin(-1)][..., None]
         effects, info = self.effects[:, None, None], self.information[:, None]
         for _ in range(_STEPS):  # Gauss-Newton in one variable, the slope, for each share
@@ -257,6 +257,17 @@ def interval(shares: Any, distance: Any, limit: float) -> tuple[float, float, fl
     inside = fine[curve <= curve.min() + limit]
     best, low, high = (float(np.clip(each, 0, 1)) for each in (fine[curve.argmin()], inside[0], inside[-1]))
     return best, low, high
+
+
+@lru_cache(maxsize=64)  # simulated datasets have the same widths
+def _starting_laws(shares: tuple[float, ...], x: tuple[float, ...]) -> tuple[Any, Any]:
+    """Return slopes to start from, and their log laws for each power and share: [1, p, φ, start, W]."""
+    import numpy as np
+
+    starts = -np.geomspace(0.05, 3, _STARTS)
+    share = np.array(shares)[None, None, :, None, None]
+    power = np.array(POWERS)[None, :, None, None, None]
+    return starts, _floored(starts[:, None], share, power, np.array(x))[0]
 
 
 def _floored(slope: Any, share: Any, power: Any, x: Any) -> tuple[Any, Any]:
