@@ -114,8 +114,14 @@ class LinearModel:
 
     def expansion(self, delta: tf.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return f(w0; x), J(w0; x)·δ and f(w0 + δ; x): [N] float64 each, for δ: [P]."""
-        build = partial(_build_expansion, self.net)
-        found = self.net.function("linearization", build, follows=())(self.origin, delta, self.x)
+        if self._jacobian is None:
+            build = partial(_build_expansion, self.net)
+            found = self.net.function("linearization", build, follows=())(self.origin, delta, self.x)
+        else:
+            jacobian = self._jacobian
+            build = partial(_build_expansion_from, self.net, jacobian.products)
+            evaluate = self.net.function(("linearization from factors", self.x.shape[1:]), build)
+            found = jacobian.value, *evaluate(self.origin, delta, self.x, jacobian.pairs)
         f0, rise, f = (np.asarray(part, np.float64) for part in found)
         return f0, rise, f
 
@@ -150,6 +156,16 @@ def _build_expansion(net: Network) -> Any:
         f0, rise, _ = value_and_jvp(net, net.scalar, x, net.unflatten(delta))
         net.assign(origin + delta)
         return f0, rise, net.scalar(x)
+
+    return expansion
+
+
+def _build_expansion_from(net: Network, products: Sequence[Product]) -> Any:
+    def expansion(
+        origin: tf.Tensor, delta: tf.Tensor, x: tf.Tensor, pairs: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        net.assign(origin + delta)
+        return along(net, products, pairs, net.unflatten(delta)), net.scalar(x)
 
     return expansion
 
