@@ -1,14 +1,54 @@
-"""A kernel that computes each matrix once."""
+"""Matrices of kernels that are computed once: by one kernel, or in this process by all kernels with equal layers."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from types import FunctionType
 from typing import Any
 
+import attrs
 import numpy as np
 import tensorflow as tf
 
 from ..nests import arrays, data_hash
+from .infinite import InfiniteWidth
 from .pair import paired
+
+_KEPT = 32  # matrices of this process
+_matrices: OrderedDict[Any, np.ndarray] = OrderedDict()
+
+
+def matrix_of(kernel: Any, x: Any) -> np.ndarray:
+    """Return kernel.matrix(x, x): [N, N].
+
+    Widths of an architecture have different models whose limits are the same. A matrix is computed once for all of them
+    if their layers consist of numbers, names and the same functions.
+
+    Args:
+        kernel: An `InfiniteWidth` or any other kernel of TensorFlow Probability.
+        x: Inputs [N, ...], or a nest of them.
+    """
+    if not isinstance(kernel, InfiniteWidth):
+        return kernel.matrix(x, x).numpy()
+    layers = tuple((_described(node.layer), node.inputs) for node in kernel.graph.nodes)
+    key = kernel.kind, kernel.dtype, layers, _content(x)
+    if key not in _matrices:
+        _matrices[key] = kernel.matrix(x, x).numpy()
+        if len(_matrices) > _KEPT:
+            _matrices.popitem(last=False)
+    return _matrices[key]
+
+
+def _described(value: Any) -> Any:
+    """Return a value that equals that of another layer if both compute the same."""
+    if attrs.has(type(value)):
+        names = [field.name for field in attrs.fields(type(value)) if field.name != "who"]  # words for messages
+        return type(value), *(_described(getattr(value, name)) for name in names)
+    if isinstance(value, tuple):
+        return tuple(map(_described, value))
+    if value is None or isinstance(value, int | float | str | FunctionType):
+        return type(value), value
+    return object()  # arrays, variables and objects may change
 
 
 class Remembered:

@@ -20,9 +20,9 @@ def measure(ctx: Context) -> dict[str, Value]:
     Raises:
         Unsupported: If there is no limit or none is known; see `ntkbench.kernels.limit.limit_of`.
     """
-    kernel = ctx.limit
-    x = map_leaves(_in_float64, ctx.x)
-    limit = kernel.matrix(x, x).numpy()
+    from ..kernels.remembered import matrix_of  # TensorFlow Probability is slow to import
+
+    limit = matrix_of(ctx.limit, map_leaves(_in_float64, ctx.x))
     return {"kernel_convergence": Value(relative_change(ctx.kernel, limit), precision=ctx.precision)}
 
 
