@@ -17,6 +17,7 @@ from .infinite import InfiniteWidth, Kind
 from .inputs import Inputs, Source
 from .joins import Add, Concatenate
 from .layer import Layer
+from .ragged import packed_mask, packed_values
 from .readers import IDENTITIES, dense_of, dual_for, layer_of, named, seed_of
 from .recurrent import LastStep, Recurrence, Reverse
 from .recurrent_readers import RECURRENT, Unrolled, cells_of, recurrence_of
@@ -121,13 +122,13 @@ class _ModelInputs:
     def source(self, mask: Any) -> Source:
         """Return the source of the values, with the Keras tensor of their mask, or None."""
         ndims = len(self.values.shape) - 1
-        prepare = (lambda x: x[..., :-1]) if self.packed else None
+        prepare = packed_values if self.packed else None
         return Source(prepare, ndims, None if mask is None else self._function_of(mask))
 
     def _function_of(self, mask: Any) -> Callable[[tf.Tensor], tf.Tensor]:
         """Return the function from the inputs, packed if there is a mask among them, to a mask."""
         if any(mask is t for t in self.model.inputs):
-            return lambda x: x[..., -1] > 0
+            return packed_mask
         if self.packed:
             raise NoLimit("The model has an input for the mask and computes another one; use only one of them.")
         return keras.Function(self.values, mask)

@@ -62,7 +62,17 @@ def of_equal_length(x1: tf.Tensor, x2: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
 
 def packed_source() -> Source:
     """Return the source of packed sequences."""
-    return Source(lambda x: x[..., :-1], None, lambda x: x[..., -1] > 0)
+    return Source(packed_values, None, packed_mask)
+
+
+def packed_values(x: tf.Tensor) -> tf.Tensor:
+    """Return the values [..., T, a] of packed sequences [..., T, a+1]."""
+    return x[..., :-1]
+
+
+def packed_mask(x: tf.Tensor) -> tf.Tensor:
+    """Return which steps [..., T] of packed sequences [..., T, a+1] exist."""
+    return x[..., -1] > 0
 
 
 def _refuse_zero_padding(values: tf.Tensor, of_values: str, of_mask: str) -> None:

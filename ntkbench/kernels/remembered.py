@@ -14,6 +14,7 @@ from ..nests import arrays, data_hash
 from .infinite import InfiniteWidth
 from .pair import paired
 
+FOR_MESSAGES = ("who", "name")  # fields of layers and nodes
 _KEPT = 32  # matrices of this process
 _matrices: OrderedDict[Any, np.ndarray] = OrderedDict()
 
@@ -28,10 +29,13 @@ def matrix_of(kernel: Any, x: Any) -> np.ndarray:
         kernel: An `InfiniteWidth` or any other kernel of TensorFlow Probability.
         x: Inputs [N, ...], or a nest of them.
     """
-    if not isinstance(kernel, InfiniteWidth):
+    try:
+        layers = _described(kernel.graph.nodes) if isinstance(kernel, InfiniteWidth) else None
+    except _MayChange:
+        layers = None
+    if layers is None:
         return kernel.matrix(x, x).numpy()
-    layers = tuple((_described(node.layer), node.inputs) for node in kernel.graph.nodes)
-    key = kernel.kind, kernel.dtype, layers, _content(x)
+    key = kernel.kind, repr((kernel.dtype, kernel.feature_ndims)), layers, _content(x)
     if key not in _matrices:
         _matrices[key] = kernel.matrix(x, x).numpy()
         if len(_matrices) > _KEPT:
@@ -39,16 +43,20 @@ def matrix_of(kernel: Any, x: Any) -> np.ndarray:
     return _matrices[key]
 
 
+class _MayChange(Exception):
+    """A layer has arrays, variables or other objects, whose values may change."""
+
+
 def _described(value: Any) -> Any:
-    """Return a value that equals that of another layer if both compute the same."""
+    """Return a value that equals that of other layers if they compute the same. Raises _MayChange."""
     if attrs.has(type(value)):
-        names = [field.name for field in attrs.fields(type(value)) if field.name != "who"]  # words for messages
+        names = [field.name for field in attrs.fields(type(value)) if field.name not in FOR_MESSAGES]
         return type(value), *(_described(getattr(value, name)) for name in names)
     if isinstance(value, tuple):
         return tuple(map(_described, value))
     if value is None or isinstance(value, int | float | str | FunctionType):
         return type(value), value
-    return object()  # arrays, variables and objects may change
+    raise _MayChange
 
 
 class Remembered:

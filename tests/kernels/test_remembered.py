@@ -69,3 +69,14 @@ def test_variables_may_change():
     before = matrix_of(kernel, x)
     deviation.assign(2.0)
     np.testing.assert_allclose(matrix_of(kernel, x), 4 * before)
+
+
+def test_sequences_of_different_length(computed):
+    """Their inputs are a nest, and so are the kernel's types."""
+    layers = [k.Dense(), k.Recurrence("tanh"), k.LastStep(), k.Dense()]
+    first, second = (InfiniteWidth(layers, feature_ndims={"values": 2, "mask": 1}) for _ in range(2))
+    x = {"values": normal(3, 4, 2, seed=15), "mask": np.arange(4) < np.array([[4], [2], [3]])}
+    np.testing.assert_array_equal(matrix_of(first, x), matrix_of(second, x))
+    assert computed == [first]
+    fewer = x | {"mask": x["mask"] & (np.arange(4) < 3)}
+    assert not np.allclose(matrix_of(first, fewer), matrix_of(first, x))
