@@ -108,8 +108,7 @@ def _padded(parts: tf.Tensor, starts: Sequence[Sequence[int]], space: Sequence[i
     def padded(parts: tf.Tensor) -> Any:
         around = [[[i, n - m - i] for i, m, n in zip(start, size, space, strict=True)] for start in starts]
         each = zip(tf.unstack(parts, axis=-2), around, strict=True)
-        return tf.add_n([tf.pad(part, [[0, 0], *widths, [0, 0]]) for part, widths in each]), lambda g: _slices(
-            g, starts, size
-        )
+        total = tf.add_n([tf.pad(part, [[0, 0], *widths, [0, 0]]) for part, widths in each])
+        return total, lambda g: _slices(g, starts, size)
 
     return padded(parts)
