@@ -28,8 +28,9 @@ from ..structure import Structure, Tapped, made, numbers, run_tapped
 
 WORTH_NARROWING = 2.5e8  # operations of the narrowed product on a CPU; tracing it takes a quarter of a second
 WORTH_XLA = 5e8  # operations of one product; compiling takes half a second, and a norm about thirty products
+FEW_POSITIONS = 32  # with more, the time goes into matrix products, which are no faster with XLA
 
-Constants = tuple[tf.Tensor, ...]  # of one product: A and G; with factored coordinates also Q_A, A·Q_Aᵀ, Q_G, G·Q_Gᵀ
+Constants = tuple[tf.Tensor, ...]  # of one product: A and G, or with factored coordinates Q_A, A·Q_Aᵀ, Q_G and G·Q_Gᵀ
 
 
 @frozen
@@ -198,7 +199,8 @@ class FactoredProduct:
         self.size = sum(block.size for block in self.blocks)
         # One forward and one backward pass of tangents.
         self.flops = 4 * spec.shape[0] * sum(block.t * block.groups * block.a * block.b for block in self.blocks)
-        self.xla = self.hoisted.xla = self.flops >= WORTH_XLA and vectorises(net.model)
+        few = max((block.t for block in self.blocks), default=0) <= FEW_POSITIONS
+        self.xla = self.hoisted.xla = self.flops >= WORTH_XLA and few and vectorises(net.model)
 
     def coordinates(self, constants: list[Constants], tangents: tf.Tensor) -> tf.Tensor:
         """Project tangents of the trainable weights onto the space: [B, P] -> coordinates [B, D]."""
@@ -213,9 +215,9 @@ class FactoredProduct:
             if block.full:
                 parts.append(block.pack(tangent))
             else:
-                q_a, q_g = known[2], known[4]
-                p = _without(q_a, tf.matmul(q_g, tangent, transpose_b=True))
-                parts.append(block.pack(p, tf.matmul(q_a, tangent)))
+                q_a, _, q_g, _ = known
+                p = tf.matmul(q_g, tangent, transpose_b=True)
+                parts.append(block.pack(p - _combined(_inner(p, q_a), q_a), tf.matmul(q_a, tangent)))
         return tf.concat(parts, 1)
 
     def flat(self, constants: list[Constants], v: tf.Tensor) -> tf.Tensor:
@@ -230,7 +232,7 @@ class FactoredProduct:
         for product, block, known, part in zip(self.products, self.blocks, constants, parts, strict=True):
             tangent, *rest = block.unpack(part)
             if not block.full:
-                q_a, q_g = known[2], known[4]
+                q_a, _, q_g, _ = known
                 tangent = tf.matmul(tangent, q_g, transpose_a=True) + tf.matmul(q_a, rest[0], transpose_a=True)
             written += product.write(tangent)
         found = summed(written)
@@ -253,7 +255,7 @@ def _constants(a: tf.Tensor, g: tf.Tensor) -> Constants:
     if _block(a, g).full:
         return a, g
     q_a, q_g = _basis(a), _basis(g)
-    return a, g, q_a, _inner(a, q_a), q_g, _inner(g, q_g)
+    return q_a, _inner(a, q_a), q_g, _inner(g, q_g)
 
 
 def _basis(rows: tf.Tensor) -> tf.Tensor:
@@ -265,15 +267,14 @@ def _basis(rows: tf.Tensor) -> tf.Tensor:
 
 def _along(block: Block, constants: Constants, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return A·V: [B, g, T, b] and G·Vᵀ: [B, g, T, a] for the coordinates of one product."""
-    a, g = constants[:2]
     if block.full:
+        a, g = constants
         (v,) = block.unpack(part)
         return tf.matmul(a, v), tf.matmul(g, v, transpose_b=True)
-    _, _, q_a, a_q, q_g, g_q = constants
+    q_a, a_q, q_g, g_q = constants
     p, q = block.unpack(part)
-    p = _without(q_a, p)
-    of_a = _combined(_inner(a, p), q_g) + _combined(a_q, q)
-    return of_a, _combined(g_q, p) + _combined(_inner(g, q), q_a)
+    p += _combined(_inner(q_g, q) - _inner(p, q_a), q_a)  # Q_G·Vᵀ
+    return _combined(a_q, q), _combined(g_q, p)
 
 
 def _packed(block: Block, constants: Constants, da: tf.Tensor, dg: tf.Tensor) -> tf.Tensor:
@@ -281,16 +282,11 @@ def _packed(block: Block, constants: Constants, da: tf.Tensor, dg: tf.Tensor) ->
     if block.full:
         a, g = constants
         return block.pack(tf.matmul(da, g, transpose_a=True) + tf.matmul(a, dg, transpose_a=True))
-    _, _, q_a, a_q, q_g, g_q = constants
+    q_a, a_q, q_g, g_q = constants
     p = _combined(g_q, da, transposed=True)
     q = _combined(a_q, dg, transposed=True)
     inside = _inner(p, q_a)
     return block.pack(p - _combined(inside, q_a), q + _combined(inside, q_g, transposed=True))
-
-
-def _without(q: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
-    """Return the rows p minus their projections onto the span of the rows q."""
-    return p - _combined(_inner(p, q), q)
 
 
 # With a single row, products of thin matrices are written as elementwise products and sums, which compilers fuse.
