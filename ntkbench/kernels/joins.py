@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from .features import Features, Joined, NoLimit, first_unknown
 from .layer import Layer, require_plain
@@ -90,15 +90,21 @@ def _mixed(
     return mixed
 
 
+def _shares(units: Sequence[float]) -> tuple[float, ...]:
+    total = sum(units)
+    return tuple(each / total for each in units)
+
+
 @frozen
 class Concatenate(Layer):
     """Concatenation of features.
 
     Attributes:
-        units: Relative number of units of each branch; equal by default.
+        units: Each branch's share of the units, given as relative numbers of units; equal by default. As shares, they
+            are the same at all widths.
     """
 
-    units: tuple[float, ...] = ()
+    units: tuple[float, ...] = field(default=(), converter=_shares)
 
     def __call__(self, *features: Features) -> Joined:
         """Return the concatenated features."""

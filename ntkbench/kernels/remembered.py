@@ -15,7 +15,7 @@ from .infinite import InfiniteWidth
 from .pair import paired
 
 FOR_MESSAGES = ("who", "name")  # fields of layers and nodes
-_KEPT = 32  # matrices of this process
+_KEPT = 2**25  # bytes of matrices in this process: those of all architectures and seeds of a run
 _matrices: OrderedDict[Any, np.ndarray] = OrderedDict()
 
 
@@ -36,11 +36,12 @@ def matrix_of(kernel: Any, x: Any) -> np.ndarray:
     if layers is None:
         return kernel.matrix(x, x).numpy()
     key = kernel.kind, repr((kernel.dtype, kernel.feature_ndims)), layers, _content(x)
-    if key not in _matrices:
-        _matrices[key] = kernel.matrix(x, x).numpy()
-        if len(_matrices) > _KEPT:
-            _matrices.popitem(last=False)
-    return _matrices[key]
+    if (known := _matrices.get(key)) is not None:
+        return known
+    found = _matrices[key] = kernel.matrix(x, x).numpy()
+    while sum(each.nbytes for each in _matrices.values()) > _KEPT:
+        _matrices.popitem(last=False)
+    return found
 
 
 class _MayChange(Exception):

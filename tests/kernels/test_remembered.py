@@ -41,6 +41,17 @@ def test_widths_share_a_matrix(computed):
     np.testing.assert_array_equal(matrix_of(second, x), second.matrix(x, x))
 
 
+def test_widths_of_concatenated_branches_share_a_matrix(computed):
+    def joined(*units):
+        return InfiniteWidth([k.concatenate([k.Dense(), k.Activation("erf")], [k.Dense()], units=units), k.Dense()])
+
+    x = normal(4, 3, seed=16)
+    first, wider, others = joined(8, 24), joined(16, 48), joined(8, 8)
+    np.testing.assert_array_equal(matrix_of(first, x), matrix_of(wider, x))
+    assert computed == [first]
+    assert not np.allclose(matrix_of(others, x), matrix_of(first, x))
+
+
 @pytest.mark.parametrize(
     ("other", "inputs"),
     [
