@@ -12,8 +12,6 @@ from ...errors import NtkbenchError
 from ..autodiff import dense_gradient
 from ..model import Network
 
-FEW = 2**15  # weights up to which NumPy is faster than a compiled function
-
 
 class NotFinite(NtkbenchError):
     """A weight or a result is NaN or infinite."""
@@ -26,10 +24,7 @@ def require_finite_weights(net: Network) -> None:
     def finite() -> tf.Tensor:
         return tf.stack([tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(v))) for v in variables])
 
-    if net.cached("few weights", lambda: sum(v.shape.num_elements() for v in variables) <= FEW):
-        right = np.array([np.isfinite(_read(v)).all() for v in variables])
-    else:
-        right = net.function("finite weights", lambda: finite)().numpy()
+    right = net.function("finite weights", lambda: finite)().numpy()
     if not right.all():
         variable = variables[int(np.argmin(right))]
         bad = int((~np.isfinite(variable.numpy().astype(np.float64))).sum())
@@ -37,11 +32,6 @@ def require_finite_weights(net: Network) -> None:
             f"The weights {_name(variable)!r} contain NaN or infinity ({bad} of {int(tf.size(variable))} numbers). "
             "Reload or retrain the model."
         )
-
-
-def _read(variable: tf.Variable) -> np.ndarray:
-    """Return the value of a variable, in a third of the time that its method `numpy` takes."""
-    return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype).numpy()
 
 
 def weights(net: Network) -> list[tf.Variable]:

@@ -1,7 +1,8 @@
 """The Hessian of one output: Hessian-vector products, spectral norm, eigenpairs and the product with the gradient."""
 
 from .bend import bend
-from .factored import FactoredHessian, FactoredProduct
+from .curvature_gradient import curvature_gradient
+from .factored import FactoredHessian, FactoredProduct, factored_product
 from .norm import Eigenpair, HessianEigs, HessianNorm, hessian_eigs, hessian_norm, norms_and_pairs, tied
 from .product import hvp
 
@@ -12,6 +13,8 @@ __all__ = [
     "HessianEigs",
     "HessianNorm",
     "bend",
+    "curvature_gradient",
+    "factored_product",
     "hessian_eigs",
     "hessian_norm",
     "hvp",

@@ -15,7 +15,8 @@ differentiated correctly.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -171,16 +172,16 @@ class FactoredProduct:
                 taps = [tap for tapped in layers for tap in tapped.taps]
                 zero = tf.UnconnectedGradients.ZERO
                 found = inner.gradient([chosen, *a], taps, [tf.ones_like(chosen), *probes], zero)
-                g = _by_layer(layers, found)
+                g = by_layer(layers, found)
             used[:] = [tapped.product for tapped in layers]
             blocks[:] = [_block(*each) for each in zip(a, g, strict=True)]
             constants = [_constants(*each) for each in zip(a, g, strict=True)]
             sizes = [block.size for block in blocks]
             parts = tf.split(tf.reshape(v, [-1, sum(sizes)]), sizes, axis=1)
-            along = [_along(*each) for each in zip(blocks, constants, parts, strict=True)]
-            cotangents = [az for az, _ in along] + [gv for _, gv in along]
+            moved = [along(*each) for each in zip(blocks, constants, parts, strict=True)]
+            cotangents = [az for az, _ in moved] + [gv for _, gv in moved]
             da, found = outer.gradient([*g, *a], [probes, taps], cotangents, zero)
-            dg = _by_layer(layers, found)
+            dg = by_layer(layers, found)
             packed = [_packed(*each) for each in zip(blocks, constants, da, dg, strict=True)]
             return tf.reshape(tf.concat(packed, 1), [-1, copies, sum(sizes)]), constants
 
@@ -217,7 +218,21 @@ class FactoredProduct:
             else:
                 q_a, _, q_g, _ = known
                 p = tf.matmul(q_g, tangent, transpose_b=True)
-                parts.append(block.pack(p - _combined(_inner(p, q_a), q_a), tf.matmul(q_a, tangent)))
+                parts.append(block.pack(without(q_a, p), tf.matmul(q_a, tangent)))
+        return tf.concat(parts, 1)
+
+    def transferred(self, constants: list[Constants], v: tf.Tensor, others: list[Constants]) -> tf.Tensor:
+        """Project the tangents with coordinates v: [B, D] onto the space that belongs to other constants: [B, D]."""
+        parts = []
+        split = tf.split(v, [block.size for block in self.blocks], axis=1)
+        for block, known, part, other in zip(self.blocks, constants, split, others, strict=True):
+            if block.full:
+                parts.append(part)
+            else:
+                left, right = factors_of(block, known, part)
+                q_a, _, q_g, _ = other
+                p = combined(inner_products(q_g, right), left)
+                parts.append(block.pack(without(q_a, p), combined(inner_products(q_a, left), right)))
         return tf.concat(parts, 1)
 
     def flat(self, constants: list[Constants], v: tf.Tensor) -> tf.Tensor:
@@ -235,14 +250,19 @@ class FactoredProduct:
                 q_a, _, q_g, _ = known
                 tangent = tf.matmul(tangent, q_g, transpose_a=True) + tf.matmul(q_a, rest[0], transpose_a=True)
             written += product.write(tangent)
+        return self.of_variables(written, tf.shape(v)[0])
+
+    def of_variables(self, written: Iterable[tuple[Any, tf.Tensor]], count: Any) -> list[tf.Tensor]:
+        """Return what products write for `count` vectors as a tangent for each trainable variable: [B, *shape]."""
         found = summed(written)
         for variable, shape in zip(self.net.variables, self.net.shapes, strict=True):
             if id(variable) not in found:
-                found[id(variable)] = tf.zeros([tf.shape(v)[0], *shape], v.dtype)
+                found[id(variable)] = tf.zeros([count, *shape], self.net.dtype)
         return [found[id(variable)] for variable in self.net.variables]
 
 
-def _by_layer(layers: list[Tapped], of_taps: list[tf.Tensor]) -> list[tf.Tensor]:
+def by_layer(layers: list[Tapped], of_taps: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Return derivatives with respect to taps as one tensor for each product."""
     uses = iter(of_taps)
     return [tapped.joined([next(uses) for _ in tapped.taps]) for tapped in layers]
 
@@ -255,7 +275,7 @@ def _constants(a: tf.Tensor, g: tf.Tensor) -> Constants:
     if _block(a, g).full:
         return a, g
     q_a, q_g = _basis(a), _basis(g)
-    return q_a, _inner(a, q_a), q_g, _inner(g, q_g)
+    return q_a, inner_products(a, q_a), q_g, inner_products(g, q_g)
 
 
 def _basis(rows: tf.Tensor) -> tf.Tensor:
@@ -265,7 +285,7 @@ def _basis(rows: tf.Tensor) -> tf.Tensor:
     return tf.linalg.matrix_transpose(tf.linalg.qr(tf.linalg.matrix_transpose(rows)).q)
 
 
-def _along(block: Block, constants: Constants, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def along(block: Block, constants: Constants, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return A·V: [B, g, T, b] and G·Vᵀ: [B, g, T, a] for the coordinates of one product."""
     if block.full:
         a, g = constants
@@ -273,8 +293,8 @@ def _along(block: Block, constants: Constants, part: tf.Tensor) -> tuple[tf.Tens
         return tf.matmul(a, v), tf.matmul(g, v, transpose_b=True)
     q_a, a_q, q_g, g_q = constants
     p, q = block.unpack(part)
-    p += _combined(_inner(q_g, q) - _inner(p, q_a), q_a)  # Q_G·Vᵀ
-    return _combined(a_q, q), _combined(g_q, p)
+    p += combined(inner_products(q_g, q) - inner_products(p, q_a), q_a)  # Q_G·Vᵀ
+    return combined(a_q, q), combined(g_q, p)
 
 
 def _packed(block: Block, constants: Constants, da: tf.Tensor, dg: tf.Tensor) -> tf.Tensor:
@@ -283,23 +303,35 @@ def _packed(block: Block, constants: Constants, da: tf.Tensor, dg: tf.Tensor) ->
         a, g = constants
         return block.pack(tf.matmul(da, g, transpose_a=True) + tf.matmul(a, dg, transpose_a=True))
     q_a, a_q, q_g, g_q = constants
-    p = _combined(g_q, da, transposed=True)
-    q = _combined(a_q, dg, transposed=True)
-    inside = _inner(p, q_a)
-    return block.pack(p - _combined(inside, q_a), q + _combined(inside, q_g, transposed=True))
+    p = combined(g_q, da, transposed=True)
+    q = combined(a_q, dg, transposed=True)
+    inside = inner_products(p, q_a)
+    return block.pack(p - combined(inside, q_a), q + combined(inside, q_g, transposed=True))
+
+
+def factors_of(block: Block, constants: Constants, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return L: [B, g, 2T, a] and R: [B, g, 2T, b] of the tangent V = Lᵀ·R with coordinates P and Q."""
+    q_a, _, q_g, _ = constants
+    p, q = block.unpack(part)
+    return tf.concat([without(q_a, p), q_a], 2), tf.concat([q_g, q], 2)
+
+
+def without(q: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+    """Return the rows p minus their projections onto the span of the orthonormal rows q."""
+    return p - combined(inner_products(p, q), q)
 
 
 # With a single row, products of thin matrices are written as elementwise products and sums, which compilers fuse.
 
 
-def _inner(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+def inner_products(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     """Return the inner products of rows: [B, g, s, d] × [B, g, r, d] -> [B, g, s, r]."""
     if left.shape[2] == right.shape[2] == 1:
         return tf.reduce_sum(left * right, 3, keepdims=True)
     return tf.matmul(left, right, transpose_b=True)
 
 
-def _combined(weights: tf.Tensor, rows: tf.Tensor, transposed: bool = False) -> tf.Tensor:
+def combined(weights: tf.Tensor, rows: tf.Tensor, transposed: bool = False) -> tf.Tensor:
     """Return combinations of rows: weights [B, g, s, r] (or [B, g, r, s] transposed) × [B, g, r, d] -> [B, g, s, d]."""
     if weights.shape[2] == weights.shape[3] == 1:
         return weights * rows

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,11 @@ import tensorflow as tf
 from attrs import frozen
 
 from ..autodiff import dense_gradient, flat_hvp, second_derivative
-from ..hessian import Eigenpair, FactoredProduct, tied
+from ..hessian import Eigenpair, curvature_gradient, factored_product, tied
 from ..model import Network
-from ..structure import structure_of
+from ..structure import Structure, structure_of
 from .ascent import Maximum, ascend
+from .vectors import Vector, vector
 
 INNER_STEPS = 4  # Lanczos steps at a point of the ascent, started from the eigenvectors of the previous point
 SECOND_WEIGHT = 0.1  # weight of the second eigenvector in that start, so that the two can change order
@@ -44,19 +47,21 @@ class SampleCurvature:
         """
         if self.top.value == 0.0:
             return 0.0
-        evaluate = self.net.function(("curvature", self.x.shape), lambda: _evaluation(self.net, self.x))
-        first = self.top.vector + SECOND_WEIGHT * self.top.second
-        _, v0, _ = evaluate(origin, self.x, first)
+        structure = structure_of(self.net, self.x)
+        at = _FactoredHessian(self.net, structure, self.x) if structure.complete else _FlatHessian(self.net, self.x)
+        origin = vector(origin)
+        first = at.start(origin, self.top.vector + SECOND_WEIGHT * self.top.second)
+        _, v0, _ = at(origin, first)
         best, at_best = Maximum(abs(self.top.value), None), first
         for direction, evaluations in zip([v0, -v0], EVALUATIONS, strict=True):
             start, reached = first, 0.0
 
-            def objective(v: tf.Tensor) -> tuple[float, tf.Tensor]:
+            def objective(v: Vector) -> tuple[float, Vector]:
                 nonlocal start, reached
-                value, gradient, following = evaluate(origin + radius * v, self.x, start)
+                value, gradient, following = at(origin + radius * v, start)
                 if value > reached:
-                    reached, start = float(value), following
-                return float(value), gradient
+                    reached, start = value, following
+                return value, gradient
 
             found = ascend(objective, direction, evaluations, SETTLED)
             if found.value > best.value:
@@ -66,65 +71,102 @@ class SampleCurvature:
         start, value = at_best, 0.0
         for _ in range(RESTARTS):
             before = value
-            value, _, start = evaluate(origin + radius * best.direction, self.x, start)
+            value, _, start = at(origin + radius * best.direction, start)
             if value - before <= tol * value:
                 break
-        return max(best.value, float(value))
+        return max(best.value, value)
 
 
-def _evaluation(net: Network, x: tf.Tensor) -> Callable[..., Any]:
-    """Return the function (w, x, start) -> (|λ|, its gradient at fixed eigenvector [P], the next start vector [P]).
+class _FactoredHessian:
+    """The Hessian at x: [1, ...] in the coordinates of `FactoredProduct`, where a start is (constants, v: [1, D])."""
 
-    The eigenvectors are computed in the coordinates of the factored Hessian if it is available.
-    """
-    structure = structure_of(net, x)
-    factored = FactoredProduct(net, structure, tf.TensorSpec(x.shape, x.dtype)) if structure.complete else None
-    product = flat_hvp(net)
+    def __init__(self, net: Network, structure: Structure, x: tf.Tensor):
+        self.x = x
+        self.product = product = factored_product(net, structure, x)
+        self._assign = net.function("assign weights", lambda: net.assign, follows=())
+        follows = structure.described(net)
 
-    def evaluate(w: tf.Tensor, x: tf.Tensor, start: tf.Tensor) -> Any:
-        net.assign(w)
-        if factored is None:
-            norm, sign, first, second = _lanczos(lambda v: product(x, v), start)
-            top, following = net.unflatten(first), first + SECOND_WEIGHT * second
-        else:
-            carried, constants = factored.hoisted.once(x)
-            start = factored.coordinates(constants, start[None])[0]
-            norm, sign, first, second = _lanczos(lambda v: factored.hoisted.each(carried, v[None, None])[0, 0], start)
-            top = [tangent[0] for tangent in factored.tangents(constants, first[None])]
-            following = factored.flat(constants, (first + SECOND_WEIGHT * second)[None])[0]
-        with tf.GradientTape() as tape:
-            along = second_derivative(net, x, top)
-        gradient = net.flatten(dense_gradient(tape, along, net.variables))
-        return norm, sign * gradient, following
+        def compiled(name: str, build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+            return net.function((name, x.shape), build, follows=follows)
 
-    return evaluate
+        self._coordinates = compiled("coordinates", lambda: product.coordinates)
+        self._transferred = compiled("transferred coordinates", lambda: product.transferred)
+        self._gradient = compiled("curvature gradient", lambda: curvature_gradient(net, structure, product))
+
+    def start(self, w: Vector, v: Vector) -> Any:
+        """Return the start for a tangent v: [P] at the weights w: [P]."""
+        self._assign(w)
+        _, constants = self.product.hoisted.once(self.x)
+        return constants, self._coordinates(constants, v[None])
+
+    def __call__(self, w: Vector, start: Any) -> tuple[float, Vector, Any]:
+        """Return |λ| at the weights w: [P], its gradient at fixed eigenvector [P], and the start for the next point."""
+        self._assign(w)
+        carried, constants = self.product.hoisted.once(self.x)
+
+        def times(v: np.ndarray) -> np.ndarray:
+            return np.asarray(self.product.hoisted.each(carried, tf.constant(v[None, None])))[0, 0]
+
+        value, first, second = _leading(times, np.asarray(self._transferred(*start, constants))[0])
+        gradient = vector(self._gradient(self.x, constants, first[None]))
+        return abs(value), math.copysign(1, value) * gradient, (constants, (first + SECOND_WEIGHT * second)[None])
 
 
-def _lanczos(product: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor) -> tuple[tf.Tensor, ...]:
+class _FlatHessian:
+    """The Hessian at x: [1, ...] on vectors of all P weights, where a start is a tangent [P]; as `_FactoredHessian`."""
+
+    def __init__(self, net: Network, x: tf.Tensor):
+        self.net, self.x = net, x
+        self._product = flat_hvp(net)
+        self._gradient = net.function("curvature gradient", lambda: partial(_curvature_gradient, net))
+
+    def start(self, w: Vector, v: Vector) -> Vector:
+        """Return the start for a tangent v: [P]."""
+        return v
+
+    def __call__(self, w: Vector, start: Vector) -> tuple[float, Vector, Vector]:
+        """Return |λ| at the weights w: [P], its gradient at fixed eigenvector [P], and the start for the next point."""
+        self.net.assign(w)
+        value, first, second = _leading(lambda v: np.asarray(self._product(self.x, v)), np.asarray(start))
+        gradient = vector(self._gradient(self.x, first))
+        return abs(value), math.copysign(1, value) * gradient, first + SECOND_WEIGHT * second
+
+
+def _curvature_gradient(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+    with tf.GradientTape() as tape:
+        curvature = second_derivative(net, x, net.unflatten(v))
+    return net.flatten(dense_gradient(tape, curvature, net.variables))
+
+
+def _leading(product: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Run INNER_STEPS Lanczos steps from `start`: [D].
 
-    Returns the largest magnitude of a Ritz value, the sign of that value, its vector [D] and the vector of the second
-    largest [D]. Both vectors are oriented along `start`.
+    Returns the Ritz value of largest magnitude, NaN if a product is not finite, its vector [D], and the vector of the
+    second largest [D]. Both vectors are oriented along `start`.
     """
-    rounding = 20 * np.finfo(start.dtype.as_numpy_dtype).eps
-    v = tf.math.divide_no_nan(start, tf.norm(start))
-    basis: list[tf.Tensor] = []
-    columns = []
-    for _ in range(INNER_STEPS):
-        basis.append(v)
-        w = product(v)
-        known = tf.stack(basis)
-        column = tf.linalg.matvec(known, w)
-        rest = w - tf.linalg.matvec(known, column, transpose_a=True)
-        rest -= tf.linalg.matvec(known, tf.linalg.matvec(known, rest), transpose_a=True)
-        norm = tf.norm(rest)
-        v = tf.math.divide_no_nan(rest, tf.where(norm > rounding * tf.norm(w), norm, 0))
-        columns.append(tf.pad(column, [[0, INNER_STEPS - len(basis)]]))
-    values, vectors = tf.linalg.eigh(tf.stack(columns))  # reads the lower triangle only
-    order = tf.argsort(-tf.abs(values))[:2]
-    largest = tf.gather(values, order)
-    order = tf.where(tied(largest[0], largest[1]), order[::-1], order)
-    coefficients = tf.gather(vectors, order, axis=1)
-    coefficients = tf.where(coefficients[:1] < 0, -coefficients, coefficients)
-    pair = tf.matmul(coefficients, tf.stack(basis), transpose_a=True)
-    return tf.abs(largest[0]), tf.sign(values[order[0]]), pair[0], pair[1]
+    rounding = 20 * np.finfo(start.dtype).eps
+    basis = np.zeros((INNER_STEPS, len(start)), start.dtype)
+    t = np.zeros((INNER_STEPS, INNER_STEPS))
+    rest, norm = start, float(np.linalg.norm(start))
+    for step in range(INNER_STEPS):
+        if norm == 0:
+            break
+        basis[step] = rest / norm
+        w = product(basis[step])
+        known = basis[: step + 1]
+        t[step, : step + 1] = along = known @ w
+        rest = w - along @ known
+        rest -= (known @ rest) @ known
+        norm = float(np.linalg.norm(rest))
+        if norm <= rounding * np.linalg.norm(w):
+            break
+    if not np.isfinite(t).all():
+        return math.nan, basis[0], basis[1]
+    values, vectors = np.linalg.eigh(t)  # reads the lower triangle only
+    order = np.argsort(-np.abs(values), kind="stable")[:2]
+    if tied(*values[order]):
+        order = order[::-1]
+    coefficients = vectors[:, order]
+    coefficients = np.where(coefficients[:1] < 0, -coefficients, coefficients).astype(start.dtype)
+    first, second = coefficients.T @ basis
+    return float(values[order[0]]), first, second

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from ntkbench.engine.autodiff.hvp import second_derivative
 from ntkbench.engine.hessian.norm import norms_and_pairs
 from ntkbench.engine.linearize import LinearModel
 from ntkbench.engine.model.network import network
+from ntkbench.engine.search import curvature
 from ntkbench.engine.search.curvature import SampleCurvature
 
 L = keras.layers
@@ -42,8 +45,15 @@ def test_of_tied_eigenvalues_the_positive_one_is_taken(seed, method):
         np.testing.assert_allclose(found.in_ball(found.net.theta(), 1.0, 1e-6), norm, rtol=1e-6)
 
 
+@pytest.fixture(params=["factored", "flat"])
+def route(request, monkeypatch):
+    """Both routes of the search in the ball."""
+    if request.param == "flat":
+        monkeypatch.setattr(curvature, "structure_of", lambda net, x: SimpleNamespace(complete=False))
+
+
 @pytest.mark.parametrize("radius", [0.1, 1.0])
-def test_the_ball_of_an_exponential(radius):
+def test_the_ball_of_an_exponential(radius, route):
     """f = exp(w·x) has ‖H‖ = f·‖x‖², which is largest in the direction of x."""
     model = sequential((4,), lambda: L.Dense(1, "exponential", use_bias=False))
     w = model.get_weights()[0][:, 0]
@@ -53,6 +63,15 @@ def test_the_ball_of_an_exponential(radius):
         supremum = norm**2 * np.exp(w @ x + radius * norm)
         np.testing.assert_allclose(found.in_ball(theta, radius, 1e-6), supremum, rtol=1e-6)
         found.net.assign(theta)
+
+
+def test_points_where_the_hessian_overflows_are_left_out(route):
+    model = sequential((4,), lambda: L.Dense(1, "exponential", use_bias=False))
+    for found in curvatures(model):
+        theta = found.net.theta()
+        reached = found.in_ball(theta, 1e4, 1e-3)
+        assert np.isfinite(reached)
+        assert reached >= abs(found.top.value)
 
 
 def test_a_ball_is_never_below_its_centre_and_found_values_are_norms_of_hessians():
