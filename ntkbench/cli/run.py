@@ -242,8 +242,7 @@ def command(
         click.echo(str(store.path), err=True)
         return 130
     bad = any(each.failed or each.lost for each in (outcome, *more))
-    table = Run(store.path, store).table()
-    _show(table, format_, as_json, store.path)
+    _show(lambda: Run(store.path, store).table(), format_, as_json, store.path)
     for each in (outcome, *more):
         _say_failures(each, len(plan.cells) if each is outcome else each.ok + each.failed)
     click.echo(str(store.path), err=True)
@@ -328,7 +327,7 @@ def _run_suite(
             f"Interrupted; finished cells are kept. To resume, rerun the command with --out {found.path}.", err=True
         )
         return 130
-    _show(_suite_table(suite, found), format_, as_json, found.path)
+    _show(lambda: _suite_table(suite, found), format_, as_json, found.path)
     for outcome in found.outcomes:
         _say_failures(outcome, outcome.ok + outcome.failed)
     click.echo(str(found.path), err=True)
@@ -353,9 +352,10 @@ def _say(note: str) -> None:
     click.echo(visible(note), err=True)
 
 
-def _show(table: Table, format_: str, as_json: bool, path: Path) -> None:
+def _show(make: Callable[[], Table], format_: str, as_json: bool, path: Path) -> None:
     """Print the table of a finished run. Failing to write to standard output does not make the run fail."""
     try:
+        table = make()
         if as_json:
             answer_json(table.to_json())
         else:
@@ -364,6 +364,13 @@ def _show(table: Table, format_: str, as_json: bool, path: Path) -> None:
         pass  # the reader, such as `head`, has closed the pipe
     except RunStopped as error:
         click.echo(f"{error} The results are kept in {path}.", err=True)
+    except KeyboardInterrupt:
+        click.echo(
+            "Interrupted before the table was printed; all results are kept. "
+            f"To print it, rerun the command with --out {path}.",
+            err=True,
+        )
+        raise click.exceptions.Exit(130) from None
 
 
 def _dry_run(plan: Plan, as_json: bool, chosen: Callable[[Sequence[Plan], str], Choice]) -> int:

@@ -123,6 +123,20 @@ def test_an_interrupted_run_says_how_to_go_on(here, capsys, monkeypatch):
     assert (here / lines[-1] / "manifest.json").is_file()
 
 
+def test_a_run_interrupted_before_its_table_says_how_to_print_it(here, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    words = ["run", "--arch", "fc", *TINY, "--out", "r", "--executor", "serial", "--quiet"]
+    with monkeypatch.context() as patch:
+        patch.setattr(nb.api.Run, "table", interrupted)
+        assert main(words) == 130
+    out, err = capsys.readouterr()
+    assert not out and "all results are kept. To print it, rerun the command with --out r." in err
+    assert main(words) == 0
+    assert "hessian_norm" in capsys.readouterr().out
+
+
 def test_several_radii(here, capsys):
     words = ["run", "--arch", "fc", "--widths", "4,8,16", "--seeds", "2", "--probes", "3", "--quiet", "--out", "r"]
     words += ["--measure", "kernel_change_worst", "--measure", "kernel_change_gd", "--executor", "serial"]
