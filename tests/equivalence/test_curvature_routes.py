@@ -1,4 +1,4 @@
-"""The gradient of the curvature vᵀ·H·v from factors, against automatic differentiation and differences."""
+"""The curvature vᵀ·H·v from factors: its gradient against automatic differentiation, and tangents at other weights."""
 
 from __future__ import annotations
 
@@ -102,6 +102,20 @@ def twice(x):
 def test_other_layers(call, shape):
     model = functional(shape, call)
     check(model, normal(1, *shape, seed=3))
+
+
+@pytest.mark.parametrize(("call", "shape"), [(vectors, (3,)), (images, (5, 5, 2)), (recurrent, (3, 2))])
+def test_tangents_are_transferred_to_other_weights(call, shape):
+    net = network(functional(shape, call))
+    x = net.inputs(normal(1, *shape, seed=6))
+    product = factored_product(net, structure_of(net, x), x)
+    _, constants = product.hoisted.once(x)
+    coordinates = product.coordinates(constants, tf.constant(normal(1, net.size, seed=7), net.dtype))
+    net.assign(net.theta() + normal(net.size, seed=8))
+    _, others = product.hoisted.once(x)
+    expected = product.coordinates(others, product.flat(constants, coordinates))
+    np.testing.assert_allclose(product.transferred(constants, coordinates, others), expected, atol=1e-12)
+    assert not np.allclose(expected, coordinates)
 
 
 def test_differences():
