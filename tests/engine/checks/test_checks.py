@@ -419,8 +419,9 @@ def uncompiled():
     tf.config.run_functions_eagerly(False)
 
 
-def test_no_right_model_is_refused(uncompiled):
-    for seed in range(110):
+@pytest.mark.parametrize("first", range(0, 110, 10))
+def test_no_right_model_is_refused(first, uncompiled):
+    for seed in range(first, first + 10):
         x = 10.0 ** np.random.default_rng(seed).uniform(-2, 2) * normal(3, 4, seed=seed)
         require_right_derivatives(Network(AnyModel(seed)), x, order=2)
 
