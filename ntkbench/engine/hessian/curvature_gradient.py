@@ -16,8 +16,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from ..model import Network
-from ..structure import Structure, run_tapped
-from .factored import Constants, FactoredProduct, along, by_layer, factors_of
+from ..structure import Structure
+from .factored import Constants, FactoredProduct, along, by_layer, factors_of, tapped_factors
 
 
 def curvature_gradient(net: Network, structure: Structure, product: FactoredProduct) -> Callable[..., tf.Tensor]:
@@ -37,21 +37,7 @@ def curvature_gradient(net: Network, structure: Structure, product: FactoredProd
         e1, c1 = (list(moved) for moved in zip(*(along(*one) for one in each), strict=True))
         with tf.GradientTape(watch_accessed_variables=False) as third:
             with tf.GradientTape(watch_accessed_variables=False) as second:
-                with tf.GradientTape(watch_accessed_variables=False) as first:
-
-                    def watch(tap: tf.Tensor) -> None:
-                        for tape in (first, second, third):
-                            tape.watch(tap)
-
-                    outputs, layers = run_tapped(net, structure.rules, x, watch)
-                    chosen = net.chosen(outputs)
-                    a = [tapped.rows() for tapped in layers]
-                probes = [tf.zeros_like(rows) for rows in a]
-                second.watch(probes)
-                third.watch(probes)
-                taps = [tap for tapped in layers for tap in tapped.taps]
-                found = first.gradient([chosen, *a], taps, [tf.ones_like(chosen), *probes], zero)
-                g = by_layer(layers, found)
+                layers, a, g, probes, taps = tapped_factors(net, structure, x, [second, third])
             a1, found = second.gradient([*g, *a], [probes, taps], [*e1, *c1], zero)
             g1 = by_layer(layers, found)
         vs = [block.unpack(part) if block.full else factors_of(block, known, part) for block, known, part in each]

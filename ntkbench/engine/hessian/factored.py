@@ -15,7 +15,7 @@ differentiated correctly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,23 +156,8 @@ class FactoredProduct:
         blocks: list[Block] = []
 
         def product(x: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, list[Constants]]:
-            # Only taps and probes are differentiated; gradients of the weights would be traced for nothing.
-            with tf.GradientTape(watch_accessed_variables=False) as outer:
-                with tf.GradientTape(watch_accessed_variables=False) as inner:
-
-                    def watch(tap: tf.Tensor) -> None:
-                        inner.watch(tap)
-                        outer.watch(tap)
-
-                    outputs, layers = run_tapped(net, structure.rules, x, watch)
-                    chosen = net.chosen(outputs)
-                    a = [tapped.rows() for tapped in layers]
-                probes = [tf.zeros_like(rows) for rows in a]
-                outer.watch(probes)
-                taps = [tap for tapped in layers for tap in tapped.taps]
-                zero = tf.UnconnectedGradients.ZERO
-                found = inner.gradient([chosen, *a], taps, [tf.ones_like(chosen), *probes], zero)
-                g = by_layer(layers, found)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                layers, a, g, probes, taps = tapped_factors(net, structure, x, [tape])
             used[:] = [tapped.product for tapped in layers]
             blocks[:] = [_block(*each) for each in zip(a, g, strict=True)]
             constants = [_constants(*each) for each in zip(a, g, strict=True)]
@@ -180,7 +165,7 @@ class FactoredProduct:
             parts = tf.split(tf.reshape(v, [-1, sum(sizes)]), sizes, axis=1)
             moved = [along(*each) for each in zip(blocks, constants, parts, strict=True)]
             cotangents = [az for az, _ in moved] + [gv for _, gv in moved]
-            da, found = outer.gradient([*g, *a], [probes, taps], cotangents, zero)
+            da, found = tape.gradient([*g, *a], [probes, taps], cotangents, tf.UnconnectedGradients.ZERO)
             dg = by_layer(layers, found)
             packed = [_packed(*each) for each in zip(blocks, constants, da, dg, strict=True)]
             return tf.reshape(tf.concat(packed, 1), [-1, copies, sum(sizes)]), constants
@@ -259,6 +244,30 @@ class FactoredProduct:
             if id(variable) not in found:
                 found[id(variable)] = tf.zeros([count, *shape], self.net.dtype)
         return [found[id(variable)] for variable in self.net.variables]
+
+
+def tapped_factors(
+    net: Network, structure: Structure, x: tf.Tensor, tapes: Sequence[tf.GradientTape]
+) -> tuple[list[Tapped], list[tf.Tensor], list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]:
+    """Return the tapped products, A and G of each, the probes C and the taps, by which `tapes` differentiate A and G.
+
+    The tapes must be recording. Gradients of the weights would be traced for nothing, so they must not watch them.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as inner:
+
+        def watch(tap: tf.Tensor) -> None:
+            for tape in (inner, *tapes):
+                tape.watch(tap)
+
+        outputs, layers = run_tapped(net, structure.rules, x, watch)
+        chosen = net.chosen(outputs)
+        a = [tapped.rows() for tapped in layers]
+    probes = [tf.zeros_like(rows) for rows in a]
+    for tape in tapes:
+        tape.watch(probes)
+    taps = [tap for tapped in layers for tap in tapped.taps]
+    found = inner.gradient([chosen, *a], taps, [tf.ones_like(chosen), *probes], tf.UnconnectedGradients.ZERO)
+    return layers, a, by_layer(layers, found), probes, taps
 
 
 def by_layer(layers: list[Tapped], of_taps: list[tf.Tensor]) -> list[tf.Tensor]:
