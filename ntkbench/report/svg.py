@@ -11,7 +11,7 @@ from attrs import frozen
 from .. import numbers
 from ..analysis.laws import Law
 from ..types import HeatMap, Line, Panel
-from .ticks import labelled, map_ticks
+from .ticks import labelled, log_numbers, map_ticks, round_numbers
 
 
 @frozen
@@ -318,14 +318,6 @@ def _band_at(line: Line, i: int) -> tuple[float, ...]:
     return (line.low[i], line.high[i]) if line.low else ()
 
 
-def round_numbers(low: float, high: float) -> list[float]:
-    """Return about five round numbers from `low` to `high`."""
-    rough = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * part for part in (1, 2, 5, 10) if power * part >= rough)
-    return [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
 def _dots(frame: Frame, width: int, values: Sequence[float]) -> Dots:
     # One element for all seeds: separate marks would take half of the page's size.
     places = (frame.at(width, value) for value in values)
@@ -358,21 +350,8 @@ def _y_ticks(frame: Frame) -> tuple[tuple[float, str], ...]:
 
 
 def y_values(frame: Frame, few: float = 1.6) -> list[float]:
-    """Return the values to label on the y axis: about five, or powers of ten.
-
-    Below `few` decades, 1, 2 and 5 of each decade.
-    """
-    if frame.linear_y:
-        return round_numbers(*frame.y)
-    low, high = (each / math.log(10) for each in frame.y)
-    parts: tuple[int, ...] = (1, 2, 5) if high - low < few else (1,)
-    step = max(1, round((high - low) / 6))
-    return [
-        part * 10.0**power
-        for power in range(math.floor(low), math.ceil(high) + 1, step)
-        for part in parts
-        if low <= math.log10(part) + power <= high
-    ]
+    """Return the values to label on the y axis. few: decades of a logarithmic axis from which powers of ten do."""
+    return round_numbers(*frame.y) if frame.linear_y else log_numbers(*(y / math.log(10) for y in frame.y), few)
 
 
 def heat_map_plot(of: HeatMap, width: int = 460, height: int = 300) -> HeatPlot:
