@@ -351,7 +351,8 @@ def _y_ticks(frame: Frame) -> tuple[tuple[float, str], ...]:
 
 def y_values(frame: Frame, few: float = 1.6) -> list[float]:
     """Return the values to label on the y axis. few: decades of a logarithmic axis from which powers of ten do."""
-    return round_numbers(*frame.y) if frame.linear_y else log_numbers(*(y / math.log(10) for y in frame.y), few)
+    low, high = frame.y
+    return round_numbers(low, high) if frame.linear_y else log_numbers(low / math.log(10), high / math.log(10), few)
 
 
 def heat_map_plot(of: HeatMap, width: int = 460, height: int = 300) -> HeatPlot:
