@@ -13,10 +13,10 @@ from ..engine.ntk import relative_change
 from ..engine.search import (
     Crossings,
     Maximum,
-    Objective,
     Vector,
     ascend,
     ascend_best,
+    climb,
     kink_share,
     largest,
     rms_of_variables,
@@ -30,6 +30,8 @@ ASCENT = 60  # maximum number of evaluations of one ascent
 POLISHED = 1e-4  # relative gain at which the final ascent stops
 NOISE = 1.0  # standard deviation of the Gaussian displacement that probes kinks, relative to each variable's rms
 SMOOTH = (0.4, 0.8)  # fractions of R tried for the smooth ascent; the rest crosses kinks
+
+WithGradient = Callable[[Vector], tuple[float, Vector]]
 
 
 def measure(ctx: Context) -> dict[str, Value]:
@@ -76,7 +78,7 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     }
 
 
-def kernel_objective(ctx: Context) -> Objective:
+def kernel_objective(ctx: Context) -> WithGradient:
     """Return the objective: unit vector v [P] -> (relative kernel change at w0 + R·v, its gradient up to a factor)."""
     k0, origin, radius = ctx.kernel, vector(ctx.theta), ctx.settings.radius
 
@@ -121,11 +123,13 @@ def linearization_error_worst(ctx: Context) -> Value:
 
     def objective(v: Vector) -> tuple[float, Vector]:
         residual, gradient = model.residual_and_gradient(radius * v)
-        return _relative_error(ctx, residual), gradient
+        total = float(np.sum(np.square(residual)))
+        error = _relative_error(ctx, residual)
+        return error, vector(gradient) * (radius * error / total if total else 0.0)
 
     top = max((sample.top for sample in ctx.curvatures), key=lambda top: abs(top.value))
     starts = [top.vector * float(top.value != 0), _descent(ctx), ctx.direction()]
-    best = largest(ascend_best(objective, _both(start), ASCENT) for start in starts)
+    best = largest(ascend_best(objective, _both(start), ASCENT, climb) for start in starts)
     return _confirmed(ctx, best, _linearization_error_at)
 
 
@@ -160,7 +164,7 @@ def _along_outputs(ctx: Context) -> Vector:
     return gradient
 
 
-def across_kinks(ctx: Context, objective: Objective) -> Iterator[Maximum]:
+def across_kinks(ctx: Context, objective: WithGradient) -> Iterator[Maximum]:
     """Yield maxima found by crossing kinks within R of w0, alone and combined with an ascent in the other weights."""
     radius = ctx.settings.radius
     crossings = Crossings(ctx.weighted_output, ctx.theta, ctx.kernel, ctx.rng)

@@ -15,13 +15,13 @@ from ..autodiff import dense_gradient, flat_hvp, second_derivative
 from ..hessian import Eigenpair, curvature_gradient, factored_product, tied
 from ..model import Network
 from ..structure import Structure, structure_of
-from .ascent import Maximum, ascend
+from .ascent import FIRST_EVALUATIONS, Maximum, ascend, largest
+from .quasi_newton import climb
 from .vectors import Vector, vector
 
 INNER_STEPS = 4  # Lanczos steps at a point of the ascent, started from the eigenvectors of the previous point
 SECOND_WEIGHT = 0.1  # weight of the second eigenvector in that start, so that the two can change order
-EVALUATIONS = (8, 5)  # evaluations from v0 and from −v0
-SETTLED = 1e-4  # relative gain below which the ascents end early
+EVALUATIONS = 6  # evaluations from the better one of v0 and −v0, after the first ones
 RESTARTS = 15  # maximum number of Lanczos restarts at the best point
 
 
@@ -51,30 +51,73 @@ class SampleCurvature:
         at = _FactoredHessian(self.net, structure, self.x) if structure.complete else _FlatHessian(self.net, self.x)
         origin = vector(origin)
         first = at.start(origin, self.top.vector + SECOND_WEIGHT * self.top.second)
-        _, v0, _ = at(origin, first)
-        best, at_best = Maximum(abs(self.top.value), None), first
-        for direction, evaluations in zip([v0, -v0], EVALUATIONS, strict=True):
-            start, reached = first, 0.0
+        v0 = at.gradient(at.leading(origin, first))
+        norms = [_NormInBall(at, origin, radius, first) for _ in range(2)]
+        found = [ascend(norm, v, FIRST_EVALUATIONS) for norm, v in zip(norms, [v0, -v0], strict=True)]
+        best, norm = max(zip(found, norms, strict=True), key=lambda each: each[0].value)
+        best = largest([best, climb(norm, best, EVALUATIONS)])
+        if best.direction is None or best.value <= abs(self.top.value):
+            return abs(self.top.value)
+        return norm.refined(best, tol)
 
-            def objective(v: Vector) -> tuple[float, Vector]:
-                nonlocal start, reached
-                value, gradient, following = at(origin + radius * v, start)
-                if value > reached:
-                    reached, start = value, following
-                return value, gradient
 
-            found = ascend(objective, direction, evaluations, SETTLED)
-            if found.value > best.value:
-                best, at_best = found, start
-        if best.direction is None:
-            return best.value
-        start, value = at_best, 0.0
+class _NormInBall:
+    """|λ| at origin + radius·v as an objective of one ascent, in which each point starts from the best one before it.
+
+    Args:
+        at: The Hessian.
+        origin: Centre [P].
+        radius: Radius.
+        start: Start at the first point.
+    """
+
+    def __init__(self, at: _FactoredHessian | _FlatHessian, origin: Vector, radius: float, start: Any):
+        self.at, self.origin, self.radius, self.start = at, origin, radius, start
+        self._reached: float | None = None
+
+    def __call__(self, v: Vector) -> tuple[float, Vector | None]:
+        """Return |λ| and its gradient in v: [P], None if an earlier point was not below."""
+        found = self.at.leading(self.origin + self.radius * v, self.start)
+        if self._reached is not None and not found.value > self._reached:
+            return found.value, None
+        self._reached, self.start = found.value, found.following
+        return found.value, self.radius * self.at.gradient(found)
+
+    def refined(self, best: Maximum, tol: float) -> float:
+        """Return |λ| at the best point, with more Lanczos steps until it grows by less than `tol`, relative."""
+        v: Vector = best.direction
+        value, start = best.value, self.start
         for _ in range(RESTARTS):
-            before = value
-            value, _, start = at(origin + radius * best.direction, start)
-            if value - before <= tol * value:
+            found = self.at.leading(self.origin + self.radius * v, start)
+            gain, value, start = found.value - value, max(value, found.value), found.following
+            if gain <= tol * value:
                 break
-        return max(best.value, value)
+        return value
+
+
+@frozen
+class _LeadingPair:
+    """The leading eigenpair at some weights.
+
+    Attributes:
+        eigenvalue: The eigenvalue of largest magnitude.
+        vector: Its eigenvector, in the coordinates of the Hessian.
+        following: The start at the next weights.
+    """
+
+    eigenvalue: float
+    vector: np.ndarray
+    following: Any
+
+    @property
+    def value(self) -> float:
+        """The magnitude of the eigenvalue."""
+        return abs(self.eigenvalue)
+
+    @property
+    def sign(self) -> float:
+        """The sign of the eigenvalue."""
+        return math.copysign(1, self.eigenvalue)
 
 
 class _FactoredHessian:
@@ -99,17 +142,21 @@ class _FactoredHessian:
         _, constants = self.product.hoisted.once(self.x)
         return constants, self._coordinates(constants, v[None])
 
-    def __call__(self, w: Vector, start: Any) -> tuple[float, Vector, Any]:
-        """Return |λ| at the weights w: [P], its gradient at fixed eigenvector [P], and the start for the next point."""
+    def leading(self, w: Vector, start: Any) -> _LeadingPair:
+        """Return the leading eigenpair at the weights w: [P]."""
         self._assign(w)
         carried, constants = self.product.hoisted.once(self.x)
 
         def times(v: np.ndarray) -> np.ndarray:
             return np.asarray(self.product.hoisted.each(carried, tf.constant(v[None, None])))[0, 0]
 
-        value, first, second = _leading(times, np.asarray(self._transferred(*start, constants))[0])
-        gradient = vector(self._gradient(self.x, constants, first[None]))
-        return abs(value), math.copysign(1, value) * gradient, (constants, (first + SECOND_WEIGHT * second)[None])
+        value, first, second = _lanczos(times, np.asarray(self._transferred(*start, constants))[0])
+        return _LeadingPair(value, first, (constants, (first + SECOND_WEIGHT * second)[None]))
+
+    def gradient(self, of: _LeadingPair) -> Vector:
+        """Return the gradient of the magnitude [P] at fixed eigenvector. The weights must be those of `of`."""
+        constants, _ = of.following
+        return of.sign * vector(self._gradient(self.x, constants, of.vector[None]))
 
 
 class _FlatHessian:
@@ -124,12 +171,15 @@ class _FlatHessian:
         """Return the start for a tangent v: [P]."""
         return v
 
-    def __call__(self, w: Vector, start: Vector) -> tuple[float, Vector, Vector]:
-        """Return |λ| at the weights w: [P], its gradient at fixed eigenvector [P], and the start for the next point."""
+    def leading(self, w: Vector, start: Vector) -> _LeadingPair:
+        """Return the leading eigenpair at the weights w: [P]."""
         self.net.assign(w)
-        value, first, second = _leading(lambda v: np.asarray(self._product(self.x, v)), np.asarray(start))
-        gradient = vector(self._gradient(self.x, first))
-        return abs(value), math.copysign(1, value) * gradient, first + SECOND_WEIGHT * second
+        value, first, second = _lanczos(lambda v: np.asarray(self._product(self.x, v)), np.asarray(start))
+        return _LeadingPair(value, first, first + SECOND_WEIGHT * second)
+
+    def gradient(self, of: _LeadingPair) -> Vector:
+        """Return the gradient of the magnitude [P] at fixed eigenvector. The weights must be those of `of`."""
+        return of.sign * vector(self._gradient(self.x, of.vector))
 
 
 def _curvature_gradient(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
@@ -138,7 +188,7 @@ def _curvature_gradient(net: Network, x: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     return net.flatten(dense_gradient(tape, curvature, net.variables))
 
 
-def _leading(product: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def _lanczos(product: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Run INNER_STEPS Lanczos steps from `start`: [D].
 
     Returns the Ritz value of largest magnitude, NaN if a product is not finite, its vector [D], and the vector of the

@@ -19,6 +19,11 @@ def vector(v: Vector) -> Vector:
     return v if isinstance(v, tf.Tensor) and "CPU:" not in v.device else np.asarray(v)
 
 
+def inner(u: Vector, v: Vector) -> float:
+    """Return the inner product."""
+    return float(np.dot(u, v) if isinstance(u, np.ndarray) else tf.tensordot(u, v, 1))
+
+
 def length(v: Vector) -> float:
     """Return the Euclidean norm."""
     return float(np.linalg.norm(v) if isinstance(v, np.ndarray) else tf.norm(v))
