@@ -100,7 +100,7 @@ def test_a_right_model_as_json(capsys, here):
     ("spec", "said"),
     [
         ("nets.py:build:norm=stopped", "StoppedNorm 'stopped_norm"),
-        ("nets.py:build:norm=noisy", "Noisy 'noisy"),
+        pytest.param("nets.py:build:norm=noisy", "Noisy 'noisy", marks=pytest.mark.slow),
         ("nets.py:not_finite", "not finite"),
         ("nets.py:broken", "RuntimeError: no such luck (in broken"),
     ],

@@ -156,7 +156,7 @@ MODELS = {
     "subclass of a named tuple": (lambda: Subclassed(lambda x: (x.left, x.right), Pair(A, B)), Pair(A, B)),
     "tf.Module": (Module, {"n": integers(5, 1) + 1, "a": A}),
 }
-FAST = ("two arrays", "tokens and mask", "LSTM", "subclass of a dict")
+FAST = ("two arrays", "tokens and mask", "subclass of a dict")
 NAMES = [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in MODELS]
 
 

@@ -94,7 +94,7 @@ def twice(x):
     [
         (vectors, (3,)),
         (images, (5, 5, 2)),
-        (recurrent, (3, 2)),
+        pytest.param(recurrent, (3, 2), marks=pytest.mark.slow),
         (convolutions, (4, 4, 2)),
         (twice, (4,)),
     ],

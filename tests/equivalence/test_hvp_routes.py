@@ -69,7 +69,10 @@ def activations(x):
     return L.Dense(1, "tanh")(L.Concatenate()([L.Dense(2, name)(x) for name in names.split()]))
 
 
-@pytest.mark.parametrize(("call", "shape"), [(vectors, (3,)), (images, (5, 5, 2)), (activations, (2,))])
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [(vectors, (3,)), (images, (5, 5, 2)), pytest.param(activations, (2,), marks=pytest.mark.slow)],
+)
 def test_both_orders(call, shape):
     model, x = functional(shape, call), normal(2, *shape)
     assert forward_safe(network(model))

@@ -112,7 +112,7 @@ def test_a_run_measures_the_others(here, capsys):
         assert "NaN" not in file.read_text()
 
 
-@pytest.mark.parametrize("name", [*LEFT_OUT, *RUN])
+@pytest.mark.parametrize("name", [*LEFT_OUT, *(pytest.param(name, marks=pytest.mark.slow) for name in RUN)])
 def test_plugin_check_says_what_is_wrong(here, capsys, name):
     if name in ("hangs", "exits-hard"):
         pytest.skip("tried above")

@@ -121,6 +121,7 @@ def test_a_lost_worker_costs_nothing_and_a_lost_scheduler_only_time(here, cluste
     assert len(cells(here, "second")) == 60
 
 
+@pytest.mark.slow
 def test_the_groups_of_a_late_worker_go_to_others(here, cluster, monkeypatch, capsys):
     from ntkbench.runner.executors import dask as executor
 

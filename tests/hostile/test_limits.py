@@ -59,7 +59,7 @@ def test_every_fault_costs_its_cell_only(here, capfd, monkeypatch):
         found = bad[width, 0]
         assert (str(found.status), message in found.message) == (status, True), found.message
     assert 20 <= bad[faulty.SLEEPS, 0].seconds < 30
-    assert 1 < bad[faulty.HOGS, 0].provenance["resident_gib"] < 8
+    assert 1 <= bad[faulty.HOGS, 0].provenance["resident_gib"] < 8
 
     before = stamps(here)
     assert main([*words, "--retry", "none"]) == 1
@@ -132,6 +132,7 @@ def build(width, *, input_shape, seed):
 """
 
 
+@pytest.mark.slow
 def test_with_tensorflow_too(here, capfd):
     (here / "net.py").write_text(SOURCE)
     words = ["run", "--arch", "net.py:build", "--widths", "4,5,6,7,8", "--seeds", "1", "--probes", "2"]
@@ -215,7 +216,7 @@ def hostile(here):
     return here
 
 
-@pytest.mark.parametrize("function", ["sleeps", "eats", *(pytest.param(f, marks=pytest.mark.slow) for f in LOST)])
+@pytest.mark.parametrize("function", ["sleeps", *(pytest.param(f, marks=pytest.mark.slow) for f in ("eats", *LOST))])
 def test_a_model_that_costs_its_worker_costs_its_own_cells_only(hostile, capfd, function):
     words = ["run", "--arch", f"hostile.py:{function}", "--arch", "hostile.py:fine", "--arch", "linear", "--out", "run"]
     limits = UNDER_LIMITS[2:] if function == "eats" else UNDER_LIMITS  # a busy machine gives memory slowly
@@ -236,7 +237,7 @@ def test_a_model_that_cannot_be_built_refuses_the_run_by_name(hostile, capfd):
     assert not (hostile / "run").exists()
 
 
-@pytest.mark.parametrize("function", ["sleeps", "exits"])
+@pytest.mark.parametrize("function", ["sleeps", pytest.param("exits", marks=pytest.mark.slow)])
 def test_a_dry_run_obeys_the_limits(hostile, capfd, function):
     words = ["run", "--arch", f"hostile.py:{function}", "--arch", "linear", "--dry-run", "--json", *UNDER_LIMITS]
     assert main(words) == 0
@@ -249,7 +250,8 @@ def test_a_dry_run_obeys_the_limits(hostile, capfd, function):
 
 
 @pytest.mark.parametrize(
-    ("function", "reason"), [("exits", "its exit code was 3."), ("interrupts", "KeyboardInterrupt")]
+    ("function", "reason"),
+    [("exits", "its exit code was 3."), pytest.param("interrupts", "KeyboardInterrupt", marks=pytest.mark.slow)],
 )
 @pytest.mark.parametrize("command", [["doctor"], ["plugin", "check"]])
 def test_a_file_that_ends_its_process_is_a_finding(hostile, capfd, command, function, reason):

@@ -130,7 +130,7 @@ def test_bias_free_relu_has_its_closed_form(depth):
 
 
 @pytest.mark.parametrize("name", ["tanh", "softplus", "silu"])
-@pytest.mark.parametrize("scale", [0.5, 1.5, 4.0])
+@pytest.mark.parametrize("scale", [0.5, 4.0, pytest.param(1.5, marks=pytest.mark.slow)])
 def test_quadrature_is_within_its_error(name, scale):
     """Inputs up to a standard deviation of 4, where 64 terms of tanh no longer suffice: the error says so."""
     x = np.random.default_rng(0).normal(size=(5, 3))

@@ -50,7 +50,9 @@ def publish(tmp_path, git):
     return call
 
 
-@pytest.mark.parametrize("how", ["merge", "rebase", "cherry-pick"])
+@pytest.mark.parametrize(
+    "how", ["merge", *(pytest.param(how, marks=pytest.mark.slow) for how in ("rebase", "cherry-pick"))]
+)
 def test_two_branches_that_both_submit_have_no_conflict(tmp_path, git, publish, how):
     publish("base")
     git("checkout", "-qb", "other")

@@ -76,7 +76,9 @@ def dense_by_differences(ctx, x):
 
 
 @pytest.mark.parametrize("dense", [dense_by_products, dense_by_differences])
-@pytest.mark.parametrize("name", ["fc", "fc-square-output", "rezero", "attention"])
+@pytest.mark.parametrize(
+    "name", ["fc", "rezero", pytest.param("fc-square-output", marks=pytest.mark.slow), "attention"]
+)
 def test_against_the_dense_hessian(name, dense):
     small = Settings(n_probes=2)
     (cell,) = cells(name, 4, measure=["bend"], precision="float64", settings=small, known=KNOWN)

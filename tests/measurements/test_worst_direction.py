@@ -134,7 +134,11 @@ def test_smooth_networks_have_no_kinks(activation, depth):
 
 
 @pytest.mark.parametrize(
-    ("activation", "depth"), [*((each, 1) for each in kinked.KINKED), *((each, 3) for each in kinked.REACHED)]
+    ("activation", "depth"),
+    [
+        *((each, 1) for each in kinked.KINKED),
+        *(pytest.param(each, 3, marks=pytest.mark.slow) for each in kinked.REACHED),
+    ],
 )
 def test_kinked_activations_have_kinks(activation, depth):
     for width in (16, 256):
@@ -158,7 +162,10 @@ def test_steep_smooth_networks_have_no_kinks(slope, depth):
     assert share(kinked.dense(lambda h: keras.ops.sin(slope * h), depth), 32) <= KINKED / 2
 
 
-@pytest.mark.parametrize("activation", ["relu", keras.activations.relu6, kinked.leaky_relu])
+@pytest.mark.parametrize(
+    "activation",
+    ["relu", *(pytest.param(f, marks=pytest.mark.slow) for f in (keras.activations.relu6, kinked.leaky_relu))],
+)
 def test_the_share_of_a_deep_kinked_network_settles_near_one(activation):
     for seed in range(2):
         assert KINKED < share(kinked.dense(activation, 30), 32, seed) <= 1.1

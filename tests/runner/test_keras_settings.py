@@ -29,7 +29,7 @@ def values(folder, **environment):
     return {(r["architecture"], r["quantity"]): r["value"] for r in nb.load(folder).rows()}
 
 
-@pytest.mark.parametrize("executor", ["processes", "serial"])
+@pytest.mark.parametrize("executor", ["processes", pytest.param("serial", marks=pytest.mark.slow)])
 def test_a_run_does_not_see_keras_json(tmp_path, executor, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "WORDS", [*WORDS, "--executor", executor])
     settings = {"image_data_format": "channels_first", "floatx": "bfloat16", "epsilon": 0.1, "backend": "torch"}

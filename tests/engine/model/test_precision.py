@@ -191,7 +191,9 @@ def test_what_a_layer_has_made_of_its_statistics_goes_along():
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-@pytest.mark.parametrize("coarse", ["first", "last", "both", "cast"])
+@pytest.mark.parametrize(
+    "coarse", ["first", "cast", *(pytest.param(c, marks=pytest.mark.slow) for c in ("last", "both"))]
+)
 def test_errors_cover_the_truth_where_a_layer_computes_in_half_precision(policy, coarse):
     policies = [policy if coarse in (each, "both") else "float32" for each in ("first", "last")]
     middle = [(Half if policy == "mixed_float16" else Brain)()] if coarse == "cast" else []

@@ -30,6 +30,7 @@ def test_a_convolutional_model():
     check(functional((4, 4, 1), call), normal(3, 4, 4, 1), samples=1, float32=True)
 
 
+@pytest.mark.slow
 def test_a_recurrent_model():
     def call(x):
         h = L.Embedding(4, 2, mask_zero=True)(x)
