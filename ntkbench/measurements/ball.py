@@ -32,6 +32,7 @@ NOISE = 1.0  # standard deviation of the Gaussian displacement that probes kinks
 SMOOTH = (0.4, 0.8)  # fractions of R tried for the smooth ascent; the rest crosses kinks
 
 WithGradient = Callable[[Vector], tuple[float, Vector]]
+"""Objective of `ascend` with a gradient at every point."""
 
 
 def measure(ctx: Context) -> dict[str, Value]:
