@@ -27,7 +27,13 @@ def gpu(monkeypatch):
     return reached
 
 
-@pytest.mark.parametrize(("layer", "use_cudnn"), [("LSTM", True), ("GRU", "auto")])
+OTHERS = (("LSTM", "auto"), ("GRU", True))
+
+
+@pytest.mark.parametrize(
+    ("layer", "use_cudnn"),
+    [("LSTM", True), ("GRU", "auto"), *(pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS)],
+)
 def test_cudnn_is_never_reached(layer, use_cudnn, gpu):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((3, 2))

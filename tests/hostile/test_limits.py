@@ -59,7 +59,7 @@ def test_every_fault_costs_its_cell_only(here, capfd, monkeypatch):
         found = bad[width, 0]
         assert (str(found.status), message in found.message) == (status, True), found.message
     assert 20 <= bad[faulty.SLEEPS, 0].seconds < 30
-    assert 1 <= bad[faulty.HOGS, 0].provenance["resident_gib"] < 8
+    assert 1 <= bad[faulty.HOGS, 0].provenance["resident_gib"] < 8  # stored to three digits
 
     before = stamps(here)
     assert main([*words, "--retry", "none"]) == 1

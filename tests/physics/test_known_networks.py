@@ -75,6 +75,7 @@ DECIDED = {f"known_networks.py:{name}": "non-linear" for name in ("relu_output",
 FAST = [
     f"known_networks.py:{name}"
     for name in (
+        "relu_output",
         "wide_and_a_third_narrow",
         "root_neck",
         "one_hidden",

@@ -15,7 +15,7 @@ from ..autodiff import dense_gradient, flat_hvp, second_derivative
 from ..hessian import Eigenpair, curvature_gradient, factored_product, tied
 from ..model import Network
 from ..structure import Structure, structure_of
-from .ascent import FIRST_EVALUATIONS, Maximum, ascend, largest
+from .ascent import FIRST_EVALUATIONS, Maximum, ascend
 from .quasi_newton import climb
 from .vectors import Vector, vector
 
@@ -55,7 +55,7 @@ class SampleCurvature:
         norms = [_NormInBall(at, origin, radius, first) for _ in range(2)]
         found = [ascend(norm, v, FIRST_EVALUATIONS) for norm, v in zip(norms, [v0, -v0], strict=True)]
         best, norm = max(zip(found, norms, strict=True), key=lambda each: each[0].value)
-        best = largest([best, climb(norm, best, EVALUATIONS)])
+        best = climb(norm, best, EVALUATIONS)
         if best.direction is None or best.value <= abs(self.top.value):
             return abs(self.top.value)
         return norm.refined(best, tol)

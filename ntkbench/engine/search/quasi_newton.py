@@ -60,9 +60,8 @@ def climb(objective: Objective, start: Vector | Maximum, evaluations: int) -> Ma
             continue
         settled = settled + 1 if value - best.value <= SETTLED * value else 0
         before, best = best, Maximum(value, v, gradient)
-        s, y = v - before.direction, slope
-        slope, share = _slope(best), 1.0
-        y = y - slope
+        previous, slope, share = slope, _slope(best), 1.0
+        s, y = v - before.direction, previous - slope
         product = inner(s, y)
         if product > CURVED * inner(s, s):
             steps.append(_Step(s, y, product))

@@ -100,6 +100,7 @@ def test_the_better_start_is_continued_by_the_given_search():
 
 
 def test_tensors_are_searched_as_arrays_are():
+    """As on devices other than CPUs."""
     arrays, tensors = QuadraticForm(5, size=50), QuadraticForm(5, size=50)
     tensors.a = tf.constant(tensors.a)
 
@@ -109,9 +110,9 @@ def test_tensors_are_searched_as_arrays_are():
         return tensors.values[-1], 2 * product
 
     found = climb(arrays, start(5, 50), 30)
-    # as on devices other than CPUs, where vectors stay tensors
     v = tf.constant(start(5, 50))
-    first = Maximum(*(lambda value, gradient: (value, v / tf.norm(v), gradient))(*on_tensors(v / tf.norm(v))))
-    moved = climb(on_tensors, first, 29)
+    v /= tf.norm(v)
+    value, gradient = on_tensors(v)
+    moved = climb(on_tensors, Maximum(value, v, gradient), 29)
     np.testing.assert_allclose(moved.value, found.value, rtol=1e-9)
     np.testing.assert_allclose(tensors.values, arrays.values, rtol=1e-9)
