@@ -90,6 +90,7 @@ def standard_table(
         notes=(
             *_notes(results, manifest, found, shown, problems, list(judged.values()), settings),
             *_missing_notes(results, missing),
+            *(() if quantities else _hidden_note(results, shown)),
         ),
         settings=settings,
         records=tuple(
@@ -301,6 +302,16 @@ def _notes(
     hardware = _hardware(results, manifest)
     if hardware:
         yield hardware
+
+
+def _hidden_note(results: Sequence[CellResult], shown: Collection[str]) -> Iterable[str]:
+    """Name the measurements whose values the table does not show at all."""
+    measured: dict[str, dict[str, None]] = {}
+    for result in results:
+        measured.setdefault(result.cell.measurement, {}).update(dict.fromkeys(result.values))
+    hidden = [name for name, keys in measured.items() if keys and not any(key in shown for key in keys)]
+    if hidden:
+        yield f"Measured but not shown: {', '.join(hidden)}. `ntkbench table RUN --quantity NAME` shows any quantity."
 
 
 def _verdict_notes(judged: Sequence[Verdict]) -> Iterable[str]:

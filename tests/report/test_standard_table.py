@@ -176,3 +176,11 @@ def test_many_files_that_hold_no_cell_are_counted():
     notes = standard_table(RESULTS, MANIFEST, problems=[f"file {number} is damaged." for number in range(9)]).notes
     assert [note for note in notes if "file 4" in note] and not [note for note in notes if "file 5" in note]
     assert "4 more files have such problems." in notes
+
+
+def test_a_measurement_that_is_not_shown_is_named():
+    spectrum = cell(measurement="spectrum", quantities=("kernel_trace",))
+    both = [*RESULTS, result(spectrum), failed(evolve(spectrum, measurement="broken"))]
+    assert "Measured but not shown: spectrum. `ntkbench table RUN --quantity" in standard_table(both, MANIFEST).text()
+    for results, quantities in ((RESULTS, ()), ([result(spectrum)], ()), (both, ["kernel_trace"])):
+        assert "not shown" not in standard_table(results, MANIFEST, quantities).text()
