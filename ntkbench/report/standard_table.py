@@ -90,7 +90,7 @@ def standard_table(
         notes=(
             *_notes(results, manifest, found, shown, problems, list(judged.values()), settings),
             *_missing_notes(results, missing),
-            *(() if quantities else _hidden_note(results, shown)),
+            *(() if quantities else _hidden_note(results, keys, shown)),
         ),
         settings=settings,
         records=tuple(
@@ -304,14 +304,15 @@ def _notes(
         yield hardware
 
 
-def _hidden_note(results: Sequence[CellResult], shown: Collection[str]) -> Iterable[str]:
-    """Name the measurements whose values the table does not show at all."""
+def _hidden_note(results: Iterable[CellResult], keys: Collection[str], shown: Collection[str]) -> Iterable[str]:
+    """Name the quantities of the measurements of which the table shows nothing."""
     measured: dict[str, dict[str, None]] = {}
     for result in results:
-        measured.setdefault(result.cell.measurement, {}).update(dict.fromkeys(result.values))
-    hidden = [name for name, keys in measured.items() if keys and not any(key in shown for key in keys)]
+        found = (key for key in result.values if key in keys)
+        measured.setdefault(result.cell.measurement, {}).update(dict.fromkeys(found))
+    hidden = [key for of in measured.values() if not any(key in shown for key in of) for key in of]
     if hidden:
-        yield f"Measured but not shown: {', '.join(hidden)}. `ntkbench table RUN --quantity NAME` shows any quantity."
+        yield f"Measured but not shown: {', '.join(hidden)}. `ntkbench table RUN --quantity NAME` shows them."
 
 
 def _verdict_notes(judged: Sequence[Verdict]) -> Iterable[str]:
