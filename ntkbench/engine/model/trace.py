@@ -12,7 +12,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from ...errors import NtkbenchError, reason_of
-from ..ops import exact_operations, full_precision, quiet_tensorflow, written_out
+from ..ops import exact_operations, full_precision, quiet_tensorflow
 from .layer_facts import PLAIN, made_of
 from .network import Network
 from .replaced import replaced_calls
@@ -104,7 +104,7 @@ def _types(layer: Any) -> Iterator[str]:
 def _trace(net: Network, x: tf.Tensor) -> Trace:
     spec = tf.TensorSpec([1, *x.shape[1:]], x.dtype)
     try:
-        with full_precision(), quiet_tensorflow(), named_layers(net), written_out():
+        with full_precision(), quiet_tensorflow(), named_layers(net):
             traced = tf.function(net.outputs, autograph=False).get_concrete_function(spec)
     except NtkbenchError:
         raise

@@ -3,7 +3,6 @@
 from .compiled import Compiled
 from .determinism import deterministic
 from .exact_ops import exact_operations
-from .gelu import gelu, written_out
 from .hoist import Hoisted, dependents
 from .keras_settings import isolated_settings, keras_settings
 from .matmul import cotangents_side_by_side, on_last_axis, times, traced_for_xla
@@ -22,7 +21,6 @@ __all__ = [
     "exact_operations",
     "for_each",
     "full_precision",
-    "gelu",
     "isolated_settings",
     "keras_settings",
     "on_last_axis",
@@ -32,5 +30,4 @@ __all__ = [
     "source_of",
     "times",
     "traced_for_xla",
-    "written_out",
 ]
