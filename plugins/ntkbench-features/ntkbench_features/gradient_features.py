@@ -13,8 +13,9 @@ class GradientFeatures(Features):
     """Gradients ∂f_o(x)/∂w of a network at its current weights, of all outputs o, optionally sketched.
 
     Their inner products are the empirical tangent kernel, summed over the outputs (`ntkbench.empirical_ntk`); with a
-    count sketch of n_components features, unbiased estimates of it. Each batch holds all gradients in memory, so choose
-    batch_size by the number of weights.
+    count sketch of n_components features, unbiased estimates of it. Features have the precision of the network, not
+    that of the inputs: float32 for a float32 network. Each batch holds all gradients in memory, so choose batch_size by
+    the number of weights.
 
     Args:
         model: A Keras model; its weights at the time of `transform` count. Or a function of input_shape, called by
@@ -40,7 +41,8 @@ class GradientFeatures(Features):
     def _fit(self, X, rng):
         self._shape = shape_of_input(self.input_shape, X.shape[1])
         self.model_ = self.model if isinstance(self.model, keras.Model) else self.model(self._shape)
-        size = nb.jacobian(self.model_, dense(X[:1]).reshape(1, *self._shape)).size
+        gradients = nb.jacobian(self.model_, dense(X[:1]).reshape(1, *self._shape))
+        size, self._precision = gradients.size, gradients.dtype
         self.sketch_ = None
         if self.n_components is not None:
             self.sketch_ = CountSketch.draw(rng, size, require_whole("n_components", self.n_components, 1))
@@ -51,7 +53,17 @@ class GradientFeatures(Features):
 
         def of_batch(x):
             x = x.numpy().reshape(-1, *self._shape)
-            gradients = tf.cast(nb.jacobian(self.model_, x).reshape(len(x), -1), dtype)
+            gradients = tf.convert_to_tensor(nb.jacobian(self.model_, x).reshape(len(x), -1))
             return gradients if sketch is None else sketch(gradients)
 
         return of_batch
+
+    def _dtype(self, inputs):
+        del inputs
+        return self._precision
+
+    def __sklearn_tags__(self):
+        """Return scikit-learn's tags of the transformer."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -18,8 +18,8 @@ class Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     """A transformer whose features have inner products that equal or approximate a kernel.
 
     Inputs [N, d] are arrays or sparse matrices in float32 or float64; other types become float64. Features have the
-    precision of the inputs. Sparse inputs are expanded one batch at a time. The features of a Dask array are a Dask
-    array, computed block by block.
+    precision of the inputs unless a class says otherwise. Sparse inputs are expanded one batch at a time. The features
+    of a Dask array are a Dask array, computed block by block.
     """
 
     def fit(self, X, y=None):
@@ -52,12 +52,13 @@ class Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         check_is_fitted(self)
         if is_dask(X):
-            dtype = X.dtype if X.dtype in DTYPES else np.float64
+            dtype = self._dtype(X.dtype if X.dtype in DTYPES else np.dtype(np.float64))
             X, chunks = X.rechunk({1: -1}), (X.chunks[0], (self._n_features_out,))
             return X.map_blocks(self.transform, chunks=chunks, dtype=dtype, meta=np.empty((0, 0), dtype))
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
-        of_batch = self._map(tf.as_dtype(X.dtype))
-        found = np.empty((X.shape[0], self._n_features_out), X.dtype)
+        dtype = self._dtype(X.dtype)
+        of_batch = self._map(tf.as_dtype(dtype))
+        found = np.empty((X.shape[0], self._n_features_out), dtype)
         for start in range(0, len(found), self.batch_size):
             part = slice(start, start + self.batch_size)
             found[part] = of_batch(tf.convert_to_tensor(dense(X[part])))
@@ -71,7 +72,11 @@ class Features(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     @abstractmethod
     def _map(self, dtype):
-        """Return the map of a batch of inputs in a dtype: tensor [B, d] → [B, m]."""
+        """Return the map of a batch of inputs to features in a dtype: tensor [B, d] → [B, m]."""
+
+    def _dtype(self, inputs):
+        """Return the features' dtype for that of the inputs, float32 or float64."""
+        return inputs
 
     def __sklearn_tags__(self):
         """Return scikit-learn's tags of the transformer."""

@@ -2,6 +2,7 @@
 
 import pickle
 
+import dask.array
 import keras
 import numpy as np
 import pytest
@@ -148,3 +149,14 @@ def test_gradient_features_have_the_empirical_kernel():
         for seed in range(2)
     ]
     assert max(np.linalg.norm(f @ f.T - exact) for f in sketched) < 0.1 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("inputs", ["float32", "float64"])
+@pytest.mark.parametrize("weights", ["float32", "float64"])
+def test_gradient_features_have_the_precision_of_the_network(inputs, weights):
+    model = keras.Sequential([keras.Input((9,), dtype=weights), layers.Dense(3, "tanh", seed=1, dtype=weights)])
+    for n_components in (None, 5):
+        transformer = GradientFeatures(model, n_components=n_components).fit(X.astype(inputs))
+        assert transformer.transform(X.astype(inputs)).dtype == weights
+        lazy = transformer.transform(dask.array.from_array(X.astype(inputs), chunks=(30, 9)))
+        assert lazy.dtype == lazy.compute().dtype == weights
