@@ -171,11 +171,46 @@ def test_inputs_at_which_quadrature_does_not_converge_are_refused():
 def test_a_mixture_outside_a_graph_is_the_same_sum_compiled():
     dual = dual_of("tanh")
     v1, v2, c = (tf.constant(each, tf.float64) for each in ([4.0, 900.0], [2.0, 1.0], [1.5, -20.0]))
-    for found, summed in zip(dual.moments(v1, v2, c), dual._mixed(v1, v2, c), strict=True):
+    for found, summed in zip(dual.moments(v1, v2, c), dual._sum(v1, v2, c), strict=True):
         np.testing.assert_allclose(found, summed, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["tanh", "softplus"])
+@pytest.mark.parametrize("rows", [2, 40], ids=["all pairs of scales at once", "one pair after another"])
+def test_derivatives_of_a_mixture_outside_a_graph_are_the_differences(name, rows):
+    """For covariances [rows, 5] of variances [rows, 1] and [5], in both moments."""
+    dual = dual_of(name)
+    rng = np.random.default_rng(rows)
+    v1, v2 = rng.uniform(1, 50, (rows, 1)), rng.uniform(1, 5, 5)
+    at = [tf.constant(each) for each in (v1, v2, 0.7 * np.sqrt(v1 * v2))]
+    upstream = [tf.constant(rng.standard_normal((rows, 5))) for _ in range(2)]
     with tf.GradientTape() as tape:
-        tape.watch(c)
-        value = tf.reduce_sum(dual.moments(v1, v2, c)[0])
+        tape.watch(at)
+        moments = dual.moments(*at)
+    assert [gradient.shape for gradient in tape.gradient(moments, at, upstream)] == [each.shape for each in at]
+
+    def total(t, moves):
+        found = dual.moments(*(each + t * move for each, move in zip(at, moves, strict=True)))
+        return sum(tf.reduce_sum(weight * moment) for weight, moment in zip(upstream, found, strict=True))
+
     step = 1e-5
-    ends = [tf.reduce_sum(dual._mixed(v1, v2, c + sign * step)[0]) for sign in (1, -1)]
-    np.testing.assert_allclose(tf.reduce_sum(tape.gradient(value, c)), (ends[0] - ends[1]) / (2 * step), rtol=1e-7)
+    for place in range(3):
+        moves = [tf.constant(rng.standard_normal(each.shape) * (i == place)) for i, each in enumerate(at)]
+        t = tf.Variable(0.0, dtype=tf.float64)
+        with tf.GradientTape() as tape:
+            value = total(t, moves)
+        differences = (total(step, moves) - total(-step, moves)) / (2 * step)
+        np.testing.assert_allclose(tape.gradient(value, t), differences, rtol=1e-6, atol=1e-8)
+
+
+def test_second_derivatives_of_a_mixture_outside_a_graph_are_the_differences():
+    dual, v = dual_of("tanh"), tf.constant(2.0, tf.float64)
+    with tf.GradientTape() as outer:
+        outer.watch(v)
+        with tf.GradientTape() as inner:
+            inner.watch(v)
+            second = dual.second(v)
+        slope = inner.gradient(second, v)
+    ends = [dual.second(v + sign * 1e-4) for sign in (-1, 0, 1)]
+    np.testing.assert_allclose(slope, (ends[2] - ends[0]) / 2e-4, rtol=1e-6)
+    np.testing.assert_allclose(outer.gradient(slope, v), (ends[2] - 2 * ends[1] + ends[0]) / 1e-8, rtol=1e-4)

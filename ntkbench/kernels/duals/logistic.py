@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -63,37 +64,75 @@ class LogisticMixture(Dual):
         return evolve(self, near=self.near.refined())
 
     def _mixture(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
-        """Return both moments of the mixture; outside a graph the sum over pairs of scales is compiled."""
-        return _compiled(self)(v1, v2, c) if tf.executing_eagerly() else self._mixed(v1, v2, c)
+        """Return both moments of the mixture; outside a graph, they and their derivatives are compiled sums over pairs.
 
-    def _mixed(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
-        scales, weights = (tf.constant(each, c.dtype) for each in _scales())
-        n = scales.shape[0]
+        Differentiating the sum instead keeps what every pair needs, and takes ten times the memory. Inside a graph it
+        has to be: in a loop or a condition, TensorFlow cannot differentiate a gradient that is a loop of its own.
+        """
+        if not tf.executing_eagerly():
+            return self._sum(v1, v2, c)
+        sum_of, derivatives_of = _compiled(self)
 
-        def terms(i: Any, j: Any, *given: tf.Tensor) -> Pair:
-            s1, s2 = tf.gather(scales, i), tf.gather(scales, j)
-            weight = tf.gather(weights, i) * tf.gather(weights, j) * (s1 * s2) ** -self.power
-            value, slope = self.part.moments(s1**2 * given[0], s2**2 * given[1], s1 * s2 * given[2])
-            return weight * value, weight * (s1 * s2) * slope
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def mixed(*given: tf.Tensor) -> Any:
+            # TensorFlow would trace derivatives of the sum as well if its arguments were not constants.
+            return sum_of(*map(tf.stop_gradient, given)), lambda *upstream: derivatives_of(*given, *upstream)
 
-        zero = tf.zeros_like(v1 + v2 + c)
-        if zero.shape.is_fully_defined() and zero.shape.num_elements() * n * n <= MAX_POWERS:
-            i, j = np.divmod(np.arange(n * n), n)
-            value, slope = terms(i, j, *(each[..., None] for each in (v1, v2, c)))
-            return tf.reduce_sum(value, -1), tf.reduce_sum(slope, -1)
-
-        def add(k: tf.Tensor, value: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            more = terms(k // n, k % n, v1, v2, c)
-            return k + 1, value + more[0], slope + more[1]
-
-        _, value, slope = tf.while_loop(lambda k, *_: k < n * n, add, (0, zero, zero), maximum_iterations=n * n)
+        value, slope = mixed(v1, v2, c)
         return value, slope
+
+    def _sum(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
+        """Return both moments."""
+        zero = tf.zeros_like(v1 + v2 + c)
+        value, slope = _over_pairs(self._of_pair, [zero, zero], v1, v2, c)
+        return value, slope
+
+    def _derivatives(self, *given: tf.Tensor) -> list[tf.Tensor]:
+        """Return the derivatives in v1, v2 and c, given these and the derivatives in both moments."""
+
+        def of_pair(s1: tf.Tensor, s2: tf.Tensor, weight: tf.Tensor, *given: tf.Tensor) -> list[tf.Tensor]:
+            at = [tf.identity(each) for each in given[:3]]  # one tensor may be two of them
+            with tf.GradientTape() as tape:
+                tape.watch(at)
+                found = self._of_pair(s1, s2, weight, *at)
+            return tape.gradient(found, at, list(given[3:]), unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+        return _over_pairs(of_pair, [tf.zeros_like(each) for each in given[:3]], *given)
+
+    def _of_pair(self, s1: tf.Tensor, s2: tf.Tensor, weight: tf.Tensor, *given: tf.Tensor) -> Pair:
+        """Return both moments of ψ(s1 u) and ψ(s2 u'), times the weight of the pair in the mixture."""
+        value, slope = self.part.moments(s1**2 * given[0], s2**2 * given[1], s1 * s2 * given[2])
+        weight *= (s1 * s2) ** -self.power
+        return weight * value, weight * (s1 * s2) * slope
 
 
 @cache
-def _compiled(dual: LogisticMixture) -> Any:
-    """Return the sum of a mixture as one graph for all kernels: operation by operation it would cost 30 times more."""
-    return tf.function(dual._mixed, autograph=False, reduce_retracing=True)
+def _compiled(dual: LogisticMixture) -> tuple[Any, Any]:
+    """Return the sums of a mixture as graphs for all kernels: operation by operation they would cost 30 times more."""
+    return tuple(tf.function(f, autograph=False, reduce_retracing=True) for f in (dual._sum, dual._derivatives))
+
+
+def _over_pairs(
+    of_pair: Callable[..., Sequence[tf.Tensor]], zeros: Sequence[tf.Tensor], *given: tf.Tensor
+) -> list[tf.Tensor]:
+    """Return the sums of of_pair(s1, s2, weight, *given) over all pairs of scales, which have the shapes of `zeros`."""
+    scales, weights = (tf.constant(each, zeros[0].dtype) for each in _scales())
+    n = scales.shape[0]
+
+    def of(k: Any, *given: tf.Tensor) -> Sequence[tf.Tensor]:
+        i, j = k // n, k % n
+        weight = tf.gather(weights, i) * tf.gather(weights, j)
+        return of_pair(tf.gather(scales, i), tf.gather(scales, j), weight, *given)
+
+    shapes = [each.shape for each in (*zeros, *given)]
+    if all(shape.is_fully_defined() and shape.num_elements() * n * n <= MAX_POWERS for shape in shapes):
+        return [tf.reduce_sum(each, -1) for each in of(np.arange(n * n), *(each[..., None] for each in given))]
+
+    def add(k: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return k + 1, *(total + more for total, more in zip(sums, of(k, *given), strict=True))
+
+    _, *sums = tf.while_loop(lambda k, *_: k < n * n, add, (0, *zeros), maximum_iterations=n * n)
+    return sums
 
 
 @frozen
