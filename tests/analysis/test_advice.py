@@ -25,7 +25,7 @@ def undecided(name, design, noise, draws, seed=0):
     ("name", "design", "noise"),
     [
         ("m^-1", ((64, 128, 256, 512), 3), 0.03),
-        ("m^-1 + floor 50%", ((64, 128, 256, 512), 3), 0.03),
+        pytest.param("m^-1 + floor 50%", ((64, 128, 256, 512), 3), 0.03, marks=pytest.mark.slow),
         ("flat", ((64, 128, 256, 512), 3), 0.25),
         ("m^-1 + floor 50%", ((64, 128, 256, 512, 1024), 10), 0.1),
     ],

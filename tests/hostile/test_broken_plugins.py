@@ -112,7 +112,13 @@ def test_a_run_measures_the_others(here, capsys):
         assert "NaN" not in file.read_text()
 
 
-@pytest.mark.parametrize("name", [*LEFT_OUT, *(pytest.param(name, marks=pytest.mark.slow) for name in RUN)])
+CHECKED = [*LEFT_OUT, *RUN]
+CHECKED_FAST = ("exits", "wrong-signature", "evil-name")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in CHECKED_FAST else pytest.mark.slow) for name in CHECKED]
+)
 def test_plugin_check_says_what_is_wrong(here, capsys, name):
     if name in ("hangs", "exits-hard"):
         pytest.skip("tried above")

@@ -236,7 +236,8 @@ def with_layer(make, precision="float64", activation="tanh"):
         return keras.Sequential([keras.Input((5,), dtype=precision), *layers])
 
 
-CASES = [(make, "float64") for make in WRONG] + [(make, "float32") for make in (nested, StoppedVariance, Noisy)]
+CASES = [(make, "float64") for make in WRONG] + [(make, "float32") for make in (StoppedVariance, Noisy)]
+CASES += [pytest.param(nested, "float32", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(("make", "precision"), CASES)
