@@ -38,8 +38,8 @@ def measured(name: str, words: list[str], folder: Path) -> dict[str, Any]:
     """Return the time of every executor, and the difference of its values from those of the first one."""
     case: dict[str, Any] = {"name": name, "command": " ".join(["run", *words]), "executors": {}}
     for executor, more in EXECUTORS.items():
-        # One thread each, so that the comparison is between executors and not with TensorFlow's own parallelism; no saved
-        # functions, which one executor would take over from another.
+        # One thread each, so that the comparison is between executors and not with TensorFlow's own parallelism, and no
+        # saved functions, which one executor would take over from another.
         alone = ONE_THREAD | {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
         alone |= {"NTKBENCH_FUNCTION_CACHE": "off"}
         out = folder / f"{name}-{executor}"
