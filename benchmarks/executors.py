@@ -40,10 +40,9 @@ def measured(name: str, words: list[str], folder: Path) -> dict[str, Any]:
     for executor, more in EXECUTORS.items():
         # One thread each, so that the comparison is between executors and not with TensorFlow's own parallelism, and no
         # saved functions, which one executor would take over from another.
-        alone = ONE_THREAD | {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-        alone |= {"NTKBENCH_FUNCTION_CACHE": "off"}
+        alone = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "NTKBENCH_FUNCTION_CACHE": "off"}
         out = folder / f"{name}-{executor}"
-        seconds = ntkbench(["run", *words, *more, "--quiet", "--out", out], environment(folder, **alone))
+        seconds = ntkbench(["run", *words, *more, "--quiet", "--out", out], environment(folder, **ONE_THREAD, **alone))
         difference = largest_difference(folder / f"{name}-serial", out)
         case["executors"][executor] = {"seconds": seconds, "difference": difference}
         case["cells"] = len(nb.load(out).results)

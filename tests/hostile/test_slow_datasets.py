@@ -51,7 +51,7 @@ def run(folder, *words):
     ("words", "sentence"),
     [
         (
-            ["--arch", "linear", "--arch", "fc", "--dataset", "hanging", "--measure", "gradient_norm"],
+            ["--arch", "all", "--dataset", "hanging", "--measure", "gradient_norm"],
             "The data of 'hanging', in the form 'vector', was loaded once before the run. It did not finish within "
             "--timeout 2 s, and its process was killed.",
         ),

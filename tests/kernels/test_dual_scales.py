@@ -173,6 +173,12 @@ def test_a_mixture_outside_a_graph_is_the_same_sum_compiled():
     v1, v2, c = (tf.constant(each, tf.float64) for each in ([4.0, 900.0], [2.0, 1.0], [1.5, -20.0]))
     for found, summed in zip(dual.moments(v1, v2, c), dual._sum(v1, v2, c), strict=True):
         np.testing.assert_allclose(found, summed, rtol=1e-13)
+    with tf.GradientTape() as tape:
+        tape.watch(c)
+        value = tf.reduce_sum(dual.moments(v1, v2, c)[0])
+    step = 1e-5
+    ends = [tf.reduce_sum(dual._sum(v1, v2, c + sign * step)[0]) for sign in (1, -1)]
+    np.testing.assert_allclose(tf.reduce_sum(tape.gradient(value, c)), (ends[0] - ends[1]) / (2 * step), rtol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["tanh", "softplus"])

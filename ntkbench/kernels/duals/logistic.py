@@ -66,8 +66,8 @@ class LogisticMixture(Dual):
     def _mixture(self, v1: tf.Tensor, v2: tf.Tensor, c: tf.Tensor) -> Pair:
         """Return both moments of the mixture; outside a graph, they and their derivatives are compiled sums over pairs.
 
-        Differentiating the sum instead keeps what every pair needs, and takes ten times the memory. Inside a graph it
-        has to be: in a loop or a condition, TensorFlow cannot differentiate a gradient that is a loop of its own.
+        Differentiating the sum instead keeps the intermediate values of every pair: ten times the memory. Inside a
+        graph it is done all the same, because TensorFlow cannot use this gradient, a loop, in a loop or a condition.
         """
         if not tf.executing_eagerly():
             return self._sum(v1, v2, c)

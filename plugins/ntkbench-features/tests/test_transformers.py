@@ -22,10 +22,21 @@ X[3] = 0
 
 
 def network(input_shape, dtype="float64"):
-    """Return a network with two outputs; in float64, because scikit-learn's checks allow relative errors of 1e-7."""
+    """Return a network with two outputs."""
     hidden = [layers.Dense(4, "tanh", seed=1, dtype=dtype), layers.Dense(2, seed=2, dtype=dtype)]
     flatten = keras.layers.Flatten(dtype=dtype)
     return keras.Sequential([keras.Input(input_shape, dtype=dtype), flatten, *hidden])
+
+
+def single(input_shape):
+    """Return the network in float32."""
+    return network(input_shape, "float32")
+
+
+def beyond_float32(estimator):
+    """Return the checks of scikit-learn that allow relative errors of 1e-7, which float32 networks may exceed."""
+    names = ("check_methods_sample_order_invariance", "check_methods_subset_invariance")
+    return dict.fromkeys(names if getattr(estimator, "model", None) is single else (), "rounding of float32")
 
 
 KINDS = [NTKRandomFeatures, NTKSketch, CNTKSketch, NystroemNTK]
@@ -40,7 +51,9 @@ KINDS = [NTKRandomFeatures, NTKSketch, CNTKSketch, NystroemNTK]
         CNTKSketch(17, degree=2),
         NystroemNTK(n_components=8),
         GradientFeatures(network, n_components=5),
-    ]
+        GradientFeatures(single, n_components=5),
+    ],
+    expected_failed_checks=beyond_float32,
 )
 def test_scikit_learn(estimator, check):
     check(estimator)
