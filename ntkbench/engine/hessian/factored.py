@@ -161,13 +161,14 @@ class FactoredProduct:
             used[:] = [tapped.product for tapped in layers]
             blocks[:] = [_block(*each) for each in zip(a, g, strict=True)]
             constants = [_constants(*each) for each in zip(a, g, strict=True)]
+            columns = [_columns(*each) for each in zip(blocks, constants, strict=True)]
             sizes = [block.size for block in blocks]
             parts = tf.split(tf.reshape(v, [-1, sum(sizes)]), sizes, axis=1)
-            moved = [along(*each) for each in zip(blocks, constants, parts, strict=True)]
+            moved = [along(*each) for each in zip(blocks, constants, parts, columns, strict=True)]
             cotangents = [az for az, _ in moved] + [gv for _, gv in moved]
             da, found = tape.gradient([*g, *a], [probes, taps], cotangents, tf.UnconnectedGradients.ZERO)
             dg = by_layer(layers, found)
-            packed = [_packed(*each) for each in zip(blocks, constants, da, dg, strict=True)]
+            packed = [_packed(*each) for each in zip(blocks, constants, columns, da, dg, strict=True)]
             return tf.reshape(tf.concat(packed, 1), [-1, copies, sum(sizes)]), constants
 
         v = tf.TensorSpec([spec.shape[0] // copies, copies, None], net.dtype)
@@ -294,19 +295,28 @@ def _basis(rows: tf.Tensor) -> tf.Tensor:
     return tf.linalg.matrix_transpose(tf.linalg.qr(tf.linalg.matrix_transpose(rows)).q)
 
 
-def along(block: Block, constants: Constants, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return A·V: [B, g, T, b] and G·Vᵀ: [B, g, T, a] for the coordinates of one product."""
+def _columns(block: Block, constants: Constants) -> tf.Tensor | None:
+    """Return Q_Aᵀ: [B, g, a, T], by which products are up to twice as fast as by Q_A transposed each time."""
+    return None if block.full or block.t == 1 else tf.linalg.matrix_transpose(constants[0])
+
+
+def along(
+    block: Block, constants: Constants, part: tf.Tensor, columns: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return A·V: [B, g, T, b] and G·Vᵀ: [B, g, T, a] for the coordinates of one product, given Q_Aᵀ if it is known."""
     if block.full:
         a, g = constants
         (v,) = block.unpack(part)
         return tf.matmul(a, v), tf.matmul(g, v, transpose_b=True)
     q_a, a_q, q_g, g_q = constants
     p, q = block.unpack(part)
-    p += combined(inner_products(q_g, q) - inner_products(p, q_a), q_a)  # Q_G·Vᵀ
+    p += combined(inner_products(q_g, q) - inner_products(p, q_a, columns), q_a)  # Q_G·Vᵀ
     return combined(a_q, q), combined(g_q, p)
 
 
-def _packed(block: Block, constants: Constants, da: tf.Tensor, dg: tf.Tensor) -> tf.Tensor:
+def _packed(
+    block: Block, constants: Constants, columns: tf.Tensor | None, da: tf.Tensor, dg: tf.Tensor
+) -> tf.Tensor:
     """Return the coordinates of Σ_t dA[t] ⊗ G[t] + A[t] ⊗ dG[t]: [B, size]."""
     if block.full:
         a, g = constants
@@ -314,7 +324,7 @@ def _packed(block: Block, constants: Constants, da: tf.Tensor, dg: tf.Tensor) ->
     q_a, a_q, q_g, g_q = constants
     p = combined(g_q, da, transposed=True)
     q = combined(a_q, dg, transposed=True)
-    inside = inner_products(p, q_a)
+    inside = inner_products(p, q_a, columns)
     return block.pack(p - combined(inside, q_a), q + combined(inside, q_g, transposed=True))
 
 
@@ -333,8 +343,10 @@ def without(q: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
 # With a single row, products of thin matrices are written as elementwise products and sums, which compilers fuse.
 
 
-def inner_products(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """Return the inner products of rows: [B, g, s, d] × [B, g, r, d] -> [B, g, s, r]."""
+def inner_products(left: tf.Tensor, right: tf.Tensor, columns: tf.Tensor | None = None) -> tf.Tensor:
+    """Return the inner products of rows: [B, g, s, d] × [B, g, r, d] -> [B, g, s, r], given rightᵀ if it is known."""
+    if columns is not None:
+        return tf.matmul(left, columns)
     if left.shape[2] == right.shape[2] == 1:
         return tf.reduce_sum(left * right, 3, keepdims=True)
     return tf.matmul(left, right, transpose_b=True)
