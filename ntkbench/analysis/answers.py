@@ -62,8 +62,16 @@ class Found:
 
 @frozen
 class Row:
-    """An architecture that a question is about. found: what was found on it; None if it was not measured."""
+    """An architecture that a question is about, as it was measured under one condition.
 
+    Attributes:
+        name: The label, and the condition if it was measured under several.
+        label: Its label.
+        predicted: The predicted course.
+        found: What was found, or None if it was not measured.
+    """
+
+    name: str
     label: str
     predicted: Course
     found: Found | None
@@ -97,11 +105,13 @@ class Checked:
     """A control with its outcome: "right" if every expectation holds, "wrong" if one is contradicted.
 
     Attributes:
+        name: The label, and the condition if it was measured under several.
         control: The control.
         found: What was found, or None if it was not measured.
         outcomes: The outcome of each expectation, by quantity.
     """
 
+    name: str
     control: Control
     found: Found | None
     outcomes: Mapping[str, Outcome] = field(factory=dict)
@@ -147,6 +157,8 @@ def answers(
 ) -> Answers:
     """Answer questions from the results of runs.
 
+    An architecture that was measured under several conditions, such as two datasets, has to come out under each of them.
+
     Args:
         questions: The questions.
         controls: The controls.
@@ -157,17 +169,25 @@ def answers(
     for results, manifest in runs:
         known = {_place(row) for row in rows}
         rows += [row for row in _found(results, manifest) if _place(row) not in known]
-    by_label: dict[str, Found] = {}
-    for row in rows:
-        by_label.setdefault(row.series.label, row)
     return Answers(
-        tuple(_checked(control, by_label.get(control.arch)) for control in controls),
-        tuple(
-            Answer(each, tuple(Row(label, course, by_label.get(label)) for label, course in each.rows.items()))
-            for each in questions
-        ),
+        tuple(_checked(name, control, found) for control in controls for name, found in _of_label(control.arch, rows)),
+        tuple(Answer(each, tuple(_rows(each, rows))) for each in questions),
         tuple(rows),
     )
+
+
+def _rows(question: Question, rows: Sequence[Found]) -> Iterable[Row]:
+    for label, course in question.rows.items():
+        for name, found in _of_label(label, rows):
+            yield Row(name, label, course, found)
+
+
+def _of_label(label: str, rows: Sequence[Found]) -> Iterable[tuple[str, Found | None]]:
+    """Return everything that was found on an architecture, with its name; (label, None) if it was not measured."""
+    found = [row for row in rows if row.series.label == label]
+    if len(found) < 2:
+        return [(label, *(found or [None]))]
+    return [(row.series.name if row.series.condition else f"{label} {row.series.dataset}", row) for row in found]
 
 
 def _place(of: Found) -> tuple[str, str]:
@@ -187,9 +207,9 @@ def _found(results: Sequence[CellResult], manifest: Mapping[str, Any]) -> Iterab
         )
 
 
-def _checked(control: Control, found: Found | None) -> Checked:
+def _checked(name: str, control: Control, found: Found | None) -> Checked:
     laws = {} if found is None else found.laws
-    return Checked(control, found, {key: _outcome(laws.get(key), to) for key, to in control.expects.items()})
+    return Checked(name, control, found, {key: _outcome(laws.get(key), to) for key, to in control.expects.items()})
 
 
 def _outcome(of: Law | None, expected: Course | tuple[float, float]) -> Outcome:

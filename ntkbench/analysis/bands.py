@@ -73,7 +73,7 @@ def _panel(of: Series, name: str, held: Sequence[CellResult], spec: CurveSpec | 
     symbol = name if spec is None else spec.symbol
     unit = "" if spec is None or spec.unit == "1" else f" ({spec.unit})"
     x_unit = held[0].curves[name].x_unit
-    return Panel(" ".join([of.label, *of.condition, name]), x_unit, f"{symbol}{unit}", tuple(lines), logarithmic)
+    return Panel(f"{of.name} {name}", x_unit, f"{symbol}{unit}", tuple(lines), logarithmic)
 
 
 def band(curves: Sequence[Curve], label: str, logarithmic: bool = False) -> Line | None:

@@ -29,8 +29,12 @@ class Gain:
 
     @property
     def sign(self) -> int:
-        """−1 if the trained network errs less beyond the interval, 1 if it errs more, 0 if neither is resolved."""
-        if abs(self.difference) <= self.half:
+        """−1 if the trained network errs less beyond the interval, 1 if it errs more, 0 if neither is resolved.
+
+        An interval of length zero resolves nothing: errors are multiples of 1/(number of test inputs), so a few seeds
+        often have the same difference.
+        """
+        if self.half == 0 or abs(self.difference) <= self.half:
             return 0
         return -1 if self.difference < 0 else 1
 

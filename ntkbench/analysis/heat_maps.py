@@ -37,7 +37,7 @@ def heat_maps(
                 place = (name, frozenset(result.cell.key for result in of_width))
                 if spec is not None and place not in known:
                     known.add(place)
-                    title = " ".join([each.label, *each.condition, name])
+                    title = f"{each.name} {name}"
                     found.append(_heat_map(title, f"width {written_width(width)}", of_width, spec))
     return found
 

@@ -42,6 +42,11 @@ class Series:
     one_model: bool = False
 
     @property
+    def name(self) -> str:
+        """The label, with the condition that distinguishes it from other series with the same label."""
+        return " ".join([self.label, *self.condition])
+
+    @property
     def widths(self) -> list[int]:
         """The measured finite widths, ascending; empty for a kernel."""
         return sorted({int(result.cell.width) for result in self.results if not result.cell.infinite})

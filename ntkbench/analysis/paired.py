@@ -69,13 +69,14 @@ def ranking(laws: Sequence[Law]) -> Ranking:
     common widths the comparison uses the exponent of the ratio of the two (least squares within seeds), otherwise the
     differences of the seeds' exponents. The test is Student's t, with Holm's correction over all pairs at 5 %. An
     exact zero ranks before every exponent, tied with the other zeros. Pairs with fewer than two common seeds are not
-    distinguished, so a missing cell widens the range of a rank.
+    distinguished, so a missing cell widens the range of a rank. Neither are pairs whose comparison contradicts the order
+    of their exponents, which is possible where one law has values at other widths or seeds than the other.
     """
     zeros = [each for each in laws if each.fit.is_zero]
     placed, few = _placed(laws)
     pairs = _pairs(placed)
     gaps = [pair.half_width for pair in pairs]
-    different = _holm(pairs)
+    different = {(pair.first, pair.second) for pair in _different(pairs) if pair.difference < 0}
     n, before = len(placed), len(zeros)
     groups = _groups(n, different, before > 0)
     ranks = [Rank(each, -math.inf, 1, before, "a", len(each.series.seeds)) for each in zeros]
@@ -92,16 +93,16 @@ def ranking(laws: Sequence[Law]) -> Ranking:
 def open_pairs(laws: Sequence[Law], level: float = LEVEL) -> list[tuple[Law, Law, int]]:
     """Return the pairs whose order is open, with the number of additional seeds that would settle each.
 
-    A pair is settled if `ranking` distinguishes it at this level, or if its difference is known to be below CLOSE. The
-    number of seeds assumes that the scatter stays as it is.
+    A pair is settled if its comparison is significant at this level, or if its difference is known to be below CLOSE.
+    The number of seeds assumes that the scatter stays as it is.
     """
     placed, _ = _placed(laws)
     pairs = _pairs(placed)
-    different = _holm(pairs, level)
+    different = _different(pairs, level)
     found = []
     for pair in pairs:
         half = pair.error * student_t(pair.freedom, 1 - level)
-        if (pair.first, pair.second) in different or abs(pair.difference) + half <= CLOSE:
+        if pair in different or abs(pair.difference) + half <= CLOSE:
             continue
         first, second = (placed[i] for i in (pair.first, pair.second))
         seeds = len(first[1].keys() & second[1].keys())
@@ -150,7 +151,7 @@ class _Pair:
 
 
 def _pairs(placed: Sequence[_Placed]) -> list[_Pair]:
-    """Return every pair with enough common seeds to be compared, the law with the steeper fall first."""
+    """Return every pair with enough common seeds to be compared, in the order of `placed`."""
     pairs = []
     for i, second in enumerate(placed):
         for j, first in enumerate(placed[:i]):
@@ -204,14 +205,13 @@ def _of_slopes(first: Mapping[int, float], second: Mapping[int, float]) -> tuple
     return fmean(differences), stdev(differences) / math.sqrt(len(differences)), len(differences) - 1
 
 
-def _holm(pairs: Sequence[_Pair], level: float = LEVEL) -> set[tuple[int, int]]:
+def _different(pairs: Sequence[_Pair], level: float = LEVEL) -> list[_Pair]:
     """Return the pairs that differ significantly, with the family-wise error rate at most `level` (Holm 1979)."""
-    found: set[tuple[int, int]] = set()
-    for done, (p, first, second) in enumerate(sorted((pair.p, pair.first, pair.second) for pair in pairs)):
-        if p > level / (len(pairs) - done):
-            break
-        found.add((first, second))
-    return found
+    ordered = sorted(pairs, key=lambda pair: (pair.p, pair.first, pair.second))
+    for done, pair in enumerate(ordered):
+        if pair.p > level / (len(pairs) - done):
+            return ordered[:done]
+    return ordered
 
 
 def _groups(n: int, different: set[tuple[int, int]], shift: bool) -> list[str]:

@@ -320,7 +320,8 @@ def _reason(
     falls = [_falls(key, laws[key].fit, state) for key, state in judged.items()]
     if name == "linear":
         if any(state.name != "zero" for state in judged.values()):
-            falls.append(f"floors of {DECIDING_FLOOR[0]:.0%} and more of the last value are excluded")
+            added, quadrature = DECIDING_FLOOR
+            falls.append(f"added floors of {added:.0%} of the last value and {quadrature:.0%} in quadrature are excluded")
         return "; ".join(falls)
     if name == "falling":
         falls += [

@@ -69,7 +69,7 @@ def publishable_words(of: Answers) -> str:
     bad: dict[str, list[str]] = {}
     for each in of.controls:
         if each.outcome != "right":
-            bad.setdefault(each.outcome, []).append(each.control.arch)
+            bad.setdefault(each.outcome, []).append(each.name)
     reasons = "; ".join(f"{outcome}: {', '.join(map(escape.markdown, names))}" for outcome, names in bad.items())
     return f"**Not publishable:** not all controls came out right ({reasons})."
 
@@ -81,7 +81,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _controls(controls: Sequence[Checked]) -> str:
     rows = [
-        (each.control.arch, each.control.kind, key, _expected(to), _measured(each.found, key), each.outcomes[key])
+        (each.name, each.control.kind, key, _expected(to), _measured(each.found, key), each.outcomes[key])
         for each in controls
         for key, to in each.control.expects.items()
     ]
@@ -123,15 +123,15 @@ def _counts(answer: Answer) -> str:
 def _row(row: Row) -> tuple[str, ...]:
     found = row.found
     if found is None:
-        return row.label, row.predicted, "not measured", "–", "–", "–", "–"
+        return row.name, row.predicted, "not measured", "–", "–", "–", "–"
     predicted = row.predicted if found.in_reach else f"{row.predicted} from {found.predicted_from}"
     law = found.change
     verdict = "–" if found.verdict is None else found.verdict.name
     if law is None:
-        return row.label, predicted, found.course, verdict, "–", "–", "–"
+        return row.name, predicted, found.course, verdict, "–", "–", "–"
     last = law.state.last_slope
     step = "–" if last is None else numbers.slope(last)
-    return row.label, predicted, found.course, verdict, shown_exponent(law), step, _level(law)
+    return row.name, predicted, found.course, verdict, shown_exponent(law), step, _level(law)
 
 
 def _level(law: Law) -> str:
@@ -149,7 +149,7 @@ def _commands(answer: Answer, options: Mapping[str, Sequence[str]]) -> Iterator[
     for row in answer.rows:
         groups.setdefault(tuple(options.get(row.label, ())), []).append(row.label)
     for given, labels in groups.items():
-        arches = [word for label in labels for word in ("--arch", label)]
+        arches = [word for label in dict.fromkeys(labels) for word in ("--arch", label)]
         yield shlex.join(["ntkbench", "run", *given, *arches])
 
 
@@ -183,8 +183,7 @@ def _source(law: Law) -> str:
 
 def _all(row: Found) -> tuple[str, ...]:
     verdict = "–" if row.verdict is None else row.verdict.name
-    name = " ".join([row.series.label, *row.series.condition])
-    return name, verdict, *(_with_claim(row.laws.get(key)) for key in PREDICTED)
+    return row.series.name, verdict, *(_with_claim(row.laws.get(key)) for key in PREDICTED)
 
 
 def _with_claim(law: Law | None) -> str:

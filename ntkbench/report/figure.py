@@ -223,7 +223,7 @@ def _limit(of: Law) -> float | None:
 
 
 def _name(of: Law) -> str:
-    return " ".join([of.series.label, *of.series.condition])
+    return of.series.name
 
 
 def plain_text(text: str) -> str:

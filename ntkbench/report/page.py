@@ -116,7 +116,7 @@ def _row(of: Series, number: int) -> dict[str, Any]:
     texts = ("ties", "worst_key", "last", "floor", "floor_key", "gd_key", "theory", "source", "notes", "reason")
     return dict.fromkeys(texts, "") | {
         "number": number,
-        "name": " ".join([of.label, *of.condition]),
+        "name": of.name,
         "first_width": of.widths[0] if of.widths else "Infinity",
         "widths": widths_of(of),
         "ok": sum(result.status == Status.OK for result in of.results),
@@ -155,7 +155,7 @@ def details(of: Series, laws: Sequence[Law], judged: Verdict | None, means: str)
     }
     cell = of.results[0].cell
     return {
-        "name": " ".join([of.label, *of.condition]),
+        "name": of.name,
         "means": means,
         "params": dict(of.params),
         "plugin": f"{cell.architecture_plugin} {cell.architecture_version}".strip(),

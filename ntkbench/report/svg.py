@@ -162,7 +162,7 @@ class Frame:
             return ()
         right = self.width - RIGHT
         left = right - across * (right - self.left)
-        name = " ".join([of.series.label, *of.series.condition])
+        name = of.series.name
         y = self.at(self.start, of.limit)[1]
         return (Level((round(left, 1), right), y, f"{name} at infinite width: {numbers.value(of.limit)}", place),)
 
@@ -243,7 +243,7 @@ def overview_plot(
     lines = tuple(
         Polyline(
             points=frame.path(points),
-            label=f"{' '.join([of.series.label, *of.series.condition])}: {numbers.value(points[0][1])} → "
+            label=f"{of.series.name}: {numbers.value(points[0][1])} → "
             f"{numbers.value(points[-1][1])}",
             place=place % 7,
             broken=of.series.label in non_linear,

@@ -17,8 +17,8 @@ def task_notes(found: Sequence[tuple[Series, Mapping[str, Law]]]) -> Iterable[st
     Args:
         found: Each series with its laws by result key.
     """
-    gains = {each.label: gains_of(each) for each, laws in found if {TRAINED, LINEARIZED} <= set(laws)}
-    gains = {label: each for label, each in gains.items() if each}
+    gains = {each.name: gains_of(each) for each, laws in found if {TRAINED, LINEARIZED} <= set(laws)}
+    gains = {name: each for name, each in gains.items() if each}
     if gains:
         less, more = _where(gains, -1), _where(gains, 1)
         yield (
@@ -27,7 +27,7 @@ def task_notes(found: Sequence[tuple[Series, Mapping[str, Law]]]) -> Iterable[st
             + (f" The linearised network is better: {more}." if more else "")
         )
     meet = [
-        f"{each.label} ({numbers.value(law.fit.first_value)}→{numbers.value(law.fit.last_value)})"
+        f"{each.name} ({numbers.value(law.fit.first_value)}→{numbers.value(law.fit.last_value)})"
         for each, laws in found
         if (law := laws.get(GAP)) is not None and law.fit.high is not None and law.fit.high < 0
     ]
@@ -36,9 +36,9 @@ def task_notes(found: Sequence[tuple[Series, Mapping[str, Law]]]) -> Iterable[st
 
 
 def _where(gains: Mapping[str, Sequence[Gain]], sign: int) -> str:
-    places = {label: [each for each in found if each.sign == sign] for label, found in gains.items()}
+    places = {name: [each for each in found if each.sign == sign] for name, found in gains.items()}
     return "; ".join(
-        f"{label} at width {', '.join(f'{each.width} ({each.difference:+.2g} ± {each.half:.1g})' for each in found)}"
-        for label, found in places.items()
+        f"{name} at width {', '.join(f'{each.width} ({each.difference:+.2g} ± {each.half:.1g})' for each in found)}"
+        for name, found in places.items()
         if found
     )

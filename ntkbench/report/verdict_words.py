@@ -40,17 +40,18 @@ def ties(unmarked: int) -> str:
 
 def meaning(non_linear: str = "non-linear") -> str:
     """Return the explanation of all verdicts. non_linear: the name of that verdict in the table."""
+    added, quadrature = DECIDING_FLOOR
     return (
         "Verdict, from kernel_change_worst, kernel_change_gd and curvature (R·hessian_norm/gradient_norm), over the "
-        f"widths of the row: linear, both kernel changes are 0 or fall (exponent below -{FLAT}) and a floor of "
-        f"{DECIDING_FLOOR[0]:.0%} of the last value is excluded; falling, they fall but such a floor is not excluded; "
+        f"widths of the row: linear, both kernel changes are 0 or fall (exponent below -{FLAT}) and floors of "
+        f"{added:.0%} of the last value ({quadrature:.0%} in quadrature) are excluded; falling, they fall without that; "
         f"{non_linear}, one of them stays (exponent within ±{FLAT}), levels off or grows; open, anything else."
     )
 
 
 def name_of(of: Verdict) -> str:
     """Return the name of a verdict's row: the label, and the condition if several rows have this label."""
-    return " ".join([of.series.label, *of.series.condition])
+    return of.series.name
 
 
 def what_would_decide(undecided: Sequence[Verdict], name: Callable[[Verdict], str] = name_of) -> Iterable[str]:

@@ -110,3 +110,19 @@ def test_a_prediction_counts_once_however_many_runs_measured_it(run):
     once, twice = (answers([], [], [run] * n) for n in (1, 2))
     assert len(twice.rows) == len(once.rows) == len(LAWS)
     assert [law.key for law in twice.predictions] == [law.key for law in once.predictions] != []
+
+
+def test_an_architecture_measured_on_two_datasets_has_to_come_out_on_each():
+    digits = sweep("net", slopes=SLOPES, noise=0.01, widths=WIDE, seeds=5)
+    other = sweep("net", slopes=SLOPES | FLAT, noise=0.01, widths=WIDE, seeds=5, dataset="diabetes")
+    runs = [(results, manifest(results, {})) for results in (digits, other)]
+    for order in (runs, runs[::-1]):
+        found = answers([question(net="falls")], [control("net", hessian_norm="falls")], order)
+        (answer,) = found.answers
+        assert answer.finding == "not as predicted"
+        assert {row.name: row.finding for row in answer.rows} == {
+            "net digits": "as predicted",
+            "net diabetes": "not as predicted",
+        }
+        assert {each.name: each.outcome for each in found.controls} == {"net digits": "right", "net diabetes": "wrong"}
+        assert not found.publishable

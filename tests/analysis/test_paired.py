@@ -134,3 +134,22 @@ def test_only_the_commonest_quantity_is_ranked():
     found = laws({"a": -1.0, "b": -0.5})
     assert most_judged([*found, evolve(found[0], key="other")]) == "kernel_change_worst"
     assert most_judged([]) == ""
+
+
+def test_a_comparison_that_contradicts_the_order_of_the_exponents_is_a_tie():
+    """Both curves bend; "shallow" lacks the small widths, where they are shallow, so its own exponents are steeper."""
+    draw, found = random.Random(3), []
+    for name, slope in (("steep", -0.5), ("shallow", -0.47)):
+        results = []
+        for each in sweep(name, seeds=10, widths=(32, 64, 128, 256, 512, 1024)):
+            if name == "shallow" and each.cell.seed > 2 and each.cell.width < 128:
+                continue
+            x = math.log(each.cell.width / 1024)
+            power = slope * x - 0.05 * (x + 1.7) ** 2 + draw.gauss(0, 0.02)
+            results.append(evolve(each, values={key: Value(math.exp(power)) for key in each.values}))
+        quantity = result_keys(results, {})["kernel_change_worst"]
+        found.append(law(series(results)[0], "kernel_change_worst", quantity, {}))
+    ranks = ranking(found).ranks
+    assert [rank.law.series.label for rank in ranks] == ["shallow", "steep"]
+    assert {(rank.low, rank.high, rank.group) for rank in ranks} == {(1, 2, "a")}
+    assert ranking(found).apart == frozenset() and open_pairs(found) == []
