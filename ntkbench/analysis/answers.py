@@ -157,7 +157,7 @@ def answers(
 ) -> Answers:
     """Answer questions from the results of runs.
 
-    An architecture that was measured under several conditions, such as two datasets, has to come out under each of them.
+    An architecture that was measured under several conditions, such as two datasets, has to come out under each.
 
     Args:
         questions: The questions.
@@ -186,7 +186,7 @@ def _of_label(label: str, rows: Sequence[Found]) -> Iterable[tuple[str, Found | 
     """Return everything that was found on an architecture, with its name; (label, None) if it was not measured."""
     found = [row for row in rows if row.series.label == label]
     if len(found) < 2:
-        return [(label, *(found or [None]))]
+        return [(label, found[0] if found else None)]
     return [(row.series.name if row.series.condition else f"{label} {row.series.dataset}", row) for row in found]
 
 

@@ -69,8 +69,8 @@ def ranking(laws: Sequence[Law]) -> Ranking:
     common widths the comparison uses the exponent of the ratio of the two (least squares within seeds), otherwise the
     differences of the seeds' exponents. The test is Student's t, with Holm's correction over all pairs at 5 %. An
     exact zero ranks before every exponent, tied with the other zeros. Pairs with fewer than two common seeds are not
-    distinguished, so a missing cell widens the range of a rank. Neither are pairs whose comparison contradicts the order
-    of their exponents, which is possible where one law has values at other widths or seeds than the other.
+    distinguished, so a missing cell widens the range of a rank. Neither are pairs whose comparison contradicts the
+    order of their exponents, which is possible where one law has values at other widths or seeds than the other.
     """
     zeros = [each for each in laws if each.fit.is_zero]
     placed, few = _placed(laws)

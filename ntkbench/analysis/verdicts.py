@@ -321,7 +321,9 @@ def _reason(
     if name == "linear":
         if any(state.name != "zero" for state in judged.values()):
             added, quadrature = DECIDING_FLOOR
-            falls.append(f"added floors of {added:.0%} of the last value and {quadrature:.0%} in quadrature are excluded")
+            falls.append(
+                f"added floors of {added:.0%} of the last value and {quadrature:.0%} in quadrature are excluded"
+            )
         return "; ".join(falls)
     if name == "falling":
         falls += [

@@ -57,7 +57,7 @@ class Linearized:
         _assign(self.origin)
         try:
             net, x, _ = enter(self.model, x, output_name=self.output_name)
-            require_right_derivatives(net, x, order=1)
+            require_right_derivatives(net, x, order=1, unit="every")
             if [id(v) for v in net.variables] != [id(v) for v in self.net.variables]:
                 raise NtkbenchError(
                     "The model's trainable variables have changed since it was linearized; linearize it again."

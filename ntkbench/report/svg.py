@@ -243,8 +243,7 @@ def overview_plot(
     lines = tuple(
         Polyline(
             points=frame.path(points),
-            label=f"{of.series.name}: {numbers.value(points[0][1])} → "
-            f"{numbers.value(points[-1][1])}",
+            label=f"{of.series.name}: {numbers.value(points[0][1])} → {numbers.value(points[-1][1])}",
             place=place % 7,
             broken=of.series.label in non_linear,
             end=Mark(*frame.at(*points[-1]), of.series.label),

@@ -44,8 +44,8 @@ def meaning(non_linear: str = "non-linear") -> str:
     return (
         "Verdict, from kernel_change_worst, kernel_change_gd and curvature (R·hessian_norm/gradient_norm), over the "
         f"widths of the row: linear, both kernel changes are 0 or fall (exponent below -{FLAT}) and floors of "
-        f"{added:.0%} of the last value ({quadrature:.0%} in quadrature) are excluded; falling, they fall without that; "
-        f"{non_linear}, one of them stays (exponent within ±{FLAT}), levels off or grows; open, anything else."
+        f"{added:.0%} of the last value ({quadrature:.0%} in quadrature) are excluded; falling, they fall without "
+        f"that; {non_linear}, one of them stays (exponent within ±{FLAT}), levels off or grows; open, anything else."
     )
 
 

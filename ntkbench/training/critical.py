@@ -38,7 +38,7 @@ def critical_step(model: Any, x: Any, *, output_name: str | int | None = None) -
     1902.06720), theorem 2.1.
     """
     net, x, _ = enter(model, x, output_name=output_name)
-    require_right_derivatives(net, x, order=1)
+    require_right_derivatives(net, x, order=1, unit="every")
     parts = [x[start : start + BLOCK] for start in range(0, len(x), BLOCK)]
 
     def product(v: np.ndarray) -> np.ndarray:

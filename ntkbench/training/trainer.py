@@ -99,7 +99,7 @@ class Trainer:
         self._model, self._output_name = model, output_name
         self.net, self.x, _ = enter(model, x, output_name=output_name)
         self.samples = len(self.x)
-        require_right_derivatives(self.net, self.x, order=1)
+        require_right_derivatives(self.net, self.x, order=1, unit="every")
         self.y = targets(y, loss, self.samples, self._outputs(self.x[:1]).shape[1], self.net.dtype)
         self.loss_name, self.order_seed = loss, whole(order_seed, "order_seed")
         self.optimizer: Optimizer = optimizer_of(optimizer, momentum)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +10,7 @@ from attrs import evolve, frozen
 
 from ...errors import NtkbenchError
 from ..autodiff import dense_gradient, flat_hvp
-from ..model import Network, network_in, noise_of, trace_of
+from ..model import EveryUnit, Network, every_unit, network_in, noise_of, sizes_of, trace_of, unchanged
 
 Problem = Literal["", "stochastic", "coupled", "not finite", "gradient", "no second derivative", "hessian", "symmetry"]
 
@@ -137,7 +135,7 @@ class _Point:
         self.net, self.x, self.mode, self.rng = net, x, mode, rng
         self.precision = net.dtype.name
         self.eps = noise_of(net, x)
-        self.unit = np.concatenate([np.full(v.shape, own_size(v)).ravel() for v in net.variables])
+        self.unit = sizes_of(net)
         self.perturb = perturb
         shift = PERTURBATION[self.precision] * self.unit * rng.standard_normal(net.size)
         self.theta = net.theta() + tf.constant(shift if perturb else 0 * shift, net.dtype)
@@ -282,13 +280,6 @@ def _norm(v: np.ndarray) -> float:
     return float(np.linalg.norm(v))
 
 
-def own_size(variable: tf.Variable) -> float:
-    """Return the root mean square of a variable or, if it is zero, that of a typical initialiser (1/√fan-in)."""
-    value = variable.numpy().astype(np.float64)
-    size = float(np.sqrt(np.mean(value**2))) if value.size else 0.0
-    return size if 0 < size < np.inf else 1.0 / np.sqrt(max(1, int(np.prod(value.shape[:-1]))))
-
-
 def _value_and_gradient(net: Network) -> Any:
     def build() -> Any:
         def compute(theta: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -319,18 +310,7 @@ def in_float64(net: Network, x: Any) -> Network | None:
     hard-coded precision.
     """
     try:
-        return network_in(net, x, "float64")
+        exact = network_in(net, x, "float64")
+        return every_unit(exact) if isinstance(net, EveryUnit) and exact is not net else exact
     except Exception:  # a user's layer may raise anything at another precision
         return None
-
-
-@contextlib.contextmanager
-def unchanged(net: Network) -> Iterator[None]:
-    """Restore the model's weights and state when the block ends."""
-    others = [v if isinstance(v, tf.Variable) else v.value for v in getattr(net.model, "variables", ())]
-    before = [(v, v.read_value()) for v in [*net.variables, *others]]
-    try:
-        yield
-    finally:
-        for variable, value in before:
-            variable.assign(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -14,8 +14,19 @@ from attrs import evolve
 
 from ...errors import NtkbenchError
 from ..autodiff import forward_safe
-from ..model import POINTS, Graph, Network, graph_of, layer_of, owner_of
-from .derivatives import SAMPLES, check_derivatives, check_outputs, in_float64, unchanged
+from ..model import (
+    POINTS,
+    Graph,
+    Network,
+    every_unit,
+    graph_of,
+    layer_of,
+    owner_of,
+    perturbed,
+    unchanged,
+    with_unit,
+)
+from .derivatives import SAMPLES, Derivatives, check_derivatives, check_outputs, in_float64
 from .layers import FaultyLayer, diagnose, faulty_layers, faulty_layers_here, known_right, unknown_layers
 from .pointwise import chains_of, meeting_kinks
 
@@ -37,9 +48,12 @@ INTERPOLATES = frozenset({"ImageProjectiveTransformV2", "ImageProjectiveTransfor
 
 HERE = 6  # number of inputs checked at the unperturbed weights
 MANY = 64  # number of inputs checked together
+SHIFT = 0.1  # share of their size by which weights are shifted, because a zero hides what it multiplies
 
 
-def require_right_derivatives(net: Network, *inputs: Any, order: int, mode: str = "auto") -> None:
+def require_right_derivatives(
+    net: Network, *inputs: Any, order: int, mode: str = "auto", unit: int | Literal["every"] | None = None
+) -> None:
     """Raise NtkbenchError if a model's derivatives are wrong or undefined; the message names the faulty layer.
 
     Models composed only of layers known to be correct pass immediately. For all others, eager calls show whether the
@@ -48,31 +62,38 @@ def require_right_derivatives(net: Network, *inputs: Any, order: int, mode: str 
     differences: first for each custom layer alone and, if that is inconclusive, for the whole model, in float64 where
     float32 cannot decide.
 
-    This runs once per network, order and mode; the result is kept in the network's cache. Some operations are correct
-    almost everywhere but wrong at isolated points, where kinks meet or factors are 0, and others run for some inputs
-    only. Models with such operations are checked once more for all weights and inputs: at the unperturbed weights, at
-    the inputs with most zeros and repeated numbers, and at `MANY` inputs together.
+    This runs once per network, order, mode and unit; the result is kept in the network's cache. Outputs are checked
+    again when a variable that is not trained has changed. Some operations are correct almost everywhere but wrong at
+    isolated points, where kinks meet or factors are 0, and others run for some inputs only. Models with such operations
+    are checked once more for all weights and inputs: at the unperturbed weights, at the inputs with most zeros and
+    repeated numbers, and at `MANY` inputs together.
 
     Args:
         net: The model.
         *inputs: Inputs: [N, ...] each, the first and second inputs of a kernel for example.
         order: 1 for kernels and linear models, 2 for Hessians.
         mode: Mode of the Hessian-vector products, as for `hvp`.
+        unit: Output unit that is differentiated, or "every"; None for the one that the network has chosen.
 
     Raises:
         NtkbenchError: If repeated calls differ, if an input's outputs depend on the other inputs, if gradients are not
             the derivatives of the outputs or do not exist, if (order 2) Hessian-vector products are not the derivatives
             of the gradients or do not exist, or if the model reads trainable variables that Keras does not track.
     """
-    refusal = net.cached(("right derivatives", order, mode), lambda: _refusal(net, inputs[0], order, mode))
+    chosen = net if unit is None else every_unit(net) if unit == "every" else with_unit(net, unit)
+    refusal = net.cached(
+        ("right derivatives", order, mode, unit), lambda: _refusal(net, chosen, inputs[0], order, mode)
+    )
     for x in map(net.inputs, inputs):
-        special = not refusal and not _trusted(net, x, mode) and bool(graph_of(net, x).doubtful)
+        trusted = _trusted(net, x, mode)
+        if not refusal and not trusted:
+            refusal, _ = _of_outputs(net, x, order)
+        special = not refusal and not trusted and bool(graph_of(net, x).doubtful)
         if not refusal and (special or chains_of(net, x)):
             few, many = _critical_inputs(x), _spread(x) if special else x[:0]
-            parts = (net.theta(), few, many)
-            digest = hashlib.sha256(b"".join(each.numpy().tobytes() for each in parts)).hexdigest()
-            check = partial(_refusal_here, net, few, many, order, mode)
-            refusal = net.cached(("right derivatives here", order, mode, digest), check)
+            digest = _digest([net.theta(), *_untrained(net), few, many])
+            check = partial(_refusal_here, chosen, few, many, order, mode)
+            refusal = net.cached(("right derivatives here", order, mode, unit, digest), check)
     if refusal:
         raise NtkbenchError(refusal)
 
@@ -93,8 +114,16 @@ def _trusted(net: Network, x: tf.Tensor, mode: str) -> bool:
     return net.cached("trusted", trusted) and (mode != "forward_over_backward" or forward_safe(net))
 
 
-def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
-    """Return why the model must not be differentiated, "" if there is no reason."""
+def _refusal(net: Network, chosen: Network, x: Any, order: int, mode: str) -> str:
+    """Return why the model must not be differentiated, "" if there is no reason.
+
+    Args:
+        net: The model.
+        chosen: The model with the output units that are differentiated.
+        x: Inputs.
+        order: Order of the derivatives.
+        mode: Mode of the Hessian-vector products.
+    """
     if _trusted(net, net.inputs(x), mode):
         return ""
     layers = list(net.model._flatten_layers()) if hasattr(net.model, "_flatten_layers") else []
@@ -106,16 +135,10 @@ def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
             "of a single input. Build it with stateful=False."
         )
     x = net.inputs(x)
-    x, many = (x[:SAMPLES], _spread(x)) if len(x) > 1 else (net.varied(x, 2),) * 2
-    with unchanged(net):
-        try:
-            found = check_outputs(net, many)
-        except NtkbenchError as error:
-            return f"{str(error).rstrip('.')}. The model must accept any batch size, including 1."
-    if found.problem in ("stochastic", "coupled"):
-        return _message(faulty_layers(net, many, found.problem), order)
-    if found.problem or (known and not forced):
-        return ""  # the measurements themselves report results that are not finite
+    refusal, found = _of_outputs(net, x, order)
+    if refusal or found is None or found.problem or (known and not forced):
+        return refusal  # the measurements themselves report results that are not finite
+    x = x[:SAMPLES] if len(x) > 1 else net.varied(x, 2)
     graph = graph_of(net, x)
     if graph.untracked:
         return _untracked(graph.untracked, layers)
@@ -125,7 +148,41 @@ def _refusal(net: Network, x: Any, order: int, mode: str) -> str:
         return ""
     if straight := [name for kind, name in graph.doubtful if kind in STRAIGHT_THROUGH]:
         return _rounds(net, straight[0], order)
-    return _compared(net, x, order, mode, graph, layers)
+    return _compared(chosen, x, order, mode, graph, layers)
+
+
+def _of_outputs(net: Network, x: tf.Tensor, order: int) -> tuple[str, Derivatives | None]:
+    """Return why the outputs of a model are no functions of single inputs, "" if they are, and what was found.
+
+    They are checked at the weights of the model and at shifted ones. The result is kept until another variable changes.
+    """
+
+    def check() -> tuple[str, Derivatives | None]:
+        many, found = _spread(x) if len(x) > 1 else net.varied(x, 2), None
+        for weights in (unchanged(net), perturbed(net, SHIFT)):
+            with weights:
+                try:
+                    here = check_outputs(net, many)
+                except NtkbenchError as error:
+                    return f"{str(error).rstrip('.')}. The model must accept any batch size, including 1.", None
+                if here.problem in ("stochastic", "coupled"):
+                    return _message(faulty_layers(net, many, here.problem), order), here
+            found = found or here
+            if found.problem:
+                break
+        return "", found
+
+    return net.cached(("outputs", order, _digest(_untrained(net))), check)
+
+
+def _untrained(net: Network) -> list[tf.Variable]:
+    """Return the variables of a model that are not trained."""
+    trained = {id(variable) for variable in net.variables}
+    return [variable for variable in net.all_variables if id(variable) not in trained]
+
+
+def _digest(tensors: Sequence[Any]) -> str:
+    return hashlib.sha256(b"".join(each.numpy().tobytes() for each in tensors)).hexdigest()
 
 
 def _compared(net: Network, x: tf.Tensor, order: int, mode: str, graph: Graph, layers: Sequence[Any]) -> str:
@@ -236,11 +293,16 @@ def _message(faulty: Sequence[FaultyLayer], order: int) -> str:
 
 
 def _untracked(variables: Sequence[tf.Variable], layers: Sequence[Any]) -> str:
-    described = [f"{each.name} of shape {list(each.shape)}" for each in variables]
+    described = ", ".join(f"{each.name} of shape {list(each.shape)}" for each in variables)
+    if not layers:
+        return (
+            "The model reads variables that tf.Module does not track, so every derivative would omit them: "
+            f"{described}. Put Keras layers into a keras.Model, or define trainable_variables."
+        )
     owner = owner_of(variables[0], layers)
     return (
         f"{'The model' if owner is None else _label(owner)} reads variables that Keras does not track, so every "
-        f"derivative would omit them: {', '.join(described)}. Create them with self.add_weight(...), or with "
+        f"derivative would omit them: {described}. Create them with self.add_weight(...), or with "
         "trainable=False if they are constants."
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import evolve, frozen
 
-from ..model import EPS, OPAQUE, Network, is_stock, joined_by_layers, replaced_calls
+from ..model import EPS, OPAQUE, Network, is_stock, joined_by_layers, replaced_calls, unchanged
 from ..ops import exact_operations
 from .derivatives import (
     COUPLED_TOLERANCE,
@@ -19,7 +19,6 @@ from .derivatives import (
     Problem,
     check_derivatives,
     relative,
-    unchanged,
 )
 
 WRONG = {

@@ -314,9 +314,7 @@ def along(
     return combined(a_q, q), combined(g_q, p)
 
 
-def _packed(
-    block: Block, constants: Constants, columns: tf.Tensor | None, da: tf.Tensor, dg: tf.Tensor
-) -> tf.Tensor:
+def _packed(block: Block, constants: Constants, columns: tf.Tensor | None, da: tf.Tensor, dg: tf.Tensor) -> tf.Tensor:
     """Return the coordinates of Σ_t dA[t] ⊗ G[t] + A[t] ⊗ dG[t]: [B, size]."""
     if block.full:
         a, g = constants

@@ -9,6 +9,7 @@ from .casting import (
     require_same_outputs,
     take_weights,
 )
+from .every_unit import EveryUnit, every_unit, with_unit
 from .explained import explained
 from .fingerprint import fingerprint
 from .graph import POINTS, Graph, graph_of, owner_of
@@ -27,6 +28,7 @@ from .layer_facts import (
 )
 from .network import Network, SeveralOutputs, network, renewed
 from .ownership import layers_of
+from .perturbed import own_size, perturbed, sizes_of, unchanged
 from .replaced import replaced_calls
 from .trace import EPS, layer_of, named_layers, noise_of, rounding_of, trace_of
 from .variable_names import variable_names
@@ -39,12 +41,14 @@ __all__ = [
     "OPAQUE",
     "PLAIN",
     "POINTS",
+    "EveryUnit",
     "Graph",
     "InUnits",
     "Network",
     "SeveralOutputs",
     "copied",
     "dtype_policy",
+    "every_unit",
     "explained",
     "fingerprint",
     "graph_of",
@@ -60,13 +64,18 @@ __all__ = [
     "network",
     "network_in",
     "noise_of",
+    "own_size",
     "owner_of",
+    "perturbed",
     "renewed",
     "replaced_calls",
     "require_same_outputs",
     "rounding_of",
+    "sizes_of",
     "take_weights",
     "trace_of",
+    "unchanged",
     "variable_names",
     "vectorises",
+    "with_unit",
 ]

@@ -130,13 +130,15 @@ class _Walk:
 
 
 def _untracked(net: Network, graph: Any) -> Iterator[tf.Variable]:
-    """Yield the trainable variables that a Keras model reads but does not track.
+    """Yield the trainable variables that a model reads but does not track, as a tf.Module those of Keras layers.
 
-    Other models list their trainable_variables themselves.
+    Models that define trainable_variables themselves choose them.
     """
-    if not isinstance(net.model, keras.Layer):
+    kind = type(net.model)
+    chosen = getattr(kind, "trainable_variables", None) is not tf.Module.trainable_variables
+    if not isinstance(net.model, keras.Layer) and (chosen or not isinstance(net.model, tf.Module)):
         return
-    known = {id(each.value) for each in net.model.variables} | {id(each) for each in net.variables}
+    known = {id(each) for each in net.all_variables}
     for variable in graph.variables:
         if id(variable) not in known and variable.trainable and variable.dtype.is_floating:
             yield variable

@@ -107,10 +107,14 @@ OPAQUE = frozenset({"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModule
 def is_stock(layer: Any) -> bool:
     """Return whether a layer's type, its activations and its `call` all come from Keras or ntkbench.
 
+    Nor may its outputs mix samples because of the rank of its inputs; see `_sees_samples`.
+
     A user's subclass or function may compute anything. Quantised layers and layers that are recomputed in the backward
     pass have custom gradients, so they do not count either.
     """
-    if not _is_ours(type(layer).__module__) or "call" in vars(layer):
+    if not _is_ours(type(layer).__module__) or "call" in vars(layer) or not _sees_samples(layer):
+        return False
+    if not (getattr(type(layer).call, "__module__", None) or "").startswith(("keras.src.", "ntkbench.")):
         return False
     if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "_remat_mode", None) is not None:
         return False
@@ -131,7 +135,20 @@ def _leaves_batch_alone(operation: Any) -> bool:
     if not type(operation).__module__.startswith("keras.src.ops."):
         return False
     name = type(operation).__name__
-    return name in ("Add", "Subtract", "Multiply") or (name in ("Stack", "Unstack") and (operation.axis or 0) > 0)
+    if name in ("Add", "Subtract", "Multiply"):  # broadcasting aligns the last axes, so the ranks must be equal
+        return all(len({len(each.shape) for each in node.input_tensors}) < 2 for node in operation._inbound_nodes)
+    return name in ("Stack", "Unstack") and (operation.axis or 0) > 0
+
+
+def _sees_samples(layer: Any) -> bool:
+    """Return whether the inputs of a layer have an axis besides that of samples; for attention, besides that of steps.
+
+    Without it, the layer's last axis is that of samples: softmax of [N] sums over them, attention on [N, d] attends to
+    them.
+    """
+    least = 3 if "Attention" in type(layer).__name__ else 2
+    given = [each for node in getattr(layer, "_inbound_nodes", ()) for each in (*node.input_tensors, *node.outputs)]
+    return all(len(each.shape) >= least or "float" not in str(each.dtype) for each in given)
 
 
 def _is_ours(module: str) -> bool:

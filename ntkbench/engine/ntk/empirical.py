@@ -106,7 +106,8 @@ def empirical_ntk(
     if not isinstance(out, str | os.PathLike | None):
         raise NtkbenchError(f"out={out!r} is not a path; pass a file name such as 'kernel.npy'.")
     net, x1, x2 = enter(model, x1, x2, output_name=output_name, precision=precision)
-    require_right_derivatives(net, *([x1] if x2 is None else [x1, x2]), order=1)
+    unit: int | Literal["every"] = int(outputs) if isinstance(outputs, int | np.integer) else "every"
+    require_right_derivatives(net, *([x1] if x2 is None else [x1, x2]), order=1, unit=unit)
     if strategy is not None:
         return _distributed(net, x1, x2, outputs, per_layer, method, strategy, given or budget(None))
     prepare = partial(prepared, net, x1, x2, outputs, method, per_layer, out is None)

@@ -77,7 +77,7 @@ def jacobian(model: Any, x: Any, *, output_name: str | int | None = None) -> np.
         [[[3. 4. 1.]]]
     """
     net, x, _ = enter(model, x, output_name=output_name)
-    require_right_derivatives(net, x, order=1)
+    require_right_derivatives(net, x, order=1, unit="every")
     found = net.function("jacobian", lambda: partial(_all_units, net))(x).numpy()
     require_finite(found, net, x, "Jacobian")
     return found

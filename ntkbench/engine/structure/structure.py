@@ -10,8 +10,19 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from ..autodiff import gradients
-from ..model import KEEPS_SAMPLES, PLAIN, Network, has, is_ours, is_stock, joined_by_layers, made_of
+from ..autodiff import dense_gradient
+from ..model import (
+    KEEPS_SAMPLES,
+    PLAIN,
+    Network,
+    every_unit,
+    has,
+    is_ours,
+    is_stock,
+    joined_by_layers,
+    made_of,
+    perturbed,
+)
 from ..ops import quiet_tensorflow
 from ..rules import RULES
 from ..rules.rule import Rule, Untappable, key_of, rule_for
@@ -20,7 +31,9 @@ from .taps import run_tapped
 
 log = logging.getLogger("ntkbench")
 
-SAMPLES = 3  # samples at which rules are compared with plain gradients
+SAMPLES = 8  # samples at which rules are compared with plain gradients
+TRACED = 19  # samples of a trace, which no other axis of a model is likely to have
+SHIFT = 0.1  # share of their size by which weights are shifted, because zeros make gradients zero that may be wrong
 
 
 @frozen
@@ -121,14 +134,9 @@ def _traced(net: Network, x: tf.Tensor, layers: list[Any], structure: Structure)
     while structure.rules:
         elsewhere.clear()
         try:
-            tf.function(trace, autograph=False).get_concrete_function(tf.TensorSpec([SAMPLES, *x.shape[1:]], x.dtype))
-        except Untappable as error:
-            log.info("ntkbench: the rule of layer %s does not apply: %s.", error.rule.layer.name, error)
-            rules = [rule for rule in structure.rules if rule is not error.rule]
-            structure = _without(net, rules, _variables(error.rule))
+            tf.function(trace, autograph=False).get_concrete_function(tf.TensorSpec([TRACED, *x.shape[1:]], x.dtype))
         except Exception as error:  # a custom layer may raise anything when it is called in parts
-            log.info("ntkbench: the model cannot be run layer by layer (%s: %s).", type(error).__name__, error)
-            structure = _without(net, (), set())
+            structure = _after(error, net, structure)
         else:
             if elsewhere.isdisjoint(set().union(*map(_variables, structure.rules))):
                 break
@@ -136,6 +144,19 @@ def _traced(net: Network, x: tf.Tensor, layers: list[Any], structure: Structure)
         finally:
             _reset_dropout_masks(layers)
     return structure
+
+
+def _after(error: BaseException, net: Network, structure: Structure) -> Structure:
+    """Return the structure without the rule that an error names, or without all rules if it names none."""
+    untappable: BaseException | None = error
+    while untappable is not None and not isinstance(untappable, Untappable):
+        untappable = untappable.__cause__ or untappable.__context__  # Keras raises another error in its place
+    if not isinstance(untappable, Untappable):
+        log.info("ntkbench: the model cannot be run layer by layer (%s: %s).", type(error).__name__, error)
+        return _without(net, (), set())
+    log.info("ntkbench: the rule of layer %s does not apply: %s.", untappable.rule.layer.name, untappable)
+    rules = [rule for rule in structure.rules if rule is not untappable.rule]
+    return _without(net, rules, _variables(untappable.rule))
 
 
 def _constant(variable: Any) -> tf.Tensor:
@@ -151,25 +172,56 @@ def _reset_dropout_masks(layers: list[Any]) -> None:
 
 
 def _verified(net: Network, x: tf.Tensor, structure: Structure) -> Structure:
-    """Return the structure without variables whose gradients differ from plain gradients at a few samples."""
+    """Return the structure without variables whose gradients differ from plain gradients at a few samples.
+
+    The gradients are those of a combination of all output units, at slightly shifted weights. The samples are shuffled,
+    because a model that reorders them leaves sorted ones as they are.
+    """
     few = x[:SAMPLES] if len(x) >= SAMPLES else net.varied(x, SAMPLES)
-    try:
-        with quiet_tensorflow():
-            found = tf.function(lambda few: _gradients(net, structure.rules, few), autograph=False)(few)
-    except Exception as error:  # as above, but when the function is run
-        log.info("ntkbench: the model cannot be run layer by layer (%s: %s).", type(error).__name__, error)
-        return _without(net, (), set())
-    expected = np.split(gradients(net, few, [net.output])[:, 0], np.cumsum(net.sizes)[:-1], axis=1)
+    few = tf.gather(few, np.random.default_rng(0).permutation(SAMPLES))
+    of_all = every_unit(net)
+    with perturbed(net, SHIFT), quiet_tensorflow():
+        while structure.rules:
+            rules = structure.rules
+            try:
+                found = tf.function(lambda few, rules=rules: _gradients(of_all, rules, few), autograph=False)(few)
+            except Exception as error:  # as above, but when the function is run
+                structure = _after(error, net, structure)
+            else:
+                return _without(net, rules, _wrong(net, found, _plain_gradients(of_all, few)))
+    return structure
+
+
+def _wrong(net: Network, found: dict[int, tf.Tensor], expected: Sequence[np.ndarray]) -> set[int]:
+    """Return the variables (ids) whose gradients [n, ...] differ from the expected ones: [n, size] of each variable."""
     eps = np.finfo(net.dtype.as_numpy_dtype).eps
     total = np.linalg.norm(np.concatenate(expected, 1))
     wrong = set()
     for variable, reference in zip(net.variables, expected, strict=True):
-        if id(variable) in found:
-            difference = np.linalg.norm(np.reshape(found[id(variable)], [len(few), -1]) - reference)
-            # sums over positions may cancel, and the two routes add in different orders
-            if not difference <= 1e4 * eps * np.linalg.norm(reference) + 1e2 * eps * total:
-                wrong.add(id(variable))
-    return _without(net, structure.rules, wrong)
+        if id(variable) not in found:
+            continue
+        gradient = np.asarray(found[id(variable)])
+        # sums over positions may cancel, and the two routes add in different orders
+        allowed = 1e4 * eps * np.linalg.norm(reference) + 1e2 * eps * total
+        if (
+            gradient.size != reference.size
+            or not np.linalg.norm(gradient.reshape(reference.shape) - reference) <= allowed
+        ):
+            wrong.add(id(variable))
+    return wrong
+
+
+def _plain_gradients(net: Network, x: tf.Tensor) -> list[np.ndarray]:
+    """Return the gradients of the chosen output at x: [n, ...], one sample at a time: [n, size] of each variable."""
+
+    def gradient(one: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            f = net.scalar(one)
+        return net.flatten(dense_gradient(tape, f, net.variables))
+
+    of_one = tf.function(gradient, autograph=False)
+    rows = np.stack([of_one(one).numpy() for one in tf.split(x, len(x))])
+    return np.split(rows, np.cumsum(net.sizes)[:-1], axis=1)
 
 
 def _gradients(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> dict[int, tf.Tensor]:
@@ -183,7 +235,7 @@ def _gradients(net: Network, rules: Sequence[Rule], x: tf.Tensor) -> dict[int, t
     ruled = set().union(*map(_variables, rules)) & {id(v) for v in net.variables}
     for variable in net.variables:
         if id(variable) in ruled and id(variable) not in found:  # unused by the model
-            found[id(variable)] = tf.zeros([SAMPLES, *variable.shape], variable.dtype)
+            found[id(variable)] = tf.zeros([x.shape[0], *variable.shape], variable.dtype)
     return found
 
 

@@ -88,8 +88,9 @@ def run_tapped(
             if product.trained:
                 if tf.compat.v1.get_default_graph() is not graph:
                     raise Untappable(rule, "it runs inside a loop")
-                if None not in (a.shape[0], x.shape[0]) and a.shape[0] != x.shape[0]:
-                    raise Untappable(rule, f"it receives {a.shape[0]} rows for {x.shape[0]} samples")
+                if x.shape[0] is not None and a.shape[0] != x.shape[0]:
+                    rows = "an unknown number of" if a.shape[0] is None else a.shape[0]
+                    raise Untappable(rule, f"it receives {rows} rows for {x.shape[0]} samples")
                 tap = source_of(z)
                 watch(tap)
                 tapped = found.setdefault(id(product), Tapped(product))

@@ -224,3 +224,140 @@ def test_layers_in_bfloat16_are_checked():
     assert nb.empirical_ntk(right, X).shape == (len(X), len(X))
     with pytest.raises(nb.NtkbenchError, match="Mine"):
         nb.empirical_ntk(wrong, X)
+
+
+def two_heads(hidden):
+    """A model of two units, of which only the second one passes through a function."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((5,))
+    h = L.Dense(4, "tanh")(x)
+    layer = type("Mine", (L.Layer,), {"call": lambda self, x: hidden(x)})()
+    return keras.Model(x, L.Concatenate()([L.Dense(1)(h), L.Dense(1)(layer(h))]))
+
+
+class TwoHeads(tf.Module):
+    def __init__(self):
+        super().__init__()
+        draw = np.random.default_rng(0).standard_normal
+        self.w, self.v = tf.Variable(draw((5, 4)), dtype=tf.float32), tf.Variable(draw((4, 2)), dtype=tf.float32)
+
+    def __call__(self, x):
+        h = tf.tanh(x @ self.w)
+        return tf.concat([h @ self.v[:, :1], tf.stop_gradient(h) @ self.v[:, 1:]], 1)
+
+
+@pytest.mark.parametrize("make", [lambda: two_heads(tf.stop_gradient), TwoHeads])
+def test_derivatives_are_checked_for_every_unit_that_is_differentiated(make):
+    model = make()
+    like = [np.ones(v.shape) for v in model.trainable_variables]
+    every = [
+        lambda: nb.empirical_ntk(model, X),
+        lambda: nb.empirical_ntk(model, X, outputs="full"),
+        lambda: nb.empirical_ntk(model, X, outputs=1),
+        lambda: nb.jacobian(model, X),
+        lambda: nb.linearize(model)(X, like),
+    ]
+    for call in every:
+        with pytest.raises(nb.NtkbenchError, match="cannot be trusted"):
+            call()
+    assert np.isfinite(nb.empirical_ntk(model, X, outputs=0)).all()
+
+
+class Gate(L.Layer):
+    """Adds g times a function of all features; g is zero at first."""
+
+    def __init__(self, function, trained):
+        super().__init__()
+        self.function, self.trained = function, trained
+
+    def build(self, shape):
+        self.g = self.add_weight(shape=(), initializer="zeros", trainable=self.trained)
+
+    def call(self, h):
+        return h + self.g * self.function(h)
+
+
+def gated(function, trained):
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((5,)), L.Dense(4, "tanh"), Gate(function, trained), L.Dense(1)])
+
+
+MIXES = {
+    "noise": lambda h: tf.random.normal(tf.shape(h)),
+    "mean over the batch": lambda h: tf.reduce_mean(h, 0, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("function", MIXES.values(), ids=MIXES)
+def test_a_gate_of_zero_hides_neither_noise_nor_other_samples(function):
+    with pytest.raises(nb.NtkbenchError, match="Gate 'gate.*returns"):
+        nb.empirical_ntk(gated(function, True), X)
+
+
+@pytest.mark.parametrize("function", MIXES.values(), ids=MIXES)
+def test_outputs_are_checked_again_after_an_untrained_variable_has_changed(function):
+    model = gated(function, False)
+    assert np.isfinite(nb.empirical_ntk(model, X)).all()
+    model.layers[1].g.assign(0.5)
+    with pytest.raises(nb.NtkbenchError, match="Gate 'gate.*returns"):
+        nb.empirical_ntk(model, X)
+
+
+def test_derivatives_are_checked_again_after_an_untrained_variable_has_changed():
+    class Straight(L.Layer):
+        def build(self, shape):
+            self.hard = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, h):
+            return tf.where(self.hard > 0, h + tf.stop_gradient(tf.round(3 * h) / 3 - h), h)
+
+    model = keras.Sequential([keras.Input((5,)), L.Dense(4), Straight(), L.Dense(1)])
+    assert np.isfinite(nb.empirical_ntk(model, X)).all()
+    model.layers[1].hard.assign(1.0)
+    with pytest.raises(nb.NtkbenchError, match="cannot be trusted: Straight"):
+        nb.empirical_ntk(model, X)
+
+
+def broadcast():
+    x = keras.Input((5,))
+    h = L.Dense(3, "tanh")(x)
+    apart = L.Dense(2)(L.Reshape((1, 3))(h) - L.Dense(3)(h))
+    return keras.Model(x, L.Dense(1)(L.GlobalAveragePooling1D()(apart)))
+
+
+def attention():
+    x = keras.Input((5,))
+    h = L.Dense(3, "tanh")(x)
+    return keras.Model(x, L.Dense(1)(L.AdditiveAttention()([h, L.Dense(3, "tanh")(x)])))
+
+
+def softmax():
+    return keras.Sequential([keras.Input((5,)), L.Dense(1), L.Reshape(()), L.Activation("softmax")])
+
+
+@pytest.mark.parametrize("make", [broadcast, attention, softmax])
+def test_keras_layers_that_mix_samples_by_the_rank_of_their_inputs_are_refused(make):
+    with pytest.raises(nb.NtkbenchError, match="depend on the other inputs"):
+        nb.empirical_ntk(make(), X)
+
+
+def test_a_module_that_does_not_track_the_weights_of_a_keras_layer_is_refused():
+    class Mixed(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense, self.v = L.Dense(4, "tanh"), tf.Variable(tf.ones((4, 1)))
+            self.dense.build((None, 5))
+
+        def __call__(self, x):
+            return self.dense(x) @ self.v
+
+    class Chosen(Mixed):
+        @property
+        def trainable_variables(self):
+            return [self.v]
+
+    with pytest.raises(nb.NtkbenchError, match="tf.Module does not track.*kernel.*Put Keras layers into a keras.Model"):
+        nb.empirical_ntk(Mixed(), X)
+    model = Chosen()
+    h = model.dense(X).numpy()
+    np.testing.assert_allclose(nb.empirical_ntk(model, X), h @ h.T, rtol=1e-4)

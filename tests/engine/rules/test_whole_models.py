@@ -7,6 +7,7 @@ import logging
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from checking import check, check_factors, check_kernel, functional, is_complete, normal, tokens
 from nets import Oracle, scrambled
 
@@ -257,3 +258,76 @@ def test_batch_statistics_have_no_rule():
     x = normal(3, 2)
     model = subclassed(Normalising, x)
     assert not is_complete(model, x)
+
+
+class Sorted(L.Layer):
+    """A dense layer that is applied to the samples in another order."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = L.Dense(4, "tanh")
+
+    def call(self, x):
+        order = tf.argsort(x[:, 0])
+        return tf.gather(self.dense(tf.gather(x, order)), tf.argsort(order))
+
+
+class Experts(L.Layer):
+    """Two dense layers, each applied to the samples on its side."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.experts = [L.Dense(4, "tanh"), L.Dense(4, "tanh")]
+
+    def call(self, x):
+        y = tf.zeros([tf.shape(x)[0], 4], x.dtype)
+        for expert, mine in zip(self.experts, (x[:, 0] > 0, x[:, 0] <= 0), strict=True):
+            at = tf.where(mine)
+            y = tf.tensor_scatter_nd_update(y, at, expert(tf.gather_nd(x, at)))
+        return y
+
+
+class TimeMajor(L.Layer):
+    """A dense layer that is applied with the axis of positions first."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = L.Dense(4, "tanh")
+
+    def call(self, x):
+        x = tf.reshape(x, [-1, 3, 1])
+        return tf.reshape(tf.transpose(self.dense(tf.transpose(x, [1, 0, 2])), [1, 0, 2]), [-1, 12])
+
+
+def after_a_head_of_zeros(layer):
+    """A model of which derivatives were computed before the weights of its head became others than zeros."""
+    with dtype_policy("float64"):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), layer(), L.Dense(1, kernel_initializer="zeros")])
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    nb.empirical_ntk(model, x)
+    model.layers[-1].kernel.assign(np.random.default_rng(1).standard_normal(model.layers[-1].kernel.shape))
+    return model, x
+
+
+@pytest.mark.parametrize("layer", [Sorted, Experts, TimeMajor])
+def test_a_rule_does_not_pass_because_gradients_are_zero(layer):
+    model, x = after_a_head_of_zeros(layer)
+    expected = nb.empirical_ntk(model, x, method="jacobian")
+    np.testing.assert_allclose(nb.empirical_ntk(model, x), expected, rtol=1e-9)
+
+
+def test_nor_does_the_hessian_use_it():
+    model, x = after_a_head_of_zeros(Sorted)
+    exact = nb.hessian_norm(model, x, method="hvp").value
+    np.testing.assert_allclose(nb.hessian_norm(model, x).value, exact, rtol=1e-2)
+
+
+def test_a_rule_has_to_hold_for_every_output_unit():
+    with dtype_policy("float64"):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((3,))
+        model = keras.Model(x, L.Concatenate()([L.Dense(1)(x), L.Dense(1)(Sorted()(x))]))
+    given = np.random.default_rng(0).standard_normal((4, 3))
+    expected = nb.empirical_ntk(model, given, outputs="full", method="jacobian")
+    np.testing.assert_allclose(nb.empirical_ntk(model, given, outputs="full"), expected, rtol=1e-9)
