@@ -279,7 +279,7 @@ def run(
     registry = the_registry()
     plan = make_plan(options, registry)
     name = prepare(options.device)
-    executor = Serial(registry.with_architectures(plan.own_architectures()), name)
+    executor = Serial(registry.with_architectures(plan.own_architectures()), name, plan.code)
     lost = check(plan, executor)
     with closing(open_store(plan, registry)) as store:
         if run_plan(plan, store, executor, lost=lost).interrupted:

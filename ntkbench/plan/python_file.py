@@ -19,7 +19,7 @@ from ..registry.calling import exit_as_error
 from ..registry.code import Code, code_of_file
 from ..registry.specs import Architecture, Param
 from ..types import digest
-from .user_modules import enter
+from .user_modules import enter, forget
 
 # Arguments that the runner passes to every build function; all others are the user's own parameters.
 GIVEN = ("width", "input_shape", "outputs", "seed", "inputs")
@@ -76,7 +76,7 @@ class FileArchitecture(Architecture):
         """
         beside = {name.partition("/")[0].removesuffix(".py") for name in self.code.files} - {self.path.stem}
         enter(self.path.parent, self.code.fingerprint, beside)
-        name = f"ntkbench_file_{digest([str(self.path), self.code.fingerprint], 16)}"
+        name = self._module
         if name in sys.modules:
             return self._function_in(sys.modules[name])
         spec = importlib.util.spec_from_file_location(name, self.path)
@@ -94,6 +94,15 @@ class FileArchitecture(Architecture):
             reason = reason_of(error)
             raise NtkbenchError(f"{self.path} could not be imported: {reason}. Fix the file.") from error
         return self._function_in(module)
+
+    def unload(self) -> None:
+        """Forget the file and what it has imported from its folder, so that `load` runs it again."""
+        sys.modules.pop(self._module, None)
+        forget(self.path.parent)
+
+    @property
+    def _module(self) -> str:
+        return f"ntkbench_file_{digest([str(self.path), self.code.fingerprint], 16)}"
 
     def _function_in(self, module: ModuleType) -> Callable[..., Any]:
         names = {name: value for name, value in vars(module).items() if callable(value)}

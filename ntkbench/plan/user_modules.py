@@ -89,6 +89,14 @@ def enter(path: Path, version: str, names: Iterable[str]) -> None:
             _active = folder
 
 
+def forget(path: Path) -> None:
+    """Drop the modules of a folder, so that they are imported again when it is entered."""
+    with _lock:
+        folder = _folders.pop(path, None)
+        if folder is not None and folder is _active:
+            leave()
+
+
 def leave() -> None:
     """Restore the modules that were imported before any folder was entered."""
     global _active

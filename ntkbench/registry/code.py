@@ -56,6 +56,11 @@ class Code:
         return digest(dict(self.files), 32) if self.files else ""
 
 
+def hash_of(content: bytes) -> str:
+    """Return the hash of a file's contents, 32 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
 def code_of_file(path: Path) -> Code:
     """Return the code of a user's file: the file and everything it imports, even indirectly, that is not installed."""
     search = _Search(path.parent)
@@ -152,7 +157,7 @@ class _Search:
         files, paths = {}, {}
         for path, name in sorted(self._paths.items(), key=lambda each: each[1]):
             with contextlib.suppress(OSError):
-                files[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+                files[name] = hash_of(path.read_bytes())
                 paths[name] = path
         return Code(files, paths, frozenset(self._modules))
 

@@ -36,6 +36,7 @@ from ..seeds import seed_for
 from ..store.provenance import machine
 from ..types import Cell, CellResult, Curve, Settings, Status, Value, quantity_of, written_width
 from .build import build_model, seed_of
+from .code_watch import CodeWatch
 from .coordinates import batch_of, in_coordinates
 from .curves import checked_curves
 from .saved_functions import saved_functions
@@ -58,6 +59,7 @@ class GroupWorker:
         functions: Folder of saved functions; None if functions are not saved. Only a process that runs no code besides
             that of the entries may use it.
         say: Called with the stages that measurements report; see `CellContext.report`.
+        watch: Knows the planned code. A cell whose code has changed since then fails.
     """
 
     def __init__(
@@ -69,9 +71,11 @@ class GroupWorker:
         workspaces: Path | None = None,
         functions: CacheFolder | None = None,
         say: Callable[[str], None] | None = None,
+        watch: CodeWatch | None = None,
     ):
         self.cells, self.registry, self.device, self.gib = list(cells), registry, device, gib
         self.workspaces, self.functions, self.say = workspaces, functions, say
+        self.watch = watch or CodeWatch()
         self.architecture = registry.subject(cells[0].architecture).resolved(cells[0].params)
         self._networks: dict[tuple[str, int], Network] = {}
         self._limit: Any = None
@@ -89,11 +93,28 @@ class GroupWorker:
             except Exception as error:
                 seconds = (time.perf_counter() - began) / len(cells)
                 for cell in cells:
-                    yield self._failed(cell, error, seconds)
+                    yield self._unless_changed(self._failed(cell, error, seconds))
                 continue
             for cell in cells:
-                yield self.measure(cell, context, began)
+                yield self._unless_changed(self.measure(cell, context, began))
                 began = time.perf_counter()
+
+    def _unless_changed(self, result: CellResult) -> CellResult:
+        """Return a result, or a failure if a file that it depends on has changed since the run was planned."""
+        try:
+            self._require_unchanged(result.cell)
+        except NtkbenchError as error:
+            return self._failed(result.cell, error, result.seconds or 0.0)
+        return result
+
+    def _require_unchanged(self, cell: Cell) -> None:
+        """Raise NtkbenchError if the code of a cell is not the planned one; what was imported is then forgotten."""
+        try:
+            self.watch.require_unchanged(cell)
+        except NtkbenchError:
+            if isinstance(self.architecture, FileArchitecture):
+                self.architecture.unload()
+            raise
 
     def tried(self, cell: Cell) -> CellResult:
         """Return the result of building the model of a trial's cell and calling it on its probes; see `TRIAL`."""
@@ -165,20 +186,13 @@ class GroupWorker:
         `modest_width`), and that of twice the width shows which layers grow. A saved model has one width.
         """
         if self._limit is None:
-            input_shape, width = shapes(x), modest_width(self.architecture.widths)
+            width = modest_width(self.architecture.widths)
             models = [
-                partial(
-                    build_model,
-                    self.architecture,
-                    evolve(cell, width=at, seed=0),
-                    input_shape,
-                    cell.precision,
-                    **self._about(cell, x),
-                )
+                partial(self._build, self.architecture, evolve(cell, width=at, seed=0), x, cell.precision)
                 for at in (width, 2 * width)
             ]
             one_width = isinstance(self.architecture, KerasArchitecture)
-            self._limit = self._find_limit(cell, input_shape, *models[: 1 if one_width else 2])
+            self._limit = self._find_limit(cell, shapes(x), *models[: 1 if one_width else 2])
         return self._limit
 
     def _find_limit(self, cell: Cell, input_shape: Any, *models: Callable[[], Any]) -> Any:
@@ -231,6 +245,12 @@ class GroupWorker:
 
         return make(cell.precision)
 
+    def _build(self, architecture: Architecture, cell: Cell, x: Any, precision: str) -> Any:
+        """Return the model of a cell. Its code may have been imported just now: it must be the planned code."""
+        model = build_model(architecture, cell, shapes(x), precision, **self._about(cell, x))
+        self._require_unchanged(cell)
+        return model
+
     def _about(self, cell: Cell, x: Any) -> dict[str, Any]:
         """Return what a build function may need to know of the data beside their shape."""
         return {
@@ -244,7 +264,7 @@ class GroupWorker:
         The network of an earlier seed is reused, with new weights, if it then is the same function. It may not be,
         because a build function can draw or fit more than weights: a fixed matrix, an activation, statistics.
         """
-        model = build_model(architecture, cell, shapes(x), precision, **self._about(cell, x))
+        model = self._build(architecture, cell, x, precision)
         dataset: Dataset = self.registry.get("datasets", cell.dataset)
         batch = batch_of(dataset, cell.dataset_params, form_for(self.architecture, cell.params, dataset), cell.seed, x)
         model = in_coordinates(model, batch, units=cell.units, redraw=cell.redraw, seed=seed_of(cell))
@@ -284,7 +304,9 @@ class GroupWorker:
             self._refuse_beyond(cell, context.n_parameters or 0)
             workspace = self.workspaces and self.workspaces / cell.key
             context.start(cell.measurement, frozenset(cell.quantities), Settings(**cell.settings), workspace, self.say)
-            found = call_with_known_names(entry.load(), context)
+            function = entry.load()
+            self._require_unchanged(cell)
+            found = call_with_known_names(function, context)
             values = checked(entry, found, cell.quantities, context.precision)
             curves = checked_curves(entry, found, cell.quantities)
         except Exception as error:

@@ -7,11 +7,14 @@ import pickle
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from factories import cell
 
 pytest.importorskip("distributed")
 
+from ntkbench.errors import NtkbenchError
 from ntkbench.plan.python_file import file_architecture
+from ntkbench.registry.code import code_of_file
 from ntkbench.runner.executors.child import Setting
 from ntkbench.runner.executors.dask import Bench, resources
 from ntkbench.runner.limits import Limits
@@ -49,3 +52,21 @@ def test_a_users_file_goes_to_machines_that_lack_it(tmp_path):
     assert entry.load()(4) == 5
     asyncio.run(there.teardown(None))
     assert not Path(entry.path).exists()
+
+
+def test_what_is_sent_is_what_was_planned_and_only_what_may_change_is_watched(tmp_path):
+    source, plugin, elsewhere = (tmp_path / name for name in ("net.py", "plugin.py", "elsewhere.py"))
+    for path in (source, plugin, elsewhere):
+        path.write_text("def build(width):\n    return width\n")
+    entry = file_architecture(source, "build")
+    code = {path.stem: code_of_file(path) for path in (source, plugin, elsewhere)}
+    bench = Bench("run", evolve(setting(own=entry), code=code))
+    source.write_text("def build(width):\n    return 'another'\n")
+    elsewhere.unlink()
+    bench.setup(None)
+    paths = {name: list(each.paths.values()) for name, each in bench.setting.code.items()}
+    assert paths == {"net": [], "plugin": [plugin], "elsewhere": []}
+    assert bench.setting.code["net"].fingerprint == code["net"].fingerprint
+    asyncio.run(bench.teardown(None))
+    with pytest.raises(NtkbenchError, match=r"net.py changed while the run was started; run the command again."):
+        Bench("run", setting(own=entry))

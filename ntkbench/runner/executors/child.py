@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ...errors import NtkbenchError
+from ...registry.code import Code
 from ...registry.current import block, registry
 from ...registry.specs import Architecture
 from ...streams import print_to_standard_error
@@ -38,6 +39,7 @@ class Setting:
         workers: Number of workers, which share the memory of a GPU.
         limits: Limits of each cell.
         built_in: Whether all models are built by ntkbench's own code.
+        code: The planned code; see `Plan.code`.
     """
 
     device: str
@@ -47,6 +49,7 @@ class Setting:
     limits: Limits = NO_LIMITS
     built_in: bool = False
     workers: int = 1
+    code: Mapping[str, Code] = field(factory=dict)
 
 
 def serve(connection: Connection, setting: Setting) -> None:
@@ -68,11 +71,12 @@ def serve(connection: Connection, setting: Setting) -> None:
         except NtkbenchError as error:
             connection.send(("refused", str(error)))
             return
+        from ..code_watch import CodeWatch
         from ..saved_functions import opened
         from ..worker import GroupWorker, sentence
 
         functions = opened() if device.startswith("cpu") else None
-        known = registry().with_architectures(setting.architectures)
+        known, watch = registry().with_architectures(setting.architectures), CodeWatch(setting.code)
         # Tracing creates many long-lived objects; the default thresholds would spend a tenth of its time on collection.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -86,7 +90,7 @@ def serve(connection: Connection, setting: Setting) -> None:
             cells, workspaces = connection.recv()
             try:
                 gib = setting.limits.gib
-                for result in GroupWorker(cells, known, device, gib, workspaces, functions, say).results():
+                for result in GroupWorker(cells, known, device, gib, workspaces, functions, say, watch).results():
                     connection.send(("result", result))
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise

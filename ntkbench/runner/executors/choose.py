@@ -10,6 +10,7 @@ from ...errors import NtkbenchError, UnknownName
 from ...gpu import gpu_of
 from ...plan.cost import finite_widths, machine_memory_gib
 from ...plan.plan import Plan
+from ...registry.code import Code
 from ...registry.current import blocked
 from ...registry.hookspecs import PROJECT
 from ...registry.manager import Registry
@@ -41,6 +42,7 @@ class Choice:
         architectures: The user's own architectures, by name.
         built_in: Whether all models are built by ntkbench's own code.
         asked: Whether the user set the number of workers.
+        code: The planned code; see `Plan.code`.
     """
 
     kind: str
@@ -51,6 +53,7 @@ class Choice:
     architectures: Mapping[str, Architecture] = field(factory=dict)
     built_in: bool = False
     asked: bool = False
+    code: Mapping[str, Code] = field(factory=dict, repr=False)
 
     @property
     def here(self) -> bool:
@@ -69,7 +72,7 @@ class Choice:
             NtkbenchError: The package distributed is not installed.
         """
         if self.here:
-            return Serial(registry.with_architectures(self.architectures), device)
+            return Serial(registry.with_architectures(self.architectures), device, self.code)
         # Dask expects each task to use one thread.
         threads = 1 if self.address else max(1, processors() // self.workers)
         setting = Setting(
@@ -80,6 +83,7 @@ class Choice:
             self.limits,
             built_in=self.built_in,
             workers=1 if self.address else self.workers,
+            code=self.code,
         )
         if self.kind == "processes":
             return Processes(self.workers, setting, say if self.asked else lambda sentence: None)
@@ -132,6 +136,7 @@ def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None
         architectures=own,
         built_in=all(cell.architecture_plugin == PROJECT for plan in plans for cell in plan.cells),
         asked=workers is not None,
+        code={name: code for plan in plans for name, code in plan.code.items()},
     )
 
 

@@ -33,6 +33,7 @@ from ...errors import NtkbenchError
 from ...plan.cost import GIB, memory_gib, rough_parameters
 from ...plan.keras_file import KerasArchitecture
 from ...plan.python_file import FileArchitecture
+from ...registry.code import Code, hash_of
 from ...registry.specs import Architecture
 from ...store.run_store import MANIFEST
 from ...types import Cell, CellResult, Status
@@ -395,6 +396,9 @@ class Bench(WorkerPlugin):
         for name, entry in self.setting.architectures.items():
             if isinstance(entry, FileArchitecture | KerasArchitecture):
                 self.files[name] = {word: (path, path.read_bytes()) for word, path in entry.code.paths.items()}
+                for word, (_, content) in self.files[name].items():
+                    if hash_of(content) != entry.code.files[word]:
+                        raise NtkbenchError(f"{word} changed while the run was started; run the command again.")
 
     def setup(self, worker: Any) -> None:
         """Write those of the user's files that differ from, or are missing on, this machine."""
@@ -412,7 +416,18 @@ class Bench(WorkerPlugin):
                     place.parent.mkdir(parents=True, exist_ok=True)
                     place.write_bytes(content)
                 own[name] = evolve(entry, path=folder / entry.path.name)  # type: ignore[attr-defined, call-arg]
-        self.setting = evolve(self.setting, architectures=own)
+        code = {name: self._watched(each) for name, each in self.setting.code.items()}
+        self.setting = evolve(self.setting, architectures=own, code=code)
+
+    def _watched(self, code: Code) -> Code:
+        """Return the code with the paths that exist on this machine; no one edits the copies of the user's files."""
+        sent = {path: content for files in self.files.values() for path, content in files.values()}
+        paths = {
+            name: path
+            for name, path in code.paths.items()
+            if (_holds(path, sent[path]) if path in sent else path.is_file())
+        }
+        return evolve(code, paths=paths)
 
     async def teardown(self, worker: Any) -> None:
         """Stop the worker processes."""

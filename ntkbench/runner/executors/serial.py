@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ...plan.user_modules import leave
+from ...registry.code import Code
 from ...registry.manager import Registry
 from ...types import Cell, CellResult
 from ..agenda import Agenda
+from ..code_watch import CodeWatch
 from ..progress import Progress
 from .executor import Executor
 
@@ -18,10 +20,11 @@ class Serial(Executor):
     Args:
         registry: The registered architectures, measurements and datasets.
         device: Name of the device, as returned by `prepare`.
+        code: The planned code; see `Plan.code`. None if changes of it are not looked for.
     """
 
-    def __init__(self, registry: Registry, device: str):
-        self.registry, self.device = registry, device
+    def __init__(self, registry: Registry, device: str, code: Mapping[str, Code] | None = None):
+        self.registry, self.device, self.watch = registry, device, CodeWatch(code)
 
     def results(self, agenda: Agenda, progress: Progress) -> Iterator[CellResult]:
         """Yield the result of every cell of every group, and report each next cell to `progress`."""
@@ -36,7 +39,9 @@ class Serial(Executor):
                     progress.now(left[0], stage)
 
                 progress.now(left[0])
-                worker = GroupWorker(cells, self.registry, self.device, workspaces=agenda.workspaces, say=say)
+                worker = GroupWorker(
+                    cells, self.registry, self.device, workspaces=agenda.workspaces, say=say, watch=self.watch
+                )
                 for result in worker.results():
                     yield result
                     left.pop(0)
