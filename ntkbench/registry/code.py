@@ -203,7 +203,7 @@ class _Search:
             if not (own or whole or not _is_installed(place)):
                 continue
             if place.is_dir():
-                for file in _files(place, python_only=not whole):
+                for file in files_of(place, python_only=not whole):
                     inside = file.relative_to(place)
                     self.add(file, f"{top}/{inside.as_posix()}", (top, *inside.parent.parts))
             else:
@@ -217,7 +217,7 @@ class _Search:
             return [package]
         if file.is_file():
             return [file]
-        return [package] if package.is_dir() and next(_files(package, python_only=True), None) else []
+        return [package] if package.is_dir() and next(files_of(package, python_only=True), None) else []
 
 
 def _imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
@@ -274,7 +274,7 @@ def _is_installed(place: Path) -> bool:
     return not set(_INSTALLED).isdisjoint(place.parts) or any(place.is_relative_to(each) for each in own if each)
 
 
-def _files(place: Path, *, python_only: bool) -> Iterator[Path]:
+def files_of(place: Path, *, python_only: bool = False) -> Iterator[Path]:
     """Yield the files of a package, without bytecode, backup and hidden files."""
     for parent, folders, names in os.walk(place):
         folders[:] = sorted(name for name in folders if name != "__pycache__" and not name.startswith("."))

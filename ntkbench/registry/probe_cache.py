@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import attrs
 
 from ..types import digest
 from . import hookspecs, probe as probing
+from .code import files_of
 from .snapshot import Probe
 from .sources import Source
 
 FOLDER = "NTKBENCH_CACHE"
 FORMAT = 3
-_MOST_FILES = 2000  # files of a package that are checked for changes
+_MOST_FILES = 2000  # Python files, and files of any kind, of a package that are checked for changes
 
 
 def folder() -> Path:
@@ -61,7 +63,7 @@ class Memory:
     """Probe results in a folder: one JSON file for each plugin in each Python environment.
 
     A result is valid for one version of the distribution, its entry point, ntkbench's own code, and the sizes and
-    times of the plugin's Python files, so that an edited editable install is probed again. A failed probe is valid
+    times of the files of the plugin's package, so that an edited editable install is probed again. A failed probe is valid
     only until a distribution is installed or removed, because a missing dependency may be there by then. Cache files
     that are unreadable or damaged are ignored, and so are errors when writing them.
     """
@@ -108,7 +110,7 @@ class Memory:
 
 
 def _code(source: Source) -> str:
-    """Return a digest of the sizes and times of the Python files of the plugin's package, without importing it."""
+    """Return a digest of the sizes and times of the files of the plugin's package, without importing it."""
     assert source.point is not None
     try:
         spec = importlib.util.find_spec(source.point.module.partition(".")[0])
@@ -123,27 +125,20 @@ def _code(source: Source) -> str:
 
 def _stamps(paths: Iterable[Path]) -> str:
     found = []
-    for path in paths:
-        for file in _python_files(path):
-            with contextlib.suppress(OSError):
-                stat = os.stat(file)
-                found.append([os.fspath(file), stat.st_size, stat.st_mtime_ns])
+    for file in {file for path in paths for file in _checked(path)}:
+        with contextlib.suppress(OSError):
+            stat = os.stat(file)
+            found.append([os.fspath(file), stat.st_size, stat.st_mtime_ns])
     return digest(sorted(found))
 
 
-def _python_files(path: Path) -> Iterator[str]:
+def _checked(path: Path) -> Iterator[Path]:
+    """Yield a file, or the files of a package; many data files do not leave out its Python files."""
     if not path.is_dir():
-        yield str(path)
+        yield path
         return
-    count = 0
-    for parent, folders, files in os.walk(path):
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        for name in files:
-            if name.endswith(".py"):
-                yield os.path.join(parent, name)
-                count += 1
-                if count == _MOST_FILES:
-                    return
+    for python_only in (True, False):
+        yield from islice(files_of(path, python_only=python_only), _MOST_FILES)
 
 
 def environment() -> str:

@@ -251,7 +251,9 @@ def test_a_package_is_walked_once_however_often_it_is_imported(tmp_path, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path / "lib"))
     importlib.invalidate_caches()
     walked = []
-    files = code_module._files
-    monkeypatch.setattr(code_module, "_files", lambda place, **options: walked.append(place) or files(place, **options))
+    files = code_module.files_of
+    monkeypatch.setattr(
+        code_module, "files_of", lambda place, **options: walked.append(place) or files(place, **options)
+    )
     assert len(code_of_file(tmp_path / "work/one.py").files) == 1 + 51
     assert walked == [tmp_path / "lib/big"]

@@ -98,6 +98,20 @@ def test_what_changed_is_tried_again(site, monkeypatch, tried, change):
         assert "nut" in current.registry().architectures
 
 
+def test_rows_from_a_data_file_of_the_package_are_tried_again(site, monkeypatch, tried):
+    reading = "import json, pathlib\nNAME = json.loads((pathlib.Path(__file__).parent / 'rows.json').read_text())\n"
+    path = install(site, "acme", "")
+    path.unlink()
+    (site / "acme").mkdir()
+    (site / "acme/__init__.py").write_text(reading + GOOD.replace('"net"', "NAME", 1))
+    for name in ("net", "nut"):
+        (site / "acme/rows.json").write_text(f'"{name}"')
+        os.utime(site / "acme/rows.json", ns=(len(tried), len(tried)))
+        for _ in range(2):
+            assert name in loaded(monkeypatch).architectures
+    assert len(tried) == 2
+
+
 def known_builtins():
     return [name for name, entry in current.registry().architectures.items() if entry.distribution == "ntkbench"]
 
