@@ -1,15 +1,17 @@
 """Find the source files that results depend on, without running them, and compute a fingerprint of their contents.
 
 A user's file depends on itself, on the modules that it imports and that are not installed packages, and on the files
-that any of these name in a string and do not write. An entry of a plugin depends on all files of the plugin's package.
-Both depend on the layer rules of other plugins that may apply to their layers. Python, TensorFlow, Keras and other
-installed packages are provenance: they are recorded with every result, but are not part of a cell's identity.
+that any of these name and do not write; see `NamedPaths`. An entry of a plugin depends on all files of the plugin's
+package. Both depend on the layer rules of other plugins that may apply to their layers, and on the files that their
+parameters name. Python, TensorFlow, Keras and other installed packages are provenance: they are recorded with every
+result, but are not part of a cell's identity.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -24,13 +26,14 @@ from typing import Any
 from attrs import field, frozen
 
 from ..types import digest
+from .files_below import files_below
+from .named_paths import NamedPaths
 from .session_code import Description
 from .sources import GROUP
 from .specs import Entry, Late
 
 OWN = __name__.partition(".")[0]
 _MOST_FILES = 5000
-_LONGEST_NAME = 255
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -63,6 +66,7 @@ def hash_of(content: bytes) -> str:
 
 def code_of_file(path: Path) -> Code:
     """Return the code of a user's file: the file and everything it imports, even indirectly, that is not installed."""
+    path = path.resolve()  # Python imports what lies beside the file itself, not beside a link to it
     search = _Search(path.parent)
     search.add(path)
     return search.found()
@@ -108,6 +112,30 @@ def with_layer_rules(code: Code, rules: Iterable[Entry], distribution: str) -> C
     return Code(files, paths, code.modules)
 
 
+def with_named_files(code: Code, texts: Iterable[str], folder: Path | None) -> Code:
+    """Return the code together with the files that parameters name.
+
+    Code without files, such as that of built-in entries, is returned as it is.
+
+    Args:
+        code: The code of an architecture.
+        texts: The values of its parameters that are strings.
+        folder: Folder of the user's file, to which names may be relative; None for a plugin.
+    """
+    files, paths = dict(code.files), dict(code.paths)
+    search = _Search(folder)
+    for text in texts if files else ():
+        search.add_data(folder or Path.cwd(), text)
+    named = search.found()
+    for name, path in named.paths.items():
+        if path not in code.paths.values():
+            free = name
+            while free in files:
+                free = f"{path.parent.name}/{free}"
+            files[free], paths[free] = named.files[name], path
+    return Code(files, paths, code.modules)
+
+
 def _module_of(rule: Entry) -> str:
     return rule.name.partition(":")[0].partition(".")[0]
 
@@ -148,6 +176,7 @@ class _Search:
 
     def __init__(self, folder: Path | None = None):
         self.folder = folder
+        self._on_path: list[Path] = []
         self._paths: dict[Path, str] = {}
         self._modules: set[str] = set()
         self._searched: set[tuple[str, bool]] = set()
@@ -173,20 +202,24 @@ class _Search:
         if path.suffix == ".py":
             with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
                 tree = ast.parse(path.read_bytes())
+                named = NamedPaths(path, tree)
+                self._on_path += [each for each in named.import_folders() if not _is_installed(each)]
                 for module in _imported(tree, package):
                     self.add_module(module)
-                for text in _named_files(tree):
-                    self._add_data(path.parent, text)
+                for text in named.files():
+                    self.add_data(path.parent, text)
 
-    def _add_data(self, beside: Path, text: str) -> None:
-        """Add a file that a Python file names, if it exists in the same folder or in the working directory."""
+    def add_data(self, beside: Path, text: str) -> None:
+        """Add a file that a Python file names: in the same folder, in the working directory, or in a subfolder."""
         with contextlib.suppress(OSError, ValueError):
             for folder in dict.fromkeys((beside, Path.cwd())):
-                path = folder / text
+                path = folder / os.path.expanduser(text)
                 if path.is_file():
-                    inside = path.resolve().is_relative_to(folder.resolve())
-                    self.add(path, path.resolve().relative_to(folder.resolve()).as_posix() if inside else path.name)
+                    self.add(path, _name_in(folder, path))
                     return
+            for path in self._below.get(os.path.basename(text), ()) if "." in text else ():
+                if path.parts[-len(Path(text).parts) :] == Path(text).parts:
+                    self.add(path, _name_in(beside, path))
 
     def add_module(self, module: str, *, whole: bool = False) -> None:
         """Add a module by its dotted name, with the package that contains it, unless it is installed.
@@ -199,7 +232,7 @@ class _Search:
             return
         self._searched.add((top, whole))
         own = self._in_folder(top)
-        for place in own or _places(top):
+        for place in own or _places(top) or self._in_subfolders(top):
             if not (own or whole or not _is_installed(place)):
                 continue
             if place.is_dir():
@@ -210,14 +243,31 @@ class _Search:
                 self.add(place)
 
     def _in_folder(self, top: str) -> list[Path]:
-        if self.folder is None:
-            return []
-        file, package = self.folder / f"{top}.py", self.folder / top
-        if (package / "__init__.py").is_file():
-            return [package]
-        if file.is_file():
-            return [file]
-        return [package] if package.is_dir() and next(files_of(package, python_only=True), None) else []
+        """Return the module in the folder that takes precedence, or in the folders that files add to `sys.path`."""
+        for folder in (*([self.folder] if self.folder is not None else []), *self._on_path):
+            file, package = folder / f"{top}.py", folder / top
+            if (package / "__init__.py").is_file():
+                return [package]
+            if file.is_file():
+                return [file]
+            if package.is_dir() and next(files_of(package, python_only=True), None):
+                return [package]
+        return []
+
+    def _in_subfolders(self, top: str) -> list[Path]:
+        """Return the modules of this name in subfolders, which a file may add to `sys.path` in a way not seen here."""
+        packages = [path.parent for path in self._below.get("__init__.py", ()) if path.parent.name == top]
+        return [*packages, *self._below.get(f"{top}.py", ())]
+
+    @functools.cached_property
+    def _below(self) -> dict[str, list[Path]]:
+        return {} if self.folder is None else files_below(self.folder)
+
+
+def _name_in(folder: Path, path: Path) -> str:
+    """Return the name of a file in messages: relative to a folder if it is inside."""
+    folder, path = folder.resolve(), path.resolve()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
 def _imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
@@ -234,26 +284,6 @@ def _imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
                 yield node.args[0].value
-
-
-def _named_files(tree: ast.AST) -> Iterator[str]:
-    """Yield the strings in a file that may name a file it reads; strings in calls that write a file are excluded."""
-    written = {id(name) for node in ast.walk(tree) if isinstance(node, ast.Call) for name in _written(node)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in written:
-            text = node.value
-            if "." in text.strip(".") and len(text) <= _LONGEST_NAME and text.isprintable():
-                yield text
-
-
-def _written(call: ast.Call) -> Iterator[ast.AST]:
-    """Yield the nodes of a call that writes a file: open("log.txt", "a"), Path("log.txt").write_text(...)."""
-    called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    modes = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
-    texts = [mode.value for mode in modes if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
-    opens = called == "open" and any(set("wax") & set(text) and set(text) <= set("rwaxbt+") for text in texts)
-    if opens or called.startswith(("write", "save", "touch", "unlink")):
-        yield from ast.walk(call)
 
 
 def _places(top: str) -> list[Path]:

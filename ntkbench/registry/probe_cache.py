@@ -63,9 +63,9 @@ class Memory:
     """Probe results in a folder: one JSON file for each plugin in each Python environment.
 
     A result is valid for one version of the distribution, its entry point, ntkbench's own code, and the sizes and
-    times of the files of the plugin's package, so that an edited editable install is probed again. A failed probe is valid
-    only until a distribution is installed or removed, because a missing dependency may be there by then. Cache files
-    that are unreadable or damaged are ignored, and so are errors when writing them.
+    times of the files of the plugin's package, so that an edited editable install is probed again. A failed probe is
+    valid only until a distribution is installed or removed, because a missing dependency may be there by then. Cache
+    files that are unreadable or damaged are ignored, and so are errors when writing them.
     """
 
     def __init__(self, path: Path):

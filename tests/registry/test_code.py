@@ -142,6 +142,111 @@ def test_a_data_file_in_the_working_folder_counts(tmp_path, monkeypatch):
     assert set(code_of_file(tmp_path / "code" / "net.py").files) == {"net.py", "scale.json"}
 
 
+HERE = "import os, sys, json, pathlib\nfrom pathlib import Path\nHERE = Path(__file__).parent\nNAME = 's.txt'\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "(Path(__file__).parent / 'data' / 's.txt').read_text()",
+        "(HERE / 'data' / NAME).read_text()",
+        "DATA: Path = HERE / 'data'\n(DATA / NAME).read_text()",
+        "HERE.joinpath('data', 's.txt').read_text()",
+        "pathlib.Path(HERE, 'data', NAME).read_text()",
+        "(Path(__file__).resolve().parents[0] / 'data/s.txt').read_text()",
+        "open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data', 's.txt')).read()",
+        "open(os.path.dirname(__file__) + '/data/s.txt').read()",
+        "open(f'{HERE}/data/{NAME}').read()",
+        "def read(folder): return (folder / 'data' / 's.txt').read_text()",
+        "def read(name): return (HERE / 'data' / name).read_text()\nread('s.txt')",
+        "(HERE / 'data' / 'other.json').with_name('s.txt').read_text()",
+    ],
+)
+def test_a_data_file_in_a_subfolder_counts_however_it_is_named(tmp_path, line):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "s.txt").write_text("1")
+    file = tmp_path / "net.py"
+    file.write_text(HERE + line)
+    before = code_of_file(file)
+    assert sorted(before.files) == ["data/s.txt", "net.py"]
+    (tmp_path / "data" / "s.txt").write_text("2")
+    assert code_of_file(file).fingerprint != before.fingerprint
+
+
+def test_a_data_file_that_is_named_after_the_python_file_counts(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text(HERE + "json.loads(Path(__file__).with_suffix('.json').read_text())")
+    (tmp_path / "net.json").write_text("1")
+    assert sorted(code_of_file(file).files) == ["net.json", "net.py"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "LOG = HERE / 'out' / 'log.txt'\nopen(LOG, 'a').write('x')",
+        "LOG = HERE / 'out' / 'log.txt'\nLOG.write_text('x')",
+        "(HERE / 'out' / 'log.txt').write_text('x')",
+        "open(os.path.join(HERE, 'out', 'log.txt'), 'w').write('x')",
+    ],
+)
+def test_a_file_that_is_written_does_not_count(tmp_path, line):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "log.txt").write_text("x")
+    file = tmp_path / "net.py"
+    file.write_text(HERE + line)
+    assert list(code_of_file(file).files) == ["net.py"]
+
+
+def test_runs_environments_and_deep_folders_are_not_searched_for_data(tmp_path):
+    for folder, mark in (("runs/one", "manifest.json"), ("env", "pyvenv.cfg"), (".git", "HEAD"), ("a/b/c/d", "far")):
+        (tmp_path / folder / "cells").mkdir(parents=True)
+        (tmp_path / folder / mark).write_text("")
+        (tmp_path / folder / "s.txt").write_text("")
+    file = tmp_path / "net.py"
+    file.write_text("NAME = 's.txt'")
+    assert list(code_of_file(file).files) == ["net.py"]
+
+
+def test_names_that_refer_to_one_another_end(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text("A = B + '/a.txt'\nB = A + '/b.txt'\n" + "C0 = 'x'\n" + "".join(
+        f"C{i + 1} = C{i} + C{i}\n" for i in range(60)
+    ) + "D = " + " + ".join(["'long'"] * 400))  # fmt: skip
+    assert list(code_of_file(file).files) == ["net.py"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sys.path.insert(0, str(Path(__file__).parent / 'lib'))",
+        "sys.path.append(os.path.join(os.path.dirname(__file__), 'lib'))",
+        "LIB = str(HERE / 'lib')\nif LIB not in sys.path:\n    sys.path[:0] = [LIB]",
+        "sys.path += [str(HERE / 'lib')]",
+        "for each in ('lib', 'src'):\n    sys.path.insert(0, str(HERE / each))",
+    ],
+)
+def test_a_module_in_a_folder_that_the_file_adds_to_the_path_counts(tmp_path, line):
+    write(tmp_path, net=f"{HERE}{line}\nimport helper", lib__helper="import deeper", lib__deeper="S = 1.0")
+    before = code_of_file(tmp_path / "net.py")
+    assert sorted(before.files) == ["deeper.py", "helper.py", "net.py"]
+    write(tmp_path, lib__deeper="S = 3.0")
+    assert code_of_file(tmp_path / "net.py").fingerprint != before.fingerprint
+
+
+def test_a_folder_beside_that_of_the_file_may_be_on_the_path(tmp_path):
+    line = "sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + '/lib')"
+    write(tmp_path, nets__net=f"{HERE}{line}\nimport helper", lib__helper="")
+    assert sorted(code_of_file(tmp_path / "nets/net.py").files) == ["helper.py", "net.py"]
+
+
+def test_a_helper_beside_the_file_that_a_link_points_to_counts(tmp_path):
+    write(tmp_path, real__net="import helper", real__helper="S = 1.0", link__helper="S = 2.0")
+    (tmp_path / "link/net.py").symlink_to(tmp_path / "real/net.py")
+    code = code_of_file(tmp_path / "link/net.py")
+    assert code == code_of_file(tmp_path / "real/net.py")
+    assert code.paths["helper.py"] == tmp_path / "real/helper.py"
+
+
 def test_a_layer_rule_counts_for_the_code_that_imports_its_layer(tmp_path, monkeypatch):
     write(
         tmp_path, work__net="from acme_nets import layers", work__other="import keras", lib__acme_rules="FACTOR = 1.0"
