@@ -11,7 +11,7 @@ from typing import Any, Literal
 from attrs import evolve, field, frozen
 
 from ..errors import NtkbenchError, UnknownName
-from ..registry.code import Code, code_of_entry, with_layer_rules
+from ..registry.code import Code, code_of_entry, with_layer_rules, with_named_files
 from ..registry.manager import Registry
 from ..registry.specs import PRIORITIES, Architecture, KernelArchitecture
 from ..types import canonical_json
@@ -141,6 +141,9 @@ def _request(
     checked = entry.resolve(given)
     params = {name: checked[name] for name in given}
     code = entry.code if isinstance(entry, FileArchitecture | KerasArchitecture) else code_of_entry(entry)
+    if not isinstance(entry, KerasArchitecture):
+        texts = [value for value in checked.values() if isinstance(value, str)]
+        code = with_named_files(code, texts, entry.path.parent if isinstance(entry, FileArchitecture) else None)
     return ArchitectureRequest(
         kind=kind,
         name=entry.name,

@@ -10,6 +10,7 @@ import pytest
 from ntkbench.errors import NtkbenchError
 from ntkbench.plan.arch_spec import parse_arch, parse_arches
 from ntkbench.plan.keras_file import read_inputs
+from ntkbench.registry.code import Code, with_named_files
 
 SOURCE = """
 import math
@@ -143,6 +144,33 @@ def test_two_files_of_one_name_are_refused(registry, file, tmp_path):
     other.write_text(SOURCE)
     with pytest.raises(NtkbenchError, match="would both be labelled"):
         parse_arches([f"{file}:plain", f"{other}:plain"], registry)
+
+
+def test_a_file_that_a_parameter_names_counts(registry, tmp_path, monkeypatch):
+    for folder in ("code/data", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+    net, data = tmp_path / "code/net.py", tmp_path / "code/data/s.txt"
+    net.write_text("def build(width, file='beside.txt'): pass")
+    for path in (tmp_path / "elsewhere/beside.txt", tmp_path / "code/beside.txt", data):
+        path.write_text("1")
+
+    def code(*params):
+        (request,) = parse_arch(":".join([f"{net}:build", *params]), registry)
+        return request.code
+
+    assert sorted(code().files) == ["beside.txt", "net.py"]
+    assert sorted(code("file=s.txt").files) == ["beside.txt", "data/s.txt", "net.py"]
+    assert sorted(code(f"file={tmp_path}/elsewhere/beside.txt").files) == [
+        "beside.txt",
+        "elsewhere/beside.txt",
+        "net.py",
+    ]
+    monkeypatch.chdir(tmp_path)
+    before = code("file=code/data/s.txt").fingerprint
+    data.write_text("2")
+    assert code("file=code/data/s.txt").fingerprint != before
+    (tmp_path / "tanh").write_text("")
+    assert with_named_files(Code(), ["tanh"], None) == Code(), "built-in architectures read no files"
 
 
 def test_the_same_architecture_counts_once(registry):
