@@ -80,14 +80,15 @@ def require_right_derivatives(
             the derivatives of the outputs or do not exist, if (order 2) Hessian-vector products are not the derivatives
             of the gradients or do not exist, or if the model reads trainable variables that Keras does not track.
     """
+    unit = None if unit == net.output else unit
     chosen = net if unit is None else every_unit(net) if unit == "every" else with_unit(net, unit)
-    refusal = net.cached(
-        ("right derivatives", order, mode, unit), lambda: _refusal(net, chosen, inputs[0], order, mode)
+    first = net.inputs(inputs[0])
+    refusal = "" if _trusted(net, first, mode) else _of_outputs(net, first, order)[0]
+    refusal = refusal or net.cached(
+        ("right derivatives", order, mode, unit), lambda: _refusal(net, chosen, first, order, mode)
     )
     for x in map(net.inputs, inputs):
         trusted = _trusted(net, x, mode)
-        if not refusal and not trusted:
-            refusal, _ = _of_outputs(net, x, order)
         special = not refusal and not trusted and bool(graph_of(net, x).doubtful)
         if not refusal and (special or chains_of(net, x)):
             few, many = _critical_inputs(x), _spread(x) if special else x[:0]
@@ -105,7 +106,7 @@ def _trusted(net: Network, x: tf.Tensor, mode: str) -> bool:
     """
 
     def trusted() -> bool:
-        layers = list(net.model._flatten_layers()) if hasattr(net.model, "_flatten_layers") else []
+        layers = _layers(net)
         if not layers or not all(map(known_right, layers)) or not all(map(_separates_samples, layers)):
             return False
         masks = any(isinstance(each, keras.layers.Masking) for each in layers)
@@ -114,29 +115,23 @@ def _trusted(net: Network, x: tf.Tensor, mode: str) -> bool:
     return net.cached("trusted", trusted) and (mode != "forward_over_backward" or forward_safe(net))
 
 
-def _refusal(net: Network, chosen: Network, x: Any, order: int, mode: str) -> str:
+def _refusal(net: Network, chosen: Network, x: tf.Tensor, order: int, mode: str) -> str:
     """Return why the model must not be differentiated, "" if there is no reason.
 
     Args:
         net: The model.
         chosen: The model with the output units that are differentiated.
-        x: Inputs.
+        x: Inputs [N, ...].
         order: Order of the derivatives.
         mode: Mode of the Hessian-vector products.
     """
-    if _trusted(net, net.inputs(x), mode):
+    if _trusted(net, x, mode):
         return ""
-    layers = list(net.model._flatten_layers()) if hasattr(net.model, "_flatten_layers") else []
+    layers = _layers(net)
     known = bool(layers) and all(map(known_right, layers))
     forced = mode == "forward_over_backward" and not forward_safe(net)
-    if stateful := [each for each in layers if getattr(each, "stateful", False) and hasattr(each, "reset_state")]:
-        return (
-            f"{_label(stateful[0])} is stateful: its outputs depend on earlier calls, so the model is not a function "
-            "of a single input. Build it with stateful=False."
-        )
-    x = net.inputs(x)
     refusal, found = _of_outputs(net, x, order)
-    if refusal or found is None or found.problem or (known and not forced):
+    if found is None or found.problem or (known and not forced):
         return refusal  # the measurements themselves report results that are not finite
     x = x[:SAMPLES] if len(x) > 1 else net.varied(x, 2)
     graph = graph_of(net, x)
@@ -157,22 +152,32 @@ def _of_outputs(net: Network, x: tf.Tensor, order: int) -> tuple[str, Derivative
     They are checked at the weights of the model and at shifted ones. The result is kept until another variable changes.
     """
 
-    def check() -> tuple[str, Derivatives | None]:
+    def check() -> tuple[Sequence[FaultyLayer], str, Derivatives | None]:
         many, found = _spread(x) if len(x) > 1 else net.varied(x, 2), None
         for weights in (unchanged(net), perturbed(net, SHIFT)):
             with weights:
                 try:
                     here = check_outputs(net, many)
                 except NtkbenchError as error:
-                    return f"{str(error).rstrip('.')}. The model must accept any batch size, including 1.", None
+                    return (), f"{str(error).rstrip('.')}. The model must accept any batch size, including 1.", None
                 if here.problem in ("stochastic", "coupled"):
-                    return _message(faulty_layers(net, many, here.problem), order), here
+                    return faulty_layers(net, many, here.problem), "", here
             found = found or here
             if found.problem:
                 break
-        return "", found
+        return (), "", found
 
-    return net.cached(("outputs", order, _digest(_untrained(net))), check)
+    if stateful := [each for each in _layers(net) if getattr(each, "stateful", False) and hasattr(each, "reset_state")]:
+        return (
+            f"{_label(stateful[0])} is stateful: its outputs depend on earlier calls, so the model is not a function "
+            "of a single input. Build it with stateful=False."
+        ), None
+    faulty, failed, found = net.cached(("outputs", _digest(_untrained(net))), check)
+    return _message(faulty, order) if faulty else failed, found
+
+
+def _layers(net: Network) -> list[Any]:
+    return list(net.model._flatten_layers()) if hasattr(net.model, "_flatten_layers") else []
 
 
 def _untrained(net: Network) -> list[tf.Variable]:

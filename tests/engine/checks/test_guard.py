@@ -301,6 +301,8 @@ def test_outputs_are_checked_again_after_an_untrained_variable_has_changed(funct
     model.layers[1].g.assign(0.5)
     with pytest.raises(nb.NtkbenchError, match="Gate 'gate.*returns"):
         nb.empirical_ntk(model, X)
+    model.layers[1].g.assign(0.0)
+    assert np.isfinite(nb.empirical_ntk(model, X)).all()
 
 
 def test_derivatives_are_checked_again_after_an_untrained_variable_has_changed():
