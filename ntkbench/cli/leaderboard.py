@@ -9,12 +9,13 @@ import click
 from attrs import evolve
 
 from .._version import __version__
-from ..errors import NtkbenchError
+from ..errors import NtkbenchError, reason_of
 from ..report.escape import visible
 from ..streams import answer, answering
 from .options import no_plugin, warn_of_plugins
 
 if TYPE_CHECKING:
+    from ..leaderboard.build import Board
     from ..leaderboard.receipt import Receipt
 
 _BOARDS = click.option(
@@ -86,7 +87,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     """
     from ..leaderboard.receipt import load_receipt, minor
     from ..leaderboard.records import new_record, write_record
-    from ..leaderboard.verify import choose, data_problems, plan_problems, rerun
+    from ..leaderboard.verify import choose, data_problems, plan_problems, rerun, value_problems
     from ..registry.current import registry as the_registry
     from ..runner.device import prepare
 
@@ -106,7 +107,11 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     fields: dict[str, Any] = {"kind": "verification", "receipt": receipt.hash, "why": "random cells were run again"}
     record = None if by is None else new_record(by=by, **fields)
     registry = the_registry()
-    problems = [*plan_problems(receipt, registry), *data_problems(receipt, registry)]
+    problems = [
+        *plan_problems(receipt, registry),
+        *value_problems(receipt, registry),
+        *data_problems(receipt, registry),
+    ]
     drawn = choose(receipt, None if cells == "all" else int(cells), seed) if not problems else []
     if drawn:
         device = prepare("auto", quiet=True)
@@ -225,14 +230,25 @@ def diff(before: Path, after: Path) -> None:
     Compares values, verdicts and ties, and lists possible causes: code, versions, settings and data.
     """
     from ..analysis.compare import compare
-    from ..leaderboard.build import board_changes, new_board
+    from ..leaderboard.build import board_changes
     from ..leaderboard.receipt import load_receipt
     from ..report.comparison import comparison_table
 
     old, new = load_receipt(before), load_receipt(after)
+    boards = [_board_of(path, receipt) for path, receipt in ((before, old), (after, new))]
     found = compare(old.results, new.results, old.manifest, new.manifest)
     answer(comparison_table(found, old.name, new.name).text().rstrip("\n"))
-    changes = board_changes(new_board([old]), new_board([new]))
+    changes = board_changes(*boards)
     answer("\nRows and ties: " + ("unchanged." if not changes else ""))
     for change in changes:
         answer(f"  {visible(change)}")
+
+
+def _board_of(path: Path, receipt: Receipt) -> Board:
+    """Return the board of one receipt; raise NtkbenchError with its path if there is none."""
+    from ..leaderboard.build import new_board
+
+    try:
+        return new_board([receipt])
+    except Exception as error:
+        raise NtkbenchError(f"{path} is rejected: no board can be built from it ({reason_of(error)}).") from error

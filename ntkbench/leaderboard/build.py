@@ -26,7 +26,7 @@ from ..atomic import write_atomically
 from ..errors import NtkbenchError
 from ..reading import read_regular
 from ..report.escape import spreadsheet
-from ..report.figure import figure
+from ..report.figure import figure_bytes
 from ..report.table import Column, Table
 from ..report.template import render
 from ..report.verdict_words import (
@@ -48,7 +48,7 @@ from ..store.manifest import catalogue, theory
 from ..types import Status
 from .receipt import NAME, RULES, Receipt
 from .records import Record
-from .standing import FOLDER, load_board
+from .standing import FOLDER, load_board, naming_the_cause
 
 GIT_ATTRIBUTES = f"""\
 # These files are built from submissions/ and records/. Git merges those, and of two boards it keeps all lines;
@@ -140,21 +140,35 @@ def build(folder: Path, tell: Callable[[str], object] = lambda sentence: None) -
 
     Returns:
         Paths of the written files.
+
+    Raises:
+        NtkbenchError: If there is no receipt, a receipt or a record is invalid, or a file cannot be written. Nothing is
+            written before all files are complete.
     """
     receipts, records, remarks = load_board(folder)
-    out = folder / FOLDER
+    with naming_the_cause(folder, receipts, lambda receipt: _files([receipt], (), [])):
+        files = _files(receipts, records, remarks)
+    for remark in remarks:
+        tell(remark)
+    out, earlier = folder / FOLDER, _earlier_pictures(folder)
     out.mkdir(parents=True, exist_ok=True)
-    earlier = _earlier_pictures(folder)
+    for name, data in files.items():
+        write_atomically(out / name, data)
+    if not (folder / ".gitattributes").exists():
+        write_atomically(folder / ".gitattributes", GIT_ATTRIBUTES.encode())
+    for picture in earlier - set(files):
+        (out / picture).unlink(missing_ok=True)
+    return [out / name for name in files]
+
+
+def _files(receipts: Sequence[Receipt], records: Sequence[Record], remarks: list[str]) -> dict[str, bytes]:
+    """Return the files of a board by name. A remark is added for each receipt without a plot."""
     files: dict[str, bytes] = {}
     for receipt in receipts:
         try:
-            figure(receipt.results, out / f"{receipt.name}.svg", receipt.manifest)
+            files[f"{receipt.name}.svg"] = figure_bytes(receipt.results, "svg", receipt.manifest)
         except NtkbenchError as error:
             remarks.append(f"{receipt.name} has no picture: {error}")
-        else:
-            files[f"{receipt.name}.svg"] = (out / f"{receipt.name}.svg").read_bytes()
-    for remark in remarks:
-        tell(remark)
     board = evolve(new_board(receipts, records), remarks=tuple(remarks))
     table = board_table(board)
     pictures = sorted(files)
@@ -169,14 +183,7 @@ def build(folder: Path, tell: Callable[[str], object] = lambda sentence: None) -
         "receipts": {receipt.name: receipt.hash for receipt in receipts},
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
     }
-    files["manifest.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
-    for name, data in files.items():
-        write_atomically(out / name, data)
-    if not (folder / ".gitattributes").exists():
-        write_atomically(folder / ".gitattributes", GIT_ATTRIBUTES.encode())
-    for picture in earlier - set(files):
-        (out / picture).unlink(missing_ok=True)
-    return [out / name for name in files]
+    return files | {"manifest.json": (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()}
 
 
 def _earlier_pictures(folder: Path) -> set[str]:

@@ -8,17 +8,29 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from .._version import __version__
 from ..errors import NtkbenchError
 from ..reading import read_regular
 from ..store.cell_file import READABLE, SCHEMA_VERSION, curve_to_json, decode, plain
-from ..store.manifest import Catalogue, catalogue, companions, theory
+from ..store.manifest import Catalogue, catalogue, companions
+from ..store.manifest_types import check_types
 from ..store.stored_run import StoredRun
-from ..types import Cell, CellResult, Status, Width, canonical_json, digest, quantity_of
+from ..types import (
+    HEADLINES,
+    Cell,
+    CellResult,
+    Precision,
+    Settings,
+    Status,
+    Width,
+    canonical_json,
+    digest,
+    quantity_of,
+)
 
 KIND = "ntkbench-receipt"
 RULES = 1
@@ -26,11 +38,15 @@ RULES = 1
 LARGEST_FILE = 64 * 2**20
 LARGEST_NUMBER = 1e100
 LONGEST_TEXT = 2000
+DEEPEST = 20
+"""Largest number of lists and objects inside each other."""
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\Z)")
 """Reserved device names of Windows, with any suffix: a repository with such a file cannot be checked out there."""
 _VERSION = re.compile(r"\d{1,6}\.\d{1,6}(?:[.a-z+-][a-z0-9.+-]{0,40})?\Z")
-_TEXT = re.compile(r"[^\x00-\x1f\x7f<>\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]*\Z")
+_TEXT = re.compile(
+    r"[^\x00-\x1f\x7f-\x9f<>\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]*\Z"
+)
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:,=+-]{0,199}\Z")
 _FIELDS = {"kind", "rules", "name", "ntkbench", "schema_version", "plan", "environment", "groups", "hash"}
 _PLAN = {"settings", "theory", "width_means", "quantities"}
@@ -218,17 +234,19 @@ def read_receipt(data: bytes, source: str) -> Receipt:
     check.keys(body, _FIELDS, "the receipt")
     if not isinstance(body["name"], str) or not NAME.match(body["name"]) or _DEVICE.match(body["name"]):
         check.fail(f"its name {body['name']!r} is invalid: use lowercase letters, digits, '.', '-' and '_'")
-    check.data(body, "it")
+    check.data(body, "it", DEEPEST)
     if body["hash"] != _hash({key: value for key, value in body.items() if key != "hash"}):
         check.fail("its hash does not match its contents: the file was changed after it was written")
     check.keys(body["plan"], _PLAN, "its plan")
     manifest = {**body["plan"], "provenance": body["environment"], "labels": {}, "cells": []}
     try:
-        theory(manifest)
-        quantities = catalogue(manifest)
-        partners = {measurement: companions(manifest, measurement) for measurement in quantities}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        check.fail(f"its plan is invalid ({type(error).__name__}: {error})")
+        check_types(manifest)
+    except ValueError as error:
+        check.fail(f"its plan or its environment is invalid ({str(error).replace('$.provenance', '$.environment')})")
+    if lacking := [each.name for each in fields(Settings) if each.name not in manifest["settings"]]:
+        check.fail(f"the settings of its plan lack {lacking[0]}")
+    quantities = catalogue(manifest)
+    partners = {measurement: companions(manifest, measurement) for measurement in quantities}
     results = tuple(_results(check, body["groups"], quantities, partners))
     _complete(check, results, quantities)
     return Receipt(body["name"], body["hash"], body["environment"], manifest, results, version)
@@ -269,8 +287,10 @@ class _Check:
             names = set(found) ^ set(known) if isinstance(found, dict) else {"everything"}
             self.fail(f"{sorted(names)[0]!r:.80} is missing or not allowed in {what}")
 
-    def data(self, value: Any, where: str) -> None:
-        """Reject long text, markup, invisible characters, paths with "..", and very large numbers."""
+    def data(self, value: Any, where: str, depth: int) -> None:
+        """Reject long text, markup, invisible characters, paths with "..", very large numbers, and deep nesting."""
+        if depth < 0:
+            self.fail(f"it has more than {DEEPEST} lists and objects inside each other")
         if isinstance(value, str):
             if len(value) > LONGEST_TEXT:
                 self.fail(f"{where} contains a text of {len(value)} characters; the maximum is {LONGEST_TEXT}")
@@ -285,11 +305,11 @@ class _Check:
                 self.fail(f"{where} contains the number {value!s:.40}, which exceeds {LARGEST_NUMBER:g}")
         elif isinstance(value, list):
             for each in value:
-                self.data(each, where)
+                self.data(each, where, depth - 1)
         else:
             for key, each in value.items():
-                self.data(key, where)
-                self.data(each, f"{key!r:.80}")
+                self.data(key, where, depth)
+                self.data(each, f"{key!r:.80}", depth - 1)
 
 
 def _groups(results: Sequence[CellResult]) -> list[dict[str, Any]]:
@@ -379,6 +399,14 @@ def _result(
         result = decode(json.dumps(record), f"a cell of {label}")
     except NtkbenchError as error:
         check.fail(str(error).rstrip("."))
+    for key, value in result.values.items():
+        if key.partition(":")[0] in HEADLINES and (value.value or 0.0) < 0:
+            check.fail(f"{key} of a cell of {label} is {value.value}, but it cannot be negative")
+        if (value.error or 0.0) < 0:
+            check.fail(f"the error of {key} of a cell of {label} is {value.error}, but it cannot be negative")
+    for precision in {result.cell.precision, *(value.precision for value in result.values.values())} - {None, ""}:
+        if precision not in get_args(Precision):
+            check.fail(f"the precision {precision!r:.80} of a cell of {label} is unknown")
     declared = quantities.get(result.cell.measurement, {})
     named = {key: key if (of := quantity_of(declared, key)) is None else of.key for key in result.values}
     # Companions of a quantity, such as the gain of its search, are measured without being requested. Plans of earlier

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import NtkbenchError
+from ..errors import NtkbenchError, reason_of
 from .receipt import RULES, OtherVersion, Receipt, hash_of_file, load_receipt, measured, order
 from .records import Record, read_records
 
@@ -53,8 +53,7 @@ def load_board(folder: Path, before: str = "") -> tuple[list[Receipt], list[Reco
         except NtkbenchError as error:
             if own_hash in restored:  # it was withdrawn because it is invalid
                 continue
-            way = f"ntkbench leaderboard withdraw {path} --by NAME --why TEXT"
-            raise NtkbenchError(f"{error} To build the board without this receipt, withdraw it: `{way}`.") from None
+            raise _with_remedy(str(error), path) from None
     newest = max((order(receipt.version) for receipt in receipts), default=())
     kept: dict[str, set[tuple[Any, ...]]] = {}
     for receipt in receipts:
@@ -79,6 +78,35 @@ def load_board(folder: Path, before: str = "") -> tuple[list[Receipt], list[Reco
                 if count
             ]
     return [receipt for receipt in receipts if receipt.name in kept], records, remarks
+
+
+@contextlib.contextmanager
+def naming_the_cause(folder: Path, receipts: Sequence[Receipt], alone: Callable[[Receipt], object]) -> Iterator[None]:
+    """Turn an unexpected error into a sentence that names the receipt that causes it, and how to withdraw it.
+
+    Args:
+        folder: The folder of boards.
+        receipts: The receipts on the board.
+        alone: Does with one receipt what is done with all of them; the receipt that it fails for is the cause.
+    """
+    try:
+        yield
+    except NtkbenchError:
+        raise
+    except Exception:
+        for receipt in receipts:
+            try:
+                alone(receipt)
+            except Exception as error:
+                path = folder / "submissions" / f"{receipt.name}.json"
+                why = f"{path} is rejected: no board can be built from it ({reason_of(error)})."
+                raise _with_remedy(why, path) from error
+        raise
+
+
+def _with_remedy(why: str, path: Path) -> NtkbenchError:
+    way = f"ntkbench leaderboard withdraw {path} --by NAME --why TEXT"
+    return NtkbenchError(f"{why} To build the board without this receipt, withdraw it: `{way}`.")
 
 
 def twin_of(receipt: Receipt, folder: Path) -> str | None:

@@ -14,7 +14,7 @@ from ..nests import data_hash
 from ..plan.data import form_for, load_data
 from ..registry.manager import Registry
 from ..store.manifest import catalogue, new_manifest, theory
-from ..types import Cell, CellResult, Quantity, Status, Theory, Value
+from ..types import Cell, CellResult, Quantity, Status, Theory, Value, quantity_of
 from .receipt import Receipt, minor
 
 RTOL = 1e-3
@@ -98,6 +98,23 @@ def plan_problems(receipt: Receipt, registry: Registry) -> list[str]:
         for name in ours
         if _meaning(theirs.get(name, {})) != _meaning(ours[name])
     ]
+
+
+def value_problems(receipt: Receipt, registry: Registry) -> list[str]:
+    """Return a sentence for each quantity with a value outside the bounds that it has here."""
+    problems = {}
+    for result in receipt.results:
+        entry = registry.measurements.get(result.cell.measurement)
+        declared = {} if entry is None else {quantity.key: quantity for quantity in entry.quantities}
+        for key, value in result.values.items():
+            quantity = quantity_of(declared, key)
+            if quantity is None or value.value is None or quantity.bounds[0] <= value.value <= quantity.bounds[1]:
+                continue
+            low, high = quantity.bounds
+            problems[quantity.key] = (
+                f"{key} of {result.cell.label} is {value.value:g}, outside its bounds [{low:g}, {high:g}]"
+            )
+    return list(problems.values())
 
 
 def _differ(theirs: Mapping[str, Theory], ours: Mapping[str, Theory], measured: Collection[str]) -> bool:

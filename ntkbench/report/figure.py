@@ -55,6 +55,16 @@ def figure(
         NtkbenchError: If the file has another extension, a quantity is unknown, or there is nothing to draw.
     """
     path = checked(path)
+    write_atomically(path, figure_bytes(results, path.suffix.lower()[1:], manifest, quantities))
+
+
+def figure_bytes(
+    results: Iterable[CellResult],
+    format: str,
+    manifest: Mapping[str, Any] | None = None,
+    quantities: Sequence[str] = (),
+) -> bytes:
+    """Return the figure that `figure` writes. format: "png", "svg" or "pdf"."""
     results, manifest = list(results), manifest or {}
     curves = curves_in(results)
     shown = chosen(result_keys(results, catalogue(manifest)), quantities, curves)
@@ -67,7 +77,7 @@ def figure(
             "There is nothing to draw: no quantity has positive values at two or more widths."
             + (" Use `ntkbench plot RUN --curves` to draw the curves." if curves else "")
         )
-    write_picture(_draw(panels, nonlinear_in_theory(result_keys(results, catalogue(manifest)), claims)), path)
+    return _encoded(_draw(panels, nonlinear_in_theory(result_keys(results, catalogue(manifest)), claims)), format)
 
 
 def checked(path: str | os.PathLike[str]) -> Path:
@@ -101,13 +111,17 @@ def empty_picture(panels: int, legend_rows: int) -> tuple[Any, list[Any]]:
 
 def write_picture(drawing: Any, path: Path) -> None:
     """Write a matplotlib Figure to a path returned by `checked`. Equal figures give equal bytes."""
+    write_atomically(path, _encoded(drawing, path.suffix.lower()[1:]))
+
+
+def _encoded(drawing: Any, format: str) -> bytes:
     from matplotlib import rc_context
 
-    format, buffer = path.suffix.lower()[1:], BytesIO()
+    buffer = BytesIO()
     # Reproducible files: no date, and SVG element ids that are hashed from their contents.
     with rc_context({"svg.hashsalt": "ntkbench"}):
         drawing.savefig(buffer, format=format, metadata=_NO_DATE.get(format))
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _draw(panels: Sequence[tuple[Quantity, Sequence[Law]]], non_linear: Collection[str]) -> Any:

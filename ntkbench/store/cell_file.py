@@ -7,13 +7,14 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, NoReturn, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, get_type_hints
 
 import attrs
 import msgspec
 
 from ..errors import NtkbenchError
 from ..types import IDENTITY, INFINITE, LATER, Cell, CellResult, Curve, Status, Value, digest
+from .manifest_types import LARGEST, Count, Plain, check_settings
 
 SCHEMA_VERSION = 2
 READABLE = (1, 2)
@@ -22,12 +23,21 @@ READABLE = (1, 2)
 _MARK = b',\n "checksum": "'
 
 
+_NARROWER: dict[str, Any] = {
+    "width": Annotated[int, msgspec.Meta(ge=1, le=LARGEST)] | Literal["inf"],
+    "seed": Count,
+    "params": dict[str, Plain],
+    "dataset_params": dict[str, Plain],
+}
+"""Types of a cell's fields in JSON, where they are narrower than in the class."""
+
+
 def _all_of(kind: type, names: Collection[str], later: Collection[str] = (), **options: Any) -> Any:
     """Return a msgspec type that requires every field of an attrs class, without defaults.
 
     later: fields that may be missing, which means that they are empty.
     """
-    hints = get_type_hints(kind) | ({"width": int | Literal["inf"]} if kind is Cell else {})
+    hints = get_type_hints(kind) | (_NARROWER if kind is Cell else {})
     always = [(name, hints[name]) for name in names if name not in later]
     return msgspec.defstruct(f"_{kind.__name__}", [*always, *((name, hints[name], "") for name in later)], **options)
 
@@ -48,9 +58,9 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     label: str
     status: Status
     message: str
-    seconds: float | None
-    n_parameters: int | None
-    n_probes: int | None
+    seconds: Annotated[float, msgspec.Meta(ge=0)] | None
+    n_parameters: Count | None
+    n_probes: Count | None
     device: str
     values: dict[str, _Value]  # type: ignore[valid-type]
     cell: _Cell  # type: ignore[valid-type]
@@ -117,6 +127,10 @@ def decode(text: str | bytes, source: str) -> CellResult:
     if record.schema_version == 1 and record.curves:
         raise _damaged(source, "it has curves, which schema_version 1 does not have")
     fields = msgspec.structs.asdict(record.cell)
+    try:
+        check_settings(fields["settings"])
+    except ValueError as error:
+        raise _damaged(source, str(error)) from None
     if fields["width"] == INFINITE:
         fields["width"] = math.inf
     cell = Cell(**fields, label=record.label)

@@ -36,6 +36,21 @@ def other(folder, name, renew=True, **words):
     return path
 
 
+def edited(folder, change):
+    """Write a copy of the receipt `first` that `change` has edited, with a valid hash."""
+    body = json.loads((folder / "submissions/first.json").read_text("utf-8"))
+    change(body)
+    return other(folder, "edited", **{key: value for key, value in body.items() if key not in ("name", "hash")})
+
+
+def a_law(body):
+    return body["plan"]["theory"]["fc"].setdefault("hessian_norm", {"exponent": -0.5, "source": "Ada 2026"})
+
+
+def a_result(body):
+    return body["groups"][0]["results"][0]
+
+
 def rows(folder):
     return list(csv.DictReader((folder / "v1/board.csv").open(encoding="utf-8")))
 
@@ -52,6 +67,85 @@ def withdraw(folder, path):
 def boards(tmp_path):
     submitted(tmp_path, "first", [*sweep("fc"), *sweep("bent", slopes=FLAT)])
     return tmp_path
+
+
+NESTED: list[object] = []
+for _ in range(300):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda body: body.update(environment="inf"), "Expected `object`, got `str` - at `$.environment`"),
+        (lambda body: body["environment"].update(threads=[[1]]), "at `$.environment"),
+        (lambda body: body["environment"].update(cpu=NESTED), "more than 20 lists and objects inside each other"),
+        (lambda body: body["environment"].update(cpu="\ud800"), "with markup or invisible characters"),
+        (lambda body: body["environment"].update({"\udfff": 1}), "with markup or invisible characters"),
+        (lambda body: a_law(body).update(from_width="x"), "Expected `int`, got `str`"),
+        (lambda body: a_law(body).update(from_width=None), "Expected `int`, got `null`"),
+        (lambda body: a_law(body).update(exponent="x"), "Expected `float`, got `str`"),
+        (lambda body: a_law(body).update(source=["x"]), "Expected `str`, got `array`"),
+        (lambda body: body["plan"]["theory"].update(fc=[1]), "Expected `object`, got `array`"),
+        (lambda body: body["plan"]["quantities"]["gradient"][0].update(per="x"), "Invalid enum value 'x'"),
+        (lambda body: body["plan"]["quantities"]["gradient"][0].update(symbol=3), "Expected `str`, got `int`"),
+        (lambda body: body["plan"]["width_means"].update(fc={}), "Expected `str`, got `object`"),
+        (lambda body: body["plan"].update(settings={}), "the settings of its plan lack n_probes"),
+        (lambda body: body["plan"]["settings"].update(radius="fc"), "the setting radius is 'fc'"),
+        (lambda body: body["groups"][0]["cell"]["settings"].update(radius="fc"), "the setting radius is 'fc'"),
+        (lambda body: body["groups"][0]["cell"]["settings"].update(draws=True), "the setting draws is True"),
+        (lambda body: body["groups"][0]["cell"]["params"].update(alpha=[None]), "at `$.cell.params[...]`"),
+        (lambda body: body["groups"][0]["cell"].update(precision="fc"), "the precision 'fc'"),
+        (lambda body: a_result(body).update(message="\ud800"), "with markup or invisible characters"),
+        (lambda body: a_result(body).update(device="\ud800"), "with markup or invisible characters"),
+        (lambda body: a_result(body).update(seconds=-1), "at `$.seconds`"),
+        (lambda body: a_result(body).update(n_probes=2**63), "at `$.n_probes`"),
+        (lambda body: a_result(body).update(n_parameters=-1), "at `$.n_parameters`"),
+        (lambda body: a_result(body)["values"].update(gradient_norm=[-5, None, "", None]), "cannot be negative"),
+        (lambda body: a_result(body)["values"].update(gradient_norm=[5, -1, "exact", None]), "cannot be negative"),
+    ],
+)
+def test_what_no_run_writes_is_rejected_by_name_and_can_be_withdrawn(boards, tmp_path, capsys, change, says):
+    path, first = edited(boards, change), boards / "submissions/first.json"
+    assert main(["leaderboard", "verify", str(path), "--cells", "0"]) == 1
+    assert says in capsys.readouterr().out
+    for words in (
+        ["build", "--boards", str(boards)],
+        ["site", str(boards), "-o", str(tmp_path / "site")],
+        ["diff", str(first), str(path)],
+    ):
+        assert main(["leaderboard", *words]) == 2, words
+        said = capsys.readouterr().err
+        assert f"{path} is rejected: " in said and says in said
+        assert words[0] == "diff" or f"ntkbench leaderboard withdraw {path}" in said
+    assert not (boards / "v1").exists() and not (tmp_path / "site").exists()
+    assert withdraw(boards, path) == 0
+    assert [receipt.name for receipt in load_board(boards)[0]] == ["first"]
+
+
+@pytest.mark.parametrize("broken", ["verdict", "figure_bytes"])
+def test_an_unexpected_error_names_its_receipt_and_writes_nothing(boards, tmp_path, capsys, monkeypatch, broken):
+    from ntkbench.leaderboard import build as module
+
+    real = getattr(module, broken)
+
+    def fails(of, *others):
+        one = of[0] if broken == "figure_bytes" else of.results[0]
+        if one.cell.label == "odd":
+            raise IndexError("no such law")
+        return real(of, *others)
+
+    submitted(boards, "second", sweep("odd"))
+    monkeypatch.setattr(module, broken, fails)
+    assert main(["leaderboard", "build", "--boards", str(boards)]) == 2
+    said = capsys.readouterr().err
+    assert "second.json is rejected: no board can be built from it (IndexError" in said and "withdraw" in said
+    assert not (boards / "v1").exists()
+    if broken == "verdict":
+        assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path / "site")]) == 2
+        assert "second.json is rejected" in capsys.readouterr().err and not (tmp_path / "site").exists()
+        assert main(["leaderboard", "diff", *(str(boards / f"submissions/{n}.json") for n in ("first", "second"))]) == 2
+        assert "second.json is rejected" in capsys.readouterr().err
 
 
 def test_the_board_without_a_receipt_is_empty(boards):

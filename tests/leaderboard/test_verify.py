@@ -83,6 +83,20 @@ def test_what_a_receipt_claims_of_its_own_errors_does_not_help():
     assert _allowed(factories.cell(measurement="gd"), "steps", honest, again) == pytest.approx(0.05)
 
 
+def test_a_value_outside_the_bounds_of_its_quantity_is_a_problem():
+    from ntkbench.leaderboard.receipt import Receipt
+    from ntkbench.leaderboard.verify import value_problems
+    from ntkbench.registry.current import registry
+
+    def problems(value):
+        cell = factories.cell(measurement="ball", quantities=("kink_share",))
+        of = factories.result(cell, values={"kink_share": Value(value)})
+        return value_problems(Receipt("small", "0" * 64, {}, {}, (of,)), registry())
+
+    assert problems(0.5) == problems(None) == []
+    assert problems(-0.5)[0].startswith("kink_share of fc is -0.5, outside its bounds [0, ")
+
+
 def swap_seeds(body):
     first, second = cell_of(body)[:2]
     first["seed"], second["seed"] = second["seed"], first["seed"]

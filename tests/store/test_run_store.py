@@ -221,6 +221,21 @@ def test_a_foreign_directory_is_refused_and_untouched(tmp_path):
             "is not valid",
         ),
         ('{"schema_version": 1, "quantities": {"gd": [{}]}}', "is not valid"),
+        ('{"schema_version": 1, "labels": {"a": {}}}', r"is not valid .*labels"),
+        ('{"schema_version": 1, "width_means": {"fc": []}}', r"is not valid .*width_means"),
+        ('{"schema_version": 1, "code": {"fc": {"net.py": 1}}}', r"is not valid .*code"),
+        ('{"schema_version": 1, "invocations": [{"command": 3}]}', r"is not valid .*command"),
+        ('{"schema_version": 1, "provenance": {"cpu": [[]]}}', r"is not valid .*provenance"),
+        ('{"schema_version": 1, "settings": {"radius": "wide"}}', "the setting radius is 'wide'"),
+        (
+            '{"schema_version": 1, "theory": {"fc": {"q": {"exponent": 0, "source": "us", "from_width": "x"}}}}',
+            r"is not valid .*from_width",
+        ),
+        (
+            f'{{"schema_version": 1, "theory": {{"fc": {{"q": {{"exponent": {10**400}, "source": "us"}}}}}}}}',
+            "is not valid",
+        ),
+        ('{"schema_version": 1, "quantities": {"gd": [{"name": "q", "key": "q", "per": "x"}]}}', r"is not valid .*per"),
     ],
 )
 def test_a_damaged_manifest_is_a_sentence(tmp_path, text, says):

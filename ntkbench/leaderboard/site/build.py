@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attrs import evolve
@@ -13,10 +13,10 @@ from ...registry.current import registry as the_registry
 from ...report.data import csv_bytes, json_bytes, parquet_bytes
 from ...store.frame import COLUMNS, frame_of_rows, rows as tidy_rows
 from ...store.manifest import catalogue
-from ..build import new_board
+from ..build import Board, new_board
 from ..receipt import Receipt, hash_of_file
 from ..records import Record
-from ..standing import load_board
+from ..standing import load_board, naming_the_cause
 from . import pages
 from .addresses import stem
 from .changes import changes
@@ -53,18 +53,30 @@ def build_site(
     receipts, records, remarks = load_board(folder)
     for remark in remarks:
         tell(remark)
+
+    def board_of(receipts: Sequence[Receipt], records: Sequence[Record] = (), remarks: Sequence[str] = ()) -> Board:
+        return evolve(new_board(receipts, records), remarks=tuple(remarks))
+
+    target = SiteFolder(out)
+    with naming_the_cause(folder, receipts, lambda each: _files(folder, [each], board_of([each]), before, url)):
+        files = _files(folder, receipts, board_of(receipts, records, remarks), before, url)
+    with target:
+        for name, data in files.items():
+            target.write(name, data)
+    return len(target.files)
+
+
+def _files(folder: Path, receipts: Sequence[Receipt], board: Board, before: Path | None, url: str) -> dict[str, bytes]:
+    """Return the files of a site by name."""
     registry = the_registry()
-    board = evolve(new_board(receipts, records), remarks=tuple(remarks))
     rows = tuple(site_rows(board.rows, registry))
     rules = _rules(folder)
     site = Site(board, rows, tuple(pairs_of(rows, registry)), rules is not None, url)
-    with SiteFolder(out) as files:
-        _write_rows(site, receipts, files)
-        _write_submissions(site, folder, receipts, files)
-        if rules is not None:
-            files.write("rules.html", pages.rules_page(site, rules))
-        files.write("changes.html", pages.changes_page(site, changes(board, folder, before)))
-    return len(files.files)
+    files = dict(_row_files(site, receipts))
+    files |= _submission_files(site, folder, receipts)
+    if rules is not None:
+        files["rules.html"] = pages.rules_page(site, rules)
+    return files | {"changes.html": pages.changes_page(site, changes(board, folder, before))}
 
 
 def _rules(folder: Path) -> str | None:
@@ -75,25 +87,25 @@ def _rules(folder: Path) -> str | None:
         return None
 
 
-def _write_rows(site: Site, receipts: Sequence[Receipt], files: SiteFolder) -> None:
-    """Write the page, the cells and the badge of each row, and a page for each name that several submissions have."""
+def _row_files(site: Site, receipts: Sequence[Receipt]) -> Iterator[tuple[str, bytes]]:
+    """Yield the page, the cells and the badge of each row, and a page for each name that several submissions have."""
     keys = {receipt.hash: pages.keys_of(receipt) for receipt in receipts}
     for i, row in enumerate(site.rows):
         receipt, of = row.row.receipt, row.row.verdict.series
         declared = catalogue(receipt.manifest)
-        files.write(f"rows/{row.stem}.html", pages.row_page(site, i, keys[receipt.hash]))
-        files.write(f"rows/{row.stem}.svg", pages.badge(site, [i]))
+        yield f"rows/{row.stem}.html", pages.row_page(site, i, keys[receipt.hash])
+        yield f"rows/{row.stem}.svg", pages.badge(site, [i])
         found = list(tidy_rows(of.results, declared))
-        files.write(f"rows/{row.stem}.csv", csv_bytes(COLUMNS, found))
-        files.write(f"rows/{row.stem}.json", json_bytes(found))
-        files.write(f"rows/{row.stem}.parquet", parquet_bytes(frame_of_rows(found)))
+        yield f"rows/{row.stem}.csv", csv_bytes(COLUMNS, found)
+        yield f"rows/{row.stem}.json", json_bytes(found)
+        yield f"rows/{row.stem}.parquet", parquet_bytes(frame_of_rows(found))
     for name, own in site.repeated.items():
-        files.write(f"rows/{stem(name)}.html", pages.label_page(site, name, own))
-        files.write(f"rows/{stem(name)}.svg", pages.badge(site, own))
+        yield f"rows/{stem(name)}.html", pages.label_page(site, name, own)
+        yield f"rows/{stem(name)}.svg", pages.badge(site, own)
 
 
-def _write_submissions(site: Site, folder: Path, receipts: Sequence[Receipt], files: SiteFolder) -> None:
-    """Write the page of each submission, the receipts on the board, and the front page, which lists all of them."""
+def _submission_files(site: Site, folder: Path, receipts: Sequence[Receipt]) -> Iterator[tuple[str, bytes]]:
+    """Yield the page of each submission, the receipts on the board, and the front page, which lists all of them."""
     standing = {receipt.name: receipt for receipt in receipts}
     paths = {path.stem: path for path in sorted((folder / "submissions").glob("*.json"))}
     hashes = {name: standing[name].hash if name in standing else hash_of_file(path) for name, path in paths.items()}
@@ -105,10 +117,10 @@ def _write_submissions(site: Site, folder: Path, receipts: Sequence[Receipt], fi
         file = stem(name)
         listed.append({"name": name, "file": file, "status": status})
         page = pages.submission_page(site, name, hashes[name], status, standing.get(name), own, names)
-        files.write(f"submissions/{file}.html", page)
+        yield f"submissions/{file}.html", page
         if name in standing:
-            files.write(f"submissions/{name}.json", read_regular(path))
-    files.write("index.html", pages.front_page(site, listed))
+            yield f"submissions/{name}.json", read_regular(path)
+    yield "index.html", pages.front_page(site, listed)
 
 
 def _status(name: str, standing: Mapping[str, Receipt], records: Sequence[Record]) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ...errors import NtkbenchError
 from ...report.verdict_words import exponent, name_of, shown_law
 from ..build import Board, Row, new_board, tie_changes
 from ..receipt import Receipt
@@ -53,11 +52,12 @@ def changes(board: Board, folder: Path, before: Path | None = None) -> Changes:
                 f"The last board is the one before {max(days)}, the day of the last correction or withdrawal, with "
                 f"{_listed(receipts)}. Receipts carry no date, so submissions added since then count as part of it."
             )
-    except NtkbenchError:
+        last = new_board(receipts, records)
+    except Exception:  # a receipt that was withdrawn because no board can be built from it
         return Changes("This version of ntkbench cannot read the last board, so there is nothing to compare with.", {})
     known = set(records)
     since = [record for record in board.records if record not in known]
-    return Changes(against, _sections(new_board(receipts, records), board, since))
+    return Changes(against, _sections(last, board, since))
 
 
 def _listed(receipts: Sequence[Receipt]) -> str:
