@@ -186,14 +186,11 @@ def theory(manifest: Mapping[str, Any]) -> dict[str, dict[str, Theory]]:
 
 
 def companions(manifest: Mapping[str, Any], measurement: str) -> dict[str, tuple[str, ...]] | None:
-    """Return the result keys that come with each one of a measurement; None where an earlier manifest does not say.
-
-    Raises TypeError or KeyError for a manifest that says something else.
-    """
+    """Return the result keys that come with each one of a measurement; None where an earlier manifest does not say."""
     declared = manifest.get("quantities", {}).get(measurement, ())
     if not any("comes_with" in entry for entry in declared):
         return None
-    return {str(entry["key"]): tuple(map(str, entry["comes_with"])) for entry in declared}
+    return {str(entry["key"]): tuple(map(str, entry.get("comes_with", ()))) for entry in declared}
 
 
 def _quantity_to_json(quantity: Quantity, companions: Mapping[str, Sequence[str]]) -> dict[str, Any]:

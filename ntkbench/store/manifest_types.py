@@ -13,28 +13,30 @@ from ..types import Direction, Settings, TheoryKind
 LARGEST = 2**63 - 1
 """Largest integer of a table's column."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+Text = Annotated[str, msgspec.Meta(pattern=r"^[^\ud800-\udfff]*$")]
+"""Text without lone surrogates, which no file can hold."""
 Plain = bool | int | float | str | None
 
 
 class _Law(msgspec.Struct):
     exponent: float
-    source: str
+    source: Text
     kind: TheoryKind = "rate"
     from_width: Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)] = 1
 
 
 class _Quantity(msgspec.Struct):
-    name: str
-    key: str
-    symbol: str = ""
-    unit: str = ""
+    name: Text
+    key: Text
+    symbol: Text = ""
+    unit: Text = ""
     direction: Direction = "none"
-    reduction: str = ""
-    summary: str = ""
+    reduction: Text = ""
+    summary: Text = ""
     per: Literal["", "variable", "point"] = ""
-    x_unit: str = ""
-    axis: str = ""
-    comes_with: list[str] = []
+    x_unit: Text = ""
+    axis: Text = ""
+    comes_with: list[Text] = []
 
 
 class _Invocation(msgspec.Struct):
@@ -45,11 +47,11 @@ class _Invocation(msgspec.Struct):
 
 
 class _Manifest(msgspec.Struct):
-    theory: dict[str, dict[str, _Law]] = {}
-    quantities: dict[str, list[_Quantity]] = {}
+    theory: dict[str, dict[Text, _Law]] = {}
+    quantities: dict[Text, list[_Quantity]] = {}
     labels: dict[str, str] = {}
     cells: list[str] = []
-    width_means: dict[str, str] = {}
+    width_means: dict[Text, Text] = {}
     settings: dict[str, Plain] = {}
     provenance: dict[str, Plain | dict[str, Plain] | list[Plain]] = {}
     code: dict[str, dict[str, str]] = {}

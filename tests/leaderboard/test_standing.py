@@ -89,6 +89,10 @@ for _ in range(300):
         (lambda body: body["plan"]["theory"].update(fc=[1]), "Expected `object`, got `array`"),
         (lambda body: body["plan"]["quantities"]["gradient"][0].update(per="x"), "Invalid enum value 'x'"),
         (lambda body: body["plan"]["quantities"]["gradient"][0].update(symbol=3), "Expected `str`, got `int`"),
+        (
+            lambda body: body["plan"]["quantities"]["gradient"][0].update(comes_with="x", per=""),
+            "Expected `array`, got `str`",
+        ),
         (lambda body: body["plan"]["width_means"].update(fc={}), "Expected `str`, got `object`"),
         (lambda body: body["plan"].update(settings={}), "the settings of its plan lack n_probes"),
         (lambda body: body["plan"]["settings"].update(radius="fc"), "the setting radius is 'fc'"),
@@ -121,6 +125,14 @@ def test_what_no_run_writes_is_rejected_by_name_and_can_be_withdrawn(boards, tmp
     assert not (boards / "v1").exists() and not (tmp_path / "site").exists()
     assert withdraw(boards, path) == 0
     assert [receipt.name for receipt in load_board(boards)[0]] == ["first"]
+
+
+def test_a_quantity_without_its_companions_has_none(boards):
+    def change(body):
+        body["plan"]["quantities"]["hessian"][0].pop("comes_with")
+
+    edited(boards, change)
+    assert [receipt.name for receipt in load_board(boards)[0]] == ["edited"]
 
 
 @pytest.mark.parametrize("broken", ["verdict", "figure_bytes"])

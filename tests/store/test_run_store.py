@@ -235,6 +235,10 @@ def test_a_foreign_directory_is_refused_and_untouched(tmp_path):
             f'{{"schema_version": 1, "theory": {{"fc": {{"q": {{"exponent": {10**400}, "source": "us"}}}}}}}}',
             "is not valid",
         ),
+        (
+            '{"schema_version": 1, "quantities": {"gd": [{"name": "q", "key": "q", "unit": "\\ud800"}]}}',
+            r"is not valid .*unit",
+        ),
         ('{"schema_version": 1, "quantities": {"gd": [{"name": "q", "key": "q", "per": "x"}]}}', r"is not valid .*per"),
     ],
 )
