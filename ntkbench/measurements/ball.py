@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from attrs import define
 
 from ..engine.context import CLIMBING, Context
 from ..engine.ntk import relative_change
@@ -35,6 +36,25 @@ WithGradient = Callable[[Vector], tuple[float, Vector]]
 """Objective of `ascend` with a gradient at every point."""
 
 
+@define
+class _Watched:
+    """An objective that remembers whether all of its values were finite."""
+
+    objective: WithGradient
+    finite: bool = True
+
+    def __call__(self, v: Vector) -> tuple[float, Vector]:
+        value, gradient = self.objective(v)
+        self.finite &= bool(np.isfinite(value))
+        return value, gradient
+
+    def check(self, best: Maximum, what: str, radius: float) -> None:
+        """Raise Diverged if nothing was found because values were not finite, which is not a maximum of 0."""
+        if not self.finite and not best.value > 0:
+            raise Diverged(f"{what} is not finite at radius {radius:g}. Choose a smaller --radius.")
+
+
+@np.errstate(over="ignore", invalid="ignore")  # values that are not finite are reported as such
 def measure(ctx: Context) -> dict[str, Value]:
     """Return kernel_change_worst, linearization_error_worst and hessian_norm_ball: the largest values within R of w0.
 
@@ -64,7 +84,7 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     them, each with its own random draws. search_gain is the relative gain of the combined search over the worse of the
     two.
     """
-    objective, growth, share = kernel_objective(ctx), kernel_growth(ctx), largest_kink_share(ctx)
+    objective, growth, share = _Watched(kernel_objective(ctx)), kernel_growth(ctx), largest_kink_share(ctx)
     halves = [[growth], [_descent(ctx), ctx.direction()]]
     found = [largest(ascend_best(objective, _both(start), ASCENT) for start in half) for half in halves]
     if (share.value or 0.0) > KINKED:
@@ -72,6 +92,7 @@ def kernel_change_worst(ctx: Context) -> dict[str, Value]:
     best = largest(found)
     if best.direction is not None:
         best = largest([best, ascend(objective, best, ASCENT, POLISHED)])
+    objective.check(best, "The tangent kernel", ctx.settings.radius)
     return {
         "kernel_change_worst": _confirmed(ctx, best, _kernel_change_at),
         "search_gain": Value(_gain(best, found), None, "bound"),
@@ -130,7 +151,9 @@ def linearization_error_worst(ctx: Context) -> Value:
 
     top = max((sample.top for sample in ctx.curvatures), key=lambda top: abs(top.value))
     starts = [top.vector * float(top.value != 0), _descent(ctx), ctx.direction()]
-    best = largest(ascend_best(objective, _both(start), ASCENT, climb) for start in starts)
+    watched = _Watched(objective)
+    best = largest(ascend_best(watched, _both(start), ASCENT, climb) for start in starts)
+    watched.check(best, "The error of the linear model", radius)
     return _confirmed(ctx, best, _linearization_error_at)
 
 

@@ -16,6 +16,9 @@ from ..types import INFINITE, Precision, Status, Width, written_width
 from .preset import preset
 
 LARGEST_WIDTH = 2**31
+MOST_SEEDS = 10_000
+RADII = {"float32": (2.0**-126, 2.0**127), "float64": (2.0**-1022, 2.0**1023)}
+"""Smallest and largest radius in each precision: numbers outside are rounded to 0 or infinity."""
 RETRIED = (Status.FAILED, Status.TIMEOUT, Status.OOM, Status.DIVERGED)
 
 
@@ -79,7 +82,12 @@ def _count(value: Any, what: str, example: str) -> int | None:
 
 
 def _seeds(value: Any) -> int | None:
-    return _count(value, "number of seeds", "--seeds 5")
+    number = _count(value, "number of seeds", "--seeds 5")
+    if number is not None and number > MOST_SEEDS:
+        raise NtkbenchError(
+            f"The number of seeds must be at most {MOST_SEEDS}, got {number}; write, for example, --seeds 5."
+        )
+    return number
 
 
 def _probes(value: Any) -> int | None:
@@ -109,6 +117,11 @@ def parse_retry(given: str | Iterable[Any] | None) -> tuple[Status, ...]:
     for word in words:
         if word == Status.OK:
             raise NtkbenchError("--retry cannot select ok cells; use --force to measure them again.")
+        if word == "none":
+            raise NtkbenchError(
+                f"--retry none measures nothing again and must stand alone, got {','.join(words)!r}. Leave out either "
+                "none or the other statuses."
+            )
         if word not in names:
             raise UnknownName("cell status", word, [*names, "none"])
     return tuple(Status(word) for word in dict.fromkeys(words))
@@ -163,6 +176,12 @@ def _architectures(given: str | Iterable[Any] | None) -> tuple[str, ...]:
     if not words:
         raise NtkbenchError("No architecture is given; use --arch all or --arch NAME (see `ntkbench list`).")
     return words
+
+
+def _folder(given: Any) -> str | None:
+    if given is not None and not str(given).strip():
+        raise NtkbenchError("--out is empty; name a folder, such as --out runs/first, or leave the option out.")
+    return None if given is None else str(given)
 
 
 def _known_preset(_: Any, __: Any, value: str) -> None:
@@ -230,9 +249,18 @@ class RunOptions:
     reinit: bool = False
     units: str | None = field(default=None, validator=_one_of("units", (*UNITS, "none")))
     redraw: str | None = field(default=None, validator=_one_of("redraw", (*REDRAWS, "none")))
-    out: str | None = field(default=None, converter=lambda path: None if path is None else str(path))
+    out: str | None = field(default=None, converter=_folder)
     force: bool = False
     retry: tuple[Status, ...] = field(default=RETRIED, converter=parse_retry)
+
+    def __attrs_post_init__(self) -> None:
+        low, high = RADII[self.precision]
+        for radius in self.radius or ():
+            if not low <= radius <= high:
+                raise NtkbenchError(
+                    f"The radius {radius:g} cannot be computed with in {self.precision}, which holds numbers from "
+                    f"{low:.1e} to {high:.1e}; write, for example, --radius 1."
+                )
 
     def to_json(self) -> Mapping[str, Any]:
         """Return the options as plain JSON."""

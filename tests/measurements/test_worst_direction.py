@@ -9,6 +9,7 @@ import pytest
 import relu_flips
 import tensorflow as tf
 from attrs import evolve
+from keras import ops
 from measuring import Extended, cells
 
 from ntkbench.engine.search import kink_share
@@ -235,3 +236,19 @@ def test_hessian_norms_do_not_depend_on_what_was_measured_before():
     tops = [abs(sample.top.value) for sample in after.curvatures]
     assert np.array_equal(after.hessian_norms.value, alone.hessian_norms.value)
     assert np.allclose(tops, alone.hessian_norms.value[: len(tops)], rtol=2e-3)
+
+
+# -- radii at which the network overflows ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", ["kernel_change_worst", "linearization_error_worst"])
+def test_what_is_not_finite_at_the_radius_is_not_zero(asked, recwarn):
+    """Products of infinities and zeros are not numbers, which no search can compare."""
+    known = Extended(Architecture(name="own", target=kinked.dense(ops.square, depth=3)))
+    settings = Settings(n_probes=2, radius=1e30)
+    cell = evolve(cells("own", 8, measure=["ball"], known=known, settings=settings)[0], quantities=(asked,))
+    worker = GroupWorker([cell], known)
+    (result,) = worker.results()
+    assert result.status is Status.DIVERGED, result
+    assert "is not finite at radius 1e+30. Choose a smaller --radius." in result.message
+    assert not [each for each in recwarn if each.category is RuntimeWarning]

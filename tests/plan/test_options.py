@@ -83,6 +83,11 @@ def test_bad_widths(given, message):
         ({"precision": "float16"}, "Did you mean 'float64'"),
         ({"device": "gpux"}, "Did you mean 'gpu'"),
         ({"arch": []}, "No architecture is given"),
+        ({"seeds": 10**9}, "at most 10000, got 1000000000"),
+        ({"retry": "none,failed"}, "none measures nothing again and must stand alone, got 'none,failed'"),
+        ({"retry": ["timeout", "none"]}, "must stand alone"),
+        ({"out": ""}, "--out is empty"),
+        ({"out": " "}, "--out is empty"),
     ],
 )
 def test_bad_options(given, message):
@@ -104,3 +109,14 @@ def test_one_radius_or_several():
 def test_bad_radii(given):
     with pytest.raises(NtkbenchError, match="must be a positive number, got"):
         RunOptions(radius=given)
+
+
+@pytest.mark.parametrize(
+    ("radius", "precision"),
+    [(1e39, "float32"), ([1, 1e308], "float32"), (1e-40, "float32"), (1e-320, "float64"), (1e-320, "float32")],
+)
+def test_a_radius_beyond_the_precision_is_refused(radius, precision):
+    with pytest.raises(NtkbenchError, match=f"cannot be computed with in {precision}, which holds numbers from"):
+        RunOptions(radius=radius, precision=precision)
+    assert RunOptions(radius=[1e-37, 1e38, 1.0]).radius == (1e-37, 1e38, 1.0)
+    assert RunOptions(radius=1e39, precision="float64").radius == (1e39,)
