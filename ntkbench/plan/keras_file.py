@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,19 @@ from typing import Any
 from attrs import field, frozen
 
 from ..datasets.forms import FORMS
-from ..errors import NtkbenchError, did_you_mean
+from ..errors import NtkbenchError
 from ..registry.code import Code, code_of_file
 from ..registry.specs import Architecture
 from ..seeds import seed_for
+from .model_file import require_file
 from .python_file import OUTPUT, chosen_output
 
+_NOT_A_MODEL = (
+    zipfile.BadZipFile, zlib.error, EOFError, RecursionError, MemoryError,
+    LookupError, ValueError, TypeError, AttributeError,
+    RuntimeError,  # an encrypted archive, or (NotImplementedError) an unknown compression
+)  # fmt: skip
+"""What reading config.json raises if the file is not an archive of Keras."""
 FORM_OF_RANK = {1: "vector", 2: "sequence", 3: "image"}
 
 
@@ -105,14 +113,14 @@ def read_inputs(path: Path) -> tuple[Any, Any]:
 
     Sizes are None for axes of any size. For several inputs, both are dicts or lists in the structure of the inputs.
     """
-    if not path.is_file():
-        near = [other.name for other in path.parent.glob("*.keras")] if path.parent.is_dir() else []
-        raise NtkbenchError(f"File not found: {path}. {did_you_mean(path.name, near) if near else ''}".strip())
+    require_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             saved = json.loads(archive.read("config.json"))
         found = _saved_inputs(saved)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError):
+    except OSError as error:
+        raise NtkbenchError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except _NOT_A_MODEL:
         raise NtkbenchError(f"{path} is not a Keras 3 model; save it with model.save('NAME.keras').") from None
     if found is None:
         raise NtkbenchError(f"{path.name} was saved without an input shape; call it on data once, then save it again.")

@@ -14,12 +14,13 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from ..datasets.forms import FORMS
-from ..errors import NtkbenchError, UnknownName, did_you_mean, reason_of
+from ..errors import NtkbenchError, UnknownName, reason_of
 from ..registry.calling import exit_as_error
 from ..registry.code import Code, code_of_file
 from ..registry.specs import Architecture, Param
 from ..types import digest
-from .user_modules import enter, forget
+from .model_file import require_file
+from .user_modules import enter
 
 # Arguments that the runner passes to every build function; all others are the user's own parameters.
 GIVEN = ("width", "input_shape", "outputs", "seed", "inputs")
@@ -183,9 +184,7 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
 
 
 def _parsed(path: Path) -> ast.Module:
-    if not path.is_file():
-        near = [other.name for other in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise NtkbenchError(f"File not found: {path}. {did_you_mean(path.name, near) if near else ''}".strip())
+    require_file(path)
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except OSError as error:

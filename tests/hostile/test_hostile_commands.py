@@ -177,7 +177,7 @@ FILES = [
         "its exit code was 0",
         command="ntkbench doctor net.py:build",
     ),
-    Case("is a folder", f"{RUN} net.py:build", 2, files={"net.py/readme": ""}, says="File not found: net.py"),
+    Case("is a folder", f"{RUN} net.py:build", 2, files={"net.py/readme": ""}, says="net.py is a folder."),
     *[
         Case(
             f"lies beside files named like Python's modules, with {executor}",

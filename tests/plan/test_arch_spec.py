@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 
 import pytest
@@ -225,6 +226,50 @@ def test_saved_models_with_several_inputs_tell_their_form(registry, tmp_path):
 def test_bad_saved_models(registry, tmp_path, config, message):
     with pytest.raises(NtkbenchError, match=message):
         parse_arch(str(saved(tmp_path / "net.keras", config)), registry)
+
+
+def archive(path, text="{}", compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as file:
+        file.writestr("config.json", text)
+    return path
+
+
+@pytest.mark.parametrize("damage", ["nested", "encrypted", "compression", "deflated"])
+def test_archives_that_cannot_be_read(registry, tmp_path, damage):
+    path = archive(tmp_path / "net.keras", '{"a":' * 100_000 if damage == "nested" else "{}" * 99)
+    data = bytearray(path.read_bytes())
+    central = data.index(b"PK\x01\x02")
+    if damage == "encrypted":
+        data[6] = data[central + 8] = 1
+    elif damage == "compression":
+        data[8] = data[central + 10] = 99
+    elif damage == "deflated":
+        data[30 + len("config.json")] = 0xFF
+    path.write_bytes(data)
+    with pytest.raises(NtkbenchError, match="not a Keras 3 model"):
+        parse_arch(str(path), registry)
+
+
+@pytest.mark.parametrize("name", ["net.py", "net.keras"])
+def test_what_is_there_but_is_no_file_is_said(registry, tmp_path, name):
+    def says(words):
+        with pytest.raises(NtkbenchError) as caught:
+            parse_arch(str(path) + (":build" if name == "net.py" else ""), registry)
+        assert words in str(caught.value) and "Did you mean" not in str(caught.value)
+        path.rmdir() if path.is_dir() else path.unlink()
+
+    path = tmp_path / name
+    path.mkdir()
+    says(f"{path} is a folder. Give the path of a {path.suffix} file.")
+    os.mkfifo(path)
+    says(f"{path} is not a regular file.")
+    path.symlink_to(path)
+    says(f"{path} is a link that leads to no file.")
+    path.symlink_to(tmp_path / "nowhere")
+    says(f"{path} is a link that leads to no file.")
+    long = str(tmp_path / ("x" * 300 + name)) + (":build" if name == "net.py" else "")
+    with pytest.raises(NtkbenchError, match="File not found"):
+        parse_arch(long, registry)
 
 
 def test_saved_models_that_are_no_archives(registry, tmp_path):
