@@ -95,6 +95,7 @@ class RunStore:
                     f"{self.path} is not empty and contains no run (no manifest.json). "
                     "Choose another --out or an empty directory."
                 )
+            self._check_places()
             self._begin()
             with _updating:
                 old = self.manifest()
@@ -105,9 +106,18 @@ class RunStore:
                 replace(self.path / MANIFEST, _text(merged))
         except OSError as error:
             raise NtkbenchError(
-                f"The run could not be stored in {self.path}: {error.strerror or error}. Choose another --out."
+                f"The run could not be stored in {self.path}: {_reason(error)}. Choose another --out."
             ) from error
         return merged
+
+    def _check_places(self) -> None:
+        """Raise NtkbenchError if a name that the run needs belongs to something else."""
+        for place in (self.cells, self.aside, self.workspaces):
+            if os.path.lexists(place) and not place.is_dir():
+                raise NtkbenchError(f"{place} is not a folder, but a run needs one of this name. Move it away.")
+        lock = self.path / LOCK
+        if os.path.lexists(lock) and not lock.is_file():
+            raise NtkbenchError(f"{lock} is not a file, but a run needs one of this name. Move it away.")
 
     def _begin(self) -> None:
         """Become the writer; remove the temporary files of a killed one unless a store of this process is writing."""
@@ -177,7 +187,7 @@ class RunStore:
         results = list(self.read())
         if self._end is not None:
             for file in self._foreign:
-                with self._stopping_run_on_oserror(file):
+                with self._stopping_run_on_oserror(self.aside):
                     move_aside(file, self.aside)
             self._stock = results
             for key in _names(self.workspaces) & {result.cell.key for result in results if result.status in DONE}:
@@ -307,6 +317,13 @@ def _names(directory: Path) -> set[str]:
         return set(os.listdir(directory))
     except OSError:
         return set()
+
+
+def _reason(error: OSError) -> str:
+    """Return the reason of an error with the name of the file, unless that is a temporary one."""
+    name = os.path.basename(str(error.filename or ""))
+    reason = str(error.strerror or error)
+    return reason if not name or is_temporary(name) else f"{reason} ({name})"
 
 
 def _ours(name: str) -> bool:

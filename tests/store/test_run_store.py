@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +142,29 @@ def test_a_folder_among_the_cells_is_set_aside(tmp_path):
         assert finished(store) == {result().cell.key}
     assert {file.name for file in store.aside.iterdir()} == {f"{'0' * 32}{n}.json" for n in ("", ".2", ".3")}
     assert len(store.set_aside()) == 3
+
+
+@pytest.mark.parametrize("name", ["cells", "set-aside", "workspace", ".lock"])
+def test_what_takes_the_place_of_a_part_of_the_run_is_named(tmp_path, name):
+    filled(tmp_path / "run", [result()]).close()
+    place = tmp_path / "run" / name
+    if name == ".lock":
+        place.unlink(missing_ok=True)
+        place.mkdir()
+    else:
+        shutil.rmtree(place, ignore_errors=True)
+        place.write_text("")
+    kind = "file" if name == ".lock" else "folder"
+    with pytest.raises(NtkbenchError, match=rf"run/{name} is not a {kind}, but a run needs one of this name"):
+        RunStore(tmp_path / "run").create_or_open(manifest([result()]))
+
+
+def test_the_folder_of_damaged_cells_is_named_if_it_fails(tmp_path):
+    store = filled(tmp_path / "run", [result()])
+    (store.cells / f"{'0' * 32}.json").write_text("{")
+    store.aside.write_text("")
+    with pytest.raises(RunStopped, match="run/set-aside could not be written: "):
+        store.take_stock()
 
 
 def test_cells_whose_manifest_was_lost_are_planned_again(tmp_path):
