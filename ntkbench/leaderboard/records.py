@@ -18,7 +18,7 @@ from ..types import digest
 
 Kind = Literal["verification", "correction", "withdrawal"]
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
-_WORDS = re.compile(r"[^\x00-\x1f<>|`]{1,300}\Z")
+_WORDS = re.compile(r"[^\x00-\x1f\x7f-\x9f<>|`\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]{1,300}\Z")
 
 
 def _texts(found: Iterable[str]) -> tuple[str, ...]:
@@ -58,6 +58,13 @@ class Record:
     def __attrs_post_init__(self) -> None:
         if self.rerun and not len(set(self.rerun)) == len(self.rerun) == self.cells:
             raise ValueError(f"it reports {self.cells} re-run cells but names {len(set(self.rerun))}")
+        if self.agreed > self.cells:
+            raise ValueError(f"{self.agreed} cells agreed, but only {self.cells} were re-run")
+        if self.replaced_by == self.receipt:
+            raise ValueError("it replaces a receipt by itself")
+        datetime.date.fromisoformat(self.date)
+        if self.time:
+            datetime.time.fromisoformat(self.time)
 
 
 def new_record(**fields: Any) -> Record:

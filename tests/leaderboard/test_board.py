@@ -214,6 +214,25 @@ def test_a_wrong_record_is_a_sentence(tmp_path):
         read_records(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"cells": 2, "agreed": 3}, "3 cells agreed, but only 2 were re-run"),
+        ({"date": "2026-99-99"}, "is not valid: month"),
+        ({"time": "25:00:00.000000"}, "is not valid: hour"),
+        ({"by": "\ud800"}, "is not valid: 'by'"),
+        ({"why": "a\u202eb"}, "is not valid: 'why'"),
+        ({"kind": "correction", "replaced_by": "0" * 64}, "it replaces a receipt by itself"),
+    ],
+)
+def test_a_record_of_what_cannot_be_is_refused(tmp_path, fields, says):
+    record = {"kind": "verification", "receipt": "0" * 64, "by": "Ada", "why": "x", "date": "2026-11-01"} | fields
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records/x.json").write_text(json.dumps(record))
+    with pytest.raises(NtkbenchError, match=f"x.json .*{says}"):
+        read_records(tmp_path)
+
+
 def test_diff(boards, capsys):
     submitted(boards, "second", [*sweep("fc", seeds=5, noise=0.2), *sweep("bent", slopes=SLOPES, seeds=5)])
     paths = [str(boards / f"submissions/{name}.json") for name in ("first", "second")]
