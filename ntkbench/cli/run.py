@@ -293,7 +293,7 @@ def _run_suite(
     registry = the_registry()
     warn_of_plugins(registry)
     suite = load_suite(name, registry)
-    planned = [plan for plan, _ in plans(suite, registry)]
+    planned = [plan for plan, _ in plans(suite, registry, out=out)]
     for note in dict.fromkeys(note for plan in planned for note in plan.notes):
         _say(note)
     if dry_run and suite.options is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,11 +16,12 @@ LARGEST = 2**63 - 1
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 Text = Annotated[str, msgspec.Meta(pattern=r"^[^\ud800-\udfff]*$")]
 """Text without lone surrogates, which no file can hold."""
-Plain = bool | int | float | str | None
+Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+Plain = bool | int | Finite | str | None
 
 
 class _Law(msgspec.Struct):
-    exponent: float
+    exponent: Finite
     source: Text
     kind: TheoryKind = "rate"
     from_width: Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)] = 1

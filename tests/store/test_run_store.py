@@ -250,10 +250,16 @@ def test_a_foreign_directory_is_refused_and_untouched(tmp_path):
         ('{"schema_version": 1, "code": {"fc": {"net.py": 1}}}', r"is not valid .*code"),
         ('{"schema_version": 1, "invocations": [{"command": 3}]}', r"is not valid .*command"),
         ('{"schema_version": 1, "provenance": {"cpu": [[]]}}', r"is not valid .*provenance"),
+        ('{"schema_version": 1, "provenance": {"cpu_count": NaN}}', r"is not valid .*provenance"),
+        ('{"schema_version": 1, "settings": {"radius": 1e999}}', r"is not valid .*settings"),
         ('{"schema_version": 1, "settings": {"radius": "wide"}}', "the setting radius is 'wide'"),
         (
             '{"schema_version": 1, "theory": {"fc": {"q": {"exponent": 0, "source": "us", "from_width": "x"}}}}',
             r"is not valid .*from_width",
+        ),
+        (
+            '{"schema_version": 1, "theory": {"fc": {"q": {"exponent": Infinity, "source": "us"}}}}',
+            r"is not valid .*exponent",
         ),
         (
             f'{{"schema_version": 1, "theory": {{"fc": {{"q": {{"exponent": {10**400}, "source": "us"}}}}}}}}',
