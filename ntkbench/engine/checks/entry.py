@@ -9,7 +9,7 @@ import tensorflow as tf
 from attrs import define, field
 
 from ...errors import NtkbenchError, reason_of
-from ..model import EPS, Network, network, network_in, renewed, trace_of
+from ..model import EPS, Network, network, network_in, renewed, spread, trace_of
 from ..ops import full_precision
 from .bfloat16 import require_no_crash
 from .finite import require_finite_weights
@@ -49,7 +49,7 @@ def enter(
 
     Compiled functions are reused while the model is unchanged, that is, while its variables and the contents of its
     Python objects are the same. If the model contains custom code, which may depend on anything else, the outputs of an
-    eager call at the first input must also be the same. A Network is returned as it is; only its inputs are checked.
+    eager call at a few inputs must also be the same. A Network is returned as it is; only its inputs are checked.
 
     Args:
         model: A model or a Network.
@@ -119,20 +119,36 @@ def _as_it_is_now(net: Network, x: tf.Tensor) -> Network:
 
 
 def _plain(net: Network, x: tf.Tensor) -> np.ndarray:
-    """Return the outputs of an eager call of the model at the first input: [1, O]."""
-    try:
-        with full_precision():
+    """Return the outputs of an eager call of the model at inputs spread over x, or at the first if it raises: [n, O].
+
+    Later checks name the inputs that the model cannot be called on.
+    """
+    with full_precision():
+        try:
+            return net.outputs(spread(x)).numpy()
+        except Exception:  # a user's layer may raise anything
+            pass
+        try:
             return net.outputs(x[:1]).numpy()
-    except NtkbenchError:
-        raise
-    except Exception as error:  # a user's layer may raise anything
-        raise NtkbenchError(f"The model cannot be called on a single input, x[:1]: {reason_of(error)}.") from error
+        except NtkbenchError:
+            raise
+        except Exception as error:
+            raise NtkbenchError(f"The model cannot be called on a single input, x[:1]: {reason_of(error)}.") from error
 
 
 def _difference(net: Network, x: tf.Tensor, plain: np.ndarray) -> float:
-    """Return the relative difference between a compiled and an eager call; 0 if either is not finite."""
-    compiled = trace_of(net, x).outputs(x[:1]).numpy()
-    if not (np.isfinite(plain).all() and np.isfinite(compiled).all()) or plain.shape != compiled.shape:
-        return 0.0 if plain.shape == compiled.shape else np.inf
-    size = max(np.abs(plain).max(), np.abs(compiled).max())
+    """Return the relative difference between compiled and eager calls at inputs spread over x, where both are finite.
+
+    Args:
+        net: The network.
+        x: Inputs [N, ...].
+        plain: Outputs of the eager call, as of `_plain`.
+    """
+    of_one = trace_of(net, x).outputs
+    compiled = np.concatenate([of_one(each[None]).numpy() for each in spread(x)[: len(plain)]])
+    if plain.shape != compiled.shape:
+        return np.inf
+    finite = np.isfinite(plain).all(1) & np.isfinite(compiled).all(1)
+    plain, compiled = plain[finite], compiled[finite]
+    size = max(np.abs(plain).max(initial=0.0), np.abs(compiled).max(initial=0.0))
     return float(np.abs(plain - compiled).max() / size) if size > 0 else 0.0

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
+import sysconfig
 import types
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,6 +20,18 @@ from ..model import OPAQUE, is_stock
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 LARGE = 2**20  # bytes; arrays of at least this size are compared by identity
+INSTALLED = frozenset({"site-packages", "dist-packages"})
+# Objects that hold a function, and the attributes in which they hold it and its arguments.
+WRAPPERS = (
+    types.MethodType,
+    functools.partial,
+    property,
+    staticmethod,
+    classmethod,
+    tf.types.experimental.PolymorphicFunction,
+)
+WRAPPED = ("__func__", "__self__", "func", "args", "keywords", "fget", "python_function")
+SETUP = frozenset({"__init__", "__new__", "from_config", "get_config"})  # methods that no call runs
 # Attributes that Keras sets on every layer and that decide how the layer computes; all other such attributes do not.
 COMPUTES = frozenset({"_dtype_policy", "_functional", "_layers", "autocast", "call"})
 TRAINING = frozenset(
@@ -112,21 +128,18 @@ def _inside(value: Any) -> Iterator[tuple[Any, Any]]:
     """Yield names and values inside an object that may affect the model's outputs."""
     if isinstance(value, Mapping):
         yield from ((("key", str(key)), each) for key, each in list(value.items()))
-    elif isinstance(value, list | tuple):
-        yield from enumerate(value)
+    elif isinstance(value, list | tuple | deque):
+        yield from enumerate(list(value))
     elif isinstance(value, set | frozenset):
         yield "members", repr(sorted(map(repr, value)))
     elif isinstance(value, types.FunctionType):
-        if not value.__module__.startswith(("keras.", "tensorflow.")):
-            yield from ((("cell", i), _cell(cell)) for i, cell in enumerate(value.__closure__ or ()))
-            yield "defaults", value.__defaults__
-            yield "keyword defaults", value.__kwdefaults__
-            yield from ((("global", name), value.__globals__[name]) for name in _globals(value))
-    elif isinstance(value, types.MethodType):
-        yield from (("function", value.__func__), ("self", value.__self__))
-    elif isinstance(value, functools.partial):
-        yield from (("function", value.func), ("args", value.args), ("keywords", value.keywords))
-    elif isinstance(value, keras.layers.Layer):
+        yield from _read_by(value)
+    elif isinstance(value, WRAPPERS):
+        yield from ((name, getattr(value, name)) for name in WRAPPED if hasattr(value, name))
+    elif isinstance(value, types.ModuleType) and _is_own_code(value):
+        inside = [(name, each) for name, each in vars(value).items() if not name.startswith("__")]
+        yield from ((name, each) for name, each in inside if not isinstance(each, type | types.ModuleType))
+    if isinstance(value, keras.layers.Layer):
         yield "class call", type(value).call
         yield from _own(value)
     elif _is_data(value):
@@ -136,39 +149,36 @@ def _inside(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _contents(value: Any) -> Callable[[], Collection[Any]] | None:
-    """Return a function that returns the objects which `_inside` finds in a value now, None if they cannot change."""
-    if isinstance(value, Mapping):
-        return lambda: (*value, *value.values())
-    if isinstance(value, list | set):
-        return lambda: value
-    if isinstance(value, types.FunctionType) and not value.__module__.startswith(("keras.", "tensorflow.")):
-        cells, names, known = value.__closure__ or (), _globals(value), value.__globals__
-        return lambda: (value.__defaults__, value.__kwdefaults__, *map(_cell, cells), *map(known.get, names))
-    if isinstance(value, keras.layers.Layer) or _is_data(value):
+    """Return a function that returns the objects which `_inside` finds in a value now, None if there are none."""
+    if isinstance(value, keras.layers.Layer) and not any(map(_is_users, type(value).__mro__)):
         mine, kind = vars(value), type(value)
         names = [name for name in mine if _is_own(name, value)]
-        classes = [vars(each) for each in kind.__mro__ if _is_users(each)]
-        is_layer = isinstance(value, keras.layers.Layer)
-        plain = [(each, name) for each in classes for name in each if isinstance(each[name], PLAIN)]
-        return lambda: (
-            *(mine.get(name) for name in names),
-            *(each.get(name) for each, name in plain),
-            *map(len, (mine, *classes)),
-            kind.call if is_layer else vars(kind).get("__call__"),
-        )
-    return None
+        return lambda: (*map(mine.get, names), len(mine), kind.call)
+    if not _is_data(value):
+        if isinstance(value, tuple | frozenset):
+            return None
+        if isinstance(value, Mapping):
+            return lambda: (*value, *value.values())
+        if isinstance(value, list | set | deque):
+            return lambda: value
+    return (lambda: tuple(each for _, each in _inside(value))) if any(_inside(value)) else None
 
 
-def _own(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes of an object and its class, except for those internal to Keras and TensorFlow."""
-    for name, each in list(vars(value).items()):
+def _own(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the attributes of an object and its classes, except for those internal to Keras and TensorFlow."""
+    for name, each in list(getattr(value, "__dict__", {}).items()):
         if _is_own(name, value):
             yield name, each
-    for kind in type(value).__mro__:
-        if _is_users(kind):
-            for name, each in list(vars(kind).items()):
-                if not name.startswith("__") and isinstance(each, PLAIN):
-                    yield f"{kind.__name__}.{name}", each
+    for kind in filter(_is_users, type(value).__mro__):
+        for name, each in list(vars(kind).items()):
+            if isinstance(each, types.MemberDescriptorType):
+                if _is_own_code(kind):
+                    yield name, getattr(value, name, None)  # a slot
+            elif name.startswith("__"):
+                if isinstance(each, types.FunctionType) and name not in SETUP and _is_own_code(kind):
+                    yield (kind.__name__, name), each
+            elif isinstance(each, PLAIN) or (name not in SETUP and _is_own_code(kind)):
+                yield (kind.__name__, name), each
 
 
 def _is_own(name: str, value: Any) -> bool:
@@ -182,15 +192,60 @@ def _is_users(kind: type) -> bool:
     return not kind.__module__.startswith(("keras.", "tensorflow.", "builtins", "ntkbench."))
 
 
+def _is_own_code(value: type | types.ModuleType) -> bool:
+    """Return whether a class or module is the user's own: not of Python, ntkbench or an installed package."""
+    if isinstance(value, types.ModuleType):
+        return not _is_installed(str(vars(value).get("__name__")), vars(value).get("__file__"))
+    return not _is_installed(value.__module__, getattr(sys.modules.get(value.__module__), "__file__", None))
+
+
+@functools.cache
+def _is_installed(name: str, file: str | None) -> bool:
+    if name.partition(".")[0] in ("keras", "ntkbench", "tensorflow") or name in sys.builtin_module_names:
+        return True
+    place = Path(file or "")
+    return not INSTALLED.isdisjoint(place.parts) or place.is_relative_to(sysconfig.get_path("stdlib"))
+
+
+def _read_by(function: types.FunctionType) -> Iterator[tuple[Any, Any]]:
+    """Yield what a function reads besides its arguments: its closure, defaults, attributes and globals.
+
+    Of users' modules and classes among these, it reads what its code names, such as CLIP in `config.CLIP`.
+    """
+    if (function.__module__ or "").startswith(("keras.", "tensorflow.")):
+        return
+    cells = list(map(_cell, function.__closure__ or ()))
+    yield from ((("cell", i), each) for i, each in enumerate(cells))
+    yield "defaults", function.__defaults__
+    yield "keyword defaults", function.__kwdefaults__
+    yield from ((name, each) for name, each in list(vars(function).items()) if not name.startswith(("_", "ag_")))
+    names, known = _named_in(function.__code__), function.__globals__
+    read = {("global", name): known[name] for name in sorted(names & known.keys())}
+    yield from read.items()
+    imported = [sys.modules[name] for name in names & sys.modules.keys()]
+    for space in _namespaces([*cells, *read.values(), *imported], names):
+        yield from (((space.__name__, name), vars(space)[name]) for name in sorted(names & vars(space).keys()))
+
+
+def _namespaces(values: list[Any], names: frozenset[str]) -> list[type | types.ModuleType]:
+    """Return the users' modules and classes among values, and those which have a name among `names` inside these."""
+    found: list[type | types.ModuleType] = []
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        for each in value.__mro__ if isinstance(value, type) else [value]:
+            if isinstance(each, type | types.ModuleType) and each not in found and _is_own_code(each):
+                found.append(each)
+                waiting += [vars(each)[name] for name in names & vars(each).keys()]
+    return found
+
+
 @functools.cache
 def _named_in(code: types.CodeType) -> frozenset[str]:
-    """Return the global and attribute names that a function's code uses, nested functions included."""
+    """Return the names and texts in a function's code, nested functions included: of globals, attributes and keys."""
+    texts = (each for each in code.co_consts if isinstance(each, str))
     inside = (_named_in(each) for each in code.co_consts if isinstance(each, types.CodeType))
-    return frozenset(code.co_names).union(*inside)
-
-
-def _globals(function: types.FunctionType) -> list[str]:
-    return sorted(_named_in(function.__code__) & function.__globals__.keys())
+    return frozenset(code.co_names).union(texts, *inside)
 
 
 def _cell(cell: Any) -> Any:
@@ -202,10 +257,14 @@ def _cell(cell: Any) -> Any:
 
 def _is_data(value: Any) -> bool:
     """Return whether to inspect an object's attributes: it is user-defined, and not a variable, class or module."""
-    if isinstance(value, type | types.ModuleType | keras.Variable | tf.Variable) or not hasattr(value, "__dict__"):
+    if isinstance(value, type | types.ModuleType | keras.Variable | tf.Variable):
+        return False
+    if isinstance(value, tf.Module):
+        return True
+    if not hasattr(value, "__dict__") and not hasattr(value, "__slots__"):
         return False
     module = type(value).__module__
-    return isinstance(value, tf.Module) or not module.startswith(("keras.", "tensorflow.", "numpy", "builtins", "_"))
+    return module == "__main__" or not module.startswith(("keras.", "tensorflow.", "numpy", "builtins", "_"))
 
 
 @functools.cache

@@ -30,6 +30,7 @@ from .network import Network, SeveralOutputs, network, renewed
 from .ownership import layers_of
 from .perturbed import own_size, perturbed, sizes_of, unchanged
 from .replaced import replaced_calls
+from .spread import spread
 from .trace import EPS, layer_of, named_layers, noise_of, rounding_of, trace_of
 from .variable_names import variable_names
 
@@ -71,7 +72,7 @@ __all__ = [
     "replaced_calls",
     "require_same_outputs",
     "rounding_of",
-    "sizes_of",
+    "spread",
     "take_weights",
     "trace_of",
     "unchanged",

@@ -353,3 +353,13 @@ def test_a_change_that_the_first_input_does_not_show_counts():
     before = nb.empirical_ntk(model, x)
     HOLDER["factor"] = 2.0
     np.testing.assert_allclose(nb.empirical_ntk(model, x), before * [[1, 2], [2, 4]], rtol=1e-5)
+
+
+def test_a_change_that_no_snapshot_can_see_counts(monkeypatch):
+    """A value behind a computed name, which only some inputs show."""
+    x = np.array([[0.1] * 5, [0.2] * 5, [50.0] * 5], "float32")
+    layer = L.Lambda(lambda h: ops.where(h > 10, h * globals()["FAC" + "TOR"[:]], h))
+    model = sequential(L.Dense(1, use_bias=False, kernel_initializer="ones"), layer)
+    before = nb.empirical_ntk(model, x)
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    np.testing.assert_allclose(nb.empirical_ntk(model, x), before * np.outer([1, 1, 2], [1, 1, 2]), rtol=1e-5)

@@ -1,10 +1,15 @@
 """A snapshot notices every change of a model's objects, also in its quick comparison."""
 
+import dataclasses
 import functools
+import types
+from collections import deque
 
+import attrs
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ntkbench.engine.checks.snapshot import Snapshot
 
@@ -117,3 +122,131 @@ def test_an_array_of_a_global_edited_in_place_is_noticed():
     finally:
         TABLE[0] = 0.0
     assert taken.unchanged()
+
+
+# -- what a call reads besides its own attributes ----------------------------------------------------------------------
+
+LIMIT = 1.0
+settings = types.ModuleType("settings")
+settings.CLIP, settings.inner = 1.0, types.ModuleType("inner")
+settings.inner.CLIP = 1.0
+
+
+class Constants:
+    CLIP = 1.0
+
+
+@attrs.define
+class Slots:
+    value: float = 1.0
+
+
+@dataclasses.dataclass(slots=True)
+class DataSlots:
+    value: float = 1.0
+
+
+def limited(x):
+    return x * limited.factor
+
+
+limited.factor = 1.0
+
+
+class Reads(keras.layers.Layer):
+    """A layer whose helpers, not its call, read everything."""
+
+    bounds, table = [1.0], {"k": 1.0}
+
+    def __init__(self):
+        super().__init__()
+        self.slots, self.data, self.queue, self.module = Slots(), DataSlots(), deque([1.0]), settings
+        self.helper = Worker()
+
+    def call(self, x):
+        return self.act(x) * self.level * self.fixed(x) * self.helper.work(x)
+
+    def act(self, x):
+        return x * settings.CLIP * settings.inner.CLIP * Constants.CLIP
+
+    @property
+    def level(self):
+        return LIMIT
+
+    @staticmethod
+    @functools.lru_cache
+    def fixed(x):
+        return limited(x)
+
+    @tf.function
+    def compiled(self, x):
+        return x * TABLE[0]
+
+
+class Worker:
+    def work(self, x):
+        return x * SHIFT
+
+
+class Inherits(Reads):
+    pass
+
+
+class Inside(tf.Module):
+    def __call__(self, x):
+        return self.act(x)
+
+    def act(self, x):
+        return x * LIMIT
+
+
+class OfModule(Inside):
+    pass
+
+
+READ = {
+    "attribute of a module": lambda net, patch: patch.setattr(settings, "CLIP", 2.0),
+    "attribute of a module in a module": lambda net, patch: patch.setattr(settings.inner, "CLIP", 2.0),
+    "attribute of a class": lambda net, patch: patch.setattr(Constants, "CLIP", 2.0),
+    "global of a property": lambda net, patch: patch.setitem(globals(), "LIMIT", 2.0),
+    "global of a helper's method": lambda net, patch: patch.setitem(globals(), "SHIFT", 2.0),
+    "attribute of a function": lambda net, patch: patch.setattr(limited, "factor", 2.0),
+    "method": lambda net, patch: patch.setattr(Reads, "act", lambda self, x: x),
+    "method of a helper": lambda net, patch: patch.setattr(Worker, "work", lambda self, x: x),
+    "list of a class": lambda net, patch: patch.setattr(Reads, "bounds", [2.0]),
+    "item of a list of a class": lambda net, patch: Reads.bounds.append(2.0),
+    "item of a dictionary of a class": lambda net, patch: patch.setitem(Reads.table, "k", 2.0),
+    "slot (attrs)": lambda net, patch: patch.setattr(net.slots, "value", 2.0),
+    "slot (dataclass)": lambda net, patch: patch.setattr(net.data, "value", 2.0),
+    "queue": lambda net, patch: net.queue.append(2.0),
+    "array of a compiled method": lambda net, patch: TABLE.__setitem__(1, TABLE[1] + 1),
+}
+
+
+@pytest.mark.parametrize("kind", [Reads, Inherits])
+@pytest.mark.parametrize("what", READ)
+def test_what_is_read_through_methods_modules_and_slots_is_noticed(what, kind, monkeypatch):
+    net = kind()
+    taken = Snapshot(net)
+    assert taken.unchanged()
+    READ[what](net, monkeypatch)
+    assert not taken.unchanged()
+    assert Snapshot(net).differences(taken)
+
+
+def test_what_the_inherited_call_of_a_module_reads_is_noticed(monkeypatch):
+    net = OfModule()
+    taken = Snapshot(net)
+    assert taken.unchanged()
+    monkeypatch.setitem(globals(), "LIMIT", 2.0)
+    assert not taken.unchanged()
+    assert Snapshot(net).differences(taken)
+
+
+def test_what_no_call_reads_is_not_noticed(monkeypatch):
+    net = OfModule()
+    taken = Snapshot(net)
+    monkeypatch.setitem(globals(), "SHIFT", 2.0)
+    monkeypatch.setattr(settings, "other", 2.0, raising=False)
+    assert taken.unchanged()
+    assert not Snapshot(net).differences(taken)
