@@ -221,3 +221,39 @@ def test_a_model_with_float32_inside_is_no_coupled_one():
     x = rng.standard_normal((5, 300))
     assert nb.empirical_ntk(wide, x).shape == (5, 5)
     assert nb.hessian_norm(wide, x[:1]).value.shape == (1,)
+
+
+class Clipped(keras.layers.Layer):
+    """Clips its inputs; the configuration omits the limit."""
+
+    limit = 1.0
+
+    def call(self, x):
+        return keras.ops.clip(x, -self.limit, self.limit)
+
+
+def clipped():
+    ones = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((2,)), Clipped(), ones])
+    return model, model.layers[0]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_setting_that_the_configuration_omits_is_noticed_at_any_input(first):
+    """Only the last of three inputs is clipped."""
+    x = np.array([[0.1, 0.2], [0.3, 0.1], [4.0, 2.0]])
+    model, layer = clipped()
+    if not first:
+        np.testing.assert_allclose(nb.empirical_ntk(model, x, precision="float64")[2, 2], 2.0)
+    layer.limit = 5.0
+    with pytest.raises(nb.NtkbenchError, match="returns 2, but the model returns 6: get_config omits a setting"):
+        nb.empirical_ntk(model, x, precision="float64")
+
+
+def test_a_setting_that_the_configuration_omits_is_noticed_at_other_inputs_later():
+    model, layer = clipped()
+    layer.limit = 5.0
+    x = np.array([[0.1, 0.2], [0.3, 0.1]])
+    np.testing.assert_allclose(nb.empirical_ntk(model, x, precision="float64"), x @ x.T)
+    with pytest.raises(nb.NtkbenchError, match="get_config omits a setting"):
+        nb.empirical_ntk(model, 10 * x, precision="float64")
