@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 
 from .features import NoLimit
 
@@ -34,7 +35,7 @@ def bias_variance(initializer: Any, shape: tuple[int, ...], who: str) -> float:
     """Return the variance of a bias, which is 0 for zeros; raise NoLimit for another constant."""
     if type(initializer) is keras.initializers.Zeros:
         return 0.0
-    if type(initializer) is keras.initializers.Constant and not initializer.value:
+    if type(initializer) is keras.initializers.Constant and not np.any(initializer.value):
         return 0.0
     return variance(initializer, shape, f"The bias of {who}")
 

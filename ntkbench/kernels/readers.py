@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from .. import layers as ours
 from ..engine.model import is_stock
@@ -273,7 +274,7 @@ def _our_scale(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> 
 
 
 def _rescaling(layer: Any, who: str, shapes: Sequence[Shape], output: Shape) -> list[Layer]:
-    if not isinstance(layer.scale, int | float) or layer.offset:
+    if np.ndim(layer.scale) or np.any(layer.offset):
         raise NoLimit(f"{who} shifts features or scales units separately; use a single scale without offset.")
     return [Scale(float(layer.scale))]
 

@@ -308,6 +308,15 @@ def test_frozen_layers_have_no_share_in_the_tangent_kernel():
     np.testing.assert_allclose(infinite_width(model).matrix(x), k.InfiniteWidth(hand).matrix(x), rtol=1e-12)
 
 
+@pytest.mark.parametrize("offset", [0.0, [0.0] * 16, np.zeros(16)])
+@pytest.mark.parametrize("scale", [0.5, np.float32(0.5), np.array(0.5)])
+def test_a_rescaling_without_an_offset_is_a_factor(scale, offset):
+    hidden = keras.layers.Rescaling(scale, offset)
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(16, seed=0), hidden, layers.Dense(1, seed=1)])
+    x, hand = probes((5,)), [k.Dense(), k.Scale(0.5), k.Dense()]
+    np.testing.assert_allclose(infinite_width(model).matrix(x), k.InfiniteWidth(hand).matrix(x), rtol=1e-12)
+
+
 class Strange(keras.layers.Layer):
     def call(self, x):
         return 2 * x
@@ -325,6 +334,12 @@ REFUSED = {
     "comes? from the same weights": lambda x: keras.layers.Add()([x, layers.Activation("relu")(x)]),
     "not Gaussian in the limit": lambda x: layers.Activation("relu")(layers.Activation("relu")(x)),
     "softmax mixes units": lambda x: keras.layers.Dense(16, "softmax")(x),
+    "Rescaling 'shift' shifts features": lambda x: keras.layers.Rescaling(2.0, [1.0] * 16, name="shift")(x),
+    "Rescaling 'moved' shifts features": lambda x: keras.layers.Rescaling(2.0, np.ones(16), name="moved")(x),
+    "Rescaling 'units' shifts features or scales": lambda x: keras.layers.Rescaling([1.0, 2.0] * 8, name="units")(x),
+    "The bias of Dense 'full' uses": lambda x: keras.layers.Dense(
+        16, bias_initializer=keras.initializers.Constant(np.ones(16)), name="full"
+    )(x),
     "Multiply 'times'": lambda x: keras.layers.Multiply(name="times")([x, layers.Dense(16, seed=9)(x)]),
 }
 
