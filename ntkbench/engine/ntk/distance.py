@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -25,7 +27,9 @@ def relative_change(k, k0) -> float:
         1.0
     """
     k, k0 = _pair(k, k0)
-    change, size = float(np.linalg.norm(k - k0)), float(np.linalg.norm(k0))
+    exponent = max(_exponent(k), _exponent(k0))
+    k, k0 = np.ldexp(k, -exponent), np.ldexp(k0, -exponent)
+    change, size = _norm(k - k0), _norm(k0)
     if change == 0.0:
         return 0.0
     return change / size if size else float("inf")
@@ -52,11 +56,25 @@ def kernel_distance(k1, k2) -> float:
         >>> round(kernel_distance([[1.0, 0.0], [0.0, 1.0]], [[3.0, 0.0], [0.0, 3.0]]), 12)
         0.0
     """
-    k1, k2 = _pair(k1, k2)
+    k1, k2 = (np.ldexp(k, -_exponent(k)) for k in _pair(k1, k2))
     norms = np.linalg.norm(k1), np.linalg.norm(k2)
     if not all(norms):
         return 0.0 if not any(norms) else 1.0
     return float(np.linalg.norm(k1 / norms[0] - k2 / norms[1]) ** 2 / 2)
+
+
+def _exponent(k: np.ndarray) -> int:
+    """Return e with the largest |entry| of a kernel between 2^(e−1) and 2^e; 0 if it is 0 or not finite.
+
+    Squares of a kernel divided by 2^e, which is exact, neither overflow nor are all rounded to 0.
+    """
+    largest = float(np.abs(k).max(initial=0.0))
+    return math.frexp(largest)[1] if math.isfinite(largest) else 0
+
+
+def _norm(k: np.ndarray) -> float:
+    exponent = _exponent(k)
+    return float(np.ldexp(np.linalg.norm(np.ldexp(k, -exponent)), exponent))
 
 
 def _pair(k1, k2):

@@ -5,6 +5,7 @@ import numpy as np
 import ntkbench as nb
 
 from .chosen import Chosen
+from .norms import norm, unit
 
 SIGN_PRESERVING = frozenset(
     ("relu", "leaky_relu", "elu", "selu", "celu", "silu", "swish", "gelu", "tanh", "erf", "softsign", "hard_tanh")
@@ -15,21 +16,19 @@ SIGN_PRESERVING = frozenset(
 def parameter_distance(w, v):
     """Return ‖w − v‖₂ of two weight vectors [P]."""
     w, v = _pair(w, v)
-    return float(np.linalg.norm(w - v))
+    return norm(w - v)
 
 
 def parameter_angle(w, v):
     """Return 1 − cos of the angle between two weight vectors [P], a number in [0, 2]; None if one of them is zero."""
-    w, v = _pair(w, v)
+    w, v = map(unit, _pair(w, v))
     norms = np.linalg.norm(w), np.linalg.norm(v)
     return float(np.linalg.norm(w / norms[0] - v / norms[1]) ** 2 / 2) if all(norms) else None
 
 
 def disagreement(f, g):
     """Return the share of inputs that two classifiers put into different classes, from their outputs [N, C]."""
-    f, g = _pair(f, g)
-    if f.ndim != 2 or f.shape[1] < 2:
-        raise nb.NtkbenchError(f"The outputs have shape {f.shape}; a disagreement needs one output per class, [N, C].")
+    f, g = _of_classes("a disagreement", f, g)
     return float(np.mean(f.argmax(1) != g.argmax(1)))
 
 
@@ -37,7 +36,7 @@ def probability_distance(f, g):
     """Return the mean over inputs of ‖softmax f − softmax g‖₂ of logits [N, C], a number in [0, √2]."""
     from scipy.special import softmax
 
-    f, g = _pair(f, g)
+    f, g = _of_classes("a distance of probabilities", f, g)
     return float(np.mean(np.linalg.norm(softmax(f, axis=-1) - softmax(g, axis=-1), axis=-1)))
 
 
@@ -111,6 +110,13 @@ def pattern_distance(b, c):
     if b.shape != c.shape:
         raise nb.NtkbenchError(f"The patterns have shapes {b.shape} and {c.shape}; the shapes must be equal.")
     return float(np.mean(b != c))
+
+
+def _of_classes(what, f, g):
+    f, g = _pair(f, g)
+    if f.ndim != 2 or f.shape[1] < 2:
+        raise nb.NtkbenchError(f"The outputs have shape {f.shape}; {what} needs one output per class, [N, C].")
+    return f, g
 
 
 def _pair(a, b):

@@ -4,6 +4,8 @@ import numpy as np
 
 import ntkbench as nb
 
+from .norms import unit
+
 
 def gram(model, x, x2=None):
     """Return the tangent kernel of all outputs at some inputs, computed in the model's precision.
@@ -84,6 +86,7 @@ def alignment(k, other):
     k, other = _square(k), _square(other)
     if k.shape != other.shape:
         raise nb.NtkbenchError(f"The kernels have shapes {k.shape} and {other.shape}; the shapes must be equal.")
+    k, other = unit(k), unit(other)
     norms = float(np.linalg.norm(k)), float(np.linalg.norm(other))
     if not all(norms):
         return None
@@ -107,8 +110,8 @@ def centred_alignment(k, other):
 
 
 def _centred(k):
-    """Return H K H with H = I − 1·1ᵀ/m, with zero for what is rounding."""
-    k = _square(k)
+    """Return H K H with H = I − 1·1ᵀ/m up to a factor, with zero for what is rounding."""
+    k = unit(_square(k))
     centred = k - k.mean(0) - k.mean(1)[:, None] + k.mean()
     rounding = 8 * len(k) * np.finfo(np.float64).eps * np.abs(k).max(initial=0.0)
     return centred if np.abs(centred).max(initial=0.0) > rounding else np.zeros_like(k)
@@ -127,7 +130,7 @@ def effective_rank(k):
 
     Source: Roy, Vetterli 2007, "The effective rank: a measure of effective dimensionality".
     """
-    k = _square(k)
+    k = unit(_square(k))
     values = np.maximum(np.linalg.eigvalsh((k + k.T) / 2), 0.0)
     if not values.any():
         return None

@@ -140,6 +140,22 @@ def test_distances_of_functions(rng):
     np.testing.assert_allclose(dyn.probability_distance(f, g + 7), dyn.probability_distance(f, g))
     with pytest.raises(nb.NtkbenchError, match="one output per class"):
         dyn.disagreement(f[:, :1], g[:, :1])
+    with pytest.raises(
+        nb.NtkbenchError, match=r"shape \(2, 1\); a distance of probabilities needs one output per class"
+    ):
+        dyn.probability_distance([[3.0], [-2.0]], [[-3.0], [5.0]])
+
+
+@pytest.mark.parametrize("factor", [1e160, 1e-200, 1.7e308])
+def test_no_scale_changes_alignments_ranks_and_angles(factor, rng):
+    a, b = (w @ w.T for w in rng.uniform(-0.3, 0.3, (2, 5, 5)))
+    for measure in (dyn.alignment, dyn.centred_alignment):
+        np.testing.assert_allclose(measure(factor * a, factor * b), measure(a, b), rtol=1e-9)
+    np.testing.assert_allclose(dyn.effective_rank(factor * a), dyn.effective_rank(a), rtol=1e-9)
+    np.testing.assert_allclose(dyn.parameter_angle(factor * a[0], b[0]), dyn.parameter_angle(a[0], b[0]), rtol=1e-9)
+    np.testing.assert_allclose(
+        dyn.parameter_distance(factor * a[0], factor * b[0]), factor * dyn.parameter_distance(a[0], b[0]), rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])

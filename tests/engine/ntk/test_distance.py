@@ -43,6 +43,34 @@ def test_small_distances_keep_their_digits():
     assert nb.kernel_distance(a, b) == pytest.approx(0.5e-18, rel=1e-3)
 
 
+@pytest.mark.parametrize("factor", [1e160, 1e-200, 2.0**-1060, 1.7e308])
+def test_no_scale_of_the_kernels_changes_their_distance(factor):
+    a, b = np.array([[1.0, 0.25], [0.25, 0.5]]), np.array([[0.5, -1.0], [-1.0, 0.75]])
+    few_bits = 1e-3 if factor < 1e-300 else 1e-12  # numbers near the smallest have few digits
+    assert nb.kernel_distance(factor * a, factor * b) == pytest.approx(nb.kernel_distance(a, b), rel=few_bits)
+    assert nb.kernel_distance(factor * a, b) == pytest.approx(nb.kernel_distance(a, b), rel=few_bits)
+    assert nb.relative_change(factor * a, factor * b) == pytest.approx(nb.relative_change(a, b), rel=few_bits)
+    assert nb.relative_change(b, b + 0 * a) == 0
+
+
+def test_ordinary_kernels_have_the_norms_of_numpy():
+    a, b = np.random.default_rng(0).normal(size=(2, 9, 9))
+    assert nb.relative_change(a, b) == np.linalg.norm(a - b) / np.linalg.norm(b)
+    assert nb.relative_change(1e200 * a, b) == pytest.approx(1e200 * np.linalg.norm(a) / np.linalg.norm(b))
+    assert nb.relative_change(1e300 * a, 1e-300 * b) == np.inf
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_kernels_that_are_not_finite_have_no_distance(bad):
+    broken = np.array([[bad, 0.0], [0.0, 1.0]])
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(nb.kernel_distance(broken, np.eye(2))) and np.isnan(
+            nb.kernel_distance(1e200 * np.eye(2), broken)
+        )
+        assert np.isnan(nb.relative_change(np.eye(2), broken))
+        assert not np.isfinite(nb.relative_change(broken, 1e200 * np.eye(2)))
+
+
 @pytest.mark.parametrize("distance", [nb.kernel_distance, nb.relative_change])
 def test_shapes_must_agree(distance):
     with pytest.raises(nb.NtkbenchError, match=r"\(2, 2\) and \(3, 3\)"):
