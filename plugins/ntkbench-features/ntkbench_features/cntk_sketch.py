@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from ntkbench import NtkbenchError
 
+from .norms import direction, norm
 from .ntk_sketch import of_powers
 from .polynomial import layer_coefficients
 from .sketches import SRHT, PolySketch, TensorSRHT, in_dtype, real
@@ -58,12 +59,12 @@ class ConvolutionSketch(NamedTuple):
             compress, tree, *map(np.sqrt, polynomials), units, slopes, TensorSRHT.draw(rng, tangent, size + 1, size)
         )
 
-    def __call__(self, patch, norm, tangent):
+    def __call__(self, patch, size, tangent):
         """Return the units and the products of one position.
 
         Args:
             patch: Features of the layer below at the positions of the filter [P, a].
-            norm: Norm of the patch by the exact kernel [P, 1].
+            size: Norm of the patch by the exact kernel [P, 1].
             tangent: Tangent features of the patch [P, b].
 
         Returns:
@@ -71,9 +72,9 @@ class ConvolutionSketch(NamedTuple):
         """
         if self.compress != ():
             patch = real(self.compress(patch))
-        powers = self.tree.powers(tf.math.divide_no_nan(patch, tf.norm(patch, axis=1, keepdims=True)))
+        powers = self.tree.powers(direction(patch))
         slopes = of_powers(powers, self.slope_roots, self.slopes)
-        return norm * of_powers(powers, self.unit_roots, self.units), self.product(tangent, slopes)
+        return size * of_powers(powers, self.unit_roots, self.units), self.product(tangent, slopes)
 
 
 class CNTKSketch(Features):
@@ -160,16 +161,16 @@ class CNTKSketch(Features):
 
     def _features(self, layers, images):
         """Return the features of images: [B, h, w, c] → [B, m]."""
-        h, norm = images, tf.norm(images, axis=-1, keepdims=True)
+        h, size = images, norm(images)
         units = images.shape[-1]
         for layer in layers:
-            patches = self._patches(tf.concat([h, norm], -1))
+            patches = self._patches(tf.concat([h, size], -1))
             flat = tf.reshape(patches, [-1, *patches.shape[3:]])
-            norm = tf.norm(flat[..., -1], axis=1, keepdims=True)
+            size = norm(flat[..., -1])
             patch, tangent = (tf.reshape(flat[..., :end], [flat.shape[0], -1]) for end in (units, -1))
-            parts = layer(patch, norm, tangent)
+            parts = layer(patch, size, tangent)
             units = parts[0].shape[1]
-            h, norm = (tf.reshape(each, [*patches.shape[:3], -1]) for each in (tf.concat(parts, -1), norm))
+            h, size = (tf.reshape(each, [*patches.shape[:3], -1]) for each in (tf.concat(parts, -1), size))
         return tf.reduce_mean(h, [1, 2])
 
     def _patches(self, x):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from .norms import direction, norm
 from .sketches import SRHT, PolySketch, TensorSRHT, real
 
 REACH, NODES = 10.0, 1250  # of the midpoint rule for expectations over N(0, 1); no node is at a kink at 0
@@ -73,12 +74,12 @@ class HermiteLayer(NamedTuple):
             psi: Tangent features of the layer below [N, b].
             activation: An `Activation`.
         """
-        powers = self.tree.powers(tf.math.divide_no_nan(phi, tf.norm(phi, axis=1, keepdims=True)))
+        powers = self.tree.powers(direction(phi))
         degree = len(powers) - 1
         values, slopes = (hermite_coefficients(each, radius, degree) for each in (activation.value, activation.slope))
         z = _combined(powers, slopes, self.slopes)
         phi = _combined(powers, values, self.units)
-        return phi, tf.norm(values, axis=1), tf.concat([phi, self.product(psi, z)], -1)
+        return phi, norm(values)[:, 0], tf.concat([phi, self.product(psi, z)], -1)
 
 
 def _combined(powers, coefficients, last):
@@ -96,7 +97,7 @@ def hermite_features(x, layers, activation):
         activation: An `Activation`.
     """
     phi = psi = x
-    radius = tf.norm(x, axis=1)
+    radius = norm(x)[:, 0]
     for layer in layers:
         phi, radius, psi = layer(phi, radius, psi, activation)
     return psi

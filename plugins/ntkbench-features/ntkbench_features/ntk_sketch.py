@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from .activations import activation_of
 from .hermite import draw_hermite_layers, hermite_features
+from .norms import direction, norm
 from .polynomial import coefficients
 from .sketches import SRHT, PolySketch, in_dtype, real
 from .transformer import Features, require_whole
@@ -35,9 +36,7 @@ class PolynomialSketch(NamedTuple):
 
     def __call__(self, x):
         """Return the features of x: [N, d] → [N, m]."""
-        norm = tf.norm(x, axis=1, keepdims=True)
-        powers = self.tree.powers(tf.math.divide_no_nan(x, norm))
-        return norm * of_powers(powers, self.roots, self.last)
+        return norm(x) * of_powers(self.tree.powers(direction(x)), self.roots, self.last)
 
 
 def of_powers(powers, roots, last):

@@ -110,6 +110,31 @@ def test_the_random_state(kind):
     assert np.abs(first - other).max() > 0.01
 
 
+@pytest.mark.parametrize(
+    ("dtype", "factor"), [("float32", 1e20), ("float32", 1e-20), ("float64", 1e160), ("float64", 1e-160)]
+)
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        NTKSketch(17, degree=3, depth=2, random_state=0),
+        NTKSketch(17, degree=3, depth=2, activation="linear", random_state=0),
+        CNTKSketch(17, degree=2, depth=2, input_shape=(3, 3), random_state=0),
+        NTKRandomFeatures(16, depth=2, random_state=0),
+    ],
+)
+def test_features_of_homogeneous_networks_scale_with_inputs_of_any_size(transformer, dtype, factor):
+    x, factor = X.astype(dtype), np.dtype(dtype).type(factor)
+    features = clone(transformer).fit_transform(x)
+    scaled = clone(transformer).fit_transform(factor * x)
+    assert scaled.dtype == dtype and features.any()
+    np.testing.assert_allclose(scaled / factor, features, rtol=1e-3, atol=1e-5 if dtype == "float32" else 1e-12)
+
+
+def test_a_bounded_activation_takes_inputs_of_any_size():
+    sketch = NTKSketch(17, degree=3, activation="erf", random_state=0)
+    assert np.isfinite(sketch.fit_transform(1e20 * X.astype("float32"))).all()
+
+
 def test_a_pipeline_and_a_grid_search():
     steps = make_pipeline(NTKRandomFeatures(64, random_state=0), Ridge()).set_output(transform="pandas")
     search = GridSearchCV(steps, {"ntkrandomfeatures__depth": [1, 2]}, cv=3).fit(X, X[:, 0])
