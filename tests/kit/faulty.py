@@ -59,7 +59,7 @@ def measured(cell: Cell) -> CellResult:
 class GroupWorker:
     """Stands for the one of `ntkbench.runner.worker`."""
 
-    def __init__(self, cells, registry, device, gib=None, workspaces=None, functions=None, say=None):
+    def __init__(self, cells, registry, device, gib=None, workspaces=None, functions=None, say=None, watch=None):
         self.cells = cells
 
     def results(self):
