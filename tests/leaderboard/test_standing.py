@@ -136,7 +136,7 @@ def test_a_quantity_without_its_companions_has_none(boards):
 
 
 @pytest.mark.parametrize("broken", ["verdict", "figure_bytes"])
-def test_an_unexpected_error_names_its_receipt_and_writes_nothing(boards, tmp_path, capsys, monkeypatch, broken):
+def test_an_unexpected_error_names_its_receipt_and_writes_nothing(tmp_path, capsys, monkeypatch, broken):
     from ntkbench.leaderboard import build as module
 
     real = getattr(module, broken)
@@ -147,7 +147,9 @@ def test_an_unexpected_error_names_its_receipt_and_writes_nothing(boards, tmp_pa
             raise IndexError("no such law")
         return real(of, *others)
 
-    submitted(boards, "second", sweep("odd"))
+    boards = tmp_path
+    for name, label in (("first", "fc"), ("second", "odd")):
+        submitted(boards, name, sweep(label, widths=(64, 128), seeds=2))
     monkeypatch.setattr(module, broken, fails)
     assert main(["leaderboard", "build", "--boards", str(boards)]) == 2
     said = capsys.readouterr().err
