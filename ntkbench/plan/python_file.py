@@ -20,7 +20,7 @@ from ..registry.code import Code, code_of_file
 from ..registry.specs import Architecture, Param
 from ..types import digest
 from .model_file import require_file
-from .user_modules import enter
+from .user_modules import enter, forget
 
 # Arguments that the runner passes to every build function; all others are the user's own parameters.
 GIVEN = ("width", "input_shape", "outputs", "seed", "inputs")

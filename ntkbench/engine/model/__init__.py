@@ -72,6 +72,7 @@ __all__ = [
     "replaced_calls",
     "require_same_outputs",
     "rounding_of",
+    "sizes_of",
     "spread",
     "take_weights",
     "trace_of",
