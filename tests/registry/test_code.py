@@ -145,6 +145,15 @@ def test_a_data_file_in_the_working_folder_counts(tmp_path, monkeypatch):
 HERE = "import os, sys, json, pathlib\nfrom pathlib import Path\nHERE = Path(__file__).parent\nNAME = 's.txt'\n"
 
 
+def beside(data, line):
+    """A Python file next to the folder of a data file, which it may name."""
+    data.parent.mkdir()
+    data.write_text("1")
+    file = data.parent.parent / "net.py"
+    file.write_text(HERE + line)
+    return file
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -163,10 +172,7 @@ HERE = "import os, sys, json, pathlib\nfrom pathlib import Path\nHERE = Path(__f
     ],
 )
 def test_a_data_file_in_a_subfolder_counts_however_it_is_named(tmp_path, line):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "s.txt").write_text("1")
-    file = tmp_path / "net.py"
-    file.write_text(HERE + line)
+    file = beside(tmp_path / "data" / "s.txt", line)
     before = code_of_file(file)
     assert sorted(before.files) == ["data/s.txt", "net.py"]
     (tmp_path / "data" / "s.txt").write_text("2")
@@ -190,10 +196,7 @@ def test_a_data_file_that_is_named_after_the_python_file_counts(tmp_path):
     ],
 )
 def test_a_file_that_is_written_does_not_count(tmp_path, line):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "log.txt").write_text("x")
-    file = tmp_path / "net.py"
-    file.write_text(HERE + line)
+    file = beside(tmp_path / "out" / "log.txt", line)
     assert list(code_of_file(file).files) == ["net.py"]
 
 

@@ -9,12 +9,12 @@ import tensorflow as tf
 from attrs import define, field
 
 from ...errors import NtkbenchError, reason_of
-from ..model import EPS, Network, network, network_in, renewed, spread, trace_of
+from ..model import EPS, Network, is_known, network, network_in, renewed, spread, trace_of
 from ..ops import full_precision
 from .bfloat16 import require_no_crash
 from .finite import require_finite_weights
 from .lookups import require_lookups
-from .snapshot import Snapshot, is_known
+from .snapshot import Snapshot
 
 ROUNDING = 64  # units of roundoff: allowed difference between an eager and a compiled call of the same model
 

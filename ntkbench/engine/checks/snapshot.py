@@ -16,8 +16,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..model import OPAQUE, is_stock
-
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 LARGE = 2**20  # bytes; arrays of at least this size are compared by identity
 INSTALLED = frozenset({"site-packages", "dist-packages"})
@@ -116,12 +114,6 @@ def _same(now: Collection[Any], then: tuple[Any, ...]) -> bool:
 
 def _config() -> tuple[Any, ...]:
     return keras.config.epsilon(), keras.config.floatx(), keras.config.image_data_format()
-
-
-def is_known(model: Any) -> bool:
-    """Return whether a model consists only of Keras and ntkbench layers, so that a snapshot describes it completely."""
-    layers = list(getattr(model, "_flatten_layers", list)())
-    return bool(layers) and all(is_stock(each) and type(each).__name__ not in OPAQUE for each in layers)
 
 
 def _inside(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -20,6 +20,7 @@ from .layer_facts import (
     OPAQUE,
     PLAIN,
     has,
+    is_known,
     is_ours,
     is_stock,
     joined_by_layers,
@@ -28,7 +29,7 @@ from .layer_facts import (
 )
 from .network import Network, SeveralOutputs, network, renewed
 from .ownership import layers_of
-from .perturbed import own_size, perturbed, sizes_of, unchanged
+from .perturbed import perturbed, sizes_of, unchanged
 from .replaced import replaced_calls
 from .spread import spread
 from .trace import EPS, layer_of, named_layers, noise_of, rounding_of, trace_of
@@ -55,6 +56,7 @@ __all__ = [
     "graph_of",
     "has",
     "in_precision",
+    "is_known",
     "is_ours",
     "is_stock",
     "joined_by_layers",
@@ -65,7 +67,6 @@ __all__ = [
     "network",
     "network_in",
     "noise_of",
-    "own_size",
     "owner_of",
     "perturbed",
     "renewed",

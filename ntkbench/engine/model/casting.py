@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras.src import dtype_policies
 
 from ...errors import NtkbenchError, reason_of
-from .layer_facts import OPAQUE, is_stock
+from .layer_facts import is_known
 from .network import Network, network
 from .spread import spread
 from .trace import require_precision, rounding_of, rounds_inputs
@@ -90,7 +90,7 @@ def network_in(net: Network, x: Any, precision: str) -> Network:
     if model is not net.model:
         take_weights(net.model, model)
         found = network(model, net.output, net.output_name, layout=net.layout)
-        if all(is_stock(each) and type(each).__name__ not in OPAQUE for each in model._flatten_layers()):
+        if is_known(model):
             net.cached(("checked in precision", precision), lambda: require_same_outputs(net, found, net.inputs(x)))
         else:
             require_same_outputs(net, found, net.inputs(x))

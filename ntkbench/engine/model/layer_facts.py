@@ -122,6 +122,12 @@ def is_stock(layer: Any) -> bool:
     return all(_is_ours(getattr(each, "__module__", None) or "") for each in activations)
 
 
+def is_known(model: Any) -> bool:
+    """Return whether a model consists only of Keras and ntkbench layers, none of which runs a user's code."""
+    layers = list(getattr(model, "_flatten_layers", list)())
+    return bool(layers) and all(is_stock(each) and type(each).__name__ not in OPAQUE for each in layers)
+
+
 def joined_by_layers(layers: Iterable[Any]) -> bool:
     """Return whether the functional models among these layers consist of layers and simple operations only.
 

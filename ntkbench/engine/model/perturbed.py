@@ -36,10 +36,10 @@ def perturbed(net: Network, share: float) -> Iterator[None]:
 
 def sizes_of(net: Network) -> np.ndarray:
     """Return the size of each weight's variable: [P]."""
-    return np.concatenate([np.full(v.shape, own_size(v)).ravel() for v in net.variables])
+    return np.concatenate([np.full(v.shape, _own_size(v)).ravel() for v in net.variables])
 
 
-def own_size(variable: tf.Variable) -> float:
+def _own_size(variable: tf.Variable) -> float:
     """Return the root mean square of a variable or, if it is zero, that of a typical initialiser (1/√fan-in)."""
     value = variable.numpy().astype(np.float64)
     size = float(np.sqrt(np.mean(value**2))) if value.size else 0.0
