@@ -18,6 +18,7 @@ from attrs import frozen
 from tensorflow.python.eager import context, record
 from tensorflow.python.framework.constant_op import convert_to_eager_tensor
 
+from .ordered_sums import ordered_sums
 from .part import Whole
 from .precision import full_precision
 from .saved import Definition, Saved, Traced, rebuilt
@@ -140,7 +141,7 @@ class Compiled:
 
     def _value(self, args: tuple[Any, ...]) -> Any:
         if not self._direct or not tf.executing_eagerly() or record.could_possibly_record():
-            with quiet_tensorflow(), shared_constants():
+            with quiet_tensorflow(), shared_constants(), ordered_sums():
                 return self._traced(*args)
         tensors: list[tf.Tensor] = []
         key = _key(args, tensors)
@@ -168,7 +169,7 @@ class Compiled:
             if saved:
                 saved.write([traced])
             return Program.defined(traced)
-        with quiet_tensorflow(), shared_constants():
+        with quiet_tensorflow(), shared_constants(), ordered_sums():
             run = self._traced.get_concrete_function(*args)
         if saved:
             saved.write([Traced.of(run)])

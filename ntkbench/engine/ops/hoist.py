@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from .compiled import Compiled, Program
+from .ordered_sums import ordered_sums
 from .part import Whole
 from .saved import Saved, Traced
 from .shared_constants import shared_constants
@@ -50,7 +51,7 @@ class Hoisted:
             parts, self.about = known
             self._known = [Program.restored(part, saved.variables) for part in parts]
             return
-        with shared_constants():
+        with shared_constants(), ordered_sums():
             self.cut = Cut(tf.function(function, autograph=False).get_concrete_function(c, v))
 
     def once(self, c: tf.Tensor) -> tuple[list[tf.Tensor], Any]:
