@@ -220,7 +220,7 @@ def command(
     choice = chosen([plan], options.device)
     device = prepare(options.device, quiet=True) if choice.here or is_wide(plan) else options.device
     with ExitStack() as ending:
-        measuring = ending.enter_context(choice.executor(registry, device, _say))
+        measuring = ending.enter_context(choice.executor(registry, device))
         lost = check(plan, measuring)
         store = ending.enter_context(closing(open_store(plan, registry, command=["ntkbench", *given])))
         for note in store.notes:
@@ -307,7 +307,7 @@ def _run_suite(
         return 0
     choice = chosen(planned, device)
     ready = prepare(device, quiet=True)
-    with choice.executor(registry, ready, _say) as executor:
+    with choice.executor(registry, ready) as executor:
         found = run_suite(
             suite,
             registry,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from unittest.mock import Mock
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +18,7 @@ from ntkbench.registry.current import registry
 from ntkbench.runner.agenda import Agenda
 from ntkbench.runner.executors import choose, processes
 from ntkbench.runner.executors.child import BLAS_THREADS, Setting, blas_threads
-from ntkbench.runner.executors.choose import Choice, workers_for
+from ntkbench.runner.executors.choose import workers_for
 from ntkbench.runner.executors.processes import Processes
 from ntkbench.runner.progress import Progress
 from ntkbench.types import Status
@@ -62,6 +62,16 @@ def test_workers_give_what_one_process_gives_and_may_die(tmp_path, monkeypatch, 
     assert main([*rest, "--executor", "serial", "--out", "one"]) == 0
     one = nb.load("one").frame().set_index(IDENTITY)
     assert two["value"].reindex(one.index).to_numpy() == pytest.approx(one["value"].to_numpy(), rel=1e-4)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "gpu"])
+def test_workers_start_at_once_as_many_as_there_is_work_for(device, monkeypatch):
+    """None waits until another one is ready, which takes as long as importing TensorFlow."""
+    monkeypatch.setattr(Processes, "_start", lambda self: self.crew.append(SimpleNamespace(cells=[])))
+    executor = Processes(3, Setting(device, {}, frozenset(), 1))
+    for waiting, workers in ((2, 2), (9, 3), (0, 3)):
+        executor._start_some(waiting)
+        assert len(executor.crew) == workers
 
 
 @pytest.mark.parametrize(("most", "workers"), [(0.005, 3), (1000.0, 1)])
@@ -139,18 +149,6 @@ def test_wrong_words(words, sentence, tmp_path, monkeypatch, capsys):
     errors = capsys.readouterr().err
     assert sentence in errors
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("asked", [True, False])
-def test_fewer_workers_on_a_tpu_are_said_to_who_asked_for_more(asked):
-    notes = []
-    choice = Choice(kind="processes", workers=3, device="auto", asked=asked)
-    executor = choice.executor(registry(), "auto", notes.append)
-    executor._begin(Mock(), "gpu:0")
-    assert executor.workers == executor.setting.workers == 3
-    executor._begin(Mock(), "tpu:local")
-    assert executor.workers == 1
-    assert notes == asked * ["Using one worker instead of 3, because tpu:local cannot be shared."]
 
 
 def test_workers_start_with_their_number_of_blas_threads(monkeypatch):

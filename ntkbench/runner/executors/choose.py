@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -41,7 +41,6 @@ class Choice:
         limits: Limits of each cell.
         architectures: The user's own architectures, by name.
         built_in: Whether all models are built by ntkbench's own code.
-        asked: Whether the user set the number of workers.
         code: The planned code; see `Plan.code`.
     """
 
@@ -52,7 +51,6 @@ class Choice:
     limits: Limits = NO_LIMITS
     architectures: Mapping[str, Architecture] = field(factory=dict)
     built_in: bool = False
-    asked: bool = False
     code: Mapping[str, Code] = field(factory=dict, repr=False)
 
     @property
@@ -60,13 +58,12 @@ class Choice:
         """Whether this process itself measures, and therefore needs the device."""
         return self.kind == "serial"
 
-    def executor(self, registry: Registry, device: str, say: Callable[[str], None] = lambda sentence: None) -> Executor:
+    def executor(self, registry: Registry, device: str) -> Executor:
         """Return the executor.
 
         Args:
             registry: The registered entries.
             device: Device returned by `prepare`; used if this process itself measures.
-            say: Called with a sentence if fewer workers are used than the user requested.
 
         Raises:
             NtkbenchError: The package distributed is not installed.
@@ -86,7 +83,7 @@ class Choice:
             code=self.code,
         )
         if self.kind == "processes":
-            return Processes(self.workers, setting, say if self.asked else lambda sentence: None)
+            return Processes(self.workers, setting)
         try:
             from .dask import Dask
         except ImportError as error:
@@ -135,7 +132,6 @@ def choose(word: str, plans: Sequence[Plan], device: str, *, workers: int | None
         limits=limits,
         architectures=own,
         built_in=all(cell.architecture_plugin == PROJECT for plan in plans for cell in plan.cells),
-        asked=workers is not None,
         code={name: code for plan in plans for name, code in plan.code.items()},
     )
 

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,10 @@ class Processes(Executor):
     Args:
         workers: Maximum number of workers.
         setting: Settings of every worker.
-        say: Called with a sentence if a TPU reduces the number of workers to one.
     """
 
-    def __init__(self, workers: int, setting: Setting, say: Callable[[str], None] = lambda sentence: None):
-        self.workers, self.setting, self.say = workers, setting, say
+    def __init__(self, workers: int, setting: Setting):
+        self.workers, self.setting = workers, setting
         self.crew: list[Worker] = []
         self._watchdog: Watchdog | None = None
         self._failed_starts = 0
@@ -105,8 +104,8 @@ class Processes(Executor):
                 worker = next(w for w in self.crew if w.connection is connection)
                 kind, value = self._receive(worker)
                 if kind == "ready":
-                    self._begin(worker, value)
-                    agenda.workers = self.workers
+                    worker.began(value)
+                    self._failed_starts = 0
                 elif kind == "stage":
                     if worker.at is not None:
                         progress.now(worker.cells[worker.at.number], value)
@@ -136,11 +135,9 @@ class Processes(Executor):
         worker.process.join(STOP_SECONDS)
 
     def _start_some(self, waiting: int) -> None:
-        """Start as many workers as there is work for, the first one alone, since its device limits the number."""
+        """Start as many workers as there is work for."""
         busy = sum(bool(worker.cells) for worker in self.crew)
-        wanted = min(self.workers, waiting + busy)
-        known = self.setting.device == "cpu" or any(worker.ready for worker in self.crew)
-        while len(self.crew) < (wanted if known else min(1, wanted)):
+        while len(self.crew) < min(self.workers, waiting + busy):
             self._start()
 
     def _start(self) -> None:
@@ -151,13 +148,6 @@ class Processes(Executor):
             process.start()
         theirs.close()
         self.crew.append(Worker(process, ours, psutil.Process(process.pid)))
-
-    def _begin(self, worker: Worker, device: str) -> None:
-        worker.began(device)
-        self._failed_starts = 0
-        if device.startswith("tpu") and self.workers > 1:
-            self.say(f"Using one worker instead of {self.workers}, because {device} cannot be shared.")
-            self.workers = 1
 
     @staticmethod
     def _receive(worker: Worker) -> tuple[str, Any]:
