@@ -132,7 +132,7 @@ def product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     return _with_itself(left) if left is right else tf.matmul(left, right, transpose_b=True)
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
+@tf.custom_gradient
 def _with_itself(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     """Return rows·rowsᵀ: [n, n]. Its derivative is one product, (g + gᵀ)·rows, where TensorFlow would take two."""
     return _lower_half(rows), lambda g: tf.matmul(g + tf.transpose(g), rows)
