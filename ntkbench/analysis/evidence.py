@@ -152,6 +152,20 @@ class Evidence:
         found = ((left @ self.information) * left).sum(-1)
         return np.maximum(found, 0).reshape(d, *laws.shape[1:-1])
 
+    def _nearest(self, laws: Any) -> Any:
+        """Return which of the last but one axis of log laws [..., L, W] has the smallest distance: [D, ...].
+
+        The distances are expanded, hᵀ·information·h − 2·hᵀ·information·effects, so that one matrix product gives all.
+        """
+        import numpy as np
+
+        d, w = self.effects.shape
+        flat = laws.reshape(-1, w)
+        squares = (flat[:, :, None] * flat[:, None]).reshape(-1, w * w)
+        pull = np.einsum("dij,dj->di", self.information, self.effects)
+        found = self.information.reshape(d, -1) @ squares.T - 2 * pull @ flat.T
+        return found.reshape(d, *laws.shape[:-1]).argmin(-1)
+
     def line(self) -> tuple[Any, Any, Any]:
         """Return the slope of the best straight line, its standard error and the line's distance, each [D]."""
         import numpy as np
@@ -168,7 +182,7 @@ class Evidence:
         share = np.array(shares)[None, None, :, None]
         power = np.array(POWERS)[None, :, None, None]
         starts, grid = _starting_laws(tuple(shares), tuple(self.x.tolist()))
-        slope = starts[self.distance(grid).argmin(-1)][..., None]
+        slope = starts[self._nearest(grid)][..., None]
         effects, info = self.effects[:, None, None], self.information[:, None]
         for _ in range(_STEPS):  # Gauss-Newton in one variable, the slope, for each share
             law, bend = _floored(slope, share, power, self.x)
@@ -261,12 +275,12 @@ def interval(shares: Any, distance: Any, limit: float) -> tuple[float, float, fl
 
 @lru_cache(maxsize=64)  # simulated datasets have the same widths
 def _starting_laws(shares: tuple[float, ...], x: tuple[float, ...]) -> tuple[Any, Any]:
-    """Return slopes to start from, and their log laws for each power and share: [1, p, φ, start, W]."""
+    """Return slopes to start from, and their log laws for each power and share: [p, φ, start, W]."""
     import numpy as np
 
     starts = -np.geomspace(0.05, 3, _STARTS)
-    share = np.array(shares)[None, None, :, None, None]
-    power = np.array(POWERS)[None, :, None, None, None]
+    share = np.array(shares)[:, None, None]
+    power = np.array(POWERS)[:, None, None, None]
     return starts, _floored(starts[:, None], share, power, np.array(x))[0]
 
 
