@@ -1,6 +1,7 @@
 """Protocols: families of kernels, the choice of a setting, alignment, and accuracies of whole runs."""
 
 import itertools
+import math
 import sys
 
 import numpy as np
@@ -137,6 +138,68 @@ def test_dtw_is_the_sum_over_all_alignments():
     assert "0.7" in repr(kernel)
     with pytest.raises(nb.NtkbenchError, match="parts"):
         kernel.matrix({"values": values})
+
+
+def log_sum(x, y, bandwidth):
+    """The logarithm of the sum over alignments, cell by cell."""
+    similar = -((x[:, None] - y[None]) ** 2).sum(-1) / (2 * bandwidth**2 * x.shape[1]) - np.log(4)
+    local = (similar - np.log1p(-np.exp(similar))).tolist()
+    above = [0.0] + [-math.inf] * len(y)
+    for row in local:
+        now = [-math.inf]
+        for s, cell in enumerate(row):
+            earlier = above[s], above[s + 1], now[s]
+            now.append(cell + max(earlier) + math.log(sum(math.exp(each - max(earlier)) for each in earlier)))
+        above = now
+    return above[-1]
+
+
+def test_dtw_of_long_series_does_not_underflow():
+    """The sum over alignments of 700 unlike steps is below the smallest float64."""
+    x, y = RNG.normal(size=(1, 700, 1)).cumsum(1), RNG.normal(size=(1, 690, 1))
+    assert log_sum(x[0], x[0], 0.05) < math.log(np.finfo(np.float64).tiny)
+    np.testing.assert_array_equal(alignment.dtw(bandwidth=0.05).matrix(x), [[1]])
+    one, other, both = (log_sum(*each, 5.0) for each in ((x[0], x[0]), (y[0], y[0]), (x[0], y[0])))
+    expected = math.exp(both - (one + other) / 2)
+    np.testing.assert_allclose(alignment.dtw(bandwidth=5.0).matrix(x, y), [[expected]], rtol=1e-9)
+
+
+def test_dtw_takes_the_steps_that_exist_wherever_they_are():
+    series = [RNG.normal(size=(length, 2)) for length in (3, 1, 4)]
+    found = []
+    for places in (lambda n: slice(0, n), lambda n: slice(6 - n, 6), lambda n: [0, 2, 3, 5][4 - n :]):
+        values, mask = np.full((3, 6, 2), 9.0), np.zeros((3, 6), bool)
+        for each, row, exists in zip(series, values, mask, strict=True):
+            row[places(len(each))], exists[places(len(each))] = each, True
+        found.append(alignment.dtw().matrix({"values": values, "mask": mask}))
+    np.testing.assert_array_equal(found[1:], [found[0]] * 2)
+
+
+def test_dtw_of_integers_is_not_an_integer():
+    whole = np.arange(6).reshape(2, 3, 1)
+    found, expected = (alignment.dtw().matrix(each).numpy() for each in (whole, whole.astype(np.float32)))
+    assert found.dtype == np.float32 and 0 < found[0, 1] < 1
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (np.ones((2, 3)), None, "expected"),
+        ({"values": np.ones((2, 3, 1)), "mask": np.ones((2, 4), bool)}, None, "expected"),
+        ({"values": np.ones((2, 3, 1)), "mask": np.array([[True] * 3, [False] * 3])}, None, "no steps"),
+        (np.ones((2, 3, 1)), np.ones((2, 3, 2)), "1 and of 2 channels"),
+    ],
+)
+def test_what_cannot_be_aligned_is_a_sentence(first, second, words):
+    with pytest.raises(nb.NtkbenchError, match=words):
+        alignment.dtw().matrix(first, second)
+
+
+@pytest.mark.parametrize("bandwidth", [0, -1.0, np.nan, np.inf, "wide", None])
+def test_a_bandwidth_is_a_positive_number(bandwidth):
+    with pytest.raises(nb.NtkbenchError, match="bandwidth="):
+        alignment.dtw(bandwidth=bandwidth)
 
 
 def test_distances_of_dtw_are_those_of_the_best_alignment():
