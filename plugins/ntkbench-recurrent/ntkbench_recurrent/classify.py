@@ -13,8 +13,8 @@ def measure(ctx, protocol):
     """Return accuracies under a protocol.
 
     A kernel classifies by a support vector machine; its hyper-parameters and the cost are chosen by the protocol, but
-    for parameters that the user set. The kernel `dtw` classifies by the nearest neighbour. A network is trained; see
-    `trained.accuracies`.
+    for parameters that the user set to another value than their default. The kernel `dtw` classifies by the nearest
+    neighbour. A network is trained; see `trained.accuracies`.
 
     Args:
         ctx: The context.

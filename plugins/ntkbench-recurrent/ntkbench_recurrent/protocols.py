@@ -13,6 +13,7 @@ from .drawing import stratified
 MLP = [{"depth": depth, "bias_std": b, "weight_std": 2**0.5} for depth in (1, 2, 3, 5) for b in (0.0, 0.1, 1.0)]
 RBF = [{"bandwidth": b} for b in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)]
 POLYNOMIAL = [{"degree": p, "offset": c} for p in (1, 2, 3, 4, 5) for c in (0.0, 1.0)]
+ALL = "all"  # frozen layers, whatever the depth
 OTHERS = {"fully-connected": MLP, "rbf": RBF, "polynomial": POLYNOMIAL}
 
 
@@ -47,6 +48,8 @@ class Protocol:
         found = []
         for setting in self.grids.get(name, [{}]):
             given = setting | fixed
+            if given.get("frozen") == ALL:
+                given["frozen"] = given["depth"]
             if given not in found:
                 found.append(given)
         return found
@@ -76,7 +79,7 @@ _LAST_OR_MEAN, _DIRECTIONS = ("none", "untied"), ("backward", "forward", "bidire
 RNTK2021 = [
     {"weight_std": 1.4142, "depth": depth, "frozen": frozen, "pooling": pooling, "direction": direction, **stds}
     for depth in (1, 2)
-    for frozen in (0, depth)
+    for frozen in (0, ALL)
     for pooling in _LAST_OR_MEAN
     for direction in _DIRECTIONS
     for stds in _grid(input_std=(0.25, 0.5), bias_std=(0.001, 0.1))

@@ -75,6 +75,18 @@ def test_parameters_of_the_user_are_left_alone():
     assert len(settings) == 12 and {(each["weight_std"], each["depth"]) for each in settings} == {(1.2, 2)}
 
 
+def test_none_or_all_layers_are_frozen_at_any_depth():
+    for fixed, frozen in (
+        ({}, {1: {0, 1}, 2: {0, 2}}),
+        ({"depth": 3}, {3: {0, 3}}),
+        ({"depth": 3, "frozen": 1}, {3: {1}}),
+    ):
+        found = {}
+        for each in protocols.PROTOCOLS["rntk2021"].settings("rntk", fixed):
+            found.setdefault(each["depth"], set()).add(each["frozen"])
+        assert found == frozen
+
+
 def test_splits_are_stratified_and_hold_every_sample_once():
     y = np.repeat([0, 1, 2], [40, 25, 5])
     splits = protocols.PROTOCOLS["rntk2020"].splits(y, "draw")
