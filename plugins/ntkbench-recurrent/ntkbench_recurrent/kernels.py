@@ -1,5 +1,7 @@
 """The Recurrent Neural Tangent Kernel, assembled from ntkbench's layers of infinite width."""
 
+import numbers
+
 from ntkbench import NtkbenchError, kernels as nb
 
 POOLINGS = ("none", "untied", "tied")
@@ -60,8 +62,10 @@ def rntk(
     """
     _one_of("pooling", pooling, POOLINGS)
     _one_of("direction", direction, DIRECTIONS)
-    if not 0 <= frozen <= depth:
-        raise NtkbenchError(f"frozen={frozen} is invalid for {depth} layers; pass a number from 0 to {depth}.")
+    if not _is_whole(depth) or depth < 1:
+        raise NtkbenchError(f"depth={depth!r} is invalid; pass an integer of at least 1.")
+    if not _is_whole(frozen) or not 0 <= frozen <= depth:
+        raise NtkbenchError(f"frozen={frozen!r} is invalid for {depth} layers; pass an integer from 0 to {depth}.")
 
     def network():
         layers = []
@@ -75,6 +79,10 @@ def rntk(
     backward = [nb.Reverse(), *network()]
     layers = {"forward": network(), "backward": backward, "bidirectional": [nb.add(network(), backward)]}[direction]
     return nb.InfiniteWidth(layers, kind, nb.RAGGED, memory_gib, dtype=dtype, name="RNTK")
+
+
+def _is_whole(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _one_of(name, value, allowed):

@@ -96,10 +96,22 @@ def test_both_directions_are_the_sum_of_each():
 
 
 @pytest.mark.parametrize(
-    "given", [{"frozen": 2}, {"pooling": "mean"}, {"direction": "sideways"}, {"activation": "reluu"}]
+    "given",
+    [
+        {"depth": 0},
+        {"depth": -1},
+        {"depth": 1.5},
+        {"depth": "2"},
+        {"frozen": 2},
+        {"frozen": 0.5},
+        {"pooling": "mean"},
+        {"direction": "sideways"},
+        {"activation": "reluu"},
+    ],
 )
 def test_a_value_that_is_not_allowed_is_a_sentence(given):
-    with pytest.raises(nb.NtkbenchError, match=str(next(iter(given.values())))):
+    ((name, value),) = given.items()
+    with pytest.raises(nb.NtkbenchError, match=rf"{name}={value!r}|'{value}'"):
         rntk(**given)
 
 
