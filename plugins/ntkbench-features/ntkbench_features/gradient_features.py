@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 import ntkbench as nb
+from ntkbench import NtkbenchError
 
 from .sketches import CountSketch, in_dtype
 from .transformer import Features, dense, require_whole, shape_of_input
@@ -40,6 +41,10 @@ class GradientFeatures(Features):
 
     def _fit(self, X, rng):
         self._shape = shape_of_input(self.input_shape, X.shape[1])
+        if not callable(self.model):  # Keras models are
+            raise NtkbenchError(
+                f"model={self.model!r} is invalid; pass a Keras model, or a function of input_shape that returns one."
+            )
         self.model_ = self.model if isinstance(self.model, keras.Model) else self.model(self._shape)
         gradients = nb.jacobian(self.model_, dense(X[:1]).reshape(1, *self._shape))
         size, self._precision = gradients.size, gradients.dtype

@@ -59,6 +59,12 @@ class NystroemNTK(Features):
         self._shape = shape_of_input(self.input_shape, X.shape[1])
         self.landmarks_ = dense(X[chosen]).astype(np.float64).reshape(-1, *self._shape)
         self.kernel_ = self._kernel()
+        rank = getattr(self.kernel_, "feature_ndims", None)
+        if isinstance(rank, int) and rank != len(self._shape):
+            raise NtkbenchError(
+                f"The kernel takes inputs with {rank} axes, but one input has the shape {list(self._shape)}; pass an "
+                f"input_shape of {rank} integers."
+            )
         values, vectors = np.linalg.eigh(self.kernel_.matrix(self.landmarks_, self.landmarks_).numpy())
         kept = values > SINGULAR * values[-1]
         self.normalization_ = (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T

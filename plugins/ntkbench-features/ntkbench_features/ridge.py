@@ -71,13 +71,17 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             The regressor.
 
         Raises:
-            NtkbenchError: A parameter is invalid, or the number of targets differs from that of earlier samples.
+            NtkbenchError: A parameter is invalid, the number of targets differs from that of earlier samples, or the
+                system cannot be solved at this alpha.
         """
-        if isinstance(self.alpha, bool) or not isinstance(self.alpha, (int, float, np.number)) or not self.alpha > 0:
+        numeric = isinstance(self.alpha, (int, float, np.number)) and not isinstance(self.alpha, bool)
+        if not numeric or not 0 < self.alpha < np.inf:
             raise NtkbenchError(f"alpha={self.alpha!r} is invalid; pass a positive number.")
         solve, size = require_one_of("solver", self.solver, SOLVERS), require_whole("batch_size", self.batch_size, 1)
         for block, targets in blocks_of_rows(X, y):
             self._add(block, targets, size)
+        if not (np.isfinite(self.gram_).all() and np.isfinite(self.moments_).all()):
+            raise NtkbenchError("The sums of products of features and targets overflow; scale both down.")
         self.coef_ = solve(self.gram_, self.alpha, self.moments_, getattr(self, "coef_", None))
         return self
 
@@ -85,6 +89,8 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Add samples to the sums."""
         first = not hasattr(self, "gram_")
         X, y = validate_data(self, X, y, dtype=DTYPES, multi_output=True, y_numeric=True, reset=first)
+        if y.dtype.kind not in "fiub":
+            raise NtkbenchError(f"The targets are {y.dtype}, not numbers; pass numbers [N] or [N, O].")
         if first:
             self.gram_, self.n_samples_seen_ = np.zeros((X.shape[1], X.shape[1])), 0
             self.moments_ = np.zeros((X.shape[1], *y.shape[1:]))
@@ -113,8 +119,18 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 def by_cholesky(gram, alpha, moments, start):
-    """Return the solution w of (G + alpha I) w = b: [m, m], [m, O] → [m, O]; `start` is not used."""
-    return scipy.linalg.solve(gram + alpha * np.eye(len(gram)), moments, assume_a="pos", overwrite_a=True)
+    """Return the solution w of (G + alpha I) w = b: [m, m], [m, O] → [m, O]; `start` is not used.
+
+    Raises:
+        NtkbenchError: G + alpha I is singular up to rounding.
+    """
+    try:
+        return scipy.linalg.solve(gram + alpha * np.eye(len(gram)), moments, assume_a="pos", overwrite_a=True)
+    except np.linalg.LinAlgError:
+        raise NtkbenchError(
+            f"The features are linearly dependent up to rounding, so there is no solution at alpha={alpha:g}; use a "
+            "larger alpha."
+        ) from None
 
 
 def by_conjugate_gradients(gram, alpha, moments, start):

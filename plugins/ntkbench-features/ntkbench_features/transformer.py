@@ -106,10 +106,20 @@ def is_dask(X):
 
 
 def blocks_of_rows(X, y):
-    """Yield X and y block by block as arrays if X is a Dask array, otherwise as they are."""
+    """Yield X and y block by block as arrays if X is a Dask array, otherwise as they are.
+
+    Raises:
+        NtkbenchError: The number of rows of a Dask array is unknown, or differs from that of y.
+    """
     if not is_dask(X):
         yield X, y
         return
+    if np.isnan(X.shape[0]):
+        raise NtkbenchError(
+            "The Dask array has an unknown number of rows; call its method compute_chunk_sizes() first."
+        )
+    if len(y) != len(X):
+        raise NtkbenchError(f"There are {len(X)} samples and {len(y)} targets; pass one target for each sample.")
     ends = np.cumsum(X.chunks[0])
     for start, end in zip(ends - X.chunks[0], ends, strict=True):
         yield dense(X[start:end]), dense(y[start:end])
@@ -117,16 +127,20 @@ def blocks_of_rows(X, y):
 
 def shape_of_input(input_shape, d):
     """Return the parameter input_shape, (d,) for None; raise NtkbenchError unless it holds d entries."""
-    shape = (d,) if input_shape is None else tuple(input_shape)
-    if np.prod(shape) != d:
+    if input_shape is None:
+        return (d,)
+    sizes = np.asarray(input_shape)
+    if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
+        raise NtkbenchError(f"input_shape={input_shape!r} is invalid; pass positive integers, such as (8, 8, 1).")
+    if np.prod(sizes) != d:
         raise NtkbenchError(
             f"input_shape={input_shape!r} does not hold the {d} entries of an input; their product must be equal."
         )
-    return shape
+    return tuple(sizes.tolist())
 
 
 def require_one_of(name, value, known):
     """Return known[value]; raise NtkbenchError if there is none."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise NtkbenchError(f"{name}={value!r} is invalid; pass one of {', '.join(map(repr, known))}.")
     return known[value]

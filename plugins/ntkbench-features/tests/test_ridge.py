@@ -79,6 +79,24 @@ def test_errors_are_sentences():
         StreamingRidge(0).fit(z, z)
     with pytest.raises(nb.NtkbenchError, match="shape"):
         StreamingRidge().fit(z, z).partial_fit(z, z[:, 0])
+    with pytest.raises(nb.NtkbenchError, match="alpha=inf"):
+        StreamingRidge(np.inf).fit(z, z)
+    with pytest.raises(nb.NtkbenchError, match="larger alpha"):
+        StreamingRidge(1e-300).fit(z, z)
+    with pytest.raises(nb.NtkbenchError, match="not numbers"):
+        StreamingRidge().fit(z, list("abcd"))
+    for solver in ("cholesky", "cg"):
+        with pytest.raises(nb.NtkbenchError, match="overflow"):
+            StreamingRidge(solver=solver).fit(1e200 * z, z)
+
+
+@pytest.mark.parametrize("targets", [30, 80])
+def test_dask_arrays_need_one_target_for_each_sample(targets):
+    x, y = (dask.array.from_array(RNG.standard_normal(size), chunks=20) for size in ((70, 5), (targets,)))
+    with pytest.raises(nb.NtkbenchError, match=f"70 samples and {targets} targets"):
+        StreamingRidge().fit(x, y)
+    with pytest.raises(nb.NtkbenchError, match="compute_chunk_sizes"):
+        StreamingRidge().fit(x[x[:, 0] > 0], y)
 
 
 @pytest.mark.parametrize(("load", "alpha"), [(load_diabetes, 30.0), (load_digits, 100.0)])
