@@ -8,7 +8,7 @@ import ntkbench as nb
 
 from .distances import as_declared
 from .kernels import gram
-from .landscape import barrier
+from .landscape import barrier, class_labels
 
 
 def children(trainer, state, order_seeds, steps):
@@ -31,11 +31,28 @@ def children(trainer, state, order_seeds, steps):
 
 
 def share_wrong(trainer, x, labels):
-    """Return the function from weights [P] to the share of samples that the network puts into a wrong class."""
-    labels = np.asarray(labels)
+    """Return the function from weights [P] to the share of samples that the network puts into a wrong class.
+
+    Args:
+        trainer: An `ntkbench.training.Trainer` of a network with one output per class.
+        x: Inputs [N, ...].
+        labels: Integer labels [N].
+
+    Raises:
+        NtkbenchError: The labels do not belong to the inputs, or the network has one output only.
+    """
 
     def error(w):
-        return float(np.mean(trainer.outputs(trainer.start(w), x).argmax(1) != labels))
+        f = trainer.outputs(trainer.start(w), x)
+        if f.shape[1] < 2:
+            raise nb.NtkbenchError(
+                "The network has one output, so it tells no classes apart; use one output per class."
+            )
+        if len(classes := class_labels(labels, f.shape[1])) != len(f):
+            raise nb.NtkbenchError(
+                f"There are {len(f)} inputs and {len(classes)} labels; pass one label for each input."
+            )
+        return float(np.mean(f.argmax(1) != classes))
 
     return error
 

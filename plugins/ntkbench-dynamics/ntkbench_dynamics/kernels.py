@@ -1,5 +1,7 @@
 """Measures of tangent kernels as matrices: distance, velocity, alignment and effective rank."""
 
+import numbers
+
 import numpy as np
 
 import ntkbench as nb
@@ -28,6 +30,8 @@ def gram(model, x, x2=None):
 def trace_kernel(k, outputs):
     """Return the sum over output units of a Gram matrix [m·O, m·O]: [m, m]."""
     k = _square(k)
+    if not isinstance(outputs, numbers.Integral) or outputs < 1:
+        raise nb.NtkbenchError(f"outputs={outputs!r} is invalid; pass an integer of at least 1.")
     if len(k) % outputs:
         raise nb.NtkbenchError(f"A kernel of {len(k)} rows does not belong to {outputs} outputs; pass the Gram matrix.")
     m = len(k) // outputs

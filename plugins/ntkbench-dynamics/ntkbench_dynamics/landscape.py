@@ -1,5 +1,7 @@
 """The loss landscape: largest eigenvalues of the loss Hessian, and barriers on lines between two weight vectors."""
 
+import numbers
+
 import numpy as np
 
 import ntkbench as nb
@@ -33,8 +35,8 @@ class LossHessian:
         self.model, self.loss = _SampleLoss(model, loss), loss
         first = as_declared(model, rows(x, slice(1)))
         outputs = np.asarray(model(first, training=False)).size
-        y = np.asarray(y)
-        y = np.eye(outputs)[y] if loss == "cross_entropy" else y.reshape(len(y), -1)
+        y = np.eye(outputs)[class_labels(y, outputs)] if loss == "cross_entropy" else np.asarray(y)
+        y = y.reshape(len(y), -1)
         self.samples = len(y)
         if y.shape[1] != outputs:
             raise nb.NtkbenchError(f"y has {y.shape[1]} columns, but the model has {outputs} outputs.")
@@ -72,8 +74,8 @@ class LossHessian:
         """
         from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-        if not 1 <= k <= self.size:
-            raise nb.NtkbenchError(f"k={k} is invalid; pass a number from 1 to {self.size}.")
+        if not isinstance(k, numbers.Integral) or not 1 <= k <= self.size:
+            raise nb.NtkbenchError(f"k={k} is invalid; pass an integer from 1 to {self.size}.")
         if k == self.size:  # which ARPACK cannot do
             h = np.stack([self.product(each) for each in np.eye(self.size)])
             return np.linalg.eigvalsh((h + h.T) / 2)[::-1]
@@ -111,11 +113,29 @@ class _SampleLoss:
         return tf.reduce_logsumexp(f, axis=1, keepdims=True) - tf.reduce_sum(f * y, axis=1, keepdims=True)
 
 
+def class_labels(y, outputs):
+    """Return labels [N] as an array; raise NtkbenchError unless they are integers from 0 to outputs − 1."""
+    y = np.asarray(y)
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        raise nb.NtkbenchError(f"The labels have dtype {y.dtype} and shape {list(y.shape)}; pass integer labels [N].")
+    if len(y) and not 0 <= y.min() <= y.max() < outputs:
+        raise nb.NtkbenchError(
+            f"The labels are from {y.min()} to {y.max()}, but the model has {outputs} outputs; pass labels from 0 to "
+            f"{outputs - 1}."
+        )
+    return y
+
+
 def stability(learning_rate, momentum=0.0):
     """Return 2(1 + μ)/η, the largest sharpness at which gradient descent with momentum μ is stable.
 
+    Raises:
+        NtkbenchError: The learning rate is not positive.
+
     Source: Cohen et al. 2021 (arXiv 2103.00065), section 2; momentum as in `ntkbench.training.Trainer`.
     """
+    if not learning_rate > 0:
+        raise nb.NtkbenchError(f"learning_rate={learning_rate!r} is invalid; pass a positive number.")
     return 2 * (1 + momentum) / learning_rate
 
 

@@ -12,6 +12,13 @@ def map_arrays(function, x):
     return function(np.asarray(x))
 
 
+def samples(x):
+    """Return the number of samples: the length of an array, or of the first array of a nest."""
+    while isinstance(x, dict | list | tuple):
+        x = next(iter(x.values() if isinstance(x, dict) else x))
+    return len(x)
+
+
 def rows(x, chosen):
     """Return some samples of every array: chosen is a slice or indices [n]."""
     return map_arrays(lambda part: part[chosen], x)

@@ -5,7 +5,7 @@ import numpy as np
 import ntkbench as nb
 
 from .distances import as_declared
-from .nests import rows
+from .nests import rows, samples
 
 MOST = 2000  # train samples of the probe; its cost is their third power
 RIDGES = 10.0 ** np.arange(-6, 1)  # in units of the largest eigenvalue of the features' kernel
@@ -24,16 +24,21 @@ def linear_probe(model, x, y, x_new):
     Args:
         model: A Keras model, or another model that `ntkbench.empirical_ntk` takes, with O outputs.
         x: Train inputs [N, ...].
-        y: Targets [N, K].
+        y: Targets [N, K], or [N] for K = 1.
         x_new: New inputs [M, ...].
 
     Returns:
         An array [M, K] float64; None if the outputs are not affine in the last layer's weights, or if outputs share
         them, so that there are no features.
 
+    Raises:
+        NtkbenchError: The numbers of inputs and targets differ.
+
     Source: Alain and Bengio 2016 (arXiv 1610.01644).
     """
-    y = np.asarray(y, np.float64)
+    y = np.asarray(y, np.float64).reshape(len(y), -1)
+    if len(y) != samples(x):
+        raise nb.NtkbenchError(f"There are {samples(x)} inputs and {len(y)} targets; pass one target for each input.")
     last = _LastLayer(model)
     if not last.reads_features(rows(x, slice(CHECKED))):
         return None

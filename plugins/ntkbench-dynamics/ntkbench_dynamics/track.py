@@ -42,13 +42,17 @@ class Track:
         steps: Steps of all snapshots, ascending; the last one is the end of training.
 
     Raises:
-        NtkbenchError: The folder holds the files of another training.
+        NtkbenchError: The folder does not exist, or holds the files of another training, or dt is not positive.
     """
 
     def __init__(self, trainer, model, x, steps, folder, *, dt=0.4, start=None, say=None):
         self.trainer, self.model, self.x, self.folder = trainer, model, x, Path(folder)
         self._start = trainer.start() if start is None else start
         self._say = say or (lambda stage: None)
+        if not 0 < dt < np.inf:
+            raise nb.NtkbenchError(f"dt={dt!r} is invalid; pass a positive number of epochs.")
+        if not self.folder.is_dir():
+            raise nb.NtkbenchError(f"The folder {self.folder} does not exist; create it first.")
         self.interval = max(round(dt * trainer.steps_per_epoch), 1)
         self.dt = self.interval / trainer.steps_per_epoch
         first = thinned(max(steps // self.interval, 1))

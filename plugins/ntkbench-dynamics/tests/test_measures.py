@@ -255,3 +255,48 @@ def test_the_barrier_of_a_known_landscape():
     np.testing.assert_allclose(dyn.barrier(lambda w: w[1], w, v), 0.5)
     with pytest.raises(nb.NtkbenchError, match="at least 3"):
         dyn.barrier(error, w, v, points=2)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([0, 1, 2, -1], "from -1 to 2"),
+        ([0, 1, 2, 3], "from 0 to 3"),
+        ([0.0, 1.0, 2.0, 1.0], "float64"),
+        ([[0], [1], [2], [1]], r"shape \[4, 1\]"),
+        (np.eye(3)[[0, 1, 2, 1]], "float64"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(rng, labels, words):
+    """A negative label would be counted from the last class, and a column of labels compared with every input."""
+    model, x = network(), rng.standard_normal((4, 4))
+    trainer = nb.training.Trainer(model, x, np.zeros((4, 3)), learning_rate=0.1)
+    with pytest.raises(nb.NtkbenchError, match=words):
+        dyn.LossHessian(model, x, labels, "cross_entropy")
+    with pytest.raises(nb.NtkbenchError, match=words):
+        dyn.share_wrong(trainer, x, labels)(trainer.start().weights)
+
+
+def test_a_share_of_wrong_samples_needs_classes_and_a_label_for_each(rng):
+    x = rng.standard_normal((4, 4))
+    for outputs, labels, words in ((1, [0, 0, 0, 0], "one output"), (3, [0, 1], "4 inputs and 2 labels")):
+        trainer = nb.training.Trainer(network(outputs=outputs), x, np.zeros((4, outputs)), learning_rate=0.1)
+        with pytest.raises(nb.NtkbenchError, match=words):
+            dyn.share_wrong(trainer, x, labels)(trainer.start().weights)
+
+
+def test_arguments_without_a_meaning_are_sentences(rng, tmp_path):
+    model, x, y = network(), rng.standard_normal((4, 4)), np.zeros((4, 3))
+    trainer = nb.training.Trainer(model, x, y, learning_rate=0.1)
+    for words, call in (
+        ("outputs=0", lambda: dyn.trace_kernel(np.eye(6), 0)),
+        ("outputs=-3", lambda: dyn.trace_kernel(np.eye(6), -3)),
+        ("learning_rate=0", lambda: dyn.stability(0)),
+        ("k=1.5", lambda: dyn.LossHessian(model, x, y).largest(1.5)),
+        ("dt=-1", lambda: dyn.Track(trainer, model, x, 3, tmp_path, dt=-1)),
+        ("dt=nan", lambda: dyn.Track(trainer, model, x, 3, tmp_path, dt=np.nan)),
+        ("does not exist", lambda: dyn.Track(trainer, model, x, 3, tmp_path / "none")),
+        ("4 inputs and 3 targets", lambda: dyn.linear_probe(model, x, y[:3], x)),
+    ):
+        with pytest.raises(nb.NtkbenchError, match=words):
+            call()

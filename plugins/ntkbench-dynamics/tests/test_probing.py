@@ -41,6 +41,7 @@ def test_the_probe_is_ridge_regression_with_the_ridge_of_leave_one_out(data):
     ]
     right = ridge(h, y, RIDGES[np.argmin(errors)] * top, h_new)
     np.testing.assert_allclose(dyn.linear_probe(model, x, y, new), right, rtol=1e-8)
+    np.testing.assert_array_equal(dyn.linear_probe(model, x, y[:, 0], new), dyn.linear_probe(model, x, y[:, :1], new))
 
 
 def test_the_probe_does_not_depend_on_the_readout_and_leaves_it_alone(data):
