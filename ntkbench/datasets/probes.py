@@ -30,6 +30,11 @@ def check_count(name: str, n: int) -> None:
         raise NtkbenchError(f"Dataset {name!r} cannot provide {n} inputs; request at least 1.")
 
 
+def varying(columns: np.ndarray) -> np.ndarray:
+    """Return which columns [n, K] are not constant; the deviation of a constant column may be rounding and not 0."""
+    return np.ptp(columns, axis=0) > 0
+
+
 def standardised(rows: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
     """Shift and scale the columns of [n, d] so that those of `by` have mean 0 and variance 1.
 
@@ -39,8 +44,7 @@ def standardised(rows: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
             become 0.
     """
     by = rows if by is None else by
-    deviation = by.std(axis=0)
-    return (rows - by.mean(axis=0)) / np.where(deviation > 0, deviation, np.inf)
+    return (rows - by.mean(axis=0)) / np.where(varying(by), by.std(axis=0), np.inf)
 
 
 def on_sphere(rows: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from ..errors import NtkbenchError
 from ..nests import arrays, common_samples, is_nest, leaves, map_leaves, shapes
+from .probes import varying
 
 Kind = Literal["classification", "regression"]
 KINDS: tuple[Kind, ...] = ("classification", "regression")
@@ -74,7 +75,7 @@ class Task:
                 f"The train part has inputs {_shape(x)} and labels {_shape(y)}, the test part {_shape(x_test)} and "
                 f"{_shape(y_test)}; all but the number of samples must agree."
             )
-        if self.kind == "regression" and not (y.std(0) > 0).all():
+        if self.kind == "regression" and not varying(y).all():
             raise NtkbenchError("A column of the train labels is constant, so there is nothing to learn from it.")
         if self.kind == "classification" and len(set(y.tolist())) < 2:
             raise NtkbenchError("The train part holds a single class, so there is nothing to learn.")
@@ -138,9 +139,9 @@ class Task:
         """
         if self.kind == "classification":
             return float(np.mean(margins(f, y) <= 0))
-        t = self.targets(y)
-        spread = float(np.sum((t - t.mean(0)) ** 2))
-        return float(np.sum((f - t) ** 2)) / spread if spread > 0 else None
+        t, columns = self.targets(y), varying(y)
+        spread = float(np.sum((t - t.mean(0))[:, columns] ** 2))
+        return float(np.sum((f - t) ** 2)) / spread if columns.any() else None
 
 
 def _shape(x: Any) -> Any:

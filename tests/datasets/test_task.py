@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import r2_score
 
 from ntkbench.datasets import diabetes, digits
+from ntkbench.datasets.probes import standardised
 from ntkbench.datasets.task import Task, margins
 from ntkbench.errors import NtkbenchError, RegistrationError
 from ntkbench.plan.data import load_task, task_hash
@@ -75,6 +76,16 @@ def test_the_error_of_a_regression_is_the_unexplained_share_of_the_variance():
     found = task.error((guess[:, None] - y.mean()) / y.std(), task.test[1])
     assert found == pytest.approx(1 - r2_score(y_test, guess), rel=1e-12)
     assert task.error(np.zeros((2, 1)), np.full((2, 1), y.mean())) is None
+
+
+@pytest.mark.parametrize("n", [3, 20, 40, 100])
+def test_a_constant_column_is_constant_although_its_deviation_is_rounding(n):
+    """The deviation of 0.1, 0.1, 0.1 is 1.4e-17."""
+    x, column, slope = np.ones((n, 2)), np.full((n, 1), 0.1), np.arange(n)[:, None] / 3
+    with pytest.raises(NtkbenchError, match="constant"):
+        Task((x, np.hstack([slope, column])), (x, np.hstack([slope, slope])), "regression")
+    assert Task((x, slope), (x, column), "regression").error(np.zeros((n, 1)), column) is None
+    np.testing.assert_array_equal(standardised(np.full((n, 2), 0.7), np.full((n, 2), 0.1)), 0)
 
 
 @pytest.mark.parametrize("form", ["vector", "image", "sequence"])

@@ -81,7 +81,7 @@ def uci(table, folder=None):
     if table == "workloads":
         rows = np.unique(rows, axis=0)
     y, x = rows[:, about.target], np.delete(rows, about.target, axis=1)
-    return x[:, x.std(0) > 0], y
+    return x[:, np.ptp(x, axis=0) > 0], y
 
 
 def keel(table):
@@ -167,8 +167,8 @@ def _split(name, total, size, seed, fold):
 
 def _task(x, y, train, test, kind, source):
     """Return a task with inputs that are standardised by the train part; columns that are constant there become 0."""
-    deviation = x[train].std(0)
-    x = (x - x[train].mean(0)) / np.where(deviation > 0, deviation, np.inf)
+    varies = np.ptp(x[train], axis=0) > 0  # the deviation of a constant column may be rounding and not 0
+    x = (x - x[train].mean(0)) / np.where(varies, x[train].std(0), np.inf)
     classes = 0 if kind == "regression" else int(y.max()) + 1
     return nb.Task((x[train], y[train]), (x[test], y[test]), kind, classes=classes, source=source)
 

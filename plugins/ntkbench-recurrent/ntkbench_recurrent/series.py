@@ -137,8 +137,8 @@ def _standardised(name):
     values, lengths, _, train = read(name)
     exists = np.arange(values.shape[1]) < lengths[:, None]
     steps = values[:train][exists[:train]]
-    deviation = steps.std(axis=0)
-    scaled = (values - steps.mean(axis=0)) / np.where(deviation > 0, deviation, np.inf)
+    varies = np.ptp(steps, axis=0) > 0  # the deviation of a constant channel may be rounding and not 0
+    scaled = (values - steps.mean(axis=0)) / np.where(varies, steps.std(axis=0), np.inf)
     return np.where(exists[..., None], scaled, 0.0)
 
 

@@ -159,8 +159,8 @@ def _task(features, classes, folds, form, fold, source):
 
 def _standardised(features, train):
     """Return the features with mean 0 and variance 1 over the train rows; 0 where a feature is constant there."""
-    deviation = features[train].std(axis=0)
-    return (features - features[train].mean(axis=0)) / np.where(deviation > 0, deviation, np.inf)
+    varies = np.ptp(features[train], axis=0) > 0  # the deviation of a constant feature may be rounding and not 0
+    return (features - features[train].mean(axis=0)) / np.where(varies, features[train].std(axis=0), np.inf)
 
 
 def _formed(x, form):

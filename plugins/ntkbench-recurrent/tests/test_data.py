@@ -88,6 +88,14 @@ def test_a_tsv_file_ends_a_series_where_only_nan_follows(tmp_path, monkeypatch):
     assert (lengths.tolist(), classes.tolist()) == ([3, 2, 3], [1, 0, 0])
 
 
+def test_a_constant_channel_becomes_0(tmp_path, monkeypatch):
+    """The deviation of 0.1, 0.1, 0.1 is 1.4e-17."""
+    monkeypatch.setenv(series.FOLDER, str(tmp_path))
+    written(tmp_path, "Meat", "1\t0.1\t0.1\t0.1\n", "2\t0.7\t0.7\t0.7\n", "tsv")
+    monkeypatch.setattr(archives, "known_contents", dict)
+    np.testing.assert_array_equal(series._standardised("Meat"), 0)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -150,12 +158,12 @@ def test_a_folder_that_does_not_exist_is_a_sentence(monkeypatch):
 
 
 def test_categories_of_a_table_are_numbered_and_standardised_by_the_train_part(tmp_path, monkeypatch):
-    rows = [f"{'ab'[i % 2]}, {i}.5, 3, {'yes' if i % 3 else 'no'}" for i in range(24)]
+    rows = [f"{'ab'[i % 2]}, {i}.5, 0.1, {'yes' if i % 3 else 'no'}" for i in range(24)]
     (tmp_path / "tae.dat").write_text("\n".join(rows))
     monkeypatch.setenv(tables.KEEL_FOLDER, str(tmp_path))
     monkeypatch.setattr(archives, "known_contents", dict)
     features, classes, folds = tables.read("tae")
-    np.testing.assert_array_equal(features[:3], [[0, 0.5, 3], [1, 1.5, 3], [0, 2.5, 3]])
+    np.testing.assert_array_equal(features[:3], [[0, 0.5, 0.1], [1, 1.5, 0.1], [0, 2.5, 0.1]])
     assert classes[:3].tolist() == [0, 1, 1]
     assert sorted(np.concatenate([test for _, test in folds])) == list(range(24))
     for fold in range(4):
