@@ -139,6 +139,17 @@ def test_the_fitted_polynomial(depth):
     assert errors[-1] < 0.02
 
 
+def test_the_fit_at_depth_1_stays_at_six_percent():
+    """The polynomial does not decrease, but Θ_1 does near cosine −1; at depth 2 the error goes on falling."""
+    a = np.linspace(-1, 1, 401)
+    errors = {}
+    for depth, degree in ((1, 8), (1, 32), (2, 8), (2, 32)):
+        fitted = np.polynomial.polynomial.polyval(a, coefficients(depth, degree))
+        errors[depth, degree] = np.abs(fitted - relu_ntk(a, depth)).max() / (depth + 1)
+    assert 0.06 < errors[1, 32] < errors[1, 8] < 0.07
+    assert errors[2, 32] < 0.6 * errors[2, 8]
+
+
 def test_constrained_least_squares():
     rng = np.random.default_rng(0)
     a, b, g = rng.standard_normal((30, 5)), rng.standard_normal(30), rng.standard_normal((6, 5))
