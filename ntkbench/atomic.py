@@ -32,6 +32,20 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         ) from error
 
 
+def create_folder(path: Path) -> None:
+    """Create a folder and those above it, if they do not exist.
+
+    Raises:
+        NtkbenchError: The folder could not be created.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NtkbenchError(
+            f"The folder {path} could not be created: {error.strerror or error}. Choose another one."
+        ) from error
+
+
 def replace(path: str | os.PathLike[str], data: bytes, *, sync_name: bool = True) -> None:
     """Write `data` to `path` as `write_atomically` does, but raise OSError when writing fails.
 

@@ -96,10 +96,11 @@ def _read(path: Path) -> tuple[Run, str]:
 
 def _draw(answered: Answers, runs: Sequence[Run], folder: Path) -> dict[str, str]:
     """Draw each question's quantity against width, and return the links by id."""
+    from ..atomic import create_folder
     from ..report.figure import figure
 
     links = {}
-    folder.mkdir(parents=True, exist_ok=True)
+    create_folder(folder)
     claims = {label: claim for _, manifest in reversed(runs) for label, claim in manifest.get("theory", {}).items()}
     for each in answered.answers:
         key = each.question.quantity

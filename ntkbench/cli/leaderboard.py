@@ -50,7 +50,7 @@ def submit(run: str, name: str, dataset: str | None, boards: Path) -> None:
     The receipt is submissions/NAME.json: plain data with its hash.
     """
     from ..api import load
-    from ..atomic import write_atomically
+    from ..atomic import create_folder, write_atomically
     from ..leaderboard.receipt import read_receipt, write_receipt
     from ..leaderboard.standing import twin_of
 
@@ -65,7 +65,7 @@ def submit(run: str, name: str, dataset: str | None, boards: Path) -> None:
             "be submitted only once. To confirm its numbers, rerun its cells with `ntkbench leaderboard verify FILE "
             "--by NAME`."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    create_folder(path.parent)
     write_atomically(path, data)
     answer(str(path))
 

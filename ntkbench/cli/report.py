@@ -26,19 +26,13 @@ def command(run: str, output: str | None) -> None:
     It is a single file and needs no network.
     """
     from ..api import load
-    from ..atomic import write_atomically
-    from ..errors import NtkbenchError
+    from ..atomic import create_folder, write_atomically
     from ..report.page import report_page
 
     found = load(run)
     text = report_page(found.results, found.manifest, [*found.problems, *found.set_aside])
     folder = Path(output) if output else found.path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NtkbenchError(
-            f"The folder {folder} could not be created: {error.strerror or error}. Choose another -o."
-        ) from error
+    create_folder(folder)
     write_atomically(folder / "report.html", text.encode())
     for problem in found.problems:
         click.echo(f"Warning: {problem}", err=True)

@@ -22,7 +22,7 @@ from .._version import __version__
 from ..analysis.groups import Grouped, grouped, radius_of
 from ..analysis.laws import Series, result_keys, series
 from ..analysis.verdicts import CURVATURE, GD, SLOPE, WORST, Verdict, verdict
-from ..atomic import write_atomically
+from ..atomic import create_folder, write_atomically
 from ..errors import NtkbenchError
 from ..reading import read_regular
 from ..report.escape import spreadsheet
@@ -151,7 +151,7 @@ def build(folder: Path, tell: Callable[[str], object] = lambda sentence: None) -
     for remark in remarks:
         tell(remark)
     out, earlier = folder / FOLDER, _earlier_pictures(folder)
-    out.mkdir(parents=True, exist_ok=True)
+    create_folder(out)
     for name, data in files.items():
         write_atomically(out / name, data)
     if not (folder / ".gitattributes").exists():

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from attrs import asdict, field, frozen, validators
 
-from ..atomic import write_atomically
+from ..atomic import create_folder, write_atomically
 from ..errors import NtkbenchError
 from ..reading import read_regular
 from ..types import digest
@@ -87,7 +87,7 @@ def new_record(**fields: Any) -> Record:
 
 def write_record(folder: Path, record: Record) -> Path:
     """Write a record to `folder`/records, in a file named by its contents, and return the path."""
-    (folder / "records").mkdir(parents=True, exist_ok=True)
+    create_folder(folder / "records")
     path = folder / "records" / f"{record.kind}-{digest(asdict(record), 16)}.json"
     write_atomically(path, (json.dumps(asdict(record), indent=1, sort_keys=True) + "\n").encode())
     return path

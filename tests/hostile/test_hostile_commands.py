@@ -92,6 +92,9 @@ ENCODINGS = [
 STREAMS = [
     Case("table into a closed stream", "ntkbench table run >&-"),
     Case("table into a full disk", "ntkbench table run >/dev/full", 1, says="Standard output could not be written"),
+    Case("help into a full disk", "ntkbench --help >/dev/full", 1, says="Standard output could not be written"),
+    Case("version into a full disk", "ntkbench --version >/dev/full", 1, says="Standard output could not be written"),
+    Case("help into a reader that goes", "ntkbench run --help | head -c 1; exit ${PIPESTATUS[1]}"),
     Case("table, standard error full", "ntkbench table run 2>/dev/full"),
     Case("table without any stream", "ntkbench table run <&- >&- 2>&-"),
     Case("export into head", "ntkbench export run --format csv | head -1; exit ${PIPESTATUS[1]}"),
@@ -352,6 +355,25 @@ BOARDS = [
         "ntkbench leaderboard submit run --name b --boards boards",
         2,
         says="submitted only once",
+    ),
+    *(
+        Case(
+            f"{words.partition(' ')[0]} under a file",
+            f"touch file && ntkbench leaderboard {words}",
+            2,
+            says="file/",
+        )
+        for words in (
+            "submit run --name c --boards file/boards",
+            "withdraw boards/submissions/a.json --by Ada --why x --boards file/boards",
+            "site boards -o file/site",
+        )
+    ),
+    Case(
+        "a file in the place of the board",
+        "rm -r boards/v1 && touch boards/v1 && ntkbench leaderboard build --boards boards",
+        2,
+        says="boards/v1 could not be created",
     ),
     Case(
         "a record by nobody",

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ...atomic import write_atomically
+from ...atomic import create_folder, write_atomically
 from ...errors import NtkbenchError
 from ...reading import read_regular
 
@@ -58,7 +58,7 @@ class SiteFolder:
             )
         self.files[name] = own
         if _hash_of(path) != own:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            create_folder(path.parent)
             write_atomically(path, data)
 
     def __enter__(self) -> SiteFolder:
