@@ -36,6 +36,20 @@ class Forgiving(io.TextIOWrapper):
             super().flush()
 
 
+class Answers(io.TextIOWrapper):
+    """Standard output of the command line, where every text that cannot be written ends as `answer` says."""
+
+    def write(self, text: str) -> int:
+        """Write the text; return its length."""
+        with _in_words(self):
+            return super().write(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        with _in_words(self):
+            super().flush()
+
+
 def print_to_standard_error() -> None:
     """Send all output of this process and its children to standard error, including output of native code."""
     _open_closed()
@@ -60,7 +74,8 @@ def keep_standard_output() -> None:
     _open_closed()
     kept = os.dup(1)
     print_to_standard_error()
-    sys.stdout = os.fdopen(kept, "w", encoding=encoding, errors=LOSSLESS)
+    stream = os.fdopen(kept, "wb")
+    sys.stdout = Answers(stream, encoding=encoding, errors=LOSSLESS, line_buffering=stream.isatty())
 
 
 def _open_closed() -> None:
@@ -111,13 +126,20 @@ def answer_json(found: Any) -> None:
 
 @contextmanager
 def writing_to(stream: TextIO) -> Iterator[TextIO]:
-    """Yield a stream and flush it afterwards; raise as `answer` does.
+    """Yield a stream and flush it afterwards; raise as `answer` does."""
+    with _in_words(stream):
+        yield stream
+        stream.flush()
+
+
+@contextmanager
+def _in_words(stream: TextIO) -> Iterator[None]:
+    """Raise as `answer` does where writing to a stream fails.
 
     After an error the stream goes to the null device, so that flushing its buffer at exit does not fail again.
     """
     try:
-        yield stream
-        stream.flush()
+        yield
     except OSError as error:
         with suppress(OSError):
             null = os.open(os.devnull, os.O_WRONLY)
