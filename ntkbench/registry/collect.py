@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pluggy
 
-from ..errors import RegistrationError, did_you_mean
+from ..errors import NtkbenchError, RegistrationError, did_you_mean
 from . import hookspecs
 from .sources import Source
 from .specs import KINDS, Entry, Target
@@ -84,8 +84,9 @@ def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str,
     for field, given in {**({} if group else {"target": target}), **further}.items():
         if not callable(given) and not (isinstance(given, str) and _TARGET.match(given)):
             raise RegistrationError(f'{name!r} has the {field} {given!r}; it must be a callable or "module:attribute".')
-    fields = {field.name for field in attrs.fields(KINDS[kind]) if field.init}
-    fields -= {"name", "target", "distribution", "version"}
+    fields = {field.name: field for field in attrs.fields(KINDS[kind]) if field.init}
+    for own in ("name", "target", "distribution", "version"):
+        del fields[own]
     for word in spec:
         if word not in fields:
             hint = did_you_mean(word, fields)
@@ -93,7 +94,23 @@ def entry_of(kind: str, name: Any, target: Any, distribution: str, version: str,
     summary = spec.get("summary", "")
     if not isinstance(summary, str) or len(summary) > _LONGEST_SUMMARY:
         raise RegistrationError(f"The summary of {name!r} must be text of at most {_LONGEST_SUMMARY} characters.")
-    return KINDS[kind](name=name, target=target, distribution=distribution, version=version, **spec)
+    declared = {word: _converted(name, fields[word], given) for word, given in spec.items()}
+    for param in declared.get("params", ()):
+        if param in KINDS[kind].PASSED:
+            raise RegistrationError(f"{name!r} has a parameter {param!r}, which every run passes itself; rename it.")
+    return KINDS[kind](name=name, target=target, distribution=distribution, version=version, **declared)
+
+
+def _converted(name: str, field: attrs.Attribute[Any], given: Any) -> Any:
+    """Return the value of a field as the entry holds it; raise RegistrationError, naming the field, if it has none."""
+    convert: Any = field.converter
+    try:
+        return given if convert is None else convert(given)
+    except NtkbenchError:
+        raise
+    except Exception as error:
+        why = str(error).rstrip(".") or type(error).__name__
+        raise RegistrationError(f"{name!r} sets {field.name}={given!r:.80}, which is not valid: {why}.") from error
 
 
 def hook_of(kind: str) -> str:

@@ -6,9 +6,9 @@ import importlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from attrs import Factory, evolve, field, fields as attrs_fields, frozen
+from attrs import Factory, asdict, evolve, field, fields as attrs_fields, frozen
 
 from ..errors import NtkbenchError, RegistrationError, did_you_mean
 from ..types import DIRECTIONS, THEORY_KINDS, CurveSpec, Quantity, Theory, canonical_json
@@ -52,6 +52,29 @@ class Param:
     help: str = ""
     words: tuple[str, ...] = ()
     later: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name.isidentifier()):
+            raise RegistrationError(f"{self.name!r} is not the name of a parameter; use letters, digits and '_'.")
+        numbers = [bound for bound in (self.minimum, self.maximum) if bound is not None]
+        values = self.choices or ()
+        kinds = tuple(_TYPES.values())
+        for holds, what in (
+            (all(map(_is_number, numbers)), "its minimum and maximum must be numbers"),
+            (all(isinstance(value, kinds) for value in values), "its choices must be text, numbers or Booleans"),
+            (all(isinstance(text, str) for text in (self.help, *self.words)), "its help and words must be text"),
+            (isinstance(self.later, bool), "its later must be True or False"),
+        ):
+            if not holds:
+                raise RegistrationError(f"Parameter {self.name!r} is not valid: {what}.")
+        try:
+            default = self.parse(self.default)
+        except NtkbenchError as error:
+            raise RegistrationError(f"Parameter {self.name!r} has an invalid default: {error}") from None
+        if default != self.default:
+            raise RegistrationError(
+                f"Parameter {self.name!r} has the default {self.default!r}, which is not of type {self.type}."
+            )
 
     @classmethod
     def of(cls, name: str, given: Any) -> Param:
@@ -120,6 +143,11 @@ class Param:
         return {key: value for key, value in fields.items() if value is not None}
 
 
+def _is_number(given: Any) -> bool:
+    """Return whether this is a number other than NaN."""
+    return isinstance(given, int | float) and not isinstance(given, bool) and not math.isnan(given)
+
+
 def _params(given: Mapping[str, Any] | None) -> dict[str, Param]:
     return {name: Param.of(name, value) for name, value in (given or {}).items()}
 
@@ -133,7 +161,7 @@ def _theory(given: Any) -> dict[str, Theory]:
 def _claim(quantity: Any, given: Any) -> Theory:
     """Return a Theory from a mapping of its fields or a Theory."""
     if isinstance(given, Theory):
-        return given
+        given = asdict(given)
     if not isinstance(given, Mapping) or not {"exponent", "source"} <= set(given):
         raise RegistrationError(f"theory[{quantity!r}] needs an exponent and a source, got {given!r}.")
     kind = given.get("kind", "rate")
@@ -142,16 +170,19 @@ def _claim(quantity: Any, given: Any) -> Theory:
             f"theory[{quantity!r}] has the unknown kind {kind!r}. {did_you_mean(str(kind), THEORY_KINDS)}"
         )
     try:
-        return Theory(float(given["exponent"]), str(given["source"]), kind, int(given.get("from_width", 1)))
-    except (TypeError, ValueError):
+        claim = Theory(float(given["exponent"]), str(given["source"]), kind, int(given.get("from_width", 1)))
+    except (TypeError, ValueError, OverflowError):
+        claim = None
+    if claim is None or not math.isfinite(claim.exponent):
         raise RegistrationError(
-            f"theory[{quantity!r}] is {dict(given)!r}; its exponent and from_width must be numbers."
-        ) from None
+            f"theory[{quantity!r}] is {dict(given)!r}; its exponent and from_width must be numbers, and finite."
+        )
+    return claim
 
 
 def _flag(given: Any) -> bool:
     if not isinstance(given, bool):
-        raise RegistrationError(f"{given!r} is neither True nor False.")
+        raise RegistrationError(f"{given!r:.80} is neither True nor False.")
     return given
 
 
@@ -163,6 +194,22 @@ def _seconds(given: Any) -> float:
 
 def _words(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise ValueError("it must be text")
+    return given
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    return tuple(map(_text, _words(given)))
+
+
+def _count(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise ValueError("it must be a positive integer")
+    return given
 
 
 def _spec(given: Any) -> str:
@@ -221,7 +268,9 @@ def _priority(given: Any) -> Any:
             raise RegistrationError(
                 f"{letter!r} is not a priority; use one of {', '.join(PRIORITIES)}, or {{priority: parameter sets}}."
             )
-    return _tuples(given) if isinstance(given, Mapping) else given or ""
+    if isinstance(given, Mapping):
+        return {letter: _sets(sets) for letter, sets in given.items()}
+    return given or ""
 
 
 def _forms(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -247,6 +296,22 @@ def _pair(given: Sequence[float]) -> tuple[float, float]:
 
 def _tuples(given: Mapping[str, Sequence[Any]] | None) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(values) for name, values in (given or {}).items()}
+
+
+def _widths(given: Mapping[str, Sequence[int]] | None) -> dict[str, tuple[int, ...]]:
+    return {_text(preset): tuple(map(_count, widths)) for preset, widths in _tuples(given).items()}
+
+
+def _companions(given: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
+    return {_text(key): tuple(map(_text, keys)) for key, keys in _tuples(given).items()}
+
+
+def _sets(given: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """Return sets of parameters."""
+    sets = tuple(given)
+    if not all(isinstance(each, Mapping) for each in sets):
+        raise ValueError("it must hold sets of parameters, such as {'depth': 3}")
+    return sets
 
 
 @frozen(eq=False)
@@ -304,11 +369,14 @@ class Entry:
         params: The parameters by name. Each may be given as a default value, a mapping of fields or a Param.
         distribution: Distribution that registered the entry.
         version: Version of that distribution.
+        PASSED: Names of the arguments that a run passes to the target itself, so that no parameter can have them.
     """
+
+    PASSED: ClassVar[tuple[str, ...]] = ()
 
     name: str
     target: Target
-    summary: str = ""
+    summary: str = field(default="", converter=_text)
     params: Mapping[str, Param] = field(factory=dict, converter=_params)
     distribution: str = ""
     version: str = ""
@@ -392,25 +460,27 @@ class Architecture(Entry):
         by_params: The functions of the parameters, by field.
     """
 
-    width_means: str = "units in each hidden layer"
+    PASSED: ClassVar[tuple[str, ...]] = ("width", "input_shape", "outputs", "seed")
+
+    width_means: str = field(default="units in each hidden layer", converter=_text)
     inputs: tuple[str, ...] = field(default=("vector",), converter=_forms)
-    outputs: int = 1
+    outputs: int = field(default=1, converter=_count)
     theory: Mapping[str, Theory] = field(factory=dict, converter=_theory_or_function)
     targets: tuple[float, float] = field(default=(-1.0, 1.0), converter=_pair)
     linear_output: bool = field(default=True, converter=_flag_or_function)
     bottleneck: bool = field(default=False, converter=_flag_or_function)
-    widths: Mapping[str, tuple[int, ...]] = field(factory=dict, converter=_tuples)
-    variants: tuple[Mapping[str, Any], ...] = field(default=Factory(lambda: ({},)), converter=tuple)
-    grows: bool = True
-    seed_bits: int = 31
+    widths: Mapping[str, tuple[int, ...]] = field(factory=dict, converter=_widths)
+    variants: tuple[Mapping[str, Any], ...] = field(default=Factory(lambda: ({},)), converter=_sets)
+    grows: bool = field(default=True, converter=_flag)
+    seed_bits: int = field(default=31, converter=_count)
     known_limit: bool = field(default=True, converter=_flag_or_function)
     limit: Target | None = field(default=None, metadata={TARGET: True})
     family: str = field(default="", converter=_family)
     pair: str = field(default="", converter=_spec_or_function)
     priority: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default="", converter=_priority)
     decided_by: tuple[str, ...] = field(default=(), converter=_quantities_or_function)
-    units: str = ""
-    redraw: str = ""
+    units: str = field(default="", converter=_text)
+    redraw: str = field(default="", converter=_text)
     by_params: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(init=False, factory=dict, repr=False, eq=False)
 
     @property
@@ -499,8 +569,8 @@ class Measurement(Entry):
 
     quantities: tuple[Quantity, ...] = field(factory=tuple, converter=tuple)
     curves: tuple[CurveSpec, ...] = field(factory=tuple, converter=tuple)
-    needs: tuple[str, ...] = field(factory=tuple, converter=_words)
-    companions: Mapping[str, tuple[str, ...]] = field(factory=dict, converter=_tuples)
+    needs: tuple[str, ...] = field(factory=tuple, converter=_texts)
+    companions: Mapping[str, tuple[str, ...]] = field(factory=dict, converter=_companions)
     at_infinity: bool = field(default=False, converter=_flag)
     seconds: float = field(default=0.0, converter=_seconds)
 
@@ -547,7 +617,7 @@ def _checked(name: str, quantity: Any, kind: type[Declared]) -> Declared:
     if not isinstance(quantity, kind):
         form = f"{kind.__name__}(name, symbol)"
         raise RegistrationError(f"Measurement {name!r} declares {quantity!r}; it must be a {form}.")
-    words = ("name", "symbol", "x_unit", "unit", "reduction", "summary", "key", "per")
+    words = ("name", "symbol", "x_unit", "unit", "direction", "reduction", "summary", "key", "per", "axis")
     if wrong := [word for word in words if not isinstance(getattr(quantity, word, ""), str)]:
         raise RegistrationError(f"Measurement {name!r}: the {wrong[0]} of {quantity.name!r} is not text.")
     if quantity.direction not in DIRECTIONS:
@@ -580,10 +650,12 @@ class Dataset(Entry):
         members: For a group, its datasets as "NAME" or "NAME:key=value,..."; a run measures each of them.
     """
 
+    PASSED: ClassVar[tuple[str, ...]] = ("form", "n", "seed", "fold")
+
     forms: tuple[str, ...] = field(default=("vector",), converter=_forms)
     vocabulary: int | None = field(default=None, converter=_vocabulary)
     task: Target | None = field(default=None, metadata={TARGET: True})
-    members: tuple[str, ...] = field(default=(), converter=_words)
+    members: tuple[str, ...] = field(default=(), converter=_texts)
 
     def __attrs_post_init__(self) -> None:
         if self.members and self.target:

@@ -181,7 +181,8 @@ def test_what_a_plugin_prints_at_import_is_not_seen(site):
         (hook('"a", "a:b"').replace("(register):", "(registre):"), "Did you mean 'register'?"),
         (hook('"a", "a:b"', kind="architecture"), "Did you mean 'ntkbench_register_architectures'"),
         (
-            hook('"a", "a:b", params={"depth": {"default": object(), "type": "int"}}'),
+            "from fractions import Fraction\n"
+            + hook('"a", "a:b", params={"depth": 2}, variants=[{"depth": Fraction(3)}]'),
             "has values that JSON cannot hold",
         ),
         (hook('"a", "a:b", summary="x" * 301'), "at most 300 characters"),

@@ -9,9 +9,10 @@ import sys
 import pytest
 
 from ntkbench.errors import NtkbenchError, RegistrationError
+from ntkbench.registry.collect import entry_of
 from ntkbench.registry.snapshot import entry_from_json, entry_to_json
 from ntkbench.registry.specs import Architecture, Dataset, Kernel, KernelArchitecture, Late, Measurement
-from ntkbench.types import Quantity
+from ntkbench.types import CurveSpec, Quantity, Theory
 
 
 @pytest.mark.parametrize(
@@ -232,3 +233,48 @@ def test_functions_of_the_parameters_are_remembered_where_they_were_tried():
 def test_unknown_coordinates(field, word, right):
     with pytest.raises(NtkbenchError, match=f"'net' has {field}='{word}'. Did you mean '{right}'"):
         net(**{field: word})
+
+
+NAN_CLAIM = {"hessian_norm": {"exponent": math.nan, "source": "us"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "sentence"),
+    [
+        ("architectures", {"width_means": 5}, "sets width_means=5, which is not valid: it must be text"),
+        ("architectures", {"width_means": None}, "must be text"),
+        ("architectures", {"outputs": "2"}, "outputs='2', which is not valid: it must be a positive integer"),
+        ("architectures", {"outputs": True}, "positive integer"),
+        ("architectures", {"inputs": 3}, "sets inputs=3, which is not valid: 'int' object is not iterable"),
+        ("architectures", {"widths": {"quick": 4}}, "widths="),
+        ("architectures", {"widths": {"quick": [8.5]}}, "positive integer"),
+        ("architectures", {"variants": [3]}, "it must hold sets of parameters"),
+        ("architectures", {"priority": {"A": [3]}}, "it must hold sets of parameters"),
+        ("architectures", {"grows": "no"}, "neither True nor False"),
+        ("architectures", {"seed_bits": 31.0}, "positive integer"),
+        ("architectures", {"targets": 1.0}, "sets targets=1.0"),
+        ("architectures", {"units": [1.0]}, "it must be text"),
+        ("architectures", {"theory": NAN_CLAIM}, "must be numbers, and finite"),
+        ("architectures", {"theory": {"hessian_norm": Theory(math.inf, "us")}}, "must be numbers, and finite"),
+        ("architectures", {"params": 3}, "sets params=3"),
+        ("architectures", {"params": {"seed": 1}}, "'seed', which every run passes itself"),
+        ("architectures", {"params": {"a=b": 1}}, "is not the name of a parameter"),
+        ("architectures", {"params": {"depth": {"default": 5, "maximum": 3}}}, "has an invalid default: depth=5"),
+        ("architectures", {"params": {"depth": math.nan}}, "is not a finite number"),
+        ("architectures", {"params": {"depth": {"default": 5, "minimum": "a"}}}, "must be numbers"),
+        ("architectures", {"params": {"depth": {"default": 5, "choices": [[5]]}}}, "must be text, numbers or Booleans"),
+        ("architectures", {"params": {"depth": {"default": 5, "help": 5}}}, "must be text"),
+        ("architectures", {"params": {"depth": {"default": "5", "type": "int"}}}, "which is not of type int"),
+        ("datasets", {"params": {"n": 1}}, "'n', which every run passes itself"),
+        ("datasets", {"members": [3], "target": ""}, "it must be text"),
+        ("measurements", {"quantities": 3}, "sets quantities=3"),
+        ("measurements", {"curves": [CurveSpec("q", "q", axis=3)]}, "the axis of 'q' is not text"),
+        ("measurements", {"quantities": [Quantity("q", "q", direction=["lower"])]}, "the direction of 'q' is not text"),
+        ("measurements", {"quantities": [Quantity("q", "q")], "companions": {"q": [3]}}, "it must be text"),
+        ("measurements", {"quantities": [Quantity("q", "q")], "needs": [3]}, "it must be text"),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_refused_by_name(kind, spec, sentence):
+    """An entry that was accepted with it would break every command that lists or plans the others."""
+    with pytest.raises(RegistrationError, match=sentence):
+        entry_of(kind, "net", spec.pop("target", "a:b"), "acme", "1.0", spec)
