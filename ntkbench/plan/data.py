@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.forms import ARRAYS, FORMS, problem_of
 from ..datasets.task import Task
-from ..errors import NtkbenchError, did_you_mean
+from ..errors import NtkbenchError, did_you_mean, reason_of
 from ..nests import arrays, data_hash, leaves, map_leaves, samples
 from ..registry.calling import call_with_known_names
 from ..registry.current import registry
@@ -92,9 +92,14 @@ def load_data(dataset: Dataset, params: Mapping[str, Any], *, form: Form, n: int
     """
     import numpy as np
 
-    x, y = call_with_known_names(dataset.load(), form=form, n=n, seed=seed, **params)
-    x, y = (np.asarray(x) if form in ARRAYS else arrays(x)), np.asarray(y)
+    found = _found(dataset, dataset.load(), form=form, n=n, seed=seed, **params)
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        what = f"{len(found)} values" if isinstance(found, tuple | list) else f"a {type(found).__name__}"
+        raise NtkbenchError(f"The dataset {dataset.name!r} returned {what}; its load must return the pair (x, y).")
+    x, y = (np.asarray(found[0]) if form in ARRAYS else arrays(found[0])), np.asarray(found[1])
     problem = problem_of(form, x, dataset.vocabulary)
+    if not problem and y.dtype.kind not in "biuf":
+        problem = f"y has dtype {y.dtype}, but targets are numbers"
     if problem or samples(x) != n or y.shape != (n,):
         raise NtkbenchError(
             f"The dataset {dataset.name!r} returned inputs {_shapes(x)} and targets {list(y.shape)} for {n} "
@@ -122,7 +127,7 @@ def load_task(dataset: Dataset, params: Mapping[str, Any], *, form: Form, seed: 
         raise NtkbenchError(f"The dataset {dataset.name!r} has no task to train on. Choose another --dataset.")
 
     def of_fold(fold: int) -> Task:
-        found = call_with_known_names(dataset.load_field("task"), form=form, seed=seed, fold=fold, **params)
+        found = _found(dataset, dataset.load_field("task"), form=form, seed=seed, fold=fold, **params)
         if not isinstance(found, Task):
             raise NtkbenchError(
                 f"The task loader of {dataset.name!r} returned a {type(found).__name__}; it must return an "
@@ -135,6 +140,19 @@ def load_task(dataset: Dataset, params: Mapping[str, Any], *, form: Form, seed: 
 
     first = of_fold(0)
     return first if seed % first.folds == 0 else of_fold(seed % first.folds)
+
+
+def _found(dataset: Dataset, load: Callable[..., Any], **names: Any) -> Any:
+    """Return what a loader of the dataset returns; raise NtkbenchError if it fails."""
+    try:
+        return call_with_known_names(load, **names)
+    except (NtkbenchError, MemoryError):
+        raise
+    except Exception as error:
+        raise NtkbenchError(
+            f"The dataset {dataset.name!r} could not be loaded: {reason_of(error)}. Its author must fix this; choose "
+            "another --dataset."
+        ) from error
 
 
 def task_hash(task: Task) -> str:
