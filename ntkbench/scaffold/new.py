@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import shutil
 import sys
 from importlib import resources
 from importlib.abc import Traversable
@@ -12,6 +13,7 @@ from typing import Literal
 
 from attrs import frozen
 
+from ..atomic import create_folder, write_atomically
 from ..errors import NtkbenchError
 from ..registry.current import registry
 from ..registry.sources import same
@@ -72,7 +74,8 @@ def new_plugin(name: str, kind: Kind, folder: Path | None = None) -> dict[str, P
         The written files, by path inside the package.
 
     Raises:
-        NtkbenchError: The name is invalid or taken, or the folder is not empty.
+        NtkbenchError: The name is invalid or taken, the folder is not empty, or a file cannot be written. Then nothing
+            is left of the package.
     """
     names = Names.of(name)
     known = registry().everything()[KINDS[kind]]
@@ -87,10 +90,11 @@ def new_plugin(name: str, kind: Kind, folder: Path | None = None) -> dict[str, P
     for path, text in files(names, kind).items():
         target = folder / path
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise NtkbenchError(f"{target} could not be written: {error.strerror or error}.") from error
+            create_folder(target.parent)
+            write_atomically(target, text.encode())
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)  # it was empty; half a package would have to be removed by hand
+            raise
         written[path] = target
     return written
 

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from fakes import register
 
+from ntkbench.atomic import write_atomically
 from ntkbench.cli.main import main
+from ntkbench.errors import NtkbenchError
 from ntkbench.registry.current import registry
+from ntkbench.scaffold import new
 from ntkbench.scaffold.new import KINDS, Names, files
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +124,21 @@ def test_mistakes(here, capsys, words, sentence):
     out, err = capsys.readouterr()
     assert out == "" and sentence in err and err.count("\n") == 1
     assert [path.name for path in here.iterdir()] == ["full"]
+
+
+def test_a_package_that_cannot_be_written_leaves_nothing(here, capsys, monkeypatch):
+    """Otherwise the same command would refuse the folder next time, because it is not empty."""
+
+    def full(path, data):
+        if path.name == "pyproject.toml":
+            raise NtkbenchError(f"{path} could not be written: No space left on device.")
+        write_atomically(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(new, "write_atomically", full)
+        assert main(["plugin", "new", "ntkbench-wavy"]) == 2
+    assert "No space left" in capsys.readouterr().err and not Path("ntkbench-wavy").exists()
+    assert main(["plugin", "new", "ntkbench-wavy"]) == 0
 
 
 def test_every_kind_of_the_registry_has_a_template():
