@@ -443,11 +443,13 @@ def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: st
     curves = {curve.name for curve in entry.curves}  # see `checked_curves`
     returned: dict[str, list[str]] = {}
     for key in found:
-        quantity = quantity_of(declared, key)
+        quantity = quantity_of(declared, key) if isinstance(key, str) else None
         if quantity is not None and (not quantity.per or key != quantity.key):
             returned.setdefault(quantity.key, []).append(key)
     if unknown := set(found) - {key for keys in returned.values() for key in keys} - curves:
-        raise NtkbenchError(f"Measurement {entry.name!r} returned {sorted(unknown)}, which it does not declare.")
+        raise NtkbenchError(
+            f"Measurement {entry.name!r} returned {sorted(map(str, unknown))}, which it does not declare."
+        )
     values = {}
     wanted = [name for name in wanted if name not in curves]
     companions = [each for name in wanted for each in entry.companions.get(name, ()) if each in returned]
@@ -458,7 +460,15 @@ def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: st
         for key in returned[name]:
             if isinstance(found[key], Curve):
                 raise NtkbenchError(f"{entry.name!r} returned {key} as a Curve; declare it as a CurveSpec in curves.")
-            value = as_value(found[key], precision)
+            try:
+                value = as_value(found[key], precision)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise NtkbenchError(
+                    f"{entry.name!r} returned {key} = {found[key]!r:.80}; it must be a number, a pair (value, error) "
+                    "or a Value."
+                ) from error
+            if value.error is not None and value.error < 0:
+                raise NtkbenchError(f"{entry.name!r} returned {key} with the error {value.error:g}, which is negative.")
             if value.value is not None and not low <= value.value <= high:
                 outside = f"outside its bounds [{low:g}, {high:g}]"
                 raise NtkbenchError(f"{entry.name!r} returned {key} = {value.value:g}, {outside}.")
