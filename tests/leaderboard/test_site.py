@@ -203,8 +203,9 @@ def test_a_file_of_somebody_else_is_not_overwritten(boards, tmp_path, capsys):
     assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path)]) == 0, "the failed build listed its files"
     (tmp_path / "file").write_text("")
     assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path / "file")]) == 2
-    assert main(["leaderboard", "site", str(boards), "-o", str(boards)]) == 2
-    assert "holds the receipts" in capsys.readouterr().err and not (boards / "index.html").exists()
+    for place in (boards, boards / "submissions", boards / "records"):
+        assert main(["leaderboard", "site", str(boards), "-o", str(place)]) == 2
+        assert "holds the receipts" in capsys.readouterr().err and not (place / "index.html").exists()
     assert main(["leaderboard", "site", str(tmp_path / "empty"), "-o", str(tmp_path / "b")]) == 2
     assert "contains no receipts" in capsys.readouterr().err and not (tmp_path / "b").exists()
 

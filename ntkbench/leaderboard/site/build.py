@@ -48,8 +48,9 @@ def build_site(
     Raises:
         NtkbenchError: If there is no receipt, a receipt or a record is invalid, or a file of `out` is not the site's.
     """
-    if out.resolve() == folder.resolve():
-        raise NtkbenchError(f"{out} holds the receipts. Choose another folder for the site.")
+    # The site has .json files and a folder submissions/, which the next build would read as receipts and records.
+    if out.resolve() in {(folder / part).resolve() for part in ("", "submissions", "records")}:
+        raise NtkbenchError(f"{out} holds the receipts or records. Choose another folder for the site.")
     receipts, records, remarks = load_board(folder)
     for remark in remarks:
         tell(remark)
