@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,19 @@ def exit_as_error(what: str) -> Iterator[None]:
     except SystemExit as error:
         asked = f"{type(error).__name__}: {error}".rstrip(": ")
         raise NtkbenchError(f"{what} tried to end the process ({asked}). Its author must remove that call.") from error
+
+
+@contextmanager
+def recursion_limit_kept() -> Iterator[None]:
+    """Undo a lowering of Python's recursion limit in the block, after which much of the caller's code would fail.
+
+    A higher limit stays, because what the block returned may need it.
+    """
+    before = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(max(before, sys.getrecursionlimit()))
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
@@ -51,5 +65,5 @@ def call_with_known_names(function: Callable[..., Any], *args: Any, **names: Any
         NtkbenchError: The function tries to end the process.
     """
     names = {name: value for name, value in names.items() if takes(function, name)}
-    with exit_as_error(getattr(function, "__qualname__", type(function).__name__)):
+    with recursion_limit_kept(), exit_as_error(getattr(function, "__qualname__", type(function).__name__)):
         return function(*args, **names)

@@ -16,7 +16,7 @@ from ..engine.model import dtype_policy
 from ..engine.ops import isolated_settings
 from ..errors import NtkbenchError
 from ..nests import map_leaves
-from ..registry.calling import call_with_known_names, takes, vocabulary_for
+from ..registry.calling import call_with_known_names, recursion_limit_kept, takes, vocabulary_for
 from ..registry.specs import SEED_BITS, Architecture
 from ..seeds import seed_for
 from ..types import Cell
@@ -113,7 +113,7 @@ def build_with(
 
 def _loaded(entry: Architecture) -> Callable[..., Any]:
     """Return the build function. Random numbers and Keras settings of a file's first import do not affect any build."""
-    with _drawing_from(0), isolated_settings():
+    with _drawing_from(0), isolated_settings(), recursion_limit_kept():
         return entry.load()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from ntkbench.errors import NtkbenchError
@@ -20,3 +22,13 @@ def test_a_function_that_exits_is_a_sentence():
 
     with pytest.raises(NtkbenchError, match=r"build tried to end the process \(SystemExit: 3\)"):
         call_with_known_names(build, 3)
+
+
+@pytest.mark.parametrize("by", [-400, 400])
+def test_a_function_cannot_lower_the_recursion_limit(by):
+    before = sys.getrecursionlimit()
+    try:
+        call_with_known_names(sys.setrecursionlimit, before + by)
+        assert sys.getrecursionlimit() == max(before, before + by)
+    finally:
+        sys.setrecursionlimit(before)
