@@ -75,13 +75,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"Known: {', '.join(known)}." if known else "None is registered."
 
 
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception, also of one that is not ours and whose `__str__` fails."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"its message could not be read, because its __str__ raised {type(failure).__name__}"
+
+
 def reason_of(error: BaseException) -> str:
     """Return the type and the most informative line of an exception that is not ours, without a full stop.
 
     Keras starts a layer's error with the layer's name, gives the reason below in bold, and then lists all arguments.
     TensorFlow starts errors of compiled functions with their origin, and gives the reason above the node's name.
     """
-    text = re.sub(r"\x1b\[[0-9;]*m|\{\{function_node [^}]*\}\} ?", "", str(error))
+    text = re.sub(r"\x1b\[[0-9;]*m|\{\{function_node [^}]*\}\} ?", "", message_of(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
         lines = [f"{lines[0].removeprefix('Exception encountered when ').rstrip('.')}: {lines[1]}"]

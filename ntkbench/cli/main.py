@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from .._version import __version__
-from ..errors import NtkbenchError, RunStopped, did_you_mean
+from ..errors import NtkbenchError, RunStopped, did_you_mean, message_of
 from ..report.escape import visible
 from ..runner.device import quiet_environment
 from ..streams import keep_standard_output
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return WRONG
     except (NtkbenchError, click.ClickException) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        message = error.format_message() if isinstance(error, click.ClickException) else message_of(error)
         click.echo("Error: " + "\n".join(map(visible, message.splitlines())), err=True)
         return FAILED if isinstance(error, RunStopped) else WRONG
     except (KeyboardInterrupt, click.Abort):
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("NTKBENCH_DEBUG"):
             traceback.print_exc()
         else:
-            text = " ".join(str(error).split())
+            text = " ".join(message_of(error).split())
             click.echo(
                 f"Error: ntkbench stopped unexpectedly: {type(error).__name__}: {text} "
                 "(Set NTKBENCH_DEBUG=1 to see the traceback, and please report it.)",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import NtkbenchError
+from ..errors import NtkbenchError, message_of
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def exit_as_error(what: str) -> Iterator[None]:
     try:
         yield
     except SystemExit as error:
-        asked = f"{type(error).__name__}: {error}".rstrip(": ")
+        asked = f"{type(error).__name__}: {message_of(error)}".rstrip(": ")
         raise NtkbenchError(f"{what} tried to end the process ({asked}). Its author must remove that call.") from error
 
 

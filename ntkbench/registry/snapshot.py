@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from ..errors import NtkbenchError
+from ..errors import NtkbenchError, message_of
 from ..types import CurveSpec, Quantity
 from .collect import entry_of
 from .specs import Architecture, Entry, Late, Remembered
@@ -95,6 +95,6 @@ def entry_from_json(
 def reason_of(error: BaseException) -> str:
     """Return an error as one line."""
     if isinstance(error, NtkbenchError):
-        return str(error)
-    text = " ".join(str(error).split())
+        return message_of(error)
+    text = " ".join(message_of(error).split())
     return f"{type(error).__name__}: {text}"[:500] if text else type(error).__name__

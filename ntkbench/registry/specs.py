@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from attrs import Factory, asdict, evolve, field, fields as attrs_fields, frozen
 
-from ..errors import NtkbenchError, RegistrationError, did_you_mean
+from ..errors import NtkbenchError, RegistrationError, did_you_mean, message_of
 from ..types import DIRECTIONS, THEORY_KINDS, CurveSpec, Quantity, Theory, canonical_json
 from .calling import exit_as_error
 
@@ -404,7 +404,7 @@ class Entry:
         except Exception as error:
             raise NtkbenchError(
                 f"{self.name!r} of {self.distribution or 'an unnamed plugin'} could not be loaded from "
-                f"{target!r}: {str(error).rstrip('.') or type(error).__name__}. Its author must fix the target."
+                f"{target!r}: {message_of(error).rstrip('.') or type(error).__name__}. Its author must fix the target."
             ) from error
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -541,7 +541,7 @@ class Architecture(Entry):
                 with exit_as_error("the function"):
                     values[name] = BY_PARAMS[name](function(dict(params)))
             except Exception as error:
-                what = str(error) if isinstance(error, NtkbenchError) else f"{type(error).__name__}: {error}"
+                what = ("" if isinstance(error, NtkbenchError) else f"{type(error).__name__}: ") + message_of(error)
                 where = ", ".join(f"{key}={value}" for key, value in params.items()) or "no parameters"
                 raise RegistrationError(
                     f"{self.name!r} defines {name} as a function of its parameters, which failed for {where}: "

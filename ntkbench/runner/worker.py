@@ -22,7 +22,7 @@ from ..engine.context import Context
 from ..engine.infinite_context import InfiniteContext
 from ..engine.model import COPIED, Network, SeveralOutputs, network_in, rounding_of
 from ..engine.ops import keras_settings
-from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, reason_of
+from ..errors import Diverged, NtkbenchError, TooLarge, Unsupported, message_of, reason_of
 from ..nests import is_nest, leaves, shapes
 from ..plan.cost import memory_gib
 from ..plan.data import form_for, load_data, load_task
@@ -121,7 +121,7 @@ class GroupWorker:
         try:
             size = self.context(cell).n_parameters
         except NtkbenchError as error:
-            return CellResult(cell=cell, status=Status.UNSUPPORTED, message=str(error))
+            return CellResult(cell=cell, status=Status.UNSUPPORTED, message=message_of(error))
         except Exception as error:
             reason = f"{cell.architecture} could not be built and called: {sentence(error)}{self._other_forms(cell)}"
             return CellResult(cell=cell, status=Status.UNSUPPORTED, message=reason)
@@ -510,7 +510,7 @@ def as_value(given: Any, precision: str) -> Value:
 def sentence(error: BaseException) -> str:
     """Return an error as one readable line."""
     if isinstance(error, NtkbenchError):
-        return str(error)
+        return message_of(error)
     where = traceback.extract_tb(error.__traceback__)[-1:]
     place = "".join(f" (in {at.name}, line {at.lineno} of {Path(at.filename).name})" for at in where)
     return f"{reason_of(error)}{place}."

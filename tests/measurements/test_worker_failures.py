@@ -85,10 +85,21 @@ def fails_with(error):
     return measure
 
 
+class UnreadableError(Exception):
+    def __str__(self):
+        return self.absent
+
+
+class OwnUnreadableError(UnreadableError, NtkbenchError):
+    pass
+
+
 @pytest.mark.parametrize(
     ("measure", "status", "sentence"),
     [
         (fails_with(ZeroDivisionError("by nothing")), Status.FAILED, "ZeroDivisionError: by nothing"),
+        (fails_with(UnreadableError()), Status.FAILED, "UnreadableError: its message could not be read, because its"),
+        (fails_with(OwnUnreadableError()), Status.FAILED, "could not be read, because its __str__ raised AttributeErr"),
         (fails_with(KeyError()), Status.FAILED, "KeyError: no message"),
         (fails_with(Diverged("It left.")), Status.DIVERGED, "It left."),
         (fails_with(Unsupported("Not here.")), Status.UNSUPPORTED, "Not here."),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from ...errors import NtkbenchError, reason_of
+from ...errors import NtkbenchError, message_of, reason_of
 from ...registry.current import block, blocked
 from ...streams import print_to_standard_error
 from ..device import prepare
@@ -98,7 +98,7 @@ def _answer(
             for item in function(*arguments):
                 connection.send(("item", item))
         except NtkbenchError as error:
-            connection.send(("error", str(error)))
+            connection.send(("error", message_of(error)))
         except BaseException as error:  # includes KeyboardInterrupt, which only the user's code can raise here
             connection.send(("ended", reason_of(error)))
         else:
