@@ -26,10 +26,31 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     try:
         replace(path, data)
     except OSError as error:
-        raise NtkbenchError(
-            f"{path} could not be written: {error.strerror or error}. "
-            "Free some space or choose another path; an existing file is kept."
-        ) from error
+        raise _not_written(path, error) from error
+
+
+def create_atomically(path: str | os.PathLike[str], data: bytes) -> bool:
+    """Write `data` to a new file as `write_atomically` does; return False, and write nothing, if the path exists.
+
+    Of several processes that create the same path at once, one succeeds.
+
+    Raises:
+        NtkbenchError: The file could not be written.
+    """
+    try:
+        replace(path, data, new=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _not_written(path, error) from error
+    return True
+
+
+def _not_written(path: str | os.PathLike[str], error: OSError) -> NtkbenchError:
+    return NtkbenchError(
+        f"{path} could not be written: {error.strerror or error}. "
+        "Free some space or choose another path; an existing file is kept."
+    )
 
 
 def create_folder(path: Path) -> None:
@@ -46,7 +67,7 @@ def create_folder(path: Path) -> None:
         ) from error
 
 
-def replace(path: str | os.PathLike[str], data: bytes, *, sync_name: bool = True) -> None:
+def replace(path: str | os.PathLike[str], data: bytes, *, sync_name: bool = True, new: bool = False) -> None:
     """Write `data` to `path` as `write_atomically` does, but raise OSError when writing fails.
 
     The bytes are on disk before the file appears under its name.
@@ -56,9 +77,10 @@ def replace(path: str | os.PathLike[str], data: bytes, *, sync_name: bool = True
         data: Its content.
         sync_name: Whether to sync the directory as well, which takes as long as all the rest. Otherwise the name is on
             disk only after `sync_directory`.
+        new: Whether to raise FileExistsError if the path exists.
     """
     path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
+    if not new and path.exists() and not path.is_file():
         path.write_bytes(data)
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
@@ -67,13 +89,29 @@ def replace(path: str | os.PathLike[str], data: bytes, *, sync_name: bool = True
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        (_create if new else os.replace)(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
     if sync_name:
         sync_directory(path.parent)
+
+
+def _create(temporary: Path, path: Path) -> None:
+    """Move a temporary file to a path, or raise FileExistsError if the path exists.
+
+    On a file system without hard links the path is an empty file until the temporary one replaces it.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        path.touch(exist_ok=False)
+        os.replace(temporary, path)
+    else:
+        temporary.unlink()
 
 
 def sync_directory(directory: Path) -> None:

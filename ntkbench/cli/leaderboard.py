@@ -50,14 +50,13 @@ def submit(run: str, name: str, dataset: str | None, boards: Path) -> None:
     The receipt is submissions/NAME.json: plain data with its hash.
     """
     from ..api import load
-    from ..atomic import create_folder, write_atomically
+    from ..atomic import create_atomically, create_folder
     from ..leaderboard.receipt import read_receipt, write_receipt
     from ..leaderboard.standing import twin_of
 
     data = write_receipt(load(run), name, dataset)
     path = boards / "submissions" / f"{name}.json"
-    if path.exists() and path.read_bytes() != data:
-        raise NtkbenchError(f"{path} already exists, and receipts are never overwritten. Choose another --name.")
+    _refuse_another(path, data)
     twin = twin_of(read_receipt(data, name), boards)
     if twin is not None:
         raise NtkbenchError(
@@ -66,8 +65,15 @@ def submit(run: str, name: str, dataset: str | None, boards: Path) -> None:
             "--by NAME`."
         )
     create_folder(path.parent)
-    write_atomically(path, data)
+    if not create_atomically(path, data):
+        _refuse_another(path, data)  # submitted under the same name since the first check
     answer(str(path))
+
+
+def _refuse_another(path: Path, data: bytes) -> None:
+    """Raise NtkbenchError if there is a receipt with other contents."""
+    if path.exists() and path.read_bytes() != data:
+        raise NtkbenchError(f"{path} already exists, and receipts are never overwritten. Choose another --name.")
 
 
 @command.command("verify")

@@ -75,6 +75,18 @@ def test_what_cannot_be_submitted(tmp_path):
             write_receipt(stored(tmp_path / "fine", sweep("fc")), name)
 
 
+def test_a_receipt_that_appears_meanwhile_is_not_overwritten(tmp_path, monkeypatch, capsys):
+    run, path = stored(tmp_path / "run", sweep("fc")), tmp_path / "submissions" / "a.json"
+
+    def other_submits(*_):
+        path.parent.mkdir()
+        path.write_bytes(b"other")
+
+    monkeypatch.setattr("ntkbench.leaderboard.standing.twin_of", other_submits)
+    assert main(["leaderboard", "submit", str(run.path), "--name", "a", "--boards", str(tmp_path)]) == 2
+    assert "receipts are never overwritten" in capsys.readouterr().err and path.read_bytes() == b"other"
+
+
 def test_two_builds_are_the_same_bytes(boards):
     first = {path.name: path.read_bytes() for path in build(boards)}
     second = {path.name: path.read_bytes() for path in build(boards)}
