@@ -81,6 +81,9 @@ def problem_of(form: str, x: Any, vocabulary: int | None = None) -> str:
         samples(x, "x")
     except NtkbenchError as error:
         return str(error).rstrip(".")
+    if not any(each.size for _, each in leaves(x)):
+        found = " and ".join(f"{name} has shape {list(each.shape)}" for name, each in leaves(x))
+        return f"{found}, without a number"
     if form not in FORMS:
         return ""
     arrays = {name.removeprefix("x['").removesuffix("']") if is_nest(x) else "": each for name, each in leaves(x)}
@@ -97,6 +100,8 @@ def problem_of(form: str, x: Any, vocabulary: int | None = None) -> str:
             return f"{what} has shape {list(array.shape)}, but inputs of form {form!r} are {described(form)}"
         if array.dtype.kind not in _KINDS[part.kind]:
             return f"{what} has dtype {array.dtype}, but inputs of form {form!r} are {described(form)}"
+        if not array.size:
+            return f"{what} has shape {list(array.shape)}, without a number"
     return _content_problem(form, arrays, vocabulary)
 
 

@@ -40,6 +40,11 @@ WRONG = [
     ("tokens", TOKENS - 1, "tokens range from -1 to 2; they must be from 0 to 3, as vocabulary=4 says"),
     ("tokens", TOKENS + 1, "tokens range from 1 to 4; they must be from 0 to 3"),
     ("graph", {"nodes": np.ones((2, 3, 1)), "adjacency": np.zeros((2, 3, 4))}, "x['adjacency'] has shape [2, 3, 4]"),
+    ("vector", np.ones((2, 0)), "x has shape [2, 0], without a number"),
+    ("tokens", TOKENS[:, :0], "x has shape [2, 0], without a number"),
+    ("ragged", {"values": VALUES[:, :0], "mask": MASK[:, :0]}, "without a number"),
+    ("graph", {"nodes": np.ones((2, 3, 0)), "adjacency": np.zeros((2, 3, 3))}, "x['nodes'] has shape [2, 3, 0], with"),
+    ("own", {"a": np.ones((2, 0)), "b": np.ones((2, 0))}, "x['a'] has shape [2, 0] and x['b'] has shape [2, 0], witho"),
     ("own", {"a": np.ones((2, 1)), "b": np.ones((3, 1))}, "x['b'] has 3 samples, but x['a'] has 2"),
 ]
 
