@@ -26,6 +26,8 @@ OF_THE_COMMAND = ("device", "out", "force", "retry")
 OPTIONS = tuple(option.name for option in fields(RunOptions) if option.name not in OF_THE_COMMAND)
 ABOUT = ("name", "summary", "compare", "order", "source", "question", "control")
 """What a suite of one run may say beside its options; see `Suite`."""
+OF_CLAIMS = ("name", "summary", "curves", "defaults", "claim")
+"""The keys of a suite of claims."""
 VERDICTS = ("linear", "falling", "non-linear", "open")
 
 
@@ -185,14 +187,18 @@ def _read(path: Path) -> Suite:
 
 
 def _suite(found: Mapping[str, Any], source: str) -> Suite:
-    if "arch" in found or "measure" in found:
+    if "claim" not in found and any(word in (*OPTIONS, *OF_THE_COMMAND) for word in found):
         return _of_options(found, source)
     defaults, claims = found.get("defaults", {}), found.get("claim", [])
+    unknown = [word for word in found if word not in OF_CLAIMS]
     if not isinstance(claims, list) or not claims:
+        instead = f", but {unknown[0]!r}, which is unknown" if unknown else ""
         raise NtkbenchError(
-            f"The suite {source} has no claims. Add them as [[claim]], or write the options of one run, such as "
-            'arch = ["fc"].'
+            f"The suite {source} has no claims{instead}. Add them as [[claim]], or write the options of one run, "
+            'such as arch = ["fc"].'
         )
+    if unknown:
+        raise NtkbenchError(f"In the suite {source}: unknown key {unknown[0]!r}. {did_you_mean(unknown[0], OF_CLAIMS)}")
     known = [attribute.name for attribute in fields(Claim)]
     read = []
     for number, words in enumerate(claims, 1):

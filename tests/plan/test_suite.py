@@ -48,7 +48,12 @@ def test_claims_of_one_setting_share_a_plan(tmp_path):
         ("[-1.0, 0.0]", "[1.0, 0.0]", "must be \\[low, high\\]"),
         ('status = "own"', 'status = "sure"', "unknown status 'sure'"),
         ('law = "exponent"', 'law = "check"', "a claim needs an arch and a quantity"),
-        ("[[claim]]", "[[claims]]", "has no claims"),
+        ("[[claim]]", "[[claims]]", "has no claims, but 'claims', which is unknown. Add them as"),
+        ("[[claim]]", "[default]\nseeds = 2\n[[claim]]", "unknown key 'default'. Did you mean 'defaults'"),
+        (CLAIM, "seeds = -1", "The number of seeds must be at least 1, got -1"),
+        (CLAIM, "[options]\nseeds = 3", "has no claims, but 'options', which is unknown"),
+        (CLAIM, "seeds = 3\nwidth = 8", "unknown option 'width'. Did you mean 'widths'"),
+        (CLAIM, "seeds = 3\nclaim = 1", "has no claims, but 'seeds'"),
         ("probes = 3", "probes = ", "could not be read"),
     ],
 )
