@@ -16,10 +16,11 @@ from .blocks import Compiled, Pieces
 from .features import NoLimit
 from .graph import Graph
 from .inputs import Inputs
-from .ragged import of_equal_length, pack, packed_source
+from .ragged import of_equal_length, pack, packed_source, packed_values
 
 LARGEST_ERROR = 0.05  # estimated error of quadratures, relative to the largest entry, from which on inputs are refused
 PARALLEL = 1 - 1e-6  # cosine from which on inputs count as parallel, where quadratures are exact
+COMPUTABLE = (tf.float32, tf.float64)
 KINDS = ("ntk", "nngp")
 Kind = Literal["ntk", "nngp"]
 
@@ -42,12 +43,12 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         notes: Sentences that describe the network of the kernel.
         standard: Names of a model's layers in the standard parameterisation, for which the NTK is that of the same
             network in the NTK parameterisation.
-        dtype: Floating-point type of the computation; None follows the inputs.
+        dtype: Type of the computation, float32 or float64; None follows the inputs.
         validate_args: As in TensorFlow Probability.
         name: As in TensorFlow Probability.
 
     Raises:
-        NtkbenchError: The layers do not fit together.
+        NtkbenchError: The layers do not fit together, or a coefficient of a layer or `dtype` is not valid.
 
     Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572); Lee et al. 2018 (arXiv 1711.00165).
     """
@@ -75,7 +76,8 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         self.graph, self.kind, self.notes, self.standard = graph, kind, tuple(notes), tuple(standard)
         self._memory_gib = memory_gib
         self._weights = [p for p in graph.parameters if not isinstance(p, int | float)]  # so that tf.Module finds them
-        self._float = None if dtype is None else tf.as_dtype(dtype)
+        _require_real(graph)
+        self._float = None if dtype is None else _computable(dtype)
         if dtype is not None and self._parts is not None:
             dtype = {part: self._float if rank == self._rank else tf.bool for part, rank in self._parts.items()}
         super().__init__(feature_ndims, dtype=dtype, name=name, validate_args=validate_args, parameters=parameters)
@@ -150,12 +152,14 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         """Convert both inputs to one tensor each, of the same dtype; NumPy arrays keep their dtype."""
         if self._parts is None:
             left = as_floating(x1, self._float)
-            right = left if x2 is None or x2 is x1 else tf.convert_to_tensor(x2, dtype=left.dtype)
+            right = left if x2 is None or x2 is x1 else _of_dtype(x2, left.dtype)
         else:
             left = right = pack(x1, self._parts, lambda x: as_floating(x, self._float))
             if x2 is not None and x2 is not x1:
-                right = pack(x2, self._parts, lambda x: tf.convert_to_tensor(x, dtype=left.dtype))
+                right = pack(x2, self._parts, lambda x: _of_dtype(x, left.dtype))
                 left, right = of_equal_length(left, right)
+        for x in (left, right):
+            _require_entries(x if self._parts is None else packed_values(x), self._rank)
         if self.graph.by_quadrature and not tf.is_symbolic_tensor(left) and not tf.is_symbolic_tensor(right):
             self._require_convergence(left, right)
         return left, right
@@ -275,8 +279,48 @@ def shown(kernel: Any) -> str:
 
 
 def as_floating(x: Any, dtype: Any = None) -> tf.Tensor:
-    """Convert x to a floating-point tensor: float32 for lists and integers; floating-point arrays keep their dtype."""
+    """Convert x to a tensor of `dtype`; by default, float32 and float64 arrays keep theirs, and all else is float32."""
     if not tf.is_tensor(x) and not isinstance(x, np.ndarray | tf.Variable):
         return tf.convert_to_tensor(x, dtype=dtype or tf.float32)
     x = tf.convert_to_tensor(x, dtype=dtype)
-    return x if x.dtype.is_floating else tf.cast(x, tf.float32)
+    return x if x.dtype in COMPUTABLE else tf.cast(x, tf.float32)
+
+
+def _of_dtype(x: Any, dtype: tf.DType) -> tf.Tensor:
+    """Convert the second inputs to the dtype of the first; half precision is widened, as in the first."""
+    half = tf.is_tensor(x) and x.dtype in (tf.float16, tf.bfloat16)
+    return tf.cast(x, dtype) if half else tf.convert_to_tensor(x, dtype=dtype)
+
+
+def _computable(dtype: Any) -> tf.DType:
+    """Return a dtype in which kernels are computed; raise NtkbenchError for any other."""
+    try:
+        found = tf.as_dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in COMPUTABLE:
+        raise NtkbenchError(f"The dtype of a kernel is {dtype!r}; it must be 'float32' or 'float64'.")
+    return found
+
+
+def _require_real(graph: Graph) -> None:
+    """Raise NtkbenchError for a coefficient that is not a real number, or a tensor of real numbers."""
+    for value in graph.parameters:
+        try:
+            dtype = tf.as_dtype(getattr(value, "dtype", None) or np.asarray(value).dtype)
+        except TypeError:
+            dtype = tf.string
+        if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+            raise NtkbenchError(
+                f"A layer has the standard deviation or scale {value!r:.80}; it must be a real number, or a tensor or "
+                "variable of real numbers."
+            )
+
+
+def _require_entries(x: tf.Tensor, rank: int) -> None:
+    """Raise NtkbenchError if single inputs, the last `rank` axes of x, are empty."""
+    if x.shape.rank is not None and 0 in x.shape[max(x.shape.rank - rank, 0) :].as_list():
+        raise NtkbenchError(
+            f"The inputs have shape {x.shape.as_list()}, so each of them is empty. Pass inputs with at least one "
+            "position and one feature."
+        )

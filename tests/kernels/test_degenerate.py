@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 from sklearn.svm import SVC
 
 from ntkbench import kernels as k
+from ntkbench.errors import NtkbenchError
 
 RNG = np.random.default_rng(0)
 NAMES = ("relu", "leaky_relu", "abs", "erf", "sin", "cos", "gaussian", "gelu", "quadratic", "tanh", "softplus")
@@ -125,6 +126,51 @@ def test_serves_gaussian_processes_and_support_vectors():
     assert (kernel + kernel).matrix(x, x).shape == (12, 12)
     machine = SVC(kernel="precomputed", C=1e3).fit(kernel.matrix(x).numpy(), x[:, 0] > 0)
     assert machine.score(kernel.matrix(x).numpy(), x[:, 0] > 0) == 1.0
+
+
+RNN = [k.Dense(), k.Recurrence(), k.LastStep(), k.Dense()]
+
+
+@pytest.mark.parametrize("half", [tf.float16, tf.bfloat16])
+@pytest.mark.parametrize(("layers", "ranks"), [([k.Dense(), k.Activation("relu"), k.Dense()], 1), (RNN, k.RAGGED)])
+def test_half_precision_is_widened(half, layers, ranks):
+    x, kernel = (
+        tf.cast(RNG.normal(size=(3, 4, 2)[: 2 if ranks == 1 else 3]), half),
+        k.InfiniteWidth(layers, "ntk", ranks),
+    )
+    wide = kernel.matrix(tf.cast(x, tf.float32))
+    for found in (kernel.matrix(x), kernel.matrix(x, tf.identity(x))):
+        assert found.dtype == tf.float32
+        np.testing.assert_allclose(found, wide, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float16", "no such", complex])
+def test_a_dtype_that_is_not_computed_in_is_refused(dtype):
+    with pytest.raises(NtkbenchError, match="it must be 'float32' or 'float64'"):
+        k.InfiniteWidth([k.Dense()], dtype=dtype)
+
+
+@pytest.mark.parametrize("value", ["1", None, 1j, object(), np.array(["a"]), tf.constant("a")])
+def test_a_coefficient_that_is_not_real_is_refused(value):
+    for layer in (k.Dense(weight_std=value), k.Dense(bias_std=value)):
+        with pytest.raises(NtkbenchError, match="it must be a real number"):
+            k.InfiniteWidth([layer])
+
+
+@pytest.mark.parametrize(
+    ("layers", "ranks", "x"),
+    [
+        ([k.Dense()], 1, np.ones((3, 0))),
+        (RNN, 2, np.ones((3, 0, 2))),
+        (RNN, k.RAGGED, np.ones((3, 0, 2))),
+        (RNN, k.RAGGED, np.ones((3, 4, 0))),
+        (RNN, k.RAGGED, {"values": np.ones((3, 0, 2)), "mask": np.ones((3, 0), bool)}),
+        ([k.Conv(), k.Flatten(), k.Dense()], 3, np.ones((3, 4, 0, 1))),
+    ],
+)
+def test_empty_inputs_are_refused(layers, ranks, x):
+    with pytest.raises(NtkbenchError, match="so each of them is empty"):
+        k.InfiniteWidth(layers, "ntk", ranks).matrix(x)
 
 
 def test_linear_attention_is_the_limit_of_many_heads():
