@@ -127,7 +127,12 @@ def load_task(dataset: Dataset, params: Mapping[str, Any], *, form: Form, seed: 
         raise NtkbenchError(f"The dataset {dataset.name!r} has no task to train on. Choose another --dataset.")
 
     def of_fold(fold: int) -> Task:
-        found = _found(dataset, dataset.load_field("task"), form=form, seed=seed, fold=fold, **params)
+        try:
+            found = _found(dataset, dataset.load_field("task"), form=form, seed=seed, fold=fold, **params)
+        except NtkbenchError as error:
+            if type(error) is not NtkbenchError or repr(dataset.name) in str(error):
+                raise
+            raise NtkbenchError(f"In the task of the dataset {dataset.name!r}: {error}") from error
         if not isinstance(found, Task):
             raise NtkbenchError(
                 f"The task loader of {dataset.name!r} returned a {type(found).__name__}; it must return an "

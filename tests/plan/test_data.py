@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ntkbench.datasets.task import Task
 from ntkbench.errors import MissingData, NtkbenchError
 from ntkbench.plan.data import load_data, load_task
 from ntkbench.registry.specs import Dataset
@@ -37,6 +38,20 @@ def test_a_dataset_that_fails_is_a_sentence(load, sentence):
 def test_a_task_that_fails_is_a_sentence():
     dataset = Dataset(name="far", target=lambda: (X, np.ones(3)), task=lambda: 1 / 0)
     with pytest.raises(NtkbenchError, match="'far' could not be loaded: ZeroDivisionError"):
+        load_task(dataset, {}, form="vector", seed=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "sentence"),
+    [
+        ([0.5, 0.5, 0.5], {"kind": "regression"}, "A column of the train labels is constant"),
+        ([1, 1, 1], {"kind": "classification", "classes": 2}, "The train part holds a single class"),
+    ],
+)
+def test_a_task_that_is_not_valid_names_its_dataset(labels, options, sentence):
+    part = (X, np.array(labels))
+    dataset = Dataset(name="far", target=lambda: (X, np.ones(3)), task=lambda: Task(part, part, **options))
+    with pytest.raises(NtkbenchError, match=f"In the task of the dataset 'far': {sentence}"):
         load_task(dataset, {}, form="vector", seed=0)
 
 
