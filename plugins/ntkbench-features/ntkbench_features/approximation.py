@@ -23,9 +23,17 @@ def spectral_error(approximate, exact, ridge):
         approximate: The matrix A [N, N], symmetric.
         exact: The matrix K [N, N], positive semidefinite.
         ridge: The ridge λ > 0.
+
+    Raises:
+        NtkbenchError: K + λI is singular up to rounding.
     """
     shift = ridge * np.eye(len(exact))
-    values = scipy.linalg.eigh(approximate - exact, exact + shift, eigvals_only=True)
+    try:
+        values = scipy.linalg.eigh(approximate - exact, exact + shift, eigvals_only=True)
+    except np.linalg.LinAlgError as error:
+        raise nb.NtkbenchError(
+            f"K + λI is not positive definite at the ridge λ = {ridge:g}, where no ε exists. Use a larger ridge."
+        ) from error
     return float(np.abs(values).max())
 
 

@@ -205,8 +205,13 @@ def _check_hash(path):
     sums = path.parent / "SHA256SUMS"
     if not sums.is_file():
         return
-    stated = dict(reversed(line.split(maxsplit=1)) for line in _lines(sums) if line.strip())
-    stated = {name.strip().lstrip("*"): value for name, value in stated.items()}
+    stated = {}
+    for number, line in enumerate(_lines(sums), 1):
+        words = line.split(maxsplit=1)
+        if len(words) == 1:
+            raise NtkbenchError(f"Line {number} of {sums} is {line!r:.80}; it must be a hash and the name of a file.")
+        if words:
+            stated[words[1].strip().lstrip("*")] = words[0]
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if stated.get(path.name, found) != found:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import ntkbench as nb
 from ntkbench.testing import MeasurementChecks
 from ntkbench_features import NTKRandomFeatures, frobenius_error, relu_ntk, spectral_error, statistical_dimension
 
@@ -40,6 +41,13 @@ def test_the_spectral_error_is_the_tightest_bound():
 
     epsilon = spectral_error(approximate, K, 0.3)
     assert violation(epsilon) < 1e-10 and violation(0.99 * epsilon) > 1e-4
+
+
+@pytest.mark.parametrize("ridge", [0, -1.0])
+def test_a_singular_matrix_without_a_ridge_is_a_sentence(ridge):
+    with pytest.raises(nb.NtkbenchError, match=rf"not positive definite at the ridge λ = {ridge:g}, .* larger ridge"):
+        spectral_error(np.eye(6), np.zeros((6, 6)), ridge)
+    assert spectral_error(2 * np.eye(6), np.eye(6), 0) == pytest.approx(1)
 
 
 def test_the_statistical_dimension():

@@ -92,6 +92,13 @@ def test_hashes_are_checked(tmp_path):
         data.uci("protein", tmp_path)
 
 
+def test_a_line_without_a_name_is_a_sentence(tmp_path):
+    protein(tmp_path)
+    (tmp_path / "SHA256SUMS").write_text(f"\n{'0' * 64}\n")
+    with pytest.raises(nb.NtkbenchError, match="Line 2 of .*SHA256SUMS is '000.*it must be a hash and the name"):
+        data.uci("protein", tmp_path)
+
+
 def test_what_is_absent_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.delenv(data.FOLDER, raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
