@@ -472,7 +472,7 @@ class Architecture(Entry):
     widths: Mapping[str, tuple[int, ...]] = field(factory=dict, converter=_widths)
     variants: tuple[Mapping[str, Any], ...] = field(default=Factory(lambda: ({},)), converter=_sets)
     grows: bool = field(default=True, converter=_flag)
-    seed_bits: int = field(default=31, converter=_count)
+    seed_bits: int = 31
     known_limit: bool = field(default=True, converter=_flag_or_function)
     limit: Target | None = field(default=None, metadata={TARGET: True})
     family: str = field(default="", converter=_family)
@@ -491,9 +491,9 @@ class Architecture(Entry):
         return self.known_limit and self.linear_output and not self.bottleneck and self.grows
 
     def __attrs_post_init__(self) -> None:
-        if self.seed_bits not in range(1, SEED_BITS + 1):
+        if type(self.seed_bits) is not int or not 1 <= self.seed_bits <= SEED_BITS:
             raise RegistrationError(
-                f"{self.name!r} has seed_bits={self.seed_bits!r}; it must be between 1 and {SEED_BITS}."
+                f"{self.name!r} has seed_bits={self.seed_bits!r}; it must be an integer from 1 to {SEED_BITS}."
             )
         for name, words in (("units", UNITS), ("redraw", REDRAWS)):
             if (given := getattr(self, name)) and given not in words:

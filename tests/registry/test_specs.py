@@ -251,7 +251,7 @@ NAN_CLAIM = {"hessian_norm": {"exponent": math.nan, "source": "us"}}
         ("architectures", {"variants": [3]}, "it must hold sets of parameters"),
         ("architectures", {"priority": {"A": [3]}}, "it must hold sets of parameters"),
         ("architectures", {"grows": "no"}, "neither True nor False"),
-        ("architectures", {"seed_bits": 31.0}, "positive integer"),
+        ("architectures", {"seed_bits": 31.0}, "integer from 1 to 63"),
         ("architectures", {"targets": 1.0}, "sets targets=1.0"),
         ("architectures", {"units": [1.0]}, "it must be text"),
         ("architectures", {"theory": NAN_CLAIM}, "must be numbers, and finite"),

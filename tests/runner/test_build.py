@@ -148,7 +148,7 @@ def test_a_registered_function_is_given_31_bits_and_the_built_ins_keep_theirs():
     assert built_in and {entry.seed_bits for entry in built_in} == {63}, "their recorded numbers depend on it"
 
 
-@pytest.mark.parametrize("bits", [0, 64, 31.5, "31"])
+@pytest.mark.parametrize("bits", [0, 64, 31.5, 31.0, True, "31"])
 def test_bits_of_a_seed_are_checked(bits):
     with pytest.raises(nb.NtkbenchError, match="seed_bits"):
         Architecture(name="mine", target="package:build", seed_bits=bits)
