@@ -82,12 +82,13 @@ def require_right_derivatives(
     """
     unit = None if unit == net.output else unit
     chosen = net if unit is None else every_unit(net) if unit == "every" else with_unit(net, unit)
-    first = net.inputs(inputs[0])
+    checked = [net.inputs(x) for x in inputs]
+    first = checked[0]
     refusal = "" if _trusted(net, first, mode) else _of_outputs(net, first, order)[0]
     refusal = refusal or net.cached(
         ("right derivatives", order, mode, unit), lambda: _refusal(net, chosen, first, order, mode)
     )
-    for x in map(net.inputs, inputs):
+    for x in checked:
         trusted = _trusted(net, x, mode)
         special = not refusal and not trusted and bool(graph_of(net, x).doubtful)
         if not refusal and (special or chains_of(net, x)):
