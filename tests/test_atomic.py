@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -11,21 +12,20 @@ from ntkbench import atomic
 from ntkbench.atomic import create_atomically
 
 
-def create(path, start, name):
-    start.wait()
-    raise SystemExit(0 if create_atomically(path, name.encode()) else 1)
+@pytest.mark.parametrize("links", [True, False])
+def test_of_several_that_create_one_file_at_once_one_succeeds(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(atomic.os, "link", refuse)
+    path, start = tmp_path / "file", threading.Barrier(8)
 
+    def create(name):
+        start.wait()
+        return create_atomically(path, name.encode())
 
-def test_of_processes_that_create_one_file_one_succeeds(tmp_path):
-    path, context = tmp_path / "file", multiprocessing.get_context("spawn")
-    start = context.Barrier(4)
-    processes = [context.Process(target=create, args=(path, start, f"process {i}")) for i in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    ended = [process.exitcode for process in processes]
-    assert sorted(ended) == [0, 1, 1, 1] and path.read_text() == f"process {ended.index(0)}"
+    names = [f"writer {i}" for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        created = list(pool.map(create, names))
+    assert created.count(True) == 1 and path.read_text() == names[created.index(True)]
     assert os.listdir(tmp_path) == ["file"]
 
 

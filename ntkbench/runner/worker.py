@@ -468,7 +468,10 @@ def checked(entry: Measurement, found: Any, wanted: Iterable[str], precision: st
                     "or a Value."
                 ) from error
             if value.error is not None and value.error < 0:
-                raise NtkbenchError(f"{entry.name!r} returned {key} with the error {value.error:g}, which is negative.")
+                raise NtkbenchError(
+                    f"{entry.name!r} returned {key} with the error {value.error:g}; errors must be finite and not "
+                    "negative."
+                )
             if value.value is not None and not low <= value.value <= high:
                 outside = f"outside its bounds [{low:g}, {high:g}]"
                 raise NtkbenchError(f"{entry.name!r} returned {key} = {value.value:g}, {outside}.")

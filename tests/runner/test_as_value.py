@@ -34,7 +34,7 @@ def test_an_error_is_statistical_by_default(given, expected):
         ({"q": np.ones(3)}, "it must be a number"),
         ({"q": {"q": 1}}, "it must be a number"),
         ({"q": (1, 2, 3)}, r"q = \(1, 2, 3\); it must be a number"),
-        ({"q": (1.0, -0.5)}, "'m' returned q with the error -0.5, which is negative"),
+        ({"q": (1.0, -0.5)}, "'m' returned q with the error -0.5; errors must be finite and not negative"),
         ({3: 1.0, "q": 1.0}, r"returned \['3'\], which it does not declare"),
     ],
 )
