@@ -109,7 +109,11 @@ def _create(temporary: Path, path: Path) -> None:
         raise
     except OSError:
         path.touch(exist_ok=False)
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            path.unlink()  # an empty file would refuse the next attempt
+            raise
     else:
         temporary.unlink()
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import ntkbench as nb
 from ntkbench import atomic
 from ntkbench.atomic import create_atomically
 
@@ -35,6 +36,14 @@ def test_a_new_file_does_not_replace_one(tmp_path, monkeypatch, links):
         monkeypatch.setattr(atomic.os, "link", refuse)
     assert create_atomically(tmp_path / "file", b"first") and not create_atomically(tmp_path / "file", b"second")
     assert (tmp_path / "file").read_bytes() == b"first" and os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_that_cannot_be_moved_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic.os, "link", refuse)
+    monkeypatch.setattr(atomic.os, "replace", refuse)
+    with pytest.raises(nb.NtkbenchError, match="could not be written"):
+        create_atomically(tmp_path / "file", b"first")
+    assert os.listdir(tmp_path) == []
 
 
 def refuse(*_):
