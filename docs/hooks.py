@@ -110,6 +110,7 @@ def parameters(entry: Entry) -> str:
         allowed = ", ".join(f"`{each}`" for each in param.choices or ())
         if param.minimum is not None or param.maximum is not None:
             allowed = " to ".join("" if bound is None else f"{bound:g}" for bound in (param.minimum, param.maximum))
+        allowed += f", at most `{param.at_most}`" if param.at_most else ""
         allowed += "".join(f" or `{word}`" for word in param.words)
         rows.append((f"`{name}`", param.type, f"`{param.default}`", allowed, param.help))
     return table(("parameter", "type", "default", "allowed", "meaning"), rows)

@@ -24,6 +24,8 @@ FORM_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 SEED_BITS = 63
 """Number of bits of the seeds that `ntkbench.seeds.seed_for` returns."""
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
+NUMBERS = {"int", "float"}
+"""The types of parameters that have an order."""
 
 
 @frozen
@@ -36,6 +38,7 @@ class Param:
         default: Default value.
         minimum: Smallest allowed value, None for no bound.
         maximum: Largest allowed value, None for no bound.
+        at_most: Name of another parameter of the entry whose value this one must not exceed; empty for none.
         choices: The allowed values, None for any.
         help: One sentence about the parameter.
         words: Values besides the numbers, such as "grow" for a number that grows with width.
@@ -52,6 +55,7 @@ class Param:
     help: str = ""
     words: tuple[str, ...] = ()
     later: bool = False
+    at_most: str = ""
 
     def __attrs_post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.isidentifier()):
@@ -62,7 +66,10 @@ class Param:
         for holds, what in (
             (all(map(_is_number, numbers)), "its minimum and maximum must be numbers"),
             (all(isinstance(value, kinds) for value in values), "its choices must be text, numbers or Booleans"),
-            (all(isinstance(text, str) for text in (self.help, *self.words)), "its help and words must be text"),
+            (
+                all(isinstance(text, str) for text in (self.help, self.at_most, *self.words)),
+                "its help, at_most and words must be text",
+            ),
             (isinstance(self.later, bool), "its later must be True or False"),
         ):
             if not holds:
@@ -139,7 +146,7 @@ class Param:
         """Return the parameter as plain JSON, without unset fields."""
         fields = {"type": self.type, "default": self.default, "minimum": self.minimum, "maximum": self.maximum}
         fields |= {"choices": None if self.choices is None else list(self.choices), "help": self.help or None}
-        fields |= {"words": list(self.words) or None}
+        fields |= {"words": list(self.words) or None, "at_most": self.at_most or None}
         return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -149,7 +156,14 @@ def _is_number(given: Any) -> bool:
 
 
 def _params(given: Mapping[str, Any] | None) -> dict[str, Param]:
-    return {name: Param.of(name, value) for name, value in (given or {}).items()}
+    params = {name: Param.of(name, value) for name, value in (given or {}).items()}
+    for name, param in params.items():
+        if param.at_most and {params[each].type if each in params else "" for each in (name, param.at_most)} - NUMBERS:
+            raise RegistrationError(
+                f"Parameter {name!r} has at_most={param.at_most!r}; it must name another parameter, and both must be "
+                "numbers."
+            )
+    return params
 
 
 def _theory(given: Any) -> dict[str, Theory]:
@@ -413,7 +427,12 @@ class Entry:
             if name not in self.params:
                 hint = did_you_mean(name, self.params) if self.params else "It takes no parameters."
                 raise NtkbenchError(f"{self.name!r} has no parameter {name!r}. {hint}")
-        return {name: p.parse(given[name]) if name in given else p.default for name, p in self.params.items()}
+        found = {name: p.parse(given[name]) if name in given else p.default for name, p in self.params.items()}
+        for name, param in self.params.items():
+            value, bound = found[name], found.get(param.at_most)
+            if bound is not None and not isinstance(value, str) and not isinstance(bound, str) and value > bound:
+                raise NtkbenchError(f"{name}={value} is out of bounds: it must be at most {param.at_most}={bound}.")
+        return found
 
     def params_of_cells(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters that identify a cell: all, without later ones at their defaults; see `Param.later`."""

@@ -118,6 +118,16 @@ def test_a_kernel_is_a_subject():
     assert (subject.inputs, subject.resolve({}), subject.distribution) == (("image",), {"depth": 2}, "acme")
 
 
+def test_a_parameter_is_bounded_by_another():
+    params = {"depth": 1, "frozen": {"type": "int", "default": 0, "words": ["all"], "at_most": "depth"}}
+    entry = entry_from_json("kernels", entry_to_json(Kernel(name="k", target="a:b", params=params)), "", "", None)
+    assert entry.resolve({"depth": "2", "frozen": "2"}) == {"depth": 2, "frozen": 2}
+    assert entry.resolve({"frozen": "all"}) == {"depth": 1, "frozen": "all"}
+    with pytest.raises(NtkbenchError, match="^frozen=2 is out of bounds: it must be at most depth=1.$"):
+        entry.resolve({"frozen": 2})
+    assert entry.params["frozen"].to_json()["at_most"] == "depth"
+
+
 CLAIM = {"hessian_norm": {"exponent": -0.5, "source": "us"}}
 
 
@@ -265,6 +275,9 @@ NAN_CLAIM = {"hessian_norm": {"exponent": math.nan, "source": "us"}}
         ("architectures", {"params": {"depth": {"default": 5, "choices": [[5]]}}}, "must be text, numbers or Booleans"),
         ("architectures", {"params": {"depth": {"default": 5, "help": 5}}}, "must be text"),
         ("architectures", {"params": {"depth": {"default": "5", "type": "int"}}}, "which is not of type int"),
+        ("architectures", {"params": {"frozen": {"default": 0, "at_most": "depth"}}}, "must name another parameter"),
+        ("architectures", {"params": {"name": "fc", "frozen": {"default": 0, "at_most": "name"}}}, "must be numbers"),
+        ("architectures", {"params": {"frozen": {"default": 0, "at_most": 3}}}, "must be text"),
         ("datasets", {"params": {"n": 1}}, "'n', which every run passes itself"),
         ("datasets", {"members": [3], "target": ""}, "it must be text"),
         ("measurements", {"quantities": 3}, "sets quantities=3"),

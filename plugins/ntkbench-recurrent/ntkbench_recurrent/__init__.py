@@ -21,7 +21,12 @@ PARAMS = {
         "minimum": 0.0,
         "help": "standard deviation σ_h of the state before the first step",
     },
-    "frozen": {"default": 0, "minimum": 0, "help": "number of first layers L_f that are not trained"},
+    "frozen": {
+        "default": 0,
+        "minimum": 0,
+        "at_most": "depth",
+        "help": "number of first layers L_f that are not trained",
+    },
     "pooling": {
         "default": "none",
         "choices": ("none", "untied", "tied"),

@@ -115,6 +115,11 @@ def test_a_value_that_is_not_allowed_is_a_sentence(given):
         rntk(**given)
 
 
+def test_more_frozen_layers_than_there_are_cannot_be_planned():
+    with pytest.raises(nb.NtkbenchError, match="frozen=2 is out of bounds: it must be at most depth=1"):
+        nb.kernels.named("rntk", frozen=2)
+
+
 @pytest.mark.parametrize("pooling", ["none", "untied", "tied"])
 def test_ragged_batches_are_positive_semidefinite(pooling):
     rng = np.random.default_rng(0)
