@@ -10,8 +10,8 @@ RIDGE = 0.1  # of the measurements, in units of the mean of the exact kernel's d
 
 
 def frobenius_error(approximate, exact):
-    """Return ‖A − K‖_F / ‖K‖_F of two matrices [N, N]."""
-    return float(np.linalg.norm(approximate - exact) / np.linalg.norm(exact))
+    """Return ‖A − K‖_F / ‖K‖_F of two matrices [N, N], infinity if only K is zero."""
+    return nb.relative_change(approximate, exact)
 
 
 def spectral_error(approximate, exact, ridge):
@@ -25,8 +25,13 @@ def spectral_error(approximate, exact, ridge):
         ridge: The ridge λ > 0.
 
     Raises:
-        NtkbenchError: K + λI is singular up to rounding.
+        NtkbenchError: K + λI is singular up to rounding, the ridge is not finite, or a matrix is not finite and square.
     """
+    approximate, exact = _square(approximate), _square(exact)
+    if approximate.shape != exact.shape:
+        raise nb.NtkbenchError(f"The kernels have shapes {approximate.shape} and {exact.shape}; they must be equal.")
+    if not np.isfinite(ridge):
+        raise nb.NtkbenchError(f"ridge={ridge!r} is invalid; pass a finite number.")
     shift = ridge * np.eye(len(exact))
     try:
         values = scipy.linalg.eigh(approximate - exact, exact + shift, eigvals_only=True)
@@ -40,11 +45,21 @@ def spectral_error(approximate, exact, ridge):
 def statistical_dimension(kernel, ridge):
     """Return tr(K (K + λI)⁻¹), the effective number of degrees of freedom of ridge regression: [N, N] → 0 … N.
 
+    Eigenvalues of the size of K's rounding errors count as 0, so that the dimension falls to K's rank as λ falls to 0.
+
     Args:
-        kernel: The matrix K [N, N], positive semidefinite.
-        ridge: The ridge λ > 0.
+        kernel: The matrix K [N, N], positive semidefinite, in float32 or float64.
+        ridge: The ridge λ, at least 0.
+
+    Raises:
+        NtkbenchError: The ridge is negative or not a finite number, or K is not a finite square matrix.
     """
-    values = np.maximum(np.linalg.eigvalsh(kernel), 0)
+    if not 0 <= ridge < np.inf:
+        raise nb.NtkbenchError(f"ridge={ridge!r} is invalid; pass a number of at least 0.")
+    kernel = _square(kernel)
+    rounding = len(kernel) * np.finfo(kernel.dtype if kernel.dtype == np.float32 else np.float64).eps
+    values = np.linalg.eigvalsh(kernel.astype(np.float64))
+    values = values[values > rounding * values.max(initial=0.0)]
     return float(np.sum(values / (values + ridge)))
 
 
@@ -64,6 +79,15 @@ def measure_dimension(ctx):
     """Return statistical_dimension of the tangent kernel at the probes, at a tenth of the mean of its diagonal."""
     kernel = _symmetric(ctx.kernel)
     return {"statistical_dimension": statistical_dimension(kernel, RIDGE * np.mean(np.diag(kernel)))}
+
+
+def _square(kernel):
+    kernel = np.asarray(kernel)
+    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
+        raise nb.NtkbenchError(f"A kernel has shape {list(kernel.shape)}; pass a square matrix.")
+    if not np.isfinite(kernel).all():
+        raise nb.NtkbenchError("A kernel contains NaN or infinity; every entry must be finite.")
+    return kernel
 
 
 def _symmetric(kernel):

@@ -55,6 +55,39 @@ def test_the_statistical_dimension():
     assert statistical_dimension(K, 1e-9) == pytest.approx(4, abs=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("ridge", [0, 1e-300])
+def test_the_statistical_dimension_falls_to_the_rank(dtype, ridge):
+    assert statistical_dimension(K.astype(dtype), ridge) == 4
+    assert statistical_dimension(np.zeros((3, 3), dtype), ridge) == 0
+    assert statistical_dimension(np.eye(3, dtype=dtype), ridge) == 3
+
+
+@pytest.mark.parametrize("ridge", [-0.1, np.nan, np.inf])
+def test_no_statistical_dimension_at_a_ridge_that_is_none(ridge):
+    with pytest.raises(nb.NtkbenchError, match=rf"ridge={ridge!r} is invalid"):
+        statistical_dimension(K, ridge)
+    if not np.isfinite(ridge):
+        with pytest.raises(nb.NtkbenchError, match=rf"ridge={ridge!r} is invalid"):
+            spectral_error(K, K, ridge)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "sentence"), [(K[:3], "pass a square matrix"), (K[0], "square"), (K * np.nan, "entry must be finite")]
+)
+def test_a_matrix_that_is_no_kernel_is_a_sentence(kernel, sentence):
+    for call in (statistical_dimension, lambda k, ridge: spectral_error(K, k, ridge)):
+        with pytest.raises(nb.NtkbenchError, match=sentence):
+            call(kernel, 1.0)
+    with pytest.raises(nb.NtkbenchError, match="they must be equal"):
+        spectral_error(K, np.eye(3), 1.0)
+
+
+def test_the_error_of_a_zero_matrix():
+    assert frobenius_error(np.eye(2), np.zeros((2, 2))) == np.inf
+    assert frobenius_error(np.zeros((2, 2)), np.zeros((2, 2))) == 0
+
+
 def test_the_spectral_error_of_random_features_falls():
     """Slope −0.6 ± 0.15 in the number of features at λ = 0.1 tr K / n, as in the reference implementation."""
     x = np.random.default_rng(0).standard_normal((60, 16))
