@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
+from attrs.validators import optional
 
 from ..errors import NtkbenchError
+from .coefficients import deviation, real
 from .features import Features
 from .layer import Layer, require_plain, require_unmasked
 from .windows import Window, conv_mean, padding_of, per_axis
@@ -31,12 +33,12 @@ class Dense(Layer):
     Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572), theorem 1.
     """
 
-    weight_std: Any = 1.0
-    bias_std: Any = 0.0
+    weight_std: Any = field(default=1.0, validator=deviation)
+    bias_std: Any = field(default=0.0, validator=deviation)
     train_weights: bool = True
     train_bias: bool = True
-    bias_ntk: float | None = None
-    multiplier: float = 1.0
+    bias_ntk: float | None = field(default=None, validator=optional(deviation))
+    multiplier: float = field(default=1.0, validator=real)
 
     affine = True
 

@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 import tensorflow as tf
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
+from .coefficients import deviation
 from .features import Features, NoLimit, sizes_of
 from .layer import Layer, require_plain, require_unmasked
 
@@ -22,9 +23,9 @@ class _Attention(Layer):
         bias_std: Standard deviation of the output's bias.
     """
 
-    query_key_std: Any = 1.0
-    value_output_std: Any = 1.0
-    bias_std: Any = 0.0
+    query_key_std: Any = field(default=1.0, validator=deviation)
+    value_output_std: Any = field(default=1.0, validator=deviation)
+    bias_std: Any = field(default=0.0, validator=deviation)
     reads = "full"
     affine = True
 

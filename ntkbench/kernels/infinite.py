@@ -48,7 +48,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         name: As in TensorFlow Probability.
 
     Raises:
-        NtkbenchError: The layers do not fit together, or a coefficient of a layer or `dtype` is not valid.
+        NtkbenchError: The layers do not fit together, or `dtype` is not valid.
 
     Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572); Lee et al. 2018 (arXiv 1711.00165).
     """
@@ -76,7 +76,6 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         self.graph, self.kind, self.notes, self.standard = graph, kind, tuple(notes), tuple(standard)
         self._memory_gib = memory_gib
         self._weights = [p for p in graph.parameters if not isinstance(p, int | float)]  # so that tf.Module finds them
-        _require_real(graph)
         self._float = None if dtype is None else _computable(dtype)
         if dtype is not None and self._parts is not None:
             dtype = {part: self._float if rank == self._rank else tf.bool for part, rank in self._parts.items()}
@@ -301,20 +300,6 @@ def _computable(dtype: Any) -> tf.DType:
     if found not in COMPUTABLE:
         raise NtkbenchError(f"The dtype of a kernel is {dtype!r}; it must be 'float32' or 'float64'.")
     return found
-
-
-def _require_real(graph: Graph) -> None:
-    """Raise NtkbenchError for a coefficient that is not a real number, or a tensor of real numbers."""
-    for value in graph.parameters:
-        try:
-            dtype = tf.as_dtype(getattr(value, "dtype", None) or np.asarray(value).dtype)
-        except TypeError:
-            dtype = tf.string
-        if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
-            raise NtkbenchError(
-                f"A layer has the standard deviation or scale {value!r:.80}; it must be a real number, or a tensor or "
-                "variable of real numbers."
-            )
 
 
 def _require_entries(x: tf.Tensor, rank: int) -> None:

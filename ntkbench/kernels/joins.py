@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 from attrs import evolve, field, frozen
 
+from ..errors import NtkbenchError
 from .features import Features, Joined, NoLimit, first_unknown
 from .layer import Layer, require_plain
 
@@ -91,6 +93,8 @@ def _mixed(
 
 
 def _shares(units: Sequence[float]) -> tuple[float, ...]:
+    if not all(isinstance(each, int | float) and 0 < each < math.inf for each in units):
+        raise NtkbenchError(f"A concatenation has units={tuple(units)!r:.80}; each must be a positive number.")
     total = sum(units)
     return tuple(each / total for each in units)
 
@@ -109,6 +113,8 @@ class Concatenate(Layer):
     def __call__(self, *features: Features) -> Joined:
         """Return the concatenated features."""
         units = self.units or (1.0,) * len(features)
+        if len(units) != len(features):
+            raise NtkbenchError(f"A concatenation of {len(features)} branches has {len(units)} numbers of units.")
         for h in features:
             require_plain(h, "A concatenation")
         return Joined(tuple(zip(units, features, strict=True)))

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 from attrs import evolve, field, frozen
 
+from .coefficients import deviation, real
 from .duals import CLOSED, Dual, dual_of
 from .features import Features, NoLimit
 from .layer import Layer, Pairing, gains_unknown, require_gaussian, require_plain
@@ -41,10 +42,10 @@ class Recurrence(Layer):
     """
 
     activation: Dual = field(default=CLOSED["relu"], converter=dual_of)
-    weight_std: Any = 1.0
-    initial_std: Any = 0.0
+    weight_std: Any = field(default=1.0, validator=deviation)
+    initial_std: Any = field(default=0.0, validator=deviation)
     train_weights: bool = True
-    multiplier: float = 1.0
+    multiplier: float = field(default=1.0, validator=real)
     who: str = "A recurrent layer"
 
     def __call__(self, *features: Features) -> Features:

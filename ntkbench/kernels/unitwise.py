@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 from attrs import evolve, field, frozen
 
+from .coefficients import deviation, real
 from .duals import Dual, dual_of
 from .features import Features
 from .layer import Layer, gains_unknown, require_gaussian, require_plain, require_unmasked
@@ -76,7 +77,7 @@ class Scale(Layer):
         alpha: The constant.
     """
 
-    alpha: Any = 1.0
+    alpha: Any = field(default=1.0, validator=real)
     unitwise = True
 
     def __call__(self, *features: Features) -> Features:
@@ -245,7 +246,7 @@ class LayerNormalization(Layer):
         centre: Whether the layer has a trained β (starting at 0), which contributes to the tangent kernel.
     """
 
-    epsilon: float = 1e-5
+    epsilon: float = field(default=1e-5, validator=deviation)
     scale: bool = False
     centre: bool = False
 

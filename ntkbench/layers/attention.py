@@ -10,7 +10,7 @@ from keras import ops
 
 from ..errors import NtkbenchError, did_you_mean
 from ..seeds import seed_for
-from .checks import positive
+from .checks import deviation, positive
 from .dense import Dense
 from .seeds import settle
 
@@ -63,7 +63,8 @@ class Attention(keras.layers.Layer):
         if scale not in SCALES:
             raise NtkbenchError(f"Unknown scale {scale!r} of Attention. {did_you_mean(str(scale), SCALES)}")
         self.scale = scale
-        self.parameterization, self.init, self.weight_std = parameterization, init, float(weight_std)
+        self.parameterization, self.init = parameterization, init
+        self.weight_std = deviation("Attention", "weight_std", weight_std)
         self.seed = settle(seed)
         self.query, self.key, self.value, self.output_projection = (self._projection(name) for name in PROJECTIONS)
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import NtkbenchError, did_you_mean
 from ..seeds import seed_for
 from . import activations, draws
-from .checks import positive
+from .checks import deviation, positive
 from .seeds import settle
 
 PARAMETERIZATIONS = ("ntk", "standard")
@@ -45,8 +45,8 @@ class Parametric(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        NtkbenchError: The parameterization, the initialisation or the activation is unknown, or the multiplier is not a
-            positive number.
+        NtkbenchError: The parameterization, the initialisation or the activation is unknown, a standard deviation is
+            negative or not finite, or the multiplier is not a positive number.
 
     Source: Jacot, Gabriel, Hongler 2018 (arXiv 1806.07572); Liu, Zhu, Belkin 2020 (arXiv 2010.01092); for multipliers,
     Yang, Hu 2021 (arXiv 2011.14522), section 3.
@@ -76,8 +76,8 @@ class Parametric(keras.layers.Layer):
         self.use_bias = use_bias
         self.parameterization = parameterization
         self.init = init
-        self.weight_std = float(weight_std)
-        self.bias_std = float(bias_std)
+        self.weight_std = deviation(type(self).__name__, "weight_std", weight_std)
+        self.bias_std = deviation(type(self).__name__, "bias_std", bias_std)
         self.fan_in = None if fan_in is None else positive(type(self).__name__, "fan_in", fan_in)
         self.multiplier = float(multiplier)
         if not 0 < self.multiplier < math.inf:

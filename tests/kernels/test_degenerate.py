@@ -152,9 +152,51 @@ def test_a_dtype_that_is_not_computed_in_is_refused(dtype):
 
 @pytest.mark.parametrize("value", ["1", None, 1j, object(), np.array(["a"]), tf.constant("a")])
 def test_a_coefficient_that_is_not_real_is_refused(value):
-    for layer in (k.Dense(weight_std=value), k.Dense(bias_std=value)):
-        with pytest.raises(NtkbenchError, match="it must be a real number"):
-            k.InfiniteWidth([layer])
+    for field in ("weight_std", "bias_std"):
+        with pytest.raises(NtkbenchError, match=f"Dense got {field}=.* it must be a finite real number"):
+            k.Dense(**{field: value})
+
+
+DEVIATIONS = {
+    k.Dense: ("weight_std", "bias_std"),
+    k.Conv: ("weight_std", "bias_std"),
+    k.Recurrence: ("weight_std", "initial_std"),
+    k.LinearAttention: ("query_key_std", "value_output_std", "bias_std"),
+    k.SharedAttention: ("query_key_std", "value_output_std", "bias_std"),
+    k.LayerNormalization: ("epsilon",),
+}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, np.array([1.0, -0.5]), tf.constant([1.0, np.nan])])
+@pytest.mark.parametrize(("layer", "fields"), DEVIATIONS.items())
+def test_a_standard_deviation_that_cannot_be_is_refused(layer, fields, value):
+    for field in fields:
+        with pytest.raises(NtkbenchError, match=f"{layer.__name__} got {field}=.* of at least 0"):
+            layer(**{field: value})
+        layer(**{field: 0.0})
+
+
+def test_a_factor_that_cannot_be_is_refused():
+    for value in (np.nan, np.inf, "2"):
+        with pytest.raises(NtkbenchError, match="Scale got alpha=.* finite real number"):
+            k.Scale(value)
+        with pytest.raises(NtkbenchError, match="got multiplier=.* finite real number"):
+            k.Dense(multiplier=value)
+    np.testing.assert_allclose(k.InfiniteWidth([k.Dense(), k.Scale(-2.0)]).matrix(np.eye(2)), 4 * np.eye(2) / 2)
+
+
+@pytest.mark.parametrize("units", [(1, 0), (1, -1), (1, np.nan), (1, "a"), (1, 2, 3)])
+def test_numbers_of_units_that_cannot_be_are_refused(units):
+    with pytest.raises(NtkbenchError, match="positive number|2 branches has 3"):
+        k.InfiniteWidth([k.concatenate([], [k.Dense()], units=units), k.Dense()]).matrix(np.eye(2))
+
+
+@pytest.mark.parametrize("activation", ["relu", "erf", "tanh", "gelu", "cos", "softplus", "quadratic"])
+def test_weights_of_0_leave_the_biases(activation):
+    """cov = σ_b² and ntk = σ_b² of the last layer's bias, whatever the inputs are."""
+    layers = [k.Dense(0.0, 0.0), k.Activation(activation), k.Dense(0.0, 0.5)]
+    for kernel in k.InfiniteWidth(layers).both(RNG.normal(size=(3, 2))):
+        np.testing.assert_allclose(kernel, np.full((3, 3), 0.25), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,15 @@ def test_a_multiplier_keeps_the_function_and_multiplies_the_gradient(parameteriz
             layers.Dense(5, multiplier=bad)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, "wide"])
+def test_a_standard_deviation_is_finite_and_not_negative(bad):
+    for make in (layers.Dense, lambda units, **std: layers.Attention(units, 1, **std)):
+        with pytest.raises(NtkbenchError, match=f"got weight_std={bad!r}; use a finite number of at least 0"):
+            make(5, weight_std=bad)
+    with pytest.raises(NtkbenchError, match="Conv2D got bias_std="):
+        layers.Conv2D(5, bias_std=bad)
+
+
 def test_convolution_counts_every_tap_in_its_fan_in():
     layer = built(layers.Conv2D(6, (3, 2), seed=1, dtype="float64"), 8, 8, 4)
     assert layer.scale == pytest.approx(1 / math.sqrt(3 * 2 * 4))

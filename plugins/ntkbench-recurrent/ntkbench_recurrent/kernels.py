@@ -1,5 +1,6 @@
 """The Recurrent Neural Tangent Kernel, assembled from ntkbench's layers of infinite width."""
 
+import math
 import numbers
 
 from ntkbench import NtkbenchError, kernels as nb
@@ -62,6 +63,15 @@ def rntk(
     """
     _one_of("pooling", pooling, POOLINGS)
     _one_of("direction", direction, DIRECTIONS)
+    for name, value in {
+        "weight_std": weight_std,
+        "input_std": input_std,
+        "bias_std": bias_std,
+        "output_std": output_std,
+        "initial_std": initial_std,
+    }.items():
+        if isinstance(value, numbers.Real) and not 0 <= value < math.inf:
+            raise NtkbenchError(f"{name}={value!r} is invalid; pass a finite number of at least 0.")
     if not _is_whole(depth) or depth < 1:
         raise NtkbenchError(f"depth={depth!r} is invalid; pass an integer of at least 1.")
     if not _is_whole(frozen) or not 0 <= frozen <= depth:

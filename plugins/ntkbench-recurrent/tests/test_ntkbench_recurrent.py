@@ -107,6 +107,11 @@ def test_both_directions_are_the_sum_of_each():
         {"pooling": "mean"},
         {"direction": "sideways"},
         {"activation": "reluu"},
+        {"weight_std": math.nan},
+        {"input_std": -1.0},
+        {"bias_std": math.inf},
+        {"output_std": -0.5},
+        {"initial_std": math.nan},
     ],
 )
 def test_a_value_that_is_not_allowed_is_a_sentence(given):
