@@ -72,6 +72,8 @@ class Graph:
     @classmethod
     def of(cls, layers: Sequence[Any], source: Source | None = None) -> Graph:
         """Return the graph of a sequence of layers, which may include `Branches`."""
+        if not isinstance(layers, Sequence):
+            raise NtkbenchError(f"{layers!r:.80} is no sequence of layers; put the layers of the network in a list.")
         nodes = [Node(source or Source())]
         _extend(nodes, layers, 0)
         return cls(tuple(nodes))

@@ -16,7 +16,7 @@ from .blocks import Compiled, Pieces
 from .features import NoLimit
 from .graph import Graph
 from .inputs import Inputs
-from .ragged import of_equal_length, pack, packed_source, packed_values
+from .ragged import RAGGED, of_equal_length, pack, packed_source, packed_values
 
 LARGEST_ERROR = 0.05  # estimated error of quadratures, relative to the largest entry, from which on inputs are refused
 PARALLEL = 1 - 1e-6  # cosine from which on inputs count as parallel, where quadratures are exact
@@ -70,6 +70,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         parameters.pop("__class__", None)
         if kind not in KINDS:
             raise NtkbenchError(f"Unknown kind of kernel {kind!r}. {did_you_mean(str(kind), KINDS)}")
+        _require_ranks(feature_ndims)
         self._parts = None if isinstance(feature_ndims, int) else dict(feature_ndims)
         self._rank = feature_ndims if isinstance(feature_ndims, int) else max(feature_ndims.values())
         graph = layers if isinstance(layers, Graph) else Graph.of(layers, packed_source() if self._parts else None)
@@ -80,6 +81,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         if dtype is not None and self._parts is not None:
             dtype = {part: self._float if rank == self._rank else tf.bool for part, rank in self._parts.items()}
         super().__init__(feature_ndims, dtype=dtype, name=name, validate_args=validate_args, parameters=parameters)
+        _broadcast("The standard deviations of the layers have", [np.shape(weight) for weight in self._weights])
         self._compiled = {}
         for wanted in (("nngp",), ("ntk",), KINDS[::-1]):
             whole = functools.partial(self._moments, wanted)
@@ -93,10 +95,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         return {}
 
     def _batch_shape(self) -> tf.TensorShape:
-        shape = tf.TensorShape([])
-        for weight in self._weights:
-            shape = tf.broadcast_static_shape(shape, tf.TensorShape(np.shape(weight)))
-        return shape
+        return _broadcast("The standard deviations of the layers have", [np.shape(weight) for weight in self._weights])
 
     def _batch_shape_tensor(self) -> tf.Tensor:
         return tf.constant(self._batch_shape().as_list(), tf.int32)
@@ -124,7 +123,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         Returns:
             A tensor [B..., N1, N2].
         """
-        x1, x2 = self._pair(x1, x2)
+        x1, x2 = self._pair(x1, x2, 1)
         with self._name_and_control_scope(name):
             return self._matrix(x1, x2)
 
@@ -140,28 +139,59 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         Returns:
             A tensor [B..., E...].
         """
-        x1, x2 = self._pair(x1, x2)
+        x1, x2 = self._pair(x1, x2, example_ndims)
+        if example_ndims:
+            _broadcast("The inputs have", [x.shape[: x.shape.rank - self._rank] for x in (x1, x2)])
         with self._name_and_control_scope(name):
             if example_ndims:
                 return self._apply(x1, x2, example_ndims)
             x1, x2 = (tf.expand_dims(x, -1 - self._rank) for x in (x1, x2))
             return tf.squeeze(self._apply(x1, x2), -1)
 
-    def _pair(self, x1: Any, x2: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Convert both inputs to one tensor each, of the same dtype; NumPy arrays keep their dtype."""
+    def _pair(self, x1: Any, x2: Any, examples: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
+        """Convert both inputs to one tensor each, of the dtype of the first; arrays keep theirs.
+
+        Raises:
+            NtkbenchError: The inputs are no real numbers, have fewer axes than an input and `examples`, or do not fit
+                together.
+        """
         if self._parts is None:
             left = as_floating(x1, self._float)
-            right = left if x2 is None or x2 is x1 else _of_dtype(x2, left.dtype)
+            right = left if x2 is None or x2 is x1 else as_floating(x2, left.dtype)
         else:
             left = right = pack(x1, self._parts, lambda x: as_floating(x, self._float))
             if x2 is not None and x2 is not x1:
-                right = pack(x2, self._parts, lambda x: _of_dtype(x, left.dtype))
+                right = pack(x2, self._parts, lambda x: as_floating(x, left.dtype))
                 left, right = of_equal_length(left, right)
-        for x in (left, right):
-            _require_entries(x if self._parts is None else packed_values(x), self._rank)
+        one, other = ((x if self._parts is None else packed_values(x)).shape for x in (left, right))
+        self._require_shapes(one, other, examples)
         if self.graph.by_quadrature and not tf.is_symbolic_tensor(left) and not tf.is_symbolic_tensor(right):
             self._require_convergence(left, right)
         return left, right
+
+    def _require_shapes(self, shape1: tf.TensorShape, shape2: tf.TensorShape, examples: int) -> None:
+        """Raise NtkbenchError unless inputs of these shapes, as far as they are known, can be paired."""
+        if shape1.rank is None or shape2.rank is None:
+            return
+        needed = self._rank + examples
+        for shape in (shape1, shape2):
+            if shape.rank < needed:
+                raise NtkbenchError(
+                    f"The inputs have shape {shape.as_list()}, but single inputs of this kernel have rank "
+                    f"{self._rank}; pass an array of rank {needed} or more."
+                )
+            if 0 in shape[shape.rank - self._rank :].as_list():
+                raise NtkbenchError(
+                    f"The inputs have shape {shape.as_list()}, so each of them is empty. Pass inputs with at least one "
+                    "position and one feature."
+                )
+        one, other = (shape[shape.rank - self._rank :] for shape in (shape1, shape2))
+        if not one.is_compatible_with(other):
+            raise NtkbenchError(
+                f"Single inputs have the shapes {one.as_list()} and {other.as_list()}; both must have the same."
+            )
+        batches = [shape[: shape.rank - needed] for shape in (shape1, shape2)]
+        _broadcast("The batches and the kernel's standard deviations have", [*batches, self.batch_shape])
 
     @functools.cached_property
     def _finer(self) -> InfiniteWidth:
@@ -223,7 +253,7 @@ class InfiniteWidth(tfp.math.psd_kernels.PositiveSemidefiniteKernel):
         Returns:
             Two tensors [B..., N1, N2].
         """
-        nngp, ntk = self._compiled[KINDS[::-1]](*self._pair(x1, x2), self._memory_gib)
+        nngp, ntk = self._compiled[KINDS[::-1]](*self._pair(x1, x2, 1), self._memory_gib)
         return nngp, ntk
 
     def error(self, x1: Any, x2: Any = None) -> tf.Tensor:
@@ -278,17 +308,21 @@ def shown(kernel: Any) -> str:
 
 
 def as_floating(x: Any, dtype: Any = None) -> tf.Tensor:
-    """Convert x to a tensor of `dtype`; by default, float32 and float64 arrays keep theirs, and all else is float32."""
-    if not tf.is_tensor(x) and not isinstance(x, np.ndarray | tf.Variable):
-        return tf.convert_to_tensor(x, dtype=dtype or tf.float32)
-    x = tf.convert_to_tensor(x, dtype=dtype)
-    return x if x.dtype in COMPUTABLE else tf.cast(x, tf.float32)
+    """Convert x to a tensor of `dtype`; by default, float32 and float64 arrays keep theirs, and all else is float32.
 
-
-def _of_dtype(x: Any, dtype: tf.DType) -> tf.Tensor:
-    """Convert the second inputs to the dtype of the first; half precision is widened, as in the first."""
-    half = tf.is_tensor(x) and x.dtype in (tf.float16, tf.bfloat16)
-    return tf.cast(x, dtype) if half else tf.convert_to_tensor(x, dtype=dtype)
+    Raises:
+        NtkbenchError: x does not consist of real numbers.
+    """
+    try:
+        x = tf.convert_to_tensor(x, dtype=None if hasattr(x, "dtype") else dtype or tf.float32)
+    except (TypeError, ValueError) as error:
+        raise NtkbenchError(
+            f"The inputs, a {type(x).__name__}, cannot be read as real numbers; pass a dense array in float32 or "
+            "float64."
+        ) from error
+    if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
+        raise NtkbenchError(f"The inputs have dtype {x.dtype.name}; kernels are computed of real numbers.")
+    return tf.cast(x, dtype or (x.dtype if x.dtype in COMPUTABLE else tf.float32))
 
 
 def _computable(dtype: Any) -> tf.DType:
@@ -302,10 +336,23 @@ def _computable(dtype: Any) -> tf.DType:
     return found
 
 
-def _require_entries(x: tf.Tensor, rank: int) -> None:
-    """Raise NtkbenchError if single inputs, the last `rank` axes of x, are empty."""
-    if x.shape.rank is not None and 0 in x.shape[max(x.shape.rank - rank, 0) :].as_list():
+def _require_ranks(feature_ndims: Any) -> None:
+    """Raise NtkbenchError unless this is the rank of one input, or the two ranks of sequences and their mask."""
+    ranks = list(feature_ndims.values()) if isinstance(feature_ndims, Mapping) else [feature_ndims]
+    whole = all(isinstance(rank, int) and not isinstance(rank, bool) and rank > 0 for rank in ranks)
+    if not whole or (isinstance(feature_ndims, Mapping) and sorted(ranks) != sorted(RAGGED.values())):
         raise NtkbenchError(
-            f"The inputs have shape {x.shape.as_list()}, so each of them is empty. Pass inputs with at least one "
-            "position and one feature."
+            f"feature_ndims={feature_ndims!r:.80} is invalid; pass the rank of one input, an integer of at least 1, or "
+            f"{RAGGED} for sequences of different length."
         )
+
+
+def _broadcast(what: str, shapes: Sequence[Any]) -> tf.TensorShape:
+    """Return the shape to which shapes broadcast; raise NtkbenchError if they do not."""
+    try:
+        return functools.reduce(tf.broadcast_static_shape, map(tf.TensorShape, shapes), tf.TensorShape([]))
+    except ValueError:
+        found = " and ".join(
+            str(list(shape)) for shape in dict.fromkeys(map(tuple, map(tf.TensorShape, shapes))) if shape
+        )
+        raise NtkbenchError(f"{what} shapes {found}, which do not broadcast.") from None

@@ -36,7 +36,7 @@ def pack(x: Any, names: Mapping[str, int], values: Any) -> tf.Tensor:
         return tf.concat([given, tf.ones_like(given[..., :1])], -1)
     if set(x) != set(names):
         raise NtkbenchError(f"Sequences have the parts {sorted(names)}, but got {sorted(map(str, x))}.")
-    given, mask = values(x[of_values]), tf.cast(tf.convert_to_tensor(x[of_mask]), tf.bool)
+    given, mask = values(x[of_values]), _mask(x[of_mask], of_mask)
     if given.shape.rank < 2 or given.shape[:-1] != mask.shape:
         raise NtkbenchError(
             f"x[{of_values!r}] has shape {list(given.shape)} and x[{of_mask!r}] {list(mask.shape)}; expected [N, T, a] "
@@ -48,6 +48,19 @@ def pack(x: Any, names: Mapping[str, int], values: Any) -> tf.Tensor:
         given, mask = given[..., :length, :], mask[..., :length]
     exists = mask[..., None]
     return tf.concat([tf.where(exists, given, tf.zeros_like(given)), tf.cast(exists, given.dtype)], -1)
+
+
+def _mask(given: Any, name: str) -> tf.Tensor:
+    """Return a mask as Booleans; raise NtkbenchError unless it consists of Booleans, or of zeros and ones."""
+    try:
+        mask = tf.convert_to_tensor(given)
+        exists = tf.cast(mask, tf.bool)
+        fine = tf.is_symbolic_tensor(mask) or bool(tf.reduce_all(tf.cast(exists, mask.dtype) == mask))
+    except (TypeError, ValueError, tf.errors.OpError):
+        fine = False
+    if not fine:
+        raise NtkbenchError(f"x[{name!r}] is no mask; pass an array [N, T] of Booleans, or of ones and zeros.")
+    return exists
 
 
 def of_equal_length(x1: tf.Tensor, x2: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

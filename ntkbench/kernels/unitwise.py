@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 from attrs import evolve, field, frozen
 
+from ..errors import NtkbenchError
 from .coefficients import deviation, real
 from .duals import Dual, dual_of
 from .features import Features
@@ -120,6 +121,11 @@ class ZeroPadding(Layer):
         (h,) = features
         require_plain(h, "Zero padding")
         require_unmasked(h, "Zero padding")
+        if len(self.margins) != h.positions or any(each < 0 for margin in self.margins for each in margin):
+            raise NtkbenchError(
+                f"Zero padding got margins={self.margins!r:.80} for features with {h.positions} spatial axes; pass "
+                "(before, after), integers of at least 0, for each axis."
+            )
 
         def pad(t: tf.Tensor, twice: bool) -> tf.Tensor:
             paddings = list(self.margins) * (1 + twice)

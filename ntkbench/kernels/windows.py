@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+import numbers
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -48,7 +49,10 @@ class Window:
     def outputs(self, n: int) -> int:
         """Return the number of windows over n positions."""
         reach = (self.size - 1) * self.dilation + 1
-        return (n + sum(self.margins(n)) - reach) // self.stride + 1
+        found = (n + sum(self.margins(n)) - reach) // self.stride + 1
+        if found < 1:
+            raise NtkbenchError(f"A window over {reach} positions does not fit into {n}; use larger inputs or padding.")
+        return found
 
     def counts(self, n: int) -> list[int]:
         """Return, for each window, how many of the n positions it contains."""
@@ -67,13 +71,18 @@ def padding_of(owner: str, padding: str) -> str:
 
 def per_axis(owner: str, name: str, value: int | Sequence[int], axes: int) -> tuple[int, ...]:
     """Return one integer per spatial axis; raise NtkbenchError if `value` does not fit."""
-    numbers = (value,) * axes if isinstance(value, int) else tuple(value)
-    if len(numbers) != axes or any(isinstance(n, bool) or n != int(n) or n < 1 for n in numbers):
+    given = tuple(value) if isinstance(value, Iterable) else (value,) * axes
+    if not axes or len(given) != axes or not all(map(_is_count, given)):
         raise NtkbenchError(
             f"{owner} got {name}={value!r} for features with {axes} spatial axes; use one integer of at least 1, or "
             "one per axis."
         )
-    return tuple(map(int, numbers))
+    return tuple(map(int, given))
+
+
+def _is_count(value: Any) -> bool:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number and float(value).is_integer() and value >= 1
 
 
 def window_sums(t: tf.Tensor, axes: Sequence[int], window: Window) -> tf.Tensor:

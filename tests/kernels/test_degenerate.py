@@ -199,6 +199,93 @@ def test_weights_of_0_leave_the_biases(activation):
         np.testing.assert_allclose(kernel, np.full((3, 3), 0.25), rtol=1e-12)
 
 
+IMAGES = [k.Conv(), k.Flatten(), k.Dense()]
+
+
+@pytest.mark.parametrize(
+    ("layers", "ranks", "x1", "x2", "sentence"),
+    [
+        ([k.Dense()], 1, np.ones(4), None, r"shape \[4\], but .* rank 1; pass an array of rank 2 or more"),
+        (IMAGES, 3, np.ones((4, 3)), None, "rank 3; pass an array of rank 4"),
+        (RNN, k.RAGGED, np.ones((4, 3)), None, "rank 2; pass an array of rank 3"),
+        ([k.Dense()], 1, np.ones((4, 3)), np.ones((4, 2)), r"the shapes \[3\] and \[2\]; both must have the same"),
+        (IMAGES, 3, np.ones((2, 4, 4, 1)), np.ones((2, 4, 5, 1)), "both must have the same"),
+        (RNN, k.RAGGED, np.ones((2, 4, 2)), np.ones((2, 6, 3)), "both must have the same"),
+        ([k.Dense()], 1, np.ones((2, 4, 3)), np.ones((3, 4, 3)), r"shapes \[2\] and \[3\], which do not broadcast"),
+        ([k.Dense()], 1, np.ones((4, 3)) + 1j, None, "dtype complex128; kernels are computed of real numbers"),
+        ([k.Dense()], 1, np.array([["a"]]), None, "dtype string"),
+        ([k.Dense()], 1, np.ones((4, 3)), [[1.0], [1.0, 2.0]], "a list, cannot be read as real numbers"),
+        ([k.Dense()], 1, tf.sparse.from_dense(np.eye(3)), None, "a SparseTensor, cannot be read"),
+        (RNN, k.RAGGED, {"values": np.ones((1, 2, 1)), "mask": [["a", "b"]]}, None, "is no mask"),
+        (RNN, k.RAGGED, {"values": np.ones((1, 2, 1)), "mask": [[1.0, np.nan]]}, None, "is no mask"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(layers, ranks, x1, x2, sentence):
+    kernel = k.InfiniteWidth(layers, "ntk", ranks)
+    for call in (kernel.matrix, kernel.both):
+        with pytest.raises(NtkbenchError, match=sentence):
+            call(x1, x2)
+
+
+def test_paired_inputs_that_do_not_fit_are_refused():
+    for examples in (0, 1):
+        with pytest.raises(NtkbenchError, match=r"shapes \[4\] and \[2\], which do not broadcast"):
+            k.InfiniteWidth([k.Dense()]).apply(np.ones((4, 3)), np.ones((2, 3)), example_ndims=examples)
+
+
+@pytest.mark.parametrize("second", [tf.float32, tf.float64, tf.int32])
+def test_the_second_inputs_take_the_dtype_of_the_first(second):
+    kernel, x = k.InfiniteWidth([k.Dense(), k.Activation("relu"), k.Dense()]), np.arange(6.0).reshape(2, 3)
+    for first in (np.float32, np.float64):
+        found = kernel.matrix(x.astype(first), tf.constant(x, second))
+        assert found.dtype == first
+        np.testing.assert_allclose(found, kernel.matrix(x), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: k.InfiniteWidth(k.Dense()), "put the layers of the network in a list"),
+        (lambda: k.InfiniteWidth([k.Dense()], feature_ndims=0), "feature_ndims=0 is invalid"),
+        (lambda: k.InfiniteWidth([k.Dense()], feature_ndims="1"), "feature_ndims='1' is invalid"),
+        (lambda: k.InfiniteWidth([k.Dense()], feature_ndims={"x": 2}), "is invalid"),
+        (lambda: k.InfiniteWidth([k.Dense(np.ones(2), np.ones(3))]), r"shapes \[2\] and \[3\], which do not broadcast"),
+    ],
+)
+def test_kernels_that_cannot_be_made_are_sentences(make, sentence):
+    with pytest.raises(NtkbenchError, match=sentence):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "sentence"),
+    [
+        (k.Conv(kernel_size=5, padding="valid"), "A window over 5 positions does not fit into 4"),
+        (k.Conv(dilation=2, padding="valid"), "A window over 5 positions"),
+        (k.AveragePooling(9), "A window over 9 positions"),
+        (k.Conv(kernel_size=2.5), "got kernel_size=2.5 for features with 2 spatial axes"),
+        (k.Conv(kernel_size=(3, "3")), "got kernel_size="),
+        (k.ZeroPadding(((1, 1),)), "for features with 2 spatial axes; pass"),
+        (k.ZeroPadding(((1, 1), (-1, 0))), "integers of at least 0"),
+    ],
+)
+def test_windows_that_do_not_fit_are_refused(layer, sentence):
+    kernel = k.InfiniteWidth([k.Conv(), layer, k.Flatten(), k.Dense()], feature_ndims=3)
+    with pytest.raises(NtkbenchError, match=sentence):
+        kernel.matrix(np.ones((1, 4, 4, 1)))
+
+
+def test_sizes_of_windows_may_be_numbers_of_numpy():
+    x = RNG.normal(size=(2, 4, 4, 1))
+    one, other = (
+        k.InfiniteWidth([k.Conv(kernel_size=size), k.Flatten(), k.Dense()], feature_ndims=3).matrix(x)
+        for size in (np.int64(3), 3)
+    )
+    np.testing.assert_array_equal(one, other)
+    with pytest.raises(NtkbenchError, match="pool_size=2 for features with 0 spatial axes"):
+        k.InfiniteWidth([k.Dense(), k.AveragePooling(), k.Dense()]).matrix(np.ones((2, 3)))
+
+
 @pytest.mark.parametrize(
     ("layers", "ranks", "x"),
     [
