@@ -87,6 +87,7 @@ class Inputs:
         axes = self.feature_ndims if source.feature_ndims is None else source.feature_ndims
         rank = self.batch + self.examples + axes
         (left, mask1), (right, mask2) = (source.read(x, self.feature_ndims, pairing) for x in (self.x1, self.x2))
+        same = self._same(_with_mask(left, mask1), _with_mask(right, mask2), axes) if compare else None
         left, right = _lifted(left, rank), _lifted(right, rank)
         p = POSITIONS[: axes - 1]
         q = OTHERS[: axes - 1] if full else p
@@ -129,7 +130,7 @@ class Inputs:
             sources=frozenset(["inputs"]),
             mask1=None if mask1 is None else self._steps(mask1, -1),
             mask2=None if mask2 is None else self._steps(mask2, -2),
-            same=self._same() if compare else None,
+            same=same,
         )
 
     def _steps(self, mask: tf.Tensor, other: int) -> tf.Tensor:
@@ -138,12 +139,17 @@ class Inputs:
         mask = tf.transpose(mask, [mask.shape.rank - 1, *range(mask.shape.rank - 1)])
         return tf.expand_dims(mask, other) if self.crossed else mask
 
-    def _same(self) -> tf.Tensor:
-        """Return which pairs are pairs of the same input: [pairs]."""
-        left, right = (_lifted(x, self.batch + self.examples + self.feature_ndims) for x in (self.x1, self.x2))
+    def _same(self, left: tf.Tensor, right: tf.Tensor, axes: int) -> tf.Tensor:
+        """Return which pairs of inputs with `axes` axes are pairs of the same input: [pairs]."""
+        left, right = (_lifted(x, self.batch + self.examples + axes) for x in (left, right))
         if self.crossed:
-            left, right = (tf.expand_dims(x, axis - self.feature_ndims) for x, axis in ((left, -1), (right, -2)))
-        return tf.reduce_all(tf.equal(left, right), list(range(-self.feature_ndims, 0)))
+            left, right = (tf.expand_dims(x, axis - axes) for x, axis in ((left, -1), (right, -2)))
+        return tf.reduce_all(tf.equal(left, right), list(range(-axes, 0)))
+
+
+def _with_mask(values: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """Append which steps exist to the features of each step."""
+    return values if mask is None else tf.concat([values, tf.cast(mask, values.dtype)[..., None]], -1)
 
 
 def _lifted(x: tf.Tensor, rank: int) -> tf.Tensor:

@@ -205,6 +205,17 @@ def test_equal_inputs_share_the_state_before_the_first_step():
     np.testing.assert_allclose(found - plain, 4 * 0.49 * np.eye(4), atol=1e-12)
 
 
+def test_equal_sequences_share_it_wherever_the_mask_has_their_steps():
+    x, steps = np.random.default_rng(2).normal(size=(3, 2)), 6
+    masks = np.zeros((3, steps), bool)
+    for mask, places in zip(masks, ([0, 1, 2], [3, 4, 5], [0, 2, 5]), strict=True):
+        mask[places] = True
+    values = np.zeros((3, steps, 2))
+    values[masks] = np.tile(x, (3, 1))
+    found = kernel(chain(initial_std=0.7)).matrix({"values": values, "mask": masks})
+    np.testing.assert_allclose(found, np.full((3, 3), found[0, 0]), rtol=1e-12)
+
+
 # -- Keras models ----------------------------------------------------------------------------------------------------
 
 
