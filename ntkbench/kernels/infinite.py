@@ -313,6 +313,8 @@ def as_floating(x: Any, dtype: Any = None) -> tf.Tensor:
     Raises:
         NtkbenchError: x does not consist of real numbers.
     """
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise NtkbenchError("The inputs have masked entries; fill them, for example with x.filled(0), or remove them.")
     try:
         x = tf.convert_to_tensor(x, dtype=None if hasattr(x, "dtype") else dtype or tf.float32)
     except (TypeError, ValueError) as error:

@@ -310,6 +310,11 @@ def test_one_input_in_a_list_or_dict():
         np.testing.assert_allclose(nb.empirical_ntk(model, x), expected, rtol=1e-5)
 
 
+def test_a_list_of_numbers_is_not_rounded_by_a_model_in_float64():
+    model = keras.Sequential([keras.Input((3,), dtype="float64"), L.Dense(1, dtype="float64")])
+    np.testing.assert_allclose(nb.empirical_ntk(model, A.tolist()), A @ A.T + 1, rtol=1e-13)
+
+
 def test_a_list_of_samples_of_a_model_that_declares_nothing():
     class Sums(tf.Module):
         def __init__(self):

@@ -214,6 +214,7 @@ IMAGES = [k.Conv(), k.Flatten(), k.Dense()]
         ([k.Dense()], 1, np.ones((2, 4, 3)), np.ones((3, 4, 3)), r"shapes \[2\] and \[3\], which do not broadcast"),
         ([k.Dense()], 1, np.ones((4, 3)) + 1j, None, "dtype complex128; kernels are computed of real numbers"),
         ([k.Dense()], 1, np.array([["a"]]), None, "dtype string"),
+        ([k.Dense()], 1, np.ma.masked_array(np.ones((2, 2)), np.eye(2)), None, "masked entries; fill them"),
         ([k.Dense()], 1, np.ones((4, 3)), [[1.0], [1.0, 2.0]], "a list, cannot be read as real numbers"),
         ([k.Dense()], 1, tf.sparse.from_dense(np.eye(3)), None, "a SparseTensor, cannot be read"),
         (RNN, k.RAGGED, {"values": np.ones((1, 2, 1)), "mask": [["a", "b"]]}, None, "is no mask"),

@@ -170,13 +170,16 @@ def _tensor(x: Any, name: str) -> tf.Tensor:
             f"{name}.astype('float32')."
         )
     try:
-        x = tf.constant(x) if isinstance(x, np.ndarray) else tf.convert_to_tensor(x)
+        found = tf.constant(x) if isinstance(x, np.ndarray) else tf.convert_to_tensor(x)
+        if isinstance(x, list | tuple) and found.dtype == tf.float32 and not tf.is_symbolic_tensor(found):
+            found = tf.constant(np.asarray(x))  # TensorFlow rounds Python's numbers to float32
     except (TypeError, ValueError) as error:
         sparse = isinstance(x, tf.RaggedTensor | tf.SparseTensor)
         advice = " Pass dense values, and a mask as a part of its own if entries are missing." if sparse else ""
         raise NtkbenchError(
             f"{name} is a {type(x).__name__}, not an array of numbers; expected shape [N, ...].{advice}"
         ) from error
+    x = found
     if x.dtype.is_complex:
         raise NtkbenchError(
             f"{name} is complex ({x.dtype.name}), but inputs must be real. Pass real and imaginary parts as "
