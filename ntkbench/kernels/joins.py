@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,7 +94,7 @@ def _mixed(
 
 
 def _shares(units: Sequence[float]) -> tuple[float, ...]:
-    if not all(isinstance(each, int | float) and 0 < each < math.inf for each in units):
+    if not all(isinstance(each, numbers.Real) and 0 < each < math.inf for each in units):
         raise NtkbenchError(f"A concatenation has units={tuple(units)!r:.80}; each must be a positive number.")
     total = sum(units)
     return tuple(each / total for each in units)

@@ -191,6 +191,14 @@ def test_numbers_of_units_that_cannot_be_are_refused(units):
         k.InfiniteWidth([k.concatenate([], [k.Dense()], units=units), k.Dense()]).matrix(np.eye(2))
 
 
+def test_numbers_of_units_may_be_numpys():
+    found, expected = (
+        k.InfiniteWidth([k.concatenate([], [k.Dense()], units=units), k.Dense()]).matrix(np.eye(2))
+        for units in (np.array([1, 3]), (1, 3))
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("activation", ["relu", "erf", "tanh", "gelu", "cos", "softplus", "quadratic"])
 def test_weights_of_0_leave_the_biases(activation):
     """cov = σ_b² and ntk = σ_b² of the last layer's bias, whatever the inputs are."""
