@@ -119,7 +119,9 @@ def state_of(fit: Fit, points: Points, confidence: float = CONFIDENCE, scale: fl
 
     if fit.is_zero:
         return State("zero")
-    found = Evidence.of(points) if len(points) == fit.n else None  # otherwise some values are 0 or negative
+    # Without a slope or a misfit no line was tried, because some values are 0, at rounding level or negative.
+    tried = fit.slope is not None or fit.misfit is not None
+    found = Evidence.of(points) if tried and len(points) == fit.n else None
     if found is None:
         return State("open", fit.from_width, fit.slope, fit.low, fit.high)
     low, high = _interval(fit, confidence)

@@ -102,7 +102,7 @@ class Verdict:
     @functools.cached_property
     def advice(self) -> Advice | None:
         """The cheapest larger design that would decide the verdict; None if it is decided or cannot be simulated."""
-        if self.decided or self.missing:
+        if self.decided or self.missing or any(self._cannot_be_simulated(key) for key in (WORST, GD, SLOPE)):
             return None
         scale = _scale(self.laws)
         measured = {
@@ -119,6 +119,11 @@ class Verdict:
 
         return what_would_decide(measured, decided, self.confidence)
 
+    def _cannot_be_simulated(self, key: str) -> bool:
+        """Return whether a kernel change stays open whatever is added, such as one with some values at rounding."""
+        state = self.states.get(key)
+        return state is not None and state.name == "open" and state.evidence is None
+
     def what_would_decide(self) -> str:
         """Return in words what would decide the verdict; empty if it is decided."""
         if self.decided:
@@ -126,7 +131,7 @@ class Verdict:
         if self.missing:
             return f"measure {' and '.join(self.missing)}"
         if self.advice is None:
-            return "nothing that can be simulated from so few values"
+            return "nothing that can be simulated from these values"
         return f"{self.advice.words()} (decides in {self.advice.power:.0%} of simulations)"
 
 

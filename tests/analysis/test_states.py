@@ -107,6 +107,16 @@ def test_a_wider_confidence_decides_less():
     assert state(lambda m: m**-0.5, noise=0.025, confidence=0.9999).name == "falls"
 
 
+def test_values_at_rounding_level_are_not_flat():
+    """A network that is linear up to rounding: some of its values exceed the level, and all are the same."""
+    random, level = np.random.default_rng(0), 1.1e-14
+    points = [(m, s, level * math.exp(0.1 * random.normal())) for m in WIDTHS for s in range(5)]
+    fit = fit_power_law(*map(list, zip(*points, strict=True)), level)
+    assert fit.slope is None and "at rounding level" in fit.note
+    assert state_of(fit, points).name == "open"
+    assert state_of(fit_power_law(*map(list, zip(*points, strict=True))), points).name == "flat"
+
+
 def test_zero_and_nothing():
     assert state_of(fit_power_law([64, 128], [0, 0], [0.0, 0.0]), []).name == "zero"
     assert state_of(fit_power_law([64], [0], [1.0]), [(64, 0, 1.0)]).name == "open"

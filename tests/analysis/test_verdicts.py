@@ -238,3 +238,15 @@ def test_one_seed_in_five_whose_search_missed_most_makes_a_width_unsure():
     ]
     found = judge(results=missed)
     assert found.unsure == (WIDE[1],) and found.name == "falling"
+
+
+def test_more_cells_do_not_decide_about_values_at_rounding_level():
+    changed = [
+        evolve(each, values={"kernel_change_worst": Value(0.0)})
+        if each.cell.measurement == "ball" and (each.cell.width, each.cell.seed) == (128, 1)
+        else each
+        for each in sweep("fc", slopes=SLOPES, widths=WIDE, seeds=3)
+    ]
+    found = judge(results=changed)
+    assert found.name == "open" and "values are 0 or at rounding level; try float64" in found.reason
+    assert found.advice is None and found.what_would_decide() == "nothing that can be simulated from these values"
