@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from ..analysis.scaling import FLAT
+from ..analysis.verdicts import GD, SLOPE, WORST
 from ..errors import NtkbenchError, did_you_mean
 from ..types import HEADLINES, CellResult, Quantity, Theory
 
 PER_VARIABLE = ("bend_share", "kernel_share", "variable_size")
+KERNEL_CHANGES = (WORST, GD, SLOPE)
+"""The changes of the kernel that verdicts rest on."""
 
 
 def chosen(
@@ -49,11 +53,22 @@ def curves_in(results: Iterable[CellResult]) -> list[str]:
 def nonlinear_in_theory(declared: Mapping[str, Quantity], claims: Mapping[str, Mapping[str, Theory]]) -> set[str]:
     """Return the labels of the architectures that stay non-linear according to theory.
 
-    These are the ones for which theory claims the exponent 0 of a quantity that is 0 for linear networks.
+    These are the ones of which theory claims that a change of the kernel does not fall. Where it makes no claim on the
+    kernel, the exponent 0 of another quantity that is 0 for linear networks counts. It does not count otherwise: in the
+    standard parameterisation the Hessian stays, but the gradient grows, and the network becomes linear.
 
     Args:
         declared: The measured quantities, by result key.
         claims: Theory's claims, by label and result key.
     """
-    changes = [key for key, quantity in declared.items() if quantity.direction == "lower"]
-    return {label for label, laws in claims.items() if any(laws[key].exponent == 0 for key in changes if key in laws)}
+    lower = [key for key, quantity in declared.items() if quantity.direction == "lower"]
+
+    def stays(laws: Mapping[str, Theory]) -> bool:
+        changes = [laws[key].exponent for key in KERNEL_CHANGES if key in laws]
+        return any(each >= -FLAT for each in changes) if changes else any(_is_zero(laws.get(key)) for key in lower)
+
+    return {label for label, laws in claims.items() if stays(laws)}
+
+
+def _is_zero(claim: Theory | None) -> bool:
+    return claim is not None and claim.exponent == 0
