@@ -12,6 +12,7 @@ from ..analysis.compare import Change, Comparison
 from .table import Column, Table
 
 LISTED = 5
+_LARGEST = 700.0  # shift whose exponential does not overflow
 
 
 def comparison_table(found: Comparison, name_a: str, name_b: str) -> Table:
@@ -52,7 +53,8 @@ def _row(change: Change) -> tuple[tuple[str, ...], ...]:
 
 
 def _percent(shift: float) -> str:
-    return f"{100 * math.expm1(min(shift, 20)):+.2g}%"
+    percent = 100 * math.expm1(min(shift, _LARGEST))
+    return f"{'-' if percent < 0 else '+'}{numbers.value(abs(percent), 2)}%"
 
 
 def _notes(found: Comparison, differing: int) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from attrs import evolve
 from factories import stored, sweep
 
+from ntkbench.analysis.compare import Change, Comparison
 from ntkbench.cli.main import main
+from ntkbench.report.comparison import comparison_table
 
 
 @pytest.fixture
@@ -39,6 +42,15 @@ def test_moved_runs(runs, capsys):
     assert main(["compare", runs[0], runs[1], "--json"]) == 1
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert len(rows) == 5 and all(row["moved"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [(2.0, "+100%"), (3.5, "+250%"), (0.5, "-50%"), (1.021, "+2.1%"), (1.0, "+0%"), (1e12, "+1.0e14%")],
+)
+def test_a_shift_is_printed_in_percent(factor, text):
+    found = Comparison((Change("fc", "k", 2, 2, 0.5, *[math.log(factor)] * 3),), (), (), (), ())
+    assert f"{text} [{text}, {text}]" in comparison_table(found, "a", "b").text()
 
 
 def test_verdicts_that_differ_are_told_and_do_not_fail(tmp_path, capsys):
