@@ -109,7 +109,7 @@ def _floor(of: State) -> str:
 
 
 def tenth(of: Verdict) -> str:
-    """Return the width at which kernel_change_worst is 0.1 by its law, to two digits; "" without a law.
+    """Return the width at which kernel_change_worst is 0.1 by its law, to two digits; "" without a law that falls.
 
     It is "any" if the kernel does not move, "<" the smallest or ">" the largest measured width if it lies beyond, since
     a law is known over the measured widths only, and "∞" if kernel_change_worst stays above 0.1.
@@ -126,11 +126,13 @@ def tenth(of: Verdict) -> str:
         return "∞"
     if max(fit.first_value, fit.last_value) <= TENTH:
         return f"< {fit.first_width}"
-    if not fit.slope:
+    if fit.slope is None or fit.slope >= 0 or fit.first_width is None:
         return ""
     width = fit.last_width * (TENTH / fit.last_value) ** (1 / fit.slope)
     if width > fit.last_width:
         return f"> {fit.last_width}"
+    if width < fit.first_width:
+        return f"< {fit.first_width}"
     return f"{float(f'{width:.1e}'):.0f}"
 
 

@@ -29,3 +29,9 @@ def test_the_width_of_a_change_of_a_tenth_follows_from_the_law():
 )
 def test_beyond_the_measured_widths_only_the_side_is_known(slope, scale, text):
     assert tenth(judged(slope, scale)) == text
+
+
+def test_a_law_that_does_not_fall_has_no_width_of_a_tenth():
+    found = verdicts(sweep("fe", slopes=SLOPES | {WORST: 0.05, GD: -0.5}, noise=0.4, seeds=2), CATALOGUE, {})[0]
+    assert found.states[WORST].name == "open" and found.laws[WORST].fit.slope > 0
+    assert tenth(found) == "", "by the law, it would be 0.1 at a width of about 1e-14"
