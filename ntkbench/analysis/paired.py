@@ -191,7 +191,8 @@ def _of_ratio(first: Law, second: Law) -> tuple[float, float, int] | None:
         for each in (first, second)
     )
     common = sorted(one.keys() & other.keys())
-    if len({width for width, _ in common}) < 3:
+    widths, seeds = ({place[i] for place in common} for i in (0, 1))
+    if len(widths) < 3 or len(seeds) < 2:
         return None
     points = [(width, seed, one[width, seed] / other[width, seed]) for width, seed in common]
     return within_seeds(points)

@@ -31,6 +31,13 @@ def test_clear_gaps_are_ranked_and_small_ones_tie():
     assert 0.005 < found.smallest_gap < 0.1
 
 
+def test_one_common_seed_distinguishes_nobody():
+    steep, shallow = laws({"a": -1.0, "b": 0.0}, drop=lambda cell: cell.seed < 3 if cell.architecture == "a" else False)
+    apart = laws({"a": -1.0, "b": 0.0}, drop=lambda cell: cell.seed < 2 if cell.architecture == "a" else cell.seed > 2)
+    assert ranking([steep, shallow]).apart == {(0, 1)}
+    assert {rank.group for rank in ranking(apart).ranks} == {"a"}, "only seed 2 is in both"
+
+
 def test_noise_ties_everybody():
     found = ranking(laws({"a": -0.5, "b": -0.45}, noise=0.5, seeds=3))
     assert {(rank.low, rank.high, rank.group) for rank in found.ranks} == {(1, 2, "a")}
