@@ -26,13 +26,13 @@ def task_notes(found: Sequence[tuple[Series, Mapping[str, Law]]]) -> Iterable[st
             f"of their difference, paired over seeds: {less or 'nowhere here'}."
             + (f" The linearised network is better: {more}." if more else "")
         )
-    meet = [
+    closer = [
         f"{each.name} ({numbers.value(law.fit.first_value)}→{numbers.value(law.fit.last_value)})"
         for each, laws in found
         if (law := laws.get(GAP)) is not None and law.fit.high is not None and law.fit.high < 0
     ]
-    if meet:
-        yield f"Trained and linearised network meet as width grows, because linearization_gap falls: {', '.join(meet)}."
+    if closer:
+        yield f"Trained and linearised network come closer with width (linearization_gap falls): {', '.join(closer)}."
 
 
 def _where(gains: Mapping[str, Sequence[Gain]], sign: int) -> str:
