@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 from ..store.manifest import Catalogue, find_quantity
 from ..types import Cell, CellResult, Quantity, Theory, canonical_json
 from .agreement import Agreement, agreement, theory_of
-from .scaling import Fit, fit_power_law, rounding_level
+from .scaling import ROUNDED, Fit, fit_power_law, rounding_level
 from .states import State, state_of
 
 if TYPE_CHECKING:
@@ -249,11 +249,9 @@ def law(of: Series, key: str, quantity: Quantity, theory: Mapping[str, Mapping[s
         place = (int(result.cell.width), result.cell.seed)
         value = result.values.get(key)
         if value is not None and value.value is not None:
-            floor = 0.0
-            if quantity.direction == "lower":
-                floor = rounding_level(value.precision or result.cell.precision)
-                if value.error_kind == "rounding" and value.error is not None:
-                    floor = max(floor, value.error)
+            floor = rounding_level(value.precision or result.cell.precision) if quantity.direction == "lower" else 0.0
+            if value.error_kind == "rounding" and value.error is not None:
+                floor = max(floor, value.error)
             values[place] = (value.value, floor)
         else:
             values.setdefault(place, (None, 0.0))
@@ -282,6 +280,8 @@ def law_of_points(
     fit = fit_power_law(*map(list, zip(*points, strict=True))) if points else fit_power_law([], [], [])
     if of.one_model and fit.note == "one width":
         fit = evolve(fit, note="a saved model has one width")
+    if fit.note == ROUNDED and quantity.direction != "lower":  # the smallest eigenvalue may be 0, a ratio of two may not
+        fit = evolve(fit, is_zero=False, note=f"all {fit.n} values are within their rounding errors")
     return Law(of, key, quantity, fit, points=tuple((width, seed, value) for width, seed, value, _ in points))
 
 

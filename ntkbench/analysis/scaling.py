@@ -19,6 +19,8 @@ MISFIT = 0.1
 """A power law is rejected only if its distance to the means over seeds exceeds this, in logarithms (10 %) ..."""
 MISFIT_P = 0.01
 """... and the F test for lack of fit rejects it at this level."""
+ROUNDED = "0 to rounding"
+"""Note of a fit whose values are all 0 up to rounding."""
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
@@ -123,7 +125,7 @@ def _fitted(given: tuple[tuple[int, int, float | None, float], ...]) -> Fit:
         return Fit(**summary, is_zero=True, note="exactly 0")
     zeros = sum(abs(value) <= floor for _, _, value, floor in kept)
     if zeros == len(kept):
-        return Fit(**summary, is_zero=True, note="0 to rounding")
+        return Fit(**summary, is_zero=True, note=ROUNDED)
     if zeros:
         return Fit(**summary, note=f"{zeros} of {len(kept)} values are 0 or at rounding level; try float64")
     negative = sum(value < 0 for _, _, value, _ in kept)

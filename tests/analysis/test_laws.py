@@ -7,7 +7,7 @@ from attrs import evolve
 from factories import QUANTITIES, cell, failed, result, sweep
 
 from ntkbench.analysis.laws import fits_frame, law, result_keys, series
-from ntkbench.types import Theory, Value
+from ntkbench.types import Quantity, Theory, Value
 
 CATALOGUE = {name: {quantity.key: quantity for quantity in quantities} for name, quantities in QUANTITIES.items()}
 THEORY = {"fc": {"hessian_norm": Theory(-0.5, "L10")}}
@@ -49,6 +49,27 @@ def test_rounding_is_zero_only_where_lower_is_more_linear():
     assert found.fit.note == "0 to rounding" and found.agrees is None
     plain = result_keys(results, {})["hessian_norm"]
     assert law(series(results)[0], "hessian_norm", plain, THEORY).fit.slope == 0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_eigenvalue_within_its_rounding_error_has_no_exponent(sign):
+    def of(within):
+        values = {(w, s): sign * 3e-7 if w in within else 0.1 for w in (64, 128, 256) for s in (0, 1)}
+        results = [
+            result(
+                cell(width=width, seed=seed, measurement="kernel", quantities=("lambda_min",)),
+                values={"lambda_min": Value(value, 5e-4, "rounding")},
+            )
+            for (width, seed), value in values.items()
+        ]
+        quantity = Quantity("lambda_min", "λmin")
+        return law(series(results)[0], "lambda_min", quantity, {"fc": {"lambda_min": Theory(0.0, "a limit")}})
+
+    every = of({64, 128, 256})
+    assert every.fit.note == "all 6 values are within their rounding errors" and not every.fit.is_zero
+    assert every.fit.slope is None and every.agrees is None and every.state.name == "open"
+    assert of({64}).fit.note == "2 of 6 values are 0 or at rounding level; try float64"
+    assert of(()).agrees == "agrees"
 
 
 def test_a_saved_model_has_one_width():
