@@ -30,7 +30,8 @@ class Change:
         cells: Number of common cells.
         differ: Number of cells that differ by more than rounding.
         largest: Largest relative difference of values that exceed their rounding errors.
-        shift: Mean of log(b/a); None if fewer than two cells exceed their rounding errors in both runs.
+        shift: Mean of log(b/a) over cells, or over the means of seeds if the data of the runs differ; None if fewer
+            than two of these have values that exceed their rounding errors in both runs.
         low: Lower end of its 95 % interval.
         high: Upper end of its 95 % interval.
         moved: Whether the shift differs significantly from 0. The family-wise error rate of the whole comparison is at
@@ -109,6 +110,8 @@ def compare(
     common = [place for place in first if place in second]
     several_datasets = len({each.cell.dataset_label for each in (*a, *b)}) > 1
     values: dict[tuple[str, str], list[tuple[Value, Value]]] = {}
+    seeds: dict[tuple[str, str], list[int]] = {}
+    other_data: set[tuple[str, str]] = set()
     statuses = []
     for place in common:
         one, other = first[place], second[place]
@@ -120,9 +123,14 @@ def compare(
                 label = one.cell.label + (_at(radius) if one.cell.measurement in several else "")
                 label += f" {one.cell.dataset_label}" if several_datasets else ""
                 values.setdefault((label, key), []).append((one.values[key], other.values[key]))
+                seeds.setdefault((label, key), []).append(one.cell.seed)
+                if one.cell.data_hash != other.cell.data_hash:
+                    other_data.add((label, key))
     changes, tests = [], []
     for (label, key), pairs in sorted(values.items()):
-        change, p = _change(label, key, pairs)
+        # Other data change the level of a seed at all widths alike, so that its cells are one draw, not several.
+        draws = seeds[label, key] if (label, key) in other_data else range(len(pairs))
+        change, p = _change(label, key, pairs, draws)
         tests.append(p)
         changes.append(change)
     moved = _holm(tests)
@@ -186,23 +194,34 @@ def _tiny(value: Value) -> float:
     return EPSILON.get(value.precision or "", EPSILON["float32"]) ** 2
 
 
-def _change(label: str, key: str, pairs: Sequence[tuple[Value, Value]]) -> tuple[Change, float]:
-    """Return the change before the multiple test, and the p-value of its shift (1 if there is nothing to test)."""
+def _change(label: str, key: str, pairs: Sequence[tuple[Value, Value]], draws: Sequence[int]) -> tuple[Change, float]:
+    """Return the change before the multiple test, and the p-value of its shift (1 if there is nothing to test).
+
+    Args:
+        label: Label of the architecture.
+        key: Result key of the quantity.
+        pairs: The values of both runs in each common cell.
+        draws: The draw to which each cell belongs. The shifts of different draws are independent.
+    """
     differ = sum(differs(a, b) for a, b in pairs)
     known = [
-        (a.value, b.value, _exceeds_error(a), _exceeds_error(b))
-        for a, b in pairs
+        (a.value, b.value, _exceeds_error(a), _exceeds_error(b), draw)
+        for (a, b), draw in zip(pairs, draws, strict=True)
         if a.value is not None and b.value is not None
     ]
-    numbers = [(a, b) for a, b, *exceed in known if any(exceed)]
+    numbers = [(a, b) for a, b, of_a, of_b, _ in known if of_a or of_b]
     largest = max((abs(b - a) / max(abs(a), abs(b)) for a, b in numbers if a != b), default=0.0)
     change = Change(label=label, key=key, cells=len(pairs), differ=differ, largest=largest)
-    positive = [math.log(b / a) for a, b, *exceed in known if all(exceed) and a > 0 and b > 0]
-    if not differ or len(positive) < 2:
+    shifts: dict[int, list[float]] = {}
+    for a, b, of_a, of_b, draw in known:
+        if of_a and of_b and a > 0 and b > 0:
+            shifts.setdefault(draw, []).append(math.log(b / a))
+    means = [fmean(each) for each in shifts.values()]
+    if not differ or len(means) < 2:
         return change, 1.0
     from scipy.special import stdtr
 
-    mean, error, freedom = fmean(positive), stdev(positive) / math.sqrt(len(positive)), len(positive) - 1
+    mean, error, freedom = fmean(means), stdev(means) / math.sqrt(len(means)), len(means) - 1
     half = student_t(freedom) * error
     p = 2 * float(stdtr(freedom, -abs(mean) / error)) if error > 0 else float(mean == 0)
     return evolve(change, shift=mean, low=mean - half, high=mean + half), p

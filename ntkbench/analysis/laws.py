@@ -280,7 +280,8 @@ def law_of_points(
     fit = fit_power_law(*map(list, zip(*points, strict=True))) if points else fit_power_law([], [], [])
     if of.one_model and fit.note == "one width":
         fit = evolve(fit, note="a saved model has one width")
-    if fit.note == ROUNDED and quantity.direction != "lower":  # the smallest eigenvalue may be 0, a ratio of two may not
+    if fit.note == ROUNDED and quantity.direction != "lower":
+        # The smallest eigenvalue of a kernel may be 0, but its condition number may not.
         fit = evolve(fit, is_zero=False, note=f"all {fit.n} values are within their rounding errors")
     return Law(of, key, quantity, fit, points=tuple((width, seed, value) for width, seed, value, _ in points))
 

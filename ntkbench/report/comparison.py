@@ -62,8 +62,8 @@ def _notes(found: Comparison, differing: int) -> list[str]:
     notes = [f"{same} of {len(found.changes)} quantities agree in all common cells, within rounding and stated errors."]
     if differing:
         notes.append(
-            "Beyond noise: the mean shift differs significantly from 0 in a paired t-test over cells, with a "
-            "family-wise error rate of 5 % over the table (Holm)."
+            "Beyond noise: the mean shift differs significantly from 0 in a paired t-test over cells (over seeds where "
+            "their data differ), with a family-wise error rate of 5 % over the table (Holm)."
         )
     if found.judged:
         same = found.judged - len(found.verdicts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 
 import pytest
 from attrs import evolve
@@ -49,6 +50,32 @@ def test_values_below_their_rounding_errors_have_no_ratio():
     shifted = change(run(1e-13, 0.3), run(1e-30, 0.33))
     assert 0 < shifted.differ < shifted.cells and shifted.largest == pytest.approx(0.03 / 0.33)
     assert shifted.shift == pytest.approx(math.log(1.1)), "of the cells above their errors"
+
+
+def test_other_data_make_a_seed_one_draw():
+    """Other probes change the level of a seed at every width: 12 cells of three seeds are three draws."""
+    levels, fc = (0.3, 0.2, -0.1), sweep("fc")
+    scale = {"hessian_norm": lambda seed: math.exp(levels[seed])}
+    other = [
+        evolve(
+            each,
+            cell=evolve(each.cell, data_hash="e" * 32),
+            values={
+                key: evolve(v, value=v.value * scale.get(key, lambda _: 1.0)(each.cell.seed))
+                for key, v in each.values.items()
+            },
+        )
+        for each in fc
+    ]
+    change = next(each for each in compare(fc, other).changes if each.key == "hessian_norm")
+    half = 4.302653 * statistics.stdev(levels) / math.sqrt(3)  # t(2)
+    assert (change.cells, change.differ, change.moved) == (12, 12, False)
+    assert (change.shift, change.high - change.shift) == pytest.approx((sum(levels) / 3, half))
+    same_data = [evolve(each, cell=evolve(each.cell, data_hash="d" * 32)) for each in other]
+    change = next(each for each in compare(fc, same_data).changes if each.key == "hessian_norm")
+    assert change.low > 0 and change.high - change.shift < half / 3
+    (one_seed,) = {each.shift for each in compare(fc[:4], other[:4]).changes if each.key == "hessian_norm"}
+    assert one_seed is None, "one draw has no interval"
 
 
 def test_a_shift_is_told_from_scatter():
