@@ -27,6 +27,10 @@ MISFIT = 0.99
 """A law with a floor is rejected if its misfit exceeds this quantile of the F distribution."""
 FLAT_WIDTHS = 3
 """A quantity is flat if it is flat over at least this many of the largest widths, whatever it does below."""
+NARROW = 0.1
+"""Intervals of the floor's share that are narrower, which is two steps of the grid, are computed on a finer grid ..."""
+FINER = 41
+"""... of this many shares."""
 SLOW = 0.25
 """Exponent of a slow decay. For a quantity to be flat over the largest widths only, this decay must be excluded ..."""
 SLOW_ERROR = 0.1
@@ -47,7 +51,9 @@ class Floors:
         slope: Exponent of the fall to the floor.
         slope_low: Lower end of its 95 % interval.
         slope_high: Upper end of its 95 % interval.
-        quadrature_high: Largest share that is not excluded for a floor that is added in quadrature.
+        quadrature_low: Lower end of the interval for a floor that is added in quadrature.
+        quadrature_high: Its upper end.
+        in_quadrature: Whether only such a floor explains the values: the best law with an added one is excluded.
     """
 
     share: float
@@ -56,7 +62,9 @@ class Floors:
     slope: float
     slope_low: float
     slope_high: float
+    quadrature_low: float
     quadrature_high: float
+    in_quadrature: bool
 
     @property
     def left(self) -> str:
@@ -65,6 +73,11 @@ class Floors:
         if self.high / added >= self.quadrature_high / quadrature:
             return f"{self.high:.0%}"
         return f"{self.quadrature_high:.0%} in quadrature"
+
+    def makes_up(self, what: str) -> str:
+        """Return in words which part of `what` the floor is: "a floor makes up 40% to 55% of its value"."""
+        low, high = (self.quadrature_low, self.quadrature_high) if self.in_quadrature else (self.low, self.high)
+        return f"a floor makes up {low:.0%} to {high:.0%} of {what}{' in quadrature' * self.in_quadrature}"
 
 
 @frozen(eq=False)
@@ -225,9 +238,12 @@ def _interval(fit: Fit, confidence: float) -> tuple[Any, Any]:
 def _floors(found: Evidence) -> Floors:
     import numpy as np
 
-    profile, limit = found.floors(), student_t(found.freedom)
+    limit = student_t(found.freedom)
+    profile = _fine_profile(found, limit)
     distance, slope, spread = (each[0, 0] for each in (profile.distance, profile.slope, profile.spread))
     share, low, high = interval(profile.shares, distance, limit**2)
+    _, low_square, high_square = interval(profile.shares, profile.distance[0, 1], limit**2)
+    added, quadrature = profile.best()[0]
     room = limit**2 - (distance - distance.min())
     inside = (room >= 0) & (profile.shares >= 0)
     if not inside.any():  # the fall steepens, which no floor explains
@@ -240,5 +256,23 @@ def _floors(found: Evidence) -> Floors:
         slope=float(np.interp(share, profile.shares, slope)),
         slope_low=float((slope - reach)[inside].min()),
         slope_high=float((slope + reach)[inside].max()),
-        quadrature_high=interval(profile.shares, profile.distance[0, 1], limit**2)[2] ** 0.5,
+        quadrature_low=low_square**0.5,
+        quadrature_high=high_square**0.5,
+        in_quadrature=bool(added - quadrature > limit**2),
     )
+
+
+def _fine_profile(found: Evidence, limit: float) -> FloorProfile:
+    """Return the profile over the shares of the floor, on a finer grid where an interval spans two steps or less."""
+    import numpy as np
+
+    profile = found.floors()
+    fine = np.linspace(SHARES[0], SHARES[-1], 600)
+    shares = set(SHARES)
+    for distance in profile.distance[0]:
+        curve = np.interp(fine, profile.shares, distance)
+        inside = fine[curve <= curve.min() + limit**2]
+        if inside[-1] - inside[0] < NARROW:
+            ends = max(inside[0] - NARROW / 2, SHARES[0]), min(inside[-1] + NARROW / 2, SHARES[-1])
+            shares |= set(np.linspace(*ends, FINER).tolist())
+    return profile if len(shares) == len(SHARES) else found.floors(tuple(sorted(shares)))

@@ -363,10 +363,7 @@ def _stays(key: str, fit: Fit, state: State) -> str:
         verb = "stays at" if state.name == "flat" else "grows to"
         return f"{key} {verb} {fit.last_value:.2g} over {where} (exponent {_exponent(state)})"
     assert state.floors is not None
-    return (
-        f"{key} levels off: a floor makes up {state.floors.low:.0%} to {state.floors.high:.0%} of its value at width "
-        f"{fit.last_width}"
-    )
+    return f"{key} levels off: {state.floors.makes_up(f'its value at width {fit.last_width}')}"
 
 
 def _unclear(of: Mapping[str, tuple[Fit, State]]) -> str:

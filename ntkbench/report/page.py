@@ -185,6 +185,8 @@ def _tail(of: State) -> str:
     floors = of.floors
     if of.name != "plateaus" or floors is None:
         return of.name
+    if floors.in_quadrature:
+        return f"{of.name} · {floors.makes_up('the value at the largest width')}"
     return (
         f"{of.name} · floor {floors.share:.0%} [{floors.low:.0%}, {floors.high:.0%}] of the value at the largest width "
         f"· falls towards it with exponent {floors.slope:.2f} [{floors.slope_low:.2f}, {floors.slope_high:.2f}]"

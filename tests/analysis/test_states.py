@@ -131,6 +131,28 @@ def test_the_numbers_of_a_floor():
     assert state(lambda m: m**-0.5, noise=0.005).floors.high < 0.25
 
 
+def test_intervals_of_floors_between_the_points_of_the_grid_cover():
+    """A high floor is known to a few percent, less than a step of the grid: 60 draws, three standard errors."""
+    found = [state(floor(0.925, -1.0), seed=seed).floors for seed in range(60)]
+    assert sum(each.low <= 0.925 <= each.high for each in found) >= 52
+    assert max(each.high - each.low for each in found) < 0.1
+
+
+def test_a_floor_in_quadrature_is_named_and_covered():
+    found = [
+        state(lambda m: math.sqrt(0.19 * (m / 1024) ** -2.0 + 0.81), WIDTHS, 10, 0.01, seed).floors
+        for seed in range(40)
+    ]
+    assert all(each.in_quadrature for each in found)
+    assert sum(each.quadrature_low <= 0.9 <= each.quadrature_high for each in found) >= 34
+    assert found[0].makes_up("it").endswith("% of it in quadrature") and found[0].high < 0.9
+    added = state(floor(0.5, -1.0), seeds=10).floors
+    assert (
+        not added.in_quadrature
+        and added.makes_up("it") == f"a floor makes up {added.low:.0%} to {added.high:.0%} of it"
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("noise", NOISES)
 def test_intervals_cover(noise, kind):
