@@ -51,13 +51,21 @@ def submit(run: str, name: str, dataset: str | None, boards: Path) -> None:
     """
     from ..api import load
     from ..atomic import create_atomically, create_folder
+    from ..leaderboard.bounds import bound_problems
     from ..leaderboard.receipt import read_receipt, write_receipt
     from ..leaderboard.standing import twin_of
+    from ..registry.current import registry
 
     data = write_receipt(load(run), name, dataset)
+    receipt = read_receipt(data, name)
+    for problem in bound_problems(receipt, registry()):
+        raise NtkbenchError(
+            f"{run} cannot be submitted as {name}: {problem}. Find out why, and measure the cell again with `ntkbench "
+            "run --force`."
+        )
     path = boards / "submissions" / f"{name}.json"
     _refuse_another(path, data)
-    twin = twin_of(read_receipt(data, name), boards)
+    twin = twin_of(receipt, boards)
     if twin is not None:
         raise NtkbenchError(
             f"{boards / 'submissions' / twin}.json already holds every cell of {run} with the same values; a run can "
@@ -91,9 +99,10 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     (5 % for gradient descent). Exits with 0 when the receipt is accepted, with 1 when it is rejected; every reason is
     printed.
     """
+    from ..leaderboard.bounds import bound_problems
     from ..leaderboard.receipt import load_receipt, minor
     from ..leaderboard.records import new_record, write_record
-    from ..leaderboard.verify import choose, data_problems, plan_problems, rerun, value_problems
+    from ..leaderboard.verify import choose, data_problems, installed_code, plan_problems, rerun
     from ..registry.current import registry as the_registry
     from ..runner.device import prepare
 
@@ -113,15 +122,16 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     fields: dict[str, Any] = {"kind": "verification", "receipt": receipt.hash, "why": "random cells were run again"}
     record = None if by is None else new_record(by=by, **fields)
     registry = the_registry()
+    drawn = choose(receipt, None if cells == "all" else int(cells), seed)
+    code = installed_code(drawn, registry)
     problems = [
         *plan_problems(receipt, registry),
-        *value_problems(receipt, registry),
+        *bound_problems(receipt, registry),
         *data_problems(receipt, registry),
     ]
-    drawn = choose(receipt, None if cells == "all" else int(cells), seed) if not problems else []
-    if drawn:
+    if drawn and not problems:
         device = prepare("auto", quiet=True)
-        for finding in rerun(drawn, registry, device):
+        for finding in rerun(drawn, registry, device, code):
             cell = finding.cell
             answer(f"{cell.label} width {cell.width} seed {cell.seed} {cell.measurement}: "
                        f"{visible(finding.problem) or 'agrees'}")  # fmt: skip

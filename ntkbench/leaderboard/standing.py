@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NtkbenchError, reason_of
+from ..registry.current import registry
+from .bounds import bound_problems
 from .receipt import RULES, OtherVersion, Receipt, hash_of_file, load_receipt, measured, order
 from .records import Record, read_records
 
@@ -30,7 +32,8 @@ def load_board(folder: Path, before: str = "") -> tuple[list[Receipt], list[Reco
         The receipts, all records (those before the date), and remarks on receipts.
 
     Raises:
-        NtkbenchError: If there is no receipt, or if any other receipt or a record is invalid.
+        NtkbenchError: If there is no receipt, or if any other receipt or a record is invalid, or if a number is outside
+            the bounds that its installed measurement declares.
     """
     paths = sorted((folder / "submissions").glob("*.json"))
     records = read_records(folder)
@@ -47,7 +50,10 @@ def load_board(folder: Path, before: str = "") -> tuple[list[Receipt], list[Reco
         if own_hash in gone:
             continue
         try:
-            receipts.append(load_receipt(path))
+            receipt = load_receipt(path)
+            for problem in bound_problems(receipt, registry()):
+                raise NtkbenchError(f"{path} is rejected: {problem}.")
+            receipts.append(receipt)
         except OtherVersion as error:
             remarks.append(f"{path.stem} is left out: {error.why}.")
         except NtkbenchError as error:

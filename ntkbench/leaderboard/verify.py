@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,10 +12,12 @@ from attrs import evolve, frozen
 
 from ..errors import NtkbenchError
 from ..nests import data_hash
+from ..plan.arch_spec import code_of_architecture
 from ..plan.data import form_for, load_data
+from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..store.manifest import catalogue, new_manifest, theory
-from ..types import Cell, CellResult, Quantity, Status, Theory, Value, quantity_of
+from ..types import Cell, CellResult, Quantity, Status, Theory, Value
 from .receipt import Receipt, minor
 
 RTOL = 1e-3
@@ -100,23 +103,6 @@ def plan_problems(receipt: Receipt, registry: Registry) -> list[str]:
     ]
 
 
-def value_problems(receipt: Receipt, registry: Registry) -> list[str]:
-    """Return a sentence for each quantity with a value outside the bounds that it has here."""
-    problems = {}
-    for result in receipt.results:
-        entry = registry.measurements.get(result.cell.measurement)
-        declared = {} if entry is None else {quantity.key: quantity for quantity in entry.quantities}
-        for key, value in result.values.items():
-            quantity = quantity_of(declared, key)
-            if quantity is None or value.value is None or quantity.bounds[0] <= value.value <= quantity.bounds[1]:
-                continue
-            low, high = quantity.bounds
-            problems[quantity.key] = (
-                f"{key} of {result.cell.label} is {value.value:g}, outside its bounds [{low:g}, {high:g}]"
-            )
-    return list(problems.values())
-
-
 def _differ(theirs: Mapping[str, Theory], ours: Mapping[str, Theory], measured: Collection[str]) -> bool:
     """Return whether a receipt's claims differ from ours, apart from claims on what was not measured."""
     return theirs != {key: law for key, law in ours.items() if key in theirs or key in measured}
@@ -131,7 +117,30 @@ def _meaning(quantities: Mapping[str, Quantity]) -> dict[str, Quantity]:
     return {key: evolve(quantity, symbol="", summary="") for key, quantity in quantities.items()}
 
 
-def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Iterable[Finding]:
+def installed_code(results: Sequence[CellResult], registry: Registry) -> dict[str, Code]:
+    """Return the installed code that cells depend on, by label of the architecture and by name of the measurement.
+
+    Checking plans and data imports some of it, so this is called before.
+
+    Args:
+        results: Results of a receipt.
+        registry: The registered entries.
+    """
+    code: dict[str, Code] = {}
+    subjects = registry.subjects
+    for cell in (result.cell for result in results):
+        if cell.measurement not in code and cell.measurement in registry.measurements:
+            code[cell.measurement] = code_of_entry(registry.measurements[cell.measurement])
+        if cell.label not in code and cell.architecture in subjects:
+            entry = subjects[cell.architecture]
+            with contextlib.suppress(NtkbenchError):  # parameters that it does not have, which `rerun` refuses
+                code[cell.label] = code_of_architecture(entry, entry.resolve(cell.params), registry)
+    return code
+
+
+def rerun(
+    results: Sequence[CellResult], registry: Registry, device: str, code: Mapping[str, Code]
+) -> Iterable[Finding]:
     """Measure cells again with their seeds, and yield how they compare with the receipt.
 
     Only registered entries are run: a receipt names architectures, but contains no code.
@@ -140,9 +149,11 @@ def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Ite
         results: Results of a receipt.
         registry: The registered entries.
         device: Device, recorded with every result.
+        code: The installed code, from `installed_code`.
 
     Raises:
-        NtkbenchError: An architecture or a measurement is not installed, or belongs to another package here.
+        NtkbenchError: An architecture or a measurement is not installed, or belongs to another package here, or its
+            code changed while its cells were measured: a result of edited code says nothing about a receipt.
     """
     from ..runner.agenda import Agenda
     from ..runner.executors.serial import Serial
@@ -151,12 +162,32 @@ def rerun(results: Sequence[CellResult], registry: Registry, device: str) -> Ite
     _require_installed(results, registry)
     for result in results:
         _refuse_excess(result.cell, registry)
-    groups: dict[str, dict[str, CellResult]] = {}
+    groups: dict[str, list[Cell]] = {}
+    receipts: dict[str, CellResult] = {}
     for result in results:
-        groups.setdefault(result.cell.group, {})[result.cell.key] = result
-    agenda = Agenda([result.cell for result in group.values()] for group in groups.values())
-    for again in Serial(registry, device).results(agenda, Progress()):
-        yield Finding(again.cell, _problem(groups[again.cell.group][again.cell.key], again))
+        cell = _with_code(result.cell, code)
+        groups.setdefault(cell.group, []).append(cell)
+        receipts[cell.key] = result
+    executor = Serial(registry, device, code)
+    for again in executor.results(Agenda(groups.values()), Progress()):
+        if executor.watch.noticed:
+            raise NtkbenchError(executor.watch.noticed)
+        problem = _problem(receipts[again.cell.key], again)
+        yield Finding(again.cell, problem and problem + _other_code(receipts[again.cell.key].cell, again.cell))
+
+
+def _with_code(cell: Cell, code: Mapping[str, Code]) -> Cell:
+    """Return a cell as it would be planned here: with the fingerprints of the installed code."""
+    of_architecture, of_measurement = (code.get(name, Code()).fingerprint for name in (cell.label, cell.measurement))
+    return evolve(cell, architecture_code=of_architecture, measurement_code=of_measurement)
+
+
+def _other_code(theirs: Cell, ours: Cell) -> str:
+    """Return a remark if a plugin's installed code is not that of the receipt, although its version is; "" if it is."""
+    other = [theirs.architecture_plugin] * (theirs.architecture_code != ours.architecture_code)
+    other += [theirs.measurement_plugin] * (theirs.measurement_code != ours.measurement_code)
+    names = " and ".join(dict.fromkeys(other))
+    return f" (the installed code of {names} is not the code that the receipt was measured with)" if names else ""
 
 
 def _require_installed(results: Sequence[CellResult], registry: Registry) -> None:

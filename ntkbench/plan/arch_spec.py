@@ -140,19 +140,30 @@ def _request(
 ) -> ArchitectureRequest:
     checked = entry.resolve(given)
     params = {name: checked[name] for name in given}
-    code = entry.code if isinstance(entry, FileArchitecture | KerasArchitecture) else code_of_entry(entry)
-    if not isinstance(entry, KerasArchitecture):
-        texts = [value for value in checked.values() if isinstance(value, str)]
-        code = with_named_files(code, texts, entry.path.parent if isinstance(entry, FileArchitecture) else None)
     return ArchitectureRequest(
         kind=kind,
         name=entry.name,
         params=params,
         path=path,
         function=function,
-        code=with_layer_rules(code, registry.layer_rules.values(), entry.distribution),
+        code=code_of_architecture(entry, checked, registry),
         entry=entry,
     )
+
+
+def code_of_architecture(entry: Architecture, params: Mapping[str, Any], registry: Registry) -> Code:
+    """Return the code that an architecture with these parameters depends on; empty for a built-in one.
+
+    Args:
+        entry: The architecture.
+        params: All its parameters, defaults included.
+        registry: The registered entries.
+    """
+    code = entry.code if isinstance(entry, FileArchitecture | KerasArchitecture) else code_of_entry(entry)
+    if not isinstance(entry, KerasArchitecture):
+        texts = [value for value in params.values() if isinstance(value, str)]
+        code = with_named_files(code, texts, entry.path.parent if isinstance(entry, FileArchitecture) else None)
+    return with_layer_rules(code, registry.layer_rules.values(), entry.distribution)
 
 
 def parse_arches(specs: Iterable[str], registry: Registry, *, reinit: bool = False) -> list[ArchitectureRequest]:

@@ -18,9 +18,13 @@ class CodeWatch:
 
     Args:
         code: The planned code, by label of the architecture and by name of the measurement; see `Plan.code`.
+
+    Attributes:
+        noticed: The sentence on the first change; "" while there is none.
     """
 
     def __init__(self, code: Mapping[str, Code] | None = None):
+        self.noticed = ""
         self._code = dict(code or {})
         self._fingerprints = {name: each.fingerprint for name, each in self._code.items()}
         self._stamps: dict[tuple[Path, str], tuple[int, int, int]] = {}
@@ -35,7 +39,9 @@ class CodeWatch:
             if changed is None and self._fingerprints[name] != fingerprint:  # planned again after an edit
                 changed = f"The code of {name}"
             if changed is not None:
-                raise NtkbenchError(f"{changed} changed during the run; run the command again.")
+                sentence = f"{changed} changed during the run; run the command again."
+                self.noticed = self.noticed or sentence
+                raise NtkbenchError(sentence)
 
     def _changed(self, code: Code) -> Iterator[str]:
         """Yield the names of the files that have changed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 
 import factories
 import pytest
@@ -12,6 +13,8 @@ import ntkbench as nb
 from ntkbench.cli.main import main
 from ntkbench.leaderboard.receipt import _hash
 from ntkbench.leaderboard.verify import _problem
+from ntkbench.registry.current import registry, use
+from ntkbench.registry.specs import Architecture
 from ntkbench.types import Value
 
 
@@ -81,20 +84,6 @@ def test_what_a_receipt_claims_of_its_own_errors_does_not_help():
     assert _allowed(cell, "hessian_norm", Value(1.5, 1e6, "bound"), again) < 0.5
     assert _allowed(cell, "hessian_norm", Value(1.0, 0.05, "statistical"), again) == pytest.approx(1e-3)
     assert _allowed(factories.cell(measurement="gd"), "steps", honest, again) == pytest.approx(0.05)
-
-
-def test_a_value_outside_the_bounds_of_its_quantity_is_a_problem():
-    from ntkbench.leaderboard.receipt import Receipt
-    from ntkbench.leaderboard.verify import value_problems
-    from ntkbench.registry.current import registry
-
-    def problems(value):
-        cell = factories.cell(measurement="ball", quantities=("kink_share",))
-        of = factories.result(cell, values={"kink_share": Value(value)})
-        return value_problems(Receipt("small", "0" * 64, {}, {}, (of,)), registry())
-
-    assert problems(0.5) == problems(None) == []
-    assert problems(-0.5)[0].startswith("kink_share of fc is -0.5, outside its bounds [0, ")
 
 
 def swap_seeds(body):
@@ -285,3 +274,39 @@ def test_a_search_gain_is_compared_by_the_ratio_it_stands_for(worse):
     honest, again = found(0.4, worse), found(0.4 * (1 + 2e-4), worse)
     assert _problem(honest, again) == "" == _problem(again, honest)
     assert "search_gain is" in _problem(honest, found(0.4, worse / 1.01))
+
+
+EDITED = """
+import os
+import keras
+
+def build(width, *, input_shape, seed):
+    if "ACME_IS_EDITED" in os.environ:
+        with open(__file__, "a") as file:
+            file.write("# edited")
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Dense(1, "tanh", kernel_initializer="ones")])
+"""
+
+
+def test_a_result_of_edited_code_is_neither_agreement_nor_disagreement(tmp_path, capsys, monkeypatch):
+    (tmp_path / "acme_edited.py").write_text(EDITED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    entry = Architecture(name="acme", target="acme_edited:build", distribution="acme-edited", version="1.0")
+    with use(registry().with_architectures({"acme": entry})):
+        run = nb.run("acme", widths=[4], seeds=1, probes=2, measure="gradient", out=tmp_path / "run", device="cpu")
+        assert run.results[0].cell.architecture_code
+        assert main(["leaderboard", "submit", str(run.path), "--name", "acme", "--boards", str(tmp_path)]) == 0
+        words = ["leaderboard", "verify", str(tmp_path / "submissions/acme.json"), "--boards", str(tmp_path)]
+        assert main([*words, "--by", "Ada"]) == 0 and "gradient: agrees" in capsys.readouterr().out
+        monkeypatch.setenv("ACME_IS_EDITED", "1")
+        assert main([*words, "--by", "Bob"]) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and said.err == "Error: acme_edited.py changed during the run; run the command again.\n"
+        assert len(list((tmp_path / "records").iterdir())) == 1
+        # Other code of the same version, before the command begins: the reader learns that it is not the receipt's.
+        monkeypatch.delenv("ACME_IS_EDITED")
+        sys.modules.pop("acme_edited")
+        (tmp_path / "acme_edited.py").write_text(EDITED.replace("ones", "zeros"))
+        assert main(words) == 1
+    assert "(the installed code of acme-edited is not the code that the receipt" in capsys.readouterr().out
+    sys.modules.pop("acme_edited", None)
