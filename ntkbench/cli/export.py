@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -34,6 +35,8 @@ def command(run: str, format_: str, curves: bool, output: str | None) -> None:
 
     if format_ not in WRITERS:
         raise click.UsageError(f"Unknown export format {format_!r}. {did_you_mean(format_, WRITERS)}")
+    if output is not None and output != "-":
+        _refuse_stored(Path(output))
     if curves and format_ not in CURVE_FORMATS:
         raise click.UsageError(f"Curves cannot be exported as {format_}. Use csv, json or parquet.")
     to_stdout = output in (None, "-")
@@ -52,6 +55,22 @@ def command(run: str, format_: str, curves: bool, output: str | None) -> None:
         from ..atomic import write_atomically
 
         write_atomically(output, data)
+
+
+def _refuse_stored(given: Path) -> None:
+    """Raise NtkbenchError for a file of a run, and for one among the receipts or records of a board."""
+    from ..store.run_store import MANIFEST, RunStore
+
+    path = given.resolve()
+    folder, above = path.parent, path.parent.parent
+    if (path.name == MANIFEST and RunStore(folder).is_run()) or (folder.name == "cells" and RunStore(above).is_run()):
+        raise NtkbenchError(f"{given} is one of the files that a run consists of. Choose another output file.")
+    board = (above / "submissions").is_dir() and any((above / each).exists() for each in ("records", "v1", "RULES.md"))
+    if board and folder.name in ("submissions", "records"):
+        raise NtkbenchError(
+            f"{given} is among the receipts and records of a board. Choose another output file; `ntkbench leaderboard "
+            "submit` writes the receipt of a run."
+        )
 
 
 def _csv(run: Run, curves: bool) -> bytes:

@@ -222,9 +222,9 @@ def site(folder: Path, output: Path, before: Path | None, url: str) -> None:
     """Build the board as a static site.
 
     FOLDER holds submissions, records and boards [default: leaderboards]. The site works from a folder, without a
-    network: a map, the table, a page for each row with its cells and its badge, and a page for each submission. Files
-    of an earlier build that are no longer part of the site are removed; other files are never touched. Families and
-    summaries are those of the installed packages.
+    network: a map, the table, a page for each row with its cells and its badge, and a page for each submission. DIR is
+    new, empty or an earlier site. Files of an earlier build that are no longer part of the site are removed; other
+    files are never touched. Families and summaries are those of the installed packages.
     """
     from ..leaderboard.site.build import build_site
     from ..registry.current import registry

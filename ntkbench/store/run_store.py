@@ -96,6 +96,7 @@ class RunStore:
                     "Choose another --out or an empty directory."
                 )
             self._check_places()
+            self.manifest()  # somebody else's folder with a manifest.json is refused before anything is written to it
             self._begin()
             with _updating:
                 old = self.manifest()
@@ -162,9 +163,14 @@ class RunStore:
             raise _damaged(file, str(error)) from None
         if not isinstance(manifest, dict):
             raise _damaged(file, "it is not a JSON object")
-        if manifest.get("schema_version") not in READABLE:
+        if "schema_version" not in manifest:
             raise NtkbenchError(
-                f"{file} has schema_version {manifest.get('schema_version')!r}; this ntkbench reads "
+                f"{self.path} contains no run: its {MANIFEST} is not one that ntkbench has written for a run. Choose "
+                "another folder."
+            )
+        if manifest["schema_version"] not in READABLE:
+            raise NtkbenchError(
+                f"{file} has schema_version {manifest['schema_version']!r:.60}; this ntkbench reads "
                 f"{' and '.join(map(str, READABLE))}. "
                 "Read it with the version of ntkbench that wrote it."
             )

@@ -60,9 +60,9 @@ def test_numbers_per_variable_and_curves_have_the_bounds_of_their_declaration():
 @pytest.fixture
 def boards(tmp_path):
     data = write_receipt(factories.stored(tmp_path / "run", [shares(0.5)]), "small")
-    (tmp_path / "submissions").mkdir()
-    (tmp_path / "submissions/small.json").write_bytes(data)
-    return tmp_path
+    (tmp_path / "boards/submissions").mkdir(parents=True)
+    (tmp_path / "boards/submissions/small.json").write_bytes(data)
+    return tmp_path / "boards"
 
 
 def test_a_run_with_such_a_value_is_not_submitted(tmp_path, capsys):
@@ -75,7 +75,7 @@ def test_a_run_with_such_a_value_is_not_submitted(tmp_path, capsys):
 
 @pytest.mark.parametrize("words", [["build", "--boards"], ["site", "-o", "site"]])
 def test_no_board_is_built_from_an_edited_one(boards, capsys, monkeypatch, words):
-    monkeypatch.chdir(boards)
+    monkeypatch.chdir(boards.parent)
     path = boards / "submissions/small.json"
     body = json.loads(path.read_text())
     body["groups"][0]["results"][0]["values"]["kink_share"][0] = -1.5

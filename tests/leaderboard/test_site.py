@@ -17,13 +17,14 @@ from attrs import evolve
 from factories import SLOPES, failed, manifest, result, stored, sweep
 
 from ntkbench.analysis.laws import series
+from ntkbench.atomic import write_atomically
 from ntkbench.cli.main import main
 from ntkbench.cli.run import command as run_command
 from ntkbench.errors import NtkbenchError
 from ntkbench.leaderboard.build import new_board
 from ntkbench.leaderboard.receipt import Receipt, read_receipt, write_receipt
 from ntkbench.leaderboard.records import Record, new_record, write_record
-from ntkbench.leaderboard.site import build as site_build
+from ntkbench.leaderboard.site import build as site_build, folder as folder_of_site
 from ntkbench.leaderboard.site.addresses import stem, stems
 from ntkbench.leaderboard.site.build import build_site
 from ntkbench.leaderboard.site.command import command_of
@@ -195,19 +196,57 @@ def test_stale_pages_go_and_other_files_stay(boards, tmp_path):
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(boards, tmp_path, capsys):
-    (tmp_path / "index.html").write_text("my home page")
-    assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path)]) == 2
+    out = tmp_path / "out"
+    build_site(boards, out)
+    listed = json.loads((out / "files.json").read_text())
+    del listed["files"]["rules.html"]
+    (out / "files.json").write_text(json.dumps(listed))
+    (out / "rules.html").write_text("my rules")
+    (out / "index.html").write_text("older")
+    assert main(["leaderboard", "site", str(boards), "-o", str(out)]) == 2
     assert "was not written by `ntkbench leaderboard site`" in capsys.readouterr().err
-    assert (tmp_path / "index.html").read_text() == "my home page"
-    (tmp_path / "index.html").unlink()
-    assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path)]) == 0, "the failed build listed its files"
-    (tmp_path / "file").write_text("")
-    assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path / "file")]) == 2
-    for place in (boards, boards / "submissions", boards / "records"):
-        assert main(["leaderboard", "site", str(boards), "-o", str(place)]) == 2
-        assert "holds the receipts" in capsys.readouterr().err and not (place / "index.html").exists()
+    assert (out / "rules.html").read_text() == "my rules"
+    assert (out / "index.html").read_text() == "older", "nothing is written before all names are free"
+    (out / "rules.html").unlink()
+    assert main(["leaderboard", "site", str(boards), "-o", str(out)]) == 0
     assert main(["leaderboard", "site", str(tmp_path / "empty"), "-o", str(tmp_path / "b")]) == 2
     assert "contains no receipts" in capsys.readouterr().err and not (tmp_path / "b").exists()
+
+
+def test_a_site_is_written_only_where_there_is_nothing_or_a_site(boards, tmp_path, capsys):
+    def refused(place):
+        assert main(["leaderboard", "site", str(boards), "-o", str(place)]) == 2
+        assert not (place / "index.html").exists() and not (place / "files.json").exists()
+        return capsys.readouterr().err
+
+    (boards / "v1").mkdir(exist_ok=True)
+    assert f"{boards} is the folder of receipts and records" in refused(boards)
+    for place in (boards / "submissions", boards / "v1", boards / "new" / "site"):
+        assert f"{place} is inside the folder of receipts and records" in refused(place)
+    (tmp_path / "link").symlink_to(boards / "v1")
+    assert "is inside the folder" in refused(tmp_path / "link")
+    assert "holds the folder of receipts and records" in refused(boards.parent / ".")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/manifest.json").write_text("{}")
+    assert "contains 'manifest.json' but no site" in refused(tmp_path / "run")
+    (tmp_path / "file").write_text("")
+    assert "is not a folder" in refused(tmp_path / "file")
+    (tmp_path / "pages/.git").mkdir(parents=True)
+    assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path / "pages")]) == 0
+
+
+def test_the_next_build_knows_the_files_of_one_that_was_interrupted(boards, tmp_path, monkeypatch):
+    def killed(path, data):
+        if path.name == "index.html":
+            raise KeyboardInterrupt
+        write_atomically(path, data)
+
+    monkeypatch.setattr(folder_of_site, "write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        build_site(boards, tmp_path / "out")
+    monkeypatch.undo()
+    build_site(boards, tmp_path / "out", url="https://example.org/board/")  # other pages
+    assert "index.html" in {path.name for path in (tmp_path / "out").iterdir()}
 
 
 def evil_board():

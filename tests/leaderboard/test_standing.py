@@ -21,7 +21,7 @@ FLAT = dict.fromkeys(SLOPES, 0.0)
 
 
 def submitted(folder, name, results):
-    (folder / "submissions").mkdir(exist_ok=True)
+    (folder / "submissions").mkdir(parents=True, exist_ok=True)
     data = write_receipt(stored(folder / f"run-{name}", results), name)
     (folder / "submissions" / f"{name}.json").write_bytes(data)
 
@@ -65,8 +65,9 @@ def withdraw(folder, path):
 
 @pytest.fixture
 def boards(tmp_path):
-    submitted(tmp_path, "first", [*sweep("fc"), *sweep("bent", slopes=FLAT)])
-    return tmp_path
+    folder = tmp_path / "boards"
+    submitted(folder, "first", [*sweep("fc"), *sweep("bent", slopes=FLAT)])
+    return folder
 
 
 NESTED: list[object] = []
@@ -147,7 +148,7 @@ def test_an_unexpected_error_names_its_receipt_and_writes_nothing(tmp_path, caps
             raise IndexError("no such law")
         return real(of, *others)
 
-    boards = tmp_path
+    boards = tmp_path / "boards"
     for name, label in (("first", "fc"), ("second", "odd")):
         submitted(boards, name, sweep(label, widths=(64, 128), seeds=2))
     monkeypatch.setattr(module, broken, fails)

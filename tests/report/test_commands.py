@@ -91,6 +91,21 @@ def test_wrong_words(run, tmp_path):
         call(export, run, "--format", "csv", "-o", tmp_path)
 
 
+def test_files_of_a_run_and_of_a_board_are_not_overwritten(run, tmp_path):
+    whole = (run / "manifest.json").read_bytes()
+    for path in (run / "manifest.json", run / "cells" / next((run / "cells").iterdir()).name):
+        with pytest.raises(NtkbenchError, match="one of the files that a run consists of"):
+            call(export, run, "--format", "json", "-o", path)
+    assert (run / "manifest.json").read_bytes() == whole
+    for name in ("records", "submissions"):
+        (tmp_path / name).mkdir()
+    for name in ("records", "submissions"):
+        with pytest.raises(NtkbenchError, match="among the receipts and records of a board"):
+            call(export, run, "--format", "json", "-o", tmp_path / name / "mine.json")
+    call(export, run, "--format", "json", "-o", tmp_path / "manifest.json")
+    assert sorted(file.name for file in tmp_path.rglob("*.json")) == ["manifest.json"]
+
+
 def test_plot(run, tmp_path):
     answer = call(plot, run, "-o", tmp_path / "a.svg", "--quantity", "hessian_norm")
     assert answer.output.strip() == str(tmp_path / "a.svg") and (tmp_path / "a.svg").exists()

@@ -231,6 +231,14 @@ def test_a_foreign_directory_is_refused_and_untouched(tmp_path):
         RunStore(tmp_path / "thesis.tex").create_or_open(manifest([]))
 
 
+def test_a_folder_with_a_manifest_of_something_else_is_refused_and_untouched(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"rules": 1, "files": {}}')
+    for act in (lambda: RunStore(tmp_path).create_or_open(manifest([])), lambda: load(tmp_path)):
+        with pytest.raises(NtkbenchError, match="contains no run: its manifest.json is not one that ntkbench"):
+            act()
+    assert [file.name for file in tmp_path.iterdir()] == ["manifest.json"]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -20,7 +20,7 @@ from ..standing import load_board, naming_the_cause
 from . import pages
 from .addresses import stem
 from .changes import changes
-from .folder import SiteFolder
+from .folder import refuse_foreign, write_site
 from .pages import Site
 from .rows import pairs_of, site_rows
 
@@ -37,7 +37,8 @@ def build_site(
 
     Args:
         folder: Folder of submissions, records and boards.
-        out: Folder of the site. Files of an earlier build that are no longer part of the site are removed.
+        out: Folder of the site: a new or empty one, or that of an earlier site, whose files that are no longer part of
+            the site are removed. It must be outside `folder`.
         before: An earlier copy of `folder`, for the page of changes; see `changes`.
         url: Address under which the site will be published, for the badges.
         tell: Called with a sentence for each receipt that is left out.
@@ -46,11 +47,16 @@ def build_site(
         The number of files.
 
     Raises:
-        NtkbenchError: If there is no receipt, a receipt or a record is invalid, or a file of `out` is not the site's.
+        NtkbenchError: If there is no receipt, a receipt or a record is invalid, or `out` holds anything but a site.
     """
     # The site has .json files and a folder submissions/, which the next build would read as receipts and records.
-    if out.resolve() in {(folder / part).resolve() for part in ("", "submissions", "records")}:
-        raise NtkbenchError(f"{out} holds the receipts or records. Choose another folder for the site.")
+    site, boards = out.resolve(), folder.resolve()
+    if site.is_relative_to(boards) or boards.is_relative_to(site):
+        where = "is" if site == boards else "holds" if boards.is_relative_to(site) else "is inside"
+        raise NtkbenchError(
+            f"{out} {where} the folder of receipts and records, {folder}. Choose another folder for the site."
+        )
+    refuse_foreign(out)
     receipts, records, remarks = load_board(folder)
     for remark in remarks:
         tell(remark)
@@ -58,13 +64,9 @@ def build_site(
     def board_of(receipts: Sequence[Receipt], records: Sequence[Record] = (), remarks: Sequence[str] = ()) -> Board:
         return evolve(new_board(receipts, records), remarks=tuple(remarks))
 
-    target = SiteFolder(out)
     with naming_the_cause(folder, receipts, lambda each: _files(folder, [each], board_of([each]), before, url)):
         files = _files(folder, receipts, board_of(receipts, records, remarks), before, url)
-    with target:
-        for name, data in files.items():
-            target.write(name, data)
-    return len(target.files)
+    return write_site(out, files)
 
 
 def _files(folder: Path, receipts: Sequence[Receipt], board: Board, before: Path | None, url: str) -> dict[str, bytes]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ...atomic import create_folder, write_atomically
@@ -18,75 +19,77 @@ LISTING = "files.json"
 _NAME = re.compile(r"(?:rows/|submissions/)?[^/\\\x00]+\Z")
 
 
-class SiteFolder:
-    """The folder of a site, as a context manager.
+def refuse_foreign(path: Path) -> None:
+    """Raise NtkbenchError if a path is neither free, nor an empty folder, nor the folder of a site.
+
+    Hidden files, such as .git, may be anywhere.
+    """
+    if path.exists() and not path.is_dir():
+        raise NtkbenchError(f"{path} is not a folder. Choose another folder for the site.")
+    if path.is_dir() and _listed(path / LISTING) is None:
+        foreign = sorted(each.name for each in path.iterdir() if not each.name.startswith("."))
+        if foreign:
+            raise NtkbenchError(
+                f"{path} contains {foreign[0]!r:.80} but no site (no {LISTING} of `ntkbench leaderboard site`), so "
+                "nothing is written there. Choose an empty folder or a new one."
+            )
+
+
+def write_site(path: Path, files: Mapping[str, bytes]) -> int:
+    """Write a site into a folder, which is created if it does not exist.
 
     The names and hashes of the files are kept in files.json. At the end, the files that an earlier build listed there
-    and this one did not write are removed if their contents are still those that were written.
+    and that are not part of the site any more are removed if their contents are still those that were written.
 
     Args:
-        path: The folder; created if it does not exist.
+        path: The folder.
+        files: Contents by path inside the folder, with "/".
+
+    Returns:
+        The number of files of the site.
 
     Raises:
-        NtkbenchError: If the path is not a folder.
+        NtkbenchError: If the folder holds something else than a site, or another file of a name that no build of a site
+            has written; then nothing is written. Or if a file cannot be written.
     """
-
-    def __init__(self, path: Path):
-        if path.exists() and not path.is_dir():
-            raise NtkbenchError(f"{path} is not a folder. Choose another folder for the site.")
-        self.path = path
-        self.files: dict[str, str] = {}
-        self._earlier = _listed(path / LISTING)
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write a file.
-
-        Args:
-            name: Path inside the folder, with "/".
-            data: Contents.
-
-        Raises:
-            NtkbenchError: If there is another file of this name that no build of a site has written.
-        """
-        path, own = self.path / name, hashlib.sha256(data).hexdigest()
-        if path.exists() and name not in self._earlier:
-            if _hash_of(path) == own:
-                return  # somebody else's file, which stays when the site no longer has it
-            raise NtkbenchError(
-                f"{path} exists and was not written by `ntkbench leaderboard site`, so it is kept. Choose an empty "
-                "folder, or move this file away."
-            )
-        self.files[name] = own
-        if _hash_of(path) != own:
-            create_folder(path.parent)
-            write_atomically(path, data)
-
-    def __enter__(self) -> SiteFolder:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is None:
-            for name in self._earlier.keys() - self.files.keys():
-                path = self.path / name
-                if not path.parent.is_symlink() and _hash_of(path) == self._earlier[name]:
-                    path.unlink()
-        elif not self.path.is_dir():
-            return
-        listed = self.files if kind is None else self._earlier | self.files
-        text = json.dumps({"kind": "ntkbench-site", "files": listed}, indent=1, sort_keys=True) + "\n"
-        with contextlib.suppress(NtkbenchError) if kind is not None else contextlib.nullcontext():
-            write_atomically(self.path / LISTING, text.encode())
+    refuse_foreign(path)
+    earlier = _listed(path / LISTING) or {}
+    own = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    for name in own.keys() - earlier.keys():
+        if os.path.lexists(path / name):
+            if _hash_of(path / name) != own[name]:
+                raise NtkbenchError(
+                    f"{path / name} exists and was not written by `ntkbench leaderboard site`, so it is kept. Choose "
+                    "an empty folder, or move this file away."
+                )
+            del own[name]  # somebody else's file, which stays when the site no longer has it
+    create_folder(path)
+    _list(path, earlier | own)  # first, so that the next build knows the files of one that was interrupted
+    for name, hash_ in own.items():
+        if _hash_of(path / name) != hash_:
+            create_folder((path / name).parent)
+            write_atomically(path / name, files[name])
+    for name in earlier.keys() - own.keys():
+        if not (path / name).parent.is_symlink() and _hash_of(path / name) == earlier[name]:
+            (path / name).unlink()
+    _list(path, own)
+    return len(own)
 
 
-def _listed(path: Path) -> dict[str, str]:
-    """Return the files that an earlier build wrote, with their hashes; empty without a readable list."""
+def _list(path: Path, files: Mapping[str, str]) -> None:
+    text = json.dumps({"kind": "ntkbench-site", "files": files}, indent=1, sort_keys=True) + "\n"
+    write_atomically(path / LISTING, text.encode())
+
+
+def _listed(path: Path) -> dict[str, str] | None:
+    """Return the files that an earlier build wrote, with their hashes; None without a readable list."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         found: Any = json.loads(read_regular(path))
         if isinstance(found, dict) and found.get("kind") == "ntkbench-site" and isinstance(found.get("files"), dict):
             return {
                 name: str(value) for name, value in found["files"].items() if _NAME.match(name) and ".." not in name
             }
-    return {}
+    return None
 
 
 def _hash_of(path: Path) -> str:
