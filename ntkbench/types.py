@@ -286,6 +286,10 @@ def dataset_label(dataset: str, params: Mapping[str, Any]) -> str:
     return f"{dataset}:{words}" if words else dataset
 
 
+NUMERICS = 3
+"""Numerics version of cells; raised when the same cell gives other numbers."""
+
+
 @frozen
 class Cell:
     """One measurement of one model: architecture × params × width × seed × dataset × measurement.
@@ -322,7 +326,7 @@ class Cell:
     data_hash: str = ""
     source_hash: str = ""
     reinit: bool = False
-    numerics_version: int = 3
+    numerics_version: int = NUMERICS
     label: str = ""
     architecture_code: str = ""
     measurement_code: str = ""

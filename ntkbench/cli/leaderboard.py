@@ -137,7 +137,7 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
                        f"{visible(finding.problem) or 'agrees'}")  # fmt: skip
             problems += [finding.problem] if finding.problem else []
     for problem in problems:
-        answer(f"{file} is rejected: {visible(problem)}.")
+        answer(f"{file} is rejected: {visible(problem).rstrip('.')}.")
     if problems:
         return 1
     answer(f"{file} is accepted: all {len(receipt.results)} cells are valid; {len(drawn)} were rerun and agree.")

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -362,6 +363,9 @@ def _results(check: _Check, groups: Any, quantities: Catalogue, partners: Partne
             check.fail(f"the label {label!r:.80} is not a valid name of an architecture")
         if not isinstance(identity, dict) or not isinstance(group["results"], list):
             check.fail(f"a group of {label} is invalid")
+        name = identity.get("architecture")
+        if label != name and not label.startswith(f"{name}:"):
+            check.fail(f"{label} is the label of cells of the architecture {name!r:.80}")
         if identity.get("source_hash"):
             check.fail(f"{label} is a local file of the submitter, which others cannot run")
         for found in group["results"]:
@@ -424,7 +428,10 @@ def _complete(check: _Check, results: Sequence[CellResult], quantities: Catalogu
     """Reject a receipt with missing or duplicate cells of widths × seeds × measurements, or with mixed data."""
     seeds = {result.cell.seed for result in results}
     seen: dict[tuple[Any, ...], Cell] = {}
-    data: dict[tuple[Any, ...], str] = {}
+    data: dict[tuple[str, str], dict[int, str]] = {}
+    datasets = list(dict.fromkeys(result.cell.dataset_label for result in results))
+    if len(datasets) > 1:
+        check.fail(f"it has cells on {len(datasets)} datasets ({', '.join(datasets[:3])}), but a receipt has one")
     for result in results:
         cell = result.cell
         place = (
@@ -439,8 +446,8 @@ def _complete(check: _Check, results: Sequence[CellResult], quantities: Catalogu
         if place in seen:
             check.fail(f"it contains {cell.label} at width {cell.width}, seed {cell.seed}, {cell.measurement} twice")
         seen[place] = cell
-        form = (cell.label, cell.dataset, canonical_json(dict(cell.dataset_params)), cell.seed)
-        if data.setdefault(form, cell.data_hash) != cell.data_hash:
+        of_seeds = data.setdefault((cell.label, cell.measurement), {})
+        if of_seeds.setdefault(cell.seed, cell.data_hash) != cell.data_hash:
             check.fail(f"seed {cell.seed} of {cell.label} has two datasets, so seeds were swapped")
     labels: dict[tuple[Any, ...], tuple[set[Width], set[str]]] = {}
     for label, settings, precision, width, _, measurement in seen:
@@ -452,6 +459,14 @@ def _complete(check: _Check, results: Sequence[CellResult], quantities: Catalogu
     wanted = sum(len(widths) * len(measurements) * len(seeds) for widths, measurements in labels.values())
     if seeds != set(range(len(seeds))) or wanted != len(seen):
         check.fail(f"{max(wanted - len(seen), 1)} cells of its widths × seeds × measurements are missing")
+    of_labels: dict[str, list[dict[int, str]]] = {}
+    for (label, _), of_seeds in data.items():
+        of_labels.setdefault(label, []).append(of_seeds)
+    for label, of_measurements in of_labels.items():
+        # The data of a measurement that needs a task are the probes and the task, so all their hashes are others.
+        for one, other in combinations(of_measurements, 2):
+            if one != other and set(one.values()) & set(other.values()):
+                check.fail(f"{label} has the data of one seed under two, so seeds were swapped")
 
 
 def _has_numbers(cell: Cell, quantities: Catalogue) -> bool:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import math
 import random
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
 
 from ..errors import NtkbenchError
-from ..nests import data_hash
-from ..plan.arch_spec import code_of_architecture
-from ..plan.data import form_for, load_data
+from ..plan.arch_spec import code_of_architecture, label_of
+from ..plan.data import form_for
+from ..plan.plan import numerics_version
+from ..plan.probes import Probes
 from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..store.manifest import catalogue, new_manifest, theory
-from ..types import Cell, CellResult, Quantity, Status, Theory, Value
+from ..types import Cell, CellResult, Quantity, Status, Theory, Value, canonical_json
 from .receipt import Receipt, minor
 
 RTOL = 1e-3
@@ -30,6 +32,8 @@ GAINS = ("search_gain",)
 WIDEST = 8192
 MOST = {"n_probes": 256, "ball_probes": 64, "draws": 64, "max_steps": 10_000, "radius": 100.0}
 """Upper limits for reruns: receipts are untrusted, so their sizes are limited to somewhat more than the presets'."""
+_NAMED = re.compile(r"(?:^|,)(\w+)=")
+"""The names of the parameters in a label."""
 
 
 @frozen
@@ -61,32 +65,43 @@ def choose(receipt: Receipt, count: int | None, seed: int | None = None) -> list
 
 
 def data_problems(receipt: Receipt, registry: Registry) -> list[str]:
-    """Return a sentence for each seed whose data differ from those of the same seed here (a swapped seed)."""
-    known: dict[tuple[Any, ...], str] = {}
-    problems = {}
-    for result in receipt.results:
-        cell = result.cell
+    """Return a sentence for each seed whose data differ from those of the same seed here (a swapped seed).
+
+    Raises:
+        NtkbenchError: The data are larger than reruns allow, or the dataset does not have such parameters here.
+    """
+    seeds = sorted({result.cell.seed for result in receipt.results})
+    known: dict[tuple[Any, ...], Probes] = {}
+    problems: dict[tuple[Any, ...], str] = {}
+    for cell in (result.cell for result in receipt.results):
         if cell.architecture not in registry.subjects or cell.dataset not in registry.datasets:
             continue
         entry, dataset = registry.subjects[cell.architecture], registry.datasets[cell.dataset]
-        form = form_for(entry, cell.params, dataset)
-        n = int(cell.settings.get("n_probes", 0))
-        place = (cell.dataset, tuple(sorted(cell.dataset_params.items())), form, n, cell.seed)
+        place = (cell.dataset_label, cell.settings["n_probes"])
         if place not in known:
-            x, y = load_data(dataset, cell.dataset_params, form=form, n=n, seed=cell.seed)
-            known[place] = data_hash(x, y)
-        if known[place] != cell.data_hash:
-            problems[place] = f"the data of {cell.label} with seed {cell.seed} are not those that the seed gives here"
+            _refuse_sizes(cell)
+            known[place] = Probes(dataset, dataset.resolve(cell.dataset_params), cell.settings["n_probes"], seeds)
+        measurement = registry.measurements.get(cell.measurement)
+        on_task = measurement is not None and measurement.needs_task
+        probes = known[place]
+        hashes = probes.with_task(entry, cell.params) if on_task else probes.of(entry, cell.params)[0]
+        if hashes[cell.seed] != cell.data_hash:
+            what = f"the data of {cell.label} with seed {cell.seed} are not those that the seed gives here"
+            problems.setdefault((*place, form_for(entry, cell.params, dataset), cell.seed), what)
     return list(problems.values())
 
 
 def plan_problems(receipt: Receipt, registry: Registry) -> list[str]:
     """Return a sentence for each label and measurement whose description in the receipt differs from the one here.
 
-    The verdict and its agreement with theory depend on these descriptions, and rerunning cells would not reveal an
-    edited one. A later version may claim something about quantities that the receipt did not measure.
+    A label may also name other parameters than its cells have, or its cells other coordinates than its architecture
+    declares: a board shows the label. The verdict and its agreement with theory depend on these descriptions, and
+    rerunning cells would not reveal an edited one. A later version may claim something about quantities that the
+    receipt did not measure.
     """
     cells = [result.cell for result in receipt.results]
+    if problems := _label_problems(cells, registry):
+        return problems
     plugins = {cell.label: cell.architecture_plugin for cell in cells}
     measured = {key for cell in cells for key in cell.quantities}
     here = new_manifest(cells, architectures=registry.architectures, measurements=registry.measurements)
@@ -101,6 +116,33 @@ def plan_problems(receipt: Receipt, registry: Registry) -> list[str]:
         for name in ours
         if _meaning(theirs.get(name, {})) != _meaning(ours[name])
     ]
+
+
+def _label_problems(cells: Sequence[Cell], registry: Registry) -> list[str]:
+    """Return a sentence for each label whose cells are not those that `ntkbench run --arch LABEL` would measure."""
+    subjects, problems = registry.subjects, {}
+    seen: set[tuple[str, ...]] = set()
+    for cell in cells:
+        shown = (cell.label, cell.architecture, canonical_json(dict(cell.params)), cell.units, cell.redraw)
+        entry = subjects.get(cell.architecture)
+        if entry is None or shown in seen:
+            continue
+        seen.add(shown)
+        if (cell.units, cell.redraw) != (entry.units, entry.redraw):
+            problems[cell.label] = f"{cell.label} was not measured in the coordinates that {cell.architecture} declares"
+        with contextlib.suppress(NtkbenchError):  # parameters that it does not have, which `rerun` refuses
+            named = {
+                name: cell.params.get(name, entry.params[name].default)
+                for name in _NAMED.findall(cell.label.partition(":")[2])
+                if name in entry.params
+            }
+            params = entry.params_of_cells(named)
+            other = any(params.get(name, value) != value for name, value in cell.params.items())
+            if other or label_of(cell.architecture, named) != cell.label:
+                problems[cell.label] = (
+                    f"the cells that are called {cell.label} are of {label_of(cell.architecture, cell.params)}"
+                )
+    return list(problems.values())
 
 
 def _differ(theirs: Mapping[str, Theory], ours: Mapping[str, Theory], measured: Collection[str]) -> bool:
@@ -217,19 +259,31 @@ def _require_installed(results: Sequence[CellResult], registry: Registry) -> Non
 
 
 def _refuse_excess(cell: Cell, registry: Registry) -> None:
-    """Raise NtkbenchError if a cell exceeds the limits of reruns, or its parameters are out of bounds."""
+    """Raise NtkbenchError if a cell exceeds the limits of reruns, has other numerics, or other parameters."""
     if WIDEST < cell.width < math.inf:
         raise NtkbenchError(f"{cell.label} at width {cell.width} cannot be rerun: the maximum width is {WIDEST}.")
+    _refuse_sizes(cell)
+    entry = registry.subjects[cell.architecture]
+    here = numerics_version(entry)
+    if cell.numerics_version != here:
+        raise NtkbenchError(
+            f"{cell.label} has the numerics version {cell.numerics_version} in the receipt and {here} here, so its "
+            "cells cannot be rerun. Install the version of ntkbench that measured them."
+        )
+    resolved = entry.params_of_cells(cell.params)
+    if resolved != dict(cell.params):
+        raise NtkbenchError(
+            f"{cell.label}: the receipt lacks some of the parameters that {cell.architecture} has here."
+        )
+
+
+def _refuse_sizes(cell: Cell) -> None:
+    """Raise NtkbenchError if a setting of a cell exceeds the limits of reruns."""
     for name, most in MOST.items():
         if not 0 < float(cell.settings.get(name, most)) <= most:
             raise NtkbenchError(
                 f"{cell.label} with {name} = {cell.settings[name]} cannot be rerun: the maximum is {most:g}."
             )
-    resolved = registry.subjects[cell.architecture].params_of_cells(cell.params)
-    if resolved != dict(cell.params):
-        raise NtkbenchError(
-            f"{cell.label}: the receipt lacks some of the parameters that {cell.architecture} has here."
-        )
 
 
 def tolerance(cell: Cell, key: str, value: Value, again: Value) -> float:
@@ -256,6 +310,10 @@ def _problem(result: CellResult, again: CellResult) -> str:
     where = f"{cell.label} at width {cell.width}, seed {cell.seed}"
     if again.status != result.status:
         return f"{where}: {cell.measurement} is {result.status} in the receipt and {again.status} here: {again.message}"
+    for name in ("n_parameters", "n_probes"):
+        if (getattr(result, name) or 0) != (getattr(again, name) or 0):
+            counted = name.removeprefix("n_")
+            return f"{where}: it has {getattr(result, name)} {counted} in the receipt and {getattr(again, name)} here"
     for key, value in result.values.items():
         other = again.values.get(key, Value(None))
         if value.value is None or other.value is None:

@@ -13,7 +13,7 @@ from ..errors import NtkbenchError
 from ..registry.code import Code, code_of_entry
 from ..registry.manager import Registry
 from ..registry.specs import SEED_BITS, Architecture, Dataset
-from ..types import Cell, Settings, Width
+from ..types import NUMERICS, Cell, Settings, Width
 from . import notes
 from .arch_spec import ArchitectureRequest, parse_arches
 from .datasets import ChosenDataset, choose_datasets
@@ -185,7 +185,6 @@ def _plan_on(
                 unfit.setdefault(request.label, error)
             left_out[request.label] = error
             continue
-        numerics = {"numerics_version": SHORT_SEEDS} if entry.seed_bits < SEED_BITS else {}
         cells += [
             Cell(
                 architecture=request.name,
@@ -206,7 +205,7 @@ def _plan_on(
                 source_hash="" if request.registered else request.code.fingerprint,
                 architecture_code=request.code.fingerprint if request.registered else "",
                 measurement_code=code_of[measurement].fingerprint,
-                **numerics,
+                numerics_version=numerics_version(entry),
                 reinit=options.reinit and request.kind == "keras",
                 units=_own_or(entry.units, options.units),
                 redraw=_own_or(entry.redraw, options.redraw),
@@ -243,6 +242,11 @@ def _plan_on(
             *nothing,
         ),
     )
+
+
+def numerics_version(entry: Architecture) -> int:
+    """Return the numerics version of an architecture's cells."""
+    return SHORT_SEEDS if entry.seed_bits < SEED_BITS else NUMERICS
 
 
 def _measured_by(

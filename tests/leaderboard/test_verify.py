@@ -8,6 +8,7 @@ import sys
 
 import factories
 import pytest
+from attrs import evolve
 
 import ntkbench as nb
 from ntkbench.cli.main import main
@@ -101,6 +102,25 @@ def edit_value(body):
     cell_of(body)[0]["values"]["hessian_norm"][0] *= 1.001
 
 
+def swap_seeds_of_a_measurement(body):
+    for group in body["groups"]:
+        for result in group["results"] if group["cell"]["measurement"] == "hessian" else ():
+            result["seed"] = 1 - result["seed"]
+
+
+def rename(before, after):
+    def change(body):
+        for group in body["groups"]:
+            group["label"] = after if group["label"] == before else group["label"]
+        body["plan"]["theory"][after] = body["plan"]["theory"].pop(before)
+
+    return change
+
+
+def set_cells(**words):
+    return lambda body: [group["cell"].update(words) for group in body["groups"] if group["label"] == "linear"]
+
+
 def edit_label(body):
     body["groups"][0]["label"] = "<script>alert(1)</script>"
 
@@ -132,6 +152,12 @@ def edit_label(body):
             "quantities that it names",
         ),
         (lambda body: body["groups"][0]["cell"].update(source_hash="ab"), True, "which others cannot run"),
+        (swap_seeds_of_a_measurement, True, "the data of one seed under two, so seeds were swapped"),
+        (rename("linear", "resnet"), True, "resnet is the label of cells of the architecture 'linear'"),
+        (rename("fc:depth=1", "fc:depth=9"), True, "the cells that are called fc:depth=9 are of fc:activation=tanh"),
+        (rename("fc:depth=1", "fc"), True, "the cells that are called fc are of fc:activation=tanh"),
+        (set_cells(units="init"), True, "linear was not measured in the coordinates that linear declares"),
+        (set_cells(dataset="gaussian"), True, "it has cells on 2 datasets (digits, gaussian), but a receipt has one"),
     ],
 )  # fmt: skip
 def test_tampering_is_rejected_with_its_reason(verify, change, renew, reason):
@@ -156,7 +182,9 @@ def test_what_is_no_sound_json_is_rejected(verify, text, reason):
 
 def renamed(body, **words):
     for group in body["groups"]:
-        group["cell"] |= words if group["cell"]["architecture"] == "fc" else {}
+        if group["cell"]["architecture"] == "fc":
+            group["cell"] |= words
+            group["label"] = group["label"].replace("fc", group["cell"]["architecture"])
 
 
 @pytest.mark.parametrize(
@@ -231,6 +259,8 @@ def deepen(body):
         (widen, "cannot be rerun: the maximum width is"),
         (lambda body: [g["cell"]["settings"].update(max_steps=10**9) for g in body["groups"]], "the maximum is 10000"),
         (deepen, "is out of bounds"),
+        (lambda body: [g["cell"]["settings"].update(n_probes=10**12) for g in body["groups"]], "the maximum is 256"),
+        (lambda body: [g["cell"].update(numerics_version=2) for g in body["groups"]], "has the numerics version 2 in"),
     ],
 )  # fmt: skip
 def test_what_would_overwhelm_a_reader_is_not_run(honest, tmp_path, capsys, change, reason):
@@ -260,6 +290,29 @@ def test_numbers_per_variable_are_received_and_run_again(tmp_path, capsys):
         said = capsys.readouterr()
         assert reason in said.out + said.err
         values.pop("gradient_norm:readout/kernel", None)
+
+
+def test_a_run_on_tasks_is_received_and_its_data_are_those_of_the_task(tmp_path, capsys):
+    measure = ["task", "gradient_norm"]
+    run = nb.run("fc:depth=1", widths=[4], seeds=2, probes=2, measure=measure, out=tmp_path / "run", device="cpu")
+    assert main(["leaderboard", "submit", str(run.path), "--name", "task", "--boards", str(tmp_path)]) == 0
+    path = tmp_path / "submissions/task.json"
+    assert main(["leaderboard", "verify", str(path), "--cells", "0"]) == 0
+    body = json.loads(path.read_text())
+    for result in cell_of(body, "task"):
+        result["data_hash"] = result["data_hash"][::-1]
+    body["hash"] = _hash({key: value for key, value in body.items() if key != "hash"})
+    path.write_text(json.dumps(body))
+    capsys.readouterr()
+    assert main(["leaderboard", "verify", str(path), "--cells", "0"]) == 1
+    assert "seed 1 are not those that the seed gives here" in capsys.readouterr().out
+
+
+def test_sizes_that_a_receipt_makes_up_are_a_disagreement():
+    honest = factories.result()
+    assert _problem(honest, honest) == ""
+    assert "it has 9 parameters in the receipt and 8321 here" in _problem(evolve(honest, n_parameters=9), honest)
+    assert "it has 9 probes in the receipt and 8 here" in _problem(evolve(honest, n_probes=9), honest)
 
 
 @pytest.mark.parametrize("worse", [0.4, 0.39999])
