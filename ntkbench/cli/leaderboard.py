@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,13 @@ _BOARDS = click.option(
     show_default=True,
     metavar="DIR",
     help="Folder of submissions, records and boards.",
+)
+_BOARDS_OF_FILE = click.option(
+    "--boards",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of submissions, records and boards [default: that of FILE if it is in submissions/, otherwise "
+    "leaderboards].",
 )
 
 
@@ -64,7 +72,7 @@ def submit(run: str, name: str, dataset: str | None, boards: Path) -> None:
             "run --force`."
         )
     path = boards / "submissions" / f"{name}.json"
-    _refuse_another(path, data)
+    _refuse_another(path, receipt)
     twin = twin_of(receipt, boards)
     if twin is not None:
         raise NtkbenchError(
@@ -74,13 +82,15 @@ def submit(run: str, name: str, dataset: str | None, boards: Path) -> None:
         )
     create_folder(path.parent)
     if not create_atomically(path, data):
-        _refuse_another(path, data)  # submitted under the same name since the first check
+        _refuse_another(path, receipt)  # submitted under the same name since the first check
     answer(str(path))
 
 
-def _refuse_another(path: Path, data: bytes) -> None:
-    """Raise NtkbenchError if there is a receipt with other contents."""
-    if path.exists() and path.read_bytes() != data:
+def _refuse_another(path: Path, receipt: Receipt) -> None:
+    """Raise NtkbenchError if there is a receipt with other contents; git may have changed its line endings."""
+    from ..leaderboard.receipt import hash_of_file
+
+    if path.exists() and hash_of_file(path) != receipt.hash:
         raise NtkbenchError(f"{path} already exists, and receipts are never overwritten. Choose another --name.")
 
 
@@ -89,10 +99,10 @@ def _refuse_another(path: Path, data: bytes) -> None:
 @click.option("--cells", default="3", metavar="COUNT|all", help="Number of random cells to rerun, 0 for none.")
 @click.option("--seed", type=int, metavar="NUMBER", help="Seed of the random choice of cells [default: unpredictable].")
 @click.option("--by", metavar="NAME", help="Your name. Write a record under it when the rerun agrees.")
-@_BOARDS
+@_BOARDS_OF_FILE
 @no_plugin
 @answering
-def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Path) -> int:
+def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Path | None) -> int:
     """Check a receipt and rerun random cells.
 
     The cells run on this machine, with the seeds in the receipt FILE. Values must agree within their errors or 0.1 %
@@ -143,10 +153,19 @@ def verify(file: Path, cells: str, seed: int | None, by: str | None, boards: Pat
     answer(f"{file} is accepted: all {len(receipt.results)} cells are valid; {len(drawn)} were rerun and agree.")
     if record is not None and drawn:
         keys = tuple(sorted(result.cell.key for result in drawn))
-        answer(str(write_record(boards, evolve(record, cells=len(keys), agreed=len(keys), rerun=keys))))
+        record = evolve(record, cells=len(keys), agreed=len(keys), rerun=keys)
+        answer(str(write_record(_boards_of(file, boards), record)))
     elif record is not None:
         answer("No record was written: the receipt has no successful cell to rerun.")
     return 0
+
+
+def _boards_of(file: Path, given: Path | None) -> Path:
+    """Return the folder of boards that a record on a receipt belongs to."""
+    if given is not None:
+        return given
+    folder = Path(os.path.abspath(file)).parent
+    return Path(os.path.relpath(folder.parent)) if folder.name == "submissions" else Path("leaderboards")
 
 
 def _of_another_version(file: Path, receipt: Receipt, cells: str) -> int:
@@ -168,9 +187,9 @@ def _of_another_version(file: Path, receipt: Receipt, cells: str) -> int:
 @click.option(
     "--replaced-by", type=click.Path(path_type=Path), metavar="FILE", help="Corrected receipt that replaces it."
 )
-@_BOARDS
+@_BOARDS_OF_FILE
 @answering
-def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Path) -> None:
+def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Path | None) -> None:
     """Withdraw or correct a receipt.
 
     Adds a record that takes the receipt FILE off the board; with --replaced-by the record is a correction. Nothing is
@@ -184,7 +203,7 @@ def withdraw(file: Path, by: str, why: str, replaced_by: Path | None, boards: Pa
         fields |= {"kind": "correction", "replaced_by": load_receipt(replaced_by).hash}
         if fields["replaced_by"] == fields["receipt"]:
             raise NtkbenchError(f"{replaced_by} is the receipt being withdrawn; a receipt cannot replace itself.")
-    answer(str(write_record(boards, new_record(**fields))))
+    answer(str(write_record(_boards_of(file, boards), new_record(**fields))))
 
 
 @command.command("build")

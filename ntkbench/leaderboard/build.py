@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -82,11 +83,16 @@ class Row:
     records: tuple[Record, ...]
 
     @property
-    def reruns(self) -> dict[Record, int]:
-        """The number of the row's cells that each successful verification reran, if it reran any."""
+    def reruns(self) -> dict[Record, frozenset[str]]:
+        """The keys of the row's cells that each successful verification reran, if it reran any."""
         own = {result.cell.key for result in self.verdict.series.results}
-        counts = {record: len(own.intersection(record.rerun)) for record in self.records if _agreed(record)}
-        return {record: count for record, count in counts.items() if count}
+        found = {record: frozenset(own.intersection(record.rerun)) for record in self.records if _agreed(record)}
+        return {record: keys for record, keys in found.items() if keys}
+
+    @property
+    def verified(self) -> int:
+        """The number of the row's cells that were rerun and agreed, however often."""
+        return len(frozenset().union(*self.reruns.values()))
 
 
 @frozen
@@ -142,8 +148,8 @@ def build(folder: Path, tell: Callable[[str], object] = lambda sentence: None) -
         Paths of the written files.
 
     Raises:
-        NtkbenchError: If there is no receipt, a receipt or a record is invalid, or a file cannot be written. Nothing is
-            written before all files are complete.
+        NtkbenchError: If there is no receipt, a receipt or a record is invalid, the board or one of its files is a
+            link, or a file cannot be written. Nothing is written before all files are complete.
     """
     receipts, records, remarks = load_board(folder)
     with naming_the_cause(folder, receipts, lambda receipt: _files([receipt], (), [])):
@@ -151,10 +157,13 @@ def build(folder: Path, tell: Callable[[str], object] = lambda sentence: None) -
     for remark in remarks:
         tell(remark)
     out, earlier = folder / FOLDER, _earlier_pictures(folder)
+    for place in (out, *(out / name for name in files)):
+        if place.is_symlink():  # anybody can put one into a pull request
+            raise NtkbenchError(f"{place} is a link, so the board would be written to {place.resolve()}. Remove it.")
     create_folder(out)
     for name, data in files.items():
         write_atomically(out / name, data)
-    if not (folder / ".gitattributes").exists():
+    if not os.path.lexists(folder / ".gitattributes"):
         write_atomically(folder / ".gitattributes", GIT_ATTRIBUTES.encode())
     for picture in earlier - set(files):
         (out / picture).unlink(missing_ok=True)
@@ -233,7 +242,7 @@ def _cells(row: Row, grouping: Grouped) -> tuple[tuple[str, ...], ...]:
         theory_mark(shown_law(found)),
         flags(found, grouping.radius),
         f"{_ok(row)}/{len(found.series.results)}",
-        str(sum(row.reruns.values()) or "–"),
+        str(row.verified or "–"),
     )
     return tuple((text,) for text in texts)
 
@@ -366,7 +375,7 @@ def _record(row: Row) -> dict[str, Any]:
         "cells_ok": _ok(row),
         "cells": len(found.series.results),
         "seeds": len(found.series.seeds),
-        "verified_cells": sum(row.reruns.values()),
+        "verified_cells": row.verified,
         "verified_by": "; ".join(dict.fromkeys(each.by for each in row.reruns)),
         "receipt": row.receipt.hash,
     }

@@ -16,6 +16,7 @@ from attrs import fields, frozen
 from .._version import __version__
 from ..errors import NtkbenchError
 from ..reading import read_regular
+from ..registry.code import OWN
 from ..store.cell_file import READABLE, SCHEMA_VERSION, curve_to_json, decode, plain
 from ..store.manifest import Catalogue, catalogue, companions
 from ..store.manifest_types import check_types
@@ -98,8 +99,8 @@ def write_receipt(run: StoredRun, name: str, dataset: str | None = None) -> byte
 
     Raises:
         NtkbenchError: If the name is invalid, the run has unreadable files or missing cells, it has several datasets
-            or none of this label, it used a user's own file, which others could not run, or it chose units or weights
-            that its architectures do not declare.
+            or none of this label, another version of ntkbench measured it, it used a user's own file, which others
+            could not run, or it chose units or weights that its architectures do not declare.
     """
     if not NAME.match(name):
         raise NtkbenchError(
@@ -118,6 +119,13 @@ def write_receipt(run: StoredRun, name: str, dataset: str | None = None) -> byte
             "to measure them, then submit."
         )
     submitted = _on_one_dataset(run, results, dataset)
+    built_in = {each.cell.measurement_version for each in submitted if each.cell.measurement_plugin == OWN}
+    built_in |= {each.cell.architecture_version for each in submitted if each.cell.architecture_plugin == OWN}
+    if others := sorted(version for version in built_in if minor(version) != minor(__version__)):
+        raise NtkbenchError(
+            f"{run.path} was measured with ntkbench {others[0]}, and this is {__version__}; rows of different versions "
+            f"are not comparable. Submit it with ntkbench {others[0]}, or measure it again."
+        )
     own = sorted({result.cell.label for result in submitted if result.cell.source_hash})
     if own:
         raise NtkbenchError(f"{own[0]} is a local file, which others cannot run. Turn it into a plugin to submit it.")

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -233,6 +234,13 @@ def test_a_site_is_written_only_where_there_is_nothing_or_a_site(boards, tmp_pat
     assert "is not a folder" in refused(tmp_path / "file")
     (tmp_path / "pages/.git").mkdir(parents=True)
     assert main(["leaderboard", "site", str(boards), "-o", str(tmp_path / "pages")]) == 0
+
+
+def test_names_with_two_dots_are_written_again(tmp_path):
+    for noise in (0.1, 0.2):
+        shutil.rmtree(tmp_path / "boards", ignore_errors=True)
+        submitted(tmp_path / "boards", "a..b", sweep("fc", noise=noise))
+        build_site(tmp_path / "boards", tmp_path / "out")
 
 
 def test_the_next_build_knows_the_files_of_one_that_was_interrupted(boards, tmp_path, monkeypatch):

@@ -271,6 +271,43 @@ def test_a_run_is_submitted_once(boards, capsys):
     assert main([*words, "second"]) == 0, "the first one does not stand any more"
 
 
+def test_a_run_of_another_version_is_not_submitted(boards, capsys):
+    run = stored(boards / "old", sweep("fc", measurement_version="0.0.9"))
+    assert main(["leaderboard", "submit", str(run.path), "--boards", str(boards), "--name", "old"]) == 2
+    assert "was measured with ntkbench 0.0.9, and this is" in capsys.readouterr().err
+
+
+def test_a_receipt_with_other_line_endings_is_the_same(boards, capsys):
+    path = boards / "submissions/first.json"
+    changed = path.read_bytes().replace(b"\n", b"\r\n")
+    path.write_bytes(changed)
+    run = str(boards / "run-first")
+    assert main(["leaderboard", "submit", run, "--boards", str(boards), "--name", "first"]) == 0
+    assert path.read_bytes() == changed and load_board(boards)[0][0].name == "first"
+    (boards / "submissions/folder.json").mkdir()
+    assert main(["leaderboard", "submit", run, "--boards", str(boards), "--name", "folder"]) == 2
+    assert "folder.json could not be read: Is a directory" in capsys.readouterr().err
+
+
+def test_a_record_goes_to_the_board_of_its_receipt(boards, monkeypatch, capsys):
+    monkeypatch.chdir(boards)
+    words = ["leaderboard", "withdraw", "submissions/first.json", "--by", "Ada", "--why", "a fault"]
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("records/withdrawal-") and load_board(boards)[0] == []
+    monkeypatch.chdir(boards / "submissions")
+    assert main([*words[:2], "first.json", *words[3:]]) == 0
+    assert len(read_records(boards)) == 2 and not (boards / "leaderboards").exists()
+
+
+@pytest.mark.parametrize("name", ["v1", "v1/board.md"])
+def test_a_link_in_place_of_the_board_is_not_followed(boards, tmp_path, capsys, name):
+    target = tmp_path / "mine"
+    (boards / name).parent.mkdir(exist_ok=True)
+    (boards / name).symlink_to(target)
+    assert main(["leaderboard", "build", "--boards", str(boards)]) == 2
+    assert f"{boards / name} is a link" in capsys.readouterr().err and not target.exists()
+
+
 def test_a_second_receipt_of_a_run_is_left_out(boards):
     other(boards, "second")
     build(boards)
@@ -298,7 +335,7 @@ def test_a_row_counts_its_own_cells_that_were_run_again(boards):
     assert len(read_records(boards)) == 3, "equal re-runs are records of their own"
     build(boards)
     counts = {row["label"]: (row["verified_cells"], row["verified_by"]) for row in rows(boards)}
-    assert counts == {"fc": ("6", "Ada"), "bent": ("0", "")}
+    assert counts == {"fc": ("3", "Ada"), "bent": ("0", "")}, "a cell that was rerun twice is one cell"
     assert "first was run again: " in text(boards) and "8 cells by Bob" in text(boards)
     assert "does not say which" in text(boards)
     with pytest.raises(NtkbenchError, match="reports 2 re-run cells but names 3"):

@@ -16,7 +16,7 @@ from ...errors import NtkbenchError
 from ...reading import read_regular
 
 LISTING = "files.json"
-_NAME = re.compile(r"(?:rows/|submissions/)?[^/\\\x00]+\Z")
+_NAME = re.compile(r"(?:rows/|submissions/)?(?!\.\.?\Z)[^/\\\x00]+\Z")
 
 
 def refuse_foreign(path: Path) -> None:
@@ -86,9 +86,7 @@ def _listed(path: Path) -> dict[str, str] | None:
     with contextlib.suppress(OSError, ValueError, RecursionError):
         found: Any = json.loads(read_regular(path))
         if isinstance(found, dict) and found.get("kind") == "ntkbench-site" and isinstance(found.get("files"), dict):
-            return {
-                name: str(value) for name, value in found["files"].items() if _NAME.match(name) and ".." not in name
-            }
+            return {name: str(value) for name, value in found["files"].items() if _NAME.match(name)}
     return None
 
 

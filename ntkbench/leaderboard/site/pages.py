@@ -131,7 +131,7 @@ def _line(of: SiteRow, radius: float | None) -> dict[str, Any]:
         "notes": flags(found, radius),
         "ok": sum(result.status == Status.OK for result in found.series.results),
         "cells": len(found.series.results),
-        "rerun": sum(of.row.reruns.values()),
+        "rerun": of.row.verified,
         "submission": of.row.receipt.name,
         "submission_href": f"submissions/{of.row.receipt.name}.html",
     }
