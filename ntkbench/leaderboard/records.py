@@ -18,7 +18,7 @@ from ..types import digest
 
 Kind = Literal["verification", "correction", "withdrawal"]
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
-_WORDS = re.compile(r"[^\x00-\x1f\x7f-\x9f<>|`\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]{1,300}\Z")
+_WORDS = re.compile(r"(?=.*\S)[^\x00-\x1f\x7f-\x9f<>|`\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]{1,300}\Z")
 
 
 def _texts(found: Iterable[str]) -> tuple[str, ...]:
@@ -79,7 +79,8 @@ def new_record(**fields: Any) -> Record:
     for name in ("by", "why"):
         if not _WORDS.match(fields[name]):
             raise NtkbenchError(
-                f"Invalid {name} {fields[name]!r:.80}. Use 1 to 300 characters on one line, without <, >, | and `."
+                f"Invalid {name} {fields[name]!r:.80}. Use 1 to 300 characters on one line, not only spaces, without "
+                "<, >, | and `."
             )
     now = datetime.datetime.now(datetime.UTC)
     return _record({"date": now.date().isoformat(), "time": f"{now:%H:%M:%S.%f}"} | fields, "The record")

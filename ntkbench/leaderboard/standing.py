@@ -45,8 +45,8 @@ def load_board(folder: Path, before: str = "") -> tuple[list[Receipt], list[Reco
             f"{folder / 'submissions'} contains no receipts. Create one with `ntkbench leaderboard submit RUN`."
         )
     receipts, remarks = [], []
-    for path in paths:
-        own_hash = hash_of_file(path)
+    hashes = {path: hash_of_file(path) for path in paths}
+    for path, own_hash in hashes.items():
         if own_hash in gone:
             continue
         try:
@@ -59,6 +59,9 @@ def load_board(folder: Path, before: str = "") -> tuple[list[Receipt], list[Reco
         except NtkbenchError as error:
             if own_hash in restored:  # it was withdrawn because it is invalid
                 continue
+            if other := next((each for each in paths if each != path and hashes[each] == own_hash), None):
+                # Withdrawing it would withdraw the other one, too.
+                raise NtkbenchError(f"{error} It is a copy of {other}; delete it.") from None
             raise _with_remedy(str(error), path) from None
     newest = max((order(receipt.version) for receipt in receipts), default=())
     kept: dict[str, set[tuple[Any, ...]]] = {}

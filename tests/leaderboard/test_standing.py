@@ -289,6 +289,14 @@ def test_a_receipt_with_other_line_endings_is_the_same(boards, capsys):
     assert "folder.json could not be read: Is a directory" in capsys.readouterr().err
 
 
+def test_a_copy_is_deleted_and_not_withdrawn_with_the_receipt(boards, capsys):
+    first = boards / "submissions/first.json"
+    (boards / "submissions/first (1).json").write_bytes(first.read_bytes())
+    assert main(["leaderboard", "build", "--boards", str(boards)]) == 2
+    said = capsys.readouterr().err
+    assert f"must be named first.json. It is a copy of {first}; delete it." in said and "withdraw" not in said
+
+
 def test_a_record_goes_to_the_board_of_its_receipt(boards, monkeypatch, capsys):
     monkeypatch.chdir(boards)
     words = ["leaderboard", "withdraw", "submissions/first.json", "--by", "Ada", "--why", "a fault"]
@@ -342,7 +350,9 @@ def test_a_row_counts_its_own_cells_that_were_run_again(boards):
         new_record(by="Ada", cells=2, agreed=2, rerun=keys, **words)
 
 
-@pytest.mark.parametrize("words", [["--cells", "0", "--by", "Ada"], ["--by", "a|b"], ["--by", ""], ["--by", "a\nb"]])
+@pytest.mark.parametrize(
+    "words", [["--cells", "0", "--by", "Ada"], ["--by", "a|b"], ["--by", ""], ["--by", "  "], ["--by", "a\nb"]]
+)
 def test_a_wrong_by_is_refused_before_anything_is_run(boards, capsys, monkeypatch, words):
     monkeypatch.setattr("ntkbench.leaderboard.verify.rerun", lambda *_: pytest.fail("cells were run"))
     monkeypatch.setattr("ntkbench.leaderboard.verify.data_problems", lambda *_: [])
