@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -84,11 +85,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when all cells are ok or unsupported, 1 when some failed or the run stopped early, 2 for a usage error,
         130 when interrupted.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        code = _exit_code(sys.argv[1:])
+        if code == INTERRUPTED:
+            # Python and its workers end now, which takes a moment; Ctrl-C once more would show a traceback.
+            signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+        return code
+    return _exit_code(list(arguments))
+
+
+def _exit_code(arguments: list[str]) -> int:
     quiet_environment(ours=True)
     keep_standard_output()
     try:
-        code = ntkbench.main(args=list(arguments), prog_name="ntkbench", standalone_mode=False, obj=arguments)
+        code = ntkbench.main(args=arguments, prog_name="ntkbench", standalone_mode=False, obj=arguments)
         sys.stdout.flush()
         return code if isinstance(code, int) else OK
     except click.exceptions.NoArgsIsHelpError as error:

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from ..plan.cost import Estimate
     from ..plan.plan import Plan
     from ..plan.suite import Suite
+    from ..registry.manager import Registry
     from ..report.table import Table
     from ..runner.executors.choose import Choice
     from ..runner.run import Outcome
     from ..runner.suite import SuiteOutcome
+    from ..store.run_store import RunStore
     from ..types import Status
 
 REASONS_SHOWN = 10
@@ -185,18 +187,13 @@ def command(
     Every cell is stored in the run's folder, and the standard table is printed. Exits with 0 when all cells are ok or
     unsupported, with 1 when some are not, with 2 when the command is invalid, and with 130 when it is interrupted.
     """
-    from ..api import Run
     from ..plan.options import RunOptions, parse_retry, parse_workers
     from ..plan.plan import make_plan
     from ..registry.current import registry as the_registry
     from ..report.table import FORMATS
-    from ..runner.device import prepare
     from ..runner.executors.choose import choose
     from ..runner.first_load import first_load
     from ..runner.limits import Limits
-    from ..runner.progress import progress_on
-    from ..runner.run import check, is_wide, open_store, run_plan
-    from ..runner.sequential import run_until_decided
 
     if format_ not in FORMATS:
         raise click.UsageError(f"Unknown table format {format_!r}. {did_you_mean(format_, FORMATS)}")
@@ -218,27 +215,57 @@ def command(
         return _dry_run(plan, as_json, chosen)
 
     choice = chosen([plan], options.device)
+    minutes = budget if until_decided else None
+    return _run(plan, choice, registry, given, format_, quiet, as_json, minutes)
+
+
+def _run(
+    plan: Plan,
+    choice: Choice,
+    registry: Registry,
+    given: Sequence[str],
+    format_: str,
+    quiet: bool,
+    as_json: bool,
+    budget: float | None,
+) -> int:
+    """Measure a plan, and print its table. budget: minutes for --until-decided, None without it."""
+    from ..api import Run
+    from ..runner.device import prepare
+    from ..runner.progress import progress_on
+    from ..runner.run import check, is_wide, open_store, run_plan
+    from ..runner.sequential import run_until_decided
+
+    options = plan.options
     device = prepare(options.device, quiet=True) if choice.here or is_wide(plan) else options.device
-    with ExitStack() as ending:
-        measuring = ending.enter_context(choice.executor(registry, device))
-        lost = check(plan, measuring)
-        store = ending.enter_context(closing(open_store(plan, registry, command=["ntkbench", *given])))
-        for note in store.notes:
-            _say(note)
-        outcome = run_plan(plan, store, measuring, progress_on(quiet=quiet), lost)
-        more: list[Outcome] = []
-        if until_decided and not outcome.incomplete:
-            more = run_until_decided(
-                plan,
-                store,
-                registry,
-                measuring,
-                budget=60 * budget,
-                command=["ntkbench", *given],
-                progress=lambda: progress_on(quiet=quiet),
-            )
-    if outcome.interrupted or any(each.interrupted for each in more):
-        _say_how_to_resume(outcome, len(plan.cells), [*given, *([] if out else ["--out", str(store.path)])])
+    store: RunStore | None = None
+    outcome: Outcome | None = None
+    more: list[Outcome] = []
+    again = False
+    try:
+        with ExitStack() as ending:
+            measuring = ending.enter_context(choice.executor(registry, device))
+            lost = check(plan, measuring)
+            store = ending.enter_context(closing(open_store(plan, registry, command=["ntkbench", *given])))
+            for note in store.notes:
+                _say(note)
+            outcome = run_plan(plan, store, measuring, progress_on(quiet=quiet), lost)
+            if budget is not None and not outcome.incomplete:
+                more = run_until_decided(
+                    plan,
+                    store,
+                    registry,
+                    measuring,
+                    budget=60 * budget,
+                    command=["ntkbench", *given],
+                    progress=lambda: progress_on(quiet=quiet),
+                )
+    except KeyboardInterrupt:  # outside `run_plan`: Ctrl-C once more, while the workers end, for example
+        if store is None:
+            raise
+        again = True
+    if again or outcome is None or outcome.interrupted or any(each.interrupted for each in more):
+        _say_how_to_resume(outcome, len(plan.cells), [*given, *([] if options.out else ["--out", str(store.path)])])
         click.echo(str(store.path), err=True)
         return 130
     bad = any(each.failed or each.lost for each in (outcome, *more))
@@ -307,22 +334,29 @@ def _run_suite(
         return 0
     choice = chosen(planned, device)
     ready = prepare(device, quiet=True)
-    with choice.executor(registry, ready) as executor:
-        found = run_suite(
-            suite,
-            registry,
-            executor,
-            retry=retry,
-            out=out,
-            command=["ntkbench", *given],
-            progress=lambda: progress_on(quiet=quiet),
-            say=_say,
-        )
+    found: SuiteOutcome | None = None
+    again = False
+    try:
+        with choice.executor(registry, ready) as executor:
+            found = run_suite(
+                suite,
+                registry,
+                executor,
+                retry=retry,
+                out=out,
+                command=["ntkbench", *given],
+                progress=lambda: progress_on(quiet=quiet),
+                say=_say,
+            )
+    except KeyboardInterrupt:  # outside `run_plan`: Ctrl-C once more, while the workers end, for example
+        if found is None:
+            raise
+        again = True
     if found.lost:
         click.echo(visible(found.lost), err=True)
         click.echo(f"Finished cells are kept. To resume, rerun the command with --out {found.path}.", err=True)
         return 1
-    if found.interrupted:
+    if again or found.interrupted:
         click.echo(
             f"Interrupted; finished cells are kept. To resume, rerun the command with --out {found.path}.", err=True
         )
@@ -442,7 +476,11 @@ def _say_failures(outcome: Outcome, total: int) -> None:
     )
 
 
-def _say_how_to_resume(outcome: Outcome, total: int, arguments: Sequence[str]) -> None:
-    done = outcome.ok + outcome.failed
-    click.echo(f"Interrupted with {done} of {total} cells finished; they are kept. To resume:", err=True)
+def _say_how_to_resume(outcome: Outcome | None, total: int, arguments: Sequence[str]) -> None:
+    """Print the command that resumes an interrupted run. outcome: None if it is not known how many cells finished."""
+    if outcome is None:
+        click.echo("Interrupted; finished cells are kept. To resume:", err=True)
+    else:
+        done = outcome.ok + outcome.failed
+        click.echo(f"Interrupted with {done} of {total} cells finished; they are kept. To resume:", err=True)
     click.echo(f"  {shlex.join(['ntkbench', *arguments])}", err=True)

@@ -72,6 +72,17 @@ def test_ctrl_c_is_130(capsys, monkeypatch):
     assert ntkbench(capsys, "list")[0] == 130
 
 
+def test_ctrl_c_while_an_interrupted_command_ends_shows_no_traceback():
+    code = (
+        "import atexit, os, signal, sys; from ntkbench.cli import main as cli;"
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT);"
+        "cli.importlib.import_module = lambda *_: os.kill(os.getpid(), signal.SIGINT);"
+        "sys.exit(cli.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "list"], timeout=60, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nInterrupted.\n")
+
+
 @pytest.mark.parametrize(
     "words", [["--help"], ["run", "--help"], ["list"], ["list", "measurements", "--json"], ["--version"]]
 )

@@ -123,6 +123,28 @@ def test_an_interrupted_run_says_how_to_go_on(here, capsys, monkeypatch):
     assert (here / lines[-1] / "manifest.json").is_file()
 
 
+def test_a_run_interrupted_again_while_it_closes_says_how_to_go_on(here, capsys, monkeypatch):
+    from ntkbench.runner.executors.serial import Serial
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+        yield
+
+    def again(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Serial, "results", interrupted)
+    monkeypatch.setattr(Serial, "close", again)
+    words = ["run", "--arch", "fc", "--executor", "serial", *TINY, "--out", "r"]
+    assert main(words) == 130
+    lines = capsys.readouterr().err.splitlines()
+    assert "Interrupted with 0 of 8 cells finished; they are kept. To resume:" in lines
+    assert lines[-2:] == [f"  ntkbench {' '.join(words)}", "r"]
+    monkeypatch.setattr("ntkbench.runner.run.run_plan", again)
+    assert main(words) == 130
+    assert "Interrupted; finished cells are kept. To resume:" in capsys.readouterr().err
+
+
 def test_a_run_interrupted_before_its_table_says_how_to_print_it(here, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt

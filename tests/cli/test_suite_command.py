@@ -140,3 +140,6 @@ def test_an_interrupted_check_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     (tmp_path / "checks.toml").write_text(CHECKS, encoding="utf-8")
     assert main(["run", "--suite", str(tmp_path / "checks.toml"), "--out", str(tmp_path / "run"), "--quiet"]) == 130
     assert f"rerun the command with --out {tmp_path / 'run'}." in capsys.readouterr().err
+    monkeypatch.setattr("ntkbench.runner.executors.processes.Processes.close", lambda _: stop(0))  # Ctrl-C once more
+    assert main(["run", "--suite", str(tmp_path / "checks.toml"), "--out", str(tmp_path / "run"), "--quiet"]) == 130
+    assert f"rerun the command with --out {tmp_path / 'run'}." in capsys.readouterr().err
