@@ -86,17 +86,9 @@ class RunStore:
                 the manifest is damaged.
         """
         self._stock = None
+        self.require_place()
         try:
-            if self.path.exists() and not self.path.is_dir():
-                raise NtkbenchError(f"{self.path} is a file; a run needs a directory. Choose another --out.")
             self.path.mkdir(parents=True, exist_ok=True)
-            if not self.is_run() and not all(_ours(file.name) for file in self.path.iterdir()):
-                raise NtkbenchError(
-                    f"{self.path} is not empty and contains no run (no manifest.json). "
-                    "Choose another --out or an empty directory."
-                )
-            self._check_places()
-            self.manifest()  # somebody else's folder with a manifest.json is refused before anything is written to it
             self._begin()
             with _updating:
                 old = self.manifest()
@@ -106,19 +98,37 @@ class RunStore:
                     merged = merge(merged, self._found())
                 replace(self.path / MANIFEST, _text(merged))
         except OSError as error:
-            raise NtkbenchError(
-                f"The run could not be stored in {self.path}: {_reason(error)}. Choose another --out."
-            ) from error
+            raise self._not_stored(error) from error
         return merged
 
-    def _check_places(self) -> None:
-        """Raise NtkbenchError if a name that the run needs belongs to something else."""
+    def require_place(self) -> None:
+        """Raise NtkbenchError if the directory, which need not exist, cannot hold a run. Nothing is written."""
+        try:
+            there = next(place for place in (self.path, *self.path.absolute().parents) if place.exists())
+            if not there.is_dir():
+                raise NtkbenchError(f"{there} is a file; a run needs a directory. Choose another --out.")
+            if there is self.path:
+                self._require_ours()
+        except OSError as error:
+            raise self._not_stored(error) from error
+
+    def _not_stored(self, error: OSError) -> NtkbenchError:
+        return NtkbenchError(f"The run could not be stored in {self.path}: {_reason(error)}. Choose another --out.")
+
+    def _require_ours(self) -> None:
+        """Raise NtkbenchError if the directory contains something else, or a name that a run needs is taken."""
+        if not self.is_run() and not all(_ours(file.name) for file in self.path.iterdir()):
+            raise NtkbenchError(
+                f"{self.path} is not empty and contains no run (no manifest.json). "
+                "Choose another --out or an empty directory."
+            )
         for place in (self.cells, self.aside, self.workspaces):
             if os.path.lexists(place) and not place.is_dir():
                 raise NtkbenchError(f"{place} is not a folder, but a run needs one of this name. Move it away.")
         lock = self.path / LOCK
         if os.path.lexists(lock) and not lock.is_file():
             raise NtkbenchError(f"{lock} is not a file, but a run needs one of this name. Move it away.")
+        self.manifest()  # that of another program is refused
 
     def _begin(self) -> None:
         """Become the writer; remove the temporary files of a killed one unless a store of this process is writing."""

@@ -102,6 +102,28 @@ def test_dry_run_measures_nothing(here, capsys):
     assert "fc at width 1000000 needs about" in err
 
 
+def test_dry_run_refuses_what_the_run_refuses(here, capsys):
+    words = ["run", "--arch", "fc", "--arch", "linear", *TINY, "--dry-run"]
+    (here / "file").write_text("")
+    (here / "folder").mkdir()
+    (here / "folder" / "thesis.tex").write_text("")
+    for out, says in (("file", "file is a file"), ("file/r", "file is a file"), ("folder", "contains no run")):
+        assert main([*words, "--out", out]) == 2
+        assert says in capsys.readouterr().err
+        assert main(["run", "--suite", "liu2020", "--dry-run", "--out", out]) == 2
+        assert says in capsys.readouterr().err
+    assert main([*words, "--device", "tpu", "--workers", "2"]) == 2
+    assert "by one worker only" in capsys.readouterr().err
+    assert main(["run", "--suite", "liu2020", "--dry-run", "--executor", "threads"]) == 2
+    assert "Unknown executor 'threads'" in capsys.readouterr().err
+
+
+def test_dry_run_does_not_refuse_what_the_run_does_not_refuse(here, capsys):
+    words = ["--seeds", "1", "--dataset", "sphere:d=10", "--measure", "gradient", "--dry-run"]
+    assert main(["run", "--arch", "fc", "--widths", "4096", "--probes", "20000", *words]) == 0
+    assert "fc at width 4096 needs about" in (err := capsys.readouterr().err) and "The run is not refused" in err
+
+
 def test_from_python(here):
     run = nb.run("fc", widths=[4, 8], seeds=1, measure="gradient_norm", probes=2, out="r")
     assert sorted(run.frame().width.unique()) == [4, 8]
