@@ -148,6 +148,7 @@ def file_architecture(path: Path, function: str) -> FileArchitecture:
         "function": function,
         "code": code_of_file(path),
         "width_means": "the first argument",
+        "variants": (),  # the defaults alone would be one, but a parameter may have none
     }
     inputs = Param(name="inputs", type="str", default="vector", help="form of the data")
     if not isinstance(node, ast.FunctionDef):  # an imported name or a class: its signature is not in this file

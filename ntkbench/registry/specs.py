@@ -519,8 +519,9 @@ class Architecture(Entry):
                 raise RegistrationError(f"{self.name!r} has {name}={given!r}. {did_you_mean(str(given), words)}")
         functions = {name: getattr(self, name) for name in BY_PARAMS if callable(getattr(self, name))}
         object.__setattr__(self, "by_params", functions)
-        for name, value in self._values({}).items():
-            object.__setattr__(self, name, value)
+        if functions:  # otherwise the defaults do not matter here, and a user's file may have parameters without one
+            for name, value in self._values({}).items():
+                object.__setattr__(self, name, value)
         if isinstance(self.priority, str):
             object.__setattr__(self, "priority", {self.priority: self.variants} if self.priority else {})
         for row in self.rows:
