@@ -161,7 +161,7 @@ def code_of_architecture(entry: Architecture, params: Mapping[str, Any], registr
     """
     code = entry.code if isinstance(entry, FileArchitecture | KerasArchitecture) else code_of_entry(entry)
     if not isinstance(entry, KerasArchitecture):
-        texts = [value for value in params.values() if isinstance(value, str)]
+        texts = {name: value for name, value in params.items() if isinstance(value, str)}
         code = with_named_files(code, texts, entry.path.parent if isinstance(entry, FileArchitecture) else None)
     return with_layer_rules(code, registry.layer_rules.values(), entry.distribution)
 

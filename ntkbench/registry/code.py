@@ -27,7 +27,7 @@ from attrs import field, frozen
 
 from ..types import digest
 from .files_below import files_below
-from .named_paths import NamedPaths
+from .named_paths import NamedPaths, only_written
 from .session_code import Description
 from .sources import GROUP
 from .specs import Entry, Late
@@ -112,8 +112,8 @@ def with_layer_rules(code: Code, rules: Iterable[Entry], distribution: str) -> C
     return Code(files, paths, code.modules)
 
 
-def with_named_files(code: Code, texts: Iterable[str], folder: Path | None) -> Code:
-    """Return the code together with the files that parameters name.
+def with_named_files(code: Code, texts: Mapping[str, str], folder: Path | None) -> Code:
+    """Return the code together with the files that parameters name, unless the code only writes them.
 
     Code without files, such as that of built-in entries, is returned as it is.
 
@@ -123,10 +123,9 @@ def with_named_files(code: Code, texts: Iterable[str], folder: Path | None) -> C
         folder: Folder of the user's file, to which names may be relative; None for a plugin.
     """
     files, paths = dict(code.files), dict(code.paths)
-    search = _Search(folder)
-    for text in texts if files else ():
-        search.add_data(folder or Path.cwd(), text)
-    named = search.found()
+    named = _named_files(texts if files else {}, folder)
+    if named.paths and (written := _written_arguments(code, texts)):
+        named = _named_files({name: text for name, text in texts.items() if name not in written}, folder)
     for name, path in named.paths.items():
         if path not in code.paths.values():
             free = name
@@ -134,6 +133,24 @@ def with_named_files(code: Code, texts: Iterable[str], folder: Path | None) -> C
                 free = f"{path.parent.name}/{free}"
             files[free], paths[free] = named.files[name], path
     return Code(files, paths, code.modules)
+
+
+def _named_files(texts: Mapping[str, str], folder: Path | None) -> Code:
+    search = _Search(folder)
+    for text in texts.values():
+        search.add_data(folder or Path.cwd(), text)
+    return search.found()
+
+
+def _written_arguments(code: Code, names: Iterable[str]) -> set[str]:
+    """Return those of some arguments that name files which the code writes and does not read."""
+    uses: dict[str, set[bool | None]] = {name: set() for name in names}
+    for path in code.paths.values():
+        if path.suffix == ".py":
+            with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
+                for name, found in NamedPaths(path, ast.parse(path.read_bytes())).uses(uses).items():
+                    uses[name] |= found
+    return {name for name, found in uses.items() if only_written(found)}
 
 
 def _module_of(rule: Entry) -> str:

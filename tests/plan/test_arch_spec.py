@@ -124,6 +124,12 @@ def test_bad_files(registry, file, spec, message):
         parse_arch(spec.format(file), registry)
 
 
+def test_a_parameter_without_a_default_is_given(registry, file):
+    requests = parse_arches([f"{file}:needy:rank=2", f"{file}:needy:rank=3"], registry)
+    assert [request.params for request in requests] == [{"rank": 2}, {"rank": 3}]
+    assert [request.label for request in requests] == ["my_net.py:needy:rank=2", "my_net.py:needy:rank=3"]
+
+
 def test_a_file_that_is_not_python(registry, tmp_path):
     path = tmp_path / "bad.py"
     path.write_text("def build(width:\n")
@@ -171,7 +177,31 @@ def test_a_file_that_a_parameter_names_counts(registry, tmp_path, monkeypatch):
     data.write_text("2")
     assert code("file=code/data/s.txt").fingerprint != before
     (tmp_path / "tanh").write_text("")
-    assert with_named_files(Code(), ["tanh"], None) == Code(), "built-in architectures read no files"
+    assert with_named_files(Code(), {"activation": "tanh"}, None) == Code(), "built-in architectures read no files"
+
+
+@pytest.mark.parametrize(
+    ("body", "counts"),
+    [
+        ("open(log, 'a').write('x')", False),
+        ("log = Path(log)\n    log.parent.mkdir()\n    if log:\n        print(log)\n    log.write_text('x')", False),
+        ("with open(file=os.path.join('.', log), mode='w') as file:\n        file.write(log)", False),
+        ("open(log, 'a').write('x')\n    return open(log).read()", True),
+        ("open('other', 'a').write(Path(log).read_text())", True),
+        ("np.save('other', np.load(log))", True),
+        ("open(log, 'a').write('x')\n    helper(log)", True),
+        ("open(log, 'a').write('x')\n    where = log\n    return np.load(where)", True),
+        ("open(log, 'r+').write('x')", True),
+        ("pass", True),
+    ],
+)
+@pytest.mark.parametrize("given", [":log=log.txt", ""], ids=["given", "default"])
+def test_a_file_that_is_only_written_does_not_count(registry, tmp_path, body, counts, given):
+    default = "" if given else "='log.txt'"
+    (tmp_path / "net.py").write_text(f"def build(width, log{default}):\n    {body}\ndef other(log): return load('x')")
+    (tmp_path / "log.txt").write_text("1")
+    (request,) = parse_arch(f"{tmp_path}/net.py:build{given}", registry)
+    assert ("log.txt" in request.code.files) is counts
 
 
 def test_the_same_architecture_counts_once(registry):

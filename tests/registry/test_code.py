@@ -200,6 +200,11 @@ def test_a_file_that_is_written_does_not_count(tmp_path, line):
     assert list(code_of_file(file).files) == ["net.py"]
 
 
+def test_a_file_that_is_read_in_a_call_that_writes_counts(tmp_path):
+    file = beside(tmp_path / "data" / "s.txt", "(HERE / 'out.txt').write_text((HERE / 'data' / 's.txt').read_text())")
+    assert sorted(code_of_file(file).files) == ["data/s.txt", "net.py"]
+
+
 def test_runs_environments_and_deep_folders_are_not_searched_for_data(tmp_path):
     for folder, mark in (("runs/one", "manifest.json"), ("env", "pyvenv.cfg"), (".git", "HEAD"), ("a/b/c/d", "far")):
         (tmp_path / folder / "cells").mkdir(parents=True)
