@@ -291,7 +291,9 @@ def _causes(
     facts_a, facts_b = _facts(a, manifest_a), _facts(b, manifest_b)
     for name in dict.fromkeys([*facts_a, *facts_b]):
         one, other = facts_a.get(name, set()), facts_b.get(name, set())
-        if one != other:
+        if not (one and other):  # the cells do not say, and a manifest was lost
+            yield f"{name}: {_few(one) or 'not recorded'} → {_few(other) or 'not recorded'}"
+        elif one != other:
             yield f"{name}: {_few(one - other) or 'the same'} → {_few(other - one) or 'no more'}"
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 REASONS_SHOWN = 10
 
 
-@click.command("run")
+@click.command("run", context_settings={"allow_extra_args": True})
 @click.option(
     "--arch",
     multiple=True,
@@ -195,6 +195,8 @@ def command(
     from ..runner.first_load import first_load
     from ..runner.limits import Limits
 
+    if extra := click.get_current_context().args:
+        raise click.UsageError(f"Unexpected argument {extra[0]!r}. Name architectures with --arch, such as --arch fc.")
     if format_ not in FORMATS:
         raise click.UsageError(f"Unknown table format {format_!r}. {did_you_mean(format_, FORMATS)}")
     if not 0 <= budget < math.inf:

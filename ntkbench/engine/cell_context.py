@@ -19,6 +19,13 @@ from .workspace import Workspace
 SECONDS_BETWEEN_STAGES = 0.5
 
 
+def fixed(array: np.ndarray) -> np.ndarray:
+    """Return an array as a read-only one: the measurements of a cell's model share it."""
+    found = array.view()
+    found.flags.writeable = False
+    return found
+
+
 class CellContext:
     """The targets, settings, random generator, limit kernel, task and workspace of a cell.
 
@@ -40,7 +47,7 @@ class CellContext:
         task: Task | None,
         params: Mapping[str, Any] | None,
     ):
-        self.y = np.asarray(y, np.float64)
+        self.y = fixed(np.array(y, np.float64))
         self.width, self.seed, self.precision, self.device = width, seed, precision, device
         self.settings, self.architecture, self.params = settings, architecture, dict(params or {})
         self.quantities: frozenset[str] = frozenset()

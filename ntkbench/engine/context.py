@@ -14,7 +14,7 @@ from ..datasets.task import Task
 from ..registry.specs import Architecture
 from ..types import Settings, Value, Width
 from . import hessian as _hessian, ntk as _ntk
-from .cell_context import CellContext
+from .cell_context import CellContext, fixed
 from .linearize import Linearized, LinearModel
 from .model import Network
 from .ntk import KernelMap
@@ -125,8 +125,8 @@ class Context(CellContext):
 
     @cached_property
     def kernel(self) -> np.ndarray:
-        """K(w0): [N, N] float64."""
-        return self.kernel_map.kernel(self.theta)
+        """K(w0): [N, N] float64, read-only."""
+        return fixed(self.kernel_map.kernel(self.theta))
 
     @cached_property
     def linear_model(self) -> LinearModel:

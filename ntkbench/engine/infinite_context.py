@@ -13,7 +13,7 @@ import tensorflow as tf
 from ..datasets.task import Task
 from ..registry.specs import Architecture
 from ..types import Settings
-from .cell_context import CellContext
+from .cell_context import CellContext, fixed
 
 
 class InfiniteContext(CellContext):
@@ -73,9 +73,9 @@ class InfiniteContext(CellContext):
 
     @cached_property
     def kernel(self) -> np.ndarray:
-        """K(x, x): [N, N] float64. It is computed in float64 in every precision of the run."""
+        """K(x, x): [N, N] float64, read-only. It is computed in float64 in every precision of the run."""
         x = _in_precision(self.x, "float64")
-        return self.limit.matrix(x, x).numpy()
+        return fixed(self.limit.matrix(x, x).numpy())
 
     @cached_property
     def kernel_error(self) -> float:

@@ -104,7 +104,7 @@ def load_data(dataset: Dataset, params: Mapping[str, Any], *, form: Form, n: int
         raise NtkbenchError(
             f"The dataset {dataset.name!r} returned inputs {_shapes(x)} and targets {list(y.shape)} for {n} "
             f"{_plural((form,))}{problem and ': '}{problem}; its load(form=..., n=..., seed=...) must return [n, ...] "
-            "and [n]. It may have fewer samples: try fewer --probes."
+            f"and [n].{'' if problem else ' It may have fewer samples: try fewer --probes.'}"
         )
     if not all(np.isfinite(each).all() for _, each in [*leaves(x), ("y", y)]):
         raise NtkbenchError(f"The dataset {dataset.name!r} returned values that are not finite.")

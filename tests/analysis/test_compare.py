@@ -94,6 +94,12 @@ def test_causes_are_named():
     assert "precision: float32 → float64" in causes and "numerics_version" in causes and "tensorflow: 2.20 →" in causes
 
 
+def test_a_run_whose_manifest_was_lost_does_not_say_what_it_ran_on():
+    manifest_of_a = {"provenance": {"tensorflow": "2.20"}}
+    assert "tensorflow: 2.20 → not recorded" in compare(RESULTS, RESULTS, manifest_of_a, None).causes
+    assert "tensorflow: not recorded → 2.20" in compare(RESULTS, RESULTS, None, manifest_of_a).causes
+
+
 def test_cells_of_one_run_only_and_other_endings():
     ended = [evolve(RESULTS[0], status=Status.FAILED, values={}), *RESULTS[2:]]
     found = compare(RESULTS, ended)

@@ -181,6 +181,13 @@ def test_a_run_interrupted_before_its_table_says_how_to_print_it(here, capsys, m
     assert "hessian_norm" in capsys.readouterr().out
 
 
+def test_an_architecture_without_its_option_is_a_sentence(capsys):
+    assert main(["run", "fc", "--widths", "4"]) == 2
+    assert capsys.readouterr().err == (
+        "Error: Unexpected argument 'fc'. Name architectures with --arch, such as --arch fc.\n"
+    )
+
+
 def test_several_radii(here, capsys):
     words = ["run", "--arch", "fc", "--widths", "4,8,16", "--seeds", "2", "--probes", "3", "--quiet", "--out", "r"]
     words += ["--measure", "kernel_change_worst", "--measure", "kernel_change_gd", "--executor", "serial"]

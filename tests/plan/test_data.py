@@ -26,7 +26,11 @@ def missing():
         (lambda: (X, np.ones(3), 1), "returned 3 values; its load must return the pair"),
         (lambda: (X, np.array([None] * 3)), "y has dtype object, but targets are numbers"),
         (lambda: (X, np.array(["a"] * 3)), "y has dtype <U1, but targets are numbers"),
-        (lambda: (X[:, :0], np.ones(3)), r"returned inputs \[3, 0\] .*: x has shape \[3, 0\], without a number"),
+        (
+            lambda: (X[:, :0], np.ones(3)),
+            r"returned inputs \[3, 0\] .*: x has shape \[3, 0\], without a number.* and \[n\]\.$",
+        ),
+        (lambda: (X[:2], np.ones(2)), "for 3 vectors; .* It may have fewer samples: try fewer --probes"),
         (lambda: (X, np.full(3, np.nan)), "not finite"),
     ],
 )
