@@ -56,6 +56,17 @@ def arrays(x: Any) -> Any:
     return map_leaves(np.asarray, x) if is_nest(x) else np.asarray(x)
 
 
+def read_only(x: Any) -> Any:
+    """Return a nest of arrays with read-only views of them, for those who share them."""
+
+    def view(array: np.ndarray) -> np.ndarray:
+        found = array.view()
+        found.flags.writeable = False
+        return found
+
+    return map_leaves(view, x) if is_nest(x) else view(x)
+
+
 def samples(x: Any, name: str = "x") -> int:
     """Return N, the number of samples of a nest of arrays.
 

@@ -29,6 +29,15 @@ def test_a_map_keeps_the_structure():
     assert nests.shapes(NEST) == {"a": (3,), "more": [(), ((3,), None)], "pair": ((3,), ())}
 
 
+def test_read_only_parts_share_the_numbers_and_nothing_can_change_them():
+    found = nests.read_only(NEST)
+    assert type(found["pair"]) is Pair and found["more"][1][1] is None
+    for (_, part), (_, given) in zip(nests.leaves(found), nests.leaves(NEST), strict=True):
+        assert np.shares_memory(part, given) and given.flags.writeable
+        with pytest.raises(ValueError, match="read-only"):
+            part[...] = 0
+
+
 @pytest.mark.parametrize("x", [A, [[1, 2], [3, 4]], [1.0, 2.0], (np.float64(1), 2), 3.0, None])
 def test_arrays_and_numbers_are_no_nests(x):
     assert not nests.is_nest(x)

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 
 from ..errors import NtkbenchError
-from ..nests import arrays, common_samples, is_nest, leaves, map_leaves, shapes
+from ..nests import arrays, common_samples, is_nest, leaves, map_leaves, read_only, shapes
 from .probes import varying
 
 Kind = Literal["classification", "regression"]
@@ -26,7 +26,7 @@ def _part(given: Any) -> Part:
     x, y = arrays(x), np.asarray(y)
     if y.dtype.kind in "iub":
         y = y.astype(np.int64)
-    return x, y
+    return read_only(x), read_only(y)
 
 
 @frozen(eq=False)
@@ -34,7 +34,8 @@ class Task:
     """A train part and a test part of one dataset, with the same structure of inputs.
 
     Everything that is estimated from data is estimated on the train part: the loader's preprocessing of x, and here the
-    means and scales of the targets. No label of the test part has an influence on anything but errors.
+    means and scales of the targets. No label of the test part has an influence on anything but errors. The arrays are
+    read-only, because the measurements of a cell share them.
 
     Attributes:
         train: Inputs x [n, ...] and labels y of the train part. Labels are integers [n] from 0 to classes − 1, or real
@@ -88,7 +89,7 @@ class Task:
                 raise NtkbenchError(f"The {name} labels have dtype {y.dtype}; a regression needs real numbers.")
             y = y.astype(np.float64)
             y = y[:, None] if y.ndim == 1 else y
-            object.__setattr__(self, name, (x, y))
+            object.__setattr__(self, name, (x, read_only(y)))
         rank = 1 if self.kind == "classification" else 2
         parts = dict(leaves(x))
         flat = not is_nest(x) and x.ndim < 2

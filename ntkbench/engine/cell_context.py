@@ -12,18 +12,12 @@ import numpy as np
 
 from ..datasets.task import Task
 from ..errors import NtkbenchError
+from ..nests import read_only
 from ..registry.specs import Architecture
 from ..types import Settings, Width
 from .workspace import Workspace
 
 SECONDS_BETWEEN_STAGES = 0.5
-
-
-def fixed(array: np.ndarray) -> np.ndarray:
-    """Return an array as a read-only one: the measurements of a cell's model share it."""
-    found = array.view()
-    found.flags.writeable = False
-    return found
 
 
 class CellContext:
@@ -47,7 +41,7 @@ class CellContext:
         task: Task | None,
         params: Mapping[str, Any] | None,
     ):
-        self.y = fixed(np.array(y, np.float64))
+        self.y = read_only(np.array(y, np.float64))
         self.width, self.seed, self.precision, self.device = width, seed, precision, device
         self.settings, self.architecture, self.params = settings, architecture, dict(params or {})
         self.quantities: frozenset[str] = frozenset()

@@ -11,10 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from ..datasets.task import Task
+from ..nests import read_only
 from ..registry.specs import Architecture
 from ..types import Settings, Value, Width
 from . import hessian as _hessian, ntk as _ntk
-from .cell_context import CellContext, fixed
+from .cell_context import CellContext
 from .linearize import Linearized, LinearModel
 from .model import Network
 from .ntk import KernelMap
@@ -126,7 +127,7 @@ class Context(CellContext):
     @cached_property
     def kernel(self) -> np.ndarray:
         """K(w0): [N, N] float64, read-only."""
-        return fixed(self.kernel_map.kernel(self.theta))
+        return read_only(self.kernel_map.kernel(self.theta))
 
     @cached_property
     def linear_model(self) -> LinearModel:

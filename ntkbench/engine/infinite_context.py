@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from ..datasets.task import Task
+from ..nests import read_only
 from ..registry.specs import Architecture
 from ..types import Settings
-from .cell_context import CellContext, fixed
+from .cell_context import CellContext
 
 
 class InfiniteContext(CellContext):
@@ -75,7 +76,7 @@ class InfiniteContext(CellContext):
     def kernel(self) -> np.ndarray:
         """K(x, x): [N, N] float64, read-only. It is computed in float64 in every precision of the run."""
         x = _in_precision(self.x, "float64")
-        return fixed(self.limit.matrix(x, x).numpy())
+        return read_only(self.limit.matrix(x, x).numpy())
 
     @cached_property
     def kernel_error(self) -> float:

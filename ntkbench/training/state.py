@@ -15,6 +15,7 @@ from attrs import evolve, field, frozen
 
 from ..atomic import write_atomically
 from ..errors import NtkbenchError
+from ..nests import read_only
 from ..types import canonical_json
 from .arguments import whole
 
@@ -24,9 +25,7 @@ VERSION = 1
 
 def _vector(given: Any) -> np.ndarray:
     """Return a read-only copy of a vector [P]."""
-    found = np.array(given)
-    found.flags.writeable = False
-    return found
+    return read_only(np.array(given))
 
 
 def _vectors(given: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -50,6 +50,14 @@ def test_a_task_that_cannot_be(changed, sentence):
         classification(**changed)
 
 
+@pytest.mark.parametrize("task", [classification(), regression(X[:3, 0], X[:2, 1])])
+def test_nobody_who_shares_a_task_can_change_it(task):
+    for array in (*task.train, *task.test):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    assert X.flags.writeable, "the arrays that it was made of are their owner's"
+
+
 def test_regression_labels_are_checked():
     with pytest.raises(NtkbenchError, match="constant"):
         regression(np.ones(4), np.arange(2.0))
