@@ -74,9 +74,10 @@ def test_ctrl_c_is_130(capsys, monkeypatch):
 
 def test_ctrl_c_while_an_interrupted_command_ends_shows_no_traceback():
     code = (
-        "import atexit, os, signal, sys; from ntkbench.cli import main as cli;"
-        "atexit.register(os.kill, os.getpid(), signal.SIGINT);"
-        "cli.importlib.import_module = lambda *_: os.kill(os.getpid(), signal.SIGINT);"
+        "import atexit, signal, sys; from ntkbench.cli import main as cli;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # background jobs begin without it
+        "atexit.register(signal.raise_signal, signal.SIGINT);"
+        "cli.importlib.import_module = lambda *_: signal.raise_signal(signal.SIGINT);"
         "sys.exit(cli.main())"
     )
     done = subprocess.run([sys.executable, "-c", code, "list"], timeout=60, capture_output=True, text=True)
